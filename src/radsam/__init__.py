@@ -1,0 +1,1 @@
+"""Promptable 3D segmentation of radiological images from one prompt on one slice."""

@@ -1,0 +1,84 @@
+"""Every error that RadSAM raises on purpose.
+
+A message says what was given, what is needed and what to try. The command line
+turns each branch into one exit code::
+
+    RadsamError
+    ├── InputError            exit code 3: what was given cannot be used
+    │   ├── VolumeError           a file or folder that is not one readable CT volume
+    │   │   └── SeriesError           a DICOM folder: several series, gaps, tilt, duplicates
+    │   ├── PromptError           a prompt or bounds that do not fit the volume
+    │   ├── GridMismatchError     a mask on another grid than the volume
+    │   ├── BundleError           a weights bundle or checkpoint that is missing or broken
+    │   ├── SessionError          a session file, object or history that cannot be used
+    │   └── OutputError           a file that cannot be written
+    └── ExecutionError        exit code 4: the input was fine, running it was not
+        ├── BackendError          the inference engine failed or is not available
+        └── MissingExtraError     an optional dependency is not installed
+"""
+
+
+class RadsamError(Exception):
+    """Base of every error that RadSAM raises on purpose."""
+
+    exit_code = 4
+
+
+class InputError(RadsamError):
+    """What was given cannot be used."""
+
+    exit_code = 3
+
+
+class VolumeError(InputError):
+    """A file or folder that is not one readable CT volume."""
+
+
+class SeriesError(VolumeError):
+    """A DICOM folder that is not exactly one regular image series."""
+
+
+class PromptError(InputError):
+    """A prompt or bounds that do not fit the volume."""
+
+
+class GridMismatchError(InputError):
+    """A mask on another grid than the volume it is used with."""
+
+
+class BundleError(InputError):
+    """A weights bundle or checkpoint that is missing, altered or of an unknown kind."""
+
+
+class SessionError(InputError):
+    """A session file, an object name or a history step that cannot be used."""
+
+
+class OutputError(InputError):
+    """A file that cannot be written; nothing partial is left behind."""
+
+
+class ExecutionError(RadsamError):
+    """The input was fine; running it was not."""
+
+    exit_code = 4
+
+
+class BackendError(ExecutionError):
+    """The inference engine failed or is not available on this machine."""
+
+
+class MissingExtraError(ExecutionError):
+    """An optional dependency is not installed.
+
+    Args:
+        feature: What was asked for, in words ("converting a checkpoint").
+        extra: The extra of this package that brings it ("torch").
+    """
+
+    def __init__(self, feature: str, extra: str) -> None:
+        super().__init__(
+            f"{feature} needs the optional part '{extra}', which is not installed. "
+            f"Install it with: pip install 'radsam[{extra}]'"
+        )
+        self.extra = extra

@@ -1,0 +1,21 @@
+"""Values of the domain: volumes, grids, planes and prompts. No files, no model."""
+
+from radsam.volume.geometry import Geometry
+from radsam.volume.plane import Plane, SliceGrid
+from radsam.volume.prompt import Bounds, Box, Mask, Point, Prompt
+from radsam.volume.rle import RunMask
+from radsam.volume.volume import LabelVolume, Volume
+
+__all__ = [
+    "Bounds",
+    "Box",
+    "Geometry",
+    "LabelVolume",
+    "Mask",
+    "Plane",
+    "Point",
+    "Prompt",
+    "RunMask",
+    "SliceGrid",
+    "Volume",
+]

@@ -1,0 +1,92 @@
+"""A CT volume and a label map: values that never travel without their grid."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Float, Int16, UInt8, UInt16
+
+from radsam.errors import GridMismatchError, VolumeError
+from radsam.volume.geometry import Geometry
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """A volume of Hounsfield units on its grid.
+
+    Args:
+        hu: Array (k, j, i) of Hounsfield units, int16 or float32. Other modalities
+            keep their stored values and need an explicit window.
+        geometry: The grid of `hu`.
+        modality: DICOM modality; formats that do not say are taken as "CT".
+        source: Where it came from, for messages.
+
+    Raises:
+        VolumeError: The array does not fit the grid, holds values that are not finite,
+            or is constant (there is nothing to segment in it).
+    """
+
+    hu: Int16[np.ndarray, "k j i"] | Float[np.ndarray, "k j i"]
+    geometry: Geometry
+    modality: str = "CT"
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        where = f" in {self.source}" if self.source else ""
+        if self.hu.shape != self.geometry.shape_kji:
+            raise VolumeError(f"The array{where} is {self.hu.shape}, its grid is {self.geometry.shape_kji}.")
+        if self.hu.dtype not in (np.dtype(np.int16), np.dtype(np.float32)):
+            raise VolumeError(f"A volume holds int16 or float32 Hounsfield units, not {self.hu.dtype}.")
+        # Each slice alone: a finite check of the whole array would double the memory.
+        if self.hu.dtype == np.float32 and not all(np.isfinite(each).all() for each in self.hu):
+            raise VolumeError(
+                f"The volume{where} holds NaN or infinite values. Replace them (air is -1024 HU) and try again."
+            )
+        first = self.hu.flat[0]
+        if all((each == first).all() for each in self.hu):
+            raise VolumeError(f"Every voxel{where} is {first}: there is nothing to segment in a constant volume.")
+
+    @cached_property
+    def content_hash(self) -> str:
+        """SHA-256 of values, shape and affine: tells whether two volumes are the same CT.
+
+        The affine enters rounded to 1e-3 mm, so that a float32 header does not matter.
+        """
+        digest = hashlib.sha256()
+        affine = np.round(self.geometry.affine_lps, 3) + 0.0  # + 0.0 turns -0.0 into 0.0
+        digest.update(f"{self.hu.dtype.str}{self.geometry.shape_kji}".encode())
+        digest.update(affine.tobytes())
+        for each in self.hu:
+            digest.update(each.tobytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class LabelVolume:
+    """Object ids on a grid; 0 is background.
+
+    Args:
+        ids: Array (k, j, i), uint8 or uint16.
+        geometry: The grid of `ids`.
+        names: Object id to name; ids without a name are allowed.
+
+    Raises:
+        GridMismatchError: The array does not fit the grid.
+        VolumeError: The array is not uint8 or uint16, or a name stands for id 0.
+    """
+
+    ids: UInt8[np.ndarray, "k j i"] | UInt16[np.ndarray, "k j i"]
+    geometry: Geometry
+    names: Mapping[int, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.ids.shape != self.geometry.shape_kji:
+            raise GridMismatchError(f"The labels are {self.ids.shape}, their grid is {self.geometry.shape_kji}.")
+        if self.ids.dtype not in (np.dtype(np.uint8), np.dtype(np.uint16)):
+            raise VolumeError(f"Labels are uint8 or uint16 object ids, not {self.ids.dtype}.")
+        if any(each < 1 for each in self.names):
+            raise VolumeError("Object ids start at 1; 0 is the background.")

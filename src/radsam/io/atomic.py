@@ -1,0 +1,81 @@
+"""Writing a file so that it is either complete or not there.
+
+Everything the program writes goes through `replacing`: the new content is written to a
+temporary file in the same folder and only a complete file takes the final name. A full
+disk, an error or Ctrl-C leaves the previous file as it was and nothing beside it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from radsam.errors import OutputError
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Write a file in one step: yields the temporary path to write to.
+
+    The temporary file keeps the whole suffix (``.nii.gz``), so a writer that chooses
+    its format by suffix still does. Any `OSError` of the block is reported as a failure
+    to write `path`.
+
+    Args:
+        path: The final place; an existing file is replaced, a link is followed.
+
+    Raises:
+        OutputError: The folder is missing or not writable, `path` is a folder, the disk
+            is full, or the block wrote nothing.
+    """
+    target = check_writable(path)
+    stem, dot, suffix = target.name.lstrip(".").partition(".")
+    partial = target.with_name(f".{stem[:80]}.{secrets.token_hex(4)}.partial{dot}{suffix.lower()}")
+    try:
+        yield partial
+        # Some file systems report a full disk only when the data really go there.
+        with partial.open("rb+") as written:
+            os.fsync(written.fileno())
+        if target.exists():
+            shutil.copymode(target, partial)
+        partial.replace(target)
+    except OSError as error:
+        raise OutputError(f"{target} could not be written: {reason(error, target.parent)}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def check_writable(path: str | os.PathLike[str]) -> Path:
+    """Refuse a place where no file can be written, before anything is computed for it.
+
+    Returns:
+        The absolute path, links resolved.
+
+    Raises:
+        OutputError: The folder is missing or not writable, or `path` is a folder.
+    """
+    target = Path(path).resolve()
+    if target.is_dir():
+        raise OutputError(f"{target} is a folder; give the name of a file in it.")
+    if not target.parent.is_dir():
+        raise OutputError(f"{target} cannot be written: the folder {target.parent} does not exist. Create it first.")
+    if not os.access(target.parent, os.W_OK | os.X_OK):
+        raise OutputError(f"{target} cannot be written: the folder {target.parent} does not allow it.")
+    return target
+
+
+def reason(error: OSError, folder: Path) -> str:
+    """Say in a sentence why writing into `folder` failed."""
+    if error.errno in _FULL:
+        free_mb = shutil.disk_usage(folder).free / 1e6
+        return f"the disk is full ({free_mb:.0f} MB free). Make room or choose another folder."
+    if error.errno == errno.EFBIG:
+        return "the disk or a limit of this process does not allow a file of this size. Choose another folder."
+    return f"{error.strerror or error}."

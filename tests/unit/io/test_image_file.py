@@ -1,0 +1,316 @@
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import SimpleITK as sitk  # noqa: N813
+
+from radsam.errors import GridMismatchError, VolumeError
+from radsam.io.read import read_info, read_labels, read_volume, require_same_grid
+from radsam.volume import Geometry, LabelVolume
+
+PLAIN = ["nii", "nii.gz", "nrrd", "nhdr", "mha", "mhd"]
+
+
+def some_values(dtype: type = np.int16) -> np.ndarray:
+    return np.random.default_rng(0).integers(-1000, 2000, (6, 30, 40)).astype(dtype)
+
+
+def saved(path: Path, values: np.ndarray, *, compress: bool = True) -> Path:
+    image = sitk.GetImageFromArray(values)
+    image.SetSpacing((0.7, 0.8, 2.5))
+    image.SetOrigin((-10, 20, -300))
+    sitk.WriteImage(image, str(path), compress)
+    return path
+
+
+def nifti(path: Path, values_ijk: np.ndarray, affine_ras: np.ndarray | None = None) -> Path:
+    nib.save(nib.Nifti1Image(values_ijk, np.eye(4) if affine_ras is None else affine_ras), path)
+    return path
+
+
+def check_refused(path: Path, *words: str, info_too: bool = True) -> None:
+    for read in (read_volume, read_labels, *([read_info] if info_too else [])):
+        with pytest.raises(VolumeError) as caught:
+            read(path)
+        message = str(caught.value)
+        assert str(path) in message
+        assert all(word in message for word in words)
+        # SimpleITK's own messages carry its source files and addresses in memory.
+        assert not any(trace in message for trace in (".cxx", "0x", "ITK ERROR"))
+
+
+# --- what good files become
+
+
+@pytest.mark.parametrize("suffix", PLAIN)
+@pytest.mark.parametrize("compress", [False, True])
+def test_every_format_gives_the_same_volume(tmp_path: Path, suffix: str, compress: bool) -> None:
+    values = some_values()
+    path = saved(tmp_path / f"ct.{suffix}", values, compress=compress)
+    volume = read_volume(path)
+    assert volume.hu.dtype == np.int16
+    np.testing.assert_array_equal(volume.hu, values)
+    assert volume.geometry.spacing_mm_ijk == pytest.approx((0.7, 0.8, 2.5))
+    assert volume.geometry.origin_lps == pytest.approx((-10, 20, -300))
+    assert (volume.modality, volume.source) == ("CT", str(path))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "offset", "scale", "becomes"),
+    [
+        (np.uint8, 0, 0.05, np.int16),
+        (np.uint16, 2000, 1, np.int16),
+        (np.uint16, 50_000, 1, np.float32),
+        (np.int32, 0, 1, np.int16),
+        (np.int32, 100_000, 1, np.float32),
+        (np.float32, 0, 1, np.int16),
+        (np.float32, 0.5, 1, np.float32),
+        (np.float64, 0, 1, np.int16),
+        (np.float64, 0.25, 1, np.float32),
+    ],
+)
+def test_values_are_kept_in_the_smallest_type(
+    tmp_path: Path, dtype: type, offset: float, scale: float, becomes: type
+) -> None:
+    values = (np.rint(np.abs(some_values()) * scale) + offset).astype(dtype)
+    volume = read_volume(saved(tmp_path / "ct.nrrd", values))
+    assert volume.hu.dtype == becomes
+    np.testing.assert_array_equal(volume.hu, values)
+
+
+def test_the_scaling_of_a_nifti_header_is_applied(tmp_path: Path) -> None:
+    image = nib.Nifti1Image(some_values().T, np.eye(4))
+    image.header.set_slope_inter(2, -1024)
+    nib.save(image, tmp_path / "ct.nii.gz")
+    stored = nib.load(tmp_path / "ct.nii.gz")
+    volume = read_volume(tmp_path / "ct.nii.gz")
+    assert volume.hu.dtype == np.int16
+    np.testing.assert_array_equal(volume.hu, stored.get_fdata().T)
+
+
+def test_nifti_in_metres_is_read_in_millimetres(tmp_path: Path) -> None:
+    image = nib.Nifti1Image(some_values().T, np.diag([7e-4, 8e-4, 2.5e-3, 1]))
+    image.header.set_xyzt_units("meter")
+    nib.save(image, tmp_path / "ct.nii")
+    assert read_volume(tmp_path / "ct.nii").geometry.spacing_mm_ijk == pytest.approx((0.7, 0.8, 2.5))
+
+
+@pytest.mark.parametrize("dtype", ["int16", "float32"])
+def test_big_endian_is_read(tmp_path: Path, dtype: str) -> None:
+    values = some_values()
+    image = nib.Nifti1Image(values.T.astype(dtype), np.eye(4), header=nib.Nifti1Header(endianness=">"))
+    nib.save(image, tmp_path / "big.nii.gz")
+    assert gzip.decompress((tmp_path / "big.nii.gz").read_bytes())[:4] == b"\0\0\x01\x5c"
+    np.testing.assert_array_equal(read_volume(tmp_path / "big.nii.gz").hu, values)
+
+
+def test_a_fourth_axis_of_one_is_no_obstacle(tmp_path: Path) -> None:
+    values = some_values()
+    np.testing.assert_array_equal(read_volume(nifti(tmp_path / "a.nii", values.T[..., None])).hu, values)
+
+
+@pytest.mark.parametrize("suffix", PLAIN)
+def test_info_comes_from_the_header_alone(tmp_path: Path, suffix: str) -> None:
+    path = saved(tmp_path / f"ct.{suffix}", some_values())
+    info = read_info(path)
+    assert info.geometry is not None
+    assert info.geometry.same_grid(read_volume(path).geometry)
+    loaded = json.loads(json.dumps(info.to_dict()))
+    assert loaded["dtype"] == "int16"
+    assert loaded["shape_ijk"] == [40, 30, 6]
+    assert loaded["file_bytes"] == path.stat().st_size
+    assert (loaded["series"], loaded["problem"]) == ([], "")
+
+
+def test_info_does_not_wait_for_the_voxels(tmp_path: Path) -> None:
+    """The compressed voxels are cut away, and it does not even notice."""
+    path = saved(tmp_path / "ct.nii.gz", some_values())
+    path.write_bytes(path.read_bytes()[:4000])
+    assert read_info(path).geometry is not None
+
+
+# --- what is refused
+
+
+@pytest.mark.parametrize("suffix", PLAIN)
+@pytest.mark.parametrize("compress", [False, True])
+@pytest.mark.parametrize("kept", [0.1, 0.5, 0.999])
+def test_a_file_that_is_cut_short_is_refused(tmp_path: Path, suffix: str, compress: bool, kept: float) -> None:
+    saved(tmp_path / f"ct.{suffix}", some_values(), compress=compress)
+    for path in tmp_path.iterdir():
+        if path.suffix not in (".nhdr", ".mhd"):  # these hold the header only
+            path.write_bytes(path.read_bytes()[: int(path.stat().st_size * kept)])
+    for read in (read_volume, read_labels):
+        with pytest.raises(VolumeError, match="damaged"):
+            read(tmp_path / f"ct.{suffix}")
+
+
+@pytest.mark.parametrize("suffix", ["nii.gz", "nrrd", "nhdr", "mha", "mhd"])
+def test_compressed_voxels_with_one_wrong_bit_are_refused(tmp_path: Path, suffix: str) -> None:
+    path = saved(tmp_path / f"ct.{suffix}", some_values() % 3)
+    data_path = next((each for each in tmp_path.iterdir() if each != path), path)
+    content = data_path.read_bytes()
+    values = read_volume(path).hu
+    refused = 0
+    for place in range(len(content) // 2, len(content) - 20, 97):
+        altered = bytearray(content)
+        altered[place] ^= 4
+        data_path.write_bytes(altered)
+        try:
+            # Some bits of a compressed stream do not matter: other codes of the same data.
+            np.testing.assert_array_equal(read_volume(path).hu, values)
+        except VolumeError as error:
+            assert "damaged" in str(error)  # noqa: PT017 - either outcome is right
+            refused += 1
+    assert refused > 5
+
+
+@pytest.mark.parametrize("suffix", PLAIN)
+def test_other_content_under_a_known_suffix_is_refused(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"ct.{suffix}"
+    for content in (b"hello", b"\0" * 1000, gzip.compress(b"hello"), gzip.compress(b"\0" * 1000)):
+        path.write_bytes(content)
+        check_refused(path, "damaged or not what its name says")
+    path.write_bytes(b"")
+    check_refused(path, "empty file")
+
+
+@pytest.mark.parametrize("name", ["picture.png", "notes.txt", "ct.nii.bz2", "noname", "ct.gz", "ct.img"])
+def test_an_unknown_suffix_lists_the_known_ones(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"\x89PNG" + b"\0" * 200)
+    check_refused(tmp_path / name, ".nii, .nii.gz, .nrrd, .nhdr, .mha, .mhd", "DICOM series")
+
+
+@pytest.mark.parametrize("name", ["ct.nii.gz", "folder", "series.zip", "x.dcm"])
+def test_a_path_that_does_not_exist_is_refused(tmp_path: Path, name: str) -> None:
+    check_refused(tmp_path / name, "does not exist")
+
+
+def test_other_dimensions_are_refused(tmp_path: Path) -> None:
+    check_refused(nifti(tmp_path / "2d.nii", np.zeros((8, 9), np.int16)), "2 dimensions (8×9)")
+    check_refused(nifti(tmp_path / "4d.nii", np.zeros((8, 9, 10, 3), np.int16)), "4 dimensions (8×9×10×3)")
+    check_refused(saved_4d(tmp_path / "4d.nrrd"), "4 dimensions")
+
+
+def test_nifti_2_is_refused_by_name(tmp_path: Path) -> None:
+    nib.save(nib.Nifti2Image(some_values().T, np.eye(4)), tmp_path / "two.nii.gz")
+    check_refused(tmp_path / "two.nii.gz", "NIfTI-2", "NRRD")
+
+
+def saved_4d(path: Path) -> Path:
+    sitk.WriteImage(sitk.GetImageFromArray(np.zeros((2, 3, 4, 5), np.int16), isVector=False), str(path))
+    return path
+
+
+def test_voxels_of_several_numbers_are_refused(tmp_path: Path) -> None:
+    rgb = np.zeros((8, 9, 10), dtype=[("R", "u1"), ("G", "u1"), ("B", "u1")])
+    check_refused(nifti(tmp_path / "rgb.nii", rgb), "one number per voxel")
+    check_refused(nifti(tmp_path / "complex.nii", np.ones((8, 9, 10), np.complex64)), "one number per voxel")
+    vector = tmp_path / "vector.mha"
+    sitk.WriteImage(sitk.GetImageFromArray(np.zeros((4, 5, 6, 3), np.float32), isVector=True), str(vector))
+    check_refused(vector, "one number per voxel")
+
+
+@pytest.mark.parametrize("suffix", ["nii", "nhdr", "mhd"])
+def test_a_sheared_grid_is_refused(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"ct.{suffix}"
+    if suffix == "nii":
+        affine = np.eye(4)
+        affine[0, 1] = 0.3
+        nifti(path, some_values().T, affine)
+    else:
+        saved(path, some_values())
+        text = path.read_text()
+        text = text.replace("(0.69999999999999996,0,0)", "(0.7,0.2,0)").replace("= 1 0 0 0", "= 1 0.3 0 0")
+        path.write_text(text)
+    check_refused(path, "not perpendicular")
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("suffix", PLAIN)
+def test_values_that_are_not_finite_are_refused(tmp_path: Path, suffix: str, dtype: type, bad: float) -> None:
+    values = some_values(dtype)
+    values[-1, -1, -1] = bad
+    path = saved(tmp_path / f"ct.{suffix}", values)
+    with pytest.raises(VolumeError, match="NaN or infinite"):
+        read_volume(path)
+    with pytest.raises(VolumeError, match=r"NaN or infinite|not a label map"):
+        read_labels(path)
+
+
+def test_a_constant_volume_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(VolumeError, match="Every voxel"):
+        read_volume(saved(tmp_path / "ct.nii.gz", np.full((4, 5, 6), -1024, np.int16)))
+
+
+@pytest.mark.parametrize(
+    ("suffix", "line", "name"),
+    [
+        ("nhdr", "data file: ct.raw", "../secret.raw"),
+        ("mhd", "ElementDataFile = ct.raw", "../secret.raw"),
+        ("nhdr", "data file: ct.raw", "/etc/hostname"),
+        ("mhd", "ElementDataFile = ct.raw", "/etc/hostname"),
+        ("mhd", "ElementDataFile = ct.raw", "LIST"),
+        ("nhdr", "data file: ct.raw", "ct%02d.raw 0 5 1"),
+        ("nhdr", "data file: ct.raw", "gone.raw"),
+        ("mhd", "ElementDataFile = ct.raw", "gone.raw"),
+    ],
+)
+def test_a_header_cannot_show_a_file_elsewhere(tmp_path: Path, suffix: str, line: str, name: str) -> None:
+    folder = tmp_path / "case"
+    folder.mkdir()
+    path = saved(folder / f"ct.{suffix}", some_values(), compress=False)
+    (tmp_path / "secret.raw").write_bytes((folder / "ct.raw").read_bytes())
+    header = path.read_text()
+    assert line in header
+    path.write_text(header.replace(line, line.replace("ct.raw", name)))
+    check_refused(path, "keeps its voxels in")
+
+
+# --- label maps
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.int32, np.float32, np.float64])
+def test_labels_of_any_type_become_small_ids(tmp_path: Path, dtype: type) -> None:
+    ids = np.random.default_rng(0).integers(0, 9, (6, 7, 8)).astype(dtype)
+    labels = read_labels(saved(tmp_path / "mask.nii.gz", ids))
+    assert labels.ids.dtype == np.uint8
+    np.testing.assert_array_equal(labels.ids, ids)
+
+
+def test_an_empty_label_map_is_read(tmp_path: Path) -> None:
+    assert not read_labels(saved(tmp_path / "mask.nrrd", np.zeros((6, 7, 8), np.uint8))).ids.any()
+
+
+@pytest.mark.parametrize("bad", [-1.0, 0.5, 70_000.0])
+def test_values_that_are_no_ids_are_refused(tmp_path: Path, bad: float) -> None:
+    ids = np.zeros((6, 7, 8), np.float32)
+    ids[1, 2, 3] = bad
+    with pytest.raises(VolumeError, match="not a label map"):
+        read_labels(saved(tmp_path / "mask.nii.gz", ids))
+
+
+def test_labels_of_65535_need_two_bytes(tmp_path: Path) -> None:
+    ids = np.zeros((6, 7, 8), np.int32)
+    ids[1, 2, 3] = 65535
+    labels = read_labels(saved(tmp_path / "mask.nii.gz", ids))
+    assert labels.ids.dtype == np.uint16
+    assert labels.ids[1, 2, 3] == 65535
+
+
+def test_labels_on_another_grid_are_refused_with_both_grids() -> None:
+    here = Geometry((6, 7, 8), np.diag([1.0, 1.0, 2.0, 1.0]))
+    there = Geometry((6, 7, 9), np.diag([1.0, 1.0, 2.0, 1.0]))
+    mirrored = Geometry((6, 7, 8), np.diag([-1.0, 1.0, 2.0, 1.0]))
+    labels = LabelVolume(np.zeros((6, 7, 8), np.uint8), here)
+    require_same_grid(labels, here, "The mask a.nii.gz")
+    with pytest.raises(GridMismatchError, match=r"The mask a\.nii\.gz lies.*8×7×6.*9×7×6"):
+        require_same_grid(labels, there, "The mask a.nii.gz")
+    with pytest.raises(GridMismatchError, match="another way"):
+        require_same_grid(labels, mirrored, "The mask")

@@ -1,1 +1,4 @@
-"""TODO."""
+"""The SAM family as torch modules: tensors in, tensors out, no state.
+
+`config`, `presets` and `prompt_tokens` load without torch; everything else needs it.
+"""

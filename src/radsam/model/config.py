@@ -1,0 +1,243 @@
+"""The sizes of a model, as numbers that are stored beside its weights. No torch."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from radsam.errors import BundleError
+
+#: The decoder's masks are this many times finer than the embedding's grid. The paper names
+#: 224 and 256 pixels in different places; 4 × the grid is SAM's own rule (section 3.1).
+LOW_RES_PER_CELL = 4
+
+
+@dataclass(frozen=True)
+class ViTConfig:
+    """Sizes of SAM's image encoder, a plain vision transformer.
+
+    Args:
+        image_size: Pixels along one side of the input frame.
+        patch_size: Pixels along one side of a patch.
+        embed_dim: Channels of a token.
+        depth: Number of blocks.
+        num_heads: Attention heads of a block.
+        global_attention: Indices of the blocks that attend over the whole grid.
+        window_size: Tokens along one side of the other blocks' windows.
+        mlp_ratio: Hidden channels of the perceptrons, in multiples of `embed_dim`.
+
+    Raises:
+        BundleError: The sizes don't fit each other.
+    """
+
+    image_size: int
+    patch_size: int
+    embed_dim: int
+    depth: int
+    num_heads: int
+    global_attention: tuple[int, ...]
+    window_size: int = 14
+    mlp_ratio: float = 4.0
+
+    def __post_init__(self) -> None:
+        _require_positive(self)
+        _require(self.image_size % self.patch_size == 0, "image_size must be a multiple of patch_size", self)
+        _require(self.embed_dim % self.num_heads == 0, "embed_dim must be a multiple of num_heads", self)
+        _require(
+            all(0 <= index < self.depth for index in self.global_attention),
+            "global_attention must name blocks from 0 to depth - 1",
+            self,
+        )
+
+    @property
+    def grid(self) -> int:
+        """Cells along one side of the embedding."""
+        return self.image_size // self.patch_size
+
+
+@dataclass(frozen=True)
+class TinyViTConfig:
+    """Sizes of LiteMedSAM's image encoder: one convolutional stage, then stages with attention.
+
+    Args:
+        image_size: Pixels along one side of the input frame; the first stage works on it.
+        embed_dims: Channels of each stage.
+        depths: Number of blocks of each stage.
+        num_heads: Attention heads, for each stage but the first.
+        window_sizes: Tokens along one side of a window, for each stage but the first.
+        strides: 2 where the grid is halved after a stage, 1 where it is kept; one for each
+            stage but the last.
+        mlp_ratio: Hidden channels of the perceptrons, in multiples of the stage's width.
+        expand_ratio: Hidden channels of the convolutional blocks, likewise.
+
+    Raises:
+        BundleError: The sizes don't fit each other.
+    """
+
+    image_size: int
+    embed_dims: tuple[int, ...]
+    depths: tuple[int, ...]
+    num_heads: tuple[int, ...]
+    window_sizes: tuple[int, ...]
+    strides: tuple[int, ...]
+    mlp_ratio: float = 4.0
+    expand_ratio: float = 4.0
+
+    def __post_init__(self) -> None:
+        _require_positive(self)
+        stages = len(self.embed_dims)
+        _require(stages >= 2 and len(self.depths) == stages, "embed_dims and depths must name the same stages", self)
+        _require(
+            len(self.num_heads) == len(self.window_sizes) == len(self.strides) == stages - 1,
+            "num_heads, window_sizes and strides need one entry less than embed_dims",
+            self,
+        )
+        _require(
+            all(dim % heads == 0 for dim, heads in zip(self.embed_dims[1:], self.num_heads, strict=True)),
+            "embed_dims must be multiples of num_heads",
+            self,
+        )
+        _require(set(self.strides) <= {1, 2}, "strides must be 1 or 2", self)
+        _require(
+            self.image_size % math.prod(self.strides) == 0,
+            "image_size must be a multiple of all strides together",
+            self,
+        )
+
+    @property
+    def stage_grids(self) -> tuple[int, ...]:
+        """Cells along one side of each stage's grid."""
+        return tuple(self.image_size // math.prod(self.strides[:stage]) for stage in range(len(self.embed_dims)))
+
+    @property
+    def grid(self) -> int:
+        """Cells along one side of the embedding."""
+        return self.stage_grids[-1]
+
+
+@dataclass(frozen=True)
+class SamConfig:
+    """Sizes of a whole model.
+
+    Args:
+        encoder: Sizes of the image encoder.
+        embedding_channels: Channels of the image embedding and of the prompt tokens.
+        mask_in_channels: Channels inside the convolutions that read a mask prompt.
+        decoder_depth: Blocks of the decoder's transformer.
+        decoder_heads: Attention heads of the decoder's transformer.
+        decoder_mlp_dim: Hidden channels of its perceptrons.
+        iou_head_depth: Layers of the head that predicts the masks' quality.
+        iou_head_dim: Hidden channels of that head.
+
+    Raises:
+        BundleError: The sizes don't fit each other.
+    """
+
+    encoder: ViTConfig | TinyViTConfig
+    embedding_channels: int = 256
+    mask_in_channels: int = 16
+    decoder_depth: int = 2
+    decoder_heads: int = 8
+    decoder_mlp_dim: int = 2048
+    iou_head_depth: int = 3
+    iou_head_dim: int = 256
+
+    def __post_init__(self) -> None:
+        _require_positive(self)
+        _require(self.mask_in_channels % 4 == 0, "mask_in_channels must be a multiple of 4", self)
+        _require(
+            self.embedding_channels % 8 == 0 and self.embedding_channels % (2 * self.decoder_heads) == 0,
+            "embedding_channels must be a multiple of 8 and of twice decoder_heads",
+            self,
+        )
+
+    @property
+    def input_size(self) -> int:
+        """Pixels along one side of the input frame."""
+        return self.encoder.image_size
+
+    @property
+    def embedding_grid(self) -> int:
+        """Cells along one side of the embedding."""
+        return self.encoder.grid
+
+    @property
+    def low_res_size(self) -> int:
+        """Pixels along one side of mask prompts and of the decoder's masks."""
+        return LOW_RES_PER_CELL * self.embedding_grid
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; `from_dict` reads them back."""
+        kind = next(name for name, encoder in ENCODERS.items() if type(self.encoder) is encoder)
+        encoder = {name: list(v) if isinstance(v, tuple) else v for name, v in vars(self.encoder).items()}
+        return {**vars(self), "encoder": {"kind": kind, **encoder}}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> SamConfig:
+        """Read what `to_dict` wrote.
+
+        Raises:
+            BundleError: A key is unknown or missing, or a value has the wrong type.
+        """
+        encoder = values.get("encoder")
+        kind = encoder.get("kind") if isinstance(encoder, Mapping) else None
+        if not isinstance(encoder, Mapping) or kind not in ENCODERS:
+            raise BundleError(
+                f"The model configuration needs an 'encoder' whose 'kind' is one of {', '.join(ENCODERS)}; "
+                f"it has {kind!r}. It may come from a newer version of RadSAM."
+            )
+        sizes = _checked(ENCODERS[kind], {name: value for name, value in encoder.items() if name != "kind"})
+        own = _checked(cls, {name: value for name, value in values.items() if name != "encoder"}, given={"encoder"})
+        return cls(encoder=ENCODERS[kind](**sizes), **own)
+
+
+#: The image encoders by the name under which a configuration is stored.
+ENCODERS: dict[str, type[ViTConfig] | type[TinyViTConfig]] = {"vit": ViTConfig, "tiny_vit": TinyViTConfig}
+
+#: What a stored value must be, by the field's declared type, and how it is read.
+_READERS: dict[str, tuple[str, Any]] = {
+    "int": ("a whole number", lambda v: v if type(v) is int else None),
+    "float": ("a number", lambda v: float(v) if type(v) in (int, float) else None),
+    "tuple[int, ...]": (
+        "a list of whole numbers",
+        lambda v: tuple(v) if isinstance(v, list | tuple) and all(type(n) is int for n in v) else None,
+    ),
+}
+
+
+def _checked(
+    kind: type[Any], values: Mapping[str, Any], given: frozenset[str] | set[str] = frozenset()
+) -> dict[str, Any]:
+    """Check stored values against the fields of a dataclass and bring them to its types."""
+    fields = {field.name: field for field in dataclasses.fields(kind) if field.name not in given}
+    if unknown := sorted(set(values) - set(fields)):
+        raise BundleError(
+            f"The model configuration has entries that this version of RadSAM does not know: {', '.join(unknown)}. "
+            "A newer version may have written it."
+        )
+    required = {name for name, field in fields.items() if field.default is dataclasses.MISSING}
+    if missing := sorted(required - set(values)):
+        raise BundleError(f"The model configuration lacks {', '.join(missing)}.")
+    read: dict[str, Any] = {}
+    for name, value in values.items():
+        expected, reader = _READERS[str(fields[name].type)]
+        read[name] = reader(value)
+        if read[name] is None:
+            raise BundleError(f"In the model configuration, {name} must be {expected}, not {value!r}.")
+    return read
+
+
+def _require_positive(config: Any) -> None:
+    for name, value in vars(config).items():
+        numbers = value if isinstance(value, tuple) else (value,)
+        # Block indices are the only sizes that start at zero; their own check covers them.
+        if name != "global_attention" and any(isinstance(n, int | float) and n <= 0 for n in numbers):
+            raise BundleError(f"The model configuration needs positive sizes; {name} is {value}.")
+
+
+def _require(fits: bool, rule: str, config: Any) -> None:
+    if not fits:
+        raise BundleError(f"The model configuration does not fit together: {rule}, in {config}.")

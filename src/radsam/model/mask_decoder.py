@@ -1,0 +1,98 @@
+"""From an image embedding and prompt tokens to masks."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from radsam.model.attention import TwoWayTransformer
+from radsam.model.norm import LayerNorm2d
+
+#: One primary mask for a clear prompt, three for the readings of an ambiguous one.
+MASKS = 4
+
+
+class MaskDecoder(nn.Module):
+    """SAM's mask decoder; it returns all four masks in one pass.
+
+    Args:
+        dim: Channels of a token.
+        depth: Blocks of the transformer.
+        num_heads: Attention heads of the transformer.
+        mlp_dim: Hidden channels of the transformer's perceptrons.
+        iou_head_depth: Layers of the head that predicts the masks' quality.
+        iou_head_dim: Hidden channels of that head.
+    """
+
+    def __init__(
+        self, dim: int, depth: int, num_heads: int, mlp_dim: int, iou_head_depth: int, iou_head_dim: int
+    ) -> None:
+        super().__init__()
+        self.transformer = TwoWayTransformer(depth, dim, num_heads, mlp_dim)
+        self.iou_token = nn.Embedding(1, dim)
+        self.mask_tokens = nn.Embedding(MASKS, dim)
+        self.output_upscaling = nn.Sequential(
+            nn.ConvTranspose2d(dim, dim // 4, kernel_size=2, stride=2),
+            LayerNorm2d(dim // 4),
+            nn.GELU(),
+            nn.ConvTranspose2d(dim // 4, dim // 8, kernel_size=2, stride=2),
+            nn.GELU(),
+        )
+        self.output_hypernetworks_mlps = nn.ModuleList(Perceptron(dim, dim, dim // 8, 3) for _ in range(MASKS))
+        self.iou_prediction_head = Perceptron(dim, iou_head_dim, MASKS, iou_head_depth)
+
+    def forward(
+        self,
+        embedding: Float[Tensor, "b c g g"],
+        position: Float[Tensor, "1 cells c"],
+        sparse: Float[Tensor, "b p c"],
+        dense: Float[Tensor, "b c g g"],
+    ) -> tuple[Float[Tensor, "b 4 m m"], Float[Tensor, "b 4"]]:
+        """Return the logits of four masks, four times finer than the grid, and their predicted IoU.
+
+        Args:
+            embedding: The image embedding.
+            position: Position encoding of the grid's cells, row by row.
+            sparse: Tokens of points and box corners; there may be none.
+            dense: Map of the mask prompt.
+        """
+        outputs = torch.cat([self.iou_token.weight, self.mask_tokens.weight])
+        tokens = torch.cat([outputs.unsqueeze(0).expand(embedding.shape[0], -1, -1), sparse], dim=1)
+        image = embedding + dense
+        tokens, seen = self.transformer(tokens, image.flatten(2).transpose(1, 2), position)
+
+        upscaled = self.output_upscaling(seen.transpose(1, 2).reshape_as(image))
+        kernels = torch.stack(
+            [mlp(tokens[:, 1 + index]) for index, mlp in enumerate(self.output_hypernetworks_mlps)], dim=1
+        )
+        side = upscaled.shape[-1]
+        logits = (kernels @ upscaled.flatten(2)).unflatten(2, (side, side))
+        scores: Tensor = self.iou_prediction_head(tokens[:, 0])
+        return logits, scores
+
+
+class Perceptron(nn.Module):
+    """Linear layers with ReLU between them.
+
+    Args:
+        in_dim: Channels of the input.
+        hidden: Channels between the layers.
+        out_dim: Channels of the output.
+        depth: Number of layers.
+    """
+
+    def __init__(self, in_dim: int, hidden: int, out_dim: int, depth: int) -> None:
+        super().__init__()
+        widths = [in_dim] + [hidden] * (depth - 1) + [out_dim]
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
+
+    def forward(self, x: Float[Tensor, "b c"]) -> Float[Tensor, "b d"]:
+        """Transform each row on its own."""
+        for layer in self.layers[:-1]:
+            x = functional.relu(layer(x))
+        out: Tensor = self.layers[-1](x)
+        return out

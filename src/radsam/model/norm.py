@@ -1,0 +1,38 @@
+"""Normalisation over the channels of an image-shaped tensor."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class LayerNorm2d(nn.Module):
+    """Layer normalisation of every pixel over its channels.
+
+    Args:
+        channels: Number of channels of the input.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.channels = channels
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """Normalise each pixel to zero mean and unit variance, then scale and shift."""
+        last = x.permute(0, 2, 3, 1)
+        # SAM was trained with 1e-6 here, not with torch's default of 1e-5.
+        return functional.layer_norm(last, (self.channels,), self.weight, self.bias, 1e-6).permute(0, 3, 1, 2)
+
+
+def neck(in_channels: int, out_channels: int) -> nn.Sequential:
+    """Build the last part of every image encoder: from its own width to the decoder's."""
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, kernel_size=1, bias=False),
+        LayerNorm2d(out_channels),
+        nn.Conv2d(out_channels, out_channels, kernel_size=3, padding=1, bias=False),
+        LayerNorm2d(out_channels),
+    )

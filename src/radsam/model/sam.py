@@ -1,0 +1,71 @@
+"""The model: one costly call per slice, one cheap call per prompt."""
+
+from __future__ import annotations
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from radsam.model.config import SamConfig
+from radsam.model.mask_decoder import MaskDecoder
+from radsam.model.prompt_encoder import PromptEncoder
+
+
+class Sam(nn.Module):
+    """A model of the SAM family.
+
+    The method keeps SAM's architecture unchanged (section 3.1).
+
+    Args:
+        config: The sizes it was built from.
+        image_encoder: From images to embeddings.
+        prompt_encoder: From prompts to tokens.
+        mask_decoder: From both to masks.
+    """
+
+    def __init__(
+        self, config: SamConfig, image_encoder: nn.Module, prompt_encoder: PromptEncoder, mask_decoder: MaskDecoder
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.image_encoder = image_encoder
+        self.prompt_encoder = prompt_encoder
+        self.mask_decoder = mask_decoder
+
+    def encode(self, images: Float[Tensor, "b 3 n n"]) -> Float[Tensor, "b c g g"]:
+        """Embed images.
+
+        Args:
+            images: Normalised with the weights' own mean and deviation, ``n`` pixels
+                (`SamConfig.input_size`) along each side.
+        """
+        embedding: Tensor = self.image_encoder(images)
+        return embedding
+
+    def decode(
+        self,
+        embedding: Float[Tensor, "b c g g"],
+        points_xy: Float[Tensor, "b p 2"],
+        point_labels: Float[Tensor, "b p"],
+        mask: Float[Tensor, "b 1 m m"],
+        has_mask: Float[Tensor, " b"],
+    ) -> tuple[Float[Tensor, "b 4 m m"], Float[Tensor, "b 4"]]:
+        """Answer one prompt for each embedding.
+
+        Args:
+            embedding: From `encode`.
+            points_xy: Points and box corners as pixel (column, row) of the input frame;
+                whole numbers are pixel centres. There may be none.
+            point_labels: What each of them is. `radsam.model.prompt_tokens.arrange` puts
+                points, corners and padding in the order that SAM was trained with.
+            mask: Mask prompt, ``m`` pixels (`SamConfig.low_res_size`) along each side.
+                Ignored where `has_mask` is 0, but always given.
+            has_mask: 1 where the mask counts, 0 where there is none.
+
+        Returns:
+            Logits of four masks (the primary one first; positive means inside) and the
+            IoU that the model expects of each.
+        """
+        sparse = self.prompt_encoder.embed_points(points_xy, point_labels)
+        dense = self.prompt_encoder.embed_mask(mask, has_mask)
+        logits, scores = self.mask_decoder(embedding, self.prompt_encoder.dense_position(), sparse, dense)
+        return logits, scores

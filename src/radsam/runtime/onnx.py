@@ -1,0 +1,54 @@
+"""The ONNX Runtime engine, for machines that OpenVINO has no wheel for."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnxruntime
+from jaxtyping import Float16, Float32
+
+from radsam.errors import BackendError
+from radsam.runtime.backend import Decoded, FramePrompt, decoder_inputs
+from radsam.runtime.bundle import Bundle
+
+
+class OnnxBackend:
+    """Run a bundle's graphs with ONNX Runtime on the CPU, in float32.
+
+    Args:
+        bundle: The model.
+
+    Raises:
+        BackendError: ONNX Runtime cannot read the graphs.
+    """
+
+    name = "onnx cpu f32"
+
+    def __init__(self, bundle: Bundle) -> None:
+        try:
+            self._encoder, self._decoder = (
+                onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+                for graph in (bundle.encoder, bundle.decoder)
+            )
+        except Exception as error:  # its errors share no base class but Exception
+            raise BackendError(f"ONNX Runtime cannot load bundle {bundle.spec.name!r}: {error}") from error
+        self._low_res_size = bundle.spec.low_res_size
+
+    def encode(self, images: Float32[np.ndarray, "b 3 n n"]) -> Float16[np.ndarray, "b c g g"]:
+        """Encode images; see `Backend.encode`."""
+        (embedding,) = self._run(self._encoder, ["embedding"], {"image": images})
+        return embedding.astype(np.float16)
+
+    def decode(self, embedding: Float16[np.ndarray, "c g g"], prompt: FramePrompt) -> Decoded:
+        """Answer one prompt; see `Backend.decode`."""
+        inputs = {"embedding": embedding[None].astype(np.float32), **decoder_inputs(prompt, self._low_res_size)}
+        logits, scores = self._run(self._decoder, ["logits", "scores"], inputs)
+        return Decoded(logits[0], scores[0])
+
+    @staticmethod
+    def _run(
+        session: onnxruntime.InferenceSession, outputs: list[str], inputs: dict[str, np.ndarray]
+    ) -> list[np.ndarray]:
+        try:
+            return list(session.run(outputs, inputs))
+        except Exception as error:  # its errors share no base class but Exception
+            raise BackendError(f"ONNX Runtime failed: {error}") from error

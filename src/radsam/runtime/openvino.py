@@ -1,0 +1,69 @@
+"""The OpenVINO engine: the default on CPUs, without torch."""
+
+from __future__ import annotations
+
+import numpy as np
+import openvino
+from jaxtyping import Float16, Float32
+
+from radsam.errors import BackendError
+from radsam.runtime.backend import Decoded, FramePrompt, decoder_inputs
+from radsam.runtime.bundle import Bundle
+
+
+class OpenVinoBackend:
+    """Run a bundle's graphs with OpenVINO on the CPU.
+
+    The encoder runs in bfloat16 where the processor computes in it; the decoder, whose
+    logits are thresholded, always in float32.
+
+    Args:
+        bundle: The model.
+
+    Raises:
+        BackendError: OpenVINO cannot read or compile the graphs.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        core = openvino.Core()
+        self._precision = "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
+        try:
+            self._encoder = _compile(core, bundle.encoder, self._precision)
+            self._decoder = _compile(core, bundle.decoder, "f32")
+        except RuntimeError as error:
+            raise BackendError(f"OpenVINO cannot load bundle {bundle.spec.name!r}: {_short(error)}") from error
+        self._low_res_size = bundle.spec.low_res_size
+
+    @property
+    def name(self) -> str:
+        """The engine, its device and the encoder's precision."""
+        return f"openvino cpu {self._precision}"
+
+    def encode(self, images: Float32[np.ndarray, "b 3 n n"]) -> Float16[np.ndarray, "b c g g"]:
+        """Encode images; see `Backend.encode`."""
+        return np.asarray(_run(self._encoder, {"image": images})["embedding"].astype(np.float16))
+
+    def decode(self, embedding: Float16[np.ndarray, "c g g"], prompt: FramePrompt) -> Decoded:
+        """Answer one prompt; see `Backend.decode`."""
+        inputs = {"embedding": embedding[None].astype(np.float32), **decoder_inputs(prompt, self._low_res_size)}
+        answer = _run(self._decoder, inputs)
+        return Decoded(np.array(answer["logits"][0]), np.array(answer["scores"][0]))
+
+
+def _compile(core: openvino.Core, graph: bytes, precision: str) -> openvino.CompiledModel:
+    return core.compile_model(
+        core.read_model(graph), "CPU", {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
+    )
+
+
+def _run(model: openvino.CompiledModel, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    try:
+        answer = model(inputs)
+    except RuntimeError as error:
+        raise BackendError(f"OpenVINO failed: {_short(error)}") from error
+    return {each.get_any_name(): answer[each] for each in model.outputs}
+
+
+def _short(error: Exception) -> str:
+    """Keep the last line: the earlier ones are OpenVINO's own source locations."""
+    return str(error).strip().splitlines()[-1]

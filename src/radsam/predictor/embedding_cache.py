@@ -1,0 +1,157 @@
+"""Encoded slices, kept so that an edit never encodes again.
+
+Memory first, bounded in bytes; behind it, where the user wants it, a folder that
+outlives the process. A stored embedding is written whole or not at all, and one that
+cannot be read is encoded again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections import OrderedDict
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+import numpy as np
+import platformdirs
+from jaxtyping import Float16
+
+from radsam.errors import OutputError
+from radsam.io.atomic import replacing
+from radsam.volume import Plane
+
+Embedding = Float16[np.ndarray, "c g g"]
+
+
+@dataclass(frozen=True)
+class EmbeddingKey:
+    """What an embedding was made from; a difference in any part makes it another one.
+
+    Args:
+        volume_hash: `Volume.content_hash`.
+        plane: The anatomical plane.
+        index: The slice.
+        window_hu: The window.
+        model_hash: `Bundle.sha256`.
+        engine: `Backend.name`, since precisions differ.
+    """
+
+    volume_hash: str
+    plane: Plane
+    index: int
+    window_hu: tuple[float, float]
+    model_hash: str
+    engine: str
+
+
+def cache_folder() -> Path:
+    """Where embeddings outlive a process: ``$RADSAM_CACHE``, or the platform's cache folder."""
+    named = os.environ.get("RADSAM_CACHE")
+    return Path(named) if named else platformdirs.user_cache_path("radsam") / "embeddings"
+
+
+class EmbeddingStore:
+    """Embeddings in a folder that only its owner can read.
+
+    File names are hashes: nothing in them tells whose CT it was.
+
+    Args:
+        folder: Where to keep them; made when the first one is written.
+        max_bytes: The files used longest ago go when the folder grows beyond this.
+    """
+
+    def __init__(self, folder: Path, max_bytes: int = 4 << 30) -> None:
+        self._folder = folder
+        self._max_bytes = max_bytes
+        self._bytes: int | None = None
+
+    def get(self, key: EmbeddingKey) -> Embedding | None:
+        """Read an embedding; None where there is none that can be read."""
+        path = self._path(key)
+        try:
+            embedding = np.load(path, allow_pickle=False)
+            path.touch()
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, EOFError):
+            path.unlink(missing_ok=True)
+            return None
+        return embedding if embedding.dtype == np.float16 and embedding.ndim == 3 else None
+
+    def put(self, key: EmbeddingKey, embedding: Embedding) -> None:
+        """Write an embedding, whole or not at all; a full disk only means it is not kept."""
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with replacing(self._path(key)) as scratch, scratch.open("wb") as file:
+                np.save(file, embedding, allow_pickle=False)
+        except (OSError, OutputError):
+            return
+        self._bytes = (self.size_bytes() if self._bytes is None else self._bytes) + embedding.nbytes
+        if self._bytes > self._max_bytes:
+            self._prune()
+
+    def size_bytes(self) -> int:
+        """Total size of the files."""
+        return sum(each.stat().st_size for each in self._folder.glob("*.npy"))
+
+    def clear(self) -> int:
+        """Remove every embedding; return how many bytes that freed."""
+        freed = self.size_bytes()
+        shutil.rmtree(self._folder, ignore_errors=True)
+        return freed
+
+    def _path(self, key: EmbeddingKey) -> Path:
+        return self._folder / f"{hashlib.sha256(repr(astuple(key)).encode()).hexdigest()}.npy"
+
+    def _prune(self) -> None:
+        # Down to nine tenths, so that not every further write prunes again.
+        files = sorted((each.stat().st_mtime, each.stat().st_size, each) for each in self._folder.glob("*.npy"))
+        total = sum(size for _, size, _ in files)
+        for _, size, path in files:
+            if total <= 0.9 * self._max_bytes:
+                break
+            path.unlink(missing_ok=True)
+            total -= size
+        self._bytes = total
+
+
+class EmbeddingCache:
+    """Embeddings in memory, the least recently used given up first.
+
+    Args:
+        max_bytes: Memory for embeddings; at least one is always kept.
+        store: A folder behind the memory, or None.
+    """
+
+    def __init__(self, max_bytes: int = 512 << 20, store: EmbeddingStore | None = None) -> None:
+        self._max_bytes = max_bytes
+        self._store = store
+        self._kept: OrderedDict[EmbeddingKey, Embedding] = OrderedDict()
+        self.bytes = 0
+
+    def get(self, key: EmbeddingKey) -> Embedding | None:
+        """Return an embedding from memory or the store, or None."""
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return self._kept[key]
+        embedding = self._store.get(key) if self._store else None
+        if embedding is not None:
+            self._keep(key, embedding)
+        return embedding
+
+    def put(self, key: EmbeddingKey, embedding: Embedding) -> None:
+        """Keep an embedding in memory and in the store."""
+        self._keep(key, embedding)
+        if self._store:
+            self._store.put(key, embedding)
+
+    def _keep(self, key: EmbeddingKey, embedding: Embedding) -> None:
+        if key in self._kept:
+            self.bytes -= self._kept.pop(key).nbytes
+        self._kept[key] = embedding
+        self.bytes += embedding.nbytes
+        while self.bytes > self._max_bytes and len(self._kept) > 1:
+            _, given_up = self._kept.popitem(last=False)
+            self.bytes -= given_up.nbytes

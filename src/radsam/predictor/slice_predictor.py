@@ -1,0 +1,128 @@
+"""Encode a slice once, answer any number of prompts on it.
+
+The two halves are separate calls with one frozen value between them::
+
+    encoded = predictor.encode(volume, grid, index, window)     # costly, cached
+    answer = predictor.decode(encoded, prompt)                  # cheap, remembered
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import numpy as np
+
+from radsam.errors import PromptError
+from radsam.model.prompt_tokens import NEGATIVE, POSITIVE, arrange
+from radsam.predictor.embedding_cache import Embedding, EmbeddingCache, EmbeddingKey
+from radsam.predictor.slice_mask import SliceMask, SlicePrompt
+from radsam.preprocess import SliceFrame, Window
+from radsam.runtime import Backend, BundleSpec, Decoded, FramePrompt
+from radsam.volume import RunMask, SliceGrid, Volume
+
+#: Answers remembered; one is a few hundred bytes to a few kilobytes.
+_REMEMBERED = 20_000
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedSlice:
+    """One encoded slice: all that answering a prompt on it needs.
+
+    Args:
+        key: What it was made from.
+        frame: The map between the slice and the model's input.
+        embedding: The image embedding.
+    """
+
+    key: EmbeddingKey
+    frame: SliceFrame
+    embedding: Embedding
+
+
+class SlicePredictor:
+    """A model that answers prompts on single slices.
+
+    Args:
+        spec: What the model is.
+        model_hash: The model's identity, `Bundle.sha256`.
+        backend: The engine that runs it.
+        cache: Where encoded slices are kept.
+        model_path: Where the bundle is, for session files.
+    """
+
+    def __init__(
+        self, spec: BundleSpec, model_hash: str, backend: Backend, cache: EmbeddingCache, model_path: str = ""
+    ) -> None:
+        self.spec = spec
+        self.model_hash = model_hash
+        self.model_path = model_path
+        self.backend = backend
+        self._cache = cache
+        self._answers: OrderedDict[tuple[EmbeddingKey, SlicePrompt], SliceMask] = OrderedDict()
+
+    def encode(self, volume: Volume, grid: SliceGrid, index: int, window: Window) -> EncodedSlice:
+        """Encode slice `index`, or take it from the cache.
+
+        Raises:
+            PromptError: There is no such slice.
+            BackendError: The engine failed.
+        """
+        frame = SliceFrame(
+            grid, self.spec.input_size, self.spec.low_res_size, self.spec.pixel_mean, self.spec.pixel_std
+        )
+        key = EmbeddingKey(
+            volume_hash=volume.content_hash,
+            plane=grid.plane,
+            index=index,
+            window_hu=(window.low_hu, window.high_hu),
+            model_hash=self.model_hash,
+            engine=self.backend.name,
+        )
+        embedding = self._cache.get(key)
+        if embedding is None:
+            embedding = self.backend.encode(frame.image(grid.take(volume.hu, index), window)[None])[0]
+            self._cache.put(key, embedding)
+        return EncodedSlice(key, frame, embedding)
+
+    def decode(self, encoded: EncodedSlice, prompt: SlicePrompt) -> SliceMask:
+        """Answer a prompt with the primary mask (paper 3.1); equal questions have equal answers.
+
+        Raises:
+            PromptError: The prompt says nothing.
+            BackendError: The engine failed.
+        """
+        question = encoded.key, prompt
+        if question in self._answers:
+            self._answers.move_to_end(question)
+            return self._answers[question]
+        answer = self._to_slice(encoded, self._ask(encoded, prompt), 0)
+        self._answers[question] = answer
+        if len(self._answers) > _REMEMBERED:
+            self._answers.popitem(last=False)
+        return answer
+
+    def alternatives(self, encoded: EncodedSlice, prompt: SlicePrompt) -> tuple[SliceMask, ...]:
+        """Answer a prompt with all four masks, the primary one first (paper 3.1)."""
+        decoded = self._ask(encoded, prompt)
+        return tuple(self._to_slice(encoded, decoded, which) for which in range(len(decoded.scores)))
+
+    def _ask(self, encoded: EncodedSlice, prompt: SlicePrompt) -> Decoded:
+        if not prompt:
+            raise PromptError("Nothing was said about this slice: give a box, a point or a mask.")
+        return self.backend.decode(encoded.embedding, frame_prompt(encoded.frame, prompt))
+
+    @staticmethod
+    def _to_slice(encoded: EncodedSlice, decoded: Decoded, which: int) -> SliceMask:
+        logits = encoded.frame.logits_to_slice(decoded.logits[which])
+        return SliceMask(encoded.key.index, RunMask.encode(logits > 0), float(decoded.scores[which]))
+
+
+def frame_prompt(frame: SliceFrame, prompt: SlicePrompt) -> FramePrompt:
+    """Bring a slice's prompt to the model's frame."""
+    points = frame.points_to_frame(np.array([(u, v) for u, v, _ in prompt.points_uv], np.float64).reshape(-1, 2))
+    labels = np.array([POSITIVE if positive else NEGATIVE for _, _, positive in prompt.points_uv], np.int64)
+    box = None if prompt.box_uvuv is None else frame.box_to_frame(prompt.box_uvuv).ravel()
+    points_xy, point_labels = arrange(points, labels, box)
+    mask = None if prompt.mask is None else frame.mask_to_frame(prompt.mask.decode())
+    return FramePrompt(points_xy[0], point_labels[0], mask)

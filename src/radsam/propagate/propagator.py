@@ -1,0 +1,139 @@
+"""From one slice to both ends of an object (paper 4.1): a generator of small records.
+
+Each side is a chain: a slice's mask prompts its neighbour. The two sides take turns, so
+that the object grows outwards from the prompted slice. Nothing is kept here: whoever
+iterates may stop at any record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from radsam.predictor import SliceMask, SlicePrompt
+from radsam.propagate.next_prompt import Policy
+from radsam.propagate.stop_rule import EndReason, StopRule
+from radsam.volume import Bounds, RunMask
+
+Ask = Callable[[int, SlicePrompt], SliceMask]
+NOTHING_SAID = SlicePrompt()
+
+
+@dataclass(frozen=True)
+class SliceDone:
+    """A slice has its mask.
+
+    Args:
+        answer: The slice's index, mask and predicted IoU.
+        done: Slices done so far, the first one included.
+        total: Slices to do where both bounds are known, else None.
+    """
+
+    answer: SliceMask
+    done: int
+    total: int | None
+
+
+@dataclass(frozen=True)
+class WalkEnded:
+    """A side is finished.
+
+    Args:
+        step: -1 for the side of smaller slice indices, +1 for the other.
+        last_index: The last slice that belongs to the object on this side.
+        reason: Why it ended there.
+    """
+
+    step: int
+    last_index: int
+    reason: EndReason
+
+
+Record = SliceDone | WalkEnded
+
+
+def propagate(
+    start: SliceMask,
+    *,
+    ask: Ask,
+    policy: Policy,
+    slice_count: int,
+    bounds: Bounds | None = None,
+    said: Mapping[int, SlicePrompt] | None = None,
+    stop_rule: StopRule | None = None,
+) -> Iterator[Record]:
+    """Walk from a segmented slice to both ends of the object.
+
+    Args:
+        start: The slice to start from, with its mask.
+        ask: Answers a prompt on a slice.
+        policy: Turns the incoming mask into the next slice's prompt.
+        slice_count: Number of slices in the volume.
+        bounds: First and last slice of the object; without them the stop rule ends each side.
+        said: What the user said on single slices: used there in addition to the incoming
+            mask (paper 4.2). Without bounds, a side goes on at least to its farthest positive point.
+        stop_rule: Used without bounds.
+
+    Yields:
+        `SliceDone` for the start and every further slice, `WalkEnded` once per side.
+    """
+    said = said or {}
+    total = None if bounds is None else bounds.high - bounds.low + 1
+    done = 1
+    yield SliceDone(start, done, total)
+    sides = [_side(start, step, ask, policy, slice_count, bounds, said, stop_rule or StopRule()) for step in (-1, 1)]
+    while sides:
+        for side in tuple(sides):
+            record = next(side)
+            if isinstance(record, WalkEnded):
+                sides.remove(side)
+                yield record
+            else:
+                done += 1
+                yield SliceDone(record, done, total)
+
+
+def _side(
+    start: SliceMask,
+    step: int,
+    ask: Ask,
+    policy: Policy,
+    slice_count: int,
+    bounds: Bounds | None,
+    said: Mapping[int, SlicePrompt],
+    stop_rule: StopRule,
+) -> Iterator[SliceMask | WalkEnded]:
+    """Walk one side; the last value is its `WalkEnded`."""
+    must_reach = max(
+        (index * step for index, prompt in said.items() if any(positive for *_, positive in prompt.points_uv)),
+        default=start.index * step,
+    )
+    previous = start
+    # An empty answer inside the bounds does not end the object: the mask before it goes on.
+    incoming = start.mask
+    while True:
+        index = previous.index + step
+        if bounds is not None and index not in bounds:
+            yield WalkEnded(step, previous.index, EndReason.BOUND)
+            return
+        if not 0 <= index < slice_count:
+            yield WalkEnded(step, previous.index, EndReason.VOLUME_END)
+            return
+        current = _answer(index, incoming, ask, policy, said.get(index, NOTHING_SAID))
+        if bounds is None and index * step > must_reach:
+            reason = stop_rule.broken_by(previous, current)
+            if reason is not None:
+                yield WalkEnded(step, previous.index, reason)
+                return
+        yield current
+        previous = current
+        incoming = current.mask if current.mask.area else incoming
+
+
+def _answer(index: int, incoming: RunMask, ask: Ask, policy: Policy, said: SlicePrompt) -> SliceMask:
+    if not incoming.area and not said:
+        return SliceMask(index, incoming, 1.0)
+    question = policy(incoming, said)
+    if isinstance(question, RunMask):
+        return SliceMask(index, question, 1.0)
+    return ask(index, question) if question else SliceMask(index, incoming, 1.0)

@@ -1,0 +1,58 @@
+"""When a walk without bounds has left the object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from radsam.predictor import SliceMask
+
+
+class EndReason(StrEnum):
+    """Why a walk ended on one side."""
+
+    BOUND = "bound"
+    VOLUME_END = "volume end"
+    EMPTY = "empty mask"
+    COLLAPSE = "area collapsed"
+    JUMP = "area jumped"
+    DRIFT = "mask moved away"
+    LOW_SCORE = "low predicted IoU"
+
+
+@dataclass(frozen=True)
+class StopRule:
+    """Ends a walk that has no bound on its side.
+
+    The slice that breaks the rule is not part of the object.
+
+    Args:
+        min_score: Smallest predicted IoU.
+        max_shrink: The area may become this many times smaller from one slice to the next.
+        max_growth: The area may become this many times larger.
+        min_overlap: Smallest share of the smaller mask that both slices have in common.
+    """
+
+    min_score: float = 0.5
+    max_shrink: float = 4.0
+    max_growth: float = 2.5
+    min_overlap: float = 0.5
+
+    def broken_by(self, previous: SliceMask, current: SliceMask) -> EndReason | None:
+        """Say which part of the rule `current` breaks after `previous`, None where it goes on."""
+        was, now = previous.mask.area, current.mask.area
+        if now == 0:
+            return EndReason.EMPTY
+        if was and now * self.max_shrink < was:
+            return EndReason.COLLAPSE
+        if was and now > was * self.max_growth:
+            return EndReason.JUMP
+        if was:
+            shared = np.count_nonzero(previous.mask.decode() & current.mask.decode())
+            if shared < self.min_overlap * min(was, now):
+                return EndReason.DRIFT
+        if current.score < self.min_score:
+            return EndReason.LOW_SCORE
+        return None

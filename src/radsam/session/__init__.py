@@ -1,1 +1,17 @@
-"""TODO."""
+"""One user's work on one volume: prompts, corrections, undo, and the label map."""
+
+from radsam.session.edit import Overlap
+from radsam.session.engine import Engine, load
+from radsam.session.file import SessionFile, read_session
+from radsam.session.session import CapabilityWarning, SegmentedObject, Session
+
+__all__ = [
+    "CapabilityWarning",
+    "Engine",
+    "Overlap",
+    "SegmentedObject",
+    "Session",
+    "SessionFile",
+    "load",
+    "read_session",
+]

@@ -1,0 +1,94 @@
+"""From the objects' own masks to one label map: who owns a voxel that two objects claim."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import UInt8, UInt16
+
+from radsam.session.edit import Correct, Delete, Edit, Lock, Overlap, Remove, Segment, SetOverlap
+from radsam.session.history import edits_of, object_names
+from radsam.session.replay import ObjectResult, Replayer
+from radsam.volume import Geometry, RunMask
+
+Ids = UInt8[np.ndarray, "k j i"] | UInt16[np.ndarray, "k j i"]
+
+
+def compose(edits: Sequence[Edit], geometry: Geometry, replayer: Replayer) -> Ids:
+    """Paint the objects of a history into one array of ids.
+
+    Objects are painted in the order in which they were last edited (`Overlap.LAST_WINS`)
+    or in reverse order of their first prompt, so that the earlier ones end on top
+    (`Overlap.KEEP_FIRST`). A locked object keeps exactly the voxels that it owned when
+    it was locked.
+
+    Args:
+        edits: The edits in force.
+        geometry: The grid.
+        replayer: Knows the masks.
+
+    Returns:
+        Object ids (k, j, i); an object's id is its place in `object_names`, counted from 1.
+    """
+    names = object_names(edits)
+    ids = np.zeros(geometry.shape_kji, np.uint8 if len(names) < 256 else np.uint16)
+    locks = _locks(edits)
+    frozen = {name: _frozen(edits[:at], name, geometry, replayer) for name, at in locks.items()}
+    painted = [name for name in _painting_order(edits, names) if name not in frozen]
+    for name in painted:
+        _paint(ids, names.index(name) + 1, replayer.result(edits_of(edits, name)))
+    for name, slices in frozen.items():
+        for ids_slice, owned in zip(ids, slices, strict=True):
+            ids_slice[owned.decode()] = names.index(name) + 1
+    return ids
+
+
+def present_objects(edits: Sequence[Edit]) -> list[str]:
+    """Name the objects that are there now, in order of their ids."""
+    return [name for name in object_names(edits) if edits_of(edits, name)]
+
+
+def locked_objects(edits: Sequence[Edit]) -> set[str]:
+    """Name the objects that are locked now."""
+    return set(_locks(edits))
+
+
+def _locks(edits: Sequence[Edit]) -> dict[str, int]:
+    """Return the locked objects, each with the place in the history of its lock."""
+    locks: dict[str, int] = {}
+    for number, edit in enumerate(edits):
+        match edit:
+            case Lock(name=name, locked=True):
+                locks.setdefault(name, number)
+            case Lock(name=name) | Remove(name=name):
+                locks.pop(name, None)
+            case _:
+                pass
+    return {name: number for name, number in locks.items() if edits_of(edits, name)}
+
+
+def _painting_order(edits: Sequence[Edit], names: list[str]) -> list[str]:
+    present = [name for name in names if edits_of(edits, name)]
+    overlap = next((e.overlap for e in reversed(edits) if isinstance(e, SetOverlap)), Overlap.LAST_WINS)
+    if overlap is Overlap.KEEP_FIRST:
+        return present[::-1]
+    deleted = {edit.number for edit in edits if isinstance(edit, Delete)}
+    last_edit = {
+        edit.name: number
+        for number, edit in enumerate(edits)
+        if isinstance(edit, Segment | Correct) and number not in deleted
+    }
+    return sorted(present, key=last_edit.__getitem__)
+
+
+def _frozen(edits: Sequence[Edit], name: str, geometry: Geometry, replayer: Replayer) -> list[RunMask]:
+    """Return what an object owned, slice by slice along k, after the edits before its lock."""
+    ids = compose(edits, geometry, replayer)
+    number = object_names(edits).index(name) + 1
+    return [RunMask.encode(each == number) for each in ids]
+
+
+def _paint(ids: Ids, number: int, result: ObjectResult) -> None:
+    for index, answer in result.answers.items():
+        result.grid.take(ids, index)[answer.mask.decode()] = number

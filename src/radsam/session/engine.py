@@ -1,0 +1,80 @@
+"""A loaded model that opens sessions: what `radsam.load` returns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from radsam.predictor import EmbeddingCache, EmbeddingStore, SlicePredictor
+from radsam.preprocess import Window
+from radsam.propagate import StopRule
+from radsam.runtime import Backend, Bundle, find_bundle, open_backend, read_bundle
+from radsam.session.file import SessionFile, read_session
+from radsam.session.session import Session
+from radsam.volume import Volume
+
+
+class Engine:
+    """A model on an inference engine; opens any number of sessions.
+
+    Args:
+        bundle: The model.
+        backend: The engine that runs it.
+        cache: Where encoded slices are kept.
+    """
+
+    def __init__(self, bundle: Bundle, backend: Backend, cache: EmbeddingCache | None = None) -> None:
+        self.bundle = bundle
+        self.backend = backend
+        self._predictor = SlicePredictor(
+            bundle.spec, bundle.sha256, backend, cache or EmbeddingCache(), str(bundle.path.resolve())
+        )
+
+    def open(
+        self,
+        volume: Volume,
+        *,
+        window: Window | tuple[float, float] | None = None,
+        stop_rule: StopRule | None = None,
+    ) -> Session:
+        """Start a session on a volume.
+
+        Args:
+            volume: The CT.
+            window: What the model sees, in Hounsfield units; None takes the model's own window.
+            stop_rule: Ends walks without bounds.
+
+        Raises:
+            PromptError: The volume is not a CT and no window was given.
+        """
+        chosen = Window(*window) if isinstance(window, tuple) else window
+        return Session(volume, self._predictor, window=chosen, stop_rule=stop_rule)
+
+    def reopen(self, path: str | Path | SessionFile, volume: Volume) -> Session:
+        """Go on with a saved session, on the CT and with the model that it was made with.
+
+        Raises:
+            SessionError: The file is damaged, or the CT or the model is another one.
+        """
+        saved = path if isinstance(path, SessionFile) else read_session(Path(path))
+        saved.check_volume(volume)
+        saved.check_model(self.bundle.sha256)
+        session = self.open(volume, window=saved.window_hu)
+        session.restore(saved.history, saved.results(volume))
+        return session
+
+
+def load(bundle: str | Path | None = None, *, backend: str = "auto", store: EmbeddingStore | None = None) -> Engine:
+    """Load a model.
+
+    Args:
+        bundle: Name or path of a weights bundle; None takes the default one.
+        backend: "auto", "openvino", "onnx", "torch", "torch:cpu", "torch:cuda" or "torch:mps".
+        store: A folder that keeps encoded slices when the process ends; None keeps them in memory only.
+
+    Raises:
+        BundleError: There is no such bundle, or it is damaged; the message says how to get one.
+        BackendError: The engine cannot run it here.
+        MissingExtraError: The engine is not installed.
+    """
+    loaded = read_bundle(find_bundle(bundle))
+    return Engine(loaded, open_backend(loaded, backend), EmbeddingCache(store=store))

@@ -1,0 +1,206 @@
+"""A session as one file: a zip of its edits (JSON) and its masks (run lengths).
+
+The masks after every step are stored, so that reopening, undoing and redoing need
+neither the model nor time. The file names the CT by a hash of its content: it opens on
+that CT only. It holds no header of the CT; the path of the CT is in it, so that
+`radsam edit` finds it again.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from radsam.errors import RadsamError, SessionError
+from radsam.io.atomic import replacing
+from radsam.predictor import SliceMask
+from radsam.propagate import EndReason
+from radsam.session.edit import Correct, Edit, Segment, edit_from_json, edit_to_json
+from radsam.session.history import History
+from radsam.session.replay import ObjectEdits, ObjectResult
+from radsam.volume import RunMask, SliceGrid, Volume
+
+if TYPE_CHECKING:
+    from radsam.session.session import Session
+
+FORMAT = "radsam-session"
+FORMAT_VERSION = 1
+_DESCRIPTION, _MASKS = "session.json", "masks.npz"
+
+
+@dataclass(frozen=True, eq=False)
+class SessionFile:
+    """What a session file says, before it meets its CT and its model.
+
+    Args:
+        volume_hash: `Volume.content_hash` of its CT.
+        volume_source: Path of its CT, as it was opened.
+        model_name: Name of its bundle.
+        model_path: Where that bundle was.
+        model_hash: `Bundle.sha256` of its bundle.
+        window_hu: The session's window.
+        history: Its edits.
+        stored: Per step, the numbers of the edits that make it and its masks as stored.
+        masks: Every distinct mask.
+    """
+
+    volume_hash: str
+    volume_source: str
+    model_name: str
+    model_path: str
+    model_hash: str
+    window_hu: tuple[float, float]
+    history: History
+    stored: tuple[Mapping[str, Any], ...]
+    masks: tuple[RunMask, ...]
+
+    @property
+    def model_reference(self) -> str:
+        """The bundle for `radsam.load`: its path where it still is there, else its name."""
+        return self.model_path if self.model_path and Path(self.model_path).exists() else self.model_name
+
+    def check_volume(self, volume: Volume) -> None:
+        """Refuse another CT.
+
+        Raises:
+            SessionError: The volume is not the one that the session was made on.
+        """
+        if volume.content_hash != self.volume_hash:
+            raise SessionError(
+                f"This session was made on another CT ({self.volume_source or 'unnamed'}): the voxels or the grid of "
+                f"{volume.source or 'the given volume'} differ. Give the CT that it was made on."
+            )
+
+    def check_model(self, model_hash: str) -> None:
+        """Refuse another model.
+
+        Raises:
+            SessionError: The model is not the one that the session was made with.
+        """
+        if model_hash != self.model_hash:
+            raise SessionError(
+                f"This session was made with the bundle {self.model_name!r} of SHA-256 {self.model_hash[:12]}…; the "
+                f"given one is {model_hash[:12]}…. Its edits would give other masks. Use the bundle it was made with."
+            )
+
+    def results(self, volume: Volume) -> dict[ObjectEdits, ObjectResult]:
+        """Bring the stored masks to the grid of `volume`, each keyed by the edits that made it."""
+        results = {}
+        for step in self.stored:
+            edits = tuple(_object_edit(self.history.edits[number]) for number in step["edits"])
+            started = next(edit for edit in reversed(edits) if isinstance(edit, Segment))
+            grid = SliceGrid.of(volume.geometry, started.plane)
+            answers = {index: SliceMask(index, self.masks[mask], score) for index, mask, score in step["answers"]}
+            results[edits] = ObjectResult(grid, answers, *(EndReason(each) for each in step["ends"]))
+        return results
+
+
+def save_session(session: Session, path: Path) -> None:
+    """Write a session to one file, whole or not at all.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    history = session.history
+    numbers = {id(edit): number for number, edit in enumerate(history.edits)}
+    masks: dict[RunMask, int] = {}
+    steps = [
+        {
+            "edits": [numbers[id(edit)] for edit in edits],
+            "answers": [
+                [index, masks.setdefault(answer.mask, len(masks)), answer.score]
+                for index, answer in result.answers.items()
+            ],
+            "ends": [result.low_end.value, result.high_end.value],
+        }
+        for edits, result in session.known_results().items()
+    ]
+    description = {
+        "format": FORMAT,
+        "version": FORMAT_VERSION,
+        "volume": {"sha256": session.volume.content_hash, "source": _absolute(session.volume.source)},
+        "model": {
+            "name": session.predictor.spec.name,
+            "sha256": session.predictor.model_hash,
+            "path": session.predictor.model_path,
+        },
+        "window_hu": [session.window.low_hu, session.window.high_hu],
+        "edits": [edit_to_json(edit) for edit in history.edits],
+        "cursor": history.cursor,
+        "steps": steps,
+    }
+    with replacing(path) as scratch, zipfile.ZipFile(scratch, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(_DESCRIPTION, json.dumps(description))
+        archive.writestr(_MASKS, _pack(list(masks)))
+
+
+def read_session(path: Path) -> SessionFile:
+    """Read a session file.
+
+    Raises:
+        SessionError: It is missing, damaged or of a version this program does not know.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            description = json.loads(archive.read(_DESCRIPTION))
+            packed = archive.read(_MASKS)
+        if description["format"] != FORMAT:
+            raise SessionError(f"{path} is not a RadSAM session.")
+        if description["version"] != FORMAT_VERSION:
+            raise SessionError(
+                f"{path} is a session of version {description['version']}; this program reads version "
+                f"{FORMAT_VERSION}. Upgrade RadSAM."
+            )
+        low, high = description["window_hu"]
+        return SessionFile(
+            volume_hash=description["volume"]["sha256"],
+            volume_source=description["volume"]["source"],
+            model_name=description["model"]["name"],
+            model_path=description["model"]["path"],
+            model_hash=description["model"]["sha256"],
+            window_hu=(low, high),
+            history=History(tuple(edit_from_json(each) for each in description["edits"]), description["cursor"]),
+            stored=tuple(description["steps"]),
+            masks=_unpack(packed),
+        )
+    except FileNotFoundError:
+        raise SessionError(f"There is no session file {path}.") from None
+    except RadsamError:
+        raise
+    except (OSError, zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
+        raise SessionError(f"{path} is not a whole RadSAM session: {error!r}.") from error
+
+
+def _absolute(source: str) -> str:
+    return str(Path(source).resolve()) if source and Path(source).exists() else source
+
+
+def _object_edit(edit: Edit) -> Segment | Correct:
+    if not isinstance(edit, Segment | Correct):
+        raise SessionError("The session is damaged: masks are kept for an edit that makes none.")
+    return edit
+
+
+def _pack(masks: list[RunMask]) -> bytes:
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        shapes=np.array([mask.shape for mask in masks], np.uint32).reshape(-1, 2),
+        lengths=np.array([mask.runs.size for mask in masks], np.int64),
+        runs=np.concatenate([np.empty(0, np.uint32), *(mask.runs for mask in masks)]),
+    )
+    return buffer.getvalue()
+
+
+def _unpack(packed: bytes) -> tuple[RunMask, ...]:
+    with np.load(io.BytesIO(packed), allow_pickle=False) as stored:
+        shapes, lengths, runs = stored["shapes"], stored["lengths"], stored["runs"]
+    pieces = np.split(runs, np.cumsum(lengths)[:-1]) if lengths.size else []
+    return tuple(RunMask((int(rows), int(cols)), piece) for (rows, cols), piece in zip(shapes, pieces, strict=True))

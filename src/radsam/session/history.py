@@ -1,0 +1,89 @@
+"""The order of edits, with a cursor: what is undone can be redone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from radsam.errors import SessionError
+from radsam.session.edit import Correct, Delete, Edit, Remove, Segment
+
+
+@dataclass(frozen=True)
+class History:
+    """Edits in order; the first `cursor` of them are in force.
+
+    Args:
+        edits: All edits, the undone ones last.
+        cursor: How many are done.
+
+    Raises:
+        SessionError: The cursor lies outside.
+    """
+
+    edits: tuple[Edit, ...] = ()
+    cursor: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.cursor <= len(self.edits):
+            raise SessionError(f"The history has {len(self.edits)} edits, its cursor stands at {self.cursor}.")
+
+    @property
+    def done(self) -> tuple[Edit, ...]:
+        """The edits before the cursor."""
+        return self.edits[: self.cursor]
+
+    def push(self, edit: Edit) -> History:
+        """Add an edit; what was undone is forgotten."""
+        return History((*self.done, edit), self.cursor + 1)
+
+    def undo(self) -> History:
+        """Step back.
+
+        Raises:
+            SessionError: There is nothing to undo.
+        """
+        if self.cursor == 0:
+            raise SessionError("There is nothing to undo.")
+        return replace(self, cursor=self.cursor - 1)
+
+    def redo(self) -> History:
+        """Step forward again.
+
+        Raises:
+            SessionError: There is nothing to redo.
+        """
+        if self.cursor == len(self.edits):
+            raise SessionError("There is nothing to redo.")
+        return replace(self, cursor=self.cursor + 1)
+
+
+def object_names(edits: Sequence[Edit]) -> list[str]:
+    """Name every object that was ever started, in order of its first prompt."""
+    return list(dict.fromkeys(edit.name for edit in edits if isinstance(edit, Segment)))
+
+
+def numbered_edits_of(edits: Sequence[Edit], name: str) -> dict[int, Segment | Correct]:
+    """Return the prompts and corrections that make object `name`, each with its place in the history.
+
+    Deleted edits and everything before a removal drop out, and so do corrections that
+    have lost the prompt they correct. None are left of an object that is not there.
+    """
+    deleted = {edit.number for edit in edits if isinstance(edit, Delete)}
+    kept: dict[int, Segment | Correct] = {}
+    for number, edit in enumerate(edits):
+        if isinstance(edit, Remove) and edit.name == name:
+            kept.clear()
+        elif (
+            isinstance(edit, Segment | Correct)
+            and edit.name == name
+            and number not in deleted
+            and (kept or isinstance(edit, Segment))
+        ):
+            kept[number] = edit
+    return kept
+
+
+def edits_of(edits: Sequence[Edit], name: str) -> tuple[Segment | Correct, ...]:
+    """Return the prompts and corrections that make object `name`, in order; see `numbered_edits_of`."""
+    return tuple(numbered_edits_of(edits, name).values())

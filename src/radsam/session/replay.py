@@ -1,0 +1,187 @@
+"""From an object's edits to its masks: a pure function, remembered step by step.
+
+The masks of an object follow from its edits alone, so undoing, redoing or deleting an
+edit needs no code of its own: the remaining edits are replayed. Every step is
+remembered, so that replaying a known one costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from radsam.errors import PromptError
+from radsam.predictor import SliceMask, SlicePredictor, SlicePrompt
+from radsam.propagate import POLICIES, EndReason, SliceDone, StopRule, WalkEnded, default_policy, propagate
+from radsam.propagate.next_prompt import enclosing_box
+from radsam.runtime import Capability
+from radsam.session.edit import Correct, Segment
+from radsam.volume import Box, Mask, Point, RunMask, SliceGrid, Volume
+
+ObjectEdits = tuple[Segment | Correct, ...]
+Record = SliceDone | WalkEnded
+
+#: Steps remembered; a step is some kilobytes of run lengths.
+_REMEMBERED = 2_000
+
+
+@dataclass(frozen=True)
+class ObjectResult:
+    """The masks of one object after its last edit.
+
+    Args:
+        grid: The slices that the object was walked through.
+        answers: Slice index to mask and predicted IoU.
+        low_end: Why the walk ended on the side of smaller indices.
+        high_end: Why it ended on the other.
+    """
+
+    grid: SliceGrid
+    answers: Mapping[int, SliceMask]
+    low_end: EndReason
+    high_end: EndReason
+
+
+class Replayer:
+    """Turns the edits of an object into its masks.
+
+    Args:
+        volume: The CT.
+        predictor: Answers prompts on single slices.
+        stop_rule: Ends walks without bounds.
+    """
+
+    def __init__(self, volume: Volume, predictor: SlicePredictor, stop_rule: StopRule) -> None:
+        self._volume = volume
+        self._predictor = predictor
+        self._stop_rule = stop_rule
+        self.known: OrderedDict[ObjectEdits, ObjectResult] = OrderedDict()
+
+    def result(self, edits: ObjectEdits) -> ObjectResult:
+        """Return the masks after `edits`."""
+        walk = self.walk(edits)
+        while True:
+            try:
+                next(walk)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+
+    def walk(self, edits: ObjectEdits) -> Generator[Record, None, ObjectResult]:
+        """Yield the records of the last edit's walk and return the masks; at once where they are known."""
+        if edits in self.known:
+            self.known.move_to_end(edits)
+            return self.known[edits]
+        started = next(edit for edit in reversed(edits) if isinstance(edit, Segment))
+        grid = SliceGrid.of(self._volume.geometry, started.plane)
+        said = said_on_slices(edits, grid)
+        ask = self._asker(grid, started)
+        last = edits[-1]
+        if isinstance(last, Segment):
+            start = self._first(last, grid, ask)
+        else:
+            start = self._corrected(last, grid, said, ask, self.result(edits[:-1]), started.policy)
+        answers: dict[int, SliceMask] = {}
+        ends: dict[int, EndReason] = {}
+        for record in propagate(
+            start,
+            ask=ask,
+            policy=POLICIES[started.policy],
+            slice_count=grid.count,
+            bounds=started.bounds,
+            said=said,
+            stop_rule=self._stop_rule,
+        ):
+            if isinstance(record, SliceDone):
+                answers[record.answer.index] = record.answer
+            else:
+                ends[record.step] = record.reason
+            yield record
+        return self.remember(edits, ObjectResult(grid, dict(sorted(answers.items())), ends[-1], ends[1]))
+
+    def remember(self, edits: ObjectEdits, result: ObjectResult) -> ObjectResult:
+        """Keep a step's masks, as computed here or as read from a session file."""
+        self.known[edits] = result
+        if len(self.known) > _REMEMBERED:
+            self.known.popitem(last=False)
+        return result
+
+    def _asker(self, grid: SliceGrid, started: Segment) -> Callable[[int, SlicePrompt], SliceMask]:
+        def ask(index: int, prompt: SlicePrompt) -> SliceMask:
+            encoded = self._predictor.encode(self._volume, grid, index, started.window)
+            return self._predictor.decode(encoded, prompt)
+
+        return ask
+
+    def _first(self, edit: Segment, grid: SliceGrid, ask: Callable[[int, SlicePrompt], SliceMask]) -> SliceMask:
+        prompt = slice_prompt(edit.prompt, grid)
+        index = slice_index(edit.prompt, grid)
+        if prompt.mask is not None and edit.policy == "copy":
+            return SliceMask(index, prompt.mask, 1.0)
+        if prompt.mask is not None and not self._predictor.spec.can(Capability.MASK):
+            # A model that never saw a mask answers one with noise; its box it knows.
+            prompt = SlicePrompt(box_uvuv=enclosing_box(prompt.mask))
+        answer = ask(index, prompt)
+        if not answer.mask.area:
+            raise PromptError(
+                f"The model found nothing at the prompt on {grid.plane} slice {index}. Try a box that holds the "
+                "whole object, another slice, or a window in which the object stands out."
+            )
+        return answer
+
+    def _corrected(
+        self,
+        edit: Correct,
+        grid: SliceGrid,
+        said: Mapping[int, SlicePrompt],
+        ask: Callable[[int, SlicePrompt], SliceMask],
+        before: ObjectResult,
+        policy: str,
+    ) -> SliceMask:
+        """Ask again with the mask that stood here and every point on this slice (paper 4.2)."""
+        index = slice_index(edit.points[0], grid)
+        stood = before.answers.get(index)
+        mask = stood.mask if stood else RunMask.encode(np.zeros(grid.shape_vu, bool))
+        # Copying cannot correct: there the model answers as it was trained to.
+        name = default_policy(self._predictor.spec) if policy == "copy" else policy
+        question = POLICIES[name](mask, said[index])
+        if isinstance(question, RunMask):
+            return SliceMask(index, question, 1.0)
+        # Only negative points on an empty slice leave nothing to ask: it stays empty.
+        return ask(index, question) if question else SliceMask(index, mask, 1.0)
+
+
+def slice_index(prompt: Point | Box | Mask, grid: SliceGrid) -> int:
+    """Return the slice that a prompt lies on."""
+    return grid.split(prompt.index_ijk)[0] if isinstance(prompt, Point) else prompt.index
+
+
+def slice_prompt(prompt: Point | Box | Mask, grid: SliceGrid) -> SlicePrompt:
+    """Turn a prompt in voxels into what is said about its slice."""
+    match prompt:
+        case Point():
+            _, u, v = grid.split(prompt.index_ijk)
+            return SlicePrompt(points_uv=((u, v, prompt.positive),))
+        case Box():
+            return SlicePrompt(box_uvuv=prompt.uvuv)
+        case Mask():
+            return SlicePrompt(mask=RunMask.encode(prompt.pixels))
+
+
+def said_on_slices(edits: ObjectEdits, grid: SliceGrid) -> dict[int, SlicePrompt]:
+    """Collect boxes and points per slice since the object was last started.
+
+    A mask prompt is not repeated: once walked over, the incoming mask is the better one.
+    """
+    said: dict[int, SlicePrompt] = {}
+    for edit in edits:
+        if isinstance(edit, Segment):
+            said = {slice_index(edit.prompt, grid): replace(slice_prompt(edit.prompt, grid), mask=None)}
+            continue
+        for point in edit.points:
+            index = slice_index(point, grid)
+            already = said.get(index, SlicePrompt())
+            said[index] = replace(already, points_uv=already.points_uv + slice_prompt(point, grid).points_uv)
+    return said

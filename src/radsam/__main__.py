@@ -1,0 +1,5 @@
+"""``python -m radsam``."""
+
+from radsam.cli.main import run
+
+run()

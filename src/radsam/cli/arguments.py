@@ -1,0 +1,46 @@
+"""Reading options that take three numbers and may be repeated. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from radsam.cli.console import usage_error
+
+#: Options that take one point and may be repeated.
+_POINT_OPTIONS = ("--fix", "--fix-not")
+
+
+def join_points(arguments: Sequence[str]) -> list[str]:
+    """Write ``--fix I J K`` as ``--fix I,J,K``.
+
+    typer has no repeatable option with several values; both spellings are understood.
+    """
+    joined: list[str] = []
+    rest = list(arguments)
+    while rest:
+        argument = rest.pop(0)
+        joined.append(argument)
+        if argument in _POINT_OPTIONS and len(rest) >= 3 and all(_is_number(each) for each in rest[:3]):
+            joined.append(",".join(rest[:3]))
+            del rest[:3]
+    return joined
+
+
+def parse_triples(values: Sequence[str] | None, option: str) -> list[tuple[float, float, float]]:
+    """Read the values of a point option."""
+    triples = []
+    for value in values or ():
+        parts = value.split(",")
+        if len(parts) != 3 or not all(_is_number(part) for part in parts):
+            raise usage_error(f"{option} takes three numbers, I J K; given: {value!r}.")
+        i, j, k = (float(part) for part in parts)
+        triples.append((i, j, k))
+    return triples
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False

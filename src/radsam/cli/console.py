@@ -1,0 +1,139 @@
+"""What every command does the same way: results, notes, progress, errors and exit codes.
+
+Results go to the standard output, everything else to the standard error. Exit codes:
+0 done, 2 wrong usage, 3 bad input, 4 failed while running, 130 stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, ParamSpec
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from radsam.errors import ExecutionError, RadsamError
+
+P = ParamSpec("P")
+
+EXIT_INTERRUPTED = 130
+
+#: Notes, progress and errors.
+notes = Console(stderr=True, highlight=False)
+#: Results for people.
+out = Console(highlight=False)
+
+
+def command(function: Callable[P, None]) -> Callable[P, None]:
+    """Wrap a command: errors become one message and an exit code, warnings become notes.
+
+    A command whose ``as_json`` is set reports its error as JSON on the standard output too.
+    """
+
+    @functools.wraps(function)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+        as_json = bool(kwargs.get("as_json"))
+        try:
+            with _warnings_as_notes():
+                function(*args, **kwargs)
+        except RadsamError as error:
+            _fail(str(error), type(error).__name__, error.exit_code, as_json)
+        except KeyboardInterrupt:
+            _fail("Stopped; nothing was written.", "KeyboardInterrupt", EXIT_INTERRUPTED, as_json)
+        except MemoryError:
+            _fail(
+                "There is not enough memory for this volume. Close other programs, or crop the volume.",
+                "MemoryError",
+                ExecutionError.exit_code,
+                as_json,
+            )
+        except Exception as error:  # the last stop: a bug must end with a code as well
+            traceback.print_exc()
+            message = f"This is a bug in RadSAM; please report it with the lines above. {error}"
+            _fail(message, type(error).__name__, ExecutionError.exit_code, as_json)
+
+    return guarded
+
+
+def _fail(message: str, kind: str, code: int, as_json: bool) -> None:
+    notes.print(f"[bold red]Error:[/] {escape(message)}", soft_wrap=True)
+    if as_json:
+        write_json({"error": {"type": kind, "message": message, "exit_code": code}})
+    raise typer.Exit(code)
+
+
+@contextmanager
+def _warnings_as_notes() -> Iterator[None]:
+    """Show each of our warnings once, as a line for people."""
+    shown: set[str] = set()
+    plain = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
+        if category.__module__.partition(".")[0] != "radsam":
+            plain(message, category, *rest, **more)
+        elif str(message) not in shown:
+            shown.add(str(message))
+            note(str(message))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        warnings.showwarning = show
+        yield
+
+
+def note(message: str) -> None:
+    """Tell the user something that does not stop the work."""
+    notes.print(f"[yellow]Note:[/] {escape(message)}", soft_wrap=True)
+
+
+def usage_error(message: str) -> typer.BadParameter:
+    """Make the exception for a wrong combination of options: exit code 2."""
+    return typer.BadParameter(message)
+
+
+def write_json(value: Mapping[str, Any]) -> None:
+    """Write one JSON object to the standard output."""
+    sys.stdout.write(json.dumps(value, indent=2) + "\n")
+
+
+@contextmanager
+def progress_bar(title: str, *, quiet: bool = False) -> Iterator[Callable[[int, int | None], None]]:
+    """Show a progress bar with the time left on a terminal; nothing where output is piped.
+
+    Yields:
+        A function that takes how much is done and the total, None where that is unknown.
+    """
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("slices"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=notes,
+        transient=True,
+        disable=quiet or not notes.is_terminal,
+    ) as bar:
+        task = bar.add_task(title, total=None)
+
+        def update(done: int, total: int | None) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield update

@@ -1,0 +1,109 @@
+"""Coordinates on the command line: voxels as stored, or LPS millimetres.
+
+In voxels, ``--slice K --box I0 J0 I1 J1`` are indices of the file. In a plane other than
+the axial one the slice is counted along that plane's own axis, and a box has the two
+other axes in stored order. With ``--mm`` the same places take LPS millimetres: for an
+axial slice, its z and the x and y of the box; each lands on the nearest voxel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from radsam.errors import PromptError
+from radsam.volume import Bounds, Box, Geometry, Plane, Point, SliceGrid
+
+#: LPS axes across and inside a plane.
+_LPS = {Plane.AXIAL: (2, (0, 1)), Plane.CORONAL: (1, (0, 2)), Plane.SAGITTAL: (0, (1, 2))}
+
+
+@dataclass(frozen=True, eq=False)
+class Coordinates:
+    """Turns what was typed into prompts.
+
+    Args:
+        geometry: The volume's grid.
+        grid: The slices of the chosen plane.
+        mm: Whether millimetres were typed.
+    """
+
+    geometry: Geometry
+    grid: SliceGrid
+    mm: bool
+
+    def index(self, across: float, inside: tuple[float, float] | None = None) -> int:
+        """Return the slice index for a typed slice position.
+
+        In an oblique volume the slice at a millimetre position depends on where in the
+        slice one stands: `inside`, by default the middle of the volume.
+        """
+        if not self.mm:
+            return _whole(across, "The slice")
+        middle = self.geometry.index_to_mm((np.array(self.geometry.shape_ijk, np.float64) - 1) / 2)
+        axis, (first, second) = _LPS[self.grid.plane]
+        if inside is not None:
+            middle[first], middle[second] = inside
+        middle[axis] = across
+        return self.grid.split(self._nearest(middle))[0]
+
+    def box(self, across: float, box: tuple[float, float, float, float]) -> Box:
+        """Return the box for a typed slice and box."""
+        a0, b0, a1, b1 = box
+        if not self.mm:
+            u0, v0, u1, v1 = (_whole(each, "A corner of the box") for each in box)
+            return Box.on(self.grid, _whole(across, "The slice"), u0, v0, u1, v1)
+        index = self.index(across, ((a0 + a1) / 2, (b0 + b1) / 2))
+        corners = [self.grid.split(self._voxel_mm(across, corner)) for corner in ((a0, b0), (a1, b1))]
+        (_, u0, v0), (_, u1, v1) = corners
+        return Box.on(self.grid, index, min(u0, u1), min(v0, v1), max(u0, u1), max(v0, v1))
+
+    def point_on_slice(self, across: float, point: tuple[float, float]) -> Point:
+        """Return the positive point for a typed slice and in-slice position."""
+        if self.mm:
+            i, j, k = self._voxel_mm(across, point)
+        else:
+            u, v = (_whole(each, "The point") for each in point)
+            i, j, k = self.grid.join(_whole(across, "The slice"), u, v)
+        return Point(i=i, j=j, k=k)
+
+    def point(self, position: tuple[float, float, float], positive: bool) -> Point:
+        """Return the point for three typed coordinates."""
+        i, j, k = (
+            self._nearest(np.array(position)) if self.mm else tuple(_whole(each, "The point") for each in position)
+        )
+        return Point(i=i, j=j, k=k, positive=positive)
+
+    def bounds(self, bounds: tuple[float, float], inside: tuple[float, float] | None) -> Bounds:
+        """Return the bounds for two typed slice positions."""
+        ends = [self.index(each, inside) for each in bounds]
+        # A stored axis may run against the patient's: in millimetres the order is not the user's to know.
+        return Bounds(*sorted(ends)) if self.mm else Bounds(*ends)
+
+    def _voxel_mm(self, across: float, inside: tuple[float, float]) -> tuple[int, int, int]:
+        axis, (first, second) = _LPS[self.grid.plane]
+        position = np.zeros(3)
+        position[axis], position[first], position[second] = across, *inside
+        return self._nearest(position)
+
+    def _nearest(self, position_lps: np.ndarray) -> tuple[int, int, int]:
+        i, j, k = (round(float(each)) for each in self.geometry.mm_to_index(position_lps))
+        return i, j, k
+
+
+def _whole(value: float, what: str) -> int:
+    if value != int(value):
+        raise PromptError(
+            f"{what} is given in voxels, which are whole numbers, not {value:g}. For millimetres add --mm."
+        )
+    return int(value)
+
+
+def group_by_slice(points: Sequence[Point], grid: SliceGrid) -> list[tuple[Point, ...]]:
+    """Group points that lie on one slice, in the order of their first point: one correction each."""
+    groups: dict[int, list[Point]] = {}
+    for point in points:
+        groups.setdefault(grid.split(point.index_ijk)[0], []).append(point)
+    return [tuple(group) for group in groups.values()]

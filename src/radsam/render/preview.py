@@ -1,0 +1,309 @@
+"""A page that shows a result: the prompted slice large, and slices spread over the object.
+
+Everything is shown in the radiological convention (`SliceGrid.to_display`) and in true
+proportions: a millimetre is as wide as it is high, whatever the voxels are.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Bool
+from PIL import Image, ImageDraw, ImageFont
+
+from radsam.errors import GridMismatchError
+from radsam.render.panel import (
+    OBJECT_COLOURS,
+    PROMPT_COLOUR,
+    Colour,
+    Viewport,
+    draw_outline,
+    draw_prompt,
+    draw_slice,
+)
+from radsam.volume import Bounds, Geometry, Plane, Prompt, SliceGrid, Volume
+
+PAGE_SIZE = (1680, 1050)
+#: Left, top, width and height of each part of the page; the legend follows the mosaic.
+_MAIN = (28, 96, 980, 900)
+_MOSAIC = (1032, 96, 620, 640)
+_LEGEND_BOTTOM, _LEGEND_ROW = 1004, 27
+_TILE_GAP = 6
+#: What a person can take in at a glance, and the fewest that show how an object changes.
+_MOST_TILES, _FEWEST_TILES = 16, 9
+#: Context around the object in the mosaic: this share of its size, and at least so many mm.
+_MARGIN_SHARE, _MARGIN_MM = 0.15, 15.0
+_SCALE_BARS_MM = (100, 50, 20, 10, 5, 2, 1)
+
+_PAGE_COLOUR: Colour = (15, 18, 22)
+_TEXT_COLOUR: Colour = (230, 232, 235)
+_DIM_COLOUR: Colour = (150, 156, 163)
+#: World axis of each plane's normal, and the letters of its positive and negative side.
+_NORMAL = {Plane.AXIAL: (2, "S", "I"), Plane.CORONAL: (1, "P", "A"), Plane.SAGITTAL: (0, "L", "R")}
+
+Masks = Mapping[str, Bool[np.ndarray, "k j i"]]
+
+
+def render_preview(
+    volume: Volume,
+    masks: Masks,
+    *,
+    plane: Plane,
+    index: int,
+    window_hu: tuple[float, float],
+    prompts: Sequence[Prompt] = (),
+    title: str = "",
+    bounds: Bounds | None = None,
+) -> Image.Image:
+    """Draw a page about one slice and the objects in the volume.
+
+    Args:
+        volume: The volume.
+        masks: Name to mask (k, j, i) on the grid of the volume; a mask may be empty.
+        plane: The plane to show.
+        index: The slice to show large, usually the prompted one.
+        window_hu: The values that become black and white, the lower first.
+        prompts: Drawn on the slices they lie on.
+        title: Heading of the page.
+        bounds: First and last slice of the mosaic; by default those of the masks.
+
+    Returns:
+        An RGB picture of `PAGE_SIZE`.
+
+    Raises:
+        GridMismatchError: A mask has another shape than the volume.
+        PromptError: The window is empty, or there is no such slice.
+    """
+    for name, mask in masks.items():
+        if mask.shape != volume.geometry.shape_kji:
+            raise GridMismatchError(f"The mask {name!r} is {mask.shape}, the volume {volume.geometry.shape_kji}.")
+    grid = SliceGrid.of(volume.geometry, plane)
+    page = Image.new("RGB", PAGE_SIZE, _PAGE_COLOUR)
+    _draw_main(page, volume, masks, grid, index, window_hu, prompts)
+    bottom = _draw_mosaic(page, volume, masks, grid, index, window_hu, prompts, bounds)
+    _draw_legend(page, bottom + 24, volume.geometry, masks, bool(prompts))
+    _text(page, (28, 46), title or "RadSAM preview", 27, anchor="ls", width=1624)
+    _text(page, (28, 78), _slice_line(volume.geometry, grid, index, window_hu), 17, colour=_DIM_COLOUR, anchor="ls")
+    _text(page, (1652, 1030), "Not for diagnostic use", 15, colour=_DIM_COLOUR, anchor="rs")
+    return page
+
+
+def main_view(grid: SliceGrid) -> Viewport:
+    """Return where the large slice is on the page."""
+    return Viewport.fit(grid, _MAIN)
+
+
+def _draw_main(
+    page: Image.Image,
+    volume: Volume,
+    masks: Masks,
+    grid: SliceGrid,
+    index: int,
+    window_hu: tuple[float, float],
+    prompts: Sequence[Prompt],
+) -> None:
+    left, top, width, height = _MAIN
+    page.paste((0, 0, 0), (left, top, left + width, top + height))
+    view = main_view(grid)
+    draw_slice(page, view, volume, grid, index, window_hu)
+    _draw_objects(page, view, masks, grid, index, width=2.0)
+    for prompt in prompts:
+        draw_prompt(page, view, grid, index, prompt, size=9.0)
+    # At the edges of the area, not of the picture: a thin slice has no room for letters.
+    x_mid, y_mid = width // 2, height // 2
+    places = ((8, y_mid, "lm"), (width - 8, y_mid, "rm"), (x_mid, 8, "mt"), (x_mid, height - 8, "mb"))
+    for letter, (x, y, anchor) in zip(grid.display_letters, places, strict=True):
+        _text(page, (left + x, top + y), letter, 24, anchor=anchor, halo=True)
+    _draw_scale_bar(page, view, grid)
+
+
+def _draw_mosaic(
+    page: Image.Image,
+    volume: Volume,
+    masks: Masks,
+    grid: SliceGrid,
+    index: int,
+    window_hu: tuple[float, float],
+    prompts: Sequence[Prompt],
+    bounds: Bounds | None,
+) -> int:
+    """Draw the mosaic and return the page row below it."""
+    extent = bounds or _extent(masks, grid)
+    crop = _crop(masks, grid, extent)
+    draw = ImageDraw.Draw(page)
+    slices = _spread(extent, grid.count, index)
+    views = _tiles(grid, crop, len(slices))
+    for at, view in zip(slices, views, strict=True):
+        draw_slice(page, view, volume, grid, at, window_hu)
+        _draw_objects(page, view, masks, grid, at, width=1.5)
+        for prompt in prompts:
+            draw_prompt(page, view, grid, at, prompt, size=5.0)
+        if at == index:
+            corners = (view.left - 1, view.top - 1, view.left + view.width, view.top + view.height)
+            draw.rectangle(corners, outline=_TEXT_COLOUR, width=1)
+        _text(page, (view.left + 5, view.top + 4), f"{grid.axis_name} {at}", 14, anchor="lt", halo=True)
+    return views[-1].top + views[-1].height
+
+
+def _draw_objects(page: Image.Image, view: Viewport, masks: Masks, grid: SliceGrid, index: int, width: float) -> None:
+    for number, mask in enumerate(masks.values()):
+        draw_outline(page, view, grid.to_display(grid.take(mask, index)), _colour(number), width=width)
+
+
+def _draw_scale_bar(page: Image.Image, view: Viewport, grid: SliceGrid) -> None:
+    per_mm = view.px_per_mm(grid)
+    length_mm = next((mm for mm in _SCALE_BARS_MM if mm * per_mm <= 240), None)
+    if length_mm is None:
+        return
+    left, bottom = _MAIN[0] + 16, _MAIN[1] + _MAIN[3] - 16
+    right = left + round(length_mm * per_mm)
+    draw = ImageDraw.Draw(page)
+    for colour, width in (((0, 0, 0), 5), (_TEXT_COLOUR, 2)):
+        draw.line((left, bottom, right, bottom), fill=colour, width=width)
+        for x in (left, right):
+            draw.line((x, bottom - 5, x, bottom + 5), fill=colour, width=width)
+    _text(page, (left, bottom - 9), f"{length_mm} mm", 16, anchor="lb", halo=True)
+
+
+def _draw_legend(page: Image.Image, top: int, geometry: Geometry, masks: Masks, prompted: bool) -> None:
+    left, width = _MOSAIC[0], _MOSAIC[2]
+    draw = ImageDraw.Draw(page)
+    entries = [
+        (name, _millilitres(int(np.count_nonzero(mask)) * geometry.voxel_volume_mm3 / 1000), _colour(number))
+        for number, (name, mask) in enumerate(masks.items())
+    ]
+    if prompted:
+        entries.insert(0, ("prompt", "", PROMPT_COLOUR))
+    rows = (_LEGEND_BOTTOM - top) // _LEGEND_ROW
+    columns = 1 if len(entries) <= rows else 2
+    more = len(entries) - rows * columns
+    if more > 0:
+        # The last row tells how many are left out.
+        entries = [*entries[: rows * columns - 1], (f"and {more + 1} more", "", _PAGE_COLOUR)]
+    pitch = width // columns
+    for number, (name, size, colour) in enumerate(entries):
+        x, y = left + number // rows * pitch, top + number % rows * _LEGEND_ROW + _LEGEND_ROW // 2
+        # A prompt is dashed on the picture, so it is here.
+        dashes = (0, 9, 18) if colour == PROMPT_COLOUR else (0,)
+        for start in dashes:
+            draw.line((x + start, y, x + (start + 5 if len(dashes) > 1 else 22), y), fill=colour, width=3)
+        _text(page, (x + 34, y), name, 17, anchor="lm", width=pitch - 130)
+        _text(page, (x + pitch - 16, y), size, 17, anchor="rm", colour=_DIM_COLOUR)
+
+
+def _slice_line(geometry: Geometry, grid: SliceGrid, index: int, window_hu: tuple[float, float]) -> str:
+    axis, positive, negative = _NORMAL[grid.plane]
+    middle = np.array(grid.join(index, (grid.shape_vu[1] - 1) // 2, (grid.shape_vu[0] - 1) // 2), dtype=np.float64)
+    at_mm = float(geometry.index_to_mm(middle)[axis])
+    low, high = window_hu
+    row_mm, col_mm = grid.display_spacing_mm
+    parts = (
+        f"{grid.plane.capitalize()} slice {grid.axis_name} = {index} of 0 to {grid.count - 1}",
+        f"{positive if at_mm >= 0 else negative} {abs(at_mm):.1f} mm",
+        f"W {high - low:g}  L {(high + low) / 2:g}",
+        f"pixels {col_mm:.3g} x {row_mm:.3g} mm",
+    )
+    return "    ".join(parts)
+
+
+def _extent(masks: Masks, grid: SliceGrid) -> Bounds:
+    """Return the slices that hold any object; all slices when there is none."""
+    others = tuple(2 - axis for axis in grid.uv_axes)
+    held = np.zeros(grid.count, dtype=bool)
+    for mask in masks.values():
+        held |= mask.any(axis=others)
+    found = np.flatnonzero(held)
+    return Bounds(int(found[0]), int(found[-1])) if found.size else Bounds(0, grid.count - 1)
+
+
+def _crop(masks: Masks, grid: SliceGrid, extent: Bounds) -> tuple[float, float, float, float] | None:
+    """Return the part of the slices that holds the objects with some context; None for the whole slice."""
+    along = 2 - grid.axis
+    low, high = max(extent.low, 0), min(extent.high, grid.count - 1)
+    seen = np.zeros(grid.display_shape, dtype=bool)
+    for mask in masks.values():
+        part = np.moveaxis(mask, along, 0)[low : high + 1]
+        seen |= grid.to_display(np.asarray(part.any(axis=0)))
+    if not seen.any():
+        return None
+    ends = []
+    for axis, spacing_mm in zip((1, 0), reversed(grid.display_spacing_mm), strict=True):
+        held = np.flatnonzero(seen.any(axis=1 - axis))
+        size = held[-1] - held[0] + 1
+        margin = max(_MARGIN_SHARE * size, _MARGIN_MM / spacing_mm)
+        ends.append((max(held[0] - 0.5 - margin, -0.5), min(held[-1] + 0.5 + margin, seen.shape[axis] - 0.5)))
+    (x0, x1), (y0, y1) = ends
+    return float(x0), float(y0), float(x1), float(y1)
+
+
+def _spread(extent: Bounds, count: int, index: int) -> list[int]:
+    """Choose the slices of the mosaic: evenly spread, both ends and the prompted slice among them."""
+    low, high = max(extent.low, 0), min(extent.high, count - 1)
+    while high - low + 1 < min(_FEWEST_TILES, count):
+        low, high = max(low - 1, 0), min(high + 1, count - 1)
+    chosen = np.unique(np.round(np.linspace(low, high, min(_MOST_TILES, high - low + 1))).astype(int))
+    if low <= index <= high and index not in chosen:
+        inner = chosen[1:-1]
+        inner[np.argmin(np.abs(inner - index))] = index
+    return [int(each) for each in chosen]
+
+
+def _tiles(grid: SliceGrid, crop: tuple[float, float, float, float] | None, count: int) -> list[Viewport]:
+    """Divide the mosaic's area into the rows and columns that show the slices largest."""
+    left, top, width, height = _MOSAIC
+
+    def tile(columns: int) -> tuple[int, int]:
+        rows = -(-count // columns)
+        return (width - (columns - 1) * _TILE_GAP) // columns, (height - (rows - 1) * _TILE_GAP) // rows
+
+    def scale(columns: int) -> float:
+        return Viewport.fit(grid, (0, 0, *tile(columns)), crop).px_per_mm(grid)
+
+    columns = max(range(1, count + 1), key=scale)
+    shown = Viewport.fit(grid, (0, 0, *tile(columns)), crop)
+    w, h = shown.width, shown.height
+    right, below = w + _TILE_GAP, h + _TILE_GAP
+    return [replace(shown, left=left + n % columns * right, top=top + n // columns * below) for n in range(count)]
+
+
+def _colour(number: int) -> Colour:
+    return OBJECT_COLOURS[number % len(OBJECT_COLOURS)]
+
+
+def _millilitres(ml: float) -> str:
+    """Format a volume with three figures at most."""
+    if ml >= 100:
+        return f"{ml:.0f} ml"
+    return f"{ml:.1f} ml" if ml >= 10 else f"{ml:.2f} ml"
+
+
+def _text(
+    page: Image.Image,
+    at: tuple[int, int],
+    text: str,
+    size: int,
+    *,
+    colour: Colour = _TEXT_COLOUR,
+    anchor: str = "lt",
+    width: int | None = None,
+    halo: bool = False,
+) -> None:
+    """Write one line; what does not fit in `width` ends in dots."""
+    font = ImageFont.load_default(size=size)
+    text = _printable(text)
+    if width is not None and font.getlength(text) > width:
+        while text and font.getlength(f"{text}...") > width:
+            text = text[:-1]
+        text = f"{text.rstrip()}..."
+    ImageDraw.Draw(page).text(
+        at, text, font=font, fill=colour, anchor=anchor, stroke_width=2 if halo else 0, stroke_fill=(0, 0, 0)
+    )
+
+
+def _printable(text: str) -> str:
+    """Keep what Pillow's built-in font can draw: accents go, other scripts become question marks."""
+    plain = "".join(each for each in unicodedata.normalize("NFKD", text) if not unicodedata.combining(each))
+    return "".join(each if " " <= each <= "~" else "?" for each in plain)

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Labelled volumes to test, train and measure on. No torch."""

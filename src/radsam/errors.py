@@ -10,6 +10,7 @@ turns each branch into one exit code::
     │   ├── PromptError           a prompt or bounds that do not fit the volume
     │   ├── GridMismatchError     a mask on another grid than the volume
     │   ├── BundleError           a weights bundle or checkpoint that is missing or broken
+    │   ├── DatasetError          a dataset or a store of training cases that cannot be used
     │   ├── SessionError          a session file, object or history that cannot be used
     │   └── OutputError           a file that cannot be written
     └── ExecutionError        exit code 4: the input was fine, running it was not
@@ -48,6 +49,10 @@ class GridMismatchError(InputError):
 
 class BundleError(InputError):
     """A weights bundle or checkpoint that is missing, altered or of an unknown kind."""
+
+
+class DatasetError(InputError):
+    """A dataset or a store of training cases that is missing, of another kind or of another version."""
 
 
 class SessionError(InputError):

@@ -1,0 +1,75 @@
+"""The `dataset.json` that AMOS, the Medical Segmentation Decathlon and nnU-Net put beside their images."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from radsam.errors import DatasetError
+
+#: Names that dataset.json files give the modality, to DICOM's.
+_MODALITIES = {"mri": "MR", "mr": "MR", "t1": "MR", "t1w": "MR", "t2": "MR", "t2w": "MR", "flair": "MR", "pet": "PT"}
+#: Modality names whose values are Hounsfield units; nnU-Net calls images that it need not normalise "noNorm".
+_CT_NAMES = ("ct", "nonorm")
+
+
+@dataclass(frozen=True)
+class DatasetJson:
+    """What a dataset.json says of a dataset.
+
+    Args:
+        class_names: Value in the label maps to class name, without the background.
+        modality: DICOM modality of the first channel; "CT" where the file does not say.
+        file_ending: Suffix of images and label maps.
+        channels: Number of image channels.
+    """
+
+    class_names: dict[int, str]
+    modality: str
+    file_ending: str
+    channels: int
+
+
+def read_dataset_json(path: Path) -> DatasetJson:
+    """Read a dataset.json, labels in either order: value to name or name to value.
+
+    Raises:
+        DatasetError: The file cannot be read, or its labels are not one value per class.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{path} cannot be read as the description of a dataset: {error}") from error
+    labels = content.get("labels") if isinstance(content, dict) else None
+    if not isinstance(labels, dict):
+        raise DatasetError(f'{path} does not describe a dataset: it has no "labels" with the names of the classes.')
+    channels = content.get("channel_names") or content.get("modality") or {"0": "CT"}
+    if isinstance(channels, str):
+        channels = {"0": channels}
+    first = str(next(iter(channels.values() if isinstance(channels, dict) else channels), "CT")).lower()
+    return DatasetJson(
+        class_names=_class_names(labels, path),
+        modality="CT" if first in _CT_NAMES else _MODALITIES.get(first, first.upper()),
+        file_ending=str(content.get("file_ending", ".nii.gz")),
+        channels=len(channels),
+    )
+
+
+def _class_names(labels: dict[str, Any], path: Path) -> dict[int, str]:
+    names: dict[int, str] = {}
+    for key, entry in labels.items():
+        value, name = (key, entry) if str(key).isdecimal() else (entry, key)
+        if isinstance(value, list):
+            raise DatasetError(f"{path} defines {name!r} as the union of {value}. List the single classes instead.")
+        if not (isinstance(value, int) or str(value).isdecimal()):
+            raise DatasetError(f"{path} gives {name!r} the value {value!r}; labels are whole numbers.")
+        # nnU-Net marks unlabelled voxels by a class of its own, "ignore".
+        if int(value) != 0 and name != "ignore":
+            names[int(value)] = str(name)
+    if not names:
+        raise DatasetError(f"{path} names no class besides the background.")
+    if len(set(names.values())) < len(names):
+        raise DatasetError(f"{path} gives one name to several classes: {', '.join(sorted(names.values()))}.")
+    return names

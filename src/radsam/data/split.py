@@ -1,0 +1,53 @@
+"""Which patients are trained on: the dataset's own split, or one made of the patients' names."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+
+from radsam.data.case import Case
+from radsam.errors import DatasetError
+
+
+def split_of_patient(patient: str, *, val_share: int | float = 0.2, seed: int = 0) -> str:
+    """Return "train" or "val" for a patient, from its name and the seed alone.
+
+    A patient stays where it is when others come or go, so a dataset may grow without
+    moving anybody from validation to training. The price is that `val_share` is met
+    only on average.
+
+    Raises:
+        DatasetError: `val_share` is not between 0 and 1.
+    """
+    if not 0 <= val_share <= 1:
+        raise DatasetError(f"The share of validation patients is {val_share}; it lies between 0 and 1.")
+    digest = hashlib.sha256(f"{seed}:{patient}".encode()).digest()
+    return "val" if int.from_bytes(digest[:8], "big") / 2**64 < val_share else "train"
+
+
+def assign_splits(
+    cases: Sequence[Case], *, val_share: int | float = 0.2, seed: int = 0, keep_own: bool = True
+) -> list[Case]:
+    """Give every case a split, by patient.
+
+    Args:
+        cases: Cases of one dataset.
+        val_share: Share of the patients that go to validation.
+        seed: Another seed gives another split.
+        keep_own: Keep the split that the dataset itself names; only cases without one
+            get one made, that of the same patient's other cases where there is one.
+
+    Raises:
+        DatasetError: The dataset's own split puts one patient on two sides.
+    """
+    own: dict[str, str] = {}
+    if keep_own:
+        for case in cases:
+            if case.split and own.setdefault(case.patient, case.split) != case.split:
+                raise DatasetError(
+                    f"Patient {case.patient} is in both {own[case.patient]} and {case.split}: scores would be "
+                    "too good. Correct the dataset's split, or have one made instead of it."
+                )
+    made = {case.patient: split_of_patient(case.patient, val_share=val_share, seed=seed) for case in cases}
+    return [replace(case, split=own.get(case.patient) or made[case.patient]) for case in cases]

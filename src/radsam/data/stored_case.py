@@ -1,0 +1,202 @@
+"""One case of a store: arrays that are read straight from disk, and what is known of them.
+
+A case is a folder: ``hu.npy`` (int16) and ``ids.npy`` (uint8 or uint16), both indexed
+``[slice, row, col]`` with every slice turned to the radiological display; ``objects.npy``,
+one record for each object on each slice; ``case.json``. Slices keep their stored order.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int16, Int64, UInt8, UInt16
+
+from radsam.errors import DatasetError
+from radsam.volume import Geometry, LabelVolume, Plane, SliceGrid, Volume
+
+#: One object on one slice. `is_first` and `is_last` tell the ends of the whole object:
+#: beyond them there is not one pixel of it.
+OBJECT_FIELDS = [
+    ("slice", np.int32),
+    ("object_id", np.int32),
+    ("area_px", np.int32),
+    ("area_mm2", np.float32),
+    ("is_first", np.bool_),
+    ("is_last", np.bool_),
+]
+
+
+@dataclass(frozen=True, eq=False)
+class StoredCase:
+    """A case of a store. The arrays stay on disk until they are indexed.
+
+    Args:
+        folder: Where the arrays are.
+        case_id: Its name.
+        split: "train", "val" or "test".
+        patient: Who it is.
+        names: Object id to class name; ids without a voxel are left out.
+        geometry: The grid of the volume as it was stored in the dataset.
+        plane: The plane of the slices.
+        label_origin: Who drew the labels, as in `Case`.
+        licence: Under which terms it may be used.
+        modality: DICOM modality.
+    """
+
+    folder: Path
+    case_id: str
+    split: str
+    patient: str
+    names: Mapping[int, str]
+    geometry: Geometry
+    plane: Plane
+    label_origin: str
+    licence: str
+    modality: str
+
+    @classmethod
+    def read(cls, folder: Path) -> StoredCase:
+        """Read what is known of a case; no array is touched.
+
+        Raises:
+            DatasetError: The case is incomplete or its description is broken.
+        """
+        try:
+            content = json.loads((folder / "case.json").read_text(encoding="utf-8"))
+            return cls(
+                folder=folder,
+                case_id=content["case_id"],
+                split=content["split"],
+                patient=content["patient"],
+                names={int(number): name for number, name in content["names"].items()},
+                geometry=Geometry(tuple(content["shape_kji"]), np.array(content["affine_lps"], np.float64)),
+                plane=Plane(content["plane"]),
+                label_origin=content["label_origin"],
+                licence=content["licence"],
+                modality=content["modality"],
+            )
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+            raise DatasetError(
+                f"The stored case {folder} is broken ({error!r}). Delete it and prepare again."
+            ) from error
+
+    @property
+    def hu(self) -> Int16[np.ndarray, "slices rows cols"]:
+        """Hounsfield units, memory-mapped and read-only.
+
+        The file is opened anew each time, so that a case can be sent to another process;
+        keep the array when several slices are wanted.
+        """
+        return self._array("hu.npy")
+
+    @property
+    def ids(self) -> UInt8[np.ndarray, "slices rows cols"] | UInt16[np.ndarray, "slices rows cols"]:
+        """Object ids, memory-mapped and read-only; opened anew each time."""
+        return self._array("ids.npy")
+
+    @property
+    def objects(self) -> np.ndarray:
+        """The objects on each slice, records of `OBJECT_FIELDS`."""
+        return np.asarray(np.load(self.folder / "objects.npy"))
+
+    @cached_property
+    def grid(self) -> SliceGrid:
+        """The slices: how to get from a stored array to the dataset's own voxels and back."""
+        return SliceGrid.of(self.geometry, self.plane)
+
+    @property
+    def row_mm(self) -> float:
+        """Distance between rows, in mm."""
+        return self.grid.display_spacing_mm[0]
+
+    @property
+    def col_mm(self) -> float:
+        """Distance between columns, in mm."""
+        return self.grid.display_spacing_mm[1]
+
+    @property
+    def slice_mm(self) -> float:
+        """Distance between slices, in mm."""
+        return self.geometry.spacing_mm_ijk[self.grid.axis]
+
+    def _array(self, name: str) -> np.ndarray:
+        array: np.ndarray = np.load(self.folder / name, mmap_mode="r")
+        expected = (self.grid.count, *self.grid.display_shape)
+        if array.shape != expected:
+            raise DatasetError(
+                f"{self.folder / name} is {array.shape}, its case is {expected}. Delete it and prepare again."
+            )
+        return array
+
+
+@dataclass(frozen=True, eq=False)
+class SliceObjects:
+    """The objects of a volume, counted slice by slice.
+
+    Args:
+        records: One record of `OBJECT_FIELDS` for each object on each slice that is large enough.
+        small_slices: Number of pairs of an object and a slice that were too small.
+        present: Object ids that have a voxel at all.
+    """
+
+    records: np.ndarray
+    small_slices: int
+    present: tuple[int, ...]
+
+    @classmethod
+    def of(cls, labels: LabelVolume, grid: SliceGrid, min_pixels: int) -> SliceObjects:
+        """Count the pixels of each object on each slice."""
+        area = _areas(labels, grid)
+        exists = area > 0
+        exists[:, 0] = False
+        first = exists.argmax(axis=0)
+        last = len(area) - 1 - exists[::-1].argmax(axis=0)
+        slices, ids = np.nonzero(exists & (area >= min_pixels))
+        records = np.empty(slices.size, OBJECT_FIELDS)
+        records["slice"], records["object_id"] = slices, ids
+        records["area_px"] = area[slices, ids]
+        row_mm, col_mm = grid.display_spacing_mm
+        records["area_mm2"] = records["area_px"] * (row_mm * col_mm)
+        records["is_first"], records["is_last"] = slices == first[ids], slices == last[ids]
+        present = np.flatnonzero(exists.any(axis=0))
+        return cls(records, int(exists.sum()) - slices.size, tuple(present.tolist()))
+
+
+def _areas(labels: LabelVolume, grid: SliceGrid) -> Int64[np.ndarray, "slices ids"]:
+    size = int(labels.ids.max()) + 1
+    counts = [np.bincount(grid.take(labels.ids, index).ravel(), minlength=size) for index in range(grid.count)]
+    return np.stack(counts)
+
+
+def write_arrays(folder: Path, volume: Volume, labels: LabelVolume, grid: SliceGrid, records: np.ndarray) -> None:
+    """Write the arrays of a case into an existing folder, slice by slice, and wait for the disk."""
+    _write_turned(folder / "hu.npy", volume.hu, np.dtype(np.int16), grid)
+    _write_turned(folder / "ids.npy", labels.ids, labels.ids.dtype, grid)
+    np.save(folder / "objects.npy", records)
+    for name in ("hu.npy", "ids.npy", "objects.npy"):
+        with (folder / name).open("rb+") as written:
+            os.fsync(written.fileno())
+
+
+def _write_turned(path: Path, array_kji: np.ndarray, dtype: np.dtype[Any], grid: SliceGrid) -> None:
+    header = {
+        "descr": np.lib.format.dtype_to_descr(dtype),
+        "fortran_order": False,
+        "shape": (grid.count, *grid.display_shape),
+    }
+    # Plain writes, not a memory map: on a full disk a map ends the process with SIGBUS.
+    with path.open("wb") as stream:
+        np.lib.format.write_array_header_1_0(stream, header)
+        for index in range(grid.count):
+            turned = grid.to_display(grid.take(array_kji, index))
+            if turned.dtype != dtype:
+                limits = np.iinfo(dtype)
+                turned = np.rint(turned).clip(limits.min, limits.max).astype(dtype)
+            stream.write(turned.tobytes())

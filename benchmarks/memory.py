@@ -1,0 +1,59 @@
+"""Peak memory of `radsam segment` on a 512×512×400 CT, from file to mask.
+
+The CT is the phantom stacked upon its mirror image until it has the asked-for slices;
+it is written to a temporary folder and segmented by the command line in a process of its
+own. Example::
+
+    python benchmarks/memory.py --slices 400
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+import radsam
+from radsam.data.adapters.phantom import make_phantom
+
+
+def main() -> None:
+    """Parse the arguments and print the peak."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--slices", type=int, default=400)
+    parser.add_argument("--object-slices", type=int, default=60)
+    parser.add_argument("--suffix", default=".nii.gz", choices=[".nii", ".nii.gz", ".nrrd"])
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        ct = Path(folder) / f"ct{arguments.suffix}"
+        box = _write(ct, arguments.slices)
+        low = arguments.slices // 2 - arguments.object_slices // 2
+        command = [sys.executable, "-m", "radsam", "segment", ct, "--slice", arguments.slices // 2, "--box", *box]
+        command += ["--bounds", low, low + arguments.object_slices - 1, "-o", Path(folder) / "mask.nii.gz"]
+        subprocess.run([str(each) for each in command], check=True)
+    # Linux reports kilobytes, of the largest child.
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
+    print(f"512×512×{arguments.slices} {arguments.suffix}, object of {arguments.object_slices} slices: peak {peak:.2f} GB")
+
+
+def _write(path: Path, slices: int) -> tuple[int, int, int, int]:
+    """Write the CT and return a box around its liver on the middle slice."""
+    phantom = make_phantom(shape_ijk=(512, 512, 40), spacing_mm_ijk=(0.75, 0.75, 2.5))
+    index = np.arange(slices) - slices // 2 + 20
+    index = np.abs((index - 40) % 80 - 39.5).astype(int)  # 0 … 39, 39 … 0, again and again
+    affine = phantom.volume.geometry.affine_lps
+    volume = radsam.Volume(phantom.volume.hu[index], radsam.Geometry((slices, 512, 512), affine))
+    from radsam.io.write import write_volume
+
+    write_volume(volume, path)
+    rows, cols = np.nonzero(phantom.mask("liver")[index[slices // 2]])
+    return int(cols.min()), int(rows.min()), int(cols.max()), int(rows.max())
+
+
+if __name__ == "__main__":
+    main()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from radsam.cli.console import command, out, write_json
 
@@ -25,7 +26,7 @@ def show(as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = 
     if as_json:
         write_json({"folder": str(cache_folder()), "bytes": size})
     else:
-        out.print(f"{cache_folder()}: {size / 1e6:.1f} MB")
+        out.print(f"{escape(str(cache_folder()))}: {size / 1e6:.1f} MB", soft_wrap=True)
 
 
 @cache_app.command("clear")
@@ -35,4 +36,4 @@ def clear() -> None:
     from radsam.predictor.embedding_cache import EmbeddingStore, cache_folder
 
     freed = EmbeddingStore(cache_folder()).clear()
-    out.print(f"Removed {freed / 1e6:.1f} MB from {cache_folder()}.")
+    out.print(f"Removed {freed / 1e6:.1f} MB from {escape(str(cache_folder()))}.", soft_wrap=True)

@@ -43,10 +43,12 @@ def command(function: Callable[P, None]) -> Callable[P, None]:
         try:
             with _warnings_as_notes():
                 function(*args, **kwargs)
+        except typer.BadParameter:
+            raise  # typer shows it with the usage and ends with code 2
         except RadsamError as error:
             _fail(str(error), type(error).__name__, error.exit_code, as_json)
         except KeyboardInterrupt:
-            _fail("Stopped; nothing was written.", "KeyboardInterrupt", EXIT_INTERRUPTED, as_json)
+            _fail("Stopped. No half-written file was left.", "KeyboardInterrupt", EXIT_INTERRUPTED, as_json)
         except MemoryError:
             _fail(
                 "There is not enough memory for this volume. Close other programs, or crop the volume.",

@@ -89,12 +89,14 @@ class Coordinates:
         return self._nearest(position)
 
     def _nearest(self, position_lps: np.ndarray) -> tuple[int, int, int]:
+        if not np.isfinite(position_lps).all():
+            raise PromptError(f"A position in millimetres must be finite numbers, not {position_lps.tolist()}.")
         i, j, k = (round(float(each)) for each in self.geometry.mm_to_index(position_lps))
         return i, j, k
 
 
 def _whole(value: float, what: str) -> int:
-    if value != int(value):
+    if not float(value).is_integer():  # inf and nan are not either
         raise PromptError(
             f"{what} is given in voxels, which are whole numbers, not {value:g}. For millimetres add --mm."
         )

@@ -81,7 +81,10 @@ def demo(
     if as_json:
         write_json(found | {"dice_one_box": first, "dice_corrected": second, "outputs": outputs.to_dict()})
         return
-    out.print(f"Dice against the phantom's truth: {first:.3f} from one box, {second:.3f} after one correction.")
+    out.print(
+        f"Dice against the phantom's truth: {first:.3f} from one box, {second:.3f} after one correction.",
+        soft_wrap=True,
+    )
     show_report(found, outputs)
     _teach(ct, out_dir, box, bounds, point)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from radsam.cli.arguments import parse_triples
-from radsam.cli.console import command, usage_error
+from radsam.cli.console import command, note, usage_error
 from radsam.cli.outputs import Outputs
 from radsam.cli.segment import (
     AsJson,
@@ -25,6 +26,7 @@ from radsam.cli.segment import (
     finish,
     load_engine,
 )
+from radsam.errors import SessionError
 
 
 @command
@@ -81,7 +83,12 @@ def edit(
         work.redo()
     if delete is not None:
         work.delete(delete)
-    target = _target(name, list(work.objects))
+    target = _target(name, list(work.objects)) if points or preview else None
+    if points and target is None:
+        raise SessionError("The session is empty: there is no object to correct. Start one with radsam segment --session.")
+    if preview and target is None:
+        note("The session is empty: no picture was drawn.")
+        outputs = replace(outputs, preview=None)
     if points and target is not None:
         grid = work.objects[target].grid
         typed = Coordinates(volume.geometry, grid, mm)
@@ -93,6 +100,8 @@ def edit(
 
 def _target(name: str | None, objects: list[str]) -> str | None:
     """Choose the object: the named one, or the only one; None where the session is empty."""
+    if name is not None and name not in objects:
+        raise SessionError(f"There is no object {name!r} in this session; its objects: {', '.join(objects) or 'none'}.")
     if name is None and len(objects) > 1:
         raise usage_error(f"The session has several objects; choose one with --name: {', '.join(objects)}.")
     return name or (objects[0] if objects else None)

@@ -43,7 +43,7 @@ def _slices(found: VolumeInfo) -> dict[str, dict[str, object]]:
 
 
 def _show(found: VolumeInfo) -> None:
-    out.print(f"[bold]{escape(found.source)}[/]")
+    out.print(f"[bold]{escape(found.source)}[/]", soft_wrap=True)
     out.print(f"  {found.format}, {found.modality}, {found.dtype}, {found.file_bytes / 1e6:.1f} MB")
     if found.geometry is not None:
         out.print(f"  {found.geometry.describe()} (LPS)")
@@ -53,7 +53,7 @@ def _show(found: VolumeInfo) -> None:
             f"{plane} along {slices['axis']} (0 to {int(str(slices['count'])) - 1})"
             for plane, slices in _slices(found).items()
         )
-        out.print(f"  slices: {each}")
+        out.print(f"  slices: {each}", soft_wrap=True)
     if found.problem:
         out.print(f"  [yellow]{escape(found.problem)}[/]", soft_wrap=True)
     if found.series:

@@ -32,12 +32,13 @@ app.add_typer(weights_app, name="weights")
 app.add_typer(cache_app, name="cache")
 
 
-def _show_version(wanted: bool) -> None:
+def _show_version(wanted: bool) -> bool:
     if wanted:
         from importlib.metadata import version
 
         out.print(f"radsam {version('radsam')}")
         raise typer.Exit
+    return wanted
 
 
 @app.callback()

@@ -76,12 +76,16 @@ def list_bundles(as_json: _Json = False) -> None:
         write_json({"bundles": bundles, "folder": str(weights_folder())})
         return
     if not found:
-        out.print(f"No bundles are installed in {weights_folder()}. Make one with: radsam weights convert CHECKPOINT")
+        out.print(
+            f"No bundles are installed in {escape(str(weights_folder()))}. "
+            "Make one with: radsam weights convert CHECKPOINT",
+            soft_wrap=True,
+        )
         return
     table = Table("name", "trained on", "licence", "path", box=None)
     for path, spec in found.items():
         mark = " (default)" if path == default else ""
-        table.add_row(f"{escape(spec.name)}{mark}", ", ".join(spec.capabilities), spec.licence, str(path))
+        table.add_row(f"{escape(spec.name)}{mark}", ", ".join(spec.capabilities), spec.licence, escape(str(path)))
     out.print(table)
 
 
@@ -118,7 +122,7 @@ def _tell(path: Path, as_json: bool) -> None:
         write_json(_facts(bundle))
     else:
         prompts = ", ".join(bundle.spec.capabilities)
-        out.print(f"{bundle.spec.name}: whole and unaltered, trained on {prompts}. {path}", soft_wrap=True)
+        out.print(escape(f"{bundle.spec.name}: whole and unaltered, trained on {prompts}. {path}"), soft_wrap=True)
 
 
 def _facts(bundle: Bundle) -> dict[str, Any]:

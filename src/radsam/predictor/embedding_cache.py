@@ -11,6 +11,7 @@ import hashlib
 import os
 import shutil
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
@@ -75,8 +76,9 @@ class EmbeddingStore:
             path.touch()
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, EOFError):
-            path.unlink(missing_ok=True)
+        except Exception:  # a damaged header fails in many ways, down to Python's own tokenizer
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
             return None
         return embedding if embedding.dtype == np.float16 and embedding.ndim == 3 else None
 

@@ -99,7 +99,9 @@ class SliceFrame:
         display = np.ascontiguousarray(self.grid.to_display(mask_vu)).astype(np.float32)
         rows, cols = self._low_res_content
         low_res = np.zeros((self.low_res_size, self.low_res_size), np.float32)
-        low_res[:rows, :cols] = _resize(display, (rows, cols)) >= 0.5
+        covered = _resize(display, (rows, cols))
+        # What covers no low-res pixel by half keeps those that it covers most: a small mask must not vanish.
+        low_res[:rows, :cols] = (covered > 0) & (covered >= min(0.5, float(covered.max())))
         return low_res
 
     def logits_to_slice(self, low_res: Float32[np.ndarray, "m m"]) -> Float32[np.ndarray, "v u"]:

@@ -71,7 +71,7 @@ def propagate(
         slice_count: Number of slices in the volume.
         bounds: First and last slice of the object; without them the stop rule ends each side.
         said: What the user said on single slices: used there in addition to the incoming
-            mask (paper 4.2). Without bounds, a side goes on at least to its farthest positive point.
+            mask (paper 4.2). Without bounds, a side goes on at least to its farthest box or positive point.
         stop_rule: Used without bounds.
 
     Yields:
@@ -105,7 +105,7 @@ def _side(
 ) -> Iterator[SliceMask | WalkEnded]:
     """Walk one side; the last value is its `WalkEnded`."""
     must_reach = max(
-        (index * step for index, prompt in said.items() if any(positive for *_, positive in prompt.points_uv)),
+        (index * step for index, prompt in said.items() if _holds_object(prompt)),
         default=start.index * step,
     )
     previous = start
@@ -128,6 +128,11 @@ def _side(
         yield current
         previous = current
         incoming = current.mask if current.mask.area else incoming
+
+
+def _holds_object(said: SlicePrompt) -> bool:
+    """Whether the user said that the object is on this slice, and not only where it is not."""
+    return said.box_uvuv is not None or any(positive for *_, positive in said.points_uv)
 
 
 def _answer(index: int, incoming: RunMask, ask: Ask, policy: Policy, said: SlicePrompt) -> SliceMask:

@@ -7,7 +7,7 @@ at pixel centres, images are normalised and padded by `radsam.preprocess`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float16, Float32
@@ -41,6 +41,7 @@ class Decoded:
     scores: Float32[np.ndarray, "4"]
 
 
+@runtime_checkable  # so that the tests can check signatures that name it
 class Backend(Protocol):
     """A loaded model on one inference engine."""
 

@@ -95,7 +95,7 @@ class BundleSpec:
             or len(std) != 3
             or min(std) <= 0
             or low >= high
-            or self.low_res_size < 1
+            or min(self.input_size, self.low_res_size) < 1
             or self.input_size % self.low_res_size
             or not self.capabilities
         ):
@@ -296,7 +296,12 @@ def _spec(path: Path, stated: dict[str, Any]) -> BundleSpec:
             f"{DESCRIPTION} in {path} does not fit version {FORMAT_VERSION}: "
             f"unknown {sorted(set(stated) - known)}, missing {sorted(known - set(stated))}."
         )
-    return BundleSpec(**stated)
+    try:
+        kinds = tuple(Capability(each) for each in stated["capabilities"])
+        numbers = {name: tuple(stated[name]) for name in ("window_hu", "pixel_mean", "pixel_std")}
+        return BundleSpec(**{**stated, **numbers, "capabilities": kinds})
+    except (TypeError, ValueError) as error:
+        raise BundleError(f"{DESCRIPTION} in {path} is damaged: {error}. Make or copy the bundle again.") from None
 
 
 def _identity(description: dict[str, Any]) -> str:

@@ -30,7 +30,8 @@ def open_backend(bundle: Bundle, name: str = "auto") -> Backend:
     if name not in BACKENDS:
         raise BackendError(f"There is no backend {name!r}; choose auto or one of {', '.join(BACKENDS)}.")
     if engine == "openvino":
-        _require("openvino", "The OpenVINO backend", "openvino")
+        if find_spec("openvino") is None:
+            raise BackendError("OpenVINO comes with RadSAM except on Intel Macs, and is missing here: choose onnx.")
         from radsam.runtime.openvino import OpenVinoBackend
 
         return OpenVinoBackend(bundle)

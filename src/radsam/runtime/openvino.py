@@ -14,8 +14,7 @@ from radsam.runtime.bundle import Bundle
 class OpenVinoBackend:
     """Run a bundle's graphs with OpenVINO on the CPU.
 
-    The encoder runs in bfloat16 where the processor computes in it; the decoder, whose
-    logits are thresholded, always in float32.
+    In bfloat16 where the processor computes in it, else in float32.
 
     Args:
         bundle: The model.
@@ -29,14 +28,14 @@ class OpenVinoBackend:
         self._precision = "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
         try:
             self._encoder = _compile(core, bundle.encoder, self._precision)
-            self._decoder = _compile(core, bundle.decoder, "f32")
+            self._decoder = _compile(core, bundle.decoder, self._precision)
         except RuntimeError as error:
             raise BackendError(f"OpenVINO cannot load bundle {bundle.spec.name!r}: {_short(error)}") from error
         self._low_res_size = bundle.spec.low_res_size
 
     @property
     def name(self) -> str:
-        """The engine, its device and the encoder's precision."""
+        """The engine, its device and its precision."""
         return f"openvino cpu {self._precision}"
 
     def encode(self, images: Float32[np.ndarray, "b 3 n n"]) -> Float16[np.ndarray, "b c g g"]:

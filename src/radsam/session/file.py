@@ -174,7 +174,7 @@ def read_session(path: Path) -> SessionFile:
         raise SessionError(f"There is no session file {path}.") from None
     except RadsamError:
         raise
-    except (OSError, zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
+    except Exception as error:  # a damaged zip fails in many ways: zlib's, numpy's and Python's own
         raise SessionError(f"{path} is not a whole RadSAM session: {error!r}.") from error
 
 

@@ -111,9 +111,16 @@ class Replayer:
     def _asker(self, grid: SliceGrid, started: Segment) -> Callable[[int, SlicePrompt], SliceMask]:
         def ask(index: int, prompt: SlicePrompt) -> SliceMask:
             encoded = self._predictor.encode(self._volume, grid, index, started.window)
-            return self._predictor.decode(encoded, prompt)
+            return self._predictor.decode(encoded, self._understood(prompt))
 
         return ask
+
+    def _understood(self, prompt: SlicePrompt) -> SlicePrompt:
+        """Leave out the points beside a box where the model knows boxes only: it answers them with noise."""
+        spec = self._predictor.spec
+        if prompt.box_uvuv is None or spec.can(Capability.POINT) or spec.can(Capability.EDIT):
+            return prompt
+        return replace(prompt, points_uv=())
 
     def _first(self, edit: Segment, grid: SliceGrid, ask: Callable[[int, SlicePrompt], SliceMask]) -> SliceMask:
         prompt = slice_prompt(edit.prompt, grid)

@@ -242,8 +242,11 @@ class Session:
             `SliceDone` per slice and `WalkEnded` per side.
         """
         self._check(edit)
-        history = self._history.push(edit)
+        before = self._history
+        history = before.push(edit)
         yield from self._replayer.walk(edits_of(history.done, edit.name))
+        if self._history is not before:
+            raise SessionError("The session was changed while this edit ran, so the edit was dropped. Do it again.")
         self._history = history
 
     def delete(self, number: int) -> None:
@@ -290,7 +293,11 @@ class Session:
 
     @overlap.setter
     def overlap(self, overlap: Overlap | str) -> None:
-        self._history = self._history.push(SetOverlap(Overlap(overlap)))
+        try:
+            chosen = Overlap(overlap)
+        except ValueError:
+            raise SessionError(f"There is no overlap {overlap!r}; choose one of {', '.join(Overlap)}.") from None
+        self._history = self._history.push(SetOverlap(chosen))
 
     def undo(self) -> None:
         """Step back in the history.
@@ -350,7 +357,7 @@ class Session:
             edit.bounds.check(grid, slice_index(edit.prompt, grid))
         kind = {Point: Capability.POINT, Box: Capability.BOX, Mask: Capability.MASK}[type(edit.prompt)]
         self._warn_untrained(kind)
-        if edit.policy == "mask":
+        if edit.policy == "mask" and kind is not Capability.MASK:
             self._warn_untrained(Capability.MASK)
 
     def _check_correct(self, edit: Correct) -> None:
@@ -381,9 +388,11 @@ class Session:
         spec = self.predictor.spec
         if not spec.can(capability):
             what = {"edit": "correction points", "point": "a point", "mask": "masks", "box": "boxes"}[capability]
+            expect = "expect a rough answer."
+            if capability is Capability.EDIT and not spec.can(Capability.POINT):
+                expect = "a positive point only widens the box of its slice, a negative one has no effect."
             warnings.warn(
-                f"The model {spec.name!r} was not trained on {what} (only on: {', '.join(spec.capabilities)}); "
-                "expect a rough answer.",
+                f"The model {spec.name!r} was not trained on {what} (only on: {', '.join(spec.capabilities)}); {expect}",
                 CapabilityWarning,
-                stacklevel=4,
+                stacklevel=7,  # whoever called `segment` or `correct`
             )

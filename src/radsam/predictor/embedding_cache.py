@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import shutil
+import tempfile
+import weakref
 from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import astuple, dataclass
@@ -72,7 +75,8 @@ class EmbeddingStore:
         """Read an embedding; None where there is none that can be read."""
         path = self._path(key)
         try:
-            embedding = np.load(path, allow_pickle=False)
+            with path.open("rb") as file:
+                embedding: Embedding = np.lib.format.read_array(file, allow_pickle=False)
             path.touch()
         except FileNotFoundError:
             return None
@@ -119,29 +123,47 @@ class EmbeddingStore:
         self._bytes = total
 
 
+def temporary_store() -> EmbeddingStore:
+    """Make a store that is gone when nothing uses it any more, at the latest with the process."""
+    folder = Path(tempfile.gettempdir()) / f"radsam-{os.getpid()}-{secrets.token_hex(8)}"
+    store = EmbeddingStore(folder)
+    weakref.finalize(store, shutil.rmtree, folder, ignore_errors=True)
+    return store
+
+
 class EmbeddingCache:
     """Embeddings in memory, the least recently used given up first.
 
     Args:
-        max_bytes: Memory for embeddings; at least one is always kept.
-        store: A folder behind the memory, or None.
+        max_bytes: Memory for embeddings; at least one is always kept. The default holds 190 slices
+            of a 64×64×256 embedding and keeps a session on 400 slices of 512×512 below 1.5 GB.
+        store: A folder that gets every embedding, or None.
+        overflow: A folder that gets what the memory gives up, or None.
     """
 
-    def __init__(self, max_bytes: int = 512 << 20, store: EmbeddingStore | None = None) -> None:
+    def __init__(
+        self,
+        max_bytes: int = 384 << 20,
+        store: EmbeddingStore | None = None,
+        overflow: EmbeddingStore | None = None,
+    ) -> None:
         self._max_bytes = max_bytes
         self._store = store
+        self._overflow = overflow
         self._kept: OrderedDict[EmbeddingKey, Embedding] = OrderedDict()
         self.bytes = 0
 
     def get(self, key: EmbeddingKey) -> Embedding | None:
-        """Return an embedding from memory or the store, or None."""
+        """Return an embedding from memory or from a folder, or None."""
         if key in self._kept:
             self._kept.move_to_end(key)
             return self._kept[key]
-        embedding = self._store.get(key) if self._store else None
-        if embedding is not None:
-            self._keep(key, embedding)
-        return embedding
+        for folder in (self._store, self._overflow):
+            embedding = folder.get(key) if folder else None
+            if embedding is not None:
+                self._keep(key, embedding)
+                return embedding
+        return None
 
     def put(self, key: EmbeddingKey, embedding: Embedding) -> None:
         """Keep an embedding in memory and in the store."""
@@ -155,5 +177,7 @@ class EmbeddingCache:
         self._kept[key] = embedding
         self.bytes += embedding.nbytes
         while self.bytes > self._max_bytes and len(self._kept) > 1:
-            _, given_up = self._kept.popitem(last=False)
+            old, given_up = self._kept.popitem(last=False)
             self.bytes -= given_up.nbytes
+            if self._overflow:
+                self._overflow.put(old, given_up)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from radsam.predictor import EmbeddingCache, EmbeddingStore, SlicePredictor
+from radsam.predictor import EmbeddingCache, EmbeddingStore, SlicePredictor, temporary_store
 from radsam.preprocess import Window
 from radsam.propagate import StopRule
 from radsam.runtime import Backend, Bundle, find_bundle, open_backend, read_bundle
@@ -77,4 +77,6 @@ def load(bundle: str | Path | None = None, *, backend: str = "auto", store: Embe
         MissingExtraError: The engine is not installed.
     """
     loaded = read_bundle(find_bundle(bundle))
-    return Engine(loaded, open_backend(loaded, backend), EmbeddingCache(store=store))
+    # Without a store, what memory gives up goes to a temporary folder: an edit must never encode again.
+    cache = EmbeddingCache(store=store, overflow=None if store else temporary_store())
+    return Engine(loaded, open_backend(loaded, backend), cache)

@@ -392,7 +392,8 @@ class Session:
             if capability is Capability.EDIT and not spec.can(Capability.POINT):
                 expect = "a positive point only widens the box of its slice, a negative one has no effect."
             warnings.warn(
-                f"The model {spec.name!r} was not trained on {what} (only on: {', '.join(spec.capabilities)}); {expect}",
+                f"The model {spec.name!r} was not trained on {what} (only on: {', '.join(spec.capabilities)}); "
+                f"{expect}",
                 CapabilityWarning,
                 stacklevel=7,  # whoever called `segment` or `correct`
             )

@@ -85,7 +85,7 @@ def _warnings_as_notes() -> Iterator[None]:
             note(str(message))
 
     with warnings.catch_warnings():
-        warnings.simplefilter("default")
+        warnings.simplefilter("default", UserWarning)  # ours; a library's deprecations are no user's business
         warnings.showwarning = show
         yield
 

@@ -85,7 +85,9 @@ def edit(
         work.delete(delete)
     target = _target(name, list(work.objects)) if points or preview else None
     if points and target is None:
-        raise SessionError("The session is empty: there is no object to correct. Start one with radsam segment --session.")
+        raise SessionError(
+            "The session is empty: there is no object to correct. Start one with radsam segment --session."
+        )
     if preview and target is None:
         note("The session is empty: no picture was drawn.")
         outputs = replace(outputs, preview=None)

@@ -11,6 +11,7 @@ import typer
 from radsam.cli.arguments import parse_triples
 from radsam.cli.console import command, note, progress_bar, usage_error, write_json
 from radsam.cli.outputs import Outputs, report, show_report
+from radsam.errors import PromptError
 
 if TYPE_CHECKING:
     from radsam.cli.coordinates import Coordinates
@@ -99,6 +100,7 @@ def segment(
 
     from radsam.cli.coordinates import Coordinates, group_by_slice
     from radsam.io.read import read_volume
+    from radsam.session import require_window
     from radsam.volume import SliceGrid
 
     points = [(each, True) for each in parse_triples(fix, "--fix")]
@@ -110,6 +112,7 @@ def segment(
     chosen = None if bounds is None else typed.bounds(bounds, _inside(box, point))
     corrections = group_by_slice([typed.point(each, positive) for each, positive in points], grid)
     _check(grid, prompt, chosen, corrections)
+    require_window(volume, window)
     if volume.modality != "CT":
         note(f"This is a {volume.modality} volume; RadSAM's models are made for CT.")
 
@@ -183,6 +186,12 @@ def _check(grid: SliceGrid, prompt: Prompt, bounds: Bounds | None, corrections: 
     for points in corrections:
         for each in points:
             each.check(grid)
+            index = grid.split(each.index_ijk)[0]
+            if bounds is not None and index not in bounds:
+                raise PromptError(
+                    f"The point {each.index_ijk} lies on slice {index}, outside the bounds {bounds.low} to "
+                    f"{bounds.high}. Widen the bounds to let the object grow there."
+                )
 
 
 def load_engine(model: str | None, backend: str, *, keep: bool) -> Engine:

@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from radsam.cli.console import command, out, write_json
+from radsam.cli.console import command, note, out, write_json
 
 if TYPE_CHECKING:
     from radsam.runtime import Bundle
@@ -61,7 +61,12 @@ def list_bundles(as_json: _Json = False) -> None:
         default: Path | None = find_bundle()
     except BundleError:
         default = None
-    found = {path: read_spec(path) for path in installed_bundles()}
+    found = {}
+    for path in installed_bundles():
+        try:
+            found[path] = read_spec(path)
+        except BundleError as error:
+            note(str(error))
     if as_json:
         bundles = [
             {

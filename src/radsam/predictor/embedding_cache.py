@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
 import shutil
 import tempfile
@@ -27,6 +28,10 @@ from radsam.io.atomic import replacing
 from radsam.volume import Plane
 
 Embedding = Float16[np.ndarray, "c g g"]
+
+#: Raised whenever `radsam.preprocess` makes another image of the same slice.
+_KEY_VERSION = 1
+_OWN_NAME = re.compile(r"[0-9a-f]{64}\.npy")
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,7 @@ class EmbeddingStore:
         """Write an embedding, whole or not at all; a full disk only means it is not kept."""
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._folder.chmod(0o700)
             with replacing(self._path(key)) as scratch, scratch.open("wb") as file:
                 np.save(file, embedding, allow_pickle=False)
         except (OSError, OutputError):
@@ -100,20 +106,35 @@ class EmbeddingStore:
 
     def size_bytes(self) -> int:
         """Total size of the files."""
-        return sum(each.stat().st_size for each in self._folder.glob("*.npy"))
+        return sum(size for _, size, _ in self._files())
 
     def clear(self) -> int:
-        """Remove every embedding; return how many bytes that freed."""
-        freed = self.size_bytes()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        """Remove every embedding, and nothing else; return how many bytes that freed."""
+        freed = 0
+        for _, size, path in self._files():
+            path.unlink(missing_ok=True)
+            freed += size
+        with suppress(OSError):  # not empty, or not there
+            self._folder.rmdir()
         return freed
 
+    def _files(self) -> list[tuple[float, int, Path]]:
+        """List our own files, longest unused first: time of last use, bytes, path."""
+        found = []
+        for path in self._folder.glob("*.npy"):
+            with suppress(FileNotFoundError):  # another process may remove it meanwhile
+                if _OWN_NAME.fullmatch(path.name):
+                    stat = path.stat()
+                    found.append((stat.st_mtime, stat.st_size, path))
+        return sorted(found)
+
     def _path(self, key: EmbeddingKey) -> Path:
-        return self._folder / f"{hashlib.sha256(repr(astuple(key)).encode()).hexdigest()}.npy"
+        name = repr((_KEY_VERSION, *astuple(key)))
+        return self._folder / f"{hashlib.sha256(name.encode()).hexdigest()}.npy"
 
     def _prune(self) -> None:
         # Down to nine tenths, so that not every further write prunes again.
-        files = sorted((each.stat().st_mtime, each.stat().st_size, each) for each in self._folder.glob("*.npy"))
+        files = self._files()
         total = sum(size for _, size, _ in files)
         for _, size, path in files:
             if total <= 0.9 * self._max_bytes:

@@ -26,6 +26,8 @@ class Window:
     high_hu: float
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "low_hu", float(self.low_hu))
+        object.__setattr__(self, "high_hu", float(self.high_hu))
         if not (np.isfinite(self.low_hu) and np.isfinite(self.high_hu) and self.low_hu < self.high_hu):
             raise PromptError(
                 f"The window {self.low_hu:g} to {self.high_hu:g} is empty. Give the lower end first, "

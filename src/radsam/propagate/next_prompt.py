@@ -29,9 +29,37 @@ def box(incoming: RunMask, said: SlicePrompt) -> SlicePrompt:
     slice stands.
     """
     around = said.box_uvuv or enclosing_box(incoming)
-    if around is not None:
-        around = _grown(around, said)
+    positive = [(u, v) for u, v, positive in said.points_uv if positive]
+    if around is not None and positive:
+        us, vs = zip(*positive, strict=True)
+        u0, v0, u1, v1 = around
+        around = min(u0, *us), min(v0, *vs), max(u1, *us), max(v1, *vs)
     return SlicePrompt(box_uvuv=around, points_uv=said.points_uv)
+
+
+def moved_box(incoming: RunMask, said: SlicePrompt) -> SlicePrompt:
+    """Pass on the box like `box`, for a model that answers points with noise: they only move it.
+
+    A positive point outside pulls the nearest sides to it and as far again beyond, for it is
+    clicked inside the part that is missing. A negative point inside pushes one side past it,
+    the one that loses the least area, unless that would cost half of the box.
+    """
+    around = said.box_uvuv or enclosing_box(incoming)
+    if around is None:
+        return SlicePrompt(points_uv=said.points_uv)
+    rows, cols = incoming.shape
+    u0, v0, u1, v1 = around
+    for u, v, positive in said.points_uv:
+        if positive:
+            u0, v0 = max(0, min(u0, 2 * u - u0)), max(0, min(v0, 2 * v - v0))
+            u1, v1 = min(cols - 1, max(u1, 2 * u - u1)), min(rows - 1, max(v1, 2 * v - v1))
+        elif u0 <= u <= u1 and v0 <= v <= v1:
+            pushed = max(
+                ((u + 1, v0, u1, v1), (u0, v0, u - 1, v1), (u0, v + 1, u1, v1), (u0, v0, u1, v - 1)), key=_area
+            )
+            if _area(pushed) * 2 >= _area((u0, v0, u1, v1)):
+                u0, v0, u1, v1 = pushed
+    return SlicePrompt(box_uvuv=(u0, v0, u1, v1))
 
 
 def copy(incoming: RunMask, said: SlicePrompt) -> RunMask:
@@ -57,9 +85,6 @@ def enclosing_box(mask: RunMask) -> tuple[int, int, int, int] | None:
     return int(cols[0]), int(rows[0]), int(cols[-1]), int(rows[-1])
 
 
-def _grown(around: tuple[int, int, int, int], said: SlicePrompt) -> tuple[int, int, int, int]:
-    u0, v0, u1, v1 = around
-    for u, v, positive in said.points_uv:
-        if positive:
-            u0, v0, u1, v1 = min(u0, u), min(v0, v), max(u1, u), max(v1, v)
-    return u0, v0, u1, v1
+def _area(box_uvuv: tuple[int, int, int, int]) -> int:
+    u0, v0, u1, v1 = box_uvuv
+    return max(0, u1 - u0 + 1) * max(0, v1 - v0 + 1)

@@ -7,7 +7,7 @@ iterates may stop at any record.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from radsam.predictor import SliceMask, SlicePrompt
@@ -61,6 +61,8 @@ def propagate(
     bounds: Bounds | None = None,
     said: Mapping[int, SlicePrompt] | None = None,
     stop_rule: StopRule | None = None,
+    sides: Sequence[int] = (-1, 1),
+    carried: RunMask | None = None,
 ) -> Iterator[Record]:
     """Walk from a segmented slice to both ends of the object.
 
@@ -71,22 +73,29 @@ def propagate(
         slice_count: Number of slices in the volume.
         bounds: First and last slice of the object; without them the stop rule ends each side.
         said: What the user said on single slices: used there in addition to the incoming
-            mask (paper 4.2). Without bounds, a side goes on at least to its farthest box or positive point.
+            mask (paper 4.2). Without bounds, a side goes on at least to its farthest box, mask or positive point.
         stop_rule: Used without bounds.
+        sides: Where to walk: -1 to smaller slice indices, +1 to larger ones.
+        carried: What goes on from an empty start: the mask that stood there before a correction emptied it.
 
     Yields:
         `SliceDone` for the start and every further slice, `WalkEnded` once per side.
     """
     said = said or {}
-    total = None if bounds is None else bounds.high - bounds.low + 1
+    total = None
+    if bounds is not None:
+        total = 1 + sum(bounds.high - start.index if step > 0 else start.index - bounds.low for step in sides)
     done = 1
     yield SliceDone(start, done, total)
-    sides = [_side(start, step, ask, policy, slice_count, bounds, said, stop_rule or StopRule()) for step in (-1, 1)]
-    while sides:
-        for side in tuple(sides):
-            record = next(side)
+    # An empty slice does not end the object: the mask before it goes on.
+    incoming = start.mask if start.mask.area or carried is None else carried
+    rule = stop_rule or StopRule()
+    walks = [_side(start, incoming, step, ask, policy, slice_count, bounds, said, rule) for step in sides]
+    while walks:
+        for walk in tuple(walks):
+            record = next(walk)
             if isinstance(record, WalkEnded):
-                sides.remove(side)
+                walks.remove(walk)
                 yield record
             else:
                 done += 1
@@ -95,6 +104,7 @@ def propagate(
 
 def _side(
     start: SliceMask,
+    incoming: RunMask,
     step: int,
     ask: Ask,
     policy: Policy,
@@ -108,31 +118,28 @@ def _side(
         (index * step for index, prompt in said.items() if _holds_object(prompt)),
         default=start.index * step,
     )
-    previous = start
-    # An empty answer inside the bounds does not end the object: the mask before it goes on.
-    incoming = start.mask
+    index = start.index
     while True:
-        index = previous.index + step
+        index += step
         if bounds is not None and index not in bounds:
-            yield WalkEnded(step, previous.index, EndReason.BOUND)
+            yield WalkEnded(step, index - step, EndReason.BOUND)
             return
         if not 0 <= index < slice_count:
-            yield WalkEnded(step, previous.index, EndReason.VOLUME_END)
+            yield WalkEnded(step, index - step, EndReason.VOLUME_END)
             return
         current = _answer(index, incoming, ask, policy, said.get(index, NOTHING_SAID))
         if bounds is None and index * step > must_reach:
-            reason = stop_rule.broken_by(previous, current)
+            reason = stop_rule.broken_by(incoming, current)
             if reason is not None:
-                yield WalkEnded(step, previous.index, reason)
+                yield WalkEnded(step, index - step, reason)
                 return
         yield current
-        previous = current
         incoming = current.mask if current.mask.area else incoming
 
 
 def _holds_object(said: SlicePrompt) -> bool:
     """Whether the user said that the object is on this slice, and not only where it is not."""
-    return said.box_uvuv is not None or any(positive for *_, positive in said.points_uv)
+    return said.box_uvuv is not None or said.mask is not None or any(positive for *_, positive in said.points_uv)
 
 
 def _answer(index: int, incoming: RunMask, ask: Ask, policy: Policy, said: SlicePrompt) -> SliceMask:

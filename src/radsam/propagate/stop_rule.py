@@ -8,6 +8,7 @@ from enum import StrEnum
 import numpy as np
 
 from radsam.predictor import SliceMask
+from radsam.volume import RunMask
 
 
 class EndReason(StrEnum):
@@ -40,9 +41,9 @@ class StopRule:
     max_growth: float = 2.5
     min_overlap: float = 0.5
 
-    def broken_by(self, previous: SliceMask, current: SliceMask) -> EndReason | None:
-        """Say which part of the rule `current` breaks after `previous`, None where it goes on."""
-        was, now = previous.mask.area, current.mask.area
+    def broken_by(self, incoming: RunMask, current: SliceMask) -> EndReason | None:
+        """Say which part of the rule `current` breaks after the mask that came in, None where it goes on."""
+        was, now = incoming.area, current.mask.area
         if now == 0:
             return EndReason.EMPTY
         if was and now * self.max_shrink < was:
@@ -50,7 +51,7 @@ class StopRule:
         if was and now > was * self.max_growth:
             return EndReason.JUMP
         if was:
-            shared = np.count_nonzero(previous.mask.decode() & current.mask.decode())
+            shared = np.count_nonzero(incoming.decode() & current.mask.decode())
             if shared < self.min_overlap * min(was, now):
                 return EndReason.DRIFT
         if current.score < self.min_score:

@@ -1,6 +1,6 @@
 """A weights bundle: everything that is needed to run one trained model.
 
-A bundle is a folder, or a ``.zip`` of it, that holds::
+A bundle is a folder, or a ``.zip`` with the same four files at its top::
 
     bundle.json     what the model is: sizes, window, normalisation, capabilities, SHA-256 of each file
     encoder.onnx    image (b, 3, n, n) -> embedding (b, c, g, g)

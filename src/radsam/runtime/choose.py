@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from radsam.errors import BackendError, MissingExtraError
+from radsam.errors import BackendError, InputError, MissingExtraError
 from radsam.runtime.backend import Backend
 from radsam.runtime.bundle import Bundle
 
@@ -21,14 +21,15 @@ def open_backend(bundle: Bundle, name: str = "auto") -> Backend:
             "torch" takes a GPU where there is one.
 
     Raises:
-        BackendError: There is no such engine, or it cannot run here.
+        InputError: There is no engine of this name.
+        BackendError: The engine cannot run here.
         MissingExtraError: The engine is not installed.
     """
     if name == "auto":
         name = "openvino" if find_spec("openvino") else "onnx"
     engine, _, device = name.partition(":")
     if name not in BACKENDS:
-        raise BackendError(f"There is no backend {name!r}; choose auto or one of {', '.join(BACKENDS)}.")
+        raise InputError(f"There is no backend {name!r}; choose auto or one of {', '.join(BACKENDS)}.")
     if engine == "openvino":
         if find_spec("openvino") is None:
             raise BackendError("OpenVINO comes with RadSAM except on Intel Macs, and is missing here: choose onnx.")

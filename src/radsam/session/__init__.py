@@ -3,7 +3,7 @@
 from radsam.session.edit import Overlap
 from radsam.session.engine import Engine, load
 from radsam.session.file import SessionFile, read_session
-from radsam.session.session import CapabilityWarning, SegmentedObject, Session
+from radsam.session.session import CapabilityWarning, SegmentedObject, Session, require_window
 
 __all__ = [
     "CapabilityWarning",
@@ -14,4 +14,5 @@ __all__ = [
     "SessionFile",
     "load",
     "read_session",
+    "require_window",
 ]

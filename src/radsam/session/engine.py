@@ -58,7 +58,7 @@ class Engine:
         saved = path if isinstance(path, SessionFile) else read_session(Path(path))
         saved.check_volume(volume)
         saved.check_model(self.bundle.sha256)
-        session = self.open(volume, window=saved.window_hu)
+        session = self.open(volume, window=saved.window_hu, stop_rule=saved.stop_rule)
         session.restore(saved.history, saved.results(volume))
         return session
 

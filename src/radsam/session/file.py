@@ -12,7 +12,7 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ import numpy as np
 from radsam.errors import RadsamError, SessionError
 from radsam.io.atomic import replacing
 from radsam.predictor import SliceMask
-from radsam.propagate import EndReason
+from radsam.propagate import EndReason, StopRule
 from radsam.session.edit import Correct, Edit, Segment, edit_from_json, edit_to_json
 from radsam.session.history import History
 from radsam.session.replay import ObjectEdits, ObjectResult
@@ -46,6 +46,7 @@ class SessionFile:
         model_path: Where that bundle was.
         model_hash: `Bundle.sha256` of its bundle.
         window_hu: The session's window.
+        stop_rule: Ends its walks without bounds.
         history: Its edits.
         stored: Per step, the numbers of the edits that make it and its masks as stored.
         masks: Every distinct mask.
@@ -57,6 +58,7 @@ class SessionFile:
     model_path: str
     model_hash: str
     window_hu: tuple[float, float]
+    stop_rule: StopRule
     history: History
     stored: tuple[Mapping[str, Any], ...]
     masks: tuple[RunMask, ...]
@@ -91,15 +93,24 @@ class SessionFile:
             )
 
     def results(self, volume: Volume) -> dict[ObjectEdits, ObjectResult]:
-        """Bring the stored masks to the grid of `volume`, each keyed by the edits that made it."""
-        results = {}
-        for step in self.stored:
-            edits = tuple(_object_edit(self.history.edits[number]) for number in step["edits"])
-            started = next(edit for edit in reversed(edits) if isinstance(edit, Segment))
-            grid = SliceGrid.of(volume.geometry, started.plane)
-            answers = {index: SliceMask(index, self.masks[mask], score) for index, mask, score in step["answers"]}
-            results[edits] = ObjectResult(grid, answers, *(EndReason(each) for each in step["ends"]))
-        return results
+        """Bring the stored masks to the grid of `volume`, each keyed by the edits that made it.
+
+        Raises:
+            SessionError: The stored masks do not fit the edits or the volume.
+        """
+        try:
+            return dict(self._result(step, volume) for step in self.stored)
+        except (IndexError, KeyError, TypeError, ValueError, StopIteration) as error:
+            raise SessionError(f"The session is damaged: its masks do not fit its edits ({error!r}).") from error
+
+    def _result(self, step: Mapping[str, Any], volume: Volume) -> tuple[ObjectEdits, ObjectResult]:
+        edits = tuple(_object_edit(self.history.edits[number]) for number in step["edits"])
+        started = next(edit for edit in reversed(edits) if isinstance(edit, Segment))
+        grid = SliceGrid.of(volume.geometry, started.plane)
+        answers = {index: SliceMask(index, self.masks[mask], score) for index, mask, score in step["answers"]}
+        if any(not 0 <= index < grid.count or each.mask.shape != grid.shape_vu for index, each in answers.items()):
+            raise ValueError("a mask lies outside the volume")
+        return edits, ObjectResult(grid, answers, *(EndReason(each) for each in step["ends"]))
 
 
 def save_session(session: Session, path: Path) -> None:
@@ -132,6 +143,7 @@ def save_session(session: Session, path: Path) -> None:
             "path": session.predictor.model_path,
         },
         "window_hu": [session.window.low_hu, session.window.high_hu],
+        "stop_rule": asdict(session.stop_rule),
         "edits": [edit_to_json(edit) for edit in history.edits],
         "cursor": history.cursor,
         "steps": steps,
@@ -166,6 +178,7 @@ def read_session(path: Path) -> SessionFile:
             model_path=description["model"]["path"],
             model_hash=description["model"]["sha256"],
             window_hu=(low, high),
+            stop_rule=StopRule(**description["stop_rule"]),
             history=History(tuple(edit_from_json(each) for each in description["edits"]), description["cursor"]),
             stored=tuple(description["steps"]),
             masks=_unpack(packed),

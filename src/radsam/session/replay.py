@@ -16,7 +16,7 @@ import numpy as np
 from radsam.errors import PromptError
 from radsam.predictor import SliceMask, SlicePredictor, SlicePrompt
 from radsam.propagate import POLICIES, EndReason, SliceDone, StopRule, WalkEnded, default_policy, propagate
-from radsam.propagate.next_prompt import enclosing_box
+from radsam.propagate.next_prompt import Policy, enclosing_box, moved_box
 from radsam.runtime import Capability
 from radsam.session.edit import Correct, Segment
 from radsam.volume import Box, Mask, Point, RunMask, SliceGrid, Volume
@@ -79,20 +79,34 @@ class Replayer:
         said = said_on_slices(edits, grid)
         ask = self._asker(grid, started)
         last = edits[-1]
+        sides: tuple[int, ...] = (-1, 1)
+        carried: RunMask | None = None
+        answers: dict[int, SliceMask] = {}
+        ends: dict[int, EndReason] = {}
         if isinstance(last, Segment):
             start = self._first(last, grid, ask)
         else:
-            start = self._corrected(last, grid, said, ask, self.result(edits[:-1]), started.policy)
-        answers: dict[int, SliceMask] = {}
-        ends: dict[int, EndReason] = {}
+            before = self.result(edits[:-1])
+            start = self._corrected(last, grid, said, ask, before, started.policy)
+            stood = before.answers.get(start.index)
+            if start == stood:
+                # Nothing new to pass on: walking back from here would only lose what is right.
+                return self.remember(edits, before)
+            carried = stood.mask if stood else None
+            sides = self._sides_to_correct(slice_index(started.prompt, grid), start.index)
+            if len(sides) == 1:
+                answers = {i: answer for i, answer in before.answers.items() if (i - start.index) * sides[0] < 0}
+                ends = {-1: before.low_end, 1: before.high_end}
         for record in propagate(
             start,
             ask=ask,
-            policy=POLICIES[started.policy],
+            policy=self._policy(started.policy),
             slice_count=grid.count,
             bounds=started.bounds,
             said=said,
             stop_rule=self._stop_rule,
+            sides=sides,
+            carried=carried,
         ):
             if isinstance(record, SliceDone):
                 answers[record.answer.index] = record.answer
@@ -111,16 +125,27 @@ class Replayer:
     def _asker(self, grid: SliceGrid, started: Segment) -> Callable[[int, SlicePrompt], SliceMask]:
         def ask(index: int, prompt: SlicePrompt) -> SliceMask:
             encoded = self._predictor.encode(self._volume, grid, index, started.window)
-            return self._predictor.decode(encoded, self._understood(prompt))
+            return self._predictor.decode(encoded, prompt)
 
         return ask
 
-    def _understood(self, prompt: SlicePrompt) -> SlicePrompt:
-        """Leave out the points beside a box where the model knows boxes only: it answers them with noise."""
+    @property
+    def _knows_boxes_only(self) -> bool:
         spec = self._predictor.spec
-        if prompt.box_uvuv is None or spec.can(Capability.POINT) or spec.can(Capability.EDIT):
-            return prompt
-        return replace(prompt, points_uv=())
+        return not (spec.can(Capability.POINT) or spec.can(Capability.EDIT))
+
+    def _policy(self, name: str) -> Policy:
+        return moved_box if name == "box" and self._knows_boxes_only else POLICIES[name]
+
+    def _sides_to_correct(self, prompted: int, corrected: int) -> tuple[int, ...]:
+        """Choose where a correction walks: both ways (paper 4.2), if the model learned to be corrected.
+
+        One that did not has nothing but the box around the corrected mask to go back with. On the
+        way to the prompted slice that is worse than what came from there, so it only walks on.
+        """
+        if corrected == prompted or not self._knows_boxes_only:
+            return (-1, 1)
+        return (1,) if corrected > prompted else (-1,)
 
     def _first(self, edit: Segment, grid: SliceGrid, ask: Callable[[int, SlicePrompt], SliceMask]) -> SliceMask:
         prompt = slice_prompt(edit.prompt, grid)
@@ -153,11 +178,19 @@ class Replayer:
         mask = stood.mask if stood else RunMask.encode(np.zeros(grid.shape_vu, bool))
         # Copying cannot correct: there the model answers as it was trained to.
         name = default_policy(self._predictor.spec) if policy == "copy" else policy
-        question = POLICIES[name](mask, said[index])
+        question = self._policy(name)(mask, said[index])
         if isinstance(question, RunMask):
             return SliceMask(index, question, 1.0)
         # Only negative points on an empty slice leave nothing to ask: it stays empty.
-        return ask(index, question) if question else SliceMask(index, mask, 1.0)
+        answer = ask(index, question) if question else SliceMask(index, mask, 1.0)
+        if stood and self._knows_boxes_only and not _follows(answer.mask, said[index]):
+            return stood
+        return answer
+
+
+def _follows(mask: RunMask, said: SlicePrompt) -> bool:
+    pixels = mask.decode()
+    return all(pixels[v, u] == positive for u, v, positive in said.points_uv)
 
 
 def slice_index(prompt: Point | Box | Mask, grid: SliceGrid) -> int:
@@ -178,14 +211,11 @@ def slice_prompt(prompt: Point | Box | Mask, grid: SliceGrid) -> SlicePrompt:
 
 
 def said_on_slices(edits: ObjectEdits, grid: SliceGrid) -> dict[int, SlicePrompt]:
-    """Collect boxes and points per slice since the object was last started.
-
-    A mask prompt is not repeated: once walked over, the incoming mask is the better one.
-    """
+    """Collect what was said per slice since the object was last started."""
     said: dict[int, SlicePrompt] = {}
     for edit in edits:
         if isinstance(edit, Segment):
-            said = {slice_index(edit.prompt, grid): replace(slice_prompt(edit.prompt, grid), mask=None)}
+            said = {slice_index(edit.prompt, grid): slice_prompt(edit.prompt, grid)}
             continue
         for point in edit.points:
             index = slice_index(point, grid)

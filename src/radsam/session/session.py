@@ -27,6 +27,19 @@ from radsam.volume import Bounds, Box, LabelVolume, Mask, Plane, Point, Prompt, 
 Progress = Callable[[SliceDone], None]
 
 
+def require_window(volume: Volume, window: object | None) -> None:
+    """Refuse a volume that is not a CT without a window of its own.
+
+    Raises:
+        PromptError: It is not a CT, and no window was given.
+    """
+    if window is None and volume.modality != "CT":
+        raise PromptError(
+            f"The modality of this volume is {volume.modality}: its values are not Hounsfield units, so the model's "
+            "window does not fit. Give a window in the volume's own units that shows the object well."
+        )
+
+
 class CapabilityWarning(UserWarning):
     """The model is asked something that it was not trained on."""
 
@@ -94,16 +107,13 @@ class Session:
         window: Window | None = None,
         stop_rule: StopRule | None = None,
     ) -> None:
-        if window is None and volume.modality != "CT":
-            raise PromptError(
-                f"This is a {volume.modality} volume: its values are not Hounsfield units, so the model's window "
-                "does not fit. Give a window in the volume's own units that shows the object well."
-            )
+        require_window(volume, window)
         self.volume = volume
         self.predictor = predictor
+        self.stop_rule = stop_rule or StopRule()
         self.window = window or Window(*predictor.spec.window_hu)
         self._history = History()
-        self._replayer = Replayer(volume, predictor, stop_rule or StopRule())
+        self._replayer = Replayer(volume, predictor, self.stop_rule)
         self._composed: tuple[History, LabelVolume] | None = None
 
     # What is there
@@ -227,9 +237,19 @@ class Session:
         return self._do(Correct(name, points), progress)
 
     def _do(self, edit: Segment | Correct, progress: Progress | None) -> SegmentedObject:
+        before = edits_of(self._history.done, edit.name)
         for record in self.run(edit):
             if progress and isinstance(record, SliceDone):
                 progress(record)
+        after = edits_of(self._history.done, edit.name)
+        untrained = not self.predictor.spec.can(Capability.EDIT)
+        if isinstance(edit, Correct) and untrained and self._replayer.result(after) is self._replayer.result(before):
+            warnings.warn(
+                f"The model did not follow the correction of {edit.name!r}: nothing changed. Try a point elsewhere in "
+                "the wrong part, or prompt the object anew on this slice.",
+                CapabilityWarning,
+                stacklevel=3,  # whoever called `correct`
+            )
         return self._object(edit.name)
 
     def run(self, edit: Segment | Correct) -> Iterator[Record]:
@@ -390,7 +410,7 @@ class Session:
             what = {"edit": "correction points", "point": "a point", "mask": "masks", "box": "boxes"}[capability]
             expect = "expect a rough answer."
             if capability is Capability.EDIT and not spec.can(Capability.POINT):
-                expect = "a positive point only widens the box of its slice, a negative one has no effect."
+                expect = "a point only moves the box of its slice, and the correction walks on, not back to the prompt."
             warnings.warn(
                 f"The model {spec.name!r} was not trained on {what} (only on: {', '.join(spec.capabilities)}); "
                 f"{expect}",

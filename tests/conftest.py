@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+# The package is imported inside the fixtures: only then does pytest check its array shapes.
+if TYPE_CHECKING:
+    from command_line import CommandLine, PhantomFile
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -17,3 +22,69 @@ def shared_data() -> Path:
     if not (folder / "manifest.json").is_file():
         pytest.skip(f"no real CT here: {folder} has no manifest.json; set RADSAM_DATA to run this test")
     return folder
+
+
+@pytest.fixture(scope="session")
+def lite_bundle() -> Path:
+    """The bundle made from LiteMedSAM's weights: a model that finds organs."""
+    from radsam.errors import BundleError
+    from radsam.runtime.bundle import find_bundle
+
+    try:
+        return find_bundle("lite-medsam").resolve()
+    except BundleError as error:
+        pytest.skip(f"no LiteMedSAM weights here (scripts/setup.sh makes them). {' '.join(str(error).split())}")
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of a small SAM with random weights: it takes every prompt and answers at once.
+
+    Its masks mean nothing. With this architecture and seed they are not empty, cover
+    about a fifth of a slice and change with every prompt.
+    """
+    from radsam.model.export import export_graphs
+    from radsam.runtime.bundle import BundleSpec, Capability, write_bundle
+    from small_models import SMALL_VIT, random_model
+
+    graphs = export_graphs(random_model(SMALL_VIT, seed=3), tmp_path_factory.mktemp("graphs"))
+    path = tmp_path_factory.mktemp("bundles") / "tiny"
+    spec = BundleSpec(
+        name="tiny",
+        architecture="small_vit",
+        model=SMALL_VIT.to_dict(),
+        input_size=SMALL_VIT.input_size,
+        low_res_size=SMALL_VIT.low_res_size,
+        window_hu=(-160.0, 240.0),
+        pixel_mean=(0.0, 0.0, 0.0),
+        pixel_std=(1.0, 1.0, 1.0),
+        capabilities=tuple(Capability),
+        licence="Apache-2.0",
+        origin="random numbers",
+    )
+    write_bundle(path, spec, graphs.encoder.read_bytes(), graphs.decoder.read_bytes(), "# tiny\n\nRandom weights.\n")
+    return path
+
+
+@pytest.fixture(scope="session")
+def run_radsam(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
+    """Run ``radsam`` as a process: ``run_radsam("info", ct, cwd=tmp_path)``.
+
+    No bundle is installed for it, so that tests say which one they use.
+    """
+    from command_line import CommandLine
+
+    return CommandLine(tmp_path_factory.mktemp("radsam"))
+
+
+@pytest.fixture(scope="session")
+def phantom_ct(tmp_path_factory: pytest.TempPathFactory) -> PhantomFile:
+    """The abdominal phantom in a NIfTI file: 80×64×24 voxels of 4.2×4.2×8 mm, oblique, rows running to anterior."""
+    from command_line import PhantomFile
+    from radsam.data.adapters.phantom import make_phantom
+    from radsam.io.write import write_volume
+
+    path = tmp_path_factory.mktemp("phantom") / "ct.nii.gz"
+    phantom = make_phantom(shape_ijk=(80, 64, 24), spacing_mm_ijk=(4.2, 4.2, 8.0))
+    write_volume(phantom.volume, path)
+    return PhantomFile(path, phantom)

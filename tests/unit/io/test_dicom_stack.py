@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import SimpleITK as sitk  # noqa: N813
+import SimpleITK as sitk
 
 from dicom_files import AXIAL, COMPRESSED, ct_values, decoded_with_pydicom, write_series
 from radsam.errors import SeriesError

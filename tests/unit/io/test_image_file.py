@@ -7,7 +7,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-import SimpleITK as sitk  # noqa: N813
+import SimpleITK as sitk
 
 from radsam.errors import GridMismatchError, VolumeError
 from radsam.io.read import read_info, read_labels, read_volume, require_same_grid

@@ -1,0 +1,58 @@
+"""Does `radsam demo` show the main job, and say that its CT is made?"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from command_line import CommandLine
+from radsam.io.read import read_labels, read_volume
+
+FILES = {"ct.nii.gz", "truth.nii.gz", "mask.nii.gz", "preview.png", "liver.radsam"}
+
+
+def check_files(folder: Path) -> None:
+    assert {each.name for each in folder.iterdir()} == FILES
+    mask, truth = read_labels(folder / "mask.nii.gz"), read_labels(folder / "truth.nii.gz")
+    assert mask.ids.any()
+    assert mask.geometry.same_grid(truth.geometry)
+    assert mask.geometry.same_grid(read_volume(folder / "ct.nii.gz").geometry)
+    with Image.open(folder / "preview.png") as picture:
+        assert min(picture.size) >= 400
+
+
+@pytest.mark.slow
+def test_the_demo_needs_nothing_but_a_bundle(run_radsam: CommandLine, tiny_bundle: Path, tmp_path: Path) -> None:
+    answer = run_radsam("demo", "--out", "new/demo", "--model", tiny_bundle, cwd=tmp_path).done()
+    assert "phantom, not a patient" in answer.stderr
+    assert re.search(r"Dice against the phantom's truth: [\d.]+ from one .*box, [\d.]+ after one", answer.stdout)
+    check_files(tmp_path / "new" / "demo")
+    # The commands that it teaches do the same.
+    first = read_labels(tmp_path / "new/demo/mask.nii.gz").ids
+    lines = [shlex.split(each)[1:] for each in answer.stdout.splitlines() if each.startswith("  radsam ")]
+    assert [each[0] for each in lines] == ["segment", "edit"]
+    (tmp_path / "new/demo/liver.radsam").unlink()
+    run_radsam(*lines[0], "--model", tiny_bundle, cwd=tmp_path).done()
+    run_radsam(*lines[1], cwd=tmp_path).done()
+    np.testing.assert_array_equal(read_labels(tmp_path / "new/demo/mask.nii.gz").ids, first)
+
+
+def test_without_weights_the_demo_says_how_to_get_them(run_radsam: CommandLine, tmp_path: Path) -> None:
+    answer = run_radsam("demo", cwd=tmp_path)
+    assert answer.returncode == 3
+    assert "No weights are installed yet" in answer.stderr
+    assert "radsam weights convert" in answer.stderr
+
+
+@pytest.mark.slow
+def test_the_click_of_the_demo_helps(run_radsam: CommandLine, lite_bundle: Path, tmp_path: Path) -> None:
+    """0.5: no accident; the box is a hurried one, and the phantom shows that the program works, not how well."""
+    answer = run_radsam("demo", "--model", lite_bundle, "--json", cwd=tmp_path).done()
+    assert answer.json["dice_corrected"] > 0.5
+    assert answer.json["dice_corrected"] > answer.json["dice_one_box"]
+    check_files(tmp_path / "radsam-demo")

@@ -1,0 +1,66 @@
+"""Is the command there, quick to answer, and clear about wrong usage?"""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from command_line import CommandLine
+
+COMMANDS = [
+    "",
+    "demo",
+    "info",
+    "segment",
+    "edit",
+    "weights",
+    "weights convert",
+    "weights list",
+    "weights show",
+    "weights verify",
+    "cache",
+    "cache show",
+    "cache clear",
+]
+#: Each costs more than all of the help.
+HEAVY = {"SimpleITK", "matplotlib", "numpy", "onnxruntime", "openvino", "pydicom", "scipy", "torch"}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_answers_without_loading_anything_heavy(run_radsam: CommandLine, tmp_path: Path, command: str) -> None:
+    answer = run_radsam(*command.split(), "--help", cwd=tmp_path, options=("-X", "importtime"))
+    assert answer.returncode == 0
+    assert f"Usage: radsam {command}".strip() in answer.stdout
+    loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in answer.stderr.splitlines()}
+    assert "typer" in loaded
+    assert not loaded & HEAVY
+
+
+def test_the_version_is_that_of_the_package(run_radsam: CommandLine, tmp_path: Path) -> None:
+    assert run_radsam("--version", cwd=tmp_path).done().stdout == f"radsam {version('radsam')}\n"
+
+
+def test_a_script_of_the_name_radsam_is_installed() -> None:
+    assert any((Path(sys.executable).parent / name).is_file() for name in ("radsam", "radsam.exe"))
+
+
+# The other ways to use it wrongly are in unit/cli/test_main.py, without a process for each.
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("nonsense", "No such command 'nonsense'"),
+        ("segment ct.nii.gz --slice 3 -o out.nii.gz", "Give exactly one prompt: --box, --point or --mask"),
+        ("segment ct.nii.gz --slice 3 -o out.nii.gz --point 3 3 --fix 1 2", "extra argument"),
+        ("edit a.radsam -o out.nii.gz --undo --redo", "Do one thing at a time"),
+    ],
+)
+def test_wrong_usage_is_named_and_ends_with_2(run_radsam: CommandLine, tmp_path: Path, line: str, words: str) -> None:
+    answer = run_radsam(*line.split(), cwd=tmp_path)
+    assert answer.returncode == 2
+    assert words in answer.said
+    assert "bug" not in answer.stderr
+    assert answer.stdout == ""
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,81 @@
+"""Ctrl-C: a clean stop with exit code 130, at whatever moment it comes."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from command_line import CommandLine, PhantomFile
+from radsam.io.read import read_labels
+
+START = ("--slice", 14, "--box", 57, 15, 70, 38)
+#: A process that was started in the background may ignore Ctrl-C; a user's does not.
+LISTEN = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_slices_are_encoded(
+    run_radsam: CommandLine, phantom_ct: PhantomFile, lite_bundle: Path, tmp_path: Path
+) -> None:
+    cache = tmp_path / "cache"
+    results = tmp_path / "results"
+    results.mkdir()
+    line = ("segment", phantom_ct.path, *START, "--bounds", 0, 23, "--model", lite_bundle, "-o", "mask.nii.gz")
+    process = run_radsam.start(
+        *line, "--session", "s.radsam", "--preview", "p.png", "--json",
+        cwd=results, env={"RADSAM_CACHE": str(cache)}, before=LISTEN,
+    )  # fmt: skip
+    try:
+        # With --session every encoded slice goes to the cache: the second one says that it is under way.
+        deadline = time.monotonic() + 60
+        while len(list(cache.glob("*.npy"))) < 2 and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert process.poll() is None, process.communicate()
+        process.send_signal(signal.SIGINT)
+        stopped = time.monotonic()
+        stdout, stderr = process.communicate(timeout=60)
+        waited = time.monotonic() - stopped
+    finally:
+        process.kill()
+        process.communicate()
+    assert process.returncode == 130
+    # At most the slice at hand is finished; a minute was left to do.
+    assert waited < 10
+    assert stderr.startswith("Error: Stopped.")
+    assert json.loads(stdout)["error"]["exit_code"] == 130
+    assert not list(results.iterdir())
+    assert all(each.suffix == ".npy" and "partial" not in each.name for each in cache.iterdir())
+
+
+#: Presses Ctrl-C when the content of the file that is named so is on its way to the disk.
+PRESS = (
+    LISTEN
+    + """
+import os
+plain = os.fsync
+def press(descriptor):
+    if ".{name}." in os.readlink(f"/proc/self/fd/{{descriptor}}"):
+        os.kill(os.getpid(), signal.SIGINT)
+    plain(descriptor)
+os.fsync = press
+"""
+)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs /proc to tell which file is written")
+@pytest.mark.parametrize("name", ["mask", "p", "s"])
+def test_ctrl_c_while_a_file_is_written(
+    run_radsam: CommandLine, phantom_ct: PhantomFile, tiny_bundle: Path, tmp_path: Path, name: str
+) -> None:
+    line = ("segment", phantom_ct.path, *START, "--bounds", 13, 15, "--model", tiny_bundle)
+    outputs = ("-o", "mask.nii.gz", "--preview", "p.png", "--session", "s.radsam")
+    answer = run_radsam(*line, *outputs, cwd=tmp_path, before=PRESS.format(name=name))
+    assert answer.returncode == 130, answer.stderr
+    whole = {"mask": set(), "p": {"mask.nii.gz"}, "s": {"mask.nii.gz", "p.png"}}[name]
+    assert {each.name for each in tmp_path.iterdir()} == whole
+    if whole:
+        assert read_labels(tmp_path / "mask.nii.gz").ids.any()

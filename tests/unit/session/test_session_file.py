@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fakes import FakeBackend, fake_engine, fake_session
+from phantoms import touching_balls
+from radsam.errors import OutputError, RadsamError, SessionError
+from radsam.preprocess import Window
+from radsam.session import Session, read_session
+from radsam.volume import Box, Geometry, Mask, Point, Volume
+
+SCENE = touching_balls()
+RIGHT = Box(k=13, i0=3, j0=7, i1=15, j1=20)
+
+
+def worked_session(backend: FakeBackend | None = None) -> Session:
+    """Every kind of edit, the last two of them undone."""
+    session = fake_session(SCENE.volume, backend)
+    session.segment(RIGHT, bounds=(7, 19), name="right")
+    session.correct(Point(i=4, j=14, k=14, positive=False), name="right")
+    session.segment(Mask(pixels=SCENE.truths["left"][13], k=13), name="left", policy="box", window=(-200.0, 300.0))
+    session.lock("right")
+    session.overlap = "keep first"
+    session.correct(Point(i=21, j=14, k=14, positive=False), name="left")
+    session.delete(5)
+    session.lock("right", False)
+    session.remove("left")
+    session.undo()
+    session.undo()
+    return session
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("sessions") / "work.radsam"
+    worked_session().save(path)
+    return path
+
+
+def seen(session: Session) -> list[Any]:
+    return [
+        session.labels.ids.tobytes(),
+        dict(session.labels.names),
+        session.overlap,
+        (session.window.low_hu, session.window.high_hu),
+        [(o.name, o.id, o.slices, o.low_end, o.high_end, o.locked, o.window_hu) for o in session.objects.values()],
+        [(each.number, each.index) for o in session.objects.values() for each in o.placed_prompts],
+        (len(session.history.edits), session.history.cursor),
+    ]
+
+
+def changed(path: Path, target: Path, change: Callable[[dict[str, Any]], Any]) -> Path:
+    """Copy a session file with another description."""
+    with zipfile.ZipFile(path) as archive:
+        description, masks = json.loads(archive.read("session.json")), archive.read("masks.npz")
+    change(description)
+    with zipfile.ZipFile(target, "w") as archive:
+        archive.writestr("session.json", json.dumps(description))
+        archive.writestr("masks.npz", masks)
+    return target
+
+
+def test_a_reopened_session_is_the_same_and_needs_no_model(saved: Path) -> None:
+    backend = FakeBackend()
+    original, reopened = worked_session(), fake_engine(backend).reopen(saved, SCENE.volume)
+    assert seen(reopened) == seen(original)
+    for step in ("redo", "redo", *["undo"] * 9):
+        getattr(original, step)()
+        getattr(reopened, step)()
+        assert seen(reopened) == seen(original), step
+    assert backend.encoded == backend.asked == []
+
+
+def test_work_goes_on_after_reopening(saved: Path) -> None:
+    original, reopened = worked_session(), fake_engine().reopen(saved, SCENE.volume)
+    for session in (original, reopened):
+        session.lock("right", False)
+        session.correct(Point(i=9, j=8, k=16, positive=False), name="right")
+        session.delete(1)
+    assert seen(reopened) == seen(original)
+
+
+def test_saving_what_was_reopened_gives_the_same_session(saved: Path, tmp_path: Path) -> None:
+    fake_engine().reopen(saved, SCENE.volume).save(tmp_path / "again")
+    again = fake_engine().reopen(tmp_path / "again", SCENE.volume)
+    assert seen(again) == seen(worked_session())
+
+
+def test_an_empty_session_can_be_saved(tmp_path: Path) -> None:
+    session = fake_session(SCENE.volume, window=Window(-1000.0, 500.0))
+    session.save(tmp_path / "empty")
+    reopened = fake_engine().reopen(tmp_path / "empty", SCENE.volume)
+    assert (reopened.objects, reopened.window) == ({}, Window(-1000.0, 500.0))
+
+
+def test_the_file_says_what_it_belongs_to(saved: Path) -> None:
+    file = read_session(saved)
+    assert file.volume_hash == SCENE.volume.content_hash
+    assert (file.model_name, file.model_hash) == ("fake", "f" * 64)
+    assert file.model_reference == "fake"  # its path is not there
+    assert str(file.history.edits[0]) == str(worked_session().history.edits[0])
+
+
+def test_the_bundle_is_found_again_by_its_path(saved: Path, tmp_path: Path) -> None:
+    path = changed(saved, tmp_path / "s", lambda d: d["model"].update(path=str(tmp_path)))
+    assert read_session(path).model_reference == str(tmp_path)
+
+
+@pytest.mark.parametrize("change", ["voxel", "grid"])
+def test_another_ct_is_refused(saved: Path, change: str) -> None:
+    hu, geometry = SCENE.volume.hu.copy(), SCENE.volume.geometry
+    if change == "voxel":
+        hu[0, 0, 0] += 1
+    else:
+        geometry = Geometry(geometry.shape_kji, geometry.affine_lps + np.eye(4, k=3))
+    with pytest.raises(SessionError, match=r"made on another CT \(phantom\).*Give the CT that it was made on"):
+        fake_engine().reopen(saved, Volume(hu, geometry, source="other.nii"))
+
+
+def test_another_model_is_refused(saved: Path) -> None:
+    with pytest.raises(SessionError, match=r"made with the bundle 'fake' of SHA-256 ffffffffffff….*given one is 0000"):
+        fake_engine(model_hash="0" * 64).reopen(saved, SCENE.volume)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SessionError, match=r"no session file .*nowhere"):
+        read_session(tmp_path / "nowhere")
+
+
+def test_bytes_that_are_no_session_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "ct.nii.gz").write_bytes(b"\x1f\x8b not a session")
+    with pytest.raises(SessionError, match="not a whole RadSAM session"):
+        read_session(tmp_path / "ct.nii.gz")
+    with pytest.raises(SessionError, match="not a whole RadSAM session"):
+        read_session(tmp_path)
+
+
+def test_any_damage_to_the_file_is_noticed_or_harmless(saved: Path, tmp_path: Path) -> None:
+    whole = saved.read_bytes()
+    expected = seen(worked_session())
+    rng = np.random.default_rng(0)
+    damaged = tmp_path / "damaged"
+    refused = 0
+    for _ in range(300):
+        content = bytearray(whole)
+        if rng.random() < 0.3:
+            del content[rng.integers(len(content)) :]
+        else:
+            content[rng.integers(len(content))] ^= int(rng.integers(1, 256))
+        damaged.write_bytes(content)
+        try:
+            reopened = fake_engine().reopen(damaged, SCENE.volume)
+        except SessionError:
+            refused += 1
+        else:
+            assert seen(reopened) == expected
+    assert refused > 200
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: d.update(version=99), "version 99; this program reads version 1. Upgrade"),
+        (lambda d: d.update(format="other"), "not a RadSAM session"),
+        (lambda d: d.pop("edits"), "not a whole RadSAM session"),
+        (lambda d: d.update(cursor=99), "cursor stands at 99"),
+        (lambda d: d["edits"][0].update(edit="explode"), "unknown kind"),
+        (lambda d: d["edits"][0].update(name=""), "needs a name"),
+        (lambda d: d.update(window_hu=[1]), "not a whole RadSAM session"),
+    ],
+)
+def test_a_description_of_another_kind_is_refused(
+    saved: Path, tmp_path: Path, change: Callable[[dict[str, Any]], Any], message: str
+) -> None:
+    with pytest.raises(RadsamError, match=message):
+        read_session(changed(saved, tmp_path / "changed", change))
+
+
+def test_a_full_disk_leaves_the_earlier_file(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "work.radsam"
+    worked_session().save(path)
+    before = path.read_bytes()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(zipfile.ZipFile, "writestr", full)
+    with pytest.raises(OutputError, match="disk is full"):
+        worked_session().save(path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="does not exist"):
+        worked_session().save(tmp_path / "no" / "work.radsam")

@@ -38,7 +38,9 @@ def main() -> None:
         subprocess.run([str(each) for each in command], check=True)
     # Linux reports kilobytes, of the largest child.
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
-    print(f"512×512×{arguments.slices} {arguments.suffix}, object of {arguments.object_slices} slices: peak {peak:.2f} GB")
+    print(
+        f"512×512×{arguments.slices} {arguments.suffix}, object of {arguments.object_slices} slices: peak {peak:.2f} GB"
+    )
 
 
 def _write(path: Path, slices: int) -> tuple[int, int, int, int]:

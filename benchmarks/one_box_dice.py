@@ -1,7 +1,7 @@
 """Dice per object of a labelled case, from one exact box and the object's bounds.
 
-The box is the tight one around the object on its slice of largest area, the bounds are
-the object's own. Prints a Markdown table. Example::
+The box is the tight one around the object on its slice of largest area; the bounds are
+the object's own, or left to the stop rule. Prints a Markdown table. Example::
 
     python benchmarks/one_box_dice.py CASE_DIR --objects spleen liver aorta
 
@@ -31,6 +31,7 @@ def main() -> None:
     parser.add_argument("--model", help="bundle; the default one if left out")
     parser.add_argument("--backend", default="auto")
     parser.add_argument("--policy", choices=["mask", "box", "copy"], help="what the model was trained for if left out")
+    parser.add_argument("--no-bounds", action="store_true", help="let the stop rule find the ends")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", radsam.CapabilityWarning)
 
@@ -46,7 +47,7 @@ def main() -> None:
         mask = truth == int(number)
         if np.count_nonzero(mask) < arguments.min_voxels or (arguments.objects and name not in arguments.objects):
             continue
-        print(_row(session, name, mask, arguments.policy), flush=True)
+        print(_row(session, name, mask, arguments.policy, not arguments.no_bounds), flush=True)
 
 
 def _facts(case: Path) -> dict:
@@ -54,7 +55,7 @@ def _facts(case: Path) -> dict:
     return next(each for each in manifest if each["case"] == case.resolve().name)
 
 
-def _row(session: radsam.Session, name: str, truth: np.ndarray, policy: str | None) -> str:
+def _row(session: radsam.Session, name: str, truth: np.ndarray, policy: str | None, bounded: bool) -> str:
     areas = truth.sum(axis=(1, 2))
     k = int(areas.argmax())
     slices = np.flatnonzero(areas)
@@ -62,7 +63,7 @@ def _row(session: radsam.Session, name: str, truth: np.ndarray, policy: str | No
     started = time.perf_counter()
     try:
         box = radsam.Box(k=k, i0=int(cols.min()), i1=int(cols.max()), j0=int(rows.min()), j1=int(rows.max()))
-        bounds = (int(slices[0]), int(slices[-1]))
+        bounds = (int(slices[0]), int(slices[-1])) if bounded else None
         found = session.segment(box, bounds=bounds, name=name, policy=policy)
     except radsam.RadsamError as error:
         return f"| {name} | {len(slices)} | – | – | {str(error).split('.')[0]} |"

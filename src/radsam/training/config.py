@@ -1,0 +1,367 @@
+"""What a training run is: frozen dataclasses that refuse values which make no sense.
+
+Every value has its meaning here and nowhere else; `radsam.training.config_file` reads
+them from TOML.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from radsam.errors import InputError
+
+
+class _Checked:
+    """A section that refuses values which make no sense."""
+
+    def __post_init__(self) -> None:
+        if problems := list(self._problems()):
+            raise InputError("\n".join(problems))
+
+    def _problems(self) -> Iterator[str]:
+        """Yield what is wrong, one line each."""
+        return iter(())
+
+
+@dataclass(frozen=True)
+class Exclusion(_Checked):
+    """Cases that are left out.
+
+    Args:
+        case: Name of the case, or a pattern such as ``sarcoma_*``.
+        reason: Why, for the model card.
+    """
+
+    case: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class DataConfig(_Checked):
+    """Which slices are trained on and which are measured.
+
+    Args:
+        store: Folder that `radsam.data` prepared.
+        train_split: Split that is trained on.
+        val_split: Split that chooses the best checkpoint.
+        min_pixels: Objects with fewer pixels on a slice are left out there (paper 3.2).
+        balance: 0 draws every (slice, object) equally often; 1 draws every object of every
+            case equally often; between them, a compromise.
+        weights: How much more often cases are drawn, by name or pattern; the last match counts.
+        exclude: Cases left out of training.
+    """
+
+    store: str
+    train_split: str = "train"
+    val_split: str = "val"
+    min_pixels: int = 15
+    balance: float = 0.5
+    weights: Mapping[str, float] = field(default_factory=dict)
+    exclude: tuple[Exclusion, ...] = ()
+
+    def _problems(self) -> Iterator[str]:
+        yield from _within(self, "balance", 0, 1)
+        yield from _at_least(self, "min_pixels", 1)
+        if any(weight <= 0 for weight in self.weights.values()):
+            yield "weights must be positive; to leave cases out, use exclude"
+
+
+@dataclass(frozen=True)
+class EmbeddingsConfig(_Checked):
+    """Which views of the slices are encoded, once, before training with a frozen encoder.
+
+    Every case is encoded as inference sees it. On top come random scenes: a short run of
+    slices around an object, cropped, turned and windowed in one random way.
+
+    Args:
+        folder: Where embeddings are kept; about 2 MB each for LiteMedSAM.
+        window_hu: The window, lowest and highest value.
+        whole_share: Share of a training case's slices that is encoded as inference sees it, by
+            name or pattern; the last match counts, and cases without a match are encoded whole.
+            Random runs of `scene_slices` slices are kept.
+        scenes: Number of random scenes.
+        scene_slices: Slices of a random scene.
+        crop: Side of a random scene's square, as multiples of the object's longer side: at
+            least and at most; each scene draws its own, evenly over the logarithm.
+        max_zoom: But no square is smaller than the slice's longer side divided by this.
+        max_angle_deg: Largest turn.
+        max_shear: Largest shear, as a fraction.
+        window_jitter_hu: Largest random shift of each end of the window.
+        max_noise_hu: Largest standard deviation of added Gaussian noise.
+        seed: Seed of the scenes.
+    """
+
+    folder: str
+    window_hu: tuple[float, float] = (-160.0, 240.0)
+    whole_share: Mapping[str, float] = field(default_factory=dict)
+    scenes: int = 0
+    scene_slices: int = 8
+    crop: tuple[float, float] = (1.3, 4.0)
+    max_zoom: float = 4.0
+    max_angle_deg: float = 15.0
+    max_shear: float = 0.1
+    window_jitter_hu: float = 40.0
+    max_noise_hu: float = 15.0
+    seed: int = 0
+
+    def _problems(self) -> Iterator[str]:
+        if self.window_hu[0] >= self.window_hu[1]:
+            yield f"window_hu {list(self.window_hu)} is empty; give the lower end first"
+        elif 2 * self.window_jitter_hu >= self.window_hu[1] - self.window_hu[0]:
+            yield "window_jitter_hu must be less than half of the window"
+        if not all(0 <= share <= 1 for share in self.whole_share.values()):
+            yield "whole_share must be between 0 and 1"
+        yield from _at_least(self, "scenes", 0)
+        yield from _at_least(self, "scene_slices", 2)
+        if not 1 <= self.crop[0] <= self.crop[1]:
+            yield f"crop must be at least 1, the smaller figure first, not {list(self.crop)}"
+        yield from _at_least(self, "max_zoom", 1)
+        yield from _within(self, "max_angle_deg", 0, 180)
+        yield from _within(self, "max_shear", 0, 0.5)
+        yield from _at_least(self, "window_jitter_hu", 0)
+        yield from _at_least(self, "max_noise_hu", 0)
+
+
+@dataclass(frozen=True)
+class PromptsConfig(_Checked):
+    """What an episode of training asks (paper 3.3): a first prompt, then more turns.
+
+    A turn either corrects the slice (a click in the error, with the previous mask) or walks
+    to the neighbouring slice with the model's own mask as the prompt: a rollout.
+
+    Args:
+        box: Share of episodes that start with a box.
+        point: Share that start with a point.
+        mask: Share that start with a noisy mask of the slice itself.
+        neighbour: Share that start with the slightly noisy mask of the slice beside it.
+        turns: Share of steps with 1, 2, 3 … turns in their episodes.
+        edit_share: Share of later turns that correct; the others walk.
+        walk_click_share: Share of walks onto a slice that already has a correction point.
+        ended_share: Share of steps past an object's end that are trained, with an empty target.
+        box_shrink_px: How far a box's side may move inwards, at 1024 px.
+        box_grow_px: How far it may move outwards, at 1024 px.
+        neighbour_noise: Strength of the noise on a neighbour's mask, relative to a noisy mask.
+    """
+
+    box: float = 0.3
+    point: float = 0.2
+    mask: float = 0.1
+    neighbour: float = 0.4
+    turns: tuple[float, ...] = (0.5, 0.3, 0.2)
+    edit_share: float = 0.5
+    walk_click_share: float = 0.1
+    ended_share: float = 0.1
+    box_shrink_px: float = 5.0
+    box_grow_px: float = 20.0
+    neighbour_noise: float = 0.3
+
+    @property
+    def kinds(self) -> dict[str, float]:
+        """Share of each first prompt, adding up to 1."""
+        shares = {name: getattr(self, name) for name in ("box", "point", "mask", "neighbour")}
+        total = sum(shares.values())
+        return {name: share / total for name, share in shares.items()}
+
+    def _problems(self) -> Iterator[str]:
+        for name in ("box", "point", "mask", "neighbour"):
+            yield from _at_least(self, name, 0)
+        if self.box + self.point + self.mask + self.neighbour <= 0:
+            yield "one of box, point, mask, neighbour must be positive"
+        if not self.turns or min(self.turns) < 0 or sum(self.turns) <= 0:
+            yield "turns needs at least one share, none negative, not all zero"
+        for name in ("edit_share", "walk_click_share", "ended_share", "neighbour_noise"):
+            yield from _within(self, name, 0, 1)
+        yield from _at_least(self, "box_shrink_px", 0)
+        yield from _at_least(self, "box_grow_px", 0)
+
+
+@dataclass(frozen=True)
+class LossConfig(_Checked):
+    """Weights of the loss's parts (paper 3.4).
+
+    Args:
+        dice: Weight of the dice loss.
+        bce: Weight of binary cross-entropy.
+        focal: Weight of focal loss, which the paper does without.
+        secondary: Weight of the best of the three secondary masks against the primary one.
+        iou: Weight of the squared error of the predicted IoU.
+    """
+
+    dice: float = 1.0
+    bce: float = 1.0
+    focal: float = 0.0
+    secondary: float = 1.0
+    iou: float = 1.0
+
+    def _problems(self) -> Iterator[str]:
+        for each in dataclasses.fields(self):
+            yield from _at_least(self, each.name, 0)
+        if self.dice + self.bce + self.focal <= 0:
+            yield "one of dice, bce, focal must be positive"
+
+
+@dataclass(frozen=True)
+class OptimConfig(_Checked):
+    """How the weights move.
+
+    Args:
+        steps: Optimizer steps of the whole run.
+        batch: Episodes of a forward pass.
+        accumulate: Forward passes of a step.
+        lr: Largest learning rate.
+        schedule: "cosine" falls to `final_lr` at the last step, "constant" stays.
+        warmup: Share of the steps in which the rate rises from zero.
+        final_lr: Last rate of the cosine schedule, as a fraction of `lr`.
+        weight_decay: AdamW's decay of weight matrices; biases, norms and embeddings have none.
+        betas: AdamW's betas.
+        clip_norm: Largest norm of the gradient.
+        ema: Decay of the averaged weights, which are validated and exported; 0 averages nothing.
+        lr_scale: Factor on the rate of parameters whose name starts so; the longest match counts.
+    """
+
+    steps: int
+    batch: int = 8
+    accumulate: int = 1
+    lr: float = 3e-4
+    schedule: str = "cosine"
+    warmup: float = 0.05
+    final_lr: float = 0.01
+    weight_decay: float = 0.01
+    betas: tuple[float, float] = (0.9, 0.999)
+    clip_norm: float = 1.0
+    ema: float = 0.998
+    lr_scale: Mapping[str, float] = field(default_factory=dict)
+
+    def _problems(self) -> Iterator[str]:
+        for name in ("steps", "batch", "accumulate"):
+            yield from _at_least(self, name, 1)
+        if self.lr <= 0 or self.clip_norm <= 0:
+            yield "lr and clip_norm must be positive"
+        if self.schedule not in ("cosine", "constant"):
+            yield f"schedule must be cosine or constant, not {self.schedule!r}"
+        yield from _within(self, "warmup", 0, 1)
+        yield from _within(self, "final_lr", 0, 1)
+        yield from _at_least(self, "weight_decay", 0)
+        if not all(0 <= beta < 1 for beta in (*self.betas, self.ema)):
+            yield "betas and ema must be at least 0 and below 1"
+        if any(scale < 0 for scale in self.lr_scale.values()):
+            yield "lr_scale must not be negative"
+
+
+@dataclass(frozen=True)
+class RunConfig(_Checked):
+    """How the run is carried out; may change between stopping and resuming.
+
+    Args:
+        accelerator: Fabric's accelerator: "cpu", "cuda", "mps" or "auto".
+        precision: Fabric's precision, for example "bf16-mixed" or "32-true".
+        threads: CPU threads of torch; 0 leaves it to torch.
+        checkpoint_minutes: Time between checkpoints.
+        validate_minutes: Time between validations; 0 validates only at the end.
+        log_steps: Steps between lines of the log.
+    """
+
+    accelerator: str = "cpu"
+    precision: str = "bf16-mixed"
+    threads: int = 0
+    checkpoint_minutes: float = 5.0
+    validate_minutes: float = 15.0
+    log_steps: int = 10
+
+    def _problems(self) -> Iterator[str]:
+        yield from _at_least(self, "threads", 0)
+        yield from _at_least(self, "validate_minutes", 0)
+        yield from _at_least(self, "log_steps", 1)
+        if self.checkpoint_minutes <= 0:
+            yield "checkpoint_minutes must be positive"
+
+
+@dataclass(frozen=True)
+class ValidationConfig(_Checked):
+    """The quick score during training: volume-level, one prompt and bounds, mask walk (paper 4.1).
+
+    Args:
+        min_voxels: Objects smaller than this are not scored.
+        objects_per_case: At most so many objects of a case, spread evenly over their sizes.
+        edits: Correction points after the walk, on `edited_objects` objects of each case.
+        edited_objects: How many objects of a case are corrected.
+        starts: First prompts: "box", "point" or both.
+        seed: Seed of prompts and correction points.
+    """
+
+    min_voxels: int = 200
+    objects_per_case: int = 6
+    edits: int = 3
+    edited_objects: int = 1
+    starts: tuple[str, ...] = ("box",)
+    seed: int = 0
+
+    def _problems(self) -> Iterator[str]:
+        yield from _at_least(self, "min_voxels", 1)
+        yield from _at_least(self, "objects_per_case", 1)
+        yield from _at_least(self, "edits", 0)
+        yield from _at_least(self, "edited_objects", 0)
+        if not self.starts or not set(self.starts) <= {"box", "point"}:
+            yield f"starts must name box, point or both, not {list(self.starts)}"
+
+
+@dataclass(frozen=True)
+class TrainConfig(_Checked):
+    """A whole training run.
+
+    Args:
+        name: Name of the weights.
+        start: Weights bundle to start from, by name or path; its encoder stays frozen.
+        data: What is trained on.
+        embeddings: How it is encoded.
+        optim: How the weights move.
+        prompts: What is asked.
+        loss: What counts as wrong.
+        validation: The quick score.
+        run: How the run is carried out.
+        seed: Seed of everything that is drawn during training.
+        notes: Which table it reproduces and what it costs, for people.
+    """
+
+    name: str
+    start: str
+    data: DataConfig
+    embeddings: EmbeddingsConfig
+    optim: OptimConfig
+    prompts: PromptsConfig = field(default_factory=PromptsConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
+    run: RunConfig = field(default_factory=RunConfig)
+    seed: int = 0
+    notes: str = ""
+
+    def _problems(self) -> Iterator[str]:
+        yield from _at_least(self, "seed", 0)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values; what a checkpoint stores."""
+        plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
+        return plain
+
+    @property
+    def identity(self) -> str:
+        """Hash of all that decides what is learnt; `run`, `validation` and paths do not."""
+        decisive = self.to_dict()
+        del decisive["run"], decisive["validation"], decisive["notes"]
+        del decisive["data"]["store"], decisive["embeddings"]["folder"]
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+
+
+def _at_least(section: Any, name: str, low: float | int) -> Iterator[str]:
+    if getattr(section, name) < low:
+        yield f"{name} must be at least {low:g}, not {getattr(section, name)!r}"
+
+
+def _within(section: Any, name: str, low: float | int, high: float | int) -> Iterator[str]:
+    if not low <= getattr(section, name) <= high:
+        yield f"{name} must be between {low:g} and {high:g}, not {getattr(section, name)!r}"

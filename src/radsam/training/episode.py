@@ -1,0 +1,190 @@
+"""One episode of training: a first prompt, then turns that correct or walk on (paper 3.3, 4.1, 4.2).
+
+An episode asks just as a session does at inference: prompts are made on the slice's own
+pixels, the model's answer is brought to them and back by the same frame, a correction
+sends the slice's previous mask with all its points, and a step to the neighbouring slice
+sends the mask that came in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Bool, Float32
+
+from radsam.metrics import dice
+from radsam.predictor import SlicePrompt
+from radsam.predictor.slice_predictor import frame_prompt
+from radsam.preprocess import SliceFrame
+from radsam.propagate.next_prompt import mask as mask_policy
+from radsam.runtime import FramePrompt
+from radsam.simulate import MaskNoise, noisy_mask, random_box, random_click, random_point
+from radsam.training.config import PromptsConfig
+from radsam.training.embeddings import EncodedScenes
+from radsam.volume import RunMask
+
+Mask = Bool[np.ndarray, "rows cols"]
+
+#: A mask that agrees less than this with the truth is not walked on with: what follows a
+#: lost object teaches nothing, so the truth of that slice, with noise, goes on instead.
+_LOST_BELOW_DICE = 0.3
+
+
+class Episode:
+    """One object on one slice, and where the episode goes from there.
+
+    Args:
+        scenes: The encoded scenes.
+        scene: Number of the scene.
+        index: Slice within the scene; holds the object.
+        object_id: The object.
+        config: What is asked.
+        rng: Decides everything that is random in this episode.
+    """
+
+    def __init__(
+        self,
+        scenes: EncodedScenes,
+        scene: int,
+        index: int,
+        object_id: int,
+        config: PromptsConfig,
+        rng: np.random.Generator,
+    ) -> None:
+        self.scenes, self.scene, self.index, self.object_id = scenes, scene, index, object_id
+        self._config, self._rng = config, rng
+        self._frame: SliceFrame = scenes.frame(scene)
+        self._unit_px = scenes.scenes[scene].view.unit_px
+        self._step = int(rng.choice([-1, 1]))
+        self._truth = self._mask(index)
+        #: What the current question is: the kind of the first prompt, then "edit", "walk" or "walk with click".
+        self.kind = str(rng.choice(list(config.kinds), p=list(config.kinds.values())))
+        first = self._first()
+        self.prompt: SlicePrompt | None = first
+        self._answer = np.zeros_like(self._truth)
+        self._incoming = first.mask or RunMask.encode(self._answer)
+        self._said = replace(first, mask=None)
+
+    def describe(self) -> str:
+        """Name the episode for a message: case, slice, object and what was asked."""
+        scene = self.scenes.scenes[self.scene]
+        return (
+            f"{self.scenes.case_name(self.scene)} slice {scene.first + self.index} object {self.object_id} "
+            f"(scene {self.scene}, {self.kind})"
+        )
+
+    @property
+    def question(self) -> FramePrompt | None:
+        """What the model is asked now; None where inference would not ask."""
+        return frame_prompt(self._frame, self.prompt) if self.prompt else None
+
+    @property
+    def truth(self) -> Float32[np.ndarray, "m m"]:
+        """The right answer, low-res."""
+        return self._frame.mask_to_frame(self._truth)
+
+    @property
+    def content(self) -> Float32[np.ndarray, "m m"]:
+        """1 where the slice lies in the low-res frame, 0 in the padding."""
+        size, stride = self._frame.low_res_size, self._frame.input_size // self._frame.low_res_size
+        rows, cols = self._frame.content_shape
+        content = np.zeros((size, size), np.float32)
+        content[: rows // stride, : cols // stride] = 1.0
+        return content
+
+    def answered(self, logits: Float32[np.ndarray, "m m"]) -> None:
+        """Take the model's answer and decide what is asked next; `prompt` is None where there is nothing."""
+        self._answer = np.asarray(self._frame.logits_to_slice(logits) > 0)
+        corrects = self._rng.random() < self._config.edit_share
+        first, second = (self._correction, self._walk) if corrects else (self._walk, self._correction)
+        self.prompt = first() or second()
+
+    def _first(self) -> SlicePrompt:
+        match self.kind:
+            case "box":
+                return SlicePrompt(
+                    box_uvuv=random_box(
+                        self._truth,
+                        self._rng,
+                        unit=self._unit_px,
+                        shrink_px=self._config.box_shrink_px,
+                        grow_px=self._config.box_grow_px,
+                    )
+                )
+            case "point":
+                x, y = random_point(self._truth, self._rng)
+                return SlicePrompt(points_uv=((x, y, True),))
+            case "mask":
+                return SlicePrompt(mask=self._noisy(self._truth, 1.0))
+        beside = self._neighbour()
+        if beside is None:
+            return SlicePrompt(mask=self._noisy(self._truth, 1.0))
+        if not beside.any():
+            # The object has ended there: its last mask meets a slice without it.
+            incoming, self._truth, self.index = self._truth, beside, self.index + self._step
+            return SlicePrompt(mask=self._noisy(incoming, self._config.neighbour_noise))
+        # The mask comes from there, so the walk goes the other way.
+        self._step = -self._step
+        return SlicePrompt(mask=self._noisy(beside, self._config.neighbour_noise))
+
+    def _correction(self) -> SlicePrompt | None:
+        """A click in the error with the previous mask and all points of the slice (paper 4.2)."""
+        click = random_click(self._answer, self._truth, self._rng)
+        if click is None:
+            return None
+        points = (*self._said.points_uv, (click.x, click.y, click.positive))
+        self._said = replace(self._said, points_uv=points)
+        self.kind = "edit"
+        return self._asked(RunMask.encode(self._answer))
+
+    def _walk(self) -> SlicePrompt | None:
+        """The mask goes to the neighbouring slice (paper 4.1), which may have a point of its own (4.2)."""
+        beside = self._neighbour()
+        if beside is None:
+            return None
+        if self._truth.any() and dice(self._answer, self._truth) < _LOST_BELOW_DICE:
+            self._incoming = self._noisy(self._truth, self._config.neighbour_noise)
+        elif self._answer.any():
+            self._incoming = RunMask.encode(self._answer)
+        self.index += self._step
+        self._truth, self._said, self.kind = beside, SlicePrompt(), "walk"
+        if self._rng.random() < self._config.walk_click_share:
+            click = random_click(self._incoming.decode(), beside, self._rng)
+            if click is not None:
+                self._said, self.kind = SlicePrompt(points_uv=((click.x, click.y, click.positive),)), "walk with click"
+        return self._asked(self._incoming)
+
+    def _asked(self, incoming: RunMask) -> SlicePrompt | None:
+        question = mask_policy(incoming, self._said)
+        return question if isinstance(question, SlicePrompt) and question else None
+
+    def _neighbour(self) -> Mask | None:
+        """The truth on the next slice, turning round where the object or the scene ends.
+
+        Past the object's end only as often as the configuration says.
+        """
+        ended_counts = self._rng.random() < self._config.ended_share
+        for _ in range(2):
+            index = self.index + self._step
+            if 0 <= index < self.scenes.scenes[self.scene].count:
+                beside = self._mask(index)
+                if beside.any() or (ended_counts and self._truth.any()):
+                    return beside
+            self._step = -self._step
+        return None
+
+    def _mask(self, index: int) -> Mask:
+        return self.scenes.mask(self.scene, index, self.object_id)
+
+    def _noisy(self, mask: Mask, strength: float) -> RunMask:
+        full = MaskNoise()
+        noise = MaskNoise(
+            rotation_deg=full.rotation_deg * strength,
+            scale=full.scale * strength,
+            shift_px=full.shift_px * strength,
+            shift_share=full.shift_share * strength,
+            edge_px=full.edge_px * strength,
+            edge_share=full.edge_share * strength,
+        )
+        return RunMask.encode(noisy_mask(mask, self._rng, unit=self._unit_px, noise=noise))

@@ -1,0 +1,231 @@
+"""Scenes: runs of neighbouring slices seen in one way, the unit that is encoded and trained on.
+
+Every case gives its labelled slices as inference sees them, with one slice more at each
+end, since a walk goes there too. Random scenes look closer at single objects.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from radsam.data.store import Store
+from radsam.data.stored_case import StoredCase
+from radsam.errors import InputError
+from radsam.training.config import DataConfig, EmbeddingsConfig
+from radsam.training.view import View
+
+#: One row for each object on each slice.
+OBJECT_ROW = np.dtype([("owner", np.int32), ("slice", np.int32), ("object", np.int32), ("area", np.int32)])
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Neighbouring slices of one case, all seen through one view.
+
+    Args:
+        case_number: Place of the case in the store.
+        first: The first slice.
+        count: Number of slices.
+        view: How they are seen.
+        seed: Seed of the view's noise.
+    """
+
+    case_number: int
+    first: int
+    count: int
+    view: View
+    seed: int = 0
+
+
+def plan_scenes(store: Store, data: DataConfig, embeddings: EmbeddingsConfig) -> list[Scene]:
+    """Decide what is encoded: a pure function of the store and the configuration.
+
+    Raises:
+        InputError: A split has no usable case, or an exclusion or weight names no case.
+    """
+    chosen = chosen_cases(store, data)
+    _require_names(store, list(embeddings.whole_share))
+    scenes: list[Scene] = []
+    for number in chosen:
+        case = store.cases[number]
+        held = _slices_with_objects(case, data.min_pixels)
+        # Validation walks from one end of an object to the other: no gaps.
+        runs = [_span(held)]
+        if case.split == data.train_split:
+            share = _match(case.case_id, embeddings.whole_share)
+            runs = _runs(held) if share >= 1 else _some_runs(held, share, embeddings, number)
+        view = View.whole(case.grid.display_shape, case.row_mm, case.col_mm, embeddings.window_hu)
+        scenes += [Scene(number, first, count, view) for first, count in runs]
+    if embeddings.scenes:
+        rows = _object_rows(store, [n for n in chosen if store.cases[n].split == data.train_split], data.min_pixels)
+        shares = draw_shares(rows, [case.case_id for case in store.cases], data)
+        scenes += [_random_scene(store, rows, shares, embeddings, n) for n in range(embeddings.scenes)]
+    return scenes
+
+
+def chosen_cases(store: Store, data: DataConfig) -> list[int]:
+    """Numbers of the cases that are trained on or validated with.
+
+    Raises:
+        InputError: A split is empty, or an exclusion or weight names no case.
+    """
+    _require_names(store, [each.case for each in data.exclude] + list(data.weights))
+    chosen = []
+    for split in (data.train_split, data.val_split):
+        found = [n for n, case in enumerate(store.cases) if case.split == split and not _excluded(case.case_id, data)]
+        found = [n for n in found if _slices_with_objects(store.cases[n], data.min_pixels).any()]
+        if not found:
+            raise InputError(
+                f"The store has no labelled case in the split {split!r}; its splits are "
+                f"{', '.join(sorted({case.split for case in store.cases}))}. Prepare the store with such cases, or "
+                "name another split in the section data."
+            )
+        chosen += found
+    return chosen
+
+
+def _require_names(store: Store, patterns: Sequence[str]) -> None:
+    names = [case.case_id for case in store.cases]
+    unused = [pattern for pattern in patterns if not any(fnmatchcase(name, pattern) for name in names)]
+    if unused:
+        raise InputError(f"The store has no case named {', '.join(unused)}; it has {', '.join(names)}.")
+
+
+def _excluded(name: str, data: DataConfig) -> bool:
+    return any(fnmatchcase(name, each.case) for each in data.exclude)
+
+
+def draw_shares(rows: np.ndarray, owners: Sequence[str], data: DataConfig) -> Float[np.ndarray, " n"]:
+    """How likely each row (an object on a slice) is drawn; adds up to 1.
+
+    Args:
+        rows: Rows of `OBJECT_ROW`.
+        owners: Name of the case behind each value of ``owner``.
+        data: Balance and weights.
+    """
+    _, inverse, counts = np.unique(rows[["owner", "object"]], return_inverse=True, return_counts=True)
+    weight = np.array([_match(name, data.weights) for name in owners])
+    shares = weight[rows["owner"]] * counts[inverse].astype(np.float64) ** -data.balance
+    return np.asarray(shares / shares.sum())
+
+
+def _match(name: str, values: Mapping[str, float]) -> float:
+    """The value of the last pattern that matches; 1 where none does."""
+    matching = [value for pattern, value in values.items() if fnmatchcase(name, pattern)]
+    return matching[-1] if matching else 1.0
+
+
+def rows_of(ids: np.ndarray, owner: int, index: int, min_pixels: int) -> np.ndarray:
+    """List the objects of one slice that are large enough, as rows of `OBJECT_ROW`."""
+    areas = np.bincount(ids.ravel())
+    areas[0] = 0
+    found = np.flatnonzero(areas >= min_pixels)
+    rows = np.zeros(len(found), OBJECT_ROW)
+    rows["owner"], rows["slice"], rows["object"], rows["area"] = owner, index, found, areas[found]
+    return rows
+
+
+def _object_rows(store: Store, numbers: Sequence[int], min_pixels: int) -> np.ndarray:
+    index = store.index
+    chosen = index[np.isin(index["case_number"], numbers) & (index["area_px"] >= min_pixels)]
+    rows = np.zeros(len(chosen), OBJECT_ROW)
+    rows["owner"], rows["slice"] = chosen["case_number"], chosen["slice"]
+    rows["object"], rows["area"] = chosen["object_id"], chosen["area_px"]
+    return rows
+
+
+def _slices_with_objects(case: StoredCase, min_pixels: int) -> Bool[np.ndarray, " k"]:
+    objects = case.objects
+    held = np.zeros(case.grid.count, bool)
+    held[objects["slice"][objects["area_px"] >= min_pixels]] = True
+    return held
+
+
+def _runs(held: Bool[np.ndarray, " k"]) -> list[tuple[int, int]]:
+    """First slice and length of each run of labelled slices and their neighbours."""
+    wanted = held.copy()
+    wanted[1:] |= held[:-1]
+    wanted[:-1] |= held[1:]
+    steps = np.diff(np.concatenate([[0], wanted.astype(np.int8), [0]]))
+    firsts, ends = np.flatnonzero(steps == 1), np.flatnonzero(steps == -1)
+    return [(int(first), int(end - first)) for first, end in zip(firsts, ends, strict=True)]
+
+
+def _some_runs(
+    held: Bool[np.ndarray, " k"], share: float, config: EmbeddingsConfig, case_number: int
+) -> list[tuple[int, int]]:
+    """Cut the runs into pieces and keep a random share of them."""
+    length = config.scene_slices
+    pieces = [
+        (start, min(length, first + count - start))
+        for first, count in _runs(held)
+        for start in range(first, first + count, length)
+    ]
+    rng = np.random.default_rng([config.seed, case_number])
+    kept = rng.permutation(len(pieces))[: round(share * len(pieces))]
+    return [pieces[number] for number in sorted(kept)]
+
+
+def _span(held: Bool[np.ndarray, " k"]) -> tuple[int, int]:
+    where: Int[np.ndarray, " n"] = np.flatnonzero(held)
+    first, last = max(int(where[0]) - 1, 0), min(int(where[-1]) + 1, len(held) - 1)
+    return first, last - first + 1
+
+
+def _random_scene(
+    store: Store, rows: np.ndarray, shares: Float[np.ndarray, " n"], config: EmbeddingsConfig, number: int
+) -> Scene:
+    rng = np.random.default_rng([config.seed, number])
+    row = rows[rng.choice(len(rows), p=shares)]
+    case = store.cases[int(row["owner"])]
+    count = min(config.scene_slices, case.grid.count)
+    first = int(np.clip(row["slice"] - rng.integers(count), 0, case.grid.count - count))
+    object_pixels = (case.ids[first : first + count] == row["object"]).any(axis=0)
+    low, high = config.window_hu
+    jitter = config.window_jitter_hu
+    (rows_px, centre_row), (cols_px, centre_col) = _crop(object_pixels, (case.row_mm, case.col_mm), config, rng)
+    view = View(
+        rows=rows_px,
+        cols=cols_px,
+        row_mm=case.row_mm,
+        col_mm=case.col_mm,
+        centre_row=centre_row,
+        centre_col=centre_col,
+        angle_deg=float(rng.uniform(-1, 1) * config.max_angle_deg),
+        shear=float(rng.uniform(-1, 1) * config.max_shear),
+        window_hu=(low + float(rng.uniform(-jitter, jitter)), high + float(rng.uniform(-jitter, jitter))),
+        noise_hu=float(rng.uniform(0, config.max_noise_hu)),
+    )
+    return Scene(int(row["owner"]), first, count, view, seed=int(rng.integers(2**31)))
+
+
+def _crop(
+    pixels: Bool[np.ndarray, "r c"],
+    spacing_mm: tuple[float, float],
+    config: EmbeddingsConfig,
+    rng: np.random.Generator,
+) -> list[tuple[int, float]]:
+    """Choose a square of random size, in millimetres, that holds the object at a random place.
+
+    Returns:
+        Size in pixels and centre, for rows and for columns.
+    """
+    longest_mm = max(n * mm for n, mm in zip(pixels.shape, spacing_mm, strict=True))
+    held = [np.flatnonzero(pixels.any(axis=1 - axis)) for axis in range(2)]
+    ranges = [(int(where[0]), int(where[-1])) for where in held]
+    needed_mm = max((last - first + 1) * mm for (first, last), mm in zip(ranges, spacing_mm, strict=True))
+    tightest, loosest = config.crop
+    side_mm = needed_mm * math.exp(rng.uniform(math.log(tightest), math.log(loosest)))
+    side_mm = max(min(side_mm, longest_mm), longest_mm / config.max_zoom, needed_mm)
+    crop = []
+    for (first, last), mm in zip(ranges, spacing_mm, strict=True):
+        size = max(2, round(side_mm / mm))
+        corner = first - int(rng.integers(max(1, size - (last - first))))
+        crop.append((size, corner + (size - 1) / 2))
+    return crop

@@ -1,0 +1,134 @@
+"""One way of looking at a case's slices: whole as inference does, or cropped, turned and windowed.
+
+A view gives slices of a new, smaller volume. Everything downstream treats it as a volume
+of its own, with the very frame and prompts of inference, so augmentation cannot differ
+between image, mask and prompts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float, Float32, Int16, Shaped, UInt8, UInt16
+from scipy.ndimage import affine_transform
+
+from radsam.preprocess import SliceFrame, Window
+from radsam.runtime import BundleSpec
+from radsam.volume import Plane, SliceGrid
+
+#: What lies outside the slice, in HU.
+AIR_HU = -1024
+
+
+@dataclass(frozen=True)
+class View:
+    """A window onto displayed slices, on pixels of the same size.
+
+    Args:
+        rows: Rows of the view.
+        cols: Columns of the view.
+        row_mm: Millimetres between rows.
+        col_mm: Millimetres between columns.
+        centre_row: Row of the displayed slice that the view's centre shows.
+        centre_col: Column likewise.
+        angle_deg: Turn about the centre.
+        shear: Shear along the columns, as a fraction.
+        window_hu: The window, lowest and highest value.
+        noise_hu: Standard deviation of Gaussian noise.
+    """
+
+    rows: int
+    cols: int
+    row_mm: float
+    col_mm: float
+    centre_row: float
+    centre_col: float
+    angle_deg: float = 0.0
+    shear: float = 0.0
+    window_hu: tuple[float, float] = (-160.0, 240.0)
+    noise_hu: float = 0.0
+
+    @classmethod
+    def whole(cls, shape: tuple[int, int], row_mm: float, col_mm: float, window_hu: tuple[float, float]) -> View:
+        """The whole slice, untouched: what inference sees."""
+        rows, cols = shape
+        return cls(rows, cols, row_mm, col_mm, (rows - 1) / 2, (cols - 1) / 2, window_hu=window_hu)
+
+    def grid(self, count: int) -> SliceGrid:
+        """The grid of `count` slices seen through this view; stored as they are displayed."""
+        return SliceGrid(
+            plane=Plane.AXIAL,
+            axis=2,
+            count=count,
+            shape_vu=(self.rows, self.cols),
+            spacing_mm_vu=(self.row_mm, self.col_mm),
+            transpose=False,
+            flip_rows=False,
+            flip_cols=False,
+        )
+
+    def frame(self, spec: BundleSpec, count: int) -> SliceFrame:
+        """How the view's slices lie in a model's input."""
+        return SliceFrame(self.grid(count), spec.input_size, spec.low_res_size, spec.pixel_mean, spec.pixel_std)
+
+    @property
+    def window(self) -> Window:
+        """The window as inference takes it."""
+        return Window(*self.window_hu)
+
+    @property
+    def unit_px(self) -> float:
+        """How many of the view's pixels one pixel of a 1024 px frame is; the paper's figures are in those."""
+        longest_mm = max(self.rows * self.row_mm, self.cols * self.col_mm)
+        return longest_mm / 1024 / min(self.row_mm, self.col_mm)
+
+    def hu(
+        self, slice_hu: Int16[np.ndarray, "r c"], rng: np.random.Generator
+    ) -> Int16[np.ndarray, "rows cols"] | Float32[np.ndarray, "rows cols"]:
+        """See one slice of Hounsfield units, with noise where the view has it."""
+        seen = self._see(slice_hu, order=1, outside=AIR_HU)
+        if self.noise_hu:
+            noise = rng.normal(0.0, self.noise_hu, seen.shape).astype(np.float32)
+            return np.asarray(seen.astype(np.float32) + noise)
+        return seen
+
+    def ids(
+        self, slice_ids: UInt8[np.ndarray, "r c"] | UInt16[np.ndarray, "r c"]
+    ) -> UInt8[np.ndarray, "rows cols"] | UInt16[np.ndarray, "rows cols"]:
+        """See one slice of object ids."""
+        return self._see(slice_ids, order=0, outside=0)
+
+    def _see(
+        self, pixels: Shaped[np.ndarray, "r c"], order: Literal[0, 1], outside: int
+    ) -> Shaped[np.ndarray, "rows cols"]:
+        corner_row, corner_col = self.centre_row - (self.rows - 1) / 2, self.centre_col - (self.cols - 1) / 2
+        if not (self.angle_deg or self.shear) and corner_row.is_integer() and corner_col.is_integer():
+            return self._cropped(pixels, int(corner_row), int(corner_col), outside)
+        to_slice = self._to_slice()
+        centre = np.array([(self.rows - 1) / 2, (self.cols - 1) / 2])
+        offset = np.array([self.centre_row, self.centre_col]) - to_slice @ centre
+        # Through float: interpolation in int16 would round towards zero.
+        turned = affine_transform(
+            pixels.astype(np.float32), to_slice, offset, (self.rows, self.cols), order=order, cval=outside
+        )
+        return np.asarray(np.rint(turned).astype(pixels.dtype))
+
+    def _cropped(
+        self, pixels: Shaped[np.ndarray, "r c"], row: int, col: int, outside: int
+    ) -> Shaped[np.ndarray, "rows cols"]:
+        seen = np.full((self.rows, self.cols), outside, pixels.dtype)
+        r0, r1 = max(row, 0), min(row + self.rows, pixels.shape[0])
+        c0, c1 = max(col, 0), min(col + self.cols, pixels.shape[1])
+        if r0 < r1 and c0 < c1:
+            seen[r0 - row : r1 - row, c0 - col : c1 - col] = pixels[r0:r1, c0:c1]
+        return seen
+
+    def _to_slice(self) -> Float[np.ndarray, "2 2"]:
+        """Turn (row, column) offsets of the view into those of the slice; turned in millimetres."""
+        angle = np.deg2rad(self.angle_deg)
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        sheared = turn @ np.array([[1.0, 0.0], [self.shear, 1.0]])
+        mm = np.array([self.row_mm, self.col_mm])
+        return np.asarray(sheared * mm[None, :] / mm[:, None])

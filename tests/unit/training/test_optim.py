@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from radsam.model.build import build_sam
+from radsam.training.config import OptimConfig
+from radsam.training.optim import Average, freeze_encoder, make_optimizer, rate_factor
+from small_models import SMALL_TINY_VIT
+
+
+def test_only_the_prompt_encoder_and_the_decoder_are_trained() -> None:
+    model = build_sam(SMALL_TINY_VIT)
+    trained = freeze_encoder(model)
+    assert {name.split(".")[0] for name in trained} == {"prompt_encoder", "mask_decoder"}
+    assert not any(parameter.requires_grad for parameter in model.image_encoder.parameters())
+    assert not any("gaussian" in name for name in trained), "the random frequencies stay as they are"
+
+
+def test_the_rate_rises_then_falls_to_its_last_value() -> None:
+    config = OptimConfig(steps=100, warmup=0.1, final_lr=0.01)
+    factors = [rate_factor(config, step) for step in range(101)]
+    assert factors[0] == pytest.approx(1 / 11)
+    assert factors[10] == pytest.approx(1.0)
+    assert factors[55] == pytest.approx(0.505)
+    assert factors[100] == pytest.approx(0.01)
+    assert factors[:11] == sorted(factors[:11])
+    assert factors[10:] == sorted(factors[10:], reverse=True)
+    constant = OptimConfig(steps=100, warmup=0.1, schedule="constant")
+    assert rate_factor(constant, 99) == 1.0
+
+
+def test_tokens_biases_and_norms_do_not_decay_and_rates_follow_the_longest_prefix() -> None:
+    parameters = freeze_encoder(build_sam(SMALL_TINY_VIT))
+    config = OptimConfig(steps=1, lr_scale={"mask_decoder": 0.5, "mask_decoder.iou_prediction_head": 2.0})
+    optimizer = make_optimizer(parameters, config)
+    found = {
+        id(p): (group["weight_decay"], group["scale"]) for group in optimizer.param_groups for p in group["params"]
+    }
+    assert len(found) == len(parameters)
+    expected = {
+        "prompt_encoder.no_mask_embed.weight": (0.0, 1.0),
+        "prompt_encoder.mask_downscaling.0.weight": (0.01, 1.0),
+        "mask_decoder.iou_token.weight": (0.0, 0.5),
+        "mask_decoder.iou_prediction_head.layers.0.weight": (0.01, 2.0),
+        "mask_decoder.iou_prediction_head.layers.0.bias": (0.0, 2.0),
+    }
+    assert {name: found[id(parameters[name])] for name in expected} == expected
+
+
+def test_the_average_forgets_early_values_faster() -> None:
+    parameters = {"w": nn.Parameter(torch.zeros(1))}
+    average = Average(parameters, 0.99)
+    with torch.no_grad():
+        parameters["w"].fill_(1.0)
+    average.update(parameters, 0)
+    assert average.values["w"].item() == pytest.approx(0.9)  # decay (1 + 0) / (10 + 0)
+    average.update(parameters, 10**6)
+    assert average.values["w"].item() == pytest.approx(0.9 + 0.1 * 0.01)

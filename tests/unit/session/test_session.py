@@ -368,7 +368,7 @@ def test_an_edit_that_was_overtaken_by_another_is_refused_not_lost(session: Sess
 
 def test_another_modality_needs_a_window() -> None:
     magnetic = Volume(SCENE.volume.hu, SCENE.volume.geometry, modality="MR")
-    with pytest.raises(PromptError, match=r"This is a MR volume.*Give a window"):
+    with pytest.raises(PromptError, match=r"modality of this volume is MR.*Give a window"):
         fake_session(magnetic)
     session = fake_engine().open(magnetic, window=(-160.0, 240.0))
     assert session.segment(RIGHT, bounds=BOUNDS).window_hu == (-160.0, 240.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import permutations, product
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from phantoms import stored_otherwise
 from radsam.metrics import dice
-from radsam.preprocess import SliceFrame, Window
+from radsam.preprocess import Crop, SliceFrame, Window
 from radsam.volume import Geometry, Plane, SliceGrid, Volume
 
 SIZES = [(256, 256), (1024, 256), (128, 64), (64, 64)]
@@ -161,3 +162,71 @@ def test_a_spacing_rounded_by_a_file_format_gives_the_same_frame(
     assert a.content_shape == b.content_shape
     points_uv = np.array([[0.0, 0.0], [1.0, 1.0]])
     np.testing.assert_array_equal(a.points_to_frame(points_uv), b.points_to_frame(points_uv))
+
+
+@given(stored(), st.data())
+@UNTIMED
+def test_a_crop_is_seen_as_if_the_volume_ended_there(case: Stored, data: st.DataObject) -> None:
+    grid, (rows, cols) = case.grid, case.grid.display_shape
+    row, col = data.draw(st.integers(0, rows - 1)), data.draw(st.integers(0, cols - 1))
+    crop = Crop(row, col, data.draw(st.integers(1, rows - row)), data.draw(st.integers(1, cols - col)))
+    cropped = SliceFrame(grid, *case.sizes, crop=crop)
+    # The same part, cut out of the volume.
+    corners = [
+        grid.display_xy_to_uv(float(x), float(y)) for x, y in ((col, row), (col + crop.cols - 1, row + crop.rows - 1))
+    ]
+    (u0, u1), (v0, v1) = (sorted(int(each) for each in axis) for axis in zip(*corners, strict=True))
+    index = data.draw(st.integers(0, grid.count - 1))
+    part = grid.take(case.volume.hu, index)[v0 : v1 + 1, u0 : u1 + 1]
+    alone = SliceFrame(replace(grid, shape_vu=part.shape), *case.sizes)
+
+    window = Window(-160.0, 240.0)
+    assert cropped.content_shape == alone.content_shape
+    np.testing.assert_array_equal(
+        cropped.image(grid.take(case.volume.hu, index), window), alone.image(np.ascontiguousarray(part), window)
+    )
+    points_uv = np.array([[u0, v0], [u1, v1], [(u0 + u1) / 2, v0 - 0.5]])
+    points_xy = cropped.points_to_frame(points_uv)
+    np.testing.assert_allclose(points_xy, alone.points_to_frame(points_uv - [u0, v0]), atol=1e-9)
+    np.testing.assert_allclose(cropped.points_from_frame(points_xy), points_uv, atol=1e-9)
+    assert cropped.box_from_frame(cropped.box_to_frame((u0, v0, u1, v1))) == (u0, v0, u1, v1)
+    mask = grid.take(case.volume.hu, index) > 0
+    low_res = cropped.mask_to_frame(mask)
+    np.testing.assert_array_equal(low_res, alone.mask_to_frame(np.ascontiguousarray(mask[v0 : v1 + 1, u0 : u1 + 1])))
+    logits = cropped.logits_to_slice(low_res)
+    inside = np.zeros(mask.shape, bool)
+    inside[v0 : v1 + 1, u0 : u1 + 1] = True
+    np.testing.assert_array_equal(logits[inside].reshape(part.shape), alone.logits_to_slice(low_res))
+    assert (logits[~inside] == -np.inf).all()
+
+
+@given(stored(), st.floats(1.0, 4.0), st.floats(1.5, 8.0), st.data())
+@UNTIMED
+def test_a_crop_lies_in_the_slice_and_holds_its_box(
+    case: Stored, ratio: float, max_zoom: float, data: st.DataObject
+) -> None:
+    grid = case.grid
+    rows, cols = grid.shape_vu
+    u0, v0 = data.draw(st.integers(0, cols - 1)), data.draw(st.integers(0, rows - 1))
+    box = u0, v0, data.draw(st.integers(u0, cols - 1)), data.draw(st.integers(v0, rows - 1))
+    crop = Crop.around(grid, box, ratio=ratio, max_zoom=max_zoom)
+    spacing_mm = np.array(grid.display_spacing_mm)
+    longest_mm = float((np.array(grid.display_shape) * spacing_mm).max())
+    box_mm = float(
+        (np.array([v1 - v0 + 1 for v0, v1 in ((box[1], box[3]), (box[0], box[2]))]) * grid.spacing_mm_vu).max()
+    )
+    if crop is None:
+        assert max(ratio * box_mm, longest_mm / max_zoom) >= 0.79 * longest_mm
+        return
+    assert crop.row + crop.rows <= grid.display_shape[0]
+    assert crop.col + crop.cols <= grid.display_shape[1]
+    filled = np.zeros(grid.shape_vu, bool)
+    filled[box[1] : box[3] + 1, box[0] : box[2] + 1] = True
+    assert crop.take(grid.to_display(filled)).sum() == filled.sum()
+    # A square in millimetres, to a pixel, where the slice is large enough.
+    for length, mm, whole in zip(crop.shape, spacing_mm, grid.display_shape, strict=True):
+        assert length == whole or abs(length * mm - max(ratio * box_mm, longest_mm / max_zoom)) <= mm
+    held = crop.take(grid.to_display(filled)).nonzero()
+    # Pixels of the crop beside the box, on both sides together; the edge takes a few of them.
+    free = [length - np.unique(where).size for length, where in zip(crop.shape, held, strict=True)]
+    assert crop.holds(grid, box) or min(free) < 2 + 0.1 * max(crop.shape)

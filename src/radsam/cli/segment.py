@@ -71,6 +71,13 @@ def segment(
         str | None,
         typer.Option(help="What a slice passes to the next: mask, box or copy; what the model was trained for."),
     ] = None,
+    zoom: Annotated[
+        bool | None,
+        typer.Option(
+            "--zoom/--no-zoom",
+            help="Look at a crop around the object, or at whole slices; what the model was trained for.",
+        ),
+    ] = None,
     mm: Mm = False,
     series: Series = None,
     model: Model = None,
@@ -125,6 +132,7 @@ def segment(
             plane=plane,
             window=window,
             policy=policy,
+            zoom=zoom,
             progress=lambda record: update(record.done, record.total),
         )
     correct(work, name, corrections, quiet=as_json)

@@ -25,6 +25,7 @@ from jaxtyping import Float16
 
 from radsam.errors import OutputError
 from radsam.io.atomic import replacing
+from radsam.preprocess import Crop
 from radsam.volume import Plane
 
 Embedding = Float16[np.ndarray, "c g g"]
@@ -45,6 +46,7 @@ class EmbeddingKey:
         window_hu: The window.
         model_hash: `Bundle.sha256`.
         engine: `Backend.name`, since precisions differ.
+        crop: The part of the displayed slice that was seen; None for all of it.
     """
 
     volume_hash: str
@@ -53,6 +55,7 @@ class EmbeddingKey:
     window_hu: tuple[float, float]
     model_hash: str
     engine: str
+    crop: Crop | None = None
 
 
 def cache_folder() -> Path:

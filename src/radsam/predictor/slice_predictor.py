@@ -17,7 +17,7 @@ from radsam.errors import PromptError
 from radsam.model.prompt_tokens import NEGATIVE, POSITIVE, arrange
 from radsam.predictor.embedding_cache import Embedding, EmbeddingCache, EmbeddingKey
 from radsam.predictor.slice_mask import SliceMask, SlicePrompt
-from radsam.preprocess import SliceFrame, Window
+from radsam.preprocess import Crop, SliceFrame, Window
 from radsam.runtime import Backend, BundleSpec, Decoded, FramePrompt
 from radsam.volume import RunMask, SliceGrid, Volume
 
@@ -61,15 +61,17 @@ class SlicePredictor:
         self._cache = cache
         self._answers: OrderedDict[tuple[EmbeddingKey, SlicePrompt], SliceMask] = OrderedDict()
 
-    def encode(self, volume: Volume, grid: SliceGrid, index: int, window: Window) -> EncodedSlice:
-        """Encode slice `index`, or take it from the cache.
+    def encode(
+        self, volume: Volume, grid: SliceGrid, index: int, window: Window, crop: Crop | None = None
+    ) -> EncodedSlice:
+        """Encode slice `index`, or the crop of it, or take it from the cache.
 
         Raises:
             PromptError: There is no such slice.
             BackendError: The engine failed.
         """
         frame = SliceFrame(
-            grid, self.spec.input_size, self.spec.low_res_size, self.spec.pixel_mean, self.spec.pixel_std
+            grid, self.spec.input_size, self.spec.low_res_size, self.spec.pixel_mean, self.spec.pixel_std, crop
         )
         key = EmbeddingKey(
             volume_hash=volume.content_hash,
@@ -78,6 +80,7 @@ class SlicePredictor:
             window_hu=(window.low_hu, window.high_hu),
             model_hash=self.model_hash,
             engine=self.backend.name,
+            crop=crop,
         )
         embedding = self._cache.get(key)
         if embedding is None:

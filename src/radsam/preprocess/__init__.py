@@ -1,6 +1,7 @@
 """From a slice of Hounsfield units to a model's input frame, and exactly back."""
 
+from radsam.preprocess.crop import Crop
 from radsam.preprocess.frame import SliceFrame
 from radsam.preprocess.window import Window
 
-__all__ = ["SliceFrame", "Window"]
+__all__ = ["Crop", "SliceFrame", "Window"]

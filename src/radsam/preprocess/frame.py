@@ -1,8 +1,9 @@
 """The map between one slice of a volume and a model's square input frame.
 
-The slice is turned to the radiological display (`SliceGrid.to_display`), scaled in
-millimetres so that its longer side fills the frame, and padded at the right and the
-bottom. Points, boxes and masks go through the same map and its exact inverse.
+The slice is turned to the radiological display (`SliceGrid.to_display`), cut to a crop
+where there is one, scaled in millimetres so that its longer side fills the frame, and
+padded at the right and the bottom. Points, boxes and masks go through the same map and
+its exact inverse.
 
 A pixel index means the pixel's centre, in the slice and in the frame: pixel ``x`` of
 ``n`` covers ``x - 0.5`` to ``x + 0.5``, and the edges of both grids coincide.
@@ -16,6 +17,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Shaped
 from PIL import Image
 
+from radsam.preprocess.crop import Crop
 from radsam.preprocess.window import Window
 from radsam.volume import SliceGrid
 
@@ -30,6 +32,7 @@ class SliceFrame:
         low_res_size: Side of the model's low-res mask, in pixels; divides `input_size`.
         pixel_mean: Subtracted from the windowed image ([0, 1]), per channel.
         pixel_std: Divides it afterwards, per channel. Padding is 0 after both.
+        crop: The part of the displayed slice that the model sees; None for all of it.
     """
 
     grid: SliceGrid
@@ -37,6 +40,12 @@ class SliceFrame:
     low_res_size: int
     pixel_mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     pixel_std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    crop: Crop | None = None
+
+    @property
+    def seen(self) -> Crop:
+        """The part of the displayed slice that the model sees."""
+        return self.crop or Crop(0, 0, *self.grid.display_shape)
 
     @property
     def content_shape(self) -> tuple[int, int]:
@@ -44,7 +53,7 @@ class SliceFrame:
 
         Whole low-res pixels, so that an image and its masks are cut at the same place.
         """
-        rows, cols = self.grid.display_shape
+        rows, cols = self.seen.shape
         row_mm, col_mm = self.grid.display_spacing_mm
         longest_mm = max(rows * row_mm, cols * col_mm)
         low_res = (self._low_res_length(n * mm / longest_mm) for n, mm in ((rows, row_mm), (cols, col_mm)))
@@ -58,7 +67,7 @@ class SliceFrame:
 
     def image(self, slice_hu: Shaped[np.ndarray, "v u"], window: Window) -> Float32[np.ndarray, "3 n n"]:
         """Turn a slice of Hounsfield units into the model's normalised, padded input."""
-        seen = window.apply(np.ascontiguousarray(self.grid.to_display(slice_hu)))
+        seen = window.apply(np.ascontiguousarray(self.seen.take(self.grid.to_display(slice_hu))))
         rows, cols = self.content_shape
         scaled = _resize(seen, (rows, cols))
         frame = np.zeros((3, self.input_size, self.input_size), np.float32)
@@ -69,11 +78,11 @@ class SliceFrame:
     def points_to_frame(self, points_uv: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 2"]:
         """Map stored pixels (u, v) to frame pixels (x, y)."""
         xy = np.array([self.grid.uv_to_display_xy(u, v) for u, v in points_uv], np.float64).reshape(-1, 2)
-        return np.asarray((xy + 0.5) * self._scale_xy - 0.5)
+        return np.asarray((xy - self._corner_xy + 0.5) * self._scale_xy - 0.5)
 
     def points_from_frame(self, points_xy: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 2"]:
         """Map frame pixels (x, y) to stored pixels (u, v); the inverse of `points_to_frame`."""
-        xy = (np.asarray(points_xy, np.float64).reshape(-1, 2) + 0.5) / self._scale_xy - 0.5
+        xy = (np.asarray(points_xy, np.float64).reshape(-1, 2) + 0.5) / self._scale_xy - 0.5 + self._corner_xy
         return np.array([self.grid.display_xy_to_uv(x, y) for x, y in xy], np.float64).reshape(-1, 2)
 
     def box_to_frame(self, uvuv: tuple[int, int, int, int]) -> Float[np.ndarray, "2 2"]:
@@ -96,7 +105,7 @@ class SliceFrame:
 
     def mask_to_frame(self, mask_vu: Bool[np.ndarray, "v u"]) -> Float32[np.ndarray, "m m"]:
         """Turn a mask of the slice into the model's binary low-res mask, 0 or 1 (paper 3.3)."""
-        display = np.ascontiguousarray(self.grid.to_display(mask_vu)).astype(np.float32)
+        display = np.ascontiguousarray(self.seen.take(self.grid.to_display(mask_vu))).astype(np.float32)
         rows, cols = self._low_res_content
         low_res = np.zeros((self.low_res_size, self.low_res_size), np.float32)
         covered = _resize(display, (rows, cols))
@@ -105,9 +114,13 @@ class SliceFrame:
         return low_res
 
     def logits_to_slice(self, low_res: Float32[np.ndarray, "m m"]) -> Float32[np.ndarray, "v u"]:
-        """Bring low-res logits to the slice as stored, by bilinear interpolation."""
+        """Bring low-res logits to the slice as stored, by bilinear interpolation; -inf beyond the crop."""
         rows, cols = self._low_res_content
-        display = _resize(np.ascontiguousarray(low_res[:rows, :cols]), self.grid.display_shape)
+        display = _resize(np.ascontiguousarray(low_res[:rows, :cols]), self.seen.shape)
+        if self.crop is not None:
+            whole = np.full(self.grid.display_shape, -np.inf, np.float32)
+            self.crop.take(whole)[:] = display
+            display = whole
         return np.ascontiguousarray(self.grid.from_display(display))
 
     @property
@@ -119,8 +132,12 @@ class SliceFrame:
     @property
     def _scale_xy(self) -> Float[np.ndarray, "2"]:
         rows, cols = self.content_shape
-        from_rows, from_cols = self.grid.display_shape
+        from_rows, from_cols = self.seen.shape
         return np.array([cols / from_cols, rows / from_rows])
+
+    @property
+    def _corner_xy(self) -> Float[np.ndarray, "2"]:
+        return np.array([self.seen.col, self.seen.row], np.float64)
 
 
 def _resize(image: Float32[np.ndarray, "rows cols"], shape: tuple[int, int]) -> Float32[np.ndarray, "*shape"]:

@@ -85,6 +85,16 @@ def enclosing_box(mask: RunMask) -> tuple[int, int, int, int] | None:
     return int(cols[0]), int(rows[0]), int(cols[-1]), int(rows[-1])
 
 
+def prompt_box(prompt: SlicePrompt) -> tuple[int, int, int, int] | None:
+    """Return the inclusive box u0, v0, u1, v1 around all that is said about a slice, None where nothing is."""
+    boxes = [(u, v, u, v) for u, v, _ in prompt.points_uv]
+    boxes += [each for each in (prompt.box_uvuv, prompt.mask and enclosing_box(prompt.mask)) if each]
+    if not boxes:
+        return None
+    u0s, v0s, u1s, v1s = zip(*boxes, strict=True)
+    return min(u0s), min(v0s), max(u1s), max(v1s)
+
+
 def _area(box_uvuv: tuple[int, int, int, int]) -> int:
     u0, v0, u1, v1 = box_uvuv
     return max(0, u1 - u0 + 1) * max(0, v1 - v0 + 1)

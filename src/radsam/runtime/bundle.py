@@ -20,7 +20,7 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,9 @@ class BundleSpec:
         capabilities: The prompts that the model was trained on.
         licence: SPDX name of the weights' licence.
         origin: Where the weights come from, in one line.
+        crop_ratio: Side of the crop that shows an object best, as a multiple of the object's own.
+        max_zoom: No crop is smaller than the slice's longer side divided by this; 1 where the model
+            was trained on whole slices only.
 
     Raises:
         BundleError: A value makes no sense.
@@ -79,6 +82,8 @@ class BundleSpec:
     capabilities: tuple[Capability, ...]
     licence: str
     origin: str
+    crop_ratio: float = 2.0
+    max_zoom: float = 1.0
 
     def __post_init__(self) -> None:
         try:
@@ -98,11 +103,12 @@ class BundleSpec:
             or min(self.input_size, self.low_res_size) < 1
             or self.input_size % self.low_res_size
             or not self.capabilities
+            or min(self.crop_ratio, self.max_zoom) < 1
         ):
             raise BundleError(
                 f"The description of bundle {self.name!r} makes no sense: input {self.input_size}, low-res "
                 f"{self.low_res_size}, window {low:g} to {high:g}, mean {mean}, std {std}, "
-                f"capabilities {[*self.capabilities]}."
+                f"capabilities {[*self.capabilities]}, crop ratio {self.crop_ratio}, zoom {self.max_zoom}."
             )
 
     def can(self, capability: Capability) -> bool:
@@ -291,10 +297,11 @@ def _description(path: Path, content: bytes) -> dict[str, Any]:
 
 def _spec(path: Path, stated: dict[str, Any]) -> BundleSpec:
     known = {each.name for each in fields(BundleSpec)}
-    if set(stated) != known:
+    needed = {each.name for each in fields(BundleSpec) if each.default is MISSING}
+    if not needed <= set(stated) <= known:
         raise BundleError(
             f"{DESCRIPTION} in {path} does not fit version {FORMAT_VERSION}: "
-            f"unknown {sorted(set(stated) - known)}, missing {sorted(known - set(stated))}."
+            f"unknown {sorted(set(stated) - known)}, missing {sorted(needed - set(stated))}."
         )
     try:
         kinds = tuple(Capability(each) for each in stated["capabilities"])

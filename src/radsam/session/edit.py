@@ -32,6 +32,7 @@ class Segment:
         plane: The plane to walk in.
         window: What the model sees.
         policy: Name of the next-prompt policy.
+        zoom: Whether the model looks at a crop around the object instead of whole slices.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Segment:
     plane: Plane
     window: Window
     policy: str
+    zoom: bool = False
 
     def __post_init__(self) -> None:
         if not self.name.strip():
@@ -124,6 +126,7 @@ def edit_to_json(edit: Edit) -> dict[str, Any]:
                 "plane": edit.plane.value,
                 "window_hu": [edit.window.low_hu, edit.window.high_hu],
                 "policy": edit.policy,
+                "zoom": edit.zoom,
             }
         case Correct():
             return {"edit": "correct", "name": edit.name, "points": [prompt_to_json(each) for each in edit.points]}
@@ -153,6 +156,7 @@ def edit_from_json(stored: Mapping[str, Any]) -> Edit:
                     plane=Plane(stored["plane"]),
                     window=Window(*stored["window_hu"]),
                     policy=stored["policy"],
+                    zoom=stored["zoom"],
                 )
             case "correct":
                 return Correct(stored["name"], tuple(_point_from_json(each) for each in stored["points"]))

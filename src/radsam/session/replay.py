@@ -15,8 +15,10 @@ import numpy as np
 
 from radsam.errors import PromptError
 from radsam.predictor import SliceMask, SlicePredictor, SlicePrompt
+from radsam.preprocess import Crop
 from radsam.propagate import POLICIES, EndReason, SliceDone, StopRule, WalkEnded, default_policy, propagate
-from radsam.propagate.next_prompt import Policy, enclosing_box, moved_box
+from radsam.propagate.next_prompt import Policy, enclosing_box, moved_box, prompt_box
+from radsam.propagate.propagator import Ask
 from radsam.runtime import Capability
 from radsam.session.edit import Correct, Segment
 from radsam.volume import Box, Mask, Point, RunMask, SliceGrid, Volume
@@ -24,6 +26,8 @@ from radsam.volume import Box, Mask, Point, RunMask, SliceGrid, Volume
 ObjectEdits = tuple[Segment | Correct, ...]
 Record = SliceDone | WalkEnded
 
+#: Zoom of a model that was not trained for any, where the user insists: little enough to still know what it sees.
+_UNTRAINED_ZOOM = 2.0
 #: Steps remembered; a step is some kilobytes of run lengths.
 _REMEMBERED = 2_000
 
@@ -122,12 +126,40 @@ class Replayer:
             self.known.popitem(last=False)
         return result
 
-    def _asker(self, grid: SliceGrid, started: Segment) -> Callable[[int, SlicePrompt], SliceMask]:
-        def ask(index: int, prompt: SlicePrompt) -> SliceMask:
-            encoded = self._predictor.encode(self._volume, grid, index, started.window)
+    def _asker(self, grid: SliceGrid, started: Segment) -> Ask:
+        """Answer prompts on slices: on the object's crop where it has one and the prompt lies in it."""
+
+        def look(index: int, prompt: SlicePrompt, crop: Crop | None) -> SliceMask:
+            encoded = self._predictor.encode(self._volume, grid, index, started.window, crop)
             return self._predictor.decode(encoded, prompt)
 
+        crop = self._crop(grid, started, look) if started.zoom else None
+
+        def ask(index: int, prompt: SlicePrompt) -> SliceMask:
+            box = prompt_box(prompt)
+            if crop is None or (box is not None and not crop.holds(grid, box)):
+                return look(index, prompt, None)
+            answer = look(index, prompt, crop)
+            found = enclosing_box(answer.mask)
+            # What reaches the edge of the crop goes on beyond it.
+            return answer if found is None or crop.holds(grid, found) else look(index, prompt, None)
+
         return ask
+
+    def _crop(
+        self, grid: SliceGrid, started: Segment, look: Callable[[int, SlicePrompt, Crop | None], SliceMask]
+    ) -> Crop | None:
+        """Choose where to look from the first prompt alone, so that no later edit moves it and encodes anew."""
+        prompt = slice_prompt(started.prompt, grid)
+        if prompt.points_uv:
+            # A point says nothing about the size: the whole slice does.
+            box = enclosing_box(look(slice_index(started.prompt, grid), prompt, None).mask)
+        else:
+            box = prompt_box(prompt)
+        spec = self._predictor.spec
+        if box is None:
+            return None
+        return Crop.around(grid, box, ratio=spec.crop_ratio, max_zoom=max(spec.max_zoom, _UNTRAINED_ZOOM))
 
     @property
     def _knows_boxes_only(self) -> bool:
@@ -147,7 +179,7 @@ class Replayer:
             return (-1, 1)
         return (1,) if corrected > prompted else (-1,)
 
-    def _first(self, edit: Segment, grid: SliceGrid, ask: Callable[[int, SlicePrompt], SliceMask]) -> SliceMask:
+    def _first(self, edit: Segment, grid: SliceGrid, ask: Ask) -> SliceMask:
         prompt = slice_prompt(edit.prompt, grid)
         index = slice_index(edit.prompt, grid)
         if prompt.mask is not None and edit.policy == "copy":
@@ -168,7 +200,7 @@ class Replayer:
         edit: Correct,
         grid: SliceGrid,
         said: Mapping[int, SlicePrompt],
-        ask: Callable[[int, SlicePrompt], SliceMask],
+        ask: Ask,
         before: ObjectResult,
         policy: str,
     ) -> SliceMask:

@@ -186,6 +186,7 @@ class Session:
         plane: Plane | str = Plane.AXIAL,
         window: Window | tuple[float, float] | None = None,
         policy: str | None = None,
+        zoom: bool | None = None,
         progress: Progress | None = None,
     ) -> SegmentedObject:
         """Segment an object from one prompt on one slice (paper 4.1).
@@ -197,6 +198,8 @@ class Session:
             plane: The plane to walk in.
             window: What the model sees, if other than the session's.
             policy: "mask", "box" or "copy"; None takes what the model was trained for.
+            zoom: Look at a crop around the object, which shows small ones better, instead of whole
+                slices; None does where the model was trained for it.
             progress: Called after each slice.
 
         Returns:
@@ -214,6 +217,7 @@ class Session:
             plane=SliceGrid.of(self.volume.geometry, plane).plane,
             window=(Window(*window) if isinstance(window, tuple) else window) or self.window,
             policy=policy or default_policy(self.predictor.spec),
+            zoom=self.predictor.spec.max_zoom > 1 if zoom is None else zoom,
         )
         return self._do(edit, progress)
 

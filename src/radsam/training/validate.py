@@ -19,7 +19,7 @@ from radsam.metrics import dice
 from radsam.model.sam import Sam
 from radsam.predictor import EmbeddingCache, EncodedSlice, SlicePredictor
 from radsam.predictor.embedding_cache import EmbeddingKey
-from radsam.preprocess import Window
+from radsam.preprocess import Crop, Window
 from radsam.propagate import StopRule
 from radsam.runtime import Decoded, FramePrompt
 from radsam.runtime.backend import decoder_inputs
@@ -181,7 +181,9 @@ class _CachedPredictor(SlicePredictor):
         super().__init__(scenes.spec, "", _DecoderBackend(model, scenes.spec.low_res_size), EmbeddingCache())
         self._scenes, self._number = scenes, number
 
-    def encode(self, volume: Volume, grid: SliceGrid, index: int, window: Window) -> EncodedSlice:
+    def encode(
+        self, volume: Volume, grid: SliceGrid, index: int, window: Window, crop: Crop | None = None
+    ) -> EncodedSlice:
         key = EmbeddingKey("", grid.plane, index, (window.low_hu, window.high_hu), "", self.backend.name)
         return EncodedSlice(key, self._scenes.frame(self._number), self._scenes.embedding(self._number, index))
 

@@ -1,0 +1,87 @@
+"""Is a small object looked at closely, and never encoded anew by an edit?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fakes import FakeBackend, fake_session, fake_spec
+from phantoms import ORIGIN_LPS, ball, tube
+from radsam.metrics import dice
+from radsam.session import Session
+from radsam.session.file import read_session
+from radsam.volume import Bounds, Box, Geometry, Point
+
+#: A slice of 96 mm in 64 low-res pixels: a ball of 4 mm has few of them.
+WIDE = Geometry.from_parts((12, 96, 96), ORIGIN_LPS, (1.0, 1.0, 1.0), np.eye(3))
+SCENE = ball(WIDE, radius_mm=4.0)
+BOX = Box(k=6, i0=43, j0=43, i1=52, j1=52)
+BOUNDS = (3, 8)
+SPEC = fake_spec(max_zoom=4.0)
+
+
+def zoomed(**settings: object) -> tuple[Session, FakeBackend]:
+    backend = FakeBackend(SPEC)
+    session = fake_session(SCENE.volume, backend)
+    session.segment(settings.pop("prompt", BOX), bounds=settings.pop("bounds", BOUNDS), **settings)  # type: ignore[arg-type]
+    return session, backend
+
+
+def test_a_small_object_is_found_better() -> None:
+    scores = [dice(zoomed(zoom=zoom)[0].mask("object"), SCENE.truth) for zoom in (True, False)]
+    assert scores[0] > scores[1] + 0.02
+    assert scores[0] > 0.95
+
+
+def test_a_model_that_learned_it_zooms_by_itself() -> None:
+    assert zoomed()[0].history.done[0].zoom
+    backend = FakeBackend(fake_spec())
+    session = fake_session(SCENE.volume, backend)
+    session.segment(BOX, bounds=BOUNDS)
+    assert not session.history.done[0].zoom
+
+
+def test_an_edit_encodes_nothing() -> None:
+    session, backend = zoomed()
+    before = len(backend.encoded)
+    assert before == BOUNDS[1] - BOUNDS[0] + 1
+    session.correct(Point(i=51, j=47, k=5, positive=False))
+    session.correct(Point(i=47, j=47, k=7))
+    session.undo()
+    session.redo()
+    assert len(backend.encoded) == before
+
+
+def test_a_point_is_asked_on_the_whole_slice_first() -> None:
+    session, backend = zoomed(prompt=Point(i=47, j=47, k=6))
+    assert len(backend.encoded) == BOUNDS[1] - BOUNDS[0] + 2
+    assert dice(session.mask("object"), SCENE.truth) > 0.95
+
+
+def test_what_leaves_the_crop_is_asked_on_the_whole_slice() -> None:
+    scene = tube(WIDE, radius_mm=4.0)
+    backend = FakeBackend(SPEC)
+    session = fake_session(scene.volume, backend)
+    session.segment(BOX, bounds=(6, 6), policy="mask")
+    seen = len(backend.encoded)
+    # Far from the box: the click lies outside its crop.
+    session.correct(Point(i=90, j=90, k=6, positive=False))
+    assert len(backend.encoded) == seen + 1
+
+
+def test_a_large_object_is_looked_at_whole() -> None:
+    session, _ = zoomed(prompt=Box(k=6, i0=10, j0=10, i1=80, j1=80))
+    whole = fake_session(SCENE.volume, FakeBackend(SPEC))
+    whole.segment(Box(k=6, i0=10, j0=10, i1=80, j1=80), bounds=BOUNDS, zoom=False)
+    assert np.array_equal(session.mask("object"), whole.mask("object"))
+
+
+@pytest.mark.parametrize("zoom", [True, False])
+def test_a_session_file_remembers_it(zoom: bool, tmp_path: Path) -> None:
+    session, _ = zoomed(zoom=zoom)
+    session.save(tmp_path / "s.radsam")
+    saved = read_session(tmp_path / "s.radsam")
+    assert saved.history.done[0].zoom is zoom
+    assert saved.history.done[0].bounds == Bounds(*BOUNDS)

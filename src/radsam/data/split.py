@@ -22,8 +22,13 @@ def split_of_patient(patient: str, *, val_share: int | float = 0.2, seed: int = 
     """
     if not 0 <= val_share <= 1:
         raise DatasetError(f"The share of validation patients is {val_share}; it lies between 0 and 1.")
+    return "val" if _place(patient, seed) < val_share else "train"
+
+
+def _place(patient: str, seed: int) -> float:
+    """A number from 0 to 1 that only the name and the seed decide."""
     digest = hashlib.sha256(f"{seed}:{patient}".encode()).digest()
-    return "val" if int.from_bytes(digest[:8], "big") / 2**64 < val_share else "train"
+    return int.from_bytes(digest[:8], "big") / 2**64
 
 
 def assign_splits(
@@ -51,3 +56,33 @@ def assign_splits(
                 )
     made = {case.patient: split_of_patient(case.patient, val_share=val_share, seed=seed) for case in cases}
     return [replace(case, split=own.get(case.patient) or made[case.patient]) for case in cases]
+
+
+def assign_few(cases: Sequence[Case], *, val_share: int | float = 0.2, seed: int = 0) -> list[Case]:
+    """Give every case a split, by patient, so that both sides hold somebody.
+
+    `assign_splits` meets its share only on average, which leaves one side empty for many
+    a handful of patients. Here the share is met as closely as whole patients allow; the
+    price is that a new patient may move another one to the other side.
+
+    Args:
+        cases: Cases of one dataset; those that have a split keep it.
+        val_share: Share of the other patients that go to validation; one of them at least.
+        seed: Another seed gives another split.
+
+    Raises:
+        DatasetError: All cases are of one patient, or the dataset's own split puts one
+            patient on two sides.
+    """
+    named = {case.patient: case.split for case in cases if case.split}
+    left = sorted({case.patient for case in cases} - named.keys(), key=lambda patient: _place(patient, seed))
+    if len(left) == 1 and not named:
+        raise DatasetError(
+            f"All cases are of one patient, {left[0]}. Two are needed at least: one to train on and one to tell "
+            "whether the training helps."
+        )
+    sides = set(named.values())
+    most = len(left) if "train" in sides else len(left) - 1
+    count = 0 if "val" in sides else min(max(1, round(val_share * len(left))), most)
+    made = {patient: "val" if place < count else "train" for place, patient in enumerate(left)}
+    return assign_splits([replace(case, split=case.split or made.get(case.patient, "")) for case in cases])

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from radsam.data.case import Case, LabelSource
-from radsam.data.split import assign_splits, split_of_patient
+from radsam.data.split import assign_few, assign_splits, split_of_patient
 from radsam.errors import DatasetError
 
 
@@ -51,6 +51,27 @@ def test_a_split_that_tears_a_patient_apart_is_refused() -> None:
 def test_an_impossible_share_is_refused() -> None:
     with pytest.raises(DatasetError, match="between 0 and 1"):
         split_of_patient("p", val_share=20)
+
+
+@pytest.mark.parametrize(("patients", "kept"), [(2, 1), (3, 1), (5, 1), (8, 2), (50, 10)])
+def test_a_few_patients_are_split_exactly_and_both_sides_hold_somebody(patients: int, kept: int) -> None:
+    cases = [case(f"c{number}", patient=f"p{number % patients}") for number in range(2 * patients)]
+    split = assign_few(cases)
+    sides = {each.patient: each.split for each in split}
+    assert sorted(sides.values()) == ["train"] * (patients - kept) + ["val"] * kept
+    assert all(sides[each.patient] == each.split for each in split)
+    assert assign_few(cases[::-1]) == split[::-1]
+
+
+def test_a_few_patients_keep_the_split_that_they_have() -> None:
+    named = [case("a", "a", "train"), case("b", "b", "val"), case("c", "c"), case("b2", "b")]
+    assert [each.split for each in assign_few(named)] == ["train", "val", "train", "val"]
+    assert [each.split for each in assign_few([named[0], named[2]])] == ["train", "val"]
+
+
+def test_one_patient_cannot_be_on_both_sides() -> None:
+    with pytest.raises(DatasetError, match="All cases are of one patient, p"):
+        assign_few([case("a", "p"), case("b", "p")])
 
 
 @pytest.mark.parametrize("name", ["", ".hidden", "a/b", "a\\b", "c:"])

@@ -173,16 +173,14 @@ def draw_prompt(page: Image.Image, view: Viewport, grid: SliceGrid, index: int, 
         at, u, v = grid.split(prompt.index_ijk)
         if at == index:
             centre = view.to_page(np.array(grid.uv_to_display_xy(float(u), float(v)), dtype=np.float64))
-            _draw_mark(page, view, centre, prompt.positive, size)
+            draw_mark(page, view, centre, prompt.positive, size)
         return
     if prompt.axis != grid.axis or prompt.index != index:
         return
     if isinstance(prompt, Mask):
         draw_outline(page, view, grid.to_display(prompt.pixels), PROMPT_COLOUR, width=size / 3.5, dotted=True)
     else:
-        sides = _dashes(view.to_page(_box_outline(grid, prompt)), 1.1 * size, 0.7 * size)
-        draw_lines(page, view, sides, (0, 0, 0), size / 3.0 + 1)
-        draw_lines(page, view, sides, PROMPT_COLOUR, size / 4.0)
+        draw_box(page, view, view.to_page(_box_outline(grid, prompt)), size)
 
 
 def _box_outline(grid: SliceGrid, box: Box) -> Polyline:
@@ -192,9 +190,15 @@ def _box_outline(grid: SliceGrid, box: Box) -> Polyline:
     return np.array([grid.uv_to_display_xy(u, v) for u, v in [*corners, corners[0]]], dtype=np.float64)
 
 
-def _draw_mark(
-    page: Image.Image, view: Viewport, centre: Float64[np.ndarray, "2"], positive: bool, size: float
-) -> None:
+def draw_box(page: Image.Image, view: Viewport, outline: Polyline, size: float) -> None:
+    """Draw a box prompt, dashed; its closed outline and `size` are in page pixels."""
+    sides = _dashes(outline, 1.1 * size, 0.7 * size)
+    draw_lines(page, view, sides, (0, 0, 0), size / 3.0 + 1)
+    draw_lines(page, view, sides, PROMPT_COLOUR, size / 4.0)
+
+
+def draw_mark(page: Image.Image, view: Viewport, centre: Float64[np.ndarray, "2"], positive: bool, size: float) -> None:
+    """Draw a point prompt as + or -; its place and `size`, half of its length, are in page pixels."""
     arms = [(size, 0.0), (0.0, size)] if positive else [(size, 0.0)]
     strokes = [np.stack([centre - arm, centre + arm]) for arm in np.array(arms)]
     draw_lines(page, view, strokes, (0, 0, 0), size / 2.4 + 2)

@@ -43,6 +43,8 @@ def test_the_wheel_segments_in_an_environment_without_torch(tmp_path: Path, lite
         ).stdout
 
     assert run("-c", "import importlib.util as u; print(u.find_spec('torch'))").strip() == "None"
+    presets = run("-c", "from radsam.training.presets import preset_names; print(*preset_names())").split()
+    assert presets == sorted(each.stem for each in (ROOT / "configs").glob("*.toml"))
     k, *box = json.loads(run("-c", MAKE_CT))
     arguments = ["--slice", k, "--box", *box, "--bounds", k - 2, k + 2, "--model", lite_bundle, "-o", "mask.nii.gz"]
     found = json.loads(run("-m", "radsam", "segment", "ct.nii.gz", *map(str, arguments), "--json"))

@@ -25,6 +25,18 @@ from radsam.data.adapters.phantom import Phantom
 #: Variables that change how help and errors are drawn, or which files are found.
 _NOT_INHERITED = {"COLUMNS", "FORCE_COLOR", "GITHUB_ACTIONS", "PY_COLORS", "TERMINAL_WIDTH", "RADSAM_DATA"}
 
+#: Makes these packages unfindable, as if they had never been installed.
+WITHOUT_EXTRAS = """
+import sys
+from importlib.machinery import PathFinder
+class Without(PathFinder):
+    hidden = {"torch", "onnx", "lightning_fabric", "tensorboard", "transformers", "beartype"}
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        return None if name.partition(".")[0] in cls.hidden else super().find_spec(name, path, target)
+sys.meta_path = [Without if each is PathFinder else each for each in sys.meta_path]
+"""
+
 #: Ends what `before` begins: the same as ``python -m radsam``.
 _RUN = "\nimport runpy\nrunpy.run_module('radsam', run_name='__main__', alter_sys=True)\n"
 

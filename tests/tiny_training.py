@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -88,3 +89,18 @@ def tiny_config(folder: Path, **sections: dict[str, object]) -> TrainConfig:
     for name, changes in sections.items():
         values[name] = {**values.get(name, {}), **changes}
     return config_from_dict({"name": "tiny", "start": str(folder / "random-bundle"), "seed": 5, **values})
+
+
+def write_config(folder: Path) -> Path:
+    """Write the configuration of `tiny_config` as ``tiny.toml``."""
+    lines = []
+    values = tiny_config(folder).to_dict()
+    for key in ("name", "start", "seed"):
+        lines.append(f"{key} = {json.dumps(values[key])}")
+    for section in ("data", "embeddings", "optim", "prompts", "validation", "run"):
+        lines.append(f"[{section}]")
+        # A list or a number of JSON is one of TOML; empty tables are left to their defaults.
+        lines += [f"{key} = {json.dumps(value)}" for key, value in values[section].items() if value not in ({}, [])]
+    path = folder / "tiny.toml"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path

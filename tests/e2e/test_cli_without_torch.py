@@ -10,20 +10,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from command_line import CommandLine, PhantomFile
+from command_line import WITHOUT_EXTRAS, CommandLine, PhantomFile
 from radsam.io.read import read_labels
-
-#: Makes these packages unfindable, as if they had never been installed.
-WITHOUT_EXTRAS = """
-import sys
-from importlib.machinery import PathFinder
-class Without(PathFinder):
-    @classmethod
-    def find_spec(cls, name, path=None, target=None):
-        hidden = name.partition(".")[0] in {"torch", "onnx", "transformers", "beartype"}
-        return None if hidden else super().find_spec(name, path, target)
-sys.meta_path = [Without if each is PathFinder else each for each in sys.meta_path]
-"""
 
 
 def test_torch_is_not_in_the_default_installation() -> None:

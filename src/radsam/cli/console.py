@@ -19,7 +19,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from radsam.errors import ExecutionError, RadsamError
+from radsam.errors import ExecutionError, MissingExtraError, RadsamError
 
 P = ParamSpec("P")
 
@@ -100,14 +100,38 @@ def usage_error(message: str) -> typer.BadParameter:
     return typer.BadParameter(message)
 
 
+def require_extra(feature: str, extra: str, *modules: str) -> None:
+    """Refuse a command whose optional packages are not installed.
+
+    Args:
+        feature: What was asked for, in words.
+        extra: The extra of this package that brings them.
+        modules: What is imported.
+
+    Raises:
+        MissingExtraError: One of them is not installed.
+    """
+    from importlib.util import find_spec
+
+    if any(find_spec(module) is None for module in modules):
+        raise MissingExtraError(feature, extra)
+
+
 def write_json(value: Mapping[str, Any]) -> None:
     """Write one JSON object to the standard output."""
     sys.stdout.write(json.dumps(value, indent=2) + "\n")
 
 
 @contextmanager
-def progress_bar(title: str, *, quiet: bool = False) -> Iterator[Callable[[int, int | None], None]]:
+def progress_bar(
+    title: str, *, unit: str = "slices", quiet: bool = False
+) -> Iterator[Callable[[int, int | None], None]]:
     """Show a progress bar with the time left on a terminal; nothing where output is piped.
+
+    Args:
+        title: What is being done.
+        unit: What is counted.
+        quiet: Show nothing anywhere.
 
     Yields:
         A function that takes how much is done and the total, None where that is unknown.
@@ -125,7 +149,7 @@ def progress_bar(title: str, *, quiet: bool = False) -> Iterator[Callable[[int, 
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("slices"),
+        TextColumn(unit),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),

@@ -10,10 +10,13 @@ import typer
 from radsam.cli.arguments import join_points
 from radsam.cli.cache import cache_app
 from radsam.cli.console import out
+from radsam.cli.data import data_app
 from radsam.cli.demo import demo
 from radsam.cli.edit import edit
+from radsam.cli.finetune import finetune
 from radsam.cli.info import info
 from radsam.cli.segment import segment
+from radsam.cli.train import evaluate, export, train
 from radsam.cli.weights import weights_app
 
 app = typer.Typer(
@@ -29,6 +32,11 @@ app.command()(info)
 app.command()(segment)
 app.command()(edit)
 app.add_typer(weights_app, name="weights")
+app.add_typer(data_app, name="data")
+app.command()(train)
+app.command()(evaluate)
+app.command()(export)
+app.command()(finetune)
 app.add_typer(cache_app, name="cache")
 
 

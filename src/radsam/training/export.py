@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,21 @@ MOST_DIFFERING_PIXELS = 0.005
 MOST_DIFFERING_SCORE = 0.02
 
 
+@dataclass(frozen=True)
+class Parity:
+    """How far exported graphs differ from the weights they were made of, at worst over every kind of prompt.
+
+    Args:
+        engine: The engine that ran the graphs.
+        pixels: Share of the low-res pixels that changed sides.
+        score: Difference of a predicted IoU.
+    """
+
+    engine: str
+    pixels: float
+    score: float
+
+
 def export_checkpoint(
     checkpoint: Path,
     target: Path,
@@ -32,6 +48,7 @@ def export_checkpoint(
     licence: str = "Apache-2.0",
     notes: str = "",
     backend: str = "auto",
+    checked: Callable[[Parity], None] = lambda parity: None,
 ) -> Path:
     """Write a bundle from a checkpoint's averaged weights and the frozen encoder it was trained on.
 
@@ -42,6 +59,7 @@ def export_checkpoint(
         licence: SPDX name of the weights' licence.
         notes: Markdown for the model card: scores, licences and origins of the data.
         backend: Engine that the exported graphs are compared on.
+        checked: Called with the outcome of that comparison, when it was good enough.
 
     Returns:
         The bundle's path.
@@ -76,7 +94,7 @@ def export_checkpoint(
         encoder, decoder = graphs.encoder.read_bytes(), graphs.decoder.read_bytes()
         trial = Path(scratch) / "trial"
         write_bundle(trial, spec, encoder, decoder, card)
-        check_parity(model, open_backend(read_bundle(trial), backend), spec)
+        checked(check_parity(model, open_backend(read_bundle(trial), backend), spec))
     write_bundle(target, spec, encoder, decoder, card)
     return target
 
@@ -94,7 +112,7 @@ def trained_capabilities(prompts: PromptsConfig) -> tuple[Capability, ...]:
 
 
 @torch.inference_mode()
-def check_parity(model: Sam, engine: Backend, spec: BundleSpec) -> None:
+def check_parity(model: Sam, engine: Backend, spec: BundleSpec) -> Parity:
     """Compare an engine with the weights on one image and every kind of prompt.
 
     Raises:
@@ -111,6 +129,7 @@ def check_parity(model: Sam, engine: Backend, spec: BundleSpec) -> None:
     none, no_label = np.zeros((0, 2)), np.zeros(0, np.int64)
     mask = np.zeros((m, m), np.float32)
     mask[m // 3 : 2 * m // 3, m // 3 : 2 * m // 3] = 1.0
+    worst = Parity(engine.name, 0.0, 0.0)
     for kind, (points, labels, corners, given) in {
         "box": (none, no_label, box, None),
         "point": (click, label, None, None),
@@ -134,6 +153,8 @@ def check_parity(model: Sam, engine: Backend, spec: BundleSpec) -> None:
                 f"{100 * pixels:.2f} % of the pixels and {score:.3f} of the score differ. Nothing was written; "
                 "try another release of torch."
             )
+        worst = Parity(engine.name, max(worst.pixels, pixels), max(worst.score, score))
+    return worst
 
 
 def model_card(spec: BundleSpec, trained: Checkpoint, start: Bundle, notes: str) -> str:

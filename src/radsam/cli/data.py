@@ -1,0 +1,219 @@
+"""`radsam data`: datasets turned into a store to train on, and a look at what is trained on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from radsam.cli.console import command, note, out, progress_bar, usage_error, write_json
+from radsam.cli.outputs import PICTURE_SUFFIXES
+
+if TYPE_CHECKING:
+    from radsam.data.case import Case
+    from radsam.data.store import StoreReport
+
+data_app = typer.Typer(
+    help="Turn labelled CT into a store that training reads, and look at what is trained on.", no_args_is_help=True
+)
+
+#: At most so many skipped cases are listed; the store's report.json has them all.
+_MOST_LISTED = 20
+
+Classes = Annotated[
+    list[str] | None,
+    typer.Option(help="Keep these classes only, separated by commas; repeatable.", metavar="NAME,NAME"),
+]
+_AsJson = Annotated[bool, typer.Option("--json", help="Write JSON to the standard output.")]
+
+
+class Dataset(StrEnum):
+    """A layout that can be read; each is an adapter of `radsam.data.adapters`."""
+
+    AMOS = "amos"
+    TOTALSEGMENTATOR = "totalsegmentator"
+    MSD = "msd"
+    FOLDER = "folder"
+    PHANTOM = "phantom"
+
+
+@data_app.command("prepare")
+@command
+def prepare(
+    dataset: Annotated[
+        Dataset,
+        typer.Option(help="Its layout; folder: your own pairs of image and label map. See docs/training.md."),
+    ],
+    root: Annotated[Path, typer.Option(help="The unpacked dataset.", metavar="DIR")],
+    out_store: Annotated[
+        Path,
+        typer.Option(
+            "--out", help="The store: a new folder, or a store to which the cases are added.", metavar="STORE"
+        ),
+    ],
+    classes: Classes = None,
+    min_pixels: Annotated[
+        int, typer.Option(min=1, help="Leave an object out on slices where it has fewer pixels.")
+    ] = 15,
+    plane: Annotated[str, typer.Option(help="axial, coronal or sagittal.")] = "axial",
+    include_mri: Annotated[bool, typer.Option("--include-mri", help="AMOS: take the MRI cases, too.")] = False,
+    val_share: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Share of the patients kept for validation where the dataset has no split."),
+    ] = 0.2,
+    count: Annotated[int, typer.Option(min=0, help="Phantom: make so many in --root first.", metavar="N")] = 0,
+    as_json: _AsJson = False,
+) -> None:
+    """Turn a dataset into a store, once; training then reads slices straight from the disk.
+
+    Cases that cannot be used are skipped and reported, not fatal. When it was interrupted, the
+    same command goes on where it stopped.
+
+    [bold]Example:[/] radsam data prepare --dataset msd --root Task03_Liver --out store --classes cancer
+    """
+    if include_mri and dataset is not Dataset.AMOS:
+        raise usage_error("--include-mri is for --dataset amos only.")
+    if count and dataset is not Dataset.PHANTOM:
+        raise usage_error("--count is for --dataset phantom only.")
+    from radsam.data.split import assign_splits
+
+    if count:
+        from radsam.data.adapters.phantom_dataset import write_phantoms
+
+        with progress_bar("Making phantoms", unit="phantoms", quiet=as_json) as made:
+            write_phantoms(root, count, progress=made)
+    cases = assign_splits(_cases(dataset, root, class_names(classes), include_mri), val_share=val_share)
+    report = fill_store(cases, out_store, plane=plane, min_pixels=min_pixels, quiet=as_json)
+    splits = dict(Counter(case.split for case in cases if case.case_id not in report.skipped))
+    if as_json:
+        write_json({"store": str(out_store), **report.to_dict(), "splits": splits})
+    else:
+        _show_report(out_store, report, splits)
+
+
+def class_names(classes: Sequence[str] | None) -> list[str] | None:
+    """Read the values of `--classes`; None where all are wanted."""
+    return None if classes is None else [name.strip() for each in classes for name in each.split(",")]
+
+
+def _cases(dataset: Dataset, root: Path, classes: Sequence[str] | None, include_mri: bool) -> list[Case]:
+    from radsam.data.adapters import amos, folder, msd, phantom_dataset, totalsegmentator
+
+    if dataset is Dataset.AMOS:
+        return amos.find_cases(root, classes=classes, include_mri=include_mri)
+    find = {
+        Dataset.TOTALSEGMENTATOR: totalsegmentator.find_cases,
+        Dataset.MSD: msd.find_cases,
+        Dataset.FOLDER: folder.find_cases,
+        Dataset.PHANTOM: phantom_dataset.find_cases,
+    }
+    return find[dataset](root, classes=classes)
+
+
+def fill_store(cases: Sequence[Case], store: Path, *, plane: str, min_pixels: int, quiet: bool) -> StoreReport:
+    """Prepare cases with a progress bar, and refuse a result that cannot be trained on.
+
+    Args:
+        cases: The cases; each has its split.
+        store: The store.
+        plane: The plane of the slices.
+        min_pixels: The least area of an object on a slice.
+        quiet: Show no progress.
+
+    Raises:
+        DatasetError: Every case was skipped, or as for `prepare_store`.
+    """
+    from radsam.data.store import CaseOutcome, prepare_store
+    from radsam.errors import DatasetError
+
+    with progress_bar("Preparing", unit="cases", quiet=quiet) as update:
+
+        def tell(done: int, total: int, outcome: CaseOutcome) -> None:
+            update(done, total)
+
+        report = prepare_store(cases, store, plane=plane, min_pixels=min_pixels, progress=tell)
+    if len(report.skipped) == len(report.outcomes):
+        name, why = next(iter(report.skipped.items()))
+        raise DatasetError(
+            f"None of the {len(report.outcomes)} cases can be used. The first one, {name}: {why} "
+            f"{store / 'report.json'} says it of each."
+        )
+    return report
+
+
+def _show_report(store: Path, report: StoreReport, splits: dict[str, int]) -> None:
+    counts = report.counts
+    out.print(
+        f"{escape(str(store))}: {counts['written']} cases written, {counts['kept']} kept from before, "
+        f"{counts['skipped']} skipped.",
+        soft_wrap=True,
+    )
+    out.print("  splits: " + ", ".join(f"{number} {split}" for split, number in sorted(splits.items())))
+    out.print(
+        f"  {counts['object_slices']} objects on slices to train on; {counts['small_slices']} left out with fewer than "
+        f"{report.min_pixels} pixels",
+        soft_wrap=True,
+    )
+    absent = Counter(name for each in report.outcomes if each.state != "skipped" for name in each.absent)
+    if absent:
+        every = ", ".join(f"{name} ({number})" for name, number in absent.most_common(_MOST_LISTED))
+        out.print(f"  classes without a voxel, and in how many cases: {escape(every)}", soft_wrap=True)
+    if report.skipped:
+        table = Table("skipped", "why", box=None)
+        for name, why in list(report.skipped.items())[:_MOST_LISTED]:
+            table.add_row(escape(name), escape(why))
+        out.print(table)
+        if len(report.skipped) > _MOST_LISTED:
+            out.print(f"and {len(report.skipped) - _MOST_LISTED} more: see {escape(str(store / 'report.json'))}")
+    for split in ("train", "val"):
+        if not splits.get(split):
+            note(f"No case is in the split {split}. Prepare more cases into this store, or change --val-share.")
+
+
+@data_app.command("show")
+@command
+def show(
+    config: Annotated[
+        str, typer.Argument(help="A training configuration: a .toml file, or a preset's name.", metavar="CONFIG")
+    ],
+    picture: Annotated[Path, typer.Option("-o", "--out", help="The picture.", metavar="OUT.png")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="Values that replace the configuration's.", metavar="[KEY=VALUE]...")
+    ] = None,
+    step: Annotated[int, typer.Option(min=0, help="Step of the training whose batch is drawn.")] = 0,
+    as_json: _AsJson = False,
+) -> None:
+    """Draw one training batch as the model gets it: image, prompt and truth, and a prompt of each kind.
+
+    Everything is drawn from the model's own inputs, after augmentation, so what does not lie on the
+    organ here does not in training either. Needs the store, not the embeddings.
+
+    [bold]Example:[/] radsam data show radsam_lite -o batch.png embeddings.max_angle_deg=45
+    """
+    from radsam.errors import OutputError
+    from radsam.io.atomic import check_writable, replacing
+    from radsam.training.config_file import read_config
+    from radsam.training.picture import draw_batch
+    from radsam.training.presets import find_config
+
+    if picture.suffix.lower() not in PICTURE_SUFFIXES:
+        raise OutputError(f"{picture} is not a picture: its suffix must be one of {PICTURE_SUFFIXES}.")
+    check_writable(picture)
+    settings = read_config(find_config(config), overrides or ())
+    with progress_bar("Looking for objects", unit="scenes", quiet=as_json) as update:
+        drawn = draw_batch(settings, step, progress=update)
+    with replacing(picture) as partial:
+        drawn.page.save(partial)
+    if as_json:
+        found: dict[str, Any] = {"picture": str(picture), "step": step, "turns": drawn.turns}
+        write_json(found | {"episodes": list(drawn.episodes), "kinds": list(drawn.kinds)})
+        return
+    for line in drawn.episodes:
+        out.print(escape(line), soft_wrap=True)
+    out.print(f"picture: {escape(str(picture))}", soft_wrap=True)

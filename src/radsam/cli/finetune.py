@@ -1,0 +1,175 @@
+"""`radsam finetune`: the whole way from a folder of one's own cases to a weights bundle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from radsam.cli.console import command, note, notes, out, require_extra
+from radsam.cli.data import Classes, class_names, fill_store
+from radsam.cli.train import TRAINING_MODULES, AsJson, Overrides, run_training, show_bundle
+
+if TYPE_CHECKING:
+    from radsam.data.case import Case
+    from radsam.training.config import TrainConfig
+    from radsam.training.export import Parity
+
+_PRESET = "finetune"
+
+
+@dataclass(frozen=True)
+class WorkFolder:
+    """Where fine-tuning keeps what it needs to go on: beside the bundle, named after it.
+
+    Args:
+        path: The folder.
+    """
+
+    path: Path
+
+    @classmethod
+    def beside(cls, bundle: Path) -> WorkFolder:
+        """Return the work folder of a bundle."""
+        return cls(bundle.with_name(f"{bundle.name.removesuffix('.zip')}.work"))
+
+    @property
+    def store(self) -> Path:
+        """The prepared cases."""
+        return self.path / "store"
+
+    @property
+    def embeddings(self) -> Path:
+        """The encoded slices."""
+        return self.path / "embeddings"
+
+    @property
+    def run(self) -> Path:
+        """Checkpoints and logs."""
+        return self.path / "run"
+
+
+@command
+def finetune(
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            help="Your cases: <case>/ct.nii.gz with <case>/seg.nii.gz, or an nnU-Net dataset.", metavar="FOLDER"
+        ),
+    ],
+    bundle: Annotated[Path, typer.Option("-o", "--out", help="The weights bundle to make: a folder or a .zip.")],
+    overrides: Overrides = None,
+    hours: Annotated[float, typer.Option(min=0.001, help="Train at most this long; encoding comes before it.")] = 8.0,
+    classes: Classes = None,
+    model: Annotated[
+        str | None, typer.Option(help="Weights bundle to start from; the default one if left out.", metavar="BUNDLE")
+    ] = None,
+    licence: Annotated[str, typer.Option(help="Licence of the new weights, for their model card.")] = "not stated",
+    as_json: AsJson = False,
+) -> None:
+    """Fine-tune the default weights on 5 to 50 cases of your own: prepare, encode, train, export.
+
+    Stopped or killed, the same command goes on; what it needs for that is in OUT.work, which you
+    may delete afterwards. A fifth of the patients is kept for validation and says whether it helped.
+
+    [bold]Example:[/] radsam finetune my-cases -o my-weights --hours 8
+    """
+    from radsam.runtime import Capability, find_bundle
+
+    work = WorkFolder.beside(bundle)
+    _check_target(bundle)
+    start = find_bundle(model)
+    config = _config(work, start, overrides)
+    require_extra("Fine-tuning", "train", *TRAINING_MODULES)
+    from radsam.runtime.bundle import read_spec
+    from radsam.training.export import export_checkpoint
+
+    _prepare(folder, class_names(classes), work.store, config.data.min_pixels, quiet=as_json)
+    result = run_training(config, work.run, minutes=60 * hours, quiet=as_json)
+    # Weights that never saw a mask would be scored by a walk that nobody does with them.
+    before = _score_before(config, quiet=as_json) if read_spec(start).can(Capability.MASK) else None
+    found: list[Parity] = []
+    made = export_checkpoint(
+        result.checkpoint, bundle, name=bundle.name.removesuffix(".zip"), licence=licence, checked=found.append
+    )
+    if before is not None and result.best_score <= before:
+        note(
+            f"On the validation cases the new weights are not better ({result.best_score:.4f}, before {before:.4f}). "
+            "Keep the old ones, or train with more cases or for longer."
+        )
+    if not as_json:
+        earlier = "" if before is None else f"{before:.4f} before, "
+        out.print(
+            f"Mean Dice on the validation cases: {earlier}{result.best_score:.4f} after {result.step} steps.",
+            soft_wrap=True,
+        )
+    show_bundle(made, found, as_json, score_before=before, score_after=result.best_score, step=result.step)
+
+
+def _score_before(config: TrainConfig, *, quiet: bool) -> float:
+    from radsam.training import engine
+    from radsam.training.validate import summary
+
+    if not quiet:
+        notes.print("Scoring the weights it started from, to compare.")
+    return summary(engine.evaluate(config))["score"]
+
+
+def _check_target(bundle: Path) -> None:
+    """Refuse a place where the bundle cannot be made, before hours of work for it."""
+    from radsam.errors import BundleError
+    from radsam.io.atomic import check_writable
+
+    if bundle.exists():
+        raise BundleError(f"{bundle} exists already. Remove it first, or name another place.")
+    check_writable(bundle)
+
+
+def _config(work: WorkFolder, start: Path, overrides: Sequence[str] | None) -> TrainConfig:
+    """The preset, with places of its own and the window that the start weights know."""
+    from radsam.runtime.bundle import read_spec
+    from radsam.training.config_file import read_config
+    from radsam.training.presets import find_config
+
+    ours = {
+        "start": str(start.absolute()),
+        "data.store": str(work.store.absolute()),
+        "embeddings.folder": str(work.embeddings.absolute()),
+        "embeddings.window_hu": list(read_spec(start).window_hu),
+    }
+    # JSON's strings and lists are TOML's, too.
+    set_by_us = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in ours.items()]
+    return read_config(find_config(_PRESET), [*set_by_us, *(overrides or ())])
+
+
+def _prepare(folder: Path, classes: Sequence[str] | None, store: Path, min_pixels: int, *, quiet: bool) -> None:
+    """Fill the store, both splits included."""
+    from radsam.data.adapters.folder import find_cases
+    from radsam.data.split import assign_few
+
+    cases = find_cases(folder, classes=classes)
+    _refuse_leftovers(cases, store)
+    report = fill_store(assign_few(cases), store, plane="axial", min_pixels=min_pixels, quiet=quiet)
+    for name, why in report.skipped.items():
+        note(f"{name} is left out: {why}")
+    if report.skipped:
+        # Those that were skipped may have been one side of the split.
+        usable = [case for case in cases if case.case_id not in report.skipped]
+        fill_store(assign_few(usable), store, plane="axial", min_pixels=min_pixels, quiet=quiet)
+
+
+def _refuse_leftovers(cases: Sequence[Case], store: Path) -> None:
+    """A case that is no longer in the folder must not be trained on."""
+    from radsam.errors import DatasetError
+
+    there = {each.name for each in (store / "cases").glob("*") if not each.name.startswith(".")}
+    gone = sorted(there - {case.case_id for case in cases})
+    if gone:
+        raise DatasetError(
+            f"{store} was made of cases that are no longer in the folder: {', '.join(gone)}. To start anew without "
+            f"them, delete {store.parent}."
+        )

@@ -1,0 +1,268 @@
+"""`radsam train`, `radsam evaluate` and `radsam export`: from a configuration to a weights bundle."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from radsam.cli.console import command, note, out, progress_bar, require_extra, write_json
+from radsam.cli.training_news import training_news
+
+if TYPE_CHECKING:
+    from radsam.training.config import TrainConfig
+    from radsam.training.engine import TrainResult
+    from radsam.training.export import Parity
+    from radsam.training.validate import ObjectScore
+
+Config = Annotated[
+    str, typer.Argument(help="A training configuration: a .toml file, or a preset's name.", metavar="CONFIG")
+]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(help="Values that replace the configuration's.", metavar="[KEY=VALUE]...")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Write the result as JSON to the standard output.")]
+Licence = Annotated[str, typer.Option(help="SPDX name of the weights' licence, for their model card.")]
+
+#: What training imports beyond the default installation.
+TRAINING_MODULES = ("torch", "onnx", "lightning_fabric")
+
+
+@command
+def train(
+    config: Config,
+    overrides: Overrides = None,
+    out_dir: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder of the run; runs/<name of the configuration> if left out.", metavar="DIR"),
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.01, help="Stop after this time; the same command goes on from there.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume/--no-resume", help="Go on from the folder's checkpoint, or refuse to.")
+    ] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Train, or go on training: the same command resumes a run where it was stopped or killed.
+
+    The folder of the run holds its checkpoints, the logs train.csv and validation.csv, and
+    TensorBoard's files. Ctrl-C finishes the step and writes a checkpoint first.
+
+    [bold]Example:[/] radsam train radsam_lite data.store=store embeddings.folder=emb optim.steps=500 --minutes 30
+    """
+    settings = _read(config, overrides)
+    folder = out_dir or Path("runs") / settings.name
+    require_extra("Training", "train", *TRAINING_MODULES)
+    result = run_training(settings, folder, resume=resume, minutes=minutes, quiet=as_json)
+    if as_json:
+        write_json(_facts(result, settings, folder))
+        return
+    best = "none was scored" if result.best_score < 0 else f"{result.best_score:.4f}"
+    done = "done" if result.finished else "time is up; the same command goes on from here"
+    out.print(f"step {result.step} of {settings.optim.steps}: {done}. Best validation Dice: {best}.", soft_wrap=True)
+    out.print(f"Next: radsam export {escape(str(result.checkpoint))} BUNDLE", soft_wrap=True)
+
+
+def run_training(
+    config: TrainConfig, folder: Path, *, resume: bool = True, minutes: float | None, quiet: bool
+) -> TrainResult:
+    """Train with news on the standard error; what Ctrl-C stops is not mistaken for the end.
+
+    Args:
+        config: What to train.
+        folder: Folder of the run.
+        resume: Go on from the folder's checkpoint.
+        minutes: Stop after this time.
+        quiet: Show nothing.
+
+    Raises:
+        KeyboardInterrupt: A signal stopped the run; its checkpoint is written.
+    """
+    from radsam.training import engine
+
+    started = time.monotonic()
+    with training_news(config.optim.steps, quiet=quiet) as report:
+        result = engine.train(config, folder, resume=resume, minutes=minutes, report=report)
+    time_is_up = minutes is not None and time.monotonic() - started >= 60 * minutes
+    if not result.finished and not time_is_up:
+        note(f"A checkpoint is written at step {result.step} of {config.optim.steps}. The same command goes on there.")
+        raise KeyboardInterrupt
+    return result
+
+
+def _read(config: str, overrides: Sequence[str] | None) -> TrainConfig:
+    from radsam.training.config_file import read_config
+    from radsam.training.presets import find_config
+
+    return read_config(find_config(config), overrides or ())
+
+
+def _facts(result: TrainResult, config: TrainConfig, folder: Path) -> dict[str, Any]:
+    return {
+        "run": str(folder),
+        "step": result.step,
+        "steps": config.optim.steps,
+        "finished": result.finished,
+        "best_score": None if result.best_score < 0 else result.best_score,
+        "checkpoint": str(result.checkpoint),
+    }
+
+
+@command
+def evaluate(
+    config: Config,
+    overrides: Overrides = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(help="What `radsam train` wrote; the weights that the run starts from if left out."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score weights on the validation cases: whole objects from one prompt and their bounds.
+
+    It is the quick score that chooses the best checkpoint. One line for each kind of object.
+
+    [bold]Example:[/] radsam evaluate radsam_lite --checkpoint runs/radsam-lite/best.pt
+    """
+    settings = _read(config, overrides)
+    require_extra("Scoring weights", "train", "torch", "onnx")
+    from radsam.data.store import open_store
+    from radsam.training import engine
+    from radsam.training.validate import summary
+
+    scores: list[ObjectScore] = []
+    with progress_bar("Scoring", unit="objects", quiet=as_json) as update:
+
+        def tell(score: ObjectScore) -> None:
+            scores.append(score)
+            update(len(scores), None)
+
+        engine.evaluate(settings, checkpoint, tell)
+    names = {
+        (case.case_id, number): name
+        for case in open_store(Path(settings.data.store)).cases
+        for number, name in case.names.items()
+    }
+    rows = _by_object(scores, names)
+    if as_json:
+        each = [{**vars(score), "name": names[score.case, score.object_id]} for score in scores]
+        write_json({"summary": summary(scores), "objects": rows, "scores": each})
+        return
+    out.print(_table(rows))
+    out.print(f"Score, the mean over cases of their objects' mean Dice: {summary(scores)['score']:.4f}")
+
+
+def _by_object(scores: Sequence[ObjectScore], names: dict[tuple[str, int], str]) -> list[dict[str, Any]]:
+    """Mean Dice for each name of an object and each first prompt, in order of their names."""
+    groups: dict[tuple[str, str], list[ObjectScore]] = {}
+    for score in scores:
+        groups.setdefault((names[score.case, score.object_id], score.start), []).append(score)
+    rows = []
+    for (name, start), group in sorted(groups.items()):
+        edited = [score for score in group if score.edited_dice]
+        rows.append(
+            {
+                "name": name,
+                "start": start,
+                "count": len(group),
+                "slice_dice": _mean([score.first_dice for score in group]),
+                "walk_dice": _mean([score.walk_dice for score in group]),
+                "edited_count": len(edited),
+                "before_edits_dice": _mean([score.walk_dice for score in edited]),
+                "after_edits_dice": _mean([score.edited_dice[-1] for score in edited]),
+            }
+        )
+    return rows
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+def _table(rows: Sequence[dict[str, Any]]) -> Table:
+    table = Table("object", "prompt", "objects", "slice Dice", "volume Dice", "corrected: before, after", box=None)
+    for row in rows:
+        corrected = "–"
+        if row["edited_count"]:
+            corrected = f"{row['before_edits_dice']:.3f}, {row['after_edits_dice']:.3f} ({row['edited_count']})"
+        table.add_row(
+            escape(row["name"]),
+            row["start"],
+            str(row["count"]),
+            f"{row['slice_dice']:.3f}",
+            f"{row['walk_dice']:.3f}",
+            corrected,
+        )
+    return table
+
+
+@command
+def export(
+    checkpoint: Annotated[
+        Path, typer.Argument(help="What `radsam train` wrote: best.pt, or last.pt.", metavar="CHECKPOINT")
+    ],
+    bundle: Annotated[Path, typer.Argument(help="The weights bundle to make: a folder or a .zip.", metavar="BUNDLE")],
+    name: Annotated[str | None, typer.Option(help="Name of the bundle; the configuration's if left out.")] = None,
+    licence: Licence = "Apache-2.0",
+    notes_file: Annotated[
+        Path | None, typer.Option("--notes", help="Markdown for the model card: scores, data, limits.", metavar="FILE")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a weights bundle from a checkpoint, and check that it answers as the trained weights do.
+
+    The bundle says which prompts were trained; its model card lists the training cases by name.
+
+    [bold]Example:[/] radsam export runs/radsam-lite/best.pt my-weights --notes scores.md
+    """
+    require_extra("Exporting weights", "train", "torch", "onnx")
+    from radsam.training.export import export_checkpoint
+
+    found: list[Parity] = []
+    made = export_checkpoint(
+        checkpoint, bundle, name=name, licence=licence, notes=_read_notes(notes_file), checked=found.append
+    )
+    show_bundle(made, found, as_json)
+
+
+def _read_notes(path: Path | None) -> str:
+    from radsam.errors import InputError
+
+    if path is None:
+        return ""
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"The notes {path} cannot be read as text: {error}.") from error
+
+
+def show_bundle(made: Path, found: Sequence[Parity], as_json: bool, **more: object) -> None:
+    """Report an exported bundle.
+
+    Args:
+        made: Its path.
+        found: The outcome of the comparison with the trained weights.
+        as_json: Write JSON.
+        more: Further facts for JSON.
+    """
+    from radsam.runtime.bundle import read_spec
+
+    spec = read_spec(made)
+    if as_json:
+        facts = {"bundle": str(made), "name": spec.name, "capabilities": [each.value for each in spec.capabilities]}
+        write_json({**facts, "parity": [vars(each) for each in found], **more})
+        return
+    for each in found:
+        out.print(
+            f"Parity: on {each.engine} at most {100 * each.pixels:.2f} % of the mask's pixels and {each.score:.4f} of "
+            "the predicted IoU differ from the trained weights, over box, point, mask and edit.",
+            soft_wrap=True,
+        )
+    out.print(escape(f"{spec.name}: trained on {', '.join(spec.capabilities)}. {made}"), soft_wrap=True)
+    out.print(f"Use it with: radsam segment CT --model {escape(str(made))} ...", soft_wrap=True)

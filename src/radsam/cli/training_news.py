@@ -1,0 +1,104 @@
+"""News of a training run: a progress bar on a terminal, plain lines where output is piped."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+
+from radsam.cli.console import notes
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+#: The lines of `radsam.training.engine.train` that say how far it is; a test holds them to this.
+ENCODED = re.compile(r"encoded (?P<done>\d+) of (?P<total>\d+) slices")
+STEP = re.compile(r"step (?P<done>\d+) of (?P<total>\d+): (?P<loss>loss [^,]+)")
+RESUMED = re.compile(r"resumed at step (?P<done>\d+)")
+
+
+@contextmanager
+def training_news(steps: int, *, quiet: bool = False) -> Iterator[Callable[[str], None]]:
+    """Show what a run reports.
+
+    Args:
+        steps: Optimizer steps of the whole run.
+        quiet: Show nothing anywhere.
+
+    Yields:
+        A function that takes a line of news.
+    """
+    if quiet:
+        yield lambda line: None
+    elif notes.is_terminal:
+        with _open_bar() as bar:
+            yield _LiveNews(bar, steps)
+    else:
+        yield _PlainNews()
+
+
+class _PlainNews:
+    """Every line as it comes, but of encoding only a line for each tenth."""
+
+    def __init__(self) -> None:
+        self._tenths = 0
+
+    def __call__(self, line: str) -> None:
+        found = ENCODED.match(line)
+        if found:
+            tenths = 10 * int(found["done"]) // max(1, int(found["total"]))
+            if tenths == self._tenths:
+                return
+            self._tenths = tenths
+        notes.print(escape(line), soft_wrap=True)
+
+
+class _LiveNews:
+    """One bar for encoding, one for training with the newest loss; all else above them."""
+
+    def __init__(self, bar: Progress, steps: int) -> None:
+        self._bar, self._steps = bar, steps
+        self._encoding = bar.add_task("Encoding", total=None, visible=False, unit="slices")
+        self._training = bar.add_task("Training", total=steps, visible=False, unit="steps")
+
+    def __call__(self, line: str) -> None:
+        if found := ENCODED.match(line):
+            self._bar.update(self._encoding, completed=int(found["done"]), total=int(found["total"]), visible=True)
+        elif found := STEP.match(line):
+            self._bar.update(self._encoding, visible=False)
+            self._bar.update(
+                self._training, completed=int(found["done"]), description=f"Training, {found['loss']}", visible=True
+            )
+        else:
+            if found := RESUMED.match(line):
+                # Steps of an earlier session say nothing about this one's speed.
+                self._bar.reset(self._training, completed=int(found["done"]), total=self._steps, visible=True)
+            self._bar.console.print(escape(line), soft_wrap=True)
+
+
+def _open_bar() -> Progress:
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[unit]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        # Steps differ in their number of turns: a short memory would let the estimate jump.
+        TimeRemainingColumn(),
+        console=notes,
+        transient=True,
+        speed_estimate_period=600,
+    )

@@ -93,6 +93,7 @@ def test_trained_weights_are_exported_and_answer(folder: Path, tmp_path: Path) -
     bundle = read_bundle(path)
     assert set(bundle.spec.capabilities) == set(Capability)
     assert bundle.spec.name == "tiny"
+    assert bundle.spec.max_zoom == config.embeddings.max_zoom > 1
     assert "tube_b: its licence forbids it" in bundle.card
     assert "tube_a" in bundle.card
     assert "Scores: none." in bundle.card
@@ -111,6 +112,12 @@ def test_capabilities_are_those_that_were_trained(folder: Path, tmp_path: Path) 
     result = train(tiny_config(folder, prompts=only_boxes, optim={"steps": 1}), tmp_path / "run")
     path = export_checkpoint(result.checkpoint, tmp_path / "boxes", backend="torch:cpu")
     assert read_bundle(path).spec.capabilities == (Capability.BOX,)
+
+
+def test_a_model_that_saw_whole_slices_only_does_not_zoom(folder: Path, tmp_path: Path) -> None:
+    result = train(tiny_config(folder, embeddings={"scenes": 0}, optim={"steps": 1}), tmp_path / "run")
+    path = export_checkpoint(result.checkpoint, tmp_path / "whole", backend="torch:cpu")
+    assert read_bundle(path).spec.max_zoom == 1
 
 
 def test_a_checkpoint_whose_start_was_replaced_is_not_exported(folder: Path, tmp_path: Path) -> None:

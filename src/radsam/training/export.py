@@ -17,7 +17,7 @@ from radsam.model.sam import Sam
 from radsam.runtime import Backend, Bundle, BundleSpec, Capability, FramePrompt, find_bundle, open_backend, read_bundle
 from radsam.runtime.bundle import write_bundle
 from radsam.training.checkpoint import Checkpoint, read_checkpoint
-from radsam.training.config import PromptsConfig
+from radsam.training.config import EmbeddingsConfig, PromptsConfig
 from radsam.training.engine import start_model
 
 #: Weights are stored rounded to float16, which moves masks at their very edge.
@@ -85,6 +85,7 @@ def export_checkpoint(
         name=name or trained.config.name,
         window_hu=trained.config.embeddings.window_hu,
         capabilities=trained_capabilities(trained.config.prompts),
+        max_zoom=trained_zoom(trained.config.embeddings, start.spec),
         licence=licence,
         origin=f"Trained by RadSAM from {start.spec.name}, {trained.step} steps. Start: {start.spec.origin}",
     )
@@ -109,6 +110,11 @@ def trained_capabilities(prompts: PromptsConfig) -> tuple[Capability, ...]:
         Capability.EDIT: several_turns and prompts.edit_share > 0,
     }
     return tuple(capability for capability, was in trained.items() if was)
+
+
+def trained_zoom(embeddings: EmbeddingsConfig, start: BundleSpec) -> float:
+    """The largest magnification that a model has seen: of random scenes, or in the training before."""
+    return max(embeddings.max_zoom, start.max_zoom) if embeddings.scenes else start.max_zoom
 
 
 @torch.inference_mode()

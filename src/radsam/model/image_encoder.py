@@ -13,13 +13,14 @@ from torch.nn import functional
 
 from radsam.model.config import ViTConfig
 from radsam.model.norm import neck
+from radsam.model.recompute import BlockChain
 from radsam.model.windows import Windows
 
 #: SAM was trained with this value in the transformer blocks; torch's default is 1e-5.
 NORM_EPS = 1e-6
 
 
-class ImageEncoderViT(nn.Module):
+class ImageEncoderViT(BlockChain):
     """From an image to its embedding with a vision transformer.
 
     Args:
@@ -47,9 +48,7 @@ class ImageEncoderViT(nn.Module):
 
     def forward(self, images: Float[Tensor, "b 3 n n"]) -> Float[Tensor, "b c g g"]:
         """Embed normalised images."""
-        x = self.patch_embed(images) + self.pos_embed
-        for block in self.blocks:
-            x = block(x)
+        x = self.run_blocks(self.blocks, self.patch_embed(images) + self.pos_embed)
         embedding: Tensor = self.neck(x.permute(0, 3, 1, 2))
         return embedding
 

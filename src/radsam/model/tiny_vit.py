@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from radsam.model.config import TinyViTConfig
 from radsam.model.norm import neck
+from radsam.model.recompute import BlockChain
 from radsam.model.windows import Windows
 
 
@@ -86,7 +87,7 @@ class PatchEmbed(nn.Module):
         return features
 
 
-class Stage(nn.Module):
+class Stage(BlockChain):
     """Blocks of one width on one grid, then the step to the next stage.
 
     Args:
@@ -101,8 +102,7 @@ class Stage(nn.Module):
 
     def forward(self, x: Float[Tensor, "b c h h"]) -> Float[Tensor, "b c2 h2 h2"]:
         """Run the blocks and the step."""
-        for block in self.blocks:
-            x = block(x)
+        x = self.run_blocks(self.blocks, x)
         return x if self.downsample is None else self.downsample(x)
 
 

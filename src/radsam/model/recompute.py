@@ -1,0 +1,31 @@
+"""Trading time for memory in training: blocks that are computed again on the way back."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+
+class BlockChain(nn.Module):
+    """A module that runs blocks one after the other.
+
+    `recompute` makes it keep only what goes into each block while a gradient is wanted,
+    and compute the block again for the way back: activation checkpointing. Answers and
+    gradients stay the same.
+    """
+
+    recompute = False
+
+    def run_blocks(self, blocks: nn.ModuleList, x: Tensor) -> Tensor:
+        """Run blocks one after the other."""
+        for block in blocks:
+            x = checkpoint(block, x, use_reentrant=False) if self.recompute and torch.is_grad_enabled() else block(x)
+        return x
+
+
+def recompute_activations(encoder: nn.Module) -> None:
+    """Let every chain of blocks in an image encoder trade time for memory."""
+    for module in encoder.modules():
+        if isinstance(module, BlockChain):
+            module.recompute = True

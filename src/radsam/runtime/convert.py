@@ -43,15 +43,33 @@ def convert_checkpoint(
     from radsam.model.checkpoint import load_sam
     from radsam.model.export import export_graphs
 
-    if architecture is None and checkpoint.stem.startswith("medsam_vit_b"):
-        architecture = "medsam_vit_b"
-    model, architecture = load_sam(checkpoint, architecture)
+    model, architecture = load_sam(checkpoint, architecture or architecture_of_name(checkpoint))
     name = name or architecture.replace("_", "-")
     target = out or weights_folder() / name
     if target.exists():
         raise BundleError(f"{target} exists already. Remove it first, or name another place.")
+    spec = published_spec(architecture, name, capabilities)
+    with tempfile.TemporaryDirectory() as scratch:
+        graphs = export_graphs(model, Path(scratch))
+        write_bundle(target, spec, graphs.encoder.read_bytes(), graphs.decoder.read_bytes(), model_card(spec))
+    return target
+
+
+def architecture_of_name(checkpoint: Path) -> str | None:
+    """Tell MedSAM from SAM by the published file's name; their ViT-B have the same shapes."""
+    return "medsam_vit_b" if checkpoint.stem.startswith("medsam_vit_b") else None
+
+
+def published_spec(architecture: str, name: str, capabilities: Sequence[Capability] | None = None) -> BundleSpec:
+    """Describe published weights.
+
+    Args:
+        architecture: Preset name.
+        name: Name of the bundle.
+        capabilities: The prompts that they were trained on; None takes what is published.
+    """
     facts, config = FACTS[architecture], PRESETS[architecture]
-    spec = BundleSpec(
+    return BundleSpec(
         name=name,
         architecture=architecture,
         model=config.to_dict(),
@@ -64,10 +82,6 @@ def convert_checkpoint(
         licence=facts.licence,
         origin=facts.origin,
     )
-    with tempfile.TemporaryDirectory() as scratch:
-        graphs = export_graphs(model, Path(scratch))
-        write_bundle(target, spec, graphs.encoder.read_bytes(), graphs.decoder.read_bytes(), model_card(spec))
-    return target
 
 
 def model_card(spec: BundleSpec) -> str:

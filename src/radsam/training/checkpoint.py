@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from radsam.errors import InputError
 from radsam.io.atomic import replacing
@@ -16,6 +17,16 @@ from radsam.training.config import TrainConfig
 from radsam.training.config_file import config_from_dict
 
 FORMAT_VERSION = 1
+
+#: Values that may change between stopping and resuming; see `TrainConfig.identity`.
+_INDIFFERENT = (
+    "notes",
+    "data.store",
+    "embeddings.folder",
+    "optim.batch",
+    "optim.accumulate",
+    "encoder.checkpoint_activations",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +44,7 @@ class Checkpoint:
         weights: The trained parameters.
         average: Their running average.
         optimizer: The optimizer's state.
+        precision: State of the precision: the scale of the loss in 16-mixed, else nothing.
     """
 
     config: TrainConfig
@@ -45,6 +57,7 @@ class Checkpoint:
     weights: dict[str, Tensor]
     average: dict[str, Tensor]
     optimizer: dict[str, Any]
+    precision: dict[str, Any] = field(default_factory=dict)
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -82,6 +95,26 @@ def read_checkpoint(path: Path) -> Checkpoint:
     return Checkpoint(**content)
 
 
+def load_weights(model: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
+    """Give a model the weights of a checkpoint, which holds those that were trained.
+
+    Raises:
+        InputError: They belong to another architecture.
+    """
+    known = model.state_dict()
+    foreign = [
+        f"{name} {tuple(value.shape)}"
+        for name, value in weights.items()
+        if name not in known or known[name].shape != value.shape
+    ]
+    if foreign:
+        raise InputError(
+            f"{path} holds weights of another architecture: {len(foreign)} of {len(weights)} do not fit, the first is "
+            f"{foreign[0]}. Take the configuration it was trained with."
+        )
+    model.load_state_dict(weights, strict=False)
+
+
 def require_same_run(
     checkpoint: Checkpoint, config: TrainConfig, start_sha256: str, data_identity: str, path: Path
 ) -> None:
@@ -92,7 +125,10 @@ def require_same_run(
     """
     differing = []
     if checkpoint.config.identity != config.identity:
-        differing += _differences(checkpoint.config.to_dict(), config.to_dict())
+        stored, given = (
+            {**each.to_dict(), "the episodes of a step": each.episodes_per_step} for each in (checkpoint.config, config)
+        )
+        differing += _differences(stored, given)
     if checkpoint.start_sha256 != start_sha256:
         differing.append("the weights to start from")
     if checkpoint.data_identity != data_identity:
@@ -111,6 +147,6 @@ def _differences(stored: dict[str, Any], given: dict[str, Any], where: str = "")
         if isinstance(one, dict) and isinstance(other, dict):
             if name not in ("run", "validation"):
                 found += _differences(one, other, f"{name}.")
-        elif one != other and name not in ("notes", "data.store", "embeddings.folder"):
+        elif one != other and name not in _INDIFFERENT:
             found.append(f"{name} ({one!r}, now {other!r})")
     return found

@@ -13,23 +13,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from radsam.errors import InputError
+from radsam.training.checked import Checked, at_least, one_of, within
 
-
-class _Checked:
-    """A section that refuses values which make no sense."""
-
-    def __post_init__(self) -> None:
-        if problems := list(self._problems()):
-            raise InputError("\n".join(problems))
-
-    def _problems(self) -> Iterator[str]:
-        """Yield what is wrong, one line each."""
-        return iter(())
+#: "auto" takes bf16-mixed where the hardware computes it, 32-true elsewhere.
+PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
+ACCELERATORS = ("auto", "cpu", "cuda", "mps")
+STRATEGIES = ("auto", "ddp")
 
 
 @dataclass(frozen=True)
-class Exclusion(_Checked):
+class Exclusion(Checked):
     """Cases that are left out.
 
     Args:
@@ -42,7 +35,7 @@ class Exclusion(_Checked):
 
 
 @dataclass(frozen=True)
-class DataConfig(_Checked):
+class DataConfig(Checked):
     """Which slices are trained on and which are measured.
 
     Args:
@@ -65,21 +58,23 @@ class DataConfig(_Checked):
     exclude: tuple[Exclusion, ...] = ()
 
     def _problems(self) -> Iterator[str]:
-        yield from _within(self, "balance", 0, 1)
-        yield from _at_least(self, "min_pixels", 1)
+        yield from within(self, "balance", 0, 1)
+        yield from at_least(self, "min_pixels", 1)
         if any(weight <= 0 for weight in self.weights.values()):
             yield "weights must be positive; to leave cases out, use exclude"
 
 
 @dataclass(frozen=True)
-class EmbeddingsConfig(_Checked):
+class EmbeddingsConfig(Checked):
     """Which views of the slices are encoded, once, before training with a frozen encoder.
 
     Every case is encoded as inference sees it. On top come random scenes: a short run of
-    slices around an object, cropped, turned and windowed in one random way.
+    slices around an object, cropped, turned and windowed in one random way. An encoder that
+    is trained sees a random scene of its own in every episode, see `EncoderConfig`.
 
     Args:
-        folder: Where embeddings are kept; about 2 MB each for LiteMedSAM.
+        folder: Where embeddings are kept, about 2 MB each for LiteMedSAM; not needed where the
+            encoder is trained.
         window_hu: The window, lowest and highest value.
         whole_share: Share of a training case's slices that is encoded as inference sees it, by
             name or pattern; the last match counts, and cases without a match are encoded whole.
@@ -96,7 +91,7 @@ class EmbeddingsConfig(_Checked):
         seed: Seed of the scenes.
     """
 
-    folder: str
+    folder: str = ""
     window_hu: tuple[float, float] = (-160.0, 240.0)
     whole_share: Mapping[str, float] = field(default_factory=dict)
     scenes: int = 0
@@ -116,19 +111,58 @@ class EmbeddingsConfig(_Checked):
             yield "window_jitter_hu must be less than half of the window"
         if not all(0 <= share <= 1 for share in self.whole_share.values()):
             yield "whole_share must be between 0 and 1"
-        yield from _at_least(self, "scenes", 0)
-        yield from _at_least(self, "scene_slices", 2)
+        yield from at_least(self, "scenes", 0)
+        yield from at_least(self, "scene_slices", 2)
         if not 1 <= self.crop[0] <= self.crop[1]:
             yield f"crop must be at least 1, the smaller figure first, not {list(self.crop)}"
-        yield from _at_least(self, "max_zoom", 1)
-        yield from _within(self, "max_angle_deg", 0, 180)
-        yield from _within(self, "max_shear", 0, 0.5)
-        yield from _at_least(self, "window_jitter_hu", 0)
-        yield from _at_least(self, "max_noise_hu", 0)
+        yield from at_least(self, "max_zoom", 1)
+        yield from within(self, "max_angle_deg", 0, 180)
+        yield from within(self, "max_shear", 0, 0.5)
+        yield from at_least(self, "window_jitter_hu", 0)
+        yield from at_least(self, "max_noise_hu", 0)
 
 
 @dataclass(frozen=True)
-class PromptsConfig(_Checked):
+class EncoderConfig(Checked):
+    """Whether the image encoder is trained, how fast, and on which views.
+
+    Every episode then draws a view of its own from the store: most look at the slices moved,
+    turned, sheared, zoomed, windowed and with noise (paper 3.4; the angle, shear, window and
+    noise are those of [embeddings]), some as inference sees them.
+
+    Args:
+        train: Train the encoder; otherwise it stays as it is and its embeddings are kept.
+        lr_scale: Factor on the learning rate of all of the encoder.
+        lr_decay: Factor from each block to the one before it: early blocks change least.
+        checkpoint_activations: Compute each block again on the way back instead of keeping what
+            it computed: a third more work, several times less memory. For ViT-L and ViT-H.
+        as_is_share: Share of episodes that see whole slices as inference does.
+        zoom: Least and greatest magnification of the others, drawn evenly over the logarithm.
+        max_shift: How far their view may leave the slice, as a share of the slice's side.
+    """
+
+    train: bool = False
+    lr_scale: float = 1.0
+    lr_decay: float = 1.0
+    checkpoint_activations: bool = False
+    as_is_share: float = 0.2
+    zoom: tuple[float, float] = (0.8, 1.6)
+    max_shift: float = 0.1
+
+    def _problems(self) -> Iterator[str]:
+        if not (0 < self.lr_decay <= 1 and self.lr_scale > 0):
+            yield "lr_scale must be positive, and lr_decay above 0 and at most 1"
+        yield from within(self, "as_is_share", 0, 1)
+        if not 0 < self.zoom[0] <= self.zoom[1]:
+            yield f"zoom must be positive, the smaller figure first, not {list(self.zoom)}"
+        yield from within(self, "max_shift", 0, 1)
+        changed = [each.name for each in dataclasses.fields(self) if getattr(self, each.name) != each.default]
+        if changed and not self.train:
+            yield f"{', '.join(changed)} mean nothing while the encoder is frozen; set train = true, or leave them out"
+
+
+@dataclass(frozen=True)
+class PromptsConfig(Checked):
     """What an episode of training asks (paper 3.3): a first prompt, then more turns.
 
     A turn either corrects the slice (a click in the error, with the previous mask) or walks
@@ -169,19 +203,19 @@ class PromptsConfig(_Checked):
 
     def _problems(self) -> Iterator[str]:
         for name in ("box", "point", "mask", "neighbour"):
-            yield from _at_least(self, name, 0)
+            yield from at_least(self, name, 0)
         if self.box + self.point + self.mask + self.neighbour <= 0:
             yield "one of box, point, mask, neighbour must be positive"
         if not self.turns or min(self.turns) < 0 or sum(self.turns) <= 0:
             yield "turns needs at least one share, none negative, not all zero"
         for name in ("edit_share", "walk_click_share", "ended_share", "neighbour_noise"):
-            yield from _within(self, name, 0, 1)
-        yield from _at_least(self, "box_shrink_px", 0)
-        yield from _at_least(self, "box_grow_px", 0)
+            yield from within(self, name, 0, 1)
+        yield from at_least(self, "box_shrink_px", 0)
+        yield from at_least(self, "box_grow_px", 0)
 
 
 @dataclass(frozen=True)
-class LossConfig(_Checked):
+class LossConfig(Checked):
     """Weights of the loss's parts (paper 3.4).
 
     Args:
@@ -200,18 +234,18 @@ class LossConfig(_Checked):
 
     def _problems(self) -> Iterator[str]:
         for each in dataclasses.fields(self):
-            yield from _at_least(self, each.name, 0)
+            yield from at_least(self, each.name, 0)
         if self.dice + self.bce + self.focal <= 0:
             yield "one of dice, bce, focal must be positive"
 
 
 @dataclass(frozen=True)
-class OptimConfig(_Checked):
+class OptimConfig(Checked):
     """How the weights move.
 
     Args:
         steps: Optimizer steps of the whole run.
-        batch: Episodes of a forward pass.
+        batch: Episodes of a forward pass; each process has its own.
         accumulate: Forward passes of a step.
         lr: Largest learning rate.
         schedule: "cosine" falls to `final_lr` at the last step, "constant" stays.
@@ -239,14 +273,14 @@ class OptimConfig(_Checked):
 
     def _problems(self) -> Iterator[str]:
         for name in ("steps", "batch", "accumulate"):
-            yield from _at_least(self, name, 1)
+            yield from at_least(self, name, 1)
         if self.lr <= 0 or self.clip_norm <= 0:
             yield "lr and clip_norm must be positive"
         if self.schedule not in ("cosine", "constant"):
             yield f"schedule must be cosine or constant, not {self.schedule!r}"
-        yield from _within(self, "warmup", 0, 1)
-        yield from _within(self, "final_lr", 0, 1)
-        yield from _at_least(self, "weight_decay", 0)
+        yield from within(self, "warmup", 0, 1)
+        yield from within(self, "final_lr", 0, 1)
+        yield from at_least(self, "weight_decay", 0)
         if not all(0 <= beta < 1 for beta in (*self.betas, self.ema)):
             yield "betas and ema must be at least 0 and below 1"
         if any(scale < 0 for scale in self.lr_scale.values()):
@@ -254,12 +288,20 @@ class OptimConfig(_Checked):
 
 
 @dataclass(frozen=True)
-class RunConfig(_Checked):
+class RunConfig(Checked):
     """How the run is carried out; may change between stopping and resuming.
 
+    A step trains `optim.batch` × `optim.accumulate` × `devices` × `nodes` episodes. Only that
+    product decides what is learnt, however it is dealt out.
+
     Args:
-        accelerator: Fabric's accelerator: "cpu", "cuda", "mps" or "auto".
-        precision: Fabric's precision, for example "bf16-mixed" or "32-true".
+        accelerator: "cpu", "cuda", "mps" or "auto".
+        devices: Processes on each node, each with its own device.
+        nodes: Number of machines; each is started with torchrun or by SLURM.
+        strategy: "auto" or "ddp": several processes each hold the whole model and add up their
+            gradients once a step.
+        precision: "32-true", "bf16-mixed" or "16-mixed"; "auto" takes bf16-mixed on hardware that
+            computes it and 32-true elsewhere.
         threads: CPU threads of torch; 0 leaves it to torch.
         checkpoint_minutes: Time between checkpoints.
         validate_minutes: Time between validations; 0 validates only at the end.
@@ -267,22 +309,30 @@ class RunConfig(_Checked):
     """
 
     accelerator: str = "cpu"
-    precision: str = "bf16-mixed"
+    devices: int = 1
+    nodes: int = 1
+    strategy: str = "auto"
+    precision: str = "auto"
     threads: int = 0
     checkpoint_minutes: float = 5.0
     validate_minutes: float = 15.0
     log_steps: int = 10
 
     def _problems(self) -> Iterator[str]:
-        yield from _at_least(self, "threads", 0)
-        yield from _at_least(self, "validate_minutes", 0)
-        yield from _at_least(self, "log_steps", 1)
+        yield from one_of(self, "accelerator", ACCELERATORS)
+        yield from one_of(self, "strategy", STRATEGIES)
+        yield from one_of(self, "precision", PRECISIONS)
+        yield from at_least(self, "devices", 1)
+        yield from at_least(self, "nodes", 1)
+        yield from at_least(self, "threads", 0)
+        yield from at_least(self, "validate_minutes", 0)
+        yield from at_least(self, "log_steps", 1)
         if self.checkpoint_minutes <= 0:
             yield "checkpoint_minutes must be positive"
 
 
 @dataclass(frozen=True)
-class ValidationConfig(_Checked):
+class ValidationConfig(Checked):
     """The quick score during training: volume-level, one prompt and bounds, mask walk (paper 4.1).
 
     Args:
@@ -302,23 +352,26 @@ class ValidationConfig(_Checked):
     seed: int = 0
 
     def _problems(self) -> Iterator[str]:
-        yield from _at_least(self, "min_voxels", 1)
-        yield from _at_least(self, "objects_per_case", 1)
-        yield from _at_least(self, "edits", 0)
-        yield from _at_least(self, "edited_objects", 0)
+        yield from at_least(self, "min_voxels", 1)
+        yield from at_least(self, "objects_per_case", 1)
+        yield from at_least(self, "edits", 0)
+        yield from at_least(self, "edited_objects", 0)
         if not self.starts or not set(self.starts) <= {"box", "point"}:
             yield f"starts must name box, point or both, not {list(self.starts)}"
 
 
 @dataclass(frozen=True)
-class TrainConfig(_Checked):
+class TrainConfig(Checked):
     """A whole training run.
 
     Args:
         name: Name of the weights.
-        start: Weights bundle to start from, by name or path; its encoder stays frozen.
+        start: Weights to start from: a bundle, by name or path. Where the encoder is trained, also a
+            published checkpoint (``.pth``), or one of another run (``.pt``), of which the averaged
+            weights are taken.
         data: What is trained on.
         embeddings: How it is encoded.
+        encoder: Whether the image encoder is trained, too.
         optim: How the weights move.
         prompts: What is asked.
         loss: What counts as wrong.
@@ -333,6 +386,7 @@ class TrainConfig(_Checked):
     data: DataConfig
     embeddings: EmbeddingsConfig
     optim: OptimConfig
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
     prompts: PromptsConfig = field(default_factory=PromptsConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
@@ -341,7 +395,14 @@ class TrainConfig(_Checked):
     notes: str = ""
 
     def _problems(self) -> Iterator[str]:
-        yield from _at_least(self, "seed", 0)
+        yield from at_least(self, "seed", 0)
+        if not self.encoder.train and not self.embeddings.folder:
+            yield "embeddings.folder is missing; a frozen encoder's embeddings need a place"
+        if self.encoder.train and (self.embeddings.scenes or self.embeddings.whole_share):
+            yield (
+                "embeddings.scenes and embeddings.whole_share say what a frozen encoder encodes once; with "
+                "encoder.train every episode draws its own view, so leave both out"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values; what a checkpoint stores."""
@@ -349,19 +410,19 @@ class TrainConfig(_Checked):
         return plain
 
     @property
+    def episodes_per_step(self) -> int:
+        """Episodes of an optimizer step, over all processes and forward passes."""
+        return self.optim.batch * self.optim.accumulate * self.run.devices * self.run.nodes
+
+    @property
     def identity(self) -> str:
-        """Hash of all that decides what is learnt; `run`, `validation` and paths do not."""
+        """Hash of all that decides what is learnt; `run`, `validation` and paths do not.
+
+        Of `batch`, `accumulate` and the number of processes only the product does.
+        """
         decisive = self.to_dict()
         del decisive["run"], decisive["validation"], decisive["notes"]
         del decisive["data"]["store"], decisive["embeddings"]["folder"]
+        del decisive["optim"]["batch"], decisive["optim"]["accumulate"], decisive["encoder"]["checkpoint_activations"]
+        decisive["episodes_per_step"] = self.episodes_per_step
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
-
-
-def _at_least(section: Any, name: str, low: float | int) -> Iterator[str]:
-    if getattr(section, name) < low:
-        yield f"{name} must be at least {low:g}, not {getattr(section, name)!r}"
-
-
-def _within(section: Any, name: str, low: float | int, high: float | int) -> Iterator[str]:
-    if not low <= getattr(section, name) <= high:
-        yield f"{name} must be between {low:g} and {high:g}, not {getattr(section, name)!r}"

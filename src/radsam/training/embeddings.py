@@ -14,16 +14,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float16, Float32
+from jaxtyping import Float16
 
 from radsam.data.store import Store
 from radsam.errors import OutputError
 from radsam.io.atomic import replacing
 from radsam.model.config import LOW_RES_PER_CELL
-from radsam.preprocess import SliceFrame
 from radsam.runtime import Backend, Bundle, BundleSpec
 from radsam.training.config import TrainConfig
-from radsam.training.scenes import Scene, plan_scenes, rows_of
+from radsam.training.scenes import Scene, Scenes, ids_seen, plan_scenes, rows_of, scene_image
 
 #: Part of every hash: raised when the files change their meaning.
 FORMAT_VERSION = 1
@@ -32,7 +31,7 @@ FORMAT_VERSION = 1
 Progress = Callable[[int, int], None]
 
 
-class EncodedScenes:
+class EncodedScenes(Scenes):
     """Scenes with their embeddings; made by `encode_scenes`.
 
     Args:
@@ -53,32 +52,12 @@ class EncodedScenes:
         objects: np.ndarray,
         identity: str,
     ) -> None:
-        self.store = store
-        self.spec = spec
-        self.scenes = tuple(scenes)
-        self.objects = objects
-        self.identity = identity
+        super().__init__(store, spec, scenes, objects, identity)
         self._files = tuple(files)
 
     def embedding(self, scene: int, index: int) -> Float16[np.ndarray, "c g g"]:
         """The embedding of slice `index` of a scene, straight from the disk."""
         return np.array(np.load(self._files[scene], mmap_mode="r")[index])
-
-    def frame(self, scene: int) -> SliceFrame:
-        """How a scene's slices lie in the model's input."""
-        return self.scenes[scene].view.frame(self.spec, self.scenes[scene].count)
-
-    def mask(self, scene: int, index: int, object_id: int) -> Bool[np.ndarray, "rows cols"]:
-        """The true mask of an object on slice `index` of a scene; empty where it is not."""
-        return np.asarray(_ids(self.store, self.scenes[scene], index) == object_id)
-
-    def split(self, scene: int) -> str:
-        """The split that a scene's case belongs to."""
-        return str(self.store.cases[self.scenes[scene].case_number].split)
-
-    def case_name(self, scene: int) -> str:
-        """The name of a scene's case."""
-        return str(self.store.cases[self.scenes[scene].case_number].case_id)
 
 
 def encode_scenes(
@@ -125,24 +104,13 @@ def encode_scenes(
     return EncodedScenes(store, bundle.spec, scenes, files, np.concatenate(parts), identity)
 
 
-def scene_image(store: Store, spec: BundleSpec, scene: Scene, index: int) -> Float32[np.ndarray, "3 n n"]:
-    """The model's input for slice `index` of a scene, as inference would make it."""
-    view = scene.view
-    seen = view.hu(
-        np.asarray(store.cases[scene.case_number].hu[scene.first + index]), np.random.default_rng([scene.seed, index])
-    )
-    return view.frame(spec, scene.count).image(seen, view.window)
-
-
-def _ids(store: Store, scene: Scene, index: int) -> np.ndarray:
-    return scene.view.ids(np.asarray(store.cases[scene.case_number].ids[scene.first + index]))
-
-
 def _encode_scene(store: Store, spec: BundleSpec, scene: Scene, engine: Backend, min_pixels: int, file: Path) -> None:
     embeddings = np.stack(
         [engine.encode(scene_image(store, spec, scene, index)[None])[0] for index in range(scene.count)]
     )
-    rows = np.concatenate([rows_of(_ids(store, scene, index), 0, index, min_pixels) for index in range(scene.count)])
+    rows = np.concatenate(
+        [rows_of(ids_seen(store, scene, index), 0, index, min_pixels) for index in range(scene.count)]
+    )
     # The embeddings last: a scene is encoded when their file exists.
     for path, array in ((_objects_file(file), rows), (file, embeddings)):
         with replacing(path) as scratch, scratch.open("wb") as stream:

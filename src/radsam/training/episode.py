@@ -21,7 +21,7 @@ from radsam.propagate.next_prompt import mask as mask_policy
 from radsam.runtime import FramePrompt
 from radsam.simulate import MaskNoise, noisy_mask, random_box, random_click, random_point
 from radsam.training.config import PromptsConfig
-from radsam.training.embeddings import EncodedScenes
+from radsam.training.scenes import Scenes
 from radsam.volume import RunMask
 
 Mask = Bool[np.ndarray, "rows cols"]
@@ -35,7 +35,7 @@ class Episode:
     """One object on one slice, and where the episode goes from there.
 
     Args:
-        scenes: The encoded scenes.
+        scenes: The scenes.
         scene: Number of the scene.
         index: Slice within the scene; holds the object.
         object_id: The object.
@@ -45,7 +45,7 @@ class Episode:
 
     def __init__(
         self,
-        scenes: EncodedScenes,
+        scenes: Scenes,
         scene: int,
         index: int,
         object_id: int,

@@ -14,11 +14,11 @@ from radsam.errors import BackendError, BundleError, InputError
 from radsam.model.export import export_graphs
 from radsam.model.prompt_tokens import POSITIVE, arrange
 from radsam.model.sam import Sam
-from radsam.runtime import Backend, Bundle, BundleSpec, Capability, FramePrompt, find_bundle, open_backend, read_bundle
+from radsam.runtime import Backend, BundleSpec, Capability, FramePrompt, open_backend, read_bundle
 from radsam.runtime.bundle import write_bundle
-from radsam.training.checkpoint import Checkpoint, read_checkpoint
-from radsam.training.config import EmbeddingsConfig, PromptsConfig
-from radsam.training.engine import start_model
+from radsam.training.checkpoint import Checkpoint, load_weights, read_checkpoint
+from radsam.training.config import PromptsConfig, TrainConfig
+from radsam.training.start import Start, read_start, start_model
 
 #: Weights are stored rounded to float16, which moves masks at their very edge.
 MOST_DIFFERING_PIXELS = 0.005
@@ -50,7 +50,7 @@ def export_checkpoint(
     backend: str = "auto",
     checked: Callable[[Parity], None] = lambda parity: None,
 ) -> Path:
-    """Write a bundle from a checkpoint's averaged weights and the frozen encoder it was trained on.
+    """Write a bundle from a checkpoint's averaged weights; a frozen encoder is that of its start.
 
     Args:
         checkpoint: A file that `train` wrote.
@@ -72,20 +72,20 @@ def export_checkpoint(
     if target.exists():
         raise BundleError(f"{target} exists already. Remove it first, or name another place.")
     trained = read_checkpoint(checkpoint)
-    start = read_bundle(find_bundle(trained.config.start))
+    start = read_start(trained.config.start)
     if start.sha256 != trained.start_sha256:
         raise InputError(
-            f"The bundle {trained.config.start!r} is not the one that {checkpoint} started from, so its encoder does "
-            "not fit. Install the same bundle again."
+            f"The weights {trained.config.start!r} are not those that {checkpoint} started from, so what was not "
+            "trained does not fit. Install the same weights again."
         )
     model = start_model(start)
-    model.load_state_dict(trained.average, strict=False)
+    load_weights(model, trained.average, checkpoint)
     spec = replace(
         start.spec,
         name=name or trained.config.name,
         window_hu=trained.config.embeddings.window_hu,
         capabilities=trained_capabilities(trained.config.prompts),
-        max_zoom=trained_zoom(trained.config.embeddings, start.spec),
+        max_zoom=trained_zoom(trained.config, start.spec),
         licence=licence,
         origin=f"Trained by RadSAM from {start.spec.name}, {trained.step} steps. Start: {start.spec.origin}",
     )
@@ -112,9 +112,11 @@ def trained_capabilities(prompts: PromptsConfig) -> tuple[Capability, ...]:
     return tuple(capability for capability, was in trained.items() if was)
 
 
-def trained_zoom(embeddings: EmbeddingsConfig, start: BundleSpec) -> float:
-    """The largest magnification that a model has seen: of random scenes, or in the training before."""
-    return max(embeddings.max_zoom, start.max_zoom) if embeddings.scenes else start.max_zoom
+def trained_zoom(config: TrainConfig, start: BundleSpec) -> float:
+    """The largest magnification that a model has seen: of random scenes or views, or in the training before."""
+    if config.encoder.train:
+        return max(config.encoder.zoom[1], start.max_zoom)
+    return max(config.embeddings.max_zoom, start.max_zoom) if config.embeddings.scenes else start.max_zoom
 
 
 @torch.inference_mode()
@@ -163,16 +165,19 @@ def check_parity(model: Sam, engine: Backend, spec: BundleSpec) -> Parity:
     return worst
 
 
-def model_card(spec: BundleSpec, trained: Checkpoint, start: Bundle, notes: str) -> str:
+def model_card(spec: BundleSpec, trained: Checkpoint, start: Start, notes: str) -> str:
     """Write down what the weights are: all that the checkpoint knows, and the caller's notes."""
     config = trained.config
     excluded = "".join(f"- {each.case}: {each.reason}\n" for each in config.data.exclude) or "- nothing\n"
     cases = ", ".join(trained.train_cases)
     untrained = ", ".join(each for each in Capability if not spec.can(each)) or "none"
     low, high = spec.window_hu
+    parts = "Image encoder, prompt encoder and mask decoder"
+    if not config.encoder.train:
+        parts = f"Image encoder that of {start.spec.name}, unchanged; prompt encoder and mask decoder"
     return f"""# {spec.name}
 
-Prompt encoder and mask decoder trained by RadSAM; the image encoder is that of {start.spec.name}, unchanged.
+{parts} trained by RadSAM.
 
 - Origin of the start: {start.spec.origin} ({start.spec.licence})
 - Licence of these weights: {spec.licence}
@@ -180,7 +185,7 @@ Prompt encoder and mask decoder trained by RadSAM; the image encoder is that of 
 - Trained on these prompts: {", ".join(spec.capabilities)}
 - Not trained on: {untrained}
 - Default window: {low:g} to {high:g} HU
-- {trained.step} steps of {config.optim.batch * config.optim.accumulate} episodes, seed {config.seed}, \
+- {trained.step} steps of {config.episodes_per_step} episodes, seed {config.seed}, \
 {trained.seconds / 60:.0f} minutes
 - Validation score (mean volume-level Dice): {trained.best_score:.4f}
 

@@ -3,32 +3,80 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
 
 from radsam.model.sam import Sam
-from radsam.training.config import OptimConfig
+from radsam.training.config import EncoderConfig, OptimConfig
 
 #: The parts that are trained while the encoder is frozen. The prompt encoder's random
 #: frequencies are a buffer, not a parameter, and stay as they are.
 TRAINED_PREFIXES = ("prompt_encoder.", "mask_decoder.")
 
+ENCODER_PREFIX = "image_encoder."
 
-def freeze_encoder(model: Sam) -> dict[str, nn.Parameter]:
-    """Leave only the prompt encoder and the mask decoder to be trained; return their parameters by name."""
+#: Names of the encoders' blocks: of SAM's one chain, and of TinyViT's stages.
+_BLOCK = re.compile(r"image_encoder\.(?:layers\.(\d+)\.)?blocks\.(\d+)\.")
+_STEP_BETWEEN_STAGES = re.compile(r"image_encoder\.layers\.(\d+)\.downsample\.")
+
+
+def choose_parameters(model: Sam, encoder: EncoderConfig) -> dict[str, nn.Parameter]:
+    """Leave only what is trained to have gradients; return those parameters by name.
+
+    Means and variances of batch normalisation are no parameters and stay as they are, so
+    that a batch's episodes do not see each other.
+    """
     for name, parameter in model.named_parameters():
-        parameter.requires_grad_(name.startswith(TRAINED_PREFIXES))
+        parameter.requires_grad_(encoder.train or name.startswith(TRAINED_PREFIXES))
     return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
 
 
-def make_optimizer(parameters: Mapping[str, nn.Parameter], config: OptimConfig) -> torch.optim.AdamW:
-    """AdamW with one group for each combination of decay and learning-rate factor."""
+def encoder_scales(names: Iterable[str], encoder: EncoderConfig) -> dict[str, float]:
+    """The factor on the learning rate of each parameter of the image encoder.
+
+    What follows the last block has `lr_scale`; from there each block has `lr_decay` times
+    the rate of the next, and what comes before the first block the least.
+
+    Args:
+        names: Names of trained parameters; those of other parts are passed over.
+        encoder: Its factors.
+    """
+    names = [name for name in names if name.startswith(ENCODER_PREFIX)]
+    blocks = sorted({place for name in names if (place := _place(name))})
+    depth = len(blocks)
+    scales = {}
+    for name in names:
+        place, between = _place(name), _STEP_BETWEEN_STAGES.match(name)
+        if place:
+            number = 1 + blocks.index(place)
+        elif between:
+            # The step to the next stage changes as its stage's last block does.
+            number = sum(stage <= int(between[1]) for stage, _ in blocks)
+        else:
+            number = depth + 1 if name.startswith(f"{ENCODER_PREFIX}neck.") else 0
+        scales[name] = encoder.lr_scale * encoder.lr_decay ** (depth + 1 - number)
+    return scales
+
+
+def make_optimizer(
+    parameters: Mapping[str, nn.Parameter], config: OptimConfig, encoder: EncoderConfig | None = None
+) -> torch.optim.AdamW:
+    """AdamW with one group for each combination of decay and learning-rate factor.
+
+    Args:
+        parameters: What is trained, by name.
+        config: Rates and decay.
+        encoder: Factors on the rates of an encoder that is trained; `config.lr_scale` comes on top.
+    """
+    by_layer = encoder_scales(parameters, encoder) if encoder else {}
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in parameters.items():
         decay = config.weight_decay if _decays(name, parameter) else 0.0
-        groups.setdefault((decay, _scale(name, config.lr_scale)), []).append(parameter)
+        scale = _scale(name, config.lr_scale) * by_layer.get(name, 1.0)
+        groups.setdefault((decay, scale), []).append(parameter)
     return torch.optim.AdamW(
         [{"params": group, "weight_decay": decay, "scale": scale} for (decay, scale), group in groups.items()],
         lr=config.lr,
@@ -80,14 +128,15 @@ class Average:
             self.values[name].copy_(value)
 
 
-def gradient_norm(parameters: Iterable[nn.Parameter], largest: float) -> float:
-    """Clip the gradient and return the norm that it had."""
-    return float(torch.nn.utils.clip_grad_norm_(parameters, largest))
-
-
 def _decays(name: str, parameter: nn.Parameter) -> bool:
-    # Tokens and embeddings are no weight matrices: pulling them to zero has no meaning.
-    return parameter.ndim >= 2 and "embed" not in name and "token" not in name
+    # Tokens, embeddings and tables of positions are no weight matrices: pulling them to zero has no meaning.
+    return parameter.ndim >= 2 and not any(part in name for part in ("embed", "token", "rel_pos", "attention_biases"))
+
+
+def _place(name: str) -> tuple[int, int] | None:
+    """Stage and number of the block that a parameter belongs to."""
+    found = _BLOCK.match(name)
+    return (int(found[1] or 0), int(found[2])) if found else None
 
 
 def _scale(name: str, scales: Mapping[str, float]) -> float:

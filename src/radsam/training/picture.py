@@ -21,10 +21,10 @@ from radsam.runtime import BundleSpec, FramePrompt, find_bundle
 from radsam.runtime.bundle import read_spec
 from radsam.simulate import noisy_mask
 from radsam.training.config import PromptsConfig, TrainConfig
-from radsam.training.embeddings import EncodedScenes, scene_image
 from radsam.training.episode import Episode
+from radsam.training.live import live_scenes
 from radsam.training.sampler import Sampler
-from radsam.training.scenes import OBJECT_ROW, Scene, plan_scenes, rows_of
+from radsam.training.scenes import OBJECT_ROW, Scene, Scenes, plan_scenes, rows_of
 
 Progress = Callable[[int, int], None]
 
@@ -72,8 +72,7 @@ def draw_batch(config: TrainConfig, step: int = 0, progress: Progress = lambda d
     Raises:
         InputError: The configuration's store or weights bundle cannot be used.
     """
-    spec = read_spec(find_bundle(config.start))
-    scenes = _unencoded(open_store(Path(config.data.store)), spec, config, progress)
+    scenes = _unencoded(open_store(Path(config.data.store)), config, progress)
     sampler = Sampler(scenes, config)
     batch = sampler.episodes(step, 0)
     kinds = list(_each_kind(batch, config))
@@ -89,8 +88,14 @@ def draw_batch(config: TrainConfig, step: int = 0, progress: Progress = lambda d
     )
 
 
-def _unencoded(store: Store, spec: BundleSpec, config: TrainConfig, progress: Progress) -> EncodedScenes:
+def _unencoded(store: Store, config: TrainConfig, progress: Progress) -> Scenes:
     """The scenes of a configuration with their objects, but without embeddings."""
+    if config.encoder.train:
+        # Only here, since it may start from a checkpoint, which needs torch.
+        from radsam.training.start import read_start
+
+        return live_scenes(store, read_start(config.start).spec, config)
+    spec = read_spec(find_bundle(config.start))
     scenes = plan_scenes(store, config.data, config.embeddings)
     rows = [np.zeros(0, OBJECT_ROW)]
     for number, scene in enumerate(scenes):
@@ -100,7 +105,7 @@ def _unencoded(store: Store, spec: BundleSpec, config: TrainConfig, progress: Pr
             for index in range(scene.count)
         ]
         progress(number + 1, len(scenes))
-    return EncodedScenes(store, spec, scenes, (), np.concatenate(rows), "")
+    return Scenes(store, spec, scenes, np.concatenate(rows), "")
 
 
 def _each_kind(batch: Sequence[Episode], config: TrainConfig) -> Iterator[Episode]:
@@ -171,7 +176,7 @@ def _panel(page: Image.Image, corner: tuple[int, int], episode: Episode) -> None
     """Draw one episode: the whole input, and the object from near."""
     left, top = corner
     scenes, scene = episode.scenes, episode.scenes.scenes[episode.scene]
-    image = _grey(scene_image(scenes.store, scenes.spec, scene, episode.index), scenes.spec)
+    image = _grey(scenes.image(episode.scene, episode.index), scenes.spec)
     question, truth = episode.question, episode.truth > 0
     whole = (-0.5, -0.5, image.shape[1] - 0.5, image.shape[0] - 0.5)
     for place, crop in enumerate((whole, _near(truth, question, image.shape[0]))):

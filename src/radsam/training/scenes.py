@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Float32, Int, UInt8, UInt16
 
 from radsam.data.store import Store
 from radsam.data.stored_case import StoredCase
 from radsam.errors import InputError
+from radsam.preprocess import SliceFrame
+from radsam.runtime import BundleSpec
 from radsam.training.config import DataConfig, EmbeddingsConfig
 from radsam.training.view import View
 
@@ -41,6 +43,67 @@ class Scene:
     count: int
     view: View
     seed: int = 0
+
+
+class Scenes:
+    """The scenes of a run: what lies on their slices, and where in the model's input.
+
+    Args:
+        store: The labelled slices.
+        spec: The model.
+        scenes: What is looked at.
+        objects: Rows of `OBJECT_ROW`: owner is the scene's number, slice counts within the scene.
+        identity: Hash of all that the scenes depend on.
+    """
+
+    def __init__(
+        self, store: Store, spec: BundleSpec, scenes: Sequence[Scene], objects: np.ndarray, identity: str
+    ) -> None:
+        self.store = store
+        self.spec = spec
+        self.scenes = tuple(scenes)
+        self.objects = objects
+        self.identity = identity
+
+    def for_episode(self, scene: int, index: int, object_id: int, rng: np.random.Generator) -> Scenes:
+        """The scenes as an episode sees them that starts with an object on slice `index` of a scene."""
+        return self
+
+    def frame(self, scene: int) -> SliceFrame:
+        """How a scene's slices lie in the model's input."""
+        return self.scenes[scene].view.frame(self.spec, self.scenes[scene].count)
+
+    def mask(self, scene: int, index: int, object_id: int) -> Bool[np.ndarray, "rows cols"]:
+        """The true mask of an object on slice `index` of a scene; empty where it is not."""
+        return np.asarray(ids_seen(self.store, self.scenes[scene], index) == object_id)
+
+    def image(self, scene: int, index: int) -> Float32[np.ndarray, "3 n n"]:
+        """The model's input for slice `index` of a scene."""
+        return scene_image(self.store, self.spec, self.scenes[scene], index)
+
+    def split(self, scene: int) -> str:
+        """The split that a scene's case belongs to."""
+        return str(self.store.cases[self.scenes[scene].case_number].split)
+
+    def case_name(self, scene: int) -> str:
+        """The name of a scene's case."""
+        return str(self.store.cases[self.scenes[scene].case_number].case_id)
+
+
+def scene_image(store: Store, spec: BundleSpec, scene: Scene, index: int) -> Float32[np.ndarray, "3 n n"]:
+    """The model's input for slice `index` of a scene, as inference would make it."""
+    view = scene.view
+    seen = view.hu(
+        np.asarray(store.cases[scene.case_number].hu[scene.first + index]), np.random.default_rng([scene.seed, index])
+    )
+    return view.frame(spec, scene.count).image(seen, view.window)
+
+
+def ids_seen(
+    store: Store, scene: Scene, index: int
+) -> UInt8[np.ndarray, "rows cols"] | UInt16[np.ndarray, "rows cols"]:
+    """The object ids on slice `index` of a scene, as its view sees them."""
+    return scene.view.ids(np.asarray(store.cases[scene.case_number].ids[scene.first + index]))
 
 
 def plan_scenes(store: Store, data: DataConfig, embeddings: EmbeddingsConfig) -> list[Scene]:

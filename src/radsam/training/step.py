@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from radsam.runtime import FramePrompt
 from radsam.training.config import LossConfig
+from radsam.training.embedder import Embedder
 from radsam.training.episode import Episode
 from radsam.training.loss import PromptLoss, prompt_loss
 
@@ -64,6 +65,7 @@ class StepLosses:
 
 
 def run_episodes(
+    embedder: Embedder,
     decode: Decode,
     device: torch.device,
     episodes: Sequence[Episode],
@@ -78,6 +80,7 @@ def run_episodes(
     binary, so no gradient flows between turns and each can be propagated back at once.
 
     Args:
+        embedder: Gives episodes the embeddings they look at.
         decode: Answers as `Sam.decode` does.
         device: Where it wants its inputs.
         episodes: The episodes; they are used up.
@@ -88,9 +91,11 @@ def run_episodes(
     """
     losses = StepLosses()
     for turn in range(turns):
-        for group, questions in by_signature(episodes):
-            inputs = [part.to(device) for part in decoder_batch(group, questions)]
-            logits, scores = decode(*inputs)
+        asked = by_signature(episodes)
+        embedder.look([episode for group, _ in asked for episode in group])
+        for group, questions in asked:
+            prompts = [part.to(device) for part in prompt_batch(questions, group[0].scenes.spec.low_res_size)]
+            logits, scores = decode(embedder.of(group), *prompts)
             truth, content = (
                 torch.from_numpy(np.stack([getattr(episode, name) for episode in group])).to(device)
                 for name in ("truth", "content")
@@ -101,10 +106,11 @@ def run_episodes(
             if turn + 1 < turns:
                 for episode, answer in zip(group, logits[:, 0].detach().float().cpu().numpy(), strict=True):
                     episode.answered(answer)
+    embedder.leave()
     return losses
 
 
-def by_signature(episodes: Sequence[Episode]) -> Iterator[tuple[list[Episode], list[FramePrompt]]]:
+def by_signature(episodes: Sequence[Episode]) -> list[tuple[list[Episode], list[FramePrompt]]]:
     """Group episodes whose prompts have equally many points.
 
     Points are not padded to a common number: a padding point is a token of its own and
@@ -117,26 +123,21 @@ def by_signature(episodes: Sequence[Episode]) -> Iterator[tuple[list[Episode], l
             group = groups.setdefault(len(question.point_labels), ([], []))
             group[0].append(episode)
             group[1].append(question)
-    # As a list: answering an episode changes its question.
-    yield from [groups[points] for points in sorted(groups)]
+    return [groups[points] for points in sorted(groups)]
 
 
-def decoder_batch(
-    episodes: Sequence[Episode], questions: Sequence[FramePrompt]
-) -> tuple[
-    Float[Tensor, "b c g g"],
-    Float[Tensor, "b p 2"],
-    Float[Tensor, "b p"],
-    Float[Tensor, "b 1 m m"],
-    Float[Tensor, " b"],
-]:
-    """Stack what `Sam.decode` takes; all prompts have equally many points."""
-    embeddings = np.stack([episode.scenes.embedding(episode.scene, episode.index) for episode in episodes])
-    size = episodes[0].scenes.spec.low_res_size
-    none = np.zeros((size, size), np.float32)
+def prompt_batch(
+    questions: Sequence[FramePrompt], low_res_size: int
+) -> tuple[Float[Tensor, "b p 2"], Float[Tensor, "b p"], Float[Tensor, "b 1 m m"], Float[Tensor, " b"]]:
+    """Stack what `Sam.decode` takes besides the embeddings.
+
+    Args:
+        questions: All with equally many points.
+        low_res_size: Side of the mask prompts, in pixels.
+    """
+    none = np.zeros((low_res_size, low_res_size), np.float32)
     masks = np.stack([none if question.mask is None else question.mask for question in questions])
     return (
-        torch.from_numpy(embeddings.astype(np.float32)),
         torch.from_numpy(np.stack([question.points_xy for question in questions])),
         torch.from_numpy(np.stack([question.point_labels for question in questions])),
         torch.from_numpy(masks[:, None]),

@@ -2,13 +2,14 @@
 
 Everything but the encoder runs as a session does: one prompt on the object's largest
 slice, both bounds, masks passed on (paper 4.1), then correction points uniform in the
-error (4.2). Embeddings come from the disk.
+error (4.2). Embeddings come from the disk, or from the model where its encoder is trained.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from radsam.errors import BackendError, PromptError
 from radsam.metrics import dice
 from radsam.model.sam import Sam
 from radsam.predictor import EmbeddingCache, EncodedSlice, SlicePredictor
-from radsam.predictor.embedding_cache import EmbeddingKey
+from radsam.predictor.embedding_cache import Embedding, EmbeddingKey
 from radsam.preprocess import Crop, Window
 from radsam.propagate import StopRule
 from radsam.runtime import Decoded, FramePrompt
@@ -28,10 +29,14 @@ from radsam.session.replay import ObjectResult, Replayer
 from radsam.simulate import random_box, random_point
 from radsam.training.config import TrainConfig
 from radsam.training.embeddings import EncodedScenes
+from radsam.training.scenes import Scenes
 from radsam.volume import Bounds, Box, Geometry, Plane, Point, Prompt, SliceGrid, Volume
 
 Voxels = Bool[np.ndarray, "k j i"]
 _NAME = "object"
+
+#: Slices of a case whose embeddings are kept for its next object; 2 MB each in ViT-B.
+_KEPT_SLICES = 256
 
 
 @dataclass(frozen=True)
@@ -58,13 +63,13 @@ class ObjectScore:
 
 
 def validate(
-    model: Sam, scenes: EncodedScenes, config: TrainConfig, progress: Callable[[ObjectScore], None] = lambda score: None
+    model: Sam, scenes: Scenes, config: TrainConfig, progress: Callable[[ObjectScore], None] = lambda score: None
 ) -> list[ObjectScore]:
     """Score a model on the validation split.
 
     Args:
-        model: With float32 weights; its encoder is not used.
-        scenes: The encoded scenes.
+        model: With float32 weights; its encoder is used where the scenes are not encoded.
+        scenes: The scenes.
         config: The run; its section [validation] says what is scored.
         progress: Called after each object.
     """
@@ -107,7 +112,7 @@ def summary(scores: Iterable[ObjectScore]) -> dict[str, float]:
 class _SceneWalker:
     """One case, ready to be walked through."""
 
-    def __init__(self, model: Sam, scenes: EncodedScenes, number: int) -> None:
+    def __init__(self, model: Sam, scenes: Scenes, number: int) -> None:
         scene = scenes.scenes[number]
         case = scenes.store.cases[scene.case_number]
         slices = slice(scene.first, scene.first + scene.count)
@@ -118,7 +123,7 @@ class _SceneWalker:
         self._case, self._unit_px, self._window = case.case_id, scene.view.unit_px, scene.view.window
         self._grid = SliceGrid.of(geometry, Plane.AXIAL)
         volume = Volume(np.asarray(case.hu[slices]), geometry)
-        self._replayer = Replayer(volume, _CachedPredictor(model, scenes, number), StopRule())
+        self._replayer = Replayer(volume, _ScenePredictor(model, scenes, number), StopRule())
 
     def score(self, object_id: int, start: str, edits: int, rng: np.random.Generator) -> ObjectScore:
         truth: Voxels = np.asarray(self.ids == object_id)
@@ -174,18 +179,34 @@ class _SceneWalker:
         return found
 
 
-class _CachedPredictor(SlicePredictor):
-    """A predictor whose slices were encoded before."""
+class _ScenePredictor(SlicePredictor):
+    """A predictor on the slices of one scene."""
 
-    def __init__(self, model: Sam, scenes: EncodedScenes, number: int) -> None:
+    def __init__(self, model: Sam, scenes: Scenes, number: int) -> None:
         super().__init__(scenes.spec, "", _DecoderBackend(model, scenes.spec.low_res_size), EmbeddingCache())
-        self._scenes, self._number = scenes, number
+        self._frame, self._embedding = scenes.frame(number), _embeddings(model, scenes, number)
 
     def encode(
         self, volume: Volume, grid: SliceGrid, index: int, window: Window, crop: Crop | None = None
     ) -> EncodedSlice:
         key = EmbeddingKey("", grid.plane, index, (window.low_hu, window.high_hu), "", self.backend.name)
-        return EncodedSlice(key, self._scenes.frame(self._number), self._scenes.embedding(self._number, index))
+        return EncodedSlice(key, self._frame, self._embedding(index))
+
+
+def _embeddings(model: Sam, scenes: Scenes, number: int) -> Callable[[int], Embedding]:
+    """The embeddings of a scene's slices: those from before training, or the model's own."""
+    if isinstance(scenes, EncodedScenes):
+        return lambda index: scenes.embedding(number, index)
+
+    @lru_cache(_KEPT_SLICES)
+    @torch.inference_mode()
+    def encode(index: int) -> Embedding:
+        device = model.prompt_encoder.no_mask_embed.weight.device
+        image = torch.from_numpy(scenes.image(number, index)[None]).to(device)
+        embedding: Embedding = model.encode(image)[0].cpu().numpy().astype(np.float16)
+        return embedding
+
+    return encode
 
 
 class _DecoderBackend:

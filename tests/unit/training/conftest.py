@@ -23,7 +23,10 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_scenes(tiny: Path) -> tuple[Bundle, EncodedScenes]:
     """The encoded scenes of the tiny configuration, by torch in full precision."""
-    return prepare_scenes(tiny_config(tiny), backend="torch:cpu")
+    bundle, scenes = prepare_scenes(tiny_config(tiny), backend="torch:cpu")
+    assert isinstance(bundle, Bundle)
+    assert isinstance(scenes, EncodedScenes)
+    return bundle, scenes
 
 
 @pytest.fixture(scope="session")

@@ -10,10 +10,11 @@ from radsam.predictor import EmbeddingCache, EncodedSlice, SlicePredictor
 from radsam.predictor.embedding_cache import EmbeddingKey
 from radsam.runtime import Bundle, open_backend
 from radsam.training.config import PromptsConfig
+from radsam.training.embedder import StoredEmbeddings
 from radsam.training.embeddings import EncodedScenes
-from radsam.training.engine import start_model
 from radsam.training.episode import Episode
-from radsam.training.step import by_signature, decoder_batch
+from radsam.training.start import start_model
+from radsam.training.step import by_signature, prompt_batch
 from radsam.volume import Plane
 
 Prepared = tuple[Bundle, EncodedScenes]
@@ -39,7 +40,7 @@ def test_a_batch_is_answered_as_inference_answers_each_prompt(tiny_scenes: Prepa
     episodes = [episode(scenes, kind, index, seed=index) for index in (3, 4, 5)]
     ((group, questions),) = by_signature(episodes)
     with torch.inference_mode():
-        logits, _ = model.decode(*decoder_batch(group, questions))
+        logits, _ = model.decode(StoredEmbeddings().of(group), *prompt_batch(questions, bundle.spec.low_res_size))
     for number, one in enumerate(group):
         assert one.prompt is not None
         key = EmbeddingKey("", Plane.AXIAL, one.index, (-160.0, 240.0), "", "")

@@ -5,14 +5,14 @@ import torch
 from torch import nn
 
 from radsam.model.build import build_sam
-from radsam.training.config import OptimConfig
-from radsam.training.optim import Average, freeze_encoder, make_optimizer, rate_factor
+from radsam.training.config import EncoderConfig, OptimConfig
+from radsam.training.optim import Average, choose_parameters, make_optimizer, rate_factor
 from small_models import SMALL_TINY_VIT
 
 
 def test_only_the_prompt_encoder_and_the_decoder_are_trained() -> None:
     model = build_sam(SMALL_TINY_VIT)
-    trained = freeze_encoder(model)
+    trained = choose_parameters(model, EncoderConfig())
     assert {name.split(".")[0] for name in trained} == {"prompt_encoder", "mask_decoder"}
     assert not any(parameter.requires_grad for parameter in model.image_encoder.parameters())
     assert not any("gaussian" in name for name in trained), "the random frequencies stay as they are"
@@ -32,7 +32,7 @@ def test_the_rate_rises_then_falls_to_its_last_value() -> None:
 
 
 def test_tokens_biases_and_norms_do_not_decay_and_rates_follow_the_longest_prefix() -> None:
-    parameters = freeze_encoder(build_sam(SMALL_TINY_VIT))
+    parameters = choose_parameters(build_sam(SMALL_TINY_VIT), EncoderConfig())
     config = OptimConfig(steps=1, lr_scale={"mask_decoder": 0.5, "mask_decoder.iou_prediction_head": 2.0})
     optimizer = make_optimizer(parameters, config)
     found = {

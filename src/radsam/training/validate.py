@@ -8,7 +8,7 @@ error (4.2). Embeddings come from the disk, or from the model where its encoder 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -22,13 +22,14 @@ from radsam.predictor import EmbeddingCache, EncodedSlice, SlicePredictor
 from radsam.predictor.embedding_cache import Embedding, EmbeddingKey
 from radsam.preprocess import Crop, Window
 from radsam.propagate import StopRule
-from radsam.runtime import Decoded, FramePrompt
+from radsam.runtime import BundleSpec, Decoded, FramePrompt
 from radsam.runtime.backend import decoder_inputs
 from radsam.session.edit import Correct, Segment
 from radsam.session.replay import ObjectResult, Replayer
 from radsam.simulate import random_box, random_point
 from radsam.training.config import TrainConfig
 from radsam.training.embeddings import EncodedScenes
+from radsam.training.export import trained_capabilities
 from radsam.training.scenes import Scenes
 from radsam.volume import Bounds, Box, Geometry, Plane, Point, Prompt, SliceGrid, Volume
 
@@ -74,10 +75,12 @@ def validate(
         progress: Called after each object.
     """
     scores: list[ObjectScore] = []
+    # What a session may ask is what is being trained, whatever the start weights knew.
+    spec = replace(scenes.spec, capabilities=trained_capabilities(config.prompts))
     for number, scene in enumerate(scenes.scenes):
         if scenes.split(number) != config.data.val_split:
             continue
-        walker = _SceneWalker(model, scenes, number)
+        walker = _SceneWalker(model, scenes, number, spec)
         chosen = _choose(walker.ids, config.validation.min_voxels, config.validation.objects_per_case)
         for place, object_id in enumerate(chosen):
             edits = config.validation.edits if place < config.validation.edited_objects else 0
@@ -112,7 +115,7 @@ def summary(scores: Iterable[ObjectScore]) -> dict[str, float]:
 class _SceneWalker:
     """One case, ready to be walked through."""
 
-    def __init__(self, model: Sam, scenes: Scenes, number: int) -> None:
+    def __init__(self, model: Sam, scenes: Scenes, number: int, spec: BundleSpec) -> None:
         scene = scenes.scenes[number]
         case = scenes.store.cases[scene.case_number]
         slices = slice(scene.first, scene.first + scene.count)
@@ -123,7 +126,7 @@ class _SceneWalker:
         self._case, self._unit_px, self._window = case.case_id, scene.view.unit_px, scene.view.window
         self._grid = SliceGrid.of(geometry, Plane.AXIAL)
         volume = Volume(np.asarray(case.hu[slices]), geometry)
-        self._replayer = Replayer(volume, _ScenePredictor(model, scenes, number), StopRule())
+        self._replayer = Replayer(volume, _ScenePredictor(model, scenes, number, spec), StopRule())
 
     def score(self, object_id: int, start: str, edits: int, rng: np.random.Generator) -> ObjectScore:
         truth: Voxels = np.asarray(self.ids == object_id)
@@ -182,8 +185,8 @@ class _SceneWalker:
 class _ScenePredictor(SlicePredictor):
     """A predictor on the slices of one scene."""
 
-    def __init__(self, model: Sam, scenes: Scenes, number: int) -> None:
-        super().__init__(scenes.spec, "", _DecoderBackend(model, scenes.spec.low_res_size), EmbeddingCache())
+    def __init__(self, model: Sam, scenes: Scenes, number: int, spec: BundleSpec) -> None:
+        super().__init__(spec, "", _DecoderBackend(model, spec.low_res_size), EmbeddingCache())
         self._frame, self._embedding = scenes.frame(number), _embeddings(model, scenes, number)
 
     def encode(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ from radsam.model.sam import Sam
 from radsam.predictor import EmbeddingCache, SlicePredictor
 from radsam.preprocess import Window
 from radsam.propagate import StopRule
-from radsam.runtime import Bundle, open_backend
+from radsam.runtime import Bundle, Capability, open_backend
 from radsam.session.edit import Segment
 from radsam.session.replay import Replayer
 from radsam.simulate import random_box
@@ -44,6 +46,16 @@ def test_the_quick_score_is_that_of_a_session_on_the_file(tiny: Path, tiny_scene
     assert score.walk_dice > 0.2, "the model finds something to compare"
     assert score.walk_dice == pytest.approx(dice(found, truth), abs=0.01)
     assert score.first_dice == pytest.approx(dice(found[index], truth[index]), abs=0.01)
+
+
+def test_what_is_being_trained_is_asked_whatever_the_start_weights_knew(
+    tiny: Path, tiny_scenes: Prepared, tiny_model: Sam
+) -> None:
+    _, scenes = tiny_scenes
+    box_only = copy.copy(scenes)
+    box_only.spec = replace(scenes.spec, capabilities=(Capability.BOX,))
+    config = tiny_config(tiny)
+    assert validate(tiny_model, box_only, config) == validate(tiny_model, scenes, config)
 
 
 def test_only_as_many_objects_are_corrected_as_asked(tiny: Path, tiny_scenes: Prepared, tiny_model: Sam) -> None:

@@ -1,4 +1,8 @@
-"""A training configuration from TOML: unknown keys are refused, and all that is wrong is said at once."""
+"""A training configuration from TOML: unknown keys are refused, and all that is wrong is said at once.
+
+A file may start from another one, ``extends = "amos_vit_b"``, beside it or shipped with the
+program, and say only what differs: what an experiment changes is then all that its file holds.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from typing import Any
 
 from radsam.errors import InputError
 from radsam.training.config import TrainConfig
+from radsam.training.presets import find_config
 
 
 def read_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
@@ -25,12 +30,7 @@ def read_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
     Raises:
         InputError: The file cannot be read, or something in it is wrong; all of it is listed.
     """
-    try:
-        values = tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise InputError(f"The configuration {path} cannot be read: {error.strerror or error}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"The configuration {path} is not TOML: {error}.") from error
+    values = _read_toml(path, ())
     for override in overrides:
         _override(values, override)
     return config_from_dict(values, str(path))
@@ -49,6 +49,36 @@ def config_from_dict(values: Mapping[str, Any], source: str = "The configuration
     if not isinstance(config, TrainConfig):  # cannot be: without problems it was built
         raise TypeError(type(config))
     return config
+
+
+def _read_toml(path: Path, extending: tuple[Path, ...]) -> dict[str, Any]:
+    """Read a file, on top of the one that it extends."""
+    if path in extending:
+        raise InputError(f"The configuration {path} extends itself.")
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise InputError(f"The configuration {path} cannot be read: {error.strerror or error}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"The configuration {path} is not TOML: {error}.") from error
+    base = values.pop("extends", None)
+    if base is None:
+        return values
+    beside = path.parent / f"{base}.toml"
+    try:
+        extended = beside if beside.is_file() else find_config(str(base))
+    except InputError as error:
+        raise InputError(f"The configuration {path} extends one that is not there. {error}") from error
+    return _merged(_read_toml(extended, (*extending, path)), values)
+
+
+def _merged(base: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Sections are merged key by key; a value takes the place of a value."""
+    both = dict(base)
+    for key, value in changes.items():
+        before = both.get(key)
+        both[key] = _merged(before, value) if isinstance(before, dict) and isinstance(value, Mapping) else value
+    return both
 
 
 def _override(values: dict[str, Any], override: str) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,11 @@ import torch
 
 from radsam.errors import ExecutionError, InputError
 from radsam.runtime import Bundle
-from radsam.training.checkpoint import read_checkpoint
+from radsam.training.checkpoint import load_weights, read_checkpoint
 from radsam.training.config import TrainConfig
 from radsam.training.embeddings import EncodedScenes
 from radsam.training.engine import BEST, LAST, Run, train
+from small_models import SMALL_TINY_VIT, random_model
 from tiny_training import tiny_config
 
 Prepared = tuple[Bundle, EncodedScenes]
@@ -100,6 +102,48 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint(
         run.until(math.inf)
     assert all(torch.equal(good[name], value) for name, value in run.model.state_dict().items())
     assert read_checkpoint(tmp_path / "run" / LAST).step == 1
+
+
+def test_only_the_part_that_was_no_number_is_named(
+    tiny: Path, tiny_scenes: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Only boxes and one turn, so that a part is one pass of the decoder.
+    prompts = {"box": 1.0, "point": 0.0, "mask": 0.0, "neighbour": 0.0, "turns": [1.0]}
+    run = open_run(tiny_config(tiny, optim={"accumulate": 2}, prompts=prompts), tmp_path / "run", tiny_scenes)
+
+    def decode(*inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        spoiled = 1.0 if next(parts) == 0 else math.nan
+        return tuple(spoiled * answer for answer in run.model.decode(*inputs))
+
+    parts = iter(range(1000))
+    monkeypatch.setattr(run, "_decode", decode)
+    second = [one.describe() for one in run._sampler.episodes(0, 1)]
+    with pytest.raises(ExecutionError) as caught:
+        run.train_step()
+    assert f"was: {'; '.join(second)}. No checkpoint was due yet." in str(caught.value)
+
+
+def test_accumulating_two_batches_trains_the_same_as_one_of_twice_the_size(
+    tiny: Path, tiny_scenes: Prepared, tmp_path: Path
+) -> None:
+    runs = [
+        open_run(tiny_config(tiny, optim=optim), tmp_path / name, tiny_scenes)
+        for name, optim in (("one", {"batch": 4}), ("two", {"batch": 2, "accumulate": 2}))
+    ]
+    assert runs[0].config.identity == runs[1].config.identity
+    for _ in range(2):
+        (one, _, one_norm), (two, _, two_norm) = (run.train_step() for run in runs)
+        assert two.prompts == one.prompts
+        assert two.total == pytest.approx(one.total, rel=1e-3)
+        assert two_norm == pytest.approx(one_norm, rel=1e-2)
+
+
+def test_a_checkpoint_of_another_architecture_is_refused(tiny: Path, tiny_scenes: Prepared, tmp_path: Path) -> None:
+    run = open_run(tiny_config(tiny), tmp_path / "run", tiny_scenes)
+    run.save(LAST)
+    weights = read_checkpoint(tmp_path / "run" / LAST).weights
+    with pytest.raises(InputError, match=r"another architecture: \d+ of \d+ do not fit, the first is \w+"):
+        load_weights(random_model(replace(SMALL_TINY_VIT, decoder_mlp_dim=32)), weights, tmp_path / "run" / LAST)
 
 
 def test_another_run_is_not_resumed_and_the_difference_is_named(

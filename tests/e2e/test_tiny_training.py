@@ -130,5 +130,5 @@ def test_a_checkpoint_whose_start_was_replaced_is_not_exported(folder: Path, tmp
     content = torch.load(result.checkpoint, weights_only=True)
     content["config"]["start"] = str(other)
     torch.save(content, tmp_path / "moved.pt")
-    with pytest.raises(InputError, match=r"is not the one that .* started from"):
+    with pytest.raises(InputError, match=r"are not those that .* started from"):
         export_checkpoint(tmp_path / "moved.pt", tmp_path / "out")

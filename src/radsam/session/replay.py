@@ -97,7 +97,7 @@ class Replayer:
                 # Nothing new to pass on: walking back from here would only lose what is right.
                 return self.remember(edits, before)
             carried = stood.mask if stood else None
-            sides = self._sides_to_correct(slice_index(started.prompt, grid), start.index)
+            sides = _outwards(slice_index(started.prompt, grid), start.index)
             if len(sides) == 1:
                 answers = {i: answer for i, answer in before.answers.items() if (i - start.index) * sides[0] < 0}
                 ends = {-1: before.low_end, 1: before.high_end}
@@ -169,16 +169,6 @@ class Replayer:
     def _policy(self, name: str) -> Policy:
         return moved_box if name == "box" and self._knows_boxes_only else POLICIES[name]
 
-    def _sides_to_correct(self, prompted: int, corrected: int) -> tuple[int, ...]:
-        """Choose where a correction walks: both ways (paper 4.2), if the model learned to be corrected.
-
-        One that did not has nothing but the box around the corrected mask to go back with. On the
-        way to the prompted slice that is worse than what came from there, so it only walks on.
-        """
-        if corrected == prompted or not self._knows_boxes_only:
-            return (-1, 1)
-        return (1,) if corrected > prompted else (-1,)
-
     def _first(self, edit: Segment, grid: SliceGrid, ask: Ask) -> SliceMask:
         prompt = slice_prompt(edit.prompt, grid)
         index = slice_index(edit.prompt, grid)
@@ -215,9 +205,26 @@ class Replayer:
             return SliceMask(index, question, 1.0)
         # Only negative points on an empty slice leave nothing to ask: it stays empty.
         answer = ask(index, question) if question else SliceMask(index, mask, 1.0)
-        if stood and self._knows_boxes_only and not _follows(answer.mask, said[index]):
-            return stood
-        return answer
+        # An answer that leaves the click as it was is no correction, only another mask.
+        return stood if stood and not _follows(answer.mask, said[index]) else answer
+
+
+def _outwards(prompted: int, corrected: int) -> tuple[int, ...]:
+    """Choose where a correction walks: away from the prompted slice, and from there both ways.
+
+    The paper walks both ways from every correction (4.2). On the way back to the prompted slice,
+    what came from there is better than what a corrected slice sends: see docs/training.md.
+    """
+    if corrected == prompted:
+        return (-1, 1)
+    return (1,) if corrected > prompted else (-1,)
+
+
+def holds(result: ObjectResult, point: Point) -> bool:
+    """Whether a voxel is part of the object."""
+    index, u, v = result.grid.split(point.index_ijk)
+    answer = result.answers.get(index)
+    return answer is not None and bool(answer.mask.decode()[v, u])
 
 
 def _follows(mask: RunMask, said: SlicePrompt) -> bool:

@@ -55,7 +55,7 @@ def test_the_warning_points_at_the_line_of_the_caller(tmp_path: Path) -> None:
         "with warnings.catch_warnings(record=True) as caught:\n"
         "    warnings.simplefilter('always')\n"
         "    session.segment(Point(i=9, j=14, k=13), bounds=(12, 14))\n"
-        "    session.correct(Point(i=9, j=14, k=13))\n"
+        "    session.correct(Point(i=1, j=1, k=13))\n"
         "print([(each.filename == __file__, each.lineno) for each in caught])\n"
     )
     tests = Path(__file__).parents[2]
@@ -65,7 +65,7 @@ def test_the_warning_points_at_the_line_of_the_caller(tmp_path: Path) -> None:
         f"import sys, runpy; sys.path.insert(0, {str(tests)!r}); runpy.run_path({str(script)!r})",
     ]
     answer = subprocess.run(run, capture_output=True, text=True, check=True)
-    # The second correction warning says that nothing changed: the voxel belonged to the object already.
+    # The second correction warning says that nothing changed: nothing bright is there.
     assert answer.stdout.strip() == "[(True, 8), (True, 9), (True, 9)]"
 
 

@@ -12,7 +12,7 @@ from radsam.metrics import dice
 from radsam.model.prompt_tokens import NEGATIVE, PAD
 from radsam.preprocess import Window
 from radsam.propagate import EndReason, SliceDone, StopRule
-from radsam.session import Session
+from radsam.session import CapabilityWarning, Session
 from radsam.session.edit import Correct, Segment
 from radsam.volume import Bounds, Box, Mask, Plane, Point, Volume
 
@@ -120,6 +120,28 @@ def test_a_negative_point_takes_voxels_away_and_is_passed_on(session: Session) -
     assert [(each.number, each.index) for each in after.placed_prompts] == [(0, 13), (1, 14)]
 
 
+def test_a_correction_walks_away_from_the_prompted_slice(session: Session) -> None:
+    before = session.segment(RIGHT, bounds=BOUNDS, policy="box")
+    after = session.correct(Point(i=22, j=14, k=15))
+    changed = [index for index in before.slices if after.slices[index].mask != before.slices[index].mask]
+    assert changed[:2] == [15, 16]
+
+
+def test_a_correction_of_the_prompted_slice_walks_both_ways(session: Session) -> None:
+    before = session.segment(RIGHT, bounds=BOUNDS, policy="box")
+    after = session.correct(Point(i=22, j=14, k=13))
+    assert all(after.slices[index].mask != before.slices[index].mask for index in (12, 13, 14))
+
+
+def test_an_answer_that_does_not_follow_the_click_changes_nothing(session: Session, backend: FakeBackend) -> None:
+    before = session.segment(RIGHT, bounds=BOUNDS, policy="box")
+    asked = len(backend.asked)
+    with pytest.warns(CapabilityWarning, match="did not follow the correction of 'object': nothing changed"):
+        after = session.correct(Point(i=1, j=1, k=15))  # where nothing is bright
+    assert len(backend.asked) == asked + 1
+    assert after.slices == before.slices
+
+
 def test_a_positive_point_brings_voxels_in(session: Session) -> None:
     before = session.segment(RIGHT, bounds=BOUNDS, policy="box")
     assert not before.slices[15].mask.decode()[14, 22]
@@ -182,7 +204,7 @@ def test_points_on_an_empty_slice_that_are_all_negative_leave_it_empty(session: 
 
 
 def test_deleting_a_correction_in_the_middle_equals_never_having_made_it(session: Session) -> None:
-    points = [Point(i=4, j=14, k=14, positive=False), Point(i=9, j=8, k=16), Point(i=14, j=14, k=10, positive=False)]
+    points = [Point(i=4, j=14, k=14, positive=False), Point(i=22, j=14, k=16), Point(i=14, j=14, k=10, positive=False)]
     other = fake_session(SCENE.volume)
     for each, chosen in ((session, points), (other, [points[0], points[2]])):
         each.segment(RIGHT, bounds=BOUNDS)

@@ -332,13 +332,13 @@ def test_a_preview_is_a_picture_with_something_in_it(
             assert len(np.unique(np.asarray(picture.convert("L")))) > 50
 
 
-def test_the_default_bundle_is_found_by_name(
+def test_the_users_own_bundle_can_be_the_default(
     run_radsam: CommandLine, phantom_ct: PhantomFile, tiny_bundle: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "weights").mkdir()
-    (tmp_path / "weights" / "lite-medsam").symlink_to(tiny_bundle)
+    (tmp_path / "weights" / "radsam-lite").symlink_to(tiny_bundle)
     line = (*TYPED_BOX, *TYPED_BOUNDS, "-o", "mask.nii.gz", "--json")
-    for more in ((), ("--model", "lite-medsam")):
+    for more in ((), ("--model", "radsam-lite")):
         answer = run_radsam(
             "segment", phantom_ct.path, *line, *more, cwd=tmp_path, env={"RADSAM_WEIGHTS": str(tmp_path / "weights")}
         ).done()

@@ -29,7 +29,7 @@ json.dump([k, int(cols.min()), int(rows.min()), int(cols.max()), int(rows.max())
 
 
 @pytest.mark.slow
-def test_the_wheel_segments_in_an_environment_without_torch(tmp_path: Path, lite_bundle: Path) -> None:
+def test_the_wheel_segments_in_an_environment_without_torch(tmp_path: Path) -> None:
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
     subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", str(tmp_path), str(ROOT)], check=True)
     (wheel,) = tmp_path.glob("radsam-*.whl")
@@ -46,7 +46,7 @@ def test_the_wheel_segments_in_an_environment_without_torch(tmp_path: Path, lite
     presets = run("-c", "from radsam.training.presets import preset_names; print(*preset_names())").split()
     assert presets == sorted(each.stem for each in (ROOT / "configs").glob("*.toml"))
     k, *box = json.loads(run("-c", MAKE_CT))
-    arguments = ["--slice", k, "--box", *box, "--bounds", k - 2, k + 2, "--model", lite_bundle, "-o", "mask.nii.gz"]
+    arguments = ["--slice", k, "--box", *box, "--bounds", k - 2, k + 2, "-o", "mask.nii.gz"]
     found = json.loads(run("-m", "radsam", "segment", "ct.nii.gz", *map(str, arguments), "--json"))
     assert found["objects"][0]["volume_ml"] > 100
     assert "openvino" in found["backend"]

@@ -80,13 +80,6 @@ def list_bundles(as_json: _Json = False) -> None:
         ]
         write_json({"bundles": bundles, "folder": str(weights_folder())})
         return
-    if not found:
-        out.print(
-            f"No bundles are installed in {escape(str(weights_folder()))}. "
-            "Make one with: radsam weights convert CHECKPOINT",
-            soft_wrap=True,
-        )
-        return
     table = Table("name", "trained on", "licence", "path", box=None)
     for path, spec in found.items():
         mark = " (default)" if path == default else ""

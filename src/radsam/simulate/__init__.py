@@ -7,12 +7,13 @@ paper's figures, which are pixels at 1024, mean the same on every grid. The same
 generator state gives the same prompt.
 """
 
-from radsam.simulate.first_prompt import MaskNoise, exact_box, noisy_mask, random_box, random_point
+from radsam.simulate.first_prompt import MaskNoise, broken_mask, exact_box, noisy_mask, random_box, random_point
 from radsam.simulate.next_click import Click, centre_click, random_click
 
 __all__ = [
     "Click",
     "MaskNoise",
+    "broken_mask",
     "centre_click",
     "exact_box",
     "noisy_mask",

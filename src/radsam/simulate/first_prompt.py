@@ -193,6 +193,41 @@ def noisy_mask(
     return result
 
 
+def broken_mask(mask: Bool[np.ndarray, "rows cols"], rng: np.random.Generator) -> Bool[np.ndarray, "rows cols"]:
+    """Draw a mask that is wrong in one place, as a walk that lost a part or ran into another organ leaves it.
+
+    Either a part of the object is missing, cut off along a line, or the object is there a second
+    time beside itself; beyond the paper, which corrects only what its model got wrong.
+
+    Args:
+        mask: The object.
+        rng: Source of randomness.
+
+    Returns:
+        A new mask of the same shape; empty where an object of a few pixels loses all of them.
+
+    Raises:
+        PromptError: The mask is empty.
+    """
+    x0, y0, x1, y1 = _enclosing(mask)
+    angle = rng.uniform(0, 2 * math.pi)
+    amount = float(rng.uniform(0.2, 0.8))
+    if rng.random() < 0.5:
+        y, x = np.nonzero(mask)
+        along = x * math.cos(angle) + y * math.sin(angle)
+        lost = along >= np.quantile(along, 1 - amount)
+        broken = mask.copy()
+        broken[y[lost], x[lost]] = False
+        return broken
+    shift_yx = amount * np.array([math.sin(angle) * (y1 - y0 + 1), math.cos(angle) * (x1 - x0 + 1)])
+    down, right = (int(each) for each in np.rint(shift_yx))
+    broken = mask.copy()
+    y, x = np.nonzero(mask)
+    inside = (y + down >= 0) & (y + down < mask.shape[0]) & (x + right >= 0) & (x + right < mask.shape[1])
+    broken[y[inside] + down, x[inside] + right] = True
+    return broken
+
+
 def _moved(
     mask: Bool[np.ndarray, "rows cols"],
     turn: float,

@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from radsam.training.checked import Checked, at_least, one_of, within
 
@@ -173,6 +173,7 @@ class PromptsConfig(Checked):
         point: Share that start with a point.
         mask: Share that start with a noisy mask of the slice itself.
         neighbour: Share that start with the slightly noisy mask of the slice beside it.
+        repair: Share that start with a badly wrong mask of the slice and a click in the error.
         turns: Share of steps with 1, 2, 3 … turns in their episodes.
         edit_share: Share of later turns that correct; the others walk.
         walk_click_share: Share of walks onto a slice that already has a correction point.
@@ -186,6 +187,7 @@ class PromptsConfig(Checked):
     point: float = 0.2
     mask: float = 0.1
     neighbour: float = 0.4
+    repair: float = 0.0
     turns: tuple[float, ...] = (0.5, 0.3, 0.2)
     edit_share: float = 0.5
     walk_click_share: float = 0.1
@@ -194,18 +196,20 @@ class PromptsConfig(Checked):
     box_grow_px: float = 20.0
     neighbour_noise: float = 0.3
 
+    _KINDS: ClassVar = ("box", "point", "mask", "neighbour", "repair")
+
     @property
     def kinds(self) -> dict[str, float]:
         """Share of each first prompt, adding up to 1."""
-        shares = {name: getattr(self, name) for name in ("box", "point", "mask", "neighbour")}
+        shares = {name: getattr(self, name) for name in self._KINDS}
         total = sum(shares.values())
         return {name: share / total for name, share in shares.items()}
 
     def _problems(self) -> Iterator[str]:
-        for name in ("box", "point", "mask", "neighbour"):
+        for name in self._KINDS:
             yield from at_least(self, name, 0)
-        if self.box + self.point + self.mask + self.neighbour <= 0:
-            yield "one of box, point, mask, neighbour must be positive"
+        if sum(getattr(self, name) for name in self._KINDS) <= 0:
+            yield f"one of {', '.join(self._KINDS)} must be positive"
         if not self.turns or min(self.turns) < 0 or sum(self.turns) <= 0:
             yield "turns needs at least one share, none negative, not all zero"
         for name in ("edit_share", "walk_click_share", "ended_share", "neighbour_noise"):
@@ -222,6 +226,7 @@ class LossConfig(Checked):
         dice: Weight of the dice loss.
         bce: Weight of binary cross-entropy.
         focal: Weight of focal loss, which the paper does without.
+        clicks: Weight of the cross-entropy around the slice's points, which the paper does without.
         secondary: Weight of the best of the three secondary masks against the primary one.
         iou: Weight of the squared error of the predicted IoU.
     """
@@ -229,6 +234,7 @@ class LossConfig(Checked):
     dice: float = 1.0
     bce: float = 1.0
     focal: float = 0.0
+    clicks: float = 0.0
     secondary: float = 1.0
     iou: float = 1.0
 

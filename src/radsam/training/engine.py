@@ -50,7 +50,7 @@ from radsam.training.live import LiveScenes, live_scenes
 from radsam.training.log import TRAINING_COLUMNS, RunLog
 from radsam.training.optim import Average, choose_parameters, make_optimizer, set_rate
 from radsam.training.sampler import Sampler
-from radsam.training.start import Start, read_start, require_bundle, start_model
+from radsam.training.start import Start, encoder_bundle, read_start, start_model
 from radsam.training.step import StepLosses, run_episodes
 from radsam.training.validate import ObjectScore, summary, validate
 
@@ -93,16 +93,15 @@ def prepare_scenes(
     store = open_store(Path(config.data.store))
     if config.encoder.train:
         return start, live_scenes(store, start.spec, config)
-    bundle = require_bundle(start)
     scenes = encode_scenes(
         store,
-        bundle,
+        encoder_bundle(start),
         config,
         Path(config.embeddings.folder),
         open_engine=lambda bundle: open_backend(bundle, backend),
         progress=progress,
     )
-    return bundle, scenes
+    return start, scenes
 
 
 def train(

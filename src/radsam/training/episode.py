@@ -19,7 +19,7 @@ from radsam.predictor.slice_predictor import frame_prompt
 from radsam.preprocess import SliceFrame
 from radsam.propagate.next_prompt import mask as mask_policy
 from radsam.runtime import FramePrompt
-from radsam.simulate import MaskNoise, noisy_mask, random_box, random_click, random_point
+from radsam.simulate import MaskNoise, broken_mask, noisy_mask, random_box, random_click, random_point
 from radsam.training.config import PromptsConfig
 from radsam.training.scenes import Scenes
 from radsam.volume import RunMask
@@ -29,6 +29,10 @@ Mask = Bool[np.ndarray, "rows cols"]
 #: A mask that agrees less than this with the truth is not walked on with: what follows a
 #: lost object teaches nothing, so the truth of that slice, with noise, goes on instead.
 _LOST_BELOW_DICE = 0.3
+
+
+#: How far around a click its side is asked for, in low-res pixels (standard deviation).
+_CLICK_SIGMA_PX = 2.0
 
 
 class Episode:
@@ -93,6 +97,19 @@ class Episode:
         content[: rows // stride, : cols // stride] = 1.0
         return content
 
+    @property
+    def clicked(self) -> Float32[np.ndarray, "m m"]:
+        """How near the points of the current question are, low-res, adding up to 1; 0 where there is none."""
+        near = np.zeros((self._frame.low_res_size, self._frame.low_res_size), np.float32)
+        points = self.prompt.points_uv if self.prompt else ()
+        stride = self._frame.input_size // self._frame.low_res_size
+        axis = np.arange(len(near), dtype=np.float32)
+        for u, v, _ in points:
+            ((x, y),) = (self._frame.points_to_frame(np.array([[u, v]])) + 0.5) / stride - 0.5
+            near += np.exp(-((axis[:, None] - y) ** 2 + (axis - x) ** 2) / (2 * _CLICK_SIGMA_PX**2))
+        near *= self.content
+        return near / near.sum() if near.any() else near
+
     def answered(self, logits: Float32[np.ndarray, "m m"]) -> None:
         """Take the model's answer and decide what is asked next; `prompt` is None where there is nothing."""
         self._answer = np.asarray(self._frame.logits_to_slice(logits) > 0)
@@ -117,6 +134,11 @@ class Episode:
                 return SlicePrompt(points_uv=((x, y, True),))
             case "mask":
                 return SlicePrompt(mask=self._noisy(self._truth, 1.0))
+            case "repair":
+                wrong = broken_mask(self._truth, self._rng)
+                click = random_click(wrong, self._truth, self._rng)
+                points = ((click.x, click.y, click.positive),) if click else ()
+                return SlicePrompt(points_uv=points, mask=RunMask.encode(wrong) if wrong.any() else None)
         beside = self._neighbour()
         if beside is None:
             return SlicePrompt(mask=self._noisy(self._truth, 1.0))

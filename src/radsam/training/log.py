@@ -20,7 +20,10 @@ TRAINING_COLUMNS = (
     "dice_loss",
     "bce",
     "iou_error",
-    *(f"dice_loss_{kind}" for kind in ("box", "point", "mask", "neighbour", "edit", "walk", "walk with click")),
+    *(
+        f"dice_loss_{kind}"
+        for kind in ("box", "point", "mask", "neighbour", "repair", "edit", "walk", "walk with click")
+    ),
 )
 
 

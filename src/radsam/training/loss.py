@@ -42,6 +42,7 @@ def prompt_loss(
     scores: Float[Tensor, "b 4"],
     truth: Float[Tensor, "b m m"],
     content: Float[Tensor, "b m m"],
+    clicked: Float[Tensor, "b m m"],
     weights: LossConfig,
 ) -> PromptLoss:
     """Judge the decoder's four answers to each prompt.
@@ -54,6 +55,7 @@ def prompt_loss(
         scores: Predicted IoU.
         truth: Binary low-res truth.
         content: 1 where the slice is, 0 in the padding.
+        clicked: How much each pixel counts for a click on it, adding up to 1, or all 0.
         weights: Weights of the parts.
     """
     logits, scores = logits.float(), scores.float()
@@ -62,6 +64,9 @@ def prompt_loss(
     per_mask = weights.dice * dice + weights.bce * bce
     if weights.focal:
         per_mask = per_mask + weights.focal * focal_loss(logits, target, inside)
+    if weights.clicks:
+        per_pixel = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
+        per_mask = per_mask + weights.clicks * (per_pixel * clicked[:, None]).sum(dim=(-2, -1))
     iou = (scores - true_iou(logits > 0, target > 0.5, inside > 0.5)).square().mean(dim=1)
     total = per_mask[:, 0] + weights.secondary * per_mask[:, 1:].amin(dim=1) + weights.iou * iou
     return PromptLoss(total, dice[:, 0], bce[:, 0], iou)

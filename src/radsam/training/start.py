@@ -30,12 +30,14 @@ class StartCheckpoint:
         sha256: Hash of the file: the weights' identity.
         path: The file.
         load: Builds the model in torch.
+        encoder: The bundle whose encoder was kept frozen, so that it is still the model's; None where it learned.
     """
 
     spec: BundleSpec
     sha256: str
     path: Path
     load: Callable[[], Sam]
+    encoder: Bundle | None = None
 
 
 #: Both know what the model is (`spec`) and which weights it has (`sha256`).
@@ -69,18 +71,20 @@ def start_model(start: Start) -> Sam:
     return model.eval()
 
 
-def require_bundle(start: Start) -> Bundle:
-    """A frozen encoder runs on an inference engine, which needs a bundle's graphs.
+def encoder_bundle(start: Start) -> Bundle:
+    """Return the bundle with a start's encoder: a frozen one runs on an inference engine, which needs graphs.
 
     Raises:
-        InputError: The start is a checkpoint.
+        InputError: The start is a checkpoint with an encoder of its own.
     """
-    if isinstance(start, StartCheckpoint):
+    if isinstance(start, Bundle):
+        return start
+    if start.encoder is None:
         raise InputError(
             f"The encoder stays frozen, and {start.path} is a checkpoint: embeddings are made from a bundle. Make one "
             "with 'radsam weights convert' or 'radsam export' and start from it, or set encoder.train = true."
         )
-    return start
+    return start.encoder
 
 
 def _published(path: Path) -> StartCheckpoint:
@@ -106,7 +110,8 @@ def _trained(path: Path) -> StartCheckpoint:
         load_weights(model, read_checkpoint(path).average, path)
         return model
 
-    return StartCheckpoint(spec, _sha256(path), path, load)
+    kept = before if isinstance(before, Bundle) else before.encoder
+    return StartCheckpoint(spec, _sha256(path), path, load, None if trained.config.encoder.train else kept)
 
 
 def _sha256(path: Path) -> str:

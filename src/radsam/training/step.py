@@ -96,11 +96,11 @@ def run_episodes(
         for group, questions in asked:
             prompts = [part.to(device) for part in prompt_batch(questions, group[0].scenes.spec.low_res_size)]
             logits, scores = decode(embedder.of(group), *prompts)
-            truth, content = (
+            truth, content, clicked = (
                 torch.from_numpy(np.stack([getattr(episode, name) for episode in group])).to(device)
-                for name in ("truth", "content")
+                for name in ("truth", "content", "clicked")
             )
-            loss = prompt_loss(logits, scores, truth, content, weights)
+            loss = prompt_loss(logits, scores, truth, content, clicked, weights)
             backward(loss.total.sum() * (share / (len(episodes) * turns)))
             losses.note([episode.kind for episode in group], loss)
             if turn + 1 < turns:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from radsam.errors import InputError, PromptError
-from radsam.simulate import MaskNoise, exact_box, noisy_mask, random_box, random_point
+from radsam.simulate import MaskNoise, broken_mask, exact_box, noisy_mask, random_box, random_point
 
 UNIT = 0.25  # a 256 grid
 
@@ -151,3 +151,18 @@ def test_an_empty_mask_has_no_prompt(prompt: object) -> None:
 def test_impossible_noise_is_refused(amount: dict[str, float]) -> None:
     with pytest.raises(InputError, match="Mask noise needs"):
         MaskNoise(**amount)
+
+
+def test_a_broken_mask_misses_a_part_or_has_one_too_many() -> None:
+    mask = np.zeros((40, 50), bool)
+    mask[15:27, 12:32] = True
+    missing, added = [], []
+    for seed in range(60):
+        broken = broken_mask(mask, np.random.default_rng(seed))
+        lost, more = int((mask & ~broken).sum()), int((broken & ~mask).sum())
+        assert (lost > 0) != (more > 0)
+        (missing if lost else added).append(lost or more)
+    assert 0.15 < min(missing) / mask.sum() < 0.3
+    assert 0.7 < max(missing) / mask.sum() < 0.9
+    assert len(added) > 15
+    assert max(added) > 2 * min(added)

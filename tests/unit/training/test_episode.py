@@ -18,7 +18,7 @@ from radsam.training.step import by_signature, prompt_batch
 from radsam.volume import Plane
 
 Prepared = tuple[Bundle, EncodedScenes]
-SHARES = {"box": 0.0, "point": 0.0, "mask": 0.0, "neighbour": 0.0}
+SHARES = {"box": 0.0, "point": 0.0, "mask": 0.0, "neighbour": 0.0, "repair": 0.0}
 TUBE = 1
 
 
@@ -32,7 +32,7 @@ def logits_of(scenes: EncodedScenes, index: int) -> np.ndarray:
     return np.where(scenes.frame(0).mask_to_frame(scenes.mask(0, index, TUBE)) > 0.5, 8.0, -8.0).astype(np.float32)
 
 
-@pytest.mark.parametrize("kind", ["box", "point", "mask", "neighbour"])
+@pytest.mark.parametrize("kind", ["box", "point", "mask", "neighbour", "repair"])
 def test_a_batch_is_answered_as_inference_answers_each_prompt(tiny_scenes: Prepared, kind: str) -> None:
     bundle, scenes = tiny_scenes
     model = start_model(bundle)
@@ -74,6 +74,33 @@ def test_an_edit_sends_the_binary_mask_and_all_points_but_not_the_box(tiny_scene
     boxed.answered(np.roll(logits_of(scenes, 4), 4, axis=1))
     assert boxed.question is not None
     assert 2.0 not in boxed.question.point_labels
+
+
+def test_a_repair_brings_a_wrong_mask_and_a_click_in_the_error(tiny_scenes: Prepared) -> None:
+    _, scenes = tiny_scenes
+    truth = scenes.mask(0, 4, TUBE)
+    signs = set()
+    for seed in range(12):
+        one = episode(scenes, "repair", seed=seed)
+        assert one.prompt is not None
+        assert one.prompt.mask is not None
+        wrong = one.prompt.mask.decode()
+        ((u, v, positive),) = one.prompt.points_uv
+        assert truth[v, u] == positive != wrong[v, u]
+        signs.add(positive)
+    assert signs == {True, False}
+
+
+def test_the_loss_looks_where_the_click_is(tiny_scenes: Prepared) -> None:
+    _, scenes = tiny_scenes
+    one = episode(scenes, "point")
+    assert one.prompt is not None
+    ((u, v, _),) = one.prompt.points_uv
+    assert one.clicked.sum() == pytest.approx(1.0, abs=1e-5)
+    there = np.zeros(scenes.frame(0).grid.shape_vu, bool)
+    there[v, u] = True
+    assert scenes.frame(0).mask_to_frame(there)[np.unravel_index(one.clicked.argmax(), one.clicked.shape)] == 1
+    assert not episode(scenes, "box").clicked.any()
 
 
 def test_a_correction_is_signed_by_the_truth(tiny_scenes: Prepared) -> None:

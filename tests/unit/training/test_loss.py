@@ -33,13 +33,31 @@ def test_focal_loss_weighs_by_the_squared_error() -> None:
     assert loss.item() == pytest.approx((-math.log(0.75) / 16 - 9 * math.log(0.25) / 16) / 2)
 
 
+NO_CLICK = torch.zeros(1, 2, 2)
+
+
+def test_a_click_weighs_the_pixels_around_it() -> None:
+    logits = torch.tensor([[LOGIT, -LOGIT], [-9.0, -9.0]]).expand(1, 4, 2, 2)
+    truth, content = torch.tensor([[[1.0, 1.0], [0.0, 0.0]]]), torch.ones(1, 2, 2)
+    clicked = torch.tensor([[[0.5, 0.5], [0.0, 0.0]]])
+    with_clicks, without = (
+        prompt_loss(logits, torch.zeros(1, 4), truth, content, clicked, LossConfig(clicks=weight)).total.item()
+        for weight in (2.0, 0.0)
+    )
+    # The primary mask and the best of the others: -(log 0.75 + log 0.25) / 2, twice each.
+    assert with_clicks - without == pytest.approx(-2 * (math.log(0.75) + math.log(0.25)))
+
+
 def test_the_padding_has_no_say() -> None:
     logits = torch.randn(2, 4, 2, 2)
     truth = torch.tensor([[[1.0, 0.0], [0.0, 0.0]], [[1.0, 1.0], [0.0, 0.0]]])
     content = torch.tensor([[1.0, 1.0], [0.0, 0.0]]).expand(2, 2, 2)
     other = torch.where(content[:, None] > 0, logits, torch.full_like(logits, 9.0))
     scores = torch.rand(2, 4)
-    one, two = (prompt_loss(each, scores, truth, content, LossConfig(focal=0.1)).total for each in (logits, other))
+    one, two = (
+        prompt_loss(each, scores, truth, content, NO_CLICK.expand(2, 2, 2), LossConfig(focal=0.1)).total
+        for each in (logits, other)
+    )
     assert torch.equal(one, two)
 
 
@@ -47,7 +65,7 @@ def test_only_the_best_of_the_secondary_masks_counts() -> None:
     right, wrong = torch.tensor([[9.0, -9.0], [-9.0, -9.0]]), torch.tensor([[-9.0, 9.0], [9.0, 9.0]])
     truth, content = torch.tensor([[[1.0, 0.0], [0.0, 0.0]]]), torch.ones(1, 2, 2)
     logits = torch.stack([right, wrong, right, wrong])[None].requires_grad_()
-    prompt_loss(logits, torch.zeros(1, 4), truth, content, LossConfig()).total.sum().backward()
+    prompt_loss(logits, torch.zeros(1, 4), truth, content, NO_CLICK, LossConfig()).total.sum().backward()
     moved = logits.grad[0].abs().sum(dim=(1, 2)) > 0
     assert moved.tolist() == [True, False, True, False]
 
@@ -55,7 +73,7 @@ def test_only_the_best_of_the_secondary_masks_counts() -> None:
 def test_the_predicted_iou_is_compared_with_the_true_one() -> None:
     logits = torch.tensor([[9.0, 9.0], [-9.0, -9.0]]).expand(1, 4, 2, 2)
     truth, content = torch.tensor([[[1.0, 0.0], [0.0, 0.0]]]), torch.ones(1, 2, 2)
-    loss = prompt_loss(logits, torch.tensor([[0.5, 0.5, 0.5, 1.0]]), truth, content, LossConfig())
+    loss = prompt_loss(logits, torch.tensor([[0.5, 0.5, 0.5, 1.0]]), truth, content, NO_CLICK, LossConfig())
     assert loss.iou.item() == pytest.approx(0.25 / 4)
 
 

@@ -9,10 +9,12 @@ import torch
 from radsam.errors import InputError
 from radsam.model.checkpoint import SIGNATURES
 from radsam.model.presets import FACTS, PRESETS
-from radsam.runtime import Bundle
+from radsam.runtime import Bundle, read_bundle
+from radsam.training.config import EncoderConfig
 from radsam.training.embeddings import EncodedScenes
 from radsam.training.engine import LAST, Run, prepare_scenes
-from radsam.training.start import read_start, require_bundle, start_model
+from radsam.training.export import export_checkpoint
+from radsam.training.start import encoder_bundle, read_start, start_model
 from small_models import SMALL_VIT, random_model
 from tiny_training import tiny_config, write_small_bundle
 
@@ -32,10 +34,30 @@ def test_published_weights_are_a_start(tmp_path: Path, monkeypatch: pytest.Monke
     assert all(torch.equal(found[name], value) for name, value in weights.items())
 
 
-def test_a_frozen_encoder_does_not_start_from_a_checkpoint(tiny: Path, tiny_scenes: Prepared, tmp_path: Path) -> None:
-    Run(tiny_config(tiny), tmp_path, *tiny_scenes, report=lambda line: None).save(LAST)
+def test_a_run_goes_on_from_a_checkpoint_with_the_encoder_that_was_kept(
+    tiny: Path, tiny_scenes: Prepared, tmp_path: Path
+) -> None:
+    first = Run(tiny_config(tiny), tmp_path / "first", *tiny_scenes, report=lambda line: None)
+    first.train_step()
+    first.save(LAST)
+    config = replace(tiny_config(tiny), start=str(tmp_path / "first" / LAST), seed=5)
+    start, scenes = prepare_scenes(config)
+    assert encoder_bundle(start).sha256 == tiny_scenes[0].sha256
+    assert scenes.identity == tiny_scenes[1].identity, "nothing is encoded again"
+    second = Run(config, tmp_path / "second", start, scenes, report=lambda line: None)
+    second.train_step()
+    second.save(LAST)
+    export_checkpoint(tmp_path / "second" / LAST, tmp_path / "bundle")
+    assert read_bundle(tmp_path / "bundle").encoder == tiny_scenes[0].encoder
+
+
+def test_a_frozen_encoder_does_not_start_from_a_checkpoint_that_trained_one(
+    tiny: Path, tiny_scenes: Prepared, tmp_path: Path
+) -> None:
+    config = replace(tiny_config(tiny), encoder=EncoderConfig(train=True))
+    Run(config, tmp_path, *prepare_scenes(config), report=lambda line: None).save(LAST)
     with pytest.raises(InputError, match=r"is a checkpoint: embeddings are made from a bundle.*encoder\.train = true"):
-        require_bundle(read_start(str(tmp_path / LAST)))
+        encoder_bundle(read_start(str(tmp_path / LAST)))
     with pytest.raises(InputError, match="is a checkpoint"):
         prepare_scenes(replace(tiny_config(tiny), start=str(tmp_path / LAST)))
 

@@ -111,12 +111,7 @@ def read_header(path: Path) -> Header:
         VolumeError: The file is not one three-dimensional scalar image, or its header
             promises more than the file can hold.
     """
-    file_format = format_of(path)
-    if file_format is None:
-        raise VolumeError(f"{path} has no known suffix; known are {', '.join(SUFFIXES)}.")
-    _check_not_empty(path)
-    _check_length(path, file_format, whole=False)
-    return _header(path, file_format, _opened(path, file_format))
+    return _checked_header(path, whole=False)
 
 
 def read_image(path: Path) -> tuple[Header, sitk.Image]:
@@ -128,8 +123,8 @@ def read_image(path: Path) -> tuple[Header, sitk.Image]:
     Raises:
         VolumeError: As `read_header`, or the voxels are cut short or damaged.
     """
-    header = read_header(path)
-    _check_length(path, header.format, whole=True)
+    # Before its header: SimpleITK takes damage behind the header for a wrong header.
+    header = _checked_header(path, whole=True)
     reader = _opened(path, header.format)
     if header.dtype == "float64":
         reader.SetOutputPixelType(sitk.sitkFloat32)
@@ -150,6 +145,15 @@ def geometry_of(image: sitk.Image | sitk.ImageFileReader, source: Path) -> Geome
     if not np.allclose(direction.T @ direction, np.eye(3), atol=_ORTHONORMAL_TOLERANCE):
         raise VolumeError(_sheared(source))
     return Geometry.from_parts((k, j, i), image.GetOrigin(), image.GetSpacing(), direction)
+
+
+def _checked_header(path: Path, *, whole: bool) -> Header:
+    file_format = format_of(path)
+    if file_format is None:
+        raise VolumeError(f"{path} has no known suffix; known are {', '.join(SUFFIXES)}.")
+    _check_not_empty(path)
+    _check_length(path, file_format, whole=whole)
+    return _header(path, file_format, _opened(path, file_format))
 
 
 def _opened(path: Path, file_format: FileFormat) -> sitk.ImageFileReader:

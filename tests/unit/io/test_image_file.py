@@ -170,6 +170,14 @@ def test_compressed_voxels_with_one_wrong_bit_are_refused(tmp_path: Path, suffix
     assert refused > 5
 
 
+def test_damage_behind_the_header_is_not_called_a_wrong_header(tmp_path: Path) -> None:
+    path = saved(tmp_path / "ct.nii.gz", some_values())
+    content = bytearray(path.read_bytes())
+    content[1000:1040] = b"\xff" * 40
+    path.write_bytes(content)
+    check_refused(path, "compressed data are cut short or altered", info_too=False)
+
+
 @pytest.mark.parametrize("suffix", PLAIN)
 def test_other_content_under_a_known_suffix_is_refused(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"ct.{suffix}"

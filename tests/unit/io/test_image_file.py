@@ -320,5 +320,9 @@ def test_labels_on_another_grid_are_refused_with_both_grids() -> None:
     require_same_grid(labels, here, "The mask a.nii.gz")
     with pytest.raises(GridMismatchError, match=r"The mask a\.nii\.gz lies.*8×7×6.*9×7×6"):
         require_same_grid(labels, there, "The mask a.nii.gz")
-    with pytest.raises(GridMismatchError, match="another way"):
+    with pytest.raises(GridMismatchError, match="its axes point another way"):
         require_same_grid(labels, mirrored, "The mask")
+    moved = Geometry.from_parts((6, 7, 8), (3.0, 0.0, 0.0), (1.0, 1.0, 2.0), np.eye(3))
+    with pytest.raises(GridMismatchError, match=r"\(3\.00, 0\.00, 0\.00\)") as caught:
+        require_same_grid(labels, moved, "The mask")
+    assert "another way" not in str(caught.value)

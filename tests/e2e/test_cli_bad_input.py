@@ -251,7 +251,7 @@ BAD_FOLDERS: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "missing slices": (missing_slices, ["missing", "2.50 mm apart", "7.50 mm between", "image 4, IM003.dcm", "IM006"]),
     "duplicate slices": (duplicate_slices, ["position of another one", "again.dcm"]),
     "tilted gantry": (tilted_gantry, ["tilted gantry", "19.8°"]),
-    "not CT": (magnetic_resonance, ["modality of this volume is MR", "window"]),
+    "not CT": (magnetic_resonance, ["modality of this volume is MR", "--window LO HI"]),
 }
 
 

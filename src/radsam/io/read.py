@@ -123,7 +123,7 @@ def read_volume(path: str | os.PathLike[str], *, series: str | None = None) -> V
         with _dicom_folder(given) as folder:
             chosen = select_series(find_series(folder, given), series)
             stacked = stack(chosen)
-            return Volume(decode(stacked), stacked.geometry, chosen.modality, str(given))
+            return Volume(decode(stacked), stacked.geometry, chosen.modality, str(given), series or "")
     _refuse_series(given, series)
     header, image = read_image(given)
     return Volume(_hu(image), header.geometry, source=str(given))

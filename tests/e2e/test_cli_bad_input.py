@@ -244,14 +244,14 @@ def only_contours(folder: Path) -> None:
 
 
 BAD_FOLDERS: dict[str, tuple[Callable[[Path], object], list[str]]] = {
-    "empty": (lambda folder: folder.mkdir(), ["holds no DICOM image", "no file"]),
+    "empty": (lambda folder: folder.mkdir(), ["holds no DICOM image", "the folder is empty", "Give the folder"]),
     "no image": (only_contours, ["holds no DICOM image", "1 with .dcm"]),
     "several series": (several_series, ["2 series", "--series", "1: CT, 5 images of 60×48", "2: CT"]),
     "several acquisitions": (several_acquisitions, ["2 acquisitions of the same place", "1#1: 5 slices", "1#2"]),
     "missing slices": (missing_slices, ["missing", "2.50 mm apart", "7.50 mm between", "image 4, IM003.dcm", "IM006"]),
     "duplicate slices": (duplicate_slices, ["position of another one", "again.dcm"]),
     "tilted gantry": (tilted_gantry, ["tilted gantry", "19.8°"]),
-    "not CT": (magnetic_resonance, ["modality of this volume is MR", "window"]),
+    "not CT": (magnetic_resonance, ["modality of this volume is MR", "--window LO HI"]),
 }
 
 
@@ -292,7 +292,7 @@ def test_a_series_that_is_not_there(
         (
             magnetic_resonance,
             ("--window", 0, 1000),
-            "Note: This is a MR volume; RadSAM's models are made for CT.\n",
+            "Note: The modality of this volume is MR; RadSAM's models are made for CT.\n",
             -30.0,
         ),
     ],

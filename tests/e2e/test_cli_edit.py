@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from command_line import CommandLine, Finished, PhantomFile
+from dicom_files import write_series
 from radsam.data.adapters.phantom import make_phantom
 from radsam.io.read import read_labels
 from radsam.io.write import write_volume
@@ -154,6 +155,21 @@ def test_a_ct_that_was_moved_is_named_with_ct(desk: Desk, started: Path, phantom
     write_volume(phantom_ct.phantom.volume, desk.folder / "moved.nrrd")
     desk.edit("--undo", "--ct", "moved.nrrd").done()
     assert desk.sha256("mask.nii.gz") == desk.sha256("first.nii.gz")
+
+
+def test_the_series_that_was_chosen_is_remembered(
+    run_radsam: CommandLine, phantom_ct: PhantomFile, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    for number in (1, 2):
+        hu = phantom_ct.phantom.volume.hu[12:16] + np.int16(number)
+        write_series(tmp_path / "dicom" / str(number), hu, series_uid=f"1.2.{number}")
+    line = ("--slice", 2, "--box", 57, 15, 70, 38, "--bounds", 2, 2, "--model", tiny_bundle, "-o", "mask.nii.gz")
+    run_radsam.here("segment", "dicom", "--series", 2, *line, "--session", "s.radsam", cwd=tmp_path).done()
+    run_radsam.here("edit", "s.radsam", "-o", "again.nii.gz", cwd=tmp_path).done()
+    assert (tmp_path / "again.nii.gz").read_bytes() == (tmp_path / "mask.nii.gz").read_bytes()
+    other = run_radsam.here("edit", "s.radsam", "--series", 1, "-o", "again.nii.gz", cwd=tmp_path)
+    assert other.returncode == 3
+    assert "made on another CT" in other.stderr
 
 
 def change_session(path: Path, *keys_and_value: object) -> dict:

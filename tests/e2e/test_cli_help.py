@@ -60,7 +60,7 @@ def test_a_script_of_the_name_radsam_is_installed() -> None:
     [
         ("nonsense", "No such command 'nonsense'"),
         ("segment ct.nii.gz --slice 3 -o out.nii.gz", "Give exactly one prompt: --box, --point or --mask"),
-        ("segment ct.nii.gz --slice 3 -o out.nii.gz --point 3 3 --fix 1 2", "extra argument"),
+        ("segment ct.nii.gz --slice 3 -o out.nii.gz --point 3 3 --fix 1 2", "--fix takes three numbers"),
         ("edit a.radsam -o out.nii.gz --undo --redo", "Do one thing at a time"),
     ],
 )

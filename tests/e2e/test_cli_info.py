@@ -46,6 +46,18 @@ def test_a_folder_with_several_series_is_listed(run_radsam: CommandLine, tmp_pat
     assert run_radsam("info", "dicom", "--series", 2, "--json", cwd=tmp_path).done().json["shape_ijk"] == [10, 12, 5]
 
 
+def test_the_listing_shows_whole_uids_and_each_problem_once(run_radsam: CommandLine, tmp_path: Path) -> None:
+    uids = [f"1.2.826.0.1.3680043.8.498.{'1234567890' * 3}.{number}" for number in (1, 2)]
+    for uid in uids:
+        paths = write_series(tmp_path / "dicom" / uid[-1], ct_values((5, 12, 10)), series_uid=uid)
+    paths[2].unlink()
+    shown = run_radsam("info", "dicom", cwd=tmp_path).done().stdout
+    assert all(any(uid in line and "CT" in line for line in shown.splitlines()) for uid in uids)
+    assert shown.count("  2: Slices are missing") == 1
+    alone = run_radsam("info", "dicom", "--series", 2, cwd=tmp_path).done().stdout
+    assert alone.count("Slices are missing") == 1
+
+
 def test_a_missing_file_ends_with_3(run_radsam: CommandLine, tmp_path: Path) -> None:
     answer = run_radsam("info", "gone.nii.gz", "--json", cwd=tmp_path)
     assert answer.returncode == 3
@@ -55,7 +67,7 @@ def test_a_missing_file_ends_with_3(run_radsam: CommandLine, tmp_path: Path) -> 
 def test_the_cache_is_shown_and_removed(run_radsam: CommandLine, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     cache.mkdir()
-    (cache / "a.npy").write_bytes(bytes(3_000_000))
+    (cache / f"{0:064x}.npy").write_bytes(bytes(3_000_000))
     env = {"RADSAM_CACHE": str(cache)}
     found = run_radsam("cache", "show", "--json", cwd=tmp_path, env=env).done().json
     assert found == {"folder": str(cache), "bytes": 3_000_000}

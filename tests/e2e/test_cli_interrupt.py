@@ -51,6 +51,30 @@ def test_ctrl_c_while_slices_are_encoded(
     assert all(each.suffix == ".npy" and "partial" not in each.name for each in cache.iterdir())
 
 
+#: Presses Ctrl-C when this module is about to be imported.
+PRESS_ON_IMPORT = (
+    LISTEN
+    + """
+import os, sys
+class Press:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name == "{module}":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Press)
+"""
+)
+
+
+@pytest.mark.parametrize("module", ["typer", "radsam.cli.console", "radsam.cli.segment", "numpy"])
+def test_ctrl_c_while_the_program_loads(run_radsam: CommandLine, tmp_path: Path, module: str) -> None:
+    line = ("segment", "ct.nii.gz", *START, "-o", "mask.nii.gz")
+    answer = run_radsam(*line, cwd=tmp_path, before=PRESS_ON_IMPORT.format(module=module))
+    assert answer.returncode == 130
+    assert answer.stderr == "Error: Stopped. No half-written file was left.\n"
+    assert not list(tmp_path.iterdir())
+
+
 #: Presses Ctrl-C when the content of the file that is named so is on its way to the disk.
 PRESS = (
     LISTEN

@@ -60,7 +60,8 @@ def test_an_installed_bundle_is_listed_shown_and_verified(
     listed, _ = run_radsam("weights", "list", "--json", cwd=tmp_path, env=env).done().json["bundles"]
     assert (listed["name"], listed["path"], listed["default"]) == ("tiny", str(bundle), False)
     assert listed["capabilities"] == ["box", "point", "mask", "edit"]
-    assert "tiny" in run_radsam("weights", "list", cwd=tmp_path, env=env).done().stdout
+    table = run_radsam("weights", "list", cwd=tmp_path, env=env).done().stdout
+    assert any("tiny" in line and str(bundle) in line for line in table.splitlines())
     shown = run_radsam("weights", "show", "tiny", cwd=tmp_path, env=env).done().stdout
     assert "Random weights." in shown
     assert "window_hu [-160.0, 240.0]" in shown

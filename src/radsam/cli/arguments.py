@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import takewhile
 
 from radsam.cli.console import usage_error
 
@@ -15,15 +16,17 @@ def join_points(arguments: Sequence[str]) -> list[str]:
     """Write ``--fix I J K`` as ``--fix I,J,K``.
 
     typer has no repeatable option with several values; both spellings are understood.
+    Fewer numbers are joined too, so that the message about them names the option.
     """
     joined: list[str] = []
     rest = list(arguments)
     while rest:
         argument = rest.pop(0)
         joined.append(argument)
-        if argument in _POINT_OPTIONS and len(rest) >= 3 and all(_is_number(each) for each in rest[:3]):
-            joined.append(",".join(rest[:3]))
-            del rest[:3]
+        if argument in _POINT_OPTIONS:
+            numbers = list(takewhile(_is_number, rest[:3]))
+            joined += [",".join(numbers)] if numbers else []
+            del rest[: len(numbers)]
     return joined
 
 

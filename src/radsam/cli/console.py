@@ -27,8 +27,8 @@ EXIT_INTERRUPTED = 130
 
 #: Notes, progress and errors.
 notes = Console(stderr=True, highlight=False)
-#: Results for people.
-out = Console(highlight=False)
+#: Results for people. A pipe has no width: there, no column of a table is cut short.
+out = Console(highlight=False, width=None if sys.stdout.isatty() else 500)
 
 
 def command(function: Callable[P, None]) -> Callable[P, None]:

@@ -74,7 +74,7 @@ def edit(
     source = ct or Path(saved.volume_source)
     outputs = Outputs(out, preview, session)
     outputs.check([source])
-    volume = read_volume(source, series=series)
+    volume = read_volume(source, series=series or (None if ct else saved.volume_series or None))
     saved.check_volume(volume)
     work = load_engine(model or saved.model_reference, backend, keep=True).reopen(saved, volume)
     if undo:

@@ -58,6 +58,9 @@ def _show(found: VolumeInfo) -> None:
         out.print(f"  [yellow]{escape(found.problem)}[/]", soft_wrap=True)
     if found.series:
         out.print(_series_table(found))
+    for series in found.series:
+        if series.problem and series.problem != found.problem:
+            out.print(f"  [yellow]{series.number}: {escape(series.problem)}[/]", soft_wrap=True)
 
 
 def _direction(vector: object) -> str:
@@ -70,7 +73,9 @@ def _direction(vector: object) -> str:
 
 
 def _series_table(found: VolumeInfo) -> Table:
-    table = Table("series", "modality", "slices", "size", "spacing mm", "description", "UID", box=None)
+    table = Table("series", "modality", "slices", "size", "spacing mm", "description", box=None)
+    # It is there to be copied: never cut short.
+    table.add_column("UID", overflow="fold")
     for each in found.series:
         spacing = "–" if each.spacing_mm_ijk is None else "×".join(f"{mm:.3g}" for mm in each.spacing_mm_ijk)
         table.add_row(
@@ -82,6 +87,4 @@ def _series_table(found: VolumeInfo) -> Table:
             escape(each.description),
             each.uid,
         )
-        if each.problem:
-            table.add_row("", "", "", "", "", f"[yellow]{escape(each.problem)}[/]", "")
     return table

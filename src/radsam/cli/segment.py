@@ -121,7 +121,7 @@ def segment(
     _check(grid, prompt, chosen, corrections)
     require_window(volume, window)
     if volume.modality != "CT":
-        note(f"This is a {volume.modality} volume; RadSAM's models are made for CT.")
+        note(f"The modality of this volume is {volume.modality}; RadSAM's models are made for CT.")
 
     work = _open(volume, session, model, backend, window)
     with progress_bar(f"Segmenting {name}", quiet=as_json) as update:

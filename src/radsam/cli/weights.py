@@ -80,7 +80,8 @@ def list_bundles(as_json: _Json = False) -> None:
         ]
         write_json({"bundles": bundles, "folder": str(weights_folder())})
         return
-    table = Table("name", "trained on", "licence", "path", box=None)
+    table = Table("name", "trained on", "licence", box=None)
+    table.add_column("path", overflow="fold")
     for path, spec in found.items():
         mark = " (default)" if path == default else ""
         table.add_row(f"{escape(spec.name)}{mark}", ", ".join(spec.capabilities), spec.licence, escape(str(path)))

@@ -107,7 +107,9 @@ def select_series(found: Sequence[Series], series: str | None) -> Series:
 def _nothing_found(source: Path, paths: Sequence[Path]) -> str:
     text = f"{source} holds no DICOM image with a position in space"
     if not paths:
-        return f"{text}: it holds no file that looks like DICOM."
+        # Of a zip, only what looks like DICOM was unpacked.
+        found = "the folder is empty" if source.is_dir() else "no file in it looks like DICOM"
+        return f"{text}: {found}. Give the folder or .zip of a series, or one file of another format."
     kinds = Counter("".join(path.suffixes[-2:]).lower() or "no suffix" for path in paths)
     found = ", ".join(f"{count} with {kind}" for kind, count in kinds.most_common(4))
     return f"{text}; it was looked for in {len(paths)} files ({found}). Give the folder of a series, or one file."

@@ -23,6 +23,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from radsam.errors import VolumeError
+from radsam.io.nifti_grid import settle_grid
 from radsam.volume import Geometry
 
 # Its warnings (a sform that differs from the qform, an uneven series) go to stderr from
@@ -52,6 +53,7 @@ FORMATS = (NIFTI, NRRD, META)
 SUFFIXES = tuple(suffix for each in FORMATS for suffix in each.suffixes)
 
 _CHUNK_BYTES = 1 << 20
+_NIFTI_HEAD_BYTES = 348
 #: Direction cosines may be this far from orthonormal: NIfTI keeps them in float32, and
 #: some writers keep four digits.
 _ORTHONORMAL_TOLERANCE = 1e-3
@@ -111,12 +113,7 @@ def read_header(path: Path) -> Header:
         VolumeError: The file is not one three-dimensional scalar image, or its header
             promises more than the file can hold.
     """
-    file_format = format_of(path)
-    if file_format is None:
-        raise VolumeError(f"{path} has no known suffix; known are {', '.join(SUFFIXES)}.")
-    _check_not_empty(path)
-    _check_length(path, file_format, whole=False)
-    return _header(path, file_format, _opened(path, file_format))
+    return _checked_header(path, whole=False)
 
 
 def read_image(path: Path) -> tuple[Header, sitk.Image]:
@@ -128,8 +125,8 @@ def read_image(path: Path) -> tuple[Header, sitk.Image]:
     Raises:
         VolumeError: As `read_header`, or the voxels are cut short or damaged.
     """
-    header = read_header(path)
-    _check_length(path, header.format, whole=True)
+    # Before its header: SimpleITK takes damage behind the header for a wrong header.
+    header = _checked_header(path, whole=True)
     reader = _opened(path, header.format)
     if header.dtype == "float64":
         reader.SetOutputPixelType(sitk.sitkFloat32)
@@ -150,6 +147,15 @@ def geometry_of(image: sitk.Image | sitk.ImageFileReader, source: Path) -> Geome
     if not np.allclose(direction.T @ direction, np.eye(3), atol=_ORTHONORMAL_TOLERANCE):
         raise VolumeError(_sheared(source))
     return Geometry.from_parts((k, j, i), image.GetOrigin(), image.GetSpacing(), direction)
+
+
+def _checked_header(path: Path, *, whole: bool) -> Header:
+    file_format = format_of(path)
+    if file_format is None:
+        raise VolumeError(f"{path} has no known suffix; known are {', '.join(SUFFIXES)}.")
+    _check_not_empty(path)
+    _check_length(path, file_format, whole=whole)
+    return _header(path, file_format, _opened(path, file_format))
 
 
 def _opened(path: Path, file_format: FileFormat) -> sitk.ImageFileReader:
@@ -176,7 +182,10 @@ def _header(path: Path, file_format: FileFormat, reader: sitk.ImageFileReader) -
     if dtype is None or reader.GetNumberOfComponents() != 1:
         kind = sitk.GetPixelIDValueAsString(reader.GetPixelID())
         raise VolumeError(f"Each voxel of {path} is a {kind}; a volume holds one number per voxel.")
-    return Header(file_format, geometry_of(reader, path), dtype)
+    geometry = geometry_of(reader, path)
+    if file_format is NIFTI:
+        geometry = settle_grid(_nifti_head(path), geometry, path)
+    return Header(file_format, geometry, dtype)
 
 
 def _check_not_empty(path: Path) -> None:
@@ -208,14 +217,22 @@ def _check_length(path: Path, file_format: FileFormat, *, whole: bool) -> None:
         raise VolumeError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
+def _open_nifti(path: Path) -> io.BufferedIOBase:
+    return gzip.open(path, "rb") if path.name.lower().endswith(".gz") else path.open("rb")
+
+
+def _nifti_head(path: Path) -> bytes:
+    with _open_nifti(path) as stream:
+        return stream.read(_NIFTI_HEAD_BYTES)
+
+
 def _check_nifti(path: Path, whole: bool) -> None:
-    compressed = path.name.lower().endswith(".gz")
-    with gzip.open(path, "rb") if compressed else path.open("rb") as stream:
-        head = stream.read(348)
-        if len(head) == 348 and 540 in (*struct.unpack("<i", head[:4]), *struct.unpack(">i", head[:4])):
+    with _open_nifti(path) as stream:
+        head = stream.read(_NIFTI_HEAD_BYTES)
+        if len(head) == _NIFTI_HEAD_BYTES and 540 in (*struct.unpack("<i", head[:4]), *struct.unpack(">i", head[:4])):
             raise VolumeError(f"{path} is a NIfTI-2 file, which is not supported. Save it as NIfTI-1 or NRRD.")
         offset_bytes, data_bytes, float_type = _nifti_layout(head)
-        if not compressed:
+        if not isinstance(stream, gzip.GzipFile):
             _compare(path, path.stat().st_size, offset_bytes + data_bytes)
         if whole:
             stream.read(offset_bytes - len(head))

@@ -123,7 +123,7 @@ def read_volume(path: str | os.PathLike[str], *, series: str | None = None) -> V
         with _dicom_folder(given) as folder:
             chosen = select_series(find_series(folder, given), series)
             stacked = stack(chosen)
-            return Volume(decode(stacked), stacked.geometry, chosen.modality, str(given))
+            return Volume(decode(stacked), stacked.geometry, chosen.modality, str(given), series or "")
     _refuse_series(given, series)
     header, image = read_image(given)
     return Volume(_hu(image), header.geometry, source=str(given))
@@ -187,13 +187,11 @@ def require_same_grid(labels: LabelVolume, geometry: Geometry, what: str) -> Non
         GridMismatchError: The grids differ; the message describes both.
     """
     if not labels.geometry.same_grid(geometry):
-        turned = labels.geometry.shape_kji == geometry.shape_kji and np.allclose(
-            labels.geometry.spacing_mm_ijk, geometry.spacing_mm_ijk, rtol=1e-3
-        )
+        turned = not np.allclose(labels.geometry.direction, geometry.direction, atol=1e-3)
         raise GridMismatchError(
             f"{what} lies on another grid than the volume: {labels.geometry.describe()}, but the volume has "
             f"{geometry.describe()}"
-            f"{', and its axes may point another way' if turned else ''}. "
+            f"{', and its axes point another way' if turned else ''}. "
             "Resample it onto the volume (nearest neighbour), or draw it on this volume."
         )
 

@@ -16,7 +16,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from radsam.errors import GridMismatchError
 from radsam.render.panel import (
+    NEGATIVE_COLOUR,
     OBJECT_COLOURS,
+    POSITIVE_COLOUR,
     PROMPT_COLOUR,
     Colour,
     Viewport,
@@ -24,7 +26,7 @@ from radsam.render.panel import (
     draw_prompt,
     draw_slice,
 )
-from radsam.volume import Bounds, Geometry, Plane, Prompt, SliceGrid, Volume
+from radsam.volume import Bounds, Geometry, Plane, Point, Prompt, SliceGrid, Volume
 
 PAGE_SIZE = (1680, 1050)
 #: Left, top, width and height of each part of the page; the legend follows the mosaic.
@@ -38,6 +40,12 @@ _MOST_TILES, _FEWEST_TILES = 16, 9
 _MARGIN_SHARE, _MARGIN_MM = 0.15, 15.0
 _SCALE_BARS_MM = (100, 50, 20, 10, 5, 2, 1)
 
+#: What the legend calls the prompts that are drawn in a colour.
+_PROMPT_NAMES = {
+    PROMPT_COLOUR: "prompt",
+    POSITIVE_COLOUR: "point: belongs to the object",
+    NEGATIVE_COLOUR: "point: does not belong to it",
+}
 _PAGE_COLOUR: Colour = (15, 18, 22)
 _TEXT_COLOUR: Colour = (230, 232, 235)
 _DIM_COLOUR: Colour = (150, 156, 163)
@@ -84,7 +92,7 @@ def render_preview(
     page = Image.new("RGB", PAGE_SIZE, _PAGE_COLOUR)
     _draw_main(page, volume, masks, grid, index, window_hu, prompts)
     bottom = _draw_mosaic(page, volume, masks, grid, index, window_hu, prompts, bounds)
-    _draw_legend(page, bottom + 24, volume.geometry, masks, bool(prompts))
+    _draw_legend(page, bottom + 24, volume.geometry, masks, prompts)
     _text(page, (28, 46), title or "RadSAM preview", 27, anchor="ls", width=1624)
     _text(page, (28, 78), _slice_line(volume.geometry, grid, index, window_hu), 17, colour=_DIM_COLOUR, anchor="ls")
     _text(page, (1652, 1030), "Not for diagnostic use", 15, colour=_DIM_COLOUR, anchor="rs")
@@ -168,15 +176,15 @@ def _draw_scale_bar(page: Image.Image, view: Viewport, grid: SliceGrid) -> None:
     _text(page, (left, bottom - 9), f"{length_mm} mm", 16, anchor="lb", halo=True)
 
 
-def _draw_legend(page: Image.Image, top: int, geometry: Geometry, masks: Masks, prompted: bool) -> None:
+def _draw_legend(page: Image.Image, top: int, geometry: Geometry, masks: Masks, prompts: Sequence[Prompt]) -> None:
     left, width = _MOSAIC[0], _MOSAIC[2]
     draw = ImageDraw.Draw(page)
     entries = [
         (name, _millilitres(int(np.count_nonzero(mask)) * geometry.voxel_volume_mm3 / 1000), _colour(number))
         for number, (name, mask) in enumerate(masks.items())
     ]
-    if prompted:
-        entries.insert(0, ("prompt", "", PROMPT_COLOUR))
+    drawn = {_prompt_colour(prompt) for prompt in prompts}
+    entries = [(name, "", colour) for colour, name in _PROMPT_NAMES.items() if colour in drawn] + entries
     rows = (_LEGEND_BOTTOM - top) // _LEGEND_ROW
     columns = 1 if len(entries) <= rows else 2
     more = len(entries) - rows * columns
@@ -192,6 +200,12 @@ def _draw_legend(page: Image.Image, top: int, geometry: Geometry, masks: Masks, 
             draw.line((x + start, y, x + (start + 5 if len(dashes) > 1 else 22), y), fill=colour, width=3)
         _text(page, (x + 34, y), name, 17, anchor="lm", width=pitch - 130)
         _text(page, (x + pitch - 16, y), size, 17, anchor="rm", colour=_DIM_COLOUR)
+
+
+def _prompt_colour(prompt: Prompt) -> Colour:
+    if not isinstance(prompt, Point):
+        return PROMPT_COLOUR
+    return POSITIVE_COLOUR if prompt.positive else NEGATIVE_COLOUR
 
 
 def _slice_line(geometry: Geometry, grid: SliceGrid, index: int, window_hu: tuple[float, float]) -> str:

@@ -42,6 +42,7 @@ class SessionFile:
     Args:
         volume_hash: `Volume.content_hash` of its CT.
         volume_source: Path of its CT, as it was opened.
+        volume_series: Which series of that folder, as it was chosen; empty where there was no choice.
         model_name: Name of its bundle.
         model_path: Where that bundle was.
         model_hash: `Bundle.sha256` of its bundle.
@@ -54,6 +55,7 @@ class SessionFile:
 
     volume_hash: str
     volume_source: str
+    volume_series: str
     model_name: str
     model_path: str
     model_hash: str
@@ -136,7 +138,11 @@ def save_session(session: Session, path: Path) -> None:
     description = {
         "format": FORMAT,
         "version": FORMAT_VERSION,
-        "volume": {"sha256": session.volume.content_hash, "source": _absolute(session.volume.source)},
+        "volume": {
+            "sha256": session.volume.content_hash,
+            "source": _absolute(session.volume.source),
+            "series": session.volume.series,
+        },
         "model": {
             "name": session.predictor.spec.name,
             "sha256": session.predictor.model_hash,
@@ -174,6 +180,7 @@ def read_session(path: Path) -> SessionFile:
         return SessionFile(
             volume_hash=description["volume"]["sha256"],
             volume_source=description["volume"]["source"],
+            volume_series=description["volume"].get("series", ""),  # earlier sessions do not say
             model_name=description["model"]["name"],
             model_path=description["model"]["path"],
             model_hash=description["model"]["sha256"],

@@ -198,6 +198,8 @@ class Replayer:
         index = slice_index(edit.points[0], grid)
         stood = before.answers.get(index)
         mask = stood.mask if stood else RunMask.encode(np.zeros(grid.shape_vu, bool))
+        if stood and self._knows_boxes_only and _follows(stood.mask, said[index]):
+            return stood  # all is as it was said: another box could only lose it
         # Copying cannot correct: there the model answers as it was trained to.
         name = default_policy(self._predictor.spec) if policy == "copy" else policy
         question = self._policy(name)(mask, said[index])

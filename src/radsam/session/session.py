@@ -36,7 +36,7 @@ def require_window(volume: Volume, window: object | None) -> None:
     if window is None and volume.modality != "CT":
         raise PromptError(
             f"The modality of this volume is {volume.modality}: its values are not Hounsfield units, so the model's "
-            "window does not fit. Give a window in the volume's own units that shows the object well."
+            "window does not fit. Give a window in the volume's own units that shows the object well (--window LO HI)."
         )
 
 

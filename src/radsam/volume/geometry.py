@@ -105,12 +105,13 @@ class Geometry:
 
     def same_grid(self, other: Geometry) -> bool:
         """Whether both grids have the same shape and every voxel in the same place."""
-        if self.shape_kji != other.shape_kji:
-            return False
+        return self.shape_kji == other.shape_kji and self.moved_voxels(other) < SAME_GRID_VOXELS
+
+    def moved_voxels(self, other: Geometry) -> float:
+        """How far a voxel of a grid of the same shape lies from where it is here, in voxels, at most."""
         far = np.array(self.shape_ijk, dtype=np.float64) - 1
         corners = np.array([[a, b, c] for a in (0, far[0]) for b in (0, far[1]) for c in (0, far[2])])
-        moved = np.abs(self.mm_to_index(other.index_to_mm(corners)) - corners)
-        return bool(moved.max() < SAME_GRID_VOXELS)
+        return float(np.abs(self.mm_to_index(other.index_to_mm(corners)) - corners).max())
 
     def describe(self) -> str:
         """One line for messages: shape, spacing and origin."""

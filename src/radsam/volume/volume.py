@@ -24,6 +24,7 @@ class Volume:
         geometry: The grid of `hu`.
         modality: DICOM modality; formats that do not say are taken as "CT".
         source: Where it came from, for messages.
+        series: Which series of a DICOM folder it is, as it was chosen; empty where there was no choice.
 
     Raises:
         VolumeError: The array does not fit the grid, holds values that are not finite,
@@ -34,6 +35,7 @@ class Volume:
     geometry: Geometry
     modality: str = "CT"
     source: str = ""
+    series: str = ""
 
     def __post_init__(self) -> None:
         where = f" in {self.source}" if self.source else ""

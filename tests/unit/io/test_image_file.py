@@ -170,6 +170,14 @@ def test_compressed_voxels_with_one_wrong_bit_are_refused(tmp_path: Path, suffix
     assert refused > 5
 
 
+def test_damage_behind_the_header_is_not_called_a_wrong_header(tmp_path: Path) -> None:
+    path = saved(tmp_path / "ct.nii.gz", some_values())
+    content = bytearray(path.read_bytes())
+    content[1000:1040] = b"\xff" * 40
+    path.write_bytes(content)
+    check_refused(path, "compressed data are cut short or altered", info_too=False)
+
+
 @pytest.mark.parametrize("suffix", PLAIN)
 def test_other_content_under_a_known_suffix_is_refused(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"ct.{suffix}"
@@ -312,5 +320,9 @@ def test_labels_on_another_grid_are_refused_with_both_grids() -> None:
     require_same_grid(labels, here, "The mask a.nii.gz")
     with pytest.raises(GridMismatchError, match=r"The mask a\.nii\.gz lies.*8×7×6.*9×7×6"):
         require_same_grid(labels, there, "The mask a.nii.gz")
-    with pytest.raises(GridMismatchError, match="another way"):
+    with pytest.raises(GridMismatchError, match="its axes point another way"):
         require_same_grid(labels, mirrored, "The mask")
+    moved = Geometry.from_parts((6, 7, 8), (3.0, 0.0, 0.0), (1.0, 1.0, 2.0), np.eye(3))
+    with pytest.raises(GridMismatchError, match=r"\(3\.00, 0\.00, 0\.00\)") as caught:
+        require_same_grid(labels, moved, "The mask")
+    assert "another way" not in str(caught.value)

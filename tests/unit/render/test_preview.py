@@ -211,6 +211,24 @@ def test_a_mask_prompt_is_dotted_along_its_outline() -> None:
     assert 0.1 * outlined.sum() < drawn.sum() < 0.9 * outlined.sum()
 
 
+def test_the_legend_names_the_kinds_of_prompts_that_were_given() -> None:
+    box, inside = Box(k=8, i0=8, i1=23, j0=10, j1=29), Point(i=12, j=15, k=8)
+    outside = Point(i=40, j=5, k=8, positive=False)
+    colours = (PROMPT_COLOUR, POSITIVE_COLOUR, NEGATIVE_COLOUR)
+    for prompts in ([], [box], [inside], [box, inside, outside]):
+        shown = page(masks={"a": BLOCK}, prompts=prompts)
+        legend = shown[legend_top(shown) :, 1032:1060]
+        found = [bool(near(legend, colour).any()) for colour in colours]
+        assert found == [box in prompts, inside in prompts, outside in prompts]
+
+
+def legend_top(shown: np.ndarray) -> int:
+    """The row above which the mosaic ends: the first empty one below its beginning."""
+    empty = (shown[200:, 1032:1060] == shown[5, 5]).all(axis=(1, 2))
+    runs = [n for n in range(len(empty) - 20) if empty[n : n + 20].all()]
+    return 200 + runs[0]
+
+
 def test_prompts_elsewhere_are_not_drawn_on_the_large_slice() -> None:
     view = main_view(SliceGrid.of(geometry(), Plane.AXIAL))
     elsewhere = [Box(k=9, i0=1, i1=5, j0=1, j1=5), Box(j=8, i0=1, i1=5, k0=1, k1=5), Point(i=1, j=1, k=7)]

@@ -75,3 +75,15 @@ def test_a_model_that_knows_no_masks_is_asked_with_the_box_of_a_mask() -> None:
     with pytest.warns(CapabilityWarning, match="not trained on masks"):
         session.segment(Mask(pixels=SCENE.truths["left"][13], k=13), bounds=(12, 14))
     assert all(prompt.mask is None for prompt in backend.asked)
+
+
+def test_a_click_on_what_is_right_already_moves_no_box() -> None:
+    session = fake_session(SCENE.volume, FakeBackend(BOXES_ONLY))
+    session.segment(Box(k=13, i0=3, j0=7, i1=27, j1=20), bounds=BOUNDS)
+    before = session.labels.ids.copy()
+    # Between the two balls: the box would lose the top of both to leave it out.
+    for point in (Point(i=15, j=10, k=13, positive=False), Point(i=9, j=14, k=12)):
+        assert bool(before[point.k, point.j, point.i]) == point.positive
+        with pytest.warns(CapabilityWarning, match="was not trained on correction points"):
+            session.correct(point)
+        assert (session.labels.ids == before).all()

@@ -1,0 +1,56 @@
+"""The `radsam` command and its subcommands."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from radsam.cli.cache import cache_app
+from radsam.cli.console import out
+from radsam.cli.data import data_app
+from radsam.cli.demo import demo
+from radsam.cli.edit import edit
+from radsam.cli.finetune import finetune
+from radsam.cli.info import info
+from radsam.cli.segment import segment
+from radsam.cli.train import evaluate, export, train
+from radsam.cli.weights import weights_app
+
+app = typer.Typer(
+    help="Segment organs and lesions in CT from one prompt on one slice. Not for diagnostic use.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start with [bold]radsam demo[/]. Exit codes: 0 done, 2 wrong usage, 3 bad input, 4 failed while running.",
+)
+app.command()(demo)
+app.command()(info)
+app.command()(segment)
+app.command()(edit)
+app.add_typer(weights_app, name="weights")
+app.add_typer(data_app, name="data")
+app.command()(train)
+app.command()(evaluate)
+app.command()(export)
+app.command()(finetune)
+app.add_typer(cache_app, name="cache")
+
+
+def _show_version(wanted: bool) -> bool:
+    if wanted:
+        from importlib.metadata import version
+
+        out.print(f"radsam {version('radsam')}")
+        raise typer.Exit
+    return wanted
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass

@@ -12,6 +12,8 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+#: Every series of a test is of this study and in this frame of reference, unless its `edit` says otherwise.
+STUDY_UID, FRAME_OF_REFERENCE = "1.2.826.0.1.3680043.8.498.1", "1.2.826.0.1.3680043.8.498.2"
 
 #: Compressed transfer syntaxes that GDCM can write, by the name tests use.
 COMPRESSED = {
@@ -130,7 +132,8 @@ def decoded_with_pydicom(path: Path) -> np.ndarray:
 def _image(stored: np.ndarray, *, implicit: bool) -> FileDataset:
     dataset = _dataset(CTImageStorage, implicit=implicit)
     dataset.Modality = "CT"
-    dataset.PatientName = "Nobody^Anonymous"
+    dataset.FrameOfReferenceUID, dataset.PositionReferenceIndicator = FRAME_OF_REFERENCE, ""
+    dataset.PatientPosition = "HFS"
     dataset.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
     dataset.Rows, dataset.Columns = stored.shape
     dataset.SamplesPerPixel = 1
@@ -151,5 +154,8 @@ def _dataset(sop_class: str, *, implicit: bool) -> FileDataset:
     dataset = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
     dataset.SOPClassUID = sop_class
     dataset.SOPInstanceUID = meta.MediaStorageSOPInstanceUID
-    dataset.StudyInstanceUID = generate_uid()
+    dataset.StudyInstanceUID, dataset.StudyDate, dataset.StudyTime = STUDY_UID, "20240131", "120000"
+    dataset.StudyDescription, dataset.StudyID, dataset.AccessionNumber = "abdomen", "1", ""
+    dataset.PatientName, dataset.PatientID, dataset.PatientBirthDate = "Nobody^Anonymous", "secret-7", "19500102"
+    dataset.PatientSex, dataset.ReferringPhysicianName, dataset.Manufacturer = "O", "Doctor^Somebody", "test"
     return dataset

@@ -14,6 +14,24 @@ from radsam.errors import GridMismatchError, VolumeError
 from radsam.volume.geometry import Geometry
 
 
+@dataclass(frozen=True)
+class SeriesOrigin:
+    """Which DICOM series a volume was read from; nothing here names the patient.
+
+    Args:
+        selector: What chooses the series, and its acquisition, again in the same folder.
+        series_uid: SeriesInstanceUID; empty where the files have none.
+        frame_of_reference: FrameOfReferenceUID; empty where the files have none.
+        resampled: Why the slices had to be resampled onto a rectangular grid; empty if
+            the voxels are the pixels.
+    """
+
+    selector: str
+    series_uid: str = ""
+    frame_of_reference: str = ""
+    resampled: str = ""
+
+
 @dataclass(frozen=True, eq=False)
 class Volume:
     """A volume of Hounsfield units on its grid.
@@ -24,6 +42,7 @@ class Volume:
         geometry: The grid of `hu`.
         modality: DICOM modality; formats that do not say are taken as "CT".
         source: Where it came from, for messages.
+        series: The DICOM series it came from; None for other files.
 
     Raises:
         VolumeError: The array does not fit the grid, holds values that are not finite,
@@ -34,6 +53,7 @@ class Volume:
     geometry: Geometry
     modality: str = "CT"
     source: str = ""
+    series: SeriesOrigin | None = None
 
     def __post_init__(self) -> None:
         where = f" in {self.source}" if self.source else ""

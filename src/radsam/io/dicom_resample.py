@@ -7,7 +7,6 @@ from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float, Shaped
-from scipy import ndimage
 
 #: What lies outside every slice: air, in HU.
 AIR_HU = -1024.0
@@ -50,12 +49,22 @@ def resample(
 def _place(
     values: Shaped[np.ndarray, "rows cols"], at_i: float, at_j: float, shape_ji: tuple[int, ...], outside: float
 ) -> Float[np.ndarray, "j i"]:
-    """Put one slice on an empty plane of the grid, moved by whole pixels and the rest by interpolation."""
-    whole_i, whole_j = int(np.floor(at_i + _NO_SHIFT)), int(np.floor(at_j + _NO_SHIFT))
-    rows, cols = values.shape
+    """Put one slice on an empty plane of the grid, between pixels where its place is."""
     plane = np.full(shape_ji, outside, dtype=np.float32)
-    plane[whole_j : whole_j + rows, whole_i : whole_i + cols] = values
-    rest = (at_j - whole_j, at_i - whole_i)
-    if max(np.abs(rest)) < _NO_SHIFT:
-        return plane
-    return np.asarray(ndimage.shift(plane, rest, order=1, mode="constant", cval=outside))
+    moved, top = _shift(values.astype(np.float32), at_j)
+    moved, left = _shift(moved.T, at_i)
+    cols, rows = moved.shape
+    plane[top : top + rows, left : left + cols] = moved.T
+    return plane
+
+
+def _shift(values: Float[np.ndarray, "n m"], at: float) -> tuple[Float[np.ndarray, "l m"], int]:
+    """Move along the first axis; return what has a neighbour on both sides, and where it starts.
+
+    At the border there is no such neighbour: mixing with the air outside would make a false edge.
+    """
+    whole = int(np.floor(at + _NO_SHIFT))
+    part = at - whole
+    if part < _NO_SHIFT:
+        return values, whole
+    return part * values[:-1] + (1 - part) * values[1:], whole + 1

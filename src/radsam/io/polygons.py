@@ -16,7 +16,7 @@ import numpy as np
 from contourpy import FillType, contour_generator
 from jaxtyping import Bool, Float
 
-Ring = Float[np.ndarray, "n 2"]
+Ring = Float[np.ndarray, "_ 2"]
 
 
 def rings_of(mask: Bool[np.ndarray, "rows cols"]) -> list[Ring]:

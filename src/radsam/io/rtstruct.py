@@ -34,11 +34,11 @@ _SAME_PLANE = 0.05
 class _Roi:
     path: Path
     name: str
-    contours: tuple[Float[np.ndarray, "n 3"], ...]
+    contours: tuple[Float[np.ndarray, "_ 3"], ...]
 
     def mask(self, grid: Geometry) -> Bool[np.ndarray, "k j i"]:
         """Fill the contours on a grid; a slice without contours stays empty."""
-        planes: dict[int, list[tuple[float, Float[np.ndarray, "n 2"]]]] = {}
+        planes: dict[int, list[tuple[float, Float[np.ndarray, "_ 2"]]]] = {}
         for contour in self.contours:
             index = grid.mm_to_index(contour)
             k = float(index[:, 2].mean())

@@ -55,7 +55,8 @@ def test_a_table_of_ones_own_goes_first(tmp_path: Path, monkeypatch: pytest.Monk
     own = tmp_path / "own.toml"
     own.write_text(
         '[categories]\norgan = ["91723000", "Anatomical Structure"]\n'
-        '[[organ]]\ncode = "12345"\nscheme = "99LOCAL"\nmeaning = "Spleen of ours"\ncategory = "organ"\nnames = ["spleen"]\n'
+        '[[organ]]\ncode = "12345"\nscheme = "99LOCAL"\nmeaning = "Spleen of ours"\n'
+        'category = "organ"\nnames = ["spleen"]\n'
     )
     monkeypatch.setenv("RADSAM_ORGAN_CODES", str(own))
     assert organ_code("Spleen").type.scheme == "99LOCAL"

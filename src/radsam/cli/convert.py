@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from radsam.cli.console import command, out, usage_error, write_json
 from radsam.cli.outputs import Outputs
 from radsam.cli.segment import AsJson, Format, Resample, Series
-
-if TYPE_CHECKING:
-    from radsam.volume import LabelVolume
 
 
 @command
@@ -48,7 +45,7 @@ def convert(
 
     from radsam.io.read import read_labels, read_volume, require_same_grid
     from radsam.io.write import label_format, write_labels
-    from radsam.volume import LabelVolume as Labels
+    from radsam.volume import LabelVolume
 
     chosen = label_format(out_path, file_format)
     if chosen.is_dicom and ct is None:
@@ -58,9 +55,9 @@ def convert(
     found = read_labels(labels, on=on, names=roi or None)
     if on is not None:
         require_same_grid(found, on.geometry, f"The labels {labels}")
-    named = Labels(found.ids, found.geometry, dict(found.names) | names)
+    named = LabelVolume(found.ids, found.geometry, dict(found.names) | names)
     write_labels(named, out_path, file_format=file_format, source=source)
-    shown = {number: named.names.get(number, "") for number in _present(named)}
+    shown = {number: named.names.get(number, "") for number in named.present_ids}
     if as_json:
         write_json(
             {"objects": [{"id": number, "name": each} for number, each in shown.items()], "labels": str(out_path)}
@@ -79,9 +76,3 @@ def _names(given: list[str] | None) -> dict[int, str]:
             raise usage_error(f"--name takes an id and a name, as in 1=liver; given: {each!r}.")
         names[int(number)] = name.strip()
     return names
-
-
-def _present(labels: LabelVolume) -> list[int]:
-    import numpy as np
-
-    return [int(each) for each in np.flatnonzero(np.bincount(labels.ids.ravel())) if each]

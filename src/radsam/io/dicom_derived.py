@@ -16,9 +16,10 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 from radsam.io.atomic import replacing
 from radsam.io.dicom_source import SourceSeries
 from radsam.io.organ_codes import Code
+from radsam.volume import LabelVolume
 
-#: Longest text of the value representations LO and SH.
-_LO, _SH = 64, 16
+#: Longest text of the value representations LO and DS.
+_LO, _DS = 64, 16
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,8 @@ def start_object(sop_class: str, modality: str, source: SourceSeries, descriptio
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dataset = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
     dataset.update(source.repeated)
-    if "SpecificCharacterSet" not in dataset:
-        dataset.SpecificCharacterSet = "ISO_IR 192"
+    # UTF-8, whatever the images have: objects are named in any language.
+    dataset.SpecificCharacterSet = "ISO_IR 192"
     now = datetime.datetime.now()
     dataset.StudyInstanceUID = source.study_uid
     dataset.FrameOfReferenceUID = source.slices[0].frame_of_reference
@@ -78,6 +79,11 @@ def save_object(dataset: FileDataset, path: Path) -> None:
     with replacing(path) as partial, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of values that were repeated from the images as they are
         dataset.save_as(partial, enforce_file_format=True)
+
+
+def named(labels: LabelVolume) -> dict[int, str]:
+    """Name the objects that occur; a backslash would part a text in two."""
+    return {each: labels.names.get(each, f"object {each}").replace("\\", "/")[:_LO] for each in labels.present_ids}
 
 
 def item(**elements: object) -> Dataset:
@@ -114,4 +120,4 @@ def decimals(values: Sequence[float]) -> list[str]:
 def decimal(value: float) -> str:
     """Write a number as a decimal string; of millimetres, better than a nanometre is kept."""
     exact = repr(value + 0.0)  # + 0.0: no minus before a zero
-    return exact if len(exact) <= _SH else f"{value:.9g}"
+    return exact if len(exact) <= _DS else f"{value:.9g}"

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool
+from pydicom.config import disable_value_validation
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.uid import SegmentationStorage, generate_uid
 
@@ -22,6 +24,7 @@ from radsam.io.dicom_derived import (
     instance_items,
     item,
     items,
+    named,
     save_object,
     start_object,
 )
@@ -34,9 +37,12 @@ from radsam.volume import LabelVolume
 _SEGMENTATION = Code("113076", "Segmentation", "DCM")
 _SOURCE_IMAGE = Code("121322", "Source image for image processing operation", "DCM")
 _ARTIFICIAL_INTELLIGENCE = Code("123109", "Artificial Intelligence", "DCM")
-_SEGMENT_NUMBER, _FRAME_CONTENT = 0x0062000B, 0x00209111
-_SEGMENT_IDENTIFICATION, _PLANE_POSITION = 0x0062000A, 0x00209113
-_IMAGE_POSITION = 0x00200032
+#: The same two elements for every frame: made once, they cost nothing.
+_DERIVATION = DataElement("DerivationCodeSequence", "SQ", items(code_item(_SEGMENTATION)))
+_PURPOSE = DataElement("PurposeOfReferenceCodeSequence", "SQ", items(code_item(_SOURCE_IMAGE)))
+#: Tags of what the frames are ordered by, each with the functional group that holds it.
+_SEGMENT_NUMBER, _SEGMENT_IDENTIFICATION = 0x0062000B, 0x0062000A
+_IMAGE_POSITION, _PLANE_POSITION = 0x00200032, 0x00209113
 
 
 def write_seg(labels: LabelVolume, path: Path, source: SourceSeries, algorithm: Algorithm) -> None:
@@ -56,10 +62,10 @@ def write_seg(labels: LabelVolume, path: Path, source: SourceSeries, algorithm: 
         OutputError: There is no object, or the file cannot be written.
     """
     source.check(labels)
-    numbers = [int(each) for each in np.flatnonzero(np.bincount(labels.ids.ravel())) if each]
+    names = named(labels)
+    numbers = list(names)
     if not numbers:
         raise OutputError(f"{path} is not written: there is no object, and a SEG cannot be empty.")
-    names = {each: labels.names.get(each, f"object {each}") for each in numbers}
     dataset = start_object(SegmentationStorage, "SEG", source, f"Segmentation: {', '.join(names.values())}")
     first = source.slices[0]
     dataset.ImageType = ["DERIVED", "PRIMARY"]
@@ -82,9 +88,10 @@ def write_seg(labels: LabelVolume, path: Path, source: SourceSeries, algorithm: 
     frames = list(_frames(labels, source, numbers))
     _add_dimensions(dataset)
     dataset.SharedFunctionalGroupsSequence = items(_shared_groups(source))
-    dataset.PerFrameFunctionalGroupsSequence = items(
-        *(_frame_groups(source, position, index) for position, index, _ in frames)
-    )
+    with disable_value_validation():  # of hundreds of frames; the texts in them are all ours
+        dataset.PerFrameFunctionalGroupsSequence = items(
+            *(_frame_groups(source, position, index) for position, index, _ in frames)
+        )
     dataset.NumberOfFrames = len(frames)
     packed = np.packbits(np.stack([mask for _, _, mask in frames]).ravel(), bitorder="little").tobytes()
     dataset.PixelData = packed + bytes(len(packed) % 2)
@@ -111,7 +118,7 @@ def _segment(position: int, name: str, algorithm: Algorithm) -> Dataset:
     organ: OrganCode = organ_code(name)
     segment = item(
         SegmentNumber=position,
-        SegmentLabel=name[:64],
+        SegmentLabel=name,
         SegmentAlgorithmType=algorithm.kind,
         SegmentAlgorithmName=algorithm.name[:64],
         SegmentedPropertyCategoryCodeSequence=items(code_item(organ.category)),
@@ -171,15 +178,15 @@ def _frame_groups(source: SourceSeries, position: int, index: int) -> Dataset:
     image = item(
         ReferencedSOPClassUID=header.sop_class,
         ReferencedSOPInstanceUID=header.sop_uid,
-        PurposeOfReferenceCodeSequence=items(code_item(_SOURCE_IMAGE)),
         SpatialLocationsPreserved="YES",
     )
+    image[_PURPOSE.tag] = _PURPOSE
     if header.frame is not None:
         image.ReferencedFrameNumber = header.frame + 1
+    derivation = item(SourceImageSequence=items(image))
+    derivation[_DERIVATION.tag] = _DERIVATION
     return item(
-        DerivationImageSequence=items(
-            item(DerivationCodeSequence=items(code_item(_SEGMENTATION)), SourceImageSequence=items(image))
-        ),
+        DerivationImageSequence=items(derivation),
         FrameContentSequence=items(item(DimensionIndexValues=[position, index + 1])),
         PlanePositionSequence=items(item(ImagePositionPatient=decimals(header.position_lps))),
         SegmentIdentificationSequence=items(item(ReferencedSegmentNumber=position)),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,6 +62,10 @@ _NEVER_MISSING = [
     "ReferringPhysicianName",
     "PositionReferenceIndicator",
 ]
+
+
+class SourceWarning(UserWarning):
+    """The images lack something that an object made on them refers to."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,13 +149,19 @@ def read_source(path: str | os.PathLike[str], *, series: str | None = None, resa
             f"The images in {given} have no {missing}, so no DICOM object can say what it was made on. "
             "Write NIfTI or NRRD, or export the series again."
         )
-    uids = sorted({each.sop_uid for each in stacked.slices})
-    # From what the images do have, so that each object made on them refers to the same series.
+    if not first.study_uid or first.series_uid == "none":
+        warnings.warn(
+            "The images have no UID of their study or series; the object refers to one made up from their other UIDs.",
+            SourceWarning,
+            stacklevel=2,
+        )
+    # From what the images do have, so that every object made on them refers to the same series.
+    made_up = [generate_uid(entropy_srcs=[what, *sorted({each.sop_uid for each in stacked.slices})]) for what in "12"]
     return SourceSeries(
         stacked,
         repeated,
-        first.study_uid or _made_up("study", [first.frame_of_reference]),
-        first.series_uid if first.series_uid != "none" else _made_up("series", uids),
+        first.study_uid or str(made_up[0]),
+        first.series_uid if first.series_uid != "none" else str(made_up[1]),
     )
 
 
@@ -165,16 +174,3 @@ def _repeated(path: Path) -> Dataset:
         elif name in _NEVER_MISSING:
             setattr(repeated, name, "")
     return repeated
-
-
-def _made_up(what: str, origin: Sequence[str]) -> str:
-    warnings.warn(
-        f"The images have no {what} UID; the object refers to one that was made up from their other UIDs.",
-        SourceWarning,
-        stacklevel=3,
-    )
-    return str(generate_uid(entropy_srcs=[what, *origin]))
-
-
-class SourceWarning(UserWarning):
-    """The images lack something that an object made on them refers to."""

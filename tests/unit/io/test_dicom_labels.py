@@ -138,6 +138,23 @@ def test_segments_say_what_they_are_and_what_made_them(tmp_path: Path, ct: Path,
     assert liver.algorithm_identification.version == "SHA-256 0123456789ab"
 
 
+def test_names_in_any_script_are_kept(tmp_path: Path, ct: Path, volume: Volume, written: Path) -> None:
+    """Images in Latin-1 with an umlaut, an object in Japanese."""
+
+    def umlaut(dataset: Dataset) -> None:
+        dataset.SpecificCharacterSet = "ISO_IR 100"
+        dataset.PatientName = "Müller^Jürgen"
+
+    for path in ct.iterdir():
+        changed(path, umlaut)
+    ids = np.ones(SHAPE_KJI, np.uint16) * 300
+    labels = LabelVolume(ids, volume.geometry, {300: "肝臓 a\\b"})
+    write_labels(labels, written, file_format=written.stem, source=read_source(ct))
+    check_with_dciodvfy(written)
+    assert pydicom.dcmread(written).PatientName == "Müller^Jürgen"
+    assert list(read_labels(written, on=volume).names.values()) == ["肝臓 a/b"]
+
+
 def test_slices_without_an_object_have_no_frame(tmp_path: Path, ct: Path, labels: LabelVolume) -> None:
     write_labels(labels, tmp_path / "seg.dcm", source=read_source(ct))
     assert pydicom.dcmread(tmp_path / "seg.dcm").NumberOfFrames == 3 + 2

@@ -36,31 +36,65 @@ class _Frames:
         path: The file.
         dataset: It.
         segment: Segment number of each frame; 0 in a label map, whose pixels say it.
-        slice: Index along k of each frame.
-        geometry: Their grid.
+        slice: Index along k of each frame, if they have a grid.
+        corners_lps: Position of the first pixel of each frame.
+        pixel_to_mm: The first two columns are the steps from pixel to pixel along i and j.
+        geometry: Their grid; None if they are unevenly spaced or of a tilted gantry.
     """
 
     path: Path
     dataset: FileDataset
     segment: np.ndarray
     slice: np.ndarray
-    geometry: Geometry
+    corners_lps: Float[np.ndarray, "n 3"]
+    pixel_to_mm: Float[np.ndarray, "3 2"]
+    geometry: Geometry | None
 
     def mask(self, number: int, grid: Geometry) -> Bool[np.ndarray, "k j i"]:
+        """Make the mask of a segment on a grid.
+
+        Raises:
+            GridMismatchError: The grid does not share the pixels of the frames.
+        """
+        if self.geometry is None:
+            return self._nearest(number, grid)
         mask = np.zeros(self.geometry.shape_kji, dtype=bool)
-        label_map = not self.segment.all()
-        wanted = np.arange(self.segment.size) if label_map else np.flatnonzero(self.segment == number)
-        for frame, pixels in zip(wanted, self._pixels(wanted.tolist()), strict=True):
-            mask[self.slice[frame]] |= (pixels == number) if label_map else (pixels > 0)
+        for frame, inside in self._segment(number):
+            mask[self.slice[frame]] |= inside
         if self.geometry.same_grid(grid):
             return mask
         moved = move_mask(mask, self.geometry, grid)
         if moved is None:
-            raise GridMismatchError(
-                f"{self.path} lies on another grid than the volume: {self.geometry.describe()}, but the volume has "
-                f"{grid.describe()}. Give the series that it was made on."
-            )
+            raise self._elsewhere(grid)
         return moved
+
+    def _nearest(self, number: int, grid: Geometry) -> Bool[np.ndarray, "k j i"]:
+        """Put each frame on the nearest slice of a resampled grid, moved by whole pixels."""
+        if not np.allclose(grid.affine_lps[:3, :2], self.pixel_to_mm, atol=1e-3):
+            raise self._elsewhere(grid)
+        mask = np.zeros(grid.shape_kji, dtype=bool)
+        for frame, inside in self._segment(number):
+            i, j, k = np.rint(grid.mm_to_index(self.corners_lps[frame])).astype(int)
+            row, col = np.nonzero(inside)
+            at = np.stack([np.full_like(row, k), row + j, col + i])
+            if ((at < 0) | (at >= np.array(grid.shape_kji)[:, None])).any():
+                raise self._elsewhere(grid)
+            mask[tuple(at)] = True
+        return mask
+
+    def _elsewhere(self, grid: Geometry) -> GridMismatchError:
+        own = "slices at uneven places" if self.geometry is None else self.geometry.describe()
+        return GridMismatchError(
+            f"{self.path} lies on another grid than the volume: {own}, but the volume has {grid.describe()}. "
+            "Give the series that it was made on."
+        )
+
+    def _segment(self, number: int) -> Iterator[tuple[int, Bool[np.ndarray, "rows cols"]]]:
+        """Yield the frames that may show a segment, and what of it they show."""
+        label_map = not self.segment.all()
+        wanted = (np.arange(self.segment.size) if label_map else np.flatnonzero(self.segment == number)).tolist()
+        for frame, pixels in zip(wanted, self._pixels(wanted), strict=True):
+            yield frame, np.asarray(pixels == number if label_map else pixels > 0)
 
     def _pixels(self, frames: Sequence[int]) -> Iterator[np.ndarray]:
         """Yield frames as arrays that are above 0 inside, or hold segment numbers."""
@@ -89,7 +123,7 @@ def open_seg(path: Path, dataset: FileDataset) -> DicomLabels:
     """Read where the frames of a SEG lie; their pixels are unpacked when asked for.
 
     Raises:
-        VolumeError: It is cut short, has no segments, or its frames are not slices of one grid.
+        VolumeError: It is cut short, has no segments, or its frames do not lie side by side.
     """
     segments = dataset.get("SegmentSequence") or []
     groups = dataset.get("PerFrameFunctionalGroupsSequence") or []
@@ -114,7 +148,7 @@ def open_seg(path: Path, dataset: FileDataset) -> DicomLabels:
         - {""},
         frame_of_reference=text(dataset, "FrameOfReferenceUID", ""),
         geometry=frames.geometry,
-        grid_problem="",
+        grid_problem="" if frames.geometry else "its frames are unevenly spaced, or of a tilted gantry.",
     )
 
 
@@ -151,10 +185,7 @@ def _read_frames(path: Path, dataset: FileDataset, groups: Sequence[Dataset]) ->
     step_mm = _step_mm(measures, along_mm)
     index = np.rint((along_mm - along_mm.min()) / step_mm).astype(np.int64)
     off = np.abs(along_mm - along_mm.min() - index * step_mm)
-    if off.max() > _OFF_LATTICE * step_mm or beside_mm.max() > _OFF_LATTICE * min(spacing_mm):
-        raise VolumeError(
-            f"The frames of {path} are not slices of one rectangular grid (unevenly spaced, or a tilted gantry)."
-        )
+    regular = off.max() <= _OFF_LATTICE * step_mm and beside_mm.max() <= _OFF_LATTICE * min(spacing_mm)
     origin = positions[int(along_mm.argmin())]
     geometry = Geometry.from_parts(
         (int(index.max()) + 1, integer(dataset, "Rows", 0), integer(dataset, "Columns", 0)),
@@ -166,7 +197,15 @@ def _read_frames(path: Path, dataset: FileDataset, groups: Sequence[Dataset]) ->
     segment = [integer(macro(each, "SegmentIdentificationSequence"), "ReferencedSegmentNumber", 0) for each in groups]
     if not label_map and min(segment) < 1:
         raise VolumeError(f"{path} has frames that name no segment.")
-    return _Frames(path, dataset, np.array([0] * len(groups) if label_map else segment), index, geometry)
+    return _Frames(
+        path,
+        dataset,
+        np.array([0] * len(groups) if label_map else segment),
+        index,
+        positions,
+        geometry.affine_lps[:3, :2],
+        geometry if regular else None,
+    )
 
 
 def _step_mm(measures: Dataset, along_mm: Float[np.ndarray, " n"]) -> float:

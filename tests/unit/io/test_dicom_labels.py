@@ -211,6 +211,37 @@ def test_of_a_resampled_series_the_labels_lie_on_the_original_images(tmp_path: P
         assert tops == pytest.approx([-20 + 11.5] * len(tops))
 
 
+def test_labels_of_a_resampled_series_come_back_onto_it(tmp_path: Path) -> None:
+    """Whole pixels and slices that lie on the grid: nothing is lost. Uneven slices fill the slices nearest to them."""
+
+    def tilt(k: int, dataset) -> None:
+        dataset.ImagePositionPatient[1] += 2.0 * k
+
+    def uneven(k: int, dataset) -> None:
+        dataset.ImagePositionPatient[2] = [0, 2, 4, 6.8, 9.6, 12.4][k]
+
+    for name, edit, filled in (("tilted", tilt, [0, 1, 2, 3, 4, 5]), ("uneven", uneven, [0, 1, 2, 3, 5, 6])):
+        write_series(tmp_path / name, ct_values(SHAPE_KJI), spacing_mm_ijk=(1, 1, 3), edit=edit)
+        volume = read_volume(tmp_path / name, resample=True)
+        ids = np.zeros(volume.geometry.shape_kji, np.uint8)
+        ids[:, 11:18, 4:9] = 1
+        source = read_source(tmp_path / name, resample=True)
+        for file_format in ("seg", "rtstruct"):
+            path = tmp_path / f"{name}.dcm"
+            write_labels(LabelVolume(ids, volume.geometry), path, file_format=file_format, source=source)
+            found = read_labels(path, on=volume).ids
+            assert np.flatnonzero(found.any(axis=(1, 2))).tolist() == filled
+            # What lies beside the original images cannot be kept.
+            assert all((found[k] <= ids[k]).all() for k in filled)
+            assert found.sum() >= 0.7 * ids[filled].sum()
+    info = read_info(tmp_path / "uneven.dcm")
+    assert info.names == ("object 1",)
+    write_labels(LabelVolume(ids, volume.geometry), path, source=source)
+    assert "unevenly spaced" in read_info(path).problem
+    with pytest.raises(VolumeError, match="no grid of its own"):
+        read_labels(path)
+
+
 def test_images_without_uids_are_referred_to_by_the_same_made_up_ones(
     tmp_path: Path, ct: Path, labels: LabelVolume
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import stat
 from pathlib import Path
 
@@ -140,3 +141,24 @@ def test_a_tilted_series_is_refused_and_segmented_on_request(
     check_with_dciodvfy(tmp_path / "seg.dcm")
     # The session knows that it was resampled.
     run_radsam.here("edit", "s.radsam", "-o", "rt.dcm", "--format", "rtstruct", cwd=tmp_path).done()
+
+
+def test_a_zip_can_be_segmented_to_a_seg(run_radsam: CommandLine, tiny_bundle: Path, ct: Path, tmp_path: Path) -> None:
+    shutil.make_archive(str(tmp_path / "ct"), "zip", ct)
+    line = ("segment", "ct.zip", "--series", "1.2.3", *LINE, "--model", tiny_bundle, "-o", "seg.dcm")
+    run_radsam.here(*line, cwd=tmp_path).done()
+    assert read_labels(tmp_path / "seg.dcm", on=read_volume(ct, series="1")).ids.any()
+
+
+def test_real_contours_seed_a_mask_prompt(
+    run_radsam: CommandLine, tiny_bundle: Path, shared_data: Path, tmp_path: Path
+) -> None:
+    folder = shared_data / "dicom" / "lung_rtstruct"
+    line = ("segment", folder, "--slice", 12, "--bounds", 12, 12, "--mask", folder / "RTSTRUCT.dcm")
+    line = (*line, "--model", tiny_bundle, "-o", "seg.dcm", "--json")
+    several = run_radsam.here(*line, cwd=tmp_path)
+    assert several.returncode == 2
+    assert "Tumor_c40, LN_c40, Carina_c40, Vertebra_c40" in several.said
+    done = run_radsam.here(*line, "--roi", "Tumor_c40", cwd=tmp_path).done()
+    assert done.json["objects"][0]["prompts"] == [{"number": 0, "slice": 12, "kind": "mask"}]
+    check_with_dciodvfy(tmp_path / "seg.dcm")

@@ -88,7 +88,9 @@ def _show_series(series: SeriesInfo) -> None:
         where = _spacing(part.spacing_mm_ijk) or f"[yellow]{escape(part.problem)}[/]"
         out.print(f"     [bold]{part.selector}[/]: {part.slices} slices, {where}", soft_wrap=True)
     if series.problem:
-        out.print(f"     [yellow]{escape(series.problem)}[/]", soft_wrap=True)
+        # Its further lines list the acquisitions, which stand above already.
+        shown = series.problem.splitlines()[0] if series.parts else series.problem
+        out.print(f"     [yellow]{escape(shown)}[/]", soft_wrap=True)
 
 
 def _spacing(spacing_mm_ijk: tuple[float, float, float] | None) -> str:

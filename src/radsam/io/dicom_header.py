@@ -1,6 +1,7 @@
-"""The header of one DICOM image: the few elements that decide where its pixels go.
+"""The header of one DICOM file: the few elements that decide where its pixels go.
 
-Nothing that names the patient is read.
+Nothing that names the patient is read. A file of many frames gives one header per
+frame, so that a series of single images and an enhanced image are stacked alike.
 """
 
 from __future__ import annotations
@@ -8,16 +9,18 @@ from __future__ import annotations
 import math
 import struct
 import warnings
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
 import pydicom
-from pydicom.multival import MultiValue
+from pydicom.dataset import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian, MediaStorageDirectoryStorage
 
 from radsam.errors import SeriesError
 from radsam.io.archive import looks_like_dicom
+from radsam.io.dicom_elements import integer, numbers, text
 
 #: Objects that describe an image instead of being one. Some (SEG, RTDOSE) have pixels
 #: and even a position, so the modality decides.
@@ -40,11 +43,18 @@ _NOT_IMAGES = {
     "SR",
 }
 _TAGS = [
+    "SOPClassUID",
+    "SOPInstanceUID",
     "Modality",
     "ImageType",
+    "StudyInstanceUID",
+    "StudyDate",
+    "StudyDescription",
     "SeriesInstanceUID",
     "SeriesNumber",
     "SeriesDescription",
+    "FrameOfReferenceUID",
+    "PatientPosition",
     "AcquisitionNumber",
     "InstanceNumber",
     "ImagePositionPatient",
@@ -58,25 +68,38 @@ _TAGS = [
     "PixelRepresentation",
     "RescaleSlope",
     "RescaleIntercept",
+    "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence",
 ]
 
 
 @dataclass(frozen=True)
 class SliceHeader:
-    """What is needed of one DICOM image before its pixels are decoded.
+    """What is needed of one DICOM image, or of one frame, before its pixels are decoded.
 
     Args:
         path: The file.
-        series_uid: SeriesInstanceUID.
+        frame: Index of the frame in an enhanced image; None for an image of one frame.
+        sop_class: SOPClassUID.
+        sop_uid: SOPInstanceUID.
+        study_uid: StudyInstanceUID.
+        study_date: StudyDate as stored, YYYYMMDD; empty if absent.
+        study_description: StudyDescription.
+        series_uid: SeriesInstanceUID, "none" if absent.
         series_number: SeriesNumber; only orders the listing.
         modality: Modality.
         description: SeriesDescription.
-        acquisition: AcquisitionNumber as text, "none" if absent.
+        frame_of_reference: FrameOfReferenceUID, empty if absent.
+        patient_position: PatientPosition ("HFS", "FFDL"), empty if absent; decides nothing.
+        syntax: TransferSyntaxUID.
+        acquisition: AcquisitionNumber as text, "none" if absent; of an enhanced image the
+            first of TemporalPositionIndex, StackID and FrameAcquisitionNumber that differs
+            between its frames.
         instance: InstanceNumber as text, "none" if absent.
         localizer: Whether ImageType calls it a localizer (scout).
         rows: Rows.
         cols: Columns.
-        frames: NumberOfFrames, 1 if absent.
+        frames: NumberOfFrames, 1 if absent; 1 for a frame of an enhanced image.
         samples: SamplesPerPixel, 1 if absent.
         dtype: Type of the stored pixels.
         position_lps: Centre of the first pixel in mm.
@@ -89,10 +112,19 @@ class SliceHeader:
     """
 
     path: Path
+    frame: int | None
+    sop_class: str
+    sop_uid: str
+    study_uid: str
+    study_date: str
+    study_description: str
     series_uid: str
     series_number: int
     modality: str
     description: str
+    frame_of_reference: str
+    patient_position: str
+    syntax: str
     acquisition: str
     instance: str
     localizer: bool
@@ -108,12 +140,29 @@ class SliceHeader:
     complete: bool
 
 
-def read_slice_header(path: Path) -> SliceHeader | None:
+@dataclass(frozen=True)
+class ObjectHeader:
+    """A DICOM object that describes images: a segmentation, contours, a report.
+
+    Args:
+        path: The file.
+        modality: Modality: "SEG", "RTSTRUCT", "SR", …
+        study_uid: StudyInstanceUID.
+        description: SeriesDescription.
+    """
+
+    path: Path
+    modality: str
+    study_uid: str
+    description: str
+
+
+def read_headers(path: Path) -> tuple[SliceHeader, ...] | ObjectHeader | None:
     """Read the header of one file.
 
     Returns:
-        The header, or None if the file is not a DICOM image with a place in space:
-        another kind of file, a report, contours, a segmentation, a screenshot.
+        One header per slice of an image with a place in space; an `ObjectHeader` for a
+        DICOM object that is no image; None for any other file, a screenshot among them.
 
     Raises:
         SeriesError: The file begins like DICOM but cannot be read.
@@ -130,50 +179,103 @@ def read_slice_header(path: Path) -> SliceHeader | None:
                 dataset = pydicom.dcmread(
                     stream, stop_before_pixels=True, specific_tags=list(_TAGS), force=head[128:132] != b"DICM"
                 )
-                return _header(path, dataset, stream)
+                return _headers(path, dataset, stream)
     except Exception as error:  # pydicom has no common base for what damaged bytes provoke
         raise SeriesError(
             f"{path.name} begins like a DICOM file but cannot be read ({error}). Copy it again, or take it out."
         ) from error
 
 
-def _header(path: Path, dataset: pydicom.FileDataset, stream: BinaryIO) -> SliceHeader | None:
-    rows, cols = _integer(dataset, "Rows", 0), _integer(dataset, "Columns", 0)
-    frames = _integer(dataset, "NumberOfFrames", 1)
-    samples = _integer(dataset, "SamplesPerPixel", 1)
-    bits = _integer(dataset, "BitsAllocated", 16)
-    modality = _text(dataset, "Modality", "")
-    position_lps = _numbers(dataset, "ImagePositionPatient", 3)
+def _headers(
+    path: Path, dataset: pydicom.FileDataset, stream: BinaryIO
+) -> tuple[SliceHeader, ...] | ObjectHeader | None:
+    modality = text(dataset, "Modality", "")
+    if modality in _NOT_IMAGES:
+        return ObjectHeader(
+            path, modality, text(dataset, "StudyInstanceUID", ""), text(dataset, "SeriesDescription", "")
+        )
+    rows, cols = integer(dataset, "Rows", 0), integer(dataset, "Columns", 0)
+    frames = integer(dataset, "NumberOfFrames", 1)
     if (
         not rows
         and modality in ("", "CT")
         and dataset.file_meta.get("MediaStorageSOPClassUID") != MediaStorageDirectoryStorage
     ):
         raise EOFError("it ends within its header")
+    groups = dataset.get("PerFrameFunctionalGroupsSequence") or []
     # A multi-frame image keeps its positions frame by frame, so it may have none here.
-    placed = not math.isnan(position_lps[0]) or frames > 1
-    if not (rows and cols and placed) or modality in _NOT_IMAGES:
+    placed = not math.isnan(numbers(dataset, "ImagePositionPatient", 3)[0]) or frames > 1 or len(groups) == 1
+    if not (rows and cols and placed):
         return None
+    header = _header(path, dataset, stream)
+    return _frames(header, dataset, groups) if len(groups) == frames else (header,)
+
+
+def _header(path: Path, dataset: pydicom.FileDataset, stream: BinaryIO) -> SliceHeader:
+    meta = dataset.file_meta
+    rows, cols = integer(dataset, "Rows", 0), integer(dataset, "Columns", 0)
+    frames, samples = integer(dataset, "NumberOfFrames", 1), integer(dataset, "SamplesPerPixel", 1)
+    bits = integer(dataset, "BitsAllocated", 16)
     return SliceHeader(
         path=path,
-        series_uid=_text(dataset, "SeriesInstanceUID", "none"),
-        series_number=_integer(dataset, "SeriesNumber", 0),
-        modality=modality or "unknown",
-        description=_text(dataset, "SeriesDescription", ""),
-        acquisition=_text(dataset, "AcquisitionNumber", "none"),
-        instance=_text(dataset, "InstanceNumber", "none"),
+        frame=None,
+        # Some tools that take identities out empty the UIDs and forget those of the file's own header.
+        sop_class=text(dataset, "SOPClassUID", text(meta, "MediaStorageSOPClassUID", "")),
+        sop_uid=text(dataset, "SOPInstanceUID", text(meta, "MediaStorageSOPInstanceUID", "")),
+        study_uid=text(dataset, "StudyInstanceUID", ""),
+        study_date=text(dataset, "StudyDate", ""),
+        study_description=text(dataset, "StudyDescription", ""),
+        series_uid=text(dataset, "SeriesInstanceUID", "none"),
+        series_number=integer(dataset, "SeriesNumber", 0),
+        modality=text(dataset, "Modality", "unknown"),
+        description=text(dataset, "SeriesDescription", ""),
+        frame_of_reference=text(dataset, "FrameOfReferenceUID", ""),
+        patient_position=text(dataset, "PatientPosition", ""),
+        syntax=text(meta, "TransferSyntaxUID", ""),
+        acquisition=text(dataset, "AcquisitionNumber", "none"),
+        instance=text(dataset, "InstanceNumber", "none"),
         localizer="LOCALIZER" in str(dataset.get("ImageType", "")),
         rows=rows,
         cols=cols,
         frames=frames,
         samples=samples,
-        dtype=f"{'int' if _integer(dataset, 'PixelRepresentation', 0) else 'uint'}{bits}",
-        position_lps=position_lps,
-        cosines=_numbers(dataset, "ImageOrientationPatient", 6),
-        spacing_mm=_numbers(dataset, "PixelSpacing", 2),
-        rescale=_numbers(dataset, "RescaleSlope", 1) + _numbers(dataset, "RescaleIntercept", 1),
+        dtype=f"{'int' if integer(dataset, 'PixelRepresentation', 0) else 'uint'}{bits}",
+        position_lps=numbers(dataset, "ImagePositionPatient", 3),
+        cosines=numbers(dataset, "ImageOrientationPatient", 6),
+        spacing_mm=numbers(dataset, "PixelSpacing", 2),
+        rescale=numbers(dataset, "RescaleSlope", 1) + numbers(dataset, "RescaleIntercept", 1),
         complete=_pixels_complete(dataset, stream, rows * cols * frames * samples * bits // 8),
     )
+
+
+def _frames(header: SliceHeader, dataset: Dataset, groups: Sequence[Dataset]) -> tuple[SliceHeader, ...]:
+    """Give each frame of an enhanced image its own header (PS3.3 C.7.6.16, functional groups)."""
+    shared = next(iter(dataset.get("SharedFunctionalGroupsSequence") or []), Dataset())
+
+    def macro(group: Dataset, name: str) -> Dataset:
+        """Return the one item of a functional group: the frame's own, else the one of all frames."""
+        return next(iter(group.get(name) or shared.get(name) or []), Dataset())
+
+    contents = [macro(group, "FrameContentSequence") for group in groups]
+    splits = ("TemporalPositionIndex", "StackID", "FrameAcquisitionNumber")
+    split = next((name for name in splits if len({text(each, name, "none") for each in contents}) > 1), splits[-1])
+    headers = []
+    for frame, (group, content) in enumerate(zip(groups, contents, strict=True)):
+        rescale = macro(group, "PixelValueTransformationSequence")
+        headers.append(
+            replace(
+                header,
+                frame=frame,
+                frames=1,
+                instance=f"{header.instance}, frame {frame + 1}",
+                acquisition=text(content, split, header.acquisition),
+                position_lps=numbers(macro(group, "PlanePositionSequence"), "ImagePositionPatient", 3),
+                cosines=numbers(macro(group, "PlaneOrientationSequence"), "ImageOrientationPatient", 6),
+                spacing_mm=numbers(macro(group, "PixelMeasuresSequence"), "PixelSpacing", 2),
+                rescale=numbers(rescale, "RescaleSlope", 1) + numbers(rescale, "RescaleIntercept", 1),
+            )
+        )
+    return tuple(headers)
 
 
 def _pixels_complete(dataset: pydicom.FileDataset, stream: BinaryIO, needed: int) -> bool:
@@ -203,22 +305,3 @@ def _pixels_complete(dataset: pydicom.FileDataset, stream: BinaryIO, needed: int
             return True
         stream.seek(length, 1)
     return False
-
-
-def _text(dataset: pydicom.FileDataset, name: str, default: str) -> str:
-    value = dataset.get(name)
-    return default if value is None or str(value).strip() == "" else str(value).strip()
-
-
-def _integer(dataset: pydicom.FileDataset, name: str, default: int) -> int:
-    text = _text(dataset, name, "")
-    return int(float(text)) if text else default
-
-
-def _numbers(dataset: pydicom.FileDataset, name: str, count: int) -> tuple[float, ...]:
-    """Return `count` numbers; NaN when the element is absent, empty or of another length."""
-    value = dataset.get(name)
-    values = list(value) if isinstance(value, MultiValue) else [value]
-    if len(values) != count or any(each is None or str(each).strip() == "" for each in values):
-        return (math.nan,) * count
-    return tuple(float(each) for each in values)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from radsam.errors import SeriesError
-from radsam.io.dicom_header import SliceHeader, read_slice_header
+from radsam.io.dicom_header import ObjectHeader, SliceHeader, read_headers
 
 
 @dataclass(frozen=True)
@@ -17,11 +17,13 @@ class Series:
 
     Args:
         number: Position in the listing of its folder, from 1.
-        slices: Headers of its images, in the order of their file names.
+        slices: Headers of its images, in the order of their file names and frames.
+        chosen: The AcquisitionNumber that `only` left; empty where all are there.
     """
 
     number: int
     slices: tuple[SliceHeader, ...]
+    chosen: str = ""
 
     @property
     def uid(self) -> str:
@@ -32,6 +34,12 @@ class Series:
     def modality(self) -> str:
         """DICOM modality of the first image."""
         return self.slices[0].modality
+
+    @property
+    def selector(self) -> str:
+        """What chooses this series, and its acquisition, again in the same folder."""
+        name = str(self.number) if self.uid == "none" else self.uid
+        return f"{name}#{self.chosen}" if self.chosen else name
 
     @property
     def acquisitions(self) -> dict[str, tuple[SliceHeader, ...]]:
@@ -49,7 +57,7 @@ class Series:
             raise SeriesError(
                 f"Series {self.number} has no acquisition {acquisition!r}; it has {', '.join(self.acquisitions)}."
             )
-        return Series(self.number, self.acquisitions[acquisition])
+        return Series(self.number, self.acquisitions[acquisition], acquisition)
 
     def describe(self) -> str:
         """One line for a listing."""
@@ -58,25 +66,51 @@ class Series:
         return f"{text}{f', {first.description!r}' if first.description else ''}, {self.uid}"
 
 
-def find_series(folder: Path, source: Path) -> tuple[Series, ...]:
-    """List the image series in a folder and the folders below it, by SeriesNumber and UID.
+@dataclass(frozen=True)
+class Listing:
+    """What a DICOM folder holds.
 
     Args:
-        folder: Where to look.
-        source: What the user gave, for messages: `folder`, or the zip it was unpacked from.
+        series: Its image series, by study, SeriesNumber and UID.
+        objects: What is there besides images: segmentations, contours, reports.
+    """
+
+    series: tuple[Series, ...]
+    objects: tuple[ObjectHeader, ...] = ()
+
+
+def list_dicom(place: Path, source: Path) -> Listing:
+    """List the image series in a folder and the folders below it, or in one file.
+
+    Args:
+        place: Where to look.
+        source: What the user gave, for messages: `place`, or the zip it was unpacked from.
 
     Raises:
         SeriesError: There is no DICOM image, or a DICOM file cannot be read.
     """
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    headers = [header for path in paths if (header := read_slice_header(path)) is not None]
-    if not headers:
-        raise SeriesError(_nothing_found(source, paths))
-    found: dict[str, list[SliceHeader]] = {}
-    for header in headers:
-        found.setdefault(header.series_uid, []).append(header)
-    ordered = sorted(found.values(), key=lambda slices: (slices[0].series_number, slices[0].series_uid))
-    return tuple(Series(number, tuple(slices)) for number, slices in enumerate(ordered, start=1))
+    paths = [place] if place.is_file() else sorted(path for path in place.rglob("*") if path.is_file())
+    series: dict[tuple[str, str], list[SliceHeader]] = {}
+    objects: list[ObjectHeader] = []
+    for path in paths:
+        found = read_headers(path)
+        if isinstance(found, ObjectHeader):
+            objects.append(found)
+        else:
+            for header in found or ():
+                # Two studies that share a SeriesInstanceUID are a mistake; stacking them would be another.
+                series.setdefault((header.study_uid, header.series_uid), []).append(header)
+    if not series:
+        raise SeriesError(_nothing_found(source, paths, objects))
+    ordered = sorted(series.values(), key=_place_in_listing)
+    return Listing(
+        tuple(Series(number, tuple(slices)) for number, slices in enumerate(ordered, start=1)), tuple(objects)
+    )
+
+
+def _place_in_listing(slices: Sequence[SliceHeader]) -> tuple[str, str, int, str]:
+    first = slices[0]
+    return first.study_date, first.study_uid, first.series_number, first.series_uid
 
 
 def select_series(found: Sequence[Series], series: str | None) -> Series:
@@ -104,8 +138,11 @@ def select_series(found: Sequence[Series], series: str | None) -> Series:
     return chosen.only(acquisition) if mark else chosen
 
 
-def _nothing_found(source: Path, paths: Sequence[Path]) -> str:
+def _nothing_found(source: Path, paths: Sequence[Path], objects: Sequence[ObjectHeader]) -> str:
     text = f"{source} holds no DICOM image with a position in space"
+    if objects:
+        kinds = Counter(each.modality for each in objects)
+        return f"{text}, only {', '.join(f'{count} {kind}' for kind, count in kinds.items())}. Give the CT's folder."
     if not paths:
         # Of a zip, only what looks like DICOM was unpacked.
         found = "the folder is empty" if source.is_dir() else "no file in it looks like DICOM"

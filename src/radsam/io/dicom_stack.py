@@ -3,7 +3,11 @@
 Everything is decided from the headers before the first pixel is decoded. Slices are
 ordered by their position along the normal (row direction × column direction), as
 SimpleITK orders them, so the grid is right-handed and starts at the first position.
-File names, InstanceNumber and SliceThickness decide nothing.
+File names, InstanceNumber, PatientPosition and SliceThickness decide nothing: the
+positions and directions of the images already are those of the patient, however he lay.
+
+A tilted gantry and uneven distances are refused, unless resampling was asked for: then
+the stack says where on a rectangular grid each slice belongs.
 """
 
 from __future__ import annotations
@@ -15,8 +19,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-import SimpleITK as sitk
-from jaxtyping import Float, Int16, Shaped
+from jaxtyping import Float
 
 from radsam.errors import SeriesError
 from radsam.io.dicom_header import SliceHeader
@@ -31,6 +34,9 @@ STEP_TOLERANCE = 0.11
 #: Slices may lie this far, in pixels, beside the line through the first one, and this
 #: far, in slices, from an even grid: less moves no voxel to its neighbour.
 OFF_GRID_LIMIT = 0.5
+#: A gap of more than this many usual steps is not bridged, even on request: what lies in
+#: it was not seen. Protocols that change their slice distance do so by a factor of two.
+WIDEST_GAP_STEPS = 3.0
 #: Direction cosines that differ less are the same: some writers keep four digits.
 SAME_DIRECTION = 1e-3
 
@@ -41,15 +47,25 @@ class Stack:
 
     Args:
         slices: Headers in the order of the slices.
-        geometry: The grid they fill.
+        geometry: The grid they fill, or on which they are resampled.
+        corners_ijk: Only if they must be resampled: where on the grid, in voxels, the
+            first pixel of each slice lies.
+        problem: Why they must be resampled; empty otherwise.
     """
 
     slices: tuple[SliceHeader, ...]
     geometry: Geometry
+    corners_ijk: Float[np.ndarray, "n 3"] | None = None
+    problem: str = ""
 
 
-def stack(series: Series) -> Stack:
+def stack(series: Series, *, resample: bool = False) -> Stack:
     """Order the slices of a series and find their grid.
+
+    Args:
+        series: The images.
+        resample: Accept a tilted gantry and uneven distances between slices; the stack
+            then says how to resample them.
 
     Raises:
         SeriesError: The images do not make one regular volume; the message names what
@@ -63,60 +79,14 @@ def stack(series: Series) -> Stack:
     distances_mm = distances_mm[order]
     _check_overlap(series, normal)
     _check_duplicates(slices, distances_mm)
-    _check_tilt(slices, normal)
-    _check_steps(slices, distances_mm)
+    tilt, steps = _tilt_problem(slices, normal), _steps_problem(slices, distances_mm)
+    problem = " ".join(each for each in (tilt, steps) if each)
+    if problem and not resample:
+        raise SeriesError(f"{problem} Resample the series to a rectangular grid (--resample), or export it again.")
+    if problem:
+        _check_gaps(slices, distances_mm)
+        return _resampled(slices, normal, distances_mm, problem, tilted=bool(tilt))
     return Stack(slices, _geometry(slices, normal, distances_mm))
-
-
-def decode(stacked: Stack) -> Int16[np.ndarray, "k j i"] | Float[np.ndarray, "k j i"]:
-    """Decode the slices and apply each one's own rescale.
-
-    Slice by slice, because SimpleITK's series reader takes the type of the first slice
-    for all of them, which cuts the fractions off a later slice with another slope, and
-    because this way no second copy of the volume exists.
-
-    Returns:
-        Array (k, j, i) of HU (CT) or of the values that SimpleITK gives: int16 if every
-        value is a whole number in its range, else float32.
-
-    Raises:
-        SeriesError: A slice is cut short or cannot be decoded; the message names its file.
-    """
-    values = np.empty(stacked.geometry.shape_kji, dtype=np.int16)
-    for k, header in enumerate(stacked.slices):
-        image = _decoded(header)
-        # A view of the image's memory: `image` must outlive it.
-        slice_ji = sitk.GetArrayViewFromImage(image).reshape(values.shape[1:])
-        if values.dtype == np.int16 and not fits_int16(slice_ji):
-            values = values.astype(np.float32)
-        values[k] = slice_ji
-    return values
-
-
-def fits_int16(values: Shaped[np.ndarray, "*n"]) -> bool:
-    """Whether every value is a whole number that int16 can hold."""
-    if np.can_cast(values.dtype, np.int16):
-        return True
-    low, high = values.min(), values.max()
-    if not (low >= -32768 and high <= 32767):  # also false for NaN
-        return False
-    return bool(np.issubdtype(values.dtype, np.integer) or (values == np.rint(values)).all())
-
-
-def _decoded(header: SliceHeader) -> sitk.Image:
-    reader = sitk.ImageFileReader()
-    reader.SetImageIO("GDCMImageIO")
-    reader.SetFileName(str(header.path))
-    try:
-        image: sitk.Image = reader.Execute()
-    except (RuntimeError, MemoryError) as error:
-        raise SeriesError(
-            f"{header.path.name} cannot be decoded: it is damaged or compressed in a way that is not supported. "
-            "Copy it again, or convert the series to an uncompressed or JPEG 2000 one."
-        ) from error
-    if image.GetSize()[:2] != (header.cols, header.rows) or image.GetNumberOfComponentsPerPixel() != 1:
-        raise SeriesError(f"{header.path.name} decodes to another size than its header says. Copy it again.")
-    return image
 
 
 def _check_images(series: Series) -> None:
@@ -125,8 +95,8 @@ def _check_images(series: Series) -> None:
     rules: tuple[tuple[Callable[[SliceHeader], bool], str, str], ...] = (
         (
             lambda each: each.frames > 1,
-            "multi-frame images, which are not supported yet",
-            "Convert the series to one file per slice, or to NIfTI.",
+            "multi-frame images that do not say where each frame lies",
+            "Export them as enhanced CT, or as one file per slice.",
         ),
         (lambda each: each.samples != 1, "colour images", "Give a series of grey images."),
         (lambda each: not each.complete, "cut short or without pixels", "Copy the files again."),
@@ -181,6 +151,7 @@ def _check_uniform(series: Series) -> None:
             ),
         ),
         ("modalities", lambda each: each.modality),
+        ("frames of reference", lambda each: each.frame_of_reference or "none"),
     )
     for what, key in keys:
         groups = Counter(key(each) for each in series.slices)
@@ -222,40 +193,100 @@ def _check_duplicates(slices: Sequence[SliceHeader], distances_mm: Float[np.ndar
         )
 
 
-def _check_tilt(slices: Sequence[SliceHeader], normal: Float[np.ndarray, "3"]) -> None:
-    """Refuse slices that are not stacked straight: a tilted gantry, or images that moved."""
+def _sideways_mm(slices: Sequence[SliceHeader], normal: Float[np.ndarray, "3"]) -> Float[np.ndarray, "n 3"]:
+    """Return how far each slice lies beside the normal through the first one, as LPS vectors."""
     offsets_mm = np.array([each.position_lps for each in slices]) - np.array(slices[0].position_lps)
-    along_mm = offsets_mm @ normal
-    beside_mm = np.linalg.norm(offsets_mm - np.outer(along_mm, normal), axis=1)
+    return np.asarray(offsets_mm - np.outer(offsets_mm @ normal, normal))
+
+
+def _tilt_problem(slices: Sequence[SliceHeader], normal: Float[np.ndarray, "3"]) -> str:
+    """Describe slices that are not stacked straight: a tilted gantry, or images that moved."""
+    beside_mm = np.linalg.norm(_sideways_mm(slices, normal), axis=1)
     worst = int(beside_mm.argmax())
-    if beside_mm[worst] > OFF_GRID_LIMIT * min(slices[0].spacing_mm):
-        degrees = math.degrees(math.atan2(beside_mm[worst], along_mm[worst]))
-        raise SeriesError(
-            f"The slices are stacked {degrees:.1f}° away from their normal ({beside_mm[worst]:.1f} mm sideways at "
-            f"{slices[worst].path.name}): a tilted gantry. Resample the series to a rectangular grid and try again."
-        )
+    if beside_mm[worst] <= OFF_GRID_LIMIT * min(slices[0].spacing_mm):
+        return ""
+    along_mm = float(np.dot(np.array(slices[worst].position_lps) - np.array(slices[0].position_lps), normal))
+    degrees = math.degrees(math.atan2(beside_mm[worst], along_mm))
+    return (
+        f"The slices are stacked {degrees:.1f}° away from their normal ({beside_mm[worst]:.1f} mm sideways at "
+        f"{slices[worst].path.name}): a tilted gantry."
+    )
 
 
-def _check_steps(slices: Sequence[SliceHeader], distances_mm: Float[np.ndarray, " n"]) -> None:
+def _steps_problem(slices: Sequence[SliceHeader], distances_mm: Float[np.ndarray, " n"]) -> str:
+    """Describe distances between slices that differ."""
     steps_mm = np.diff(distances_mm)
     usual_mm = float(np.median(steps_mm))
-    wrong = [n for n, step in enumerate(steps_mm) if abs(step - usual_mm) > STEP_TOLERANCE * usual_mm]
-    if wrong:
-        gaps = [
-            f"{steps_mm[n]:.2f} mm between {distances_mm[n]:.2f} (image {slices[n].instance}, {slices[n].path.name}) "
-            f"and {distances_mm[n + 1]:.2f} (image {slices[n + 1].instance}, {slices[n + 1].path.name})"
-            for n in wrong
-        ]
-        raise SeriesError(
+    wrong = np.flatnonzero(np.abs(steps_mm - usual_mm) > STEP_TOLERANCE * usual_mm)
+    if wrong.size:
+        return (
             f"Slices are missing or unevenly spaced; they should be {usual_mm:.2f} mm apart, but there are "
-            f"{_few(gaps)}. Fetch the missing slices, or resample the series to an even spacing."
+            f"{_few([_gap(slices, distances_mm, int(n)) for n in wrong])}."
         )
     even_mm = np.linspace(distances_mm[0], distances_mm[-1], len(slices))
     if np.abs(distances_mm - even_mm).max() > OFF_GRID_LIMIT * usual_mm:
+        return f"The distance between slices drifts from {steps_mm.min():.3f} to {steps_mm.max():.3f} mm."
+    return ""
+
+
+def _check_gaps(slices: Sequence[SliceHeader], distances_mm: Float[np.ndarray, " n"]) -> None:
+    steps_mm = np.diff(distances_mm)
+    usual_mm = float(np.median(steps_mm))
+    wide = np.flatnonzero(steps_mm > WIDEST_GAP_STEPS * usual_mm)
+    if wide.size:
         raise SeriesError(
-            f"The distance between slices drifts from {steps_mm.min():.3f} to {steps_mm.max():.3f} mm. "
-            "Resample the series to an even spacing and try again."
+            f"Slices are missing: there are {_few([_gap(slices, distances_mm, int(n)) for n in wide])}, where "
+            f"{usual_mm:.2f} mm is usual. Resampling does not invent what lies in such a gap. Fetch the missing slices."
         )
+
+
+def _gap(slices: Sequence[SliceHeader], distances_mm: Float[np.ndarray, " n"], n: int) -> str:
+    below, above = slices[n], slices[n + 1]
+    return (
+        f"{distances_mm[n + 1] - distances_mm[n]:.2f} mm between {distances_mm[n]:.2f} (image {below.instance}, "
+        f"{below.path.name}) and {distances_mm[n + 1]:.2f} (image {above.instance}, {above.path.name})"
+    )
+
+
+def _resampled(
+    slices: tuple[SliceHeader, ...],
+    normal: Float[np.ndarray, "3"],
+    distances_mm: Float[np.ndarray, " n"],
+    problem: str,
+    *,
+    tilted: bool,
+) -> Stack:
+    """Find the rectangular grid that holds every slice whole.
+
+    Rows, columns and the normal keep their directions. Evenly spaced slices of a tilted
+    gantry only move within their planes, by fractions of a pixel; uneven distances are
+    replaced by the finest one that is usual (the tenth percentile: one slice too close
+    to its neighbour must not multiply the volume).
+    """
+    first = slices[0]
+    row, col = (axis / np.linalg.norm(axis) for axis in np.array(first.cosines).reshape(2, 3))
+    row_mm, col_mm = first.spacing_mm
+    steps_mm = np.diff(distances_mm)
+    even = not _steps_problem(slices, distances_mm)
+    step_mm = float(steps_mm.mean() if even else np.percentile(steps_mm, 10, method="lower"))
+    beside_mm = _sideways_mm(slices, normal) if tilted else np.zeros((len(slices), 3))
+    corners = np.stack([beside_mm @ row / col_mm, beside_mm @ col / row_mm, (distances_mm - distances_mm[0]) / step_mm])
+    if even:
+        corners[2] = np.arange(len(slices))
+    # A whole number of pixels, so that the first slice is not blurred.
+    low = np.floor(corners.min(axis=1) + SAME_POSITION_MM)
+    high = np.ceil(corners.max(axis=1) - SAME_POSITION_MM)
+    # Not beyond the last slice: nothing is made up.
+    high[2] = np.floor(corners[2].max() + SAME_POSITION_MM)
+    cols, rows, count = (int(n) for n in high - low + (first.cols, first.rows, 1))
+    origin = np.array(first.position_lps) + low[0] * col_mm * row + low[1] * row_mm * col
+    geometry = Geometry.from_parts(
+        (count, rows, cols),
+        (float(origin[0]), float(origin[1]), float(origin[2])),
+        (col_mm, row_mm, step_mm),
+        np.stack([row, col, normal], axis=1),
+    )
+    return Stack(slices, geometry, (corners - low[:, None]).T, problem)
 
 
 def _geometry(

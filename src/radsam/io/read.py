@@ -1,115 +1,43 @@
-"""Reading volumes and label maps from NIfTI, NRRD, MetaImage and DICOM."""
+"""Reading volumes and label maps from NIfTI, NRRD, MetaImage and DICOM, and describing them."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import pydicom
 import SimpleITK as sitk
 from jaxtyping import Float, Int16, UInt8, UInt16
 
 from radsam.errors import GridMismatchError, SeriesError, VolumeError
 from radsam.io.archive import looks_like_dicom, unpacked
-from radsam.io.dicom_series import Series, find_series, select_series
-from radsam.io.dicom_stack import decode, fits_int16, stack
+from radsam.io.dicom_decode import decode, fits_int16
+from radsam.io.dicom_elements import text
+from radsam.io.dicom_labels import DicomLabels, compose_labels
+from radsam.io.dicom_seg import open_seg
+from radsam.io.dicom_series import Listing, Series, list_dicom, select_series
+from radsam.io.dicom_stack import stack
 from radsam.io.image_file import SUFFIXES, format_of, read_header, read_image
-from radsam.volume import Geometry, LabelVolume, Volume
+from radsam.io.info import VolumeInfo, describe_dicom, describe_dicom_labels
+from radsam.io.rtstruct import open_rtstruct
+from radsam.volume import Geometry, LabelVolume, SeriesOrigin, Volume
 
 
-@dataclass(frozen=True)
-class SeriesInfo:
-    """One image series of a DICOM folder.
-
-    Args:
-        number: What ``series=`` accepts, besides the UID.
-        uid: SeriesInstanceUID.
-        modality: DICOM modality.
-        description: SeriesDescription.
-        slices: Number of images.
-        shape_ij: Columns and rows of the first image.
-        spacing_mm_ijk: Voxel spacing, or None if the images do not make a volume.
-        acquisitions: Number of images of each AcquisitionNumber.
-        problem: Why the images do not make a volume; empty if they do.
-    """
-
-    number: int
-    uid: str
-    modality: str
-    description: str
-    slices: int
-    shape_ij: tuple[int, int]
-    spacing_mm_ijk: tuple[float, float, float] | None
-    acquisitions: dict[str, int]
-    problem: str
-
-
-@dataclass(frozen=True)
-class VolumeInfo:
-    """What can be said of a volume without reading its voxels.
-
-    Args:
-        source: The path that was given.
-        format: Name of the file format.
-        file_bytes: Size on disk; of a folder, of the images of the chosen series.
-        geometry: The grid, or None if a DICOM folder needs a choice or cannot be stacked.
-        modality: DICOM modality; "CT" for formats that do not say.
-        dtype: Type of the stored values.
-        series: The listing of a DICOM folder; empty for a file.
-        problem: Why `geometry` is None; empty otherwise.
-    """
-
-    source: str
-    format: str
-    file_bytes: int
-    geometry: Geometry | None
-    modality: str
-    dtype: str
-    series: tuple[SeriesInfo, ...] = ()
-    problem: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON; lengths are in mm, directions are LPS."""
-        grid = self.geometry
-        return {
-            "source": self.source,
-            "format": self.format,
-            "file_bytes": self.file_bytes,
-            "modality": self.modality,
-            "dtype": self.dtype,
-            "shape_ijk": None if grid is None else list(grid.shape_ijk),
-            "spacing_mm_ijk": None if grid is None else list(grid.spacing_mm_ijk),
-            "origin_lps": None if grid is None else list(grid.origin_lps),
-            "affine_lps": None if grid is None else grid.affine_lps.tolist(),
-            "series": [
-                {
-                    "number": each.number,
-                    "uid": each.uid,
-                    "modality": each.modality,
-                    "description": each.description,
-                    "slices": each.slices,
-                    "shape_ij": list(each.shape_ij),
-                    "spacing_mm_ijk": None if each.spacing_mm_ijk is None else list(each.spacing_mm_ijk),
-                    "acquisitions": dict(each.acquisitions),
-                    "problem": each.problem,
-                }
-                for each in self.series
-            ],
-            "problem": self.problem,
-        }
-
-
-def read_volume(path: str | os.PathLike[str], *, series: str | None = None) -> Volume:
+def read_volume(path: str | os.PathLike[str], *, series: str | None = None, resample: bool = False) -> Volume:
     """Read a CT volume.
 
     Args:
-        path: A NIfTI, NRRD or MetaImage file, or a folder or zip with a DICOM series.
+        path: A NIfTI, NRRD or MetaImage file, a folder or zip with a DICOM series, or an
+            enhanced DICOM image.
         series: Which series of a DICOM folder: its UID or its number in the listing,
             either optionally followed by ``#`` and an AcquisitionNumber.
+        resample: Accept a DICOM series of a tilted gantry or with uneven distances
+            between slices, and resample it linearly onto a rectangular grid. A regular
+            series keeps its voxels.
 
     Returns:
         The volume on the file's own grid. HU are int16 where every value is a whole
@@ -119,33 +47,43 @@ def read_volume(path: str | os.PathLike[str], *, series: str | None = None) -> V
         VolumeError: The path cannot be read as one volume; `SeriesError` for DICOM.
     """
     given = Path(path)
-    if _is_dicom(given):
-        with _dicom_folder(given) as folder:
-            chosen = select_series(find_series(folder, given), series)
-            stacked = stack(chosen)
-            return Volume(decode(stacked), stacked.geometry, chosen.modality, str(given), series or "")
+    if is_dicom(given):
+        with dicom_folder(given) as folder:
+            chosen = choose_series(list_dicom(folder, given), given, series)
+            stacked = stack(chosen, resample=resample)
+            origin = SeriesOrigin(
+                chosen.selector,
+                "" if chosen.uid == "none" else chosen.uid,
+                stacked.slices[0].frame_of_reference,
+                stacked.problem,
+            )
+            return Volume(decode(stacked), stacked.geometry, chosen.modality, str(given), origin)
     _refuse_series(given, series)
     header, image = read_image(given)
     return Volume(_hu(image), header.geometry, source=str(given))
 
 
 def read_info(path: str | os.PathLike[str], *, series: str | None = None) -> VolumeInfo:
-    """Describe a volume from its headers; voxels are not read.
+    """Describe a volume, or a DICOM segmentation or structure set, from its headers.
 
-    A DICOM folder that cannot be read as one volume is described too: its series are
-    listed and `VolumeInfo.problem` says what stands in the way.
+    A DICOM folder that cannot be read as one volume is described too: its studies and
+    series are listed and `VolumeInfo.problem` says what stands in the way.
 
     Args:
-        path: As for `read_volume`.
+        path: As for `read_volume`, or a DICOM SEG or RTSTRUCT file.
         series: As for `read_volume`.
 
     Raises:
         VolumeError: There is nothing to describe, or `series` does not exist.
     """
     given = Path(path)
-    if _is_dicom(given):
-        with _dicom_folder(given) as folder:
-            return _dicom_info(given, find_series(folder, given), series)
+    if is_dicom(given):
+        labels = _open_dicom_labels(given) if _is_one_file(given) else None
+        if labels is not None:
+            _refuse_series(given, series)
+            return describe_dicom_labels(given, labels)
+        with dicom_folder(given) as folder:
+            return describe_dicom(given, list_dicom(folder, given), series)
     _refuse_series(given, series)
     header = read_header(given)
     return VolumeInfo(
@@ -158,19 +96,39 @@ def read_info(path: str | os.PathLike[str], *, series: str | None = None) -> Vol
     )
 
 
-def read_labels(path: str | os.PathLike[str]) -> LabelVolume:
-    """Read a label map from a NIfTI, NRRD or MetaImage file.
+def read_labels(
+    path: str | os.PathLike[str], *, on: Volume | None = None, names: Sequence[str] | None = None
+) -> LabelVolume:
+    """Read a label map from NIfTI, NRRD or MetaImage, a DICOM SEG, or an RTSTRUCT.
+
+    Args:
+        path: The file.
+        on: The volume that the labels belong to. A SEG is then brought to its grid, and
+            contours are filled on it, which needs it; other files keep their own grid.
+        names: Of a SEG or RTSTRUCT, the objects to read, in this order; all if left out.
 
     Returns:
-        Object ids, uint8 where they fit and uint16 otherwise.
+        Object ids, uint8 where they fit and uint16 otherwise. Of DICOM with their names:
+        a SEG keeps its segment numbers, ROIs are numbered in their order from 1. Where
+        objects overlap, which a label map cannot hold, the smaller one is on top and a
+        warning says so.
 
     Raises:
-        VolumeError: The file is not one readable volume, or its values are not whole
-            numbers from 0 to 65535.
+        VolumeError: The file is not one readable volume, its values are not whole
+            numbers from 0 to 65535, or it holds no object of that name.
+        GridMismatchError: A SEG or RTSTRUCT belongs to another series, or lies elsewhere.
     """
     given = Path(path)
-    if _is_dicom(given):
-        raise VolumeError(f"{given} is DICOM; a mask is read from one of {', '.join(SUFFIXES)}.")
+    if is_dicom(given):
+        labels = _open_dicom_labels(given) if _is_one_file(given) else None
+        if labels is None:
+            raise VolumeError(
+                f"{given} holds no segmentation: a mask is read from a DICOM SEG or RTSTRUCT file, or from one of "
+                f"{', '.join(SUFFIXES)}."
+            )
+        return compose_labels(labels, on, names)
+    if names is not None:
+        raise VolumeError(f"{given} names no objects: they can be chosen by name in a DICOM SEG or RTSTRUCT only.")
     header, image = read_image(given)
     return LabelVolume(_ids(image, given), header.geometry)
 
@@ -196,8 +154,12 @@ def require_same_grid(labels: LabelVolume, geometry: Geometry, what: str) -> Non
         )
 
 
-def _is_dicom(path: Path) -> bool:
-    """Whether to read a folder or zip of DICOM; refuses paths that are nothing known."""
+def is_dicom(path: Path) -> bool:
+    """Whether to read a path as DICOM: a folder, a zip, or a file that begins like DICOM.
+
+    Raises:
+        VolumeError: There is nothing, or it is nothing known.
+    """
     if not path.exists():
         raise VolumeError(f"{path} does not exist. Check the spelling, and the folder you are in.")
     if path.is_dir() or path.suffix.lower() == ".zip":
@@ -211,68 +173,61 @@ def _is_dicom(path: Path) -> bool:
         or head[128:132] == b"DICM"
         or (not path.suffix and looks_like_dicom(head))
     ):
-        raise VolumeError(f"{path} is one DICOM file, usually one slice. Give the folder that holds the whole series.")
+        return True
     raise VolumeError(
-        f"{path} is not a volume that can be read. Known are {', '.join(SUFFIXES)}, "
+        f"{path} is not a volume that can be read. Known are {', '.join(SUFFIXES)}, DICOM SEG and RTSTRUCT files, "
         "and a folder or .zip with a DICOM series."
     )
 
 
-def _refuse_series(path: Path, series: str | None) -> None:
-    if series is not None:
-        raise SeriesError(f"{path} is a file of one volume; a series can only be chosen in a DICOM folder or zip.")
-
-
 @contextmanager
-def _dicom_folder(path: Path) -> Iterator[Path]:
-    """Yield the folder of DICOM files at `path`, unpacked while it is needed."""
-    if path.is_dir():
+def dicom_folder(path: Path) -> Iterator[Path]:
+    """Yield the folder or file of DICOM at `path`, unpacked while it is needed."""
+    if path.is_dir() or _is_one_file(path):
         yield path
     else:
         with unpacked(path) as folder:
             yield folder
 
 
-def _dicom_info(path: Path, found: tuple[Series, ...], series: str | None) -> VolumeInfo:
-    chosen, geometry, problem = found[0], None, ""
+def choose_series(listing: Listing, given: Path, series: str | None) -> Series:
+    """Choose one series of a listing.
+
+    Raises:
+        SeriesError: As `select_series`; or the path is a file of one slice.
+    """
+    chosen = select_series(listing.series, series)
+    if _is_one_file(given) and len(chosen.slices) == 1:
+        raise SeriesError(f"{given} is one DICOM file with one slice. Give the folder that holds the whole series.")
+    return chosen
+
+
+def _open_dicom_labels(path: Path) -> DicomLabels | None:
+    """Read a SEG or RTSTRUCT file; None if it is another DICOM file.
+
+    Raises:
+        VolumeError: The file cannot be read, is cut short, or breaks the standard where it matters.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pydicom warns of every value that breaks a rule
+            head = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["Modality"], force=True)
+            kind = text(head, "Modality", "")
+            opened = {"SEG": open_seg, "RTSTRUCT": open_rtstruct}.get(kind)
+            return None if opened is None else opened(path, pydicom.dcmread(path, force=True))
+    except VolumeError:
+        raise
+    except Exception as error:  # pydicom has no common base for what damaged bytes provoke
+        raise VolumeError(f"{path} begins like a DICOM file but cannot be read ({error}). Copy it again.") from error
+
+
+def _is_one_file(path: Path) -> bool:
+    return path.is_file() and path.suffix.lower() != ".zip"
+
+
+def _refuse_series(path: Path, series: str | None) -> None:
     if series is not None:
-        chosen = select_series(found, series)
-    try:
-        if series is None:
-            chosen = select_series(found, None)
-        geometry = stack(chosen).geometry
-    except SeriesError as error:
-        problem = str(error)
-    return VolumeInfo(
-        source=str(path),
-        format="DICOM" if path.is_dir() else "DICOM (zip)",
-        file_bytes=sum(each.path.stat().st_size for each in chosen.slices),
-        geometry=geometry,
-        modality=chosen.modality,
-        dtype=chosen.slices[0].dtype,
-        series=tuple(_series_info(each) for each in found),
-        problem=problem,
-    )
-
-
-def _series_info(series: Series) -> SeriesInfo:
-    spacing_mm_ijk, problem = None, ""
-    try:
-        spacing_mm_ijk = stack(series).geometry.spacing_mm_ijk
-    except SeriesError as error:
-        problem = str(error)
-    first = series.slices[0]
-    return SeriesInfo(
-        number=series.number,
-        uid=series.uid,
-        modality=series.modality,
-        description=first.description,
-        slices=len(series.slices),
-        shape_ij=(first.cols, first.rows),
-        spacing_mm_ijk=spacing_mm_ijk,
-        acquisitions={name: len(slices) for name, slices in series.acquisitions.items()},
-        problem=problem,
-    )
+        raise SeriesError(f"{path} is a file of one volume; a series can only be chosen in a DICOM folder or zip.")
 
 
 def _hu(image: sitk.Image) -> Int16[np.ndarray, "k j i"] | Float[np.ndarray, "k j i"]:

@@ -1,8 +1,13 @@
-"""Writing label maps and volumes as NIfTI or NRRD, on exactly the grid they were made on."""
+"""Writing label maps as NIfTI, NRRD, DICOM SEG or RTSTRUCT, and volumes as NIfTI or NRRD.
+
+NIfTI and NRRD keep exactly the grid that they were made on. The DICOM formats lie on the
+images of the series.
+"""
 
 from __future__ import annotations
 
 import os
+from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
@@ -11,31 +16,75 @@ from jaxtyping import Shaped
 
 from radsam.errors import OutputError, VolumeError
 from radsam.io.atomic import check_writable, reason, replacing
+from radsam.io.dicom_derived import CONVERTED, Algorithm
+from radsam.io.dicom_seg_write import write_seg
+from radsam.io.dicom_source import SourceSeries
 from radsam.io.image_file import read_image
+from radsam.io.rtstruct_write import write_rtstruct
 from radsam.volume import Geometry, LabelVolume, Volume
 
 Voxels = Shaped[np.ndarray, "k j i"]
 
-#: Suffixes that can be written.
+#: Suffixes of images that can be written.
 LABEL_SUFFIXES = (".nii.gz", ".nii", ".nrrd")
 
 
-def write_labels(labels: LabelVolume, path: str | os.PathLike[str]) -> None:
+class LabelFormat(StrEnum):
+    """A file format of labels."""
+
+    NIFTI = "nifti"
+    NRRD = "nrrd"
+    SEG = "seg"
+    RTSTRUCT = "rtstruct"
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """What a file of this format may end with."""
+        return {LabelFormat.NIFTI: (".nii.gz", ".nii"), LabelFormat.NRRD: (".nrrd",)}.get(self, (".dcm",))
+
+    @property
+    def is_dicom(self) -> bool:
+        """Whether it refers to the images of a DICOM series."""
+        return self in (LabelFormat.SEG, LabelFormat.RTSTRUCT)
+
+
+def write_labels(
+    labels: LabelVolume,
+    path: str | os.PathLike[str],
+    *,
+    file_format: LabelFormat | str | None = None,
+    source: SourceSeries | None = None,
+    algorithm: Algorithm = CONVERTED,
+) -> None:
     """Write a label map; the file is complete or not there.
 
-    The voxel order and the affine are kept as they are. The file is read back and
-    compared before it takes its name, because SimpleITK's writers report success on a
-    full disk.
+    NIfTI and NRRD keep voxel order and affine as they are, and are read back and compared
+    before they take their name, because SimpleITK's writers report success on a full disk.
 
     Args:
         labels: The label map.
-        path: Where to; the suffix, one of `LABEL_SUFFIXES`, chooses the format.
+        path: Where to; the suffix chooses the format, ``.dcm`` a SEG.
+        file_format: The format, if the suffix does not say it.
+        source: For DICOM, the images that the labels were made on (`radsam.io.dicom_source.read_source`).
+        algorithm: For DICOM, what made them.
 
     Raises:
-        OutputError: The suffix is unknown, the place cannot be written, the disk is
-            full, or the format cannot hold the grid. An existing file is then unchanged.
+        OutputError: The suffix is unknown, the place cannot be written, the disk is full, the
+            format cannot hold the grid, or a DICOM format got no source. An existing file is
+            then unchanged.
+        GridMismatchError: The labels do not lie on the images of `source`.
     """
-    _write(labels.ids, labels.geometry, check_label_path(path))
+    chosen = label_format(path, file_format)
+    target = check_writable(path)
+    if not chosen.is_dicom:
+        _write(labels.ids, labels.geometry, target)
+        return
+    if source is None:
+        raise OutputError(
+            f"{path} would be a DICOM {chosen.upper()}, which refers to the images it was made on. Give their series, "
+            "or write NIfTI or NRRD."
+        )
+    (write_seg if chosen is LabelFormat.SEG else write_rtstruct)(labels, target, source, algorithm)
 
 
 def write_volume(volume: Volume, path: str | os.PathLike[str]) -> None:
@@ -48,18 +97,33 @@ def write_volume(volume: Volume, path: str | os.PathLike[str]) -> None:
     Raises:
         OutputError: As for `write_labels`.
     """
-    _write(volume.hu, volume.geometry, check_label_path(path))
+    if label_format(path, None).is_dicom:
+        raise OutputError(f"{path}: a volume is written as one of {', '.join(LABEL_SUFFIXES)}.")
+    _write(volume.hu, volume.geometry, check_writable(path))
 
 
-def check_label_path(path: str | os.PathLike[str]) -> Path:
-    """Refuse a path that `write_labels` cannot write to, before anything is computed.
+def label_format(path: str | os.PathLike[str], file_format: LabelFormat | str | None) -> LabelFormat:
+    """Say which format a path stands for, and refuse one that it cannot.
 
     Raises:
-        OutputError: The suffix is unknown, or the place cannot be written.
+        OutputError: The suffix is unknown, or is not one of the given format.
     """
-    if not Path(path).name.lower().endswith(LABEL_SUFFIXES):
-        raise OutputError(f"{path} has no suffix of an image file: choose one of {', '.join(LABEL_SUFFIXES)}.")
-    return check_writable(path)
+    name = Path(path).name.lower()
+    every = [*LABEL_SUFFIXES, ".dcm"]
+    if file_format is None:
+        found = next((each for each in LabelFormat if name.endswith(each.suffixes)), None)
+        if found is None:
+            raise OutputError(f"{path} has no suffix of an image file: choose one of {', '.join(every)}.")
+        return found
+    try:
+        given = LabelFormat(file_format)
+    except ValueError:
+        raise OutputError(
+            f"{file_format!r} is not a format of labels: choose one of {', '.join(LabelFormat)}."
+        ) from None
+    if not name.endswith(given.suffixes):
+        raise OutputError(f"{path} is no name for {given}: it ends with one of {', '.join(given.suffixes)}.")
+    return given
 
 
 def _write(array: Voxels, geometry: Geometry, target: Path) -> None:

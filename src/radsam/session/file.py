@@ -42,7 +42,8 @@ class SessionFile:
     Args:
         volume_hash: `Volume.content_hash` of its CT.
         volume_source: Path of its CT, as it was opened.
-        volume_series: Which series of that folder, as it was chosen; empty where there was no choice.
+        volume_series: Which DICOM series of that folder; empty for a file.
+        volume_resampled: Whether its slices had to be resampled.
         model_name: Name of its bundle.
         model_path: Where that bundle was.
         model_hash: `Bundle.sha256` of its bundle.
@@ -56,6 +57,7 @@ class SessionFile:
     volume_hash: str
     volume_source: str
     volume_series: str
+    volume_resampled: bool
     model_name: str
     model_path: str
     model_hash: str
@@ -121,7 +123,7 @@ def save_session(session: Session, path: Path) -> None:
     Raises:
         OutputError: The file cannot be written.
     """
-    history = session.history
+    history, series = session.history, session.volume.series
     numbers = {id(edit): number for number, edit in enumerate(history.edits)}
     masks: dict[RunMask, int] = {}
     steps = [
@@ -141,7 +143,8 @@ def save_session(session: Session, path: Path) -> None:
         "volume": {
             "sha256": session.volume.content_hash,
             "source": _absolute(session.volume.source),
-            "series": session.volume.series,
+            "series": series.selector if series else "",
+            "resampled": bool(series and series.resampled),
         },
         "model": {
             "name": session.predictor.spec.name,
@@ -180,7 +183,9 @@ def read_session(path: Path) -> SessionFile:
         return SessionFile(
             volume_hash=description["volume"]["sha256"],
             volume_source=description["volume"]["source"],
-            volume_series=description["volume"].get("series", ""),  # earlier sessions do not say
+            # Sessions of the first releases do not have these two.
+            volume_series=description["volume"].get("series", ""),
+            volume_resampled=description["volume"].get("resampled", False),
             model_name=description["model"]["name"],
             model_path=description["model"]["path"],
             model_hash=description["model"]["sha256"],

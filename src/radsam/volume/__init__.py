@@ -4,7 +4,7 @@ from radsam.volume.geometry import Geometry
 from radsam.volume.plane import Plane, SliceGrid
 from radsam.volume.prompt import Bounds, Box, Mask, Point, Prompt
 from radsam.volume.rle import RunMask
-from radsam.volume.volume import LabelVolume, Volume
+from radsam.volume.volume import LabelVolume, SeriesOrigin, Volume
 
 __all__ = [
     "Bounds",
@@ -16,6 +16,7 @@ __all__ = [
     "Point",
     "Prompt",
     "RunMask",
+    "SeriesOrigin",
     "SliceGrid",
     "Volume",
 ]

@@ -14,6 +14,24 @@ from radsam.errors import GridMismatchError, VolumeError
 from radsam.volume.geometry import Geometry
 
 
+@dataclass(frozen=True)
+class SeriesOrigin:
+    """Which DICOM series a volume was read from; nothing here names the patient.
+
+    Args:
+        selector: What chooses the series, and its acquisition, again in the same folder.
+        series_uid: SeriesInstanceUID; empty where the files have none.
+        frame_of_reference: FrameOfReferenceUID; empty where the files have none.
+        resampled: Why the slices had to be resampled onto a rectangular grid; empty if
+            the voxels are the pixels.
+    """
+
+    selector: str
+    series_uid: str = ""
+    frame_of_reference: str = ""
+    resampled: str = ""
+
+
 @dataclass(frozen=True, eq=False)
 class Volume:
     """A volume of Hounsfield units on its grid.
@@ -24,7 +42,7 @@ class Volume:
         geometry: The grid of `hu`.
         modality: DICOM modality; formats that do not say are taken as "CT".
         source: Where it came from, for messages.
-        series: Which series of a DICOM folder it is, as it was chosen; empty where there was no choice.
+        series: The DICOM series it came from; None for other files.
 
     Raises:
         VolumeError: The array does not fit the grid, holds values that are not finite,
@@ -35,7 +53,7 @@ class Volume:
     geometry: Geometry
     modality: str = "CT"
     source: str = ""
-    series: str = ""
+    series: SeriesOrigin | None = None
 
     def __post_init__(self) -> None:
         where = f" in {self.source}" if self.source else ""
@@ -92,3 +110,11 @@ class LabelVolume:
             raise VolumeError(f"Labels are uint8 or uint16 object ids, not {self.ids.dtype}.")
         if any(each < 1 for each in self.names):
             raise VolumeError("Object ids start at 1; 0 is the background.")
+
+    @property
+    def present_ids(self) -> list[int]:
+        """The object ids that occur in some voxel, ascending."""
+        found: set[int] = set()
+        for slice_ji in self.ids:  # counting makes an array of eight times the size
+            found.update(np.flatnonzero(np.bincount(slice_ji.ravel())).tolist())
+        return sorted(found - {0})

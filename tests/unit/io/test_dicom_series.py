@@ -54,6 +54,29 @@ def test_the_listing_needs_no_choice(two_series: Path) -> None:
     assert info.series[0].spacing_mm_ijk == pytest.approx((0.7, 0.8, 2.5))
 
 
+def test_studies_are_listed_with_their_series(two_series: Path) -> None:
+    def older(k: int, dataset) -> None:
+        dataset.StudyInstanceUID, dataset.StudyDate, dataset.StudyDescription = "1.2.0", "20200101", "thorax"
+
+    write_series(two_series / "older", ct_values(), series_uid="1.2.99", edit=older)
+    write_report(two_series / "report.dcm", "SR")
+    info = read_info(two_series)
+    assert [(each.date, each.description, each.series) for each in info.studies] == [
+        ("20200101", "thorax", (1,)),
+        ("20240131", "abdomen", (2, 3)),
+    ]
+    assert [(each.path, each.modality) for each in info.objects] == [("report.dcm", "SR")]
+
+
+def test_one_series_uid_in_two_studies_is_two_series(tmp_path: Path) -> None:
+    def second(k: int, dataset) -> None:
+        dataset.StudyInstanceUID = "1.2.0"
+
+    write_series(tmp_path / "a", ct_values(seed=1), series_uid="1.2.3")
+    write_series(tmp_path / "b", ct_values(seed=2), series_uid="1.2.3", edit=second)
+    assert len(read_info(tmp_path).series) == 2
+
+
 def test_info_names_nobody_and_is_plain_json(two_series: Path) -> None:
     text = json.dumps(read_info(two_series, series="1").to_dict())
     assert "Nobody" not in text

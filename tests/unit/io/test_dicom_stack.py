@@ -227,6 +227,11 @@ def _no_orientation(k: int, dataset) -> None:
         del dataset.ImageOrientationPatient
 
 
+def _elsewhere(k: int, dataset) -> None:
+    if k == 1:
+        dataset.FrameOfReferenceUID = "1.2.9"
+
+
 def _sheared(k: int, dataset) -> None:
     dataset.ImageOrientationPatient = [1, 0, 0, 0.3, 0.9539, 0]
 
@@ -238,10 +243,11 @@ def _sheared(k: int, dataset) -> None:
         (_wider, ["different sizes", "4 with 10×12", "1 with 12×10"]),
         (_finer, ["different pixel spacings", "1 with (0.8, 0.9)"]),
         (_scout, ["localizers", "IM001.dcm"]),
-        (_frames, ["multi-frame", "5 of 5"]),
+        (_frames, ["multi-frame", "where each frame lies", "5 of 5"]),
         (_colour, ["colour", "5 of 5"]),
         (_no_rescale, ["RescaleSlope", "IM001.dcm"]),
         (_no_orientation, ["orientation", "IM001.dcm"]),
+        (_elsewhere, ["different frames of reference", "1 with 1.2.9"]),
         (_sheared, ["not perpendicular", "IM000.dcm"]),
     ],
 )
@@ -279,3 +285,50 @@ def test_pixels_that_cannot_be_decoded_are_named(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(SeriesError, match=re.escape("IM003.dcm cannot be decoded")):
         read_volume(tmp_path)
+
+
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.4.110", "1.3.6.1.4.1.99999.1"])
+def test_an_unknown_transfer_syntax_is_named(tmp_path: Path, syntax: str) -> None:
+    """JPEG XL, and one that nobody knows."""
+    for path in write_series(tmp_path, ct_values(), compress="JPEG 2000 lossless"):
+        path.write_bytes(path.read_bytes().replace(_syntax_element("1.2.840.10008.1.2.4.90"), _syntax_element(syntax)))
+    with pytest.raises(SeriesError, match=rf"cannot be decoded.*transfer syntax {re.escape(syntax)}"):
+        read_volume(tmp_path)
+
+
+def _syntax_element(uid: str) -> bytes:
+    value = uid.encode() + b"\0" * (len(uid) % 2)
+    # The length of the file's own header is not corrected: readers go by its elements.
+    return b"\x02\x00\x10\x00UI" + len(value).to_bytes(2, "little") + value
+
+
+@pytest.mark.parametrize(
+    ("position", "cosines", "axes"),
+    [
+        ("HFS", (1, 0, 0, 0, 1, 0), "LPS"),
+        ("FFS", (1, 0, 0, 0, 1, 0), "LPS"),
+        ("HFP", (-1, 0, 0, 0, -1, 0), "RAS"),
+        ("HFDL", (0, -1, 0, 1, 0, 0), "ALS"),
+        ("FFDR", (0, 1, 0, -1, 0, 0), "PRS"),
+    ],
+)
+def test_the_patients_position_changes_nothing_but_the_axes(
+    tmp_path: Path, position: str, cosines: tuple[float, ...], axes: str
+) -> None:
+    """Images on the side or the belly, feet first: the axes say it, and the display undoes it."""
+
+    def lying(k: int, dataset) -> None:
+        dataset.PatientPosition = position
+
+    write_series(tmp_path, ct_values(), cosines=cosines, edit=lying)
+    info = read_info(tmp_path)
+    assert info.series[0].patient_position == position
+    assert info.geometry is not None
+    x, y, z = ("LR", "PA", "SI")
+    letters = [
+        pair[0 if value > 0 else 1]
+        for column in info.geometry.direction.T
+        for pair, value in zip((x, y, z), column, strict=True)
+        if abs(value) > 0.9
+    ]
+    assert "".join(letters) == axes

@@ -1,0 +1,123 @@
+"""What every DICOM object that this program writes has in common."""
+
+from __future__ import annotations
+
+import datetime
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.sequence import Sequence as Items
+from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
+
+from radsam.io.atomic import replacing
+from radsam.io.dicom_source import SourceSeries
+from radsam.io.organ_codes import Code
+from radsam.volume import LabelVolume
+
+#: Longest text of the value representations LO and DS.
+_LO, _DS = 64, 16
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """What made the labels.
+
+    Args:
+        name: Name of the weights bundle.
+        version: Its version: the beginning of its SHA-256.
+        kind: "SEMIAUTOMATIC" (a person guided it), "AUTOMATIC" or "MANUAL".
+    """
+
+    name: str
+    version: str
+    kind: str = "SEMIAUTOMATIC"
+
+
+#: For labels that were only brought into another format: who made them is not known.
+CONVERTED = Algorithm("converted by RadSAM", "unknown")
+
+
+def start_object(sop_class: str, modality: str, source: SourceSeries, description: str) -> FileDataset:
+    """Begin an object of the same patient and study as its images, in a series of its own."""
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = UID(sop_class)
+    meta.MediaStorageSOPInstanceUID = generate_uid()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+    dataset.update(source.repeated)
+    # UTF-8, whatever the images have: objects are named in any language.
+    dataset.SpecificCharacterSet = "ISO_IR 192"
+    now = datetime.datetime.now()
+    dataset.StudyInstanceUID = source.study_uid
+    dataset.FrameOfReferenceUID = source.slices[0].frame_of_reference
+    dataset.SOPClassUID = meta.MediaStorageSOPClassUID
+    dataset.SOPInstanceUID = meta.MediaStorageSOPInstanceUID
+    dataset.Modality = modality
+    dataset.SeriesInstanceUID = generate_uid()
+    # Behind the images in any listing, and apart from other objects made on the same images.
+    dataset.SeriesNumber = 1000 + source.slices[0].series_number % 1000
+    dataset.SeriesDescription = description[:_LO]
+    dataset.SeriesDate = dataset.InstanceCreationDate = now.strftime("%Y%m%d")
+    dataset.SeriesTime = dataset.InstanceCreationTime = now.strftime("%H%M%S")
+    dataset.InstanceNumber = 1
+    dataset.Manufacturer = dataset.ManufacturerModelName = "RadSAM"
+    dataset.SoftwareVersions = version("radsam")
+    dataset.DeviceSerialNumber = "1"  # required; a program has none
+    return dataset
+
+
+def save_object(dataset: FileDataset, path: Path) -> None:
+    """Write an object, whole or not at all.
+
+    Raises:
+        OutputError: The place cannot be written, or the disk is full.
+    """
+    with replacing(path) as partial, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of values that were repeated from the images as they are
+        dataset.save_as(partial, enforce_file_format=True)
+
+
+def named(labels: LabelVolume) -> dict[int, str]:
+    """Name the objects that occur; a backslash would part a text in two."""
+    return {each: labels.names.get(each, f"object {each}").replace("\\", "/")[:_LO] for each in labels.present_ids}
+
+
+def item(**elements: object) -> Dataset:
+    """Make a sequence item."""
+    dataset = Dataset()
+    for name, value in elements.items():
+        setattr(dataset, name, value)
+    return dataset
+
+
+def items(*datasets: Dataset) -> Items:
+    """Make a sequence."""
+    return Items(datasets)
+
+
+def code_item(code: Code) -> Dataset:
+    """Make a coded entry (PS3.3 8.8)."""
+    return item(CodeValue=code.value, CodingSchemeDesignator=code.scheme, CodeMeaning=code.meaning[:_LO])
+
+
+def instance_items(source: SourceSeries) -> Items:
+    """Refer to every image of the series, to an enhanced image once."""
+    unique = {each.sop_uid: each.sop_class for each in source.slices}
+    return items(
+        *(item(ReferencedSOPClassUID=sop_class, ReferencedSOPInstanceUID=uid) for uid, sop_class in unique.items())
+    )
+
+
+def decimals(values: Sequence[float]) -> list[str]:
+    """Write numbers as decimal strings, which have at most sixteen characters."""
+    return [decimal(float(each)) for each in values]
+
+
+def decimal(value: float) -> str:
+    """Write a number as a decimal string; of millimetres, better than a nanometre is kept."""
+    exact = repr(value + 0.0)  # + 0.0: no minus before a zero
+    return exact if len(exact) <= _DS else f"{value:.9g}"

@@ -1,0 +1,159 @@
+"""Segmentations and contours of DICOM as a label map: what SEG and RTSTRUCT have in common.
+
+A file names its objects and says on which grid each becomes a mask. A label map holds
+one object per voxel; both formats allow several.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool
+
+from radsam.errors import GridMismatchError, VolumeError
+from radsam.volume import Geometry, LabelVolume, Volume
+
+
+class LabelWarning(UserWarning):
+    """A segmentation or structure set cannot be shown whole in a label map."""
+
+
+@dataclass(frozen=True, eq=False)
+class DicomObject:
+    """One segment or ROI.
+
+    Args:
+        number: Its number in the file.
+        name: SegmentLabel or ROIName.
+        mask_on: Makes its mask on a grid, a boolean array (k, j, i).
+        problem: Why it has none; empty if it has.
+    """
+
+    number: int
+    name: str
+    mask_on: Callable[[Geometry], Bool[np.ndarray, "k j i"]]
+    problem: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class DicomLabels:
+    """A SEG or RTSTRUCT file.
+
+    Args:
+        path: The file.
+        kind: "SEG" or "RTSTRUCT".
+        objects: Its objects in their order.
+        series_uids: SeriesInstanceUIDs of the images that it refers to; may be empty.
+        frame_of_reference: FrameOfReferenceUID that its positions are in; empty if it does not say.
+        geometry: The grid of a SEG; None for contours.
+        grid_problem: Why it has no grid of its own.
+    """
+
+    path: Path
+    kind: str
+    objects: tuple[DicomObject, ...]
+    series_uids: frozenset[str]
+    frame_of_reference: str
+    geometry: Geometry | None
+    grid_problem: str
+
+    def named(self, names: Sequence[str] | None) -> tuple[DicomObject, ...]:
+        """Return the objects of these names in this order; all of them for None.
+
+        Raises:
+            VolumeError: There is no such object, or two have the name.
+        """
+        if names is None:
+            return self.objects
+        chosen = []
+        for name in names:
+            found = [each for each in self.objects if name in (each.name, str(each.number))]
+            exact = [each for each in found if each.name == name]
+            if len(exact or found) != 1:
+                there = ", ".join(f"{each.number}: {each.name!r}" for each in self.objects)
+                raise VolumeError(
+                    f"{self.path} has {len(exact or found) or 'no'} objects named {name!r}. "
+                    f"Choose by name or number: {there}."
+                )
+            chosen += exact or found
+        return tuple(chosen)
+
+    def check_belongs(self, volume: Volume) -> None:
+        """Refuse what was drawn on another series.
+
+        Raises:
+            GridMismatchError: It refers to another series, or to another frame of reference.
+        """
+        series = volume.series
+        if series is None:
+            return  # a NIfTI file does not say what it was; the grid decides
+        other_place = series.frame_of_reference and self.frame_of_reference not in ("", series.frame_of_reference)
+        other_series = series.series_uid and self.series_uids and series.series_uid not in self.series_uids
+        if other_place or other_series:
+            raise GridMismatchError(
+                f"{self.path} was made on another {'frame of reference' if other_place else 'series'}: it refers to "
+                f"{self.frame_of_reference if other_place else ', '.join(sorted(self.series_uids))}, the volume is "
+                f"{series.frame_of_reference if other_place else series.series_uid}. "
+                "Give the series that it was made on, or register it first."
+            )
+
+
+def compose_labels(labels: DicomLabels, on: Volume | None, names: Sequence[str] | None) -> LabelVolume:
+    """Make a label map of the objects of a file, on the grid of a volume or its own.
+
+    Raises:
+        VolumeError: It has no object to show, or no grid and no volume was given.
+        GridMismatchError: It belongs to another series, or lies elsewhere.
+    """
+    if on is not None:
+        labels.check_belongs(on)
+    grid = labels.geometry if on is None else on.geometry
+    if grid is None:
+        raise VolumeError(f"{labels.path} has no grid of its own: {labels.grid_problem} Give the CT it was made on.")
+    chosen = labels.named(names)
+    problems = [f"{each.name!r} {each.problem}" for each in chosen if each.problem]
+    usable = [each for each in chosen if not each.problem]
+    if not usable or (names is not None and problems):
+        raise VolumeError(f"{labels.path} holds nothing that can be read: {'; '.join(problems) or 'it has no object'}.")
+    if problems:
+        warnings.warn(f"{labels.path}: left out {'; '.join(problems)}.", LabelWarning, stacklevel=3)
+    ids = _numbers(labels, usable)
+    packed = {each: np.packbits(each.mask_on(grid)) for each in usable}
+    painted = _paint(packed, ids, grid, labels.path)
+    return LabelVolume(painted, grid, {ids[each]: each.name for each in usable})
+
+
+def _numbers(labels: DicomLabels, usable: Sequence[DicomObject]) -> dict[DicomObject, int]:
+    """Number the objects: segments keep theirs, ROIs are counted."""
+    if labels.kind == "SEG" and all(0 < each.number <= 65535 for each in usable):
+        return {each: each.number for each in usable}
+    return {each: number for number, each in enumerate(usable, start=1)}
+
+
+def _paint(
+    packed: dict[DicomObject, np.ndarray], ids: dict[DicomObject, int], grid: Geometry, path: Path
+) -> np.ndarray:
+    """Paint the largest object first, so that a small one within it can be seen."""
+    count = int(np.prod(grid.shape_kji))
+    sizes = {each: int(np.bitwise_count(bits).sum(dtype=np.int64)) for each, bits in packed.items()}
+    painted = np.zeros(count, dtype=np.uint8 if max(ids.values()) <= 255 else np.uint16)
+    covered = 0
+    for each in sorted(packed, key=lambda one: -sizes[one]):
+        inside = np.flatnonzero(np.unpackbits(packed[each], count=count))
+        covered += int(np.count_nonzero(painted[inside]))
+        painted[inside] = ids[each]
+    if covered:
+        warnings.warn(
+            f"{path}: objects overlap in {covered} voxels; a label map holds one of them, so the smaller one is on "
+            "top. Read them one at a time to get each whole.",
+            LabelWarning,
+            stacklevel=4,
+        )
+    empty = [each.name for each, size in sizes.items() if not size]
+    if empty:
+        warnings.warn(f"{path}: no voxel of this grid lies in {', '.join(empty)}.", LabelWarning, stacklevel=4)
+    return painted.reshape(grid.shape_kji)

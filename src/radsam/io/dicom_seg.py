@@ -1,0 +1,224 @@
+"""DICOM segmentations (SEG) as masks: binary, fractional and label map.
+
+Every frame says which segment it shows and where it lies; order and number of the
+frames decide nothing, and slices without an object usually have no frame.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float
+from pydicom.dataset import Dataset, FileDataset
+from pydicom.pixels.utils import iter_pixels
+
+from radsam.errors import GridMismatchError, VolumeError
+from radsam.io.dicom_elements import integer, numbers, text
+from radsam.io.dicom_labels import DicomLabels, DicomObject
+from radsam.volume import Geometry
+from radsam.volume.regrid import move_mask
+
+#: Positions of the frames of one slice differ by less; they are written to 1e-3 mm or finer.
+_SAME_SLICE_MM = 1e-2
+#: A frame may lie this part of a voxel beside the lattice: less moves no voxel to its neighbour.
+_OFF_LATTICE = 0.25
+
+
+@dataclass(frozen=True, eq=False)
+class _Frames:
+    """The frames of a SEG.
+
+    Args:
+        path: The file.
+        dataset: It.
+        segment: Segment number of each frame; 0 in a label map, whose pixels say it.
+        slice: Index along k of each frame, if they have a grid.
+        corners_lps: Position of the first pixel of each frame.
+        pixel_to_mm: The first two columns are the steps from pixel to pixel along i and j.
+        geometry: Their grid; None if they are unevenly spaced or of a tilted gantry.
+    """
+
+    path: Path
+    dataset: FileDataset
+    segment: np.ndarray
+    slice: np.ndarray
+    corners_lps: Float[np.ndarray, "n 3"]
+    pixel_to_mm: Float[np.ndarray, "3 2"]
+    geometry: Geometry | None
+
+    def mask(self, number: int, grid: Geometry) -> Bool[np.ndarray, "k j i"]:
+        """Make the mask of a segment on a grid.
+
+        Raises:
+            GridMismatchError: The grid does not share the pixels of the frames.
+        """
+        if self.geometry is None:
+            return self._nearest(number, grid)
+        mask = np.zeros(self.geometry.shape_kji, dtype=bool)
+        for frame, inside in self._segment(number):
+            mask[self.slice[frame]] |= inside
+        if self.geometry.same_grid(grid):
+            return mask
+        moved = move_mask(mask, self.geometry, grid)
+        if moved is None:
+            raise self._elsewhere(grid)
+        return moved
+
+    def _nearest(self, number: int, grid: Geometry) -> Bool[np.ndarray, "k j i"]:
+        """Put each frame on the nearest slice of a resampled grid, moved by whole pixels."""
+        if not np.allclose(grid.affine_lps[:3, :2], self.pixel_to_mm, atol=1e-3):
+            raise self._elsewhere(grid)
+        mask = np.zeros(grid.shape_kji, dtype=bool)
+        for frame, inside in self._segment(number):
+            i, j, k = np.rint(grid.mm_to_index(self.corners_lps[frame])).astype(int)
+            row, col = np.nonzero(inside)
+            at = np.stack([np.full_like(row, k), row + j, col + i])
+            if ((at < 0) | (at >= np.array(grid.shape_kji)[:, None])).any():
+                raise self._elsewhere(grid)
+            mask[tuple(at)] = True
+        return mask
+
+    def _elsewhere(self, grid: Geometry) -> GridMismatchError:
+        own = "slices at uneven places" if self.geometry is None else self.geometry.describe()
+        return GridMismatchError(
+            f"{self.path} lies on another grid than the volume: {own}, but the volume has {grid.describe()}. "
+            "Give the series that it was made on."
+        )
+
+    def _segment(self, number: int) -> Iterator[tuple[int, Bool[np.ndarray, "rows cols"]]]:
+        """Yield the frames that may show a segment, and what of it they show."""
+        label_map = not self.segment.all()
+        wanted = (np.arange(self.segment.size) if label_map else np.flatnonzero(self.segment == number)).tolist()
+        for frame, pixels in zip(wanted, self._pixels(wanted), strict=True):
+            yield frame, np.asarray(pixels == number if label_map else pixels > 0)
+
+    def _pixels(self, frames: Sequence[int]) -> Iterator[np.ndarray]:
+        """Yield frames as arrays that are above 0 inside, or hold segment numbers."""
+        rows, cols = integer(self.dataset, "Rows", 0), integer(self.dataset, "Columns", 0)
+        if (
+            integer(self.dataset, "BitsAllocated", 0) == 1
+            and not self.dataset.file_meta.TransferSyntaxUID.is_encapsulated
+        ):
+            # Bits of all frames follow each other without padding (PS3.5 8.1.1).
+            packed = np.frombuffer(self.dataset.PixelData, dtype=np.uint8)
+            for frame in frames:
+                start, stop = frame * rows * cols, (frame + 1) * rows * cols
+                bits = np.unpackbits(packed[start // 8 : -(-stop // 8)], bitorder="little")
+                yield bits[start % 8 :][: rows * cols].reshape(rows, cols)
+            return
+        half = integer(self.dataset, "MaximumFractionalValue", 255) / 2
+        fractional = text(self.dataset, "SegmentationType", "") == "FRACTIONAL"
+        try:
+            for pixels in iter_pixels(self.dataset, indices=list(frames), raw=True):
+                yield pixels >= half if fractional else pixels
+        except Exception as error:  # every decoder fails in its own way
+            raise VolumeError(f"{self.path} cannot be decoded ({error}). Copy it again.") from error
+
+
+def open_seg(path: Path, dataset: FileDataset) -> DicomLabels:
+    """Read where the frames of a SEG lie; their pixels are unpacked when asked for.
+
+    Raises:
+        VolumeError: It is cut short, has no segments, or its frames do not lie side by side.
+    """
+    segments = dataset.get("SegmentSequence") or []
+    groups = dataset.get("PerFrameFunctionalGroupsSequence") or []
+    if not segments or not groups:
+        raise VolumeError(f"{path} is a SEG without {'frames' if segments else 'segments'}: there is nothing in it.")
+    _check_length(path, dataset, len(groups))
+    frames = _read_frames(path, dataset, groups)
+
+    def object_of(segment: Dataset) -> DicomObject:
+        number = integer(segment, "SegmentNumber", 0)
+        return DicomObject(
+            number, text(segment, "SegmentLabel", f"segment {number}"), lambda grid: frames.mask(number, grid)
+        )
+
+    return DicomLabels(
+        path=path,
+        kind="SEG",
+        objects=tuple(object_of(each) for each in segments if integer(each, "SegmentNumber", 0) > 0),
+        series_uids=frozenset(
+            text(each, "SeriesInstanceUID", "") for each in dataset.get("ReferencedSeriesSequence") or []
+        )
+        - {""},
+        frame_of_reference=text(dataset, "FrameOfReferenceUID", ""),
+        geometry=frames.geometry,
+        grid_problem="" if frames.geometry else "its frames are unevenly spaced, or of a tilted gantry.",
+    )
+
+
+def _check_length(path: Path, dataset: FileDataset, frames: int) -> None:
+    pixels = frames * integer(dataset, "Rows", 0) * integer(dataset, "Columns", 0)
+    needed = math.ceil(pixels * integer(dataset, "BitsAllocated", 1) / 8)
+    syntax = dataset.file_meta.get("TransferSyntaxUID")
+    if "PixelData" not in dataset or (not syntax.is_encapsulated and len(dataset.PixelData) < needed):
+        raise VolumeError(f"{path} is cut short: its header promises {frames} frames. Copy it again.")
+
+
+def _read_frames(path: Path, dataset: FileDataset, groups: Sequence[Dataset]) -> _Frames:
+    shared = next(iter(dataset.get("SharedFunctionalGroupsSequence") or []), Dataset())
+
+    def macro(group: Dataset, name: str) -> Dataset:
+        return next(iter(group.get(name) or shared.get(name) or []), Dataset())
+
+    positions = np.array(
+        [numbers(macro(group, "PlanePositionSequence"), "ImagePositionPatient", 3) for group in groups]
+    )
+    cosines = np.array(
+        [numbers(macro(group, "PlaneOrientationSequence"), "ImageOrientationPatient", 6) for group in groups]
+    )
+    measures = macro(groups[0], "PixelMeasuresSequence")
+    spacing_mm = numbers(measures, "PixelSpacing", 2)
+    if not (np.isfinite(positions).all() and np.isfinite(cosines).all() and np.isfinite(spacing_mm).all()):
+        raise VolumeError(f"{path} does not say where its frames lie in the patient.")
+    if np.abs(cosines - cosines[0]).max() > 1e-3:
+        raise VolumeError(f"The frames of {path} point different ways: they are not slices of one volume.")
+    row, col = cosines[0].reshape(2, 3)
+    normal = np.cross(row, col)
+    along_mm = (positions - positions[0]) @ normal
+    beside_mm = np.linalg.norm(positions - positions[0] - np.outer(along_mm, normal), axis=1)
+    step_mm = _step_mm(measures, along_mm)
+    index = np.rint((along_mm - along_mm.min()) / step_mm).astype(np.int64)
+    off = np.abs(along_mm - along_mm.min() - index * step_mm)
+    regular = off.max() <= _OFF_LATTICE * step_mm and beside_mm.max() <= _OFF_LATTICE * min(spacing_mm)
+    origin = positions[int(along_mm.argmin())]
+    geometry = Geometry.from_parts(
+        (int(index.max()) + 1, integer(dataset, "Rows", 0), integer(dataset, "Columns", 0)),
+        (float(origin[0]), float(origin[1]), float(origin[2])),
+        (spacing_mm[1], spacing_mm[0], step_mm),
+        np.stack([row / np.linalg.norm(row), col / np.linalg.norm(col), normal / np.linalg.norm(normal)], axis=1),
+    )
+    label_map = text(dataset, "SegmentationType", "BINARY") == "LABELMAP"
+    segment = [integer(macro(each, "SegmentIdentificationSequence"), "ReferencedSegmentNumber", 0) for each in groups]
+    if not label_map and min(segment) < 1:
+        raise VolumeError(f"{path} has frames that name no segment.")
+    return _Frames(
+        path,
+        dataset,
+        np.array([0] * len(groups) if label_map else segment),
+        index,
+        positions,
+        geometry.affine_lps[:3, :2],
+        geometry if regular else None,
+    )
+
+
+def _step_mm(measures: Dataset, along_mm: Float[np.ndarray, " n"]) -> float:
+    """Return the distance between slices: as the frames lie, else as the file says."""
+    steps = np.diff(np.sort(along_mm))
+    steps = steps[steps > _SAME_SLICE_MM]
+    (stated,) = numbers(measures, "SpacingBetweenSlices", 1)
+    (thickness,) = numbers(measures, "SliceThickness", 1)
+    if not steps.size:
+        return next((float(each) for each in (stated, thickness) if np.isfinite(each) and each > 0), 1.0)
+    smallest = float(steps.min())
+    # Where every second slice is empty, the frames alone would show twice the distance.
+    if np.isfinite(stated) and stated > 0 and abs(smallest / stated - round(smallest / stated)) < _OFF_LATTICE / 10:
+        return smallest / max(1, round(smallest / stated))
+    # Averaged over the whole stack: positions are rounded.
+    return float(steps.sum() / np.rint(steps / smallest).sum())

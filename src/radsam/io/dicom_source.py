@@ -1,0 +1,176 @@
+"""The images that a SEG or RTSTRUCT is about: their headers, and masks brought onto them."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pydicom
+from jaxtyping import Bool
+from pydicom.dataset import Dataset
+from pydicom.uid import generate_uid
+
+from radsam.errors import GridMismatchError, OutputError
+from radsam.io.dicom_header import SliceHeader
+from radsam.io.dicom_series import list_dicom
+from radsam.io.dicom_stack import Stack, stack
+from radsam.io.read import choose_series, dicom_folder, is_dicom
+from radsam.volume import Geometry, LabelVolume
+
+#: What a derived object repeats of its images' patient, study, frame of reference and clinical
+#: trial (PS3.3 C.7.1.1, C.7.2.1, C.7.2.2, C.7.4.1): without it a PACS files the object elsewhere.
+_REPEATED = [
+    "SpecificCharacterSet",
+    "PatientName",
+    "PatientID",
+    "IssuerOfPatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "PatientAge",
+    "PatientSize",
+    "PatientWeight",
+    "PatientIdentityRemoved",
+    "DeidentificationMethod",
+    "DeidentificationMethodCodeSequence",
+    "LongitudinalTemporalInformationModified",
+    "ClinicalTrialSponsorName",
+    "ClinicalTrialProtocolID",
+    "ClinicalTrialSubjectID",
+    "StudyInstanceUID",
+    "StudyDate",
+    "StudyTime",
+    "StudyID",
+    "StudyDescription",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+    "FrameOfReferenceUID",
+    "PositionReferenceIndicator",
+]
+#: Type 2 of the same modules: an object has them, if only empty.
+_NEVER_MISSING = [
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyDate",
+    "StudyTime",
+    "StudyID",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+    "PositionReferenceIndicator",
+]
+
+
+class SourceWarning(UserWarning):
+    """The images lack something that an object made on them refers to."""
+
+
+@dataclass(frozen=True, eq=False)
+class SourceSeries:
+    """The images that labels were made on.
+
+    Args:
+        stacked: Their headers in order, and the grid of the labels.
+        repeated: What a derived object repeats of them; names the patient.
+        study_uid: StudyInstanceUID, made up where the images have none.
+        series_uid: SeriesInstanceUID, made up where the images have none.
+    """
+
+    stacked: Stack
+    repeated: Dataset
+    study_uid: str
+    series_uid: str
+
+    @property
+    def slices(self) -> tuple[SliceHeader, ...]:
+        """Headers of the images, or of the frames of an enhanced image, in the order of the stack."""
+        return self.stacked.slices
+
+    def check(self, labels: LabelVolume) -> None:
+        """Refuse labels of another grid.
+
+        Raises:
+            GridMismatchError: They were not made on these images.
+        """
+        if not labels.geometry.same_grid(self.stacked.geometry):
+            raise GridMismatchError(
+                f"The labels do not lie on the images of the series: {labels.geometry.describe()}, but the series has "
+                f"{self.stacked.geometry.describe()}. Give the series that they were made on, or resample the labels."
+            )
+
+    def slice_mask(self, labels: LabelVolume, number: int, index: int) -> Bool[np.ndarray, "rows cols"]:
+        """Return object `number` on image `index`: of a resampled series, each pixel's nearest voxel."""
+        header, corners = self.slices[index], self.stacked.corners_ijk
+        if corners is None:
+            return np.asarray(labels.ids[index] == number)
+        at_i, at_j, at_k = corners[index]
+        i, j, k = round(float(at_i)), round(float(at_j)), round(float(at_k))
+        k = min(k, labels.ids.shape[0] - 1)
+        return np.asarray(labels.ids[k, j : j + header.rows, i : i + header.cols] == number)
+
+    def slice_geometry(self, index: int) -> Geometry:
+        """Return the grid of image `index` alone."""
+        header = self.slices[index]
+        grid = self.stacked.geometry
+        x, y, z = header.position_lps
+        return Geometry.from_parts((1, header.rows, header.cols), (x, y, z), grid.spacing_mm_ijk, grid.direction)
+
+
+def read_source(path: str | os.PathLike[str], *, series: str | None = None, resample: bool = False) -> SourceSeries:
+    """Read the headers of the series that labels were made on.
+
+    Args:
+        path: The folder, zip or enhanced image, as for `read_volume`.
+        series: Which series, as for `read_volume`.
+        resample: As for `read_volume`: the labels then lie on the resampled grid.
+
+    Raises:
+        OutputError: The path is not DICOM, or its images lack what a derived object must say.
+        SeriesError: The images do not make one volume.
+    """
+    given = Path(path)
+    if not is_dicom(given):
+        raise OutputError(
+            f"A DICOM SEG or RTSTRUCT refers to DICOM images, and {given} is none. Give the DICOM series it came from, "
+            "or write NIfTI or NRRD."
+        )
+    with dicom_folder(given) as folder:
+        stacked = stack(choose_series(list_dicom(folder, given), given, series), resample=resample)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pydicom warns of every value that breaks a rule
+            repeated = _repeated(stacked.slices[0].path)
+    first = stacked.slices[0]
+    if not first.frame_of_reference or not all(each.sop_uid and each.sop_class for each in stacked.slices):
+        missing = "SOPInstanceUIDs" if first.frame_of_reference else "FrameOfReferenceUID"
+        raise OutputError(
+            f"The images in {given} have no {missing}, so no DICOM object can say what it was made on. "
+            "Write NIfTI or NRRD, or export the series again."
+        )
+    if not first.study_uid or first.series_uid == "none":
+        warnings.warn(
+            "The images have no UID of their study or series; the object refers to one made up from their other UIDs.",
+            SourceWarning,
+            stacklevel=2,
+        )
+    # From what the images do have, so that every object made on them refers to the same series.
+    made_up = [generate_uid(entropy_srcs=[what, *sorted({each.sop_uid for each in stacked.slices})]) for what in "12"]
+    return SourceSeries(
+        stacked,
+        repeated,
+        first.study_uid or str(made_up[0]),
+        first.series_uid if first.series_uid != "none" else str(made_up[1]),
+    )
+
+
+def _repeated(path: Path) -> Dataset:
+    found = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_REPEATED), force=True)
+    repeated = Dataset()
+    for name in _REPEATED:
+        if name in found and (name in _NEVER_MISSING or found.get(name) not in (None, "", [])):
+            repeated[name] = found[name]
+        elif name in _NEVER_MISSING:
+            setattr(repeated, name, "")
+    return repeated

@@ -1,0 +1,273 @@
+"""What can be said of a volume from its headers, for listings and for JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from radsam.errors import SeriesError
+from radsam.io.dicom_labels import DicomLabels
+from radsam.io.dicom_series import Listing, Series, select_series
+from radsam.io.dicom_stack import stack
+from radsam.volume import Geometry
+
+
+@dataclass(frozen=True)
+class PartInfo:
+    """One acquisition of a series that holds several of the same place.
+
+    Args:
+        selector: What ``series=`` accepts.
+        slices: Number of images.
+        spacing_mm_ijk: Voxel spacing, or None if these images do not make a volume either.
+        problem: Why they do not; empty if they do.
+    """
+
+    selector: str
+    slices: int
+    spacing_mm_ijk: tuple[float, float, float] | None
+    problem: str
+
+
+@dataclass(frozen=True)
+class SeriesInfo:
+    """One image series of a DICOM folder.
+
+    Args:
+        number: What ``series=`` accepts, besides the UID.
+        uid: SeriesInstanceUID.
+        modality: DICOM modality.
+        description: SeriesDescription.
+        slices: Number of images.
+        shape_ij: Columns and rows of the first image.
+        spacing_mm_ijk: Voxel spacing, or None if the images do not make a volume.
+        acquisitions: Number of images of each AcquisitionNumber.
+        problem: Why the images do not make a volume; empty if they do.
+        study_uid: StudyInstanceUID.
+        patient_position: PatientPosition ("HFS"), empty if absent.
+        parts: What each acquisition is on its own, where they must not be stacked.
+    """
+
+    number: int
+    uid: str
+    modality: str
+    description: str
+    slices: int
+    shape_ij: tuple[int, int]
+    spacing_mm_ijk: tuple[float, float, float] | None
+    acquisitions: dict[str, int]
+    problem: str
+    study_uid: str = ""
+    patient_position: str = ""
+    parts: tuple[PartInfo, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return {
+            "number": self.number,
+            "uid": self.uid,
+            "study_uid": self.study_uid,
+            "modality": self.modality,
+            "description": self.description,
+            "patient_position": self.patient_position,
+            "slices": self.slices,
+            "shape_ij": list(self.shape_ij),
+            "spacing_mm_ijk": None if self.spacing_mm_ijk is None else list(self.spacing_mm_ijk),
+            "acquisitions": dict(self.acquisitions),
+            "parts": [
+                {
+                    "selector": each.selector,
+                    "slices": each.slices,
+                    "spacing_mm_ijk": None if each.spacing_mm_ijk is None else list(each.spacing_mm_ijk),
+                    "problem": each.problem,
+                }
+                for each in self.parts
+            ],
+            "problem": self.problem,
+        }
+
+
+@dataclass(frozen=True)
+class StudyInfo:
+    """One study of a DICOM folder.
+
+    Args:
+        uid: StudyInstanceUID.
+        date: StudyDate, YYYYMMDD; empty if absent.
+        description: StudyDescription.
+        series: The numbers of its series in the listing.
+    """
+
+    uid: str
+    date: str
+    description: str
+    series: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ObjectInfo:
+    """A DICOM object that is no image.
+
+    Args:
+        path: Where it lies.
+        modality: "SEG", "RTSTRUCT", "SR", …
+        description: SeriesDescription.
+    """
+
+    path: str
+    modality: str
+    description: str
+
+
+@dataclass(frozen=True)
+class VolumeInfo:
+    """What can be said of a volume without reading its voxels.
+
+    Args:
+        source: The path that was given.
+        format: Name of the file format.
+        file_bytes: Size on disk; of a folder, of the images of the chosen series.
+        geometry: The grid, or None if a DICOM folder needs a choice or cannot be stacked.
+        modality: DICOM modality; "CT" for formats that do not say.
+        dtype: Type of the stored values.
+        series: The listing of a DICOM folder; empty for a file.
+        problem: Why `geometry` is None; empty otherwise.
+        studies: The studies of a DICOM folder.
+        objects: What a DICOM folder holds besides images.
+        names: Of a DICOM SEG or RTSTRUCT, the names of its objects.
+    """
+
+    source: str
+    format: str
+    file_bytes: int
+    geometry: Geometry | None
+    modality: str
+    dtype: str
+    series: tuple[SeriesInfo, ...] = ()
+    problem: str = ""
+    studies: tuple[StudyInfo, ...] = ()
+    objects: tuple[ObjectInfo, ...] = ()
+    names: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON; lengths are in mm, directions are LPS."""
+        grid = self.geometry
+        return {
+            "source": self.source,
+            "format": self.format,
+            "file_bytes": self.file_bytes,
+            "modality": self.modality,
+            "dtype": self.dtype,
+            "shape_ijk": None if grid is None else list(grid.shape_ijk),
+            "spacing_mm_ijk": None if grid is None else list(grid.spacing_mm_ijk),
+            "origin_lps": None if grid is None else list(grid.origin_lps),
+            "affine_lps": None if grid is None else grid.affine_lps.tolist(),
+            "studies": [
+                {"uid": each.uid, "date": each.date, "description": each.description, "series": list(each.series)}
+                for each in self.studies
+            ],
+            "series": [each.to_dict() for each in self.series],
+            "objects": [
+                {"path": each.path, "modality": each.modality, "description": each.description} for each in self.objects
+            ],
+            "names": list(self.names),
+            "problem": self.problem,
+        }
+
+
+def describe_dicom(path: Path, listing: Listing, series: str | None) -> VolumeInfo:
+    """Describe a DICOM folder, zip or enhanced image.
+
+    Args:
+        path: What the user gave.
+        listing: What is there.
+        series: As for `read_volume`.
+
+    Raises:
+        SeriesError: `series` does not exist.
+    """
+    chosen, geometry, problem = listing.series[0], None, ""
+    if series is not None:
+        chosen = select_series(listing.series, series)
+    try:
+        if series is None:
+            chosen = select_series(listing.series, None)
+        geometry = stack(chosen).geometry
+    except SeriesError as error:
+        problem = str(error)
+    files = {each.path for each in chosen.slices}
+    return VolumeInfo(
+        source=str(path),
+        format="DICOM (zip)" if path.suffix.lower() == ".zip" and path.is_file() else "DICOM",
+        file_bytes=sum(each.stat().st_size for each in files),
+        geometry=geometry,
+        modality=chosen.modality,
+        dtype=chosen.slices[0].dtype,
+        series=tuple(_series_info(each) for each in listing.series),
+        problem=problem,
+        studies=_studies(listing),
+        objects=tuple(ObjectInfo(_below(each.path, path), each.modality, each.description) for each in listing.objects),
+    )
+
+
+def describe_dicom_labels(path: Path, labels: DicomLabels) -> VolumeInfo:
+    """Describe a DICOM SEG or RTSTRUCT file."""
+    return VolumeInfo(
+        source=str(path),
+        format=f"DICOM {labels.kind}",
+        file_bytes=path.stat().st_size,
+        geometry=labels.geometry,
+        modality=labels.kind,
+        dtype="contours" if labels.geometry is None else "labels",
+        names=tuple(each.name for each in labels.objects),
+        problem=labels.grid_problem,
+    )
+
+
+def _studies(listing: Listing) -> tuple[StudyInfo, ...]:
+    by_uid: dict[str, list[Series]] = {}
+    for each in listing.series:
+        by_uid.setdefault(each.slices[0].study_uid, []).append(each)
+    return tuple(
+        StudyInfo(
+            uid,
+            series[0].slices[0].study_date,
+            series[0].slices[0].study_description,
+            tuple(each.number for each in series),
+        )
+        for uid, series in by_uid.items()
+    )
+
+
+def _series_info(series: Series) -> SeriesInfo:
+    spacing_mm_ijk, problem = _spacing(series)
+    first = series.slices[0]
+    names = list(series.acquisitions)
+    parts = [series.only(name) for name in names] if problem and len(names) > 1 else []
+    return SeriesInfo(
+        number=series.number,
+        uid=series.uid,
+        modality=series.modality,
+        description=first.description,
+        slices=len(series.slices),
+        shape_ij=(first.cols, first.rows),
+        spacing_mm_ijk=spacing_mm_ijk,
+        acquisitions={name: len(slices) for name, slices in series.acquisitions.items()},
+        problem=problem,
+        study_uid=first.study_uid,
+        patient_position=first.patient_position,
+        parts=tuple(PartInfo(f"{series.number}#{each.chosen}", len(each.slices), *_spacing(each)) for each in parts),
+    )
+
+
+def _spacing(series: Series) -> tuple[tuple[float, float, float] | None, str]:
+    try:
+        return stack(series).geometry.spacing_mm_ijk, ""
+    except SeriesError as error:
+        return None, str(error)
+
+
+def _below(path: Path, folder: Path) -> str:
+    """Name a file as seen from the folder that was given; one from a zip only by its last name."""
+    return str(path.relative_to(folder)) if path.is_relative_to(folder) else path.name

@@ -1,0 +1,164 @@
+"""DICOM in and out of the command line: series in, SEG and RTSTRUCT out and in again, nobody named."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK as sitk
+
+from command_line import CommandLine
+from dicom_files import check_with_dciodvfy, ct_values, write_series
+from radsam.io.read import read_labels, read_volume
+
+#: What names the patient or the study in the files of `write_series`.
+NAMES = (b"Nobody", b"secret-7", b"19500102", b"Somebody")
+LINE = ("--slice", 3, "--box", 8, 10, 30, 28, "--bounds", 2, 5, "--name", "spleen")
+
+
+@pytest.fixture(scope="module")
+def ct(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dicom") / "ct"
+    write_series(folder / "a", ct_values((7, 40, 48), seed=1), spacing_mm_ijk=(2, 2.2, 5), series_uid="1.2.3")
+    write_series(folder / "b", ct_values((4, 40, 48), seed=2), spacing_mm_ijk=(2, 2.2, 5), series_uid="1.2.4")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def segmented(run_radsam: CommandLine, tiny_bundle: Path, ct: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the same spleen as SEG, RTSTRUCT, NIfTI and session; what was said is in ``said``."""
+    folder = tmp_path_factory.mktemp("segmented")
+    model = ("--series", 1, "--model", tiny_bundle)
+    first = run_radsam(
+        "segment", ct, *LINE, *model, "-o", "seg.dcm", "--session", "s.radsam", "--json", cwd=folder
+    ).done()
+    # The session knows the series that was chosen.
+    second = run_radsam("edit", "s.radsam", "-o", "rt.dcm", "--format", "rtstruct", cwd=folder).done()
+    third = run_radsam.here("edit", "s.radsam", "-o", "mask.nii.gz", cwd=folder).done()
+    (folder / "said").write_text("".join(each.stdout + each.stderr for each in (first, second, third)))
+    assert first.json["objects"][0]["voxels"] > 0
+    return folder
+
+
+def test_seg_rtstruct_and_nifti_are_the_same_voxels(segmented: Path, ct: Path) -> None:
+    volume = read_volume(ct, series="1")
+    nifti = sitk.GetArrayFromImage(sitk.ReadImage(str(segmented / "mask.nii.gz")))
+    for name in ("seg.dcm", "rt.dcm"):
+        check_with_dciodvfy(segmented / name)
+        found = read_labels(segmented / name, on=volume)
+        assert list(found.names.values()) == ["spleen"]
+        np.testing.assert_array_equal(found.ids, nifti)
+
+
+def test_the_seg_says_which_model_made_it(segmented: Path) -> None:
+    (segment,) = pydicom.dcmread(segmented / "seg.dcm").SegmentSequence
+    (algorithm,) = segment.SegmentationAlgorithmIdentificationSequence
+    assert algorithm.AlgorithmName == segment.SegmentAlgorithmName == "tiny"
+    assert algorithm.AlgorithmVersion.startswith("SHA-256 ")
+
+
+def test_nobody_is_named_in_sessions_caches_and_messages(run_radsam: CommandLine, segmented: Path, ct: Path) -> None:
+    listing = run_radsam.here("info", ct, cwd=segmented).done()
+    kept = [path for path in run_radsam.cache.rglob("*") if path.is_file()]
+    assert kept
+    texts = [
+        path.read_bytes() for path in (*kept, segmented / "s.radsam", segmented / "said", segmented / "mask.nii.gz")
+    ]
+    for text in (*texts, listing.stdout.encode()):
+        assert not [name for name in NAMES if name in text]
+    assert all(stat.S_IMODE(path.stat().st_mode) & 0o077 == 0 for path in (run_radsam.cache,))
+    # DICOM results are the patient's documents: they carry the name on purpose.
+    assert b"Nobody" in (segmented / "seg.dcm").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["seg.dcm", "rt.dcm"])
+def test_a_seg_and_contours_can_be_the_mask_prompt(
+    run_radsam: CommandLine, tiny_bundle: Path, ct: Path, segmented: Path, tmp_path: Path, name: str
+) -> None:
+    line = ("segment", ct, "--series", 1, "--slice", 3, "--bounds", 3, 4, "--mask", segmented / name)
+    answer = run_radsam.here(*line, "--roi", "spleen", "--model", tiny_bundle, "-o", "m.nrrd", "--json", cwd=tmp_path)
+    assert answer.done().json["objects"][0]["voxels"] > 0
+    refused = run_radsam.here(*line, "--roi", "liver", "--model", tiny_bundle, "-o", "m.nrrd", cwd=tmp_path)
+    assert refused.returncode == 3
+    assert "no objects named 'liver'" in refused.said
+    other = ("segment", ct, "--series", 2, "--slice", 2, "--mask", segmented / name, "--model", tiny_bundle)
+    refused = run_radsam.here(*other, "-o", "m.nrrd", cwd=tmp_path)
+    assert refused.returncode == 3
+    assert "another series" in refused.said
+
+
+def test_labels_are_converted_all_the_way_round(
+    run_radsam: CommandLine, ct: Path, segmented: Path, tmp_path: Path
+) -> None:
+    start = sitk.GetArrayFromImage(sitk.ReadImage(str(segmented / "mask.nii.gz")))
+    on = ("--ct", ct, "--series", 1)
+    run_radsam.here("convert", segmented / "mask.nii.gz", *on, "-o", "a.dcm", "--name", "1=spleen", cwd=tmp_path).done()
+    run_radsam.here("convert", "a.dcm", *on, "-o", "b.dcm", "--format", "rtstruct", cwd=tmp_path).done()
+    answer = run_radsam.here("convert", "b.dcm", *on, "-o", "c.nrrd", "--json", cwd=tmp_path).done()
+    assert answer.json["objects"] == [{"id": 1, "name": "spleen"}]
+    for name in ("a.dcm", "b.dcm"):
+        check_with_dciodvfy(tmp_path / name)
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "c.nrrd"))), start)
+    # A SEG has a grid of its own; slices without an object are not on it.
+    run_radsam.here("convert", "a.dcm", "-o", "d.nii.gz", cwd=tmp_path).done()
+    assert np.count_nonzero(sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "d.nii.gz")))) == start.sum()
+
+
+def test_dicom_output_needs_a_dicom_series_before_anything_is_computed(
+    run_radsam: CommandLine, segmented: Path, ct: Path, tmp_path: Path
+) -> None:
+    refused = run_radsam.here("segment", segmented / "mask.nii.gz", *LINE, "-o", "seg.dcm", cwd=tmp_path)
+    assert refused.returncode == 3
+    assert "is none. Give the DICOM series" in refused.said
+    refused = run_radsam.here("convert", segmented / "mask.nii.gz", "-o", "seg.dcm", cwd=tmp_path)
+    assert refused.returncode == 2
+    refused = run_radsam.here("convert", segmented / "rt.dcm", "-o", "a.nii.gz", cwd=tmp_path)
+    assert refused.returncode == 3
+    assert "Give the CT" in refused.said
+    refused = run_radsam.here("segment", ct, "--series", 1, *LINE, "-o", "x.dcm", "--format", "nrrd", cwd=tmp_path)
+    assert refused.returncode == 3
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_tilted_series_is_refused_and_segmented_on_request(
+    run_radsam: CommandLine, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    def tilt(k: int, dataset) -> None:
+        dataset.ImagePositionPatient[1] += 1.3 * k
+
+    write_series(tmp_path / "ct", ct_values((7, 40, 48)), spacing_mm_ijk=(2, 2.2, 5), edit=tilt)
+    line = ("segment", "ct", *LINE, "--model", tiny_bundle, "-o", "seg.dcm")
+    refused = run_radsam.here(*line, cwd=tmp_path)
+    assert refused.returncode == 3
+    assert "tilted gantry" in refused.said
+    assert "--resample" in refused.said
+    done = run_radsam.here(*line, "--resample", "--session", "s.radsam", cwd=tmp_path).done()
+    assert "Resampled to 48×44×7 voxels" in done.said
+    check_with_dciodvfy(tmp_path / "seg.dcm")
+    # The session knows that it was resampled.
+    run_radsam.here("edit", "s.radsam", "-o", "rt.dcm", "--format", "rtstruct", cwd=tmp_path).done()
+
+
+def test_a_zip_can_be_segmented_to_a_seg(run_radsam: CommandLine, tiny_bundle: Path, ct: Path, tmp_path: Path) -> None:
+    shutil.make_archive(str(tmp_path / "ct"), "zip", ct)
+    line = ("segment", "ct.zip", "--series", "1.2.3", *LINE, "--model", tiny_bundle, "-o", "seg.dcm")
+    run_radsam.here(*line, cwd=tmp_path).done()
+    assert read_labels(tmp_path / "seg.dcm", on=read_volume(ct, series="1")).ids.any()
+
+
+def test_real_contours_seed_a_mask_prompt(
+    run_radsam: CommandLine, tiny_bundle: Path, shared_data: Path, tmp_path: Path
+) -> None:
+    folder = shared_data / "dicom" / "lung_rtstruct"
+    line = ("segment", folder, "--slice", 12, "--bounds", 12, 12, "--mask", folder / "RTSTRUCT.dcm")
+    line = (*line, "--model", tiny_bundle, "-o", "seg.dcm", "--json")
+    several = run_radsam.here(*line, cwd=tmp_path)
+    assert several.returncode == 2
+    assert "Tumor_c40, LN_c40, Carina_c40, Vertebra_c40" in several.said
+    done = run_radsam.here(*line, "--roi", "Tumor_c40", cwd=tmp_path).done()
+    assert done.json["objects"][0]["prompts"] == [{"number": 0, "slice": 12, "kind": "mask"}]
+    check_with_dciodvfy(tmp_path / "seg.dcm")

@@ -26,11 +26,13 @@ from radsam.cli.segment import (
     finish,
     load_engine,
 )
+from radsam.cli.source import named_by, on_disk
 from radsam.errors import SessionError
 
 
 @command
 def edit(
+    context: typer.Context,
     session: Annotated[Path, typer.Argument(help="A session saved by `radsam segment --session`.", metavar="S.radsam")],
     out: Labels,
     fix: Fix = None,
@@ -44,7 +46,7 @@ def edit(
         str | None, typer.Option(help="The object to correct; needed where the session has several.")
     ] = None,
     ct: Annotated[
-        Path | None, typer.Option(help="The CT, if it was moved since the session was saved.", metavar="CT")
+        str | None, typer.Option(help="The CT, if it was moved since the session was saved.", metavar="CT")
     ] = None,
     series: Series = None,
     mm: Mm = False,
@@ -71,10 +73,10 @@ def edit(
     points = [(each, True) for each in parse_triples(fix, "--fix")]
     points += [(each, False) for each in parse_triples(fix_not, "--fix-not")]
     saved = read_session(session)
-    source = ct or Path(saved.volume_source)
+    source = ct or saved.volume_source
     outputs = Outputs(out, preview, session)
-    outputs.check([source])
-    volume = read_volume(source, series=series)
+    outputs.check([Path(source)])
+    volume = named_by(source, read_volume(on_disk(source, context, quiet=as_json), series=series))
     saved.check_volume(volume)
     work = load_engine(model or saved.model_reference, backend, keep=True).reopen(saved, volume)
     if undo:

@@ -11,6 +11,7 @@ import typer
 from radsam.cli.arguments import parse_triples
 from radsam.cli.console import command, note, progress_bar, usage_error, write_json
 from radsam.cli.outputs import Outputs, report, show_report
+from radsam.cli.source import named_by, on_disk
 from radsam.errors import PromptError
 
 if TYPE_CHECKING:
@@ -43,7 +44,13 @@ Labels = Annotated[
 
 @command
 def segment(
-    ct: Annotated[Path, typer.Argument(help="NIfTI, NRRD or MHA file, or a folder or .zip with DICOM.", metavar="CT")],
+    context: typer.Context,
+    ct: Annotated[
+        str,
+        typer.Argument(
+            help="NIfTI, NRRD or MHA file, a folder or .zip with DICOM, or the URL of a series in a PACS.", metavar="CT"
+        ),
+    ],
     slice_: Annotated[float, typer.Option("--slice", help="The prompted slice.", metavar="K")],
     out: Labels,
     box: Annotated[
@@ -103,7 +110,7 @@ def segment(
     if sum(each is not None for each in (box, point, mask)) != 1:
         raise usage_error("Give exactly one prompt: --box, --point or --mask.")
     outputs = Outputs(out, preview, session)
-    outputs.check([ct, *([mask] if mask else [])])
+    outputs.check([Path(ct), *([mask] if mask else [])])
 
     from radsam.cli.coordinates import Coordinates, group_by_slice
     from radsam.io.read import read_volume
@@ -112,7 +119,7 @@ def segment(
 
     points = [(each, True) for each in parse_triples(fix, "--fix")]
     points += [(each, False) for each in parse_triples(fix_not, "--fix-not")]
-    volume = read_volume(ct, series=series)
+    volume = named_by(ct, read_volume(on_disk(ct, context, quiet=as_json), series=series))
     grid = SliceGrid.of(volume.geometry, plane)
     typed = Coordinates(volume.geometry, grid, mm)
     prompt = _prompt(typed, volume, slice_, box, point, mask)

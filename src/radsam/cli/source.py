@@ -1,0 +1,44 @@
+"""Where a CT comes from: a path, or a URL of a PACS that is fetched for as long as the command runs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from radsam.cli.console import progress_bar
+from radsam.io.pacs.address import is_pacs_url
+
+if TYPE_CHECKING:
+    from radsam.volume import Volume
+
+
+def on_disk(ct: str, context: typer.Context, *, quiet: bool = False) -> Path:
+    """Return where a CT is on this disk. A series of a PACS is fetched first, and gone when the command ends.
+
+    Args:
+        ct: What was typed: a path or a URL.
+        context: Of the running command; its end removes what was fetched.
+        quiet: Show no progress.
+
+    Raises:
+        PacsRequestError: The URL is not that of a series, or the PACS refuses.
+        PacsError: The PACS failed.
+        MissingExtraError: A URL was given and the extra ``dicom`` is not installed.
+    """
+    if not is_pacs_url(ct):
+        return Path(ct)
+    from radsam.io.pacs.server import require_libraries
+
+    require_libraries()
+    from radsam.io.pacs.lend import series_folder
+
+    with progress_bar("Fetching", unit="images", quiet=quiet) as update:
+        return context.with_resource(series_folder(ct, progress=update))
+
+
+def named_by(ct: str, volume: Volume) -> Volume:
+    """Return a volume that says where it comes from: of a PACS the URL, by which `radsam edit` finds it again."""
+    return replace(volume, source=ct) if is_pacs_url(ct) else volume

@@ -32,7 +32,6 @@ from radsam.errors import SessionError
 
 @command
 def edit(
-    context: typer.Context,
     session: Annotated[Path, typer.Argument(help="A session saved by `radsam segment --session`.", metavar="S.radsam")],
     out: Labels,
     fix: Fix = None,
@@ -76,7 +75,7 @@ def edit(
     source = ct or saved.volume_source
     outputs = Outputs(out, preview, session)
     outputs.check([Path(source)])
-    volume = named_by(source, read_volume(on_disk(source, context, quiet=as_json), series=series))
+    volume = named_by(source, read_volume(on_disk(source, quiet=as_json), series=series))
     saved.check_volume(volume)
     work = load_engine(model or saved.model_reference, backend, keep=True).reopen(saved, volume)
     if undo:

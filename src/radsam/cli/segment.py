@@ -44,7 +44,6 @@ Labels = Annotated[
 
 @command
 def segment(
-    context: typer.Context,
     ct: Annotated[
         str,
         typer.Argument(
@@ -119,7 +118,7 @@ def segment(
 
     points = [(each, True) for each in parse_triples(fix, "--fix")]
     points += [(each, False) for each in parse_triples(fix_not, "--fix-not")]
-    volume = named_by(ct, read_volume(on_disk(ct, context, quiet=as_json), series=series))
+    volume = named_by(ct, read_volume(on_disk(ct, quiet=as_json), series=series))
     grid = SliceGrid.of(volume.geometry, plane)
     typed = Coordinates(volume.geometry, grid, mm)
     prompt = _prompt(typed, volume, slice_, box, point, mask)

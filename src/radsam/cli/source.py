@@ -6,21 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
-from radsam.cli.console import progress_bar
+from radsam.cli.console import progress_bar, until_end
 from radsam.io.pacs.address import is_pacs_url
 
 if TYPE_CHECKING:
     from radsam.volume import Volume
 
 
-def on_disk(ct: str, context: typer.Context, *, quiet: bool = False) -> Path:
+def on_disk(ct: str, *, quiet: bool = False) -> Path:
     """Return where a CT is on this disk. A series of a PACS is fetched first, and gone when the command ends.
 
     Args:
         ct: What was typed: a path or a URL.
-        context: Of the running command; its end removes what was fetched.
         quiet: Show no progress.
 
     Raises:
@@ -36,7 +33,7 @@ def on_disk(ct: str, context: typer.Context, *, quiet: bool = False) -> Path:
     from radsam.io.pacs.lend import series_folder
 
     with progress_bar("Fetching", unit="images", quiet=quiet) as update:
-        return context.with_resource(series_folder(ct, progress=update))
+        return until_end(series_folder(ct, progress=update))
 
 
 def named_by(ct: str, volume: Volume) -> Volume:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
@@ -68,7 +68,9 @@ class Patience:
             PacsRequestError: One is no positive number.
         """
         answer_s = _positive("RADSAM_PACS_TIMEOUT", cls.answer_s)
-        return cls(min(cls.connect_s, answer_s), answer_s, math.ceil(_positive("RADSAM_PACS_ATTEMPTS", cls.attempts)))
+        return cls(
+            min(cls.connect_s, answer_s), answer_s, math.ceil(_positive("RADSAM_PACS_ATTEMPTS", float(cls.attempts)))
+        )
 
     def repeat(self, request: Callable[[], T]) -> T:
         """Make a request again while its error is transient and attempts are left."""
@@ -95,6 +97,7 @@ class Instance:
     sop_class: str
 
 
+@runtime_checkable
 class Server(Protocol):
     """An open PACS. Every request is bounded in time and repeated where that may help.
 

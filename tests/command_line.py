@@ -30,7 +30,8 @@ WITHOUT_EXTRAS = """
 import sys
 from importlib.machinery import PathFinder
 class Without(PathFinder):
-    hidden = {"torch", "onnx", "lightning_fabric", "tensorboard", "transformers", "beartype"}
+    hidden = {"torch", "onnx", "lightning_fabric", "tensorboard", "transformers", "beartype",
+              "dicomweb_client", "pynetdicom", "keyring", "requests"}
     @classmethod
     def find_spec(cls, name, path=None, target=None):
         return None if name.partition(".")[0] in cls.hidden else super().find_spec(name, path, target)

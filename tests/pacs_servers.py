@@ -16,6 +16,7 @@ from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
@@ -36,8 +37,8 @@ STUDY, SERIES = "1.2.3.4", "1.2.3.4.5"
 Fault = Callable[["_Handler", bytes], None]
 
 
-def write_patient(folder: Path, slices: int = 4, compress: str | None = "JPEG 2000 lossless") -> list[Path]:
-    """Write a CT series of a patient who has a name."""
+def write_patient(folder: Path, hu: np.ndarray | None = None) -> list[Path]:
+    """Write a CT series of a patient who has a name; 4 small slices unless values are given."""
 
     def name(k: int, dataset: Dataset) -> None:
         dataset.StudyInstanceUID = STUDY
@@ -52,8 +53,8 @@ def write_patient(folder: Path, slices: int = 4, compress: str | None = "JPEG 20
         item.PatientName, item.CodeValue = PATIENT, "T-1"
         dataset.DerivationCodeSequence = [item]
 
-    hu = ct_values((slices, 16, 12))
-    return write_series(folder, hu, series_uid=SERIES, compress=compress, edit=name)
+    values = ct_values((4, 16, 12)) if hu is None else hu
+    return write_series(folder, values, series_uid=SERIES, compress="JPEG 2000 lossless", edit=name)
 
 
 class WebPacs:
@@ -183,7 +184,7 @@ class _Handler(BaseHTTPRequestHandler):
         return None if stored is None else multipart(stored)
 
     def _listing(self, path: str, query: dict[str, list[str]]) -> bytes | None:
-        if not path.startswith("/dicom-web/"):
+        if not path.startswith("/dicom-web/studies"):
             return None
         read = [pydicom.dcmread(BytesIO(each), stop_before_pixels=True) for each in self.pacs.files.values()]
         chosen = [

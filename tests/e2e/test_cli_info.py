@@ -55,10 +55,15 @@ def test_a_missing_file_ends_with_3(run_radsam: CommandLine, tmp_path: Path) -> 
 def test_the_cache_is_shown_and_removed(run_radsam: CommandLine, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     cache.mkdir()
-    (cache / "a.npy").write_bytes(bytes(3_000_000))
+    (cache / f"{'0' * 64}.npy").write_bytes(bytes(3_000_000))
     env = {"RADSAM_CACHE": str(cache)}
     found = run_radsam("cache", "show", "--json", cwd=tmp_path, env=env).done().json
-    assert found == {"folder": str(cache), "bytes": 3_000_000}
+    assert found == {
+        "folder": str(cache),
+        "bytes": 3_000_000,
+        "series_folder": str(cache / "series"),
+        "series_bytes": 0,
+    }
     assert f"Removed 3.0 MB from {cache}." in run_radsam("cache", "clear", cwd=tmp_path, env=env).done().stdout
     assert not cache.exists()
     assert f"{cache}: 0.0 MB" in run_radsam("cache", "show", cwd=tmp_path, env=env).done().stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +18,9 @@ from radsam.io.pacs.address import Level, PacsAddress, check_uid
 from radsam.io.pacs.server import Server, list_instances
 
 Progress = Callable[[int, int | None], None]
+
+#: Temporary names that `replacing` gives to files of this module.
+_REMAINS = re.compile(r"\.[0-9]+\.[0-9a-f]{8}\.partial\.[0-9.]+\.dcm")
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,7 @@ def get(server: Server, folder: Path, *, progress: Progress = lambda done, total
     }
     for _, place in places:
         private_folder(place)
+        _remove_remains(place)
     missing = {each.address.instance_uid: each for each, path in wanted.items() if not _is_there(path, each.address)}
     done, new_bytes = len(wanted) - len(missing), 0
     progress(done, len(wanted))
@@ -121,6 +126,13 @@ def _places(server: Server, folder: Path) -> Sequence[tuple[PacsAddress, Path]]:
             f"The PACS has no study {at.study_uid}. Look with: radsam pacs find {replace(at, study_uid='')}"
         )
     return [(at.within(series=check_uid(uid, "A series UID of the PACS")), folder / uid) for uid in uids]
+
+
+def _remove_remains(folder: Path) -> None:
+    """Remove what a run that was killed outright left behind: readers of the folder would stumble over it."""
+    for path in folder.glob(".*.partial.*.dcm"):
+        if _REMAINS.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def _is_there(path: Path, address: PacsAddress) -> bool:

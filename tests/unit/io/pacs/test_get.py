@@ -76,6 +76,21 @@ def test_a_file_that_is_something_else_is_fetched_again(web: WebPacs, tmp_path: 
     assert pydicom.dcmread(tmp_path / f"{SERIES}.1.dcm").SOPInstanceUID == f"{SERIES}.1"
 
 
+def test_remains_of_a_run_that_was_killed_outright_are_removed(
+    web: WebPacs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As a kill leaves it: nothing cleans up.
+    with monkeypatch.context() as patched:
+        patched.setattr("pydicom.dcmwrite", lambda file, *_, **__: file.write(b"part") and 1 / 0)
+        patched.setattr(Path, "unlink", lambda *_, **__: None)
+        with pytest.raises(ZeroDivisionError):
+            fetch(web.series, tmp_path)
+    assert [each.name for each in tmp_path.iterdir() if "partial" in each.name]
+    (tmp_path / ".mine.partial.dcm").write_bytes(b"not ours")
+    fetch(web.series, tmp_path)
+    assert [each.name for each in tmp_path.iterdir() if "partial" in each.name] == [".mine.partial.dcm"]
+
+
 def test_a_full_disk_leaves_whole_files_only(web: WebPacs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write, room = pydicom.dcmwrite, iter([True, True, False])
 

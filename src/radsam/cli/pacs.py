@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 
 from radsam.cli.console import command, note, out, progress_bar, usage_error, write_json
+from radsam.cli.source import warn_in_clear
 
 if TYPE_CHECKING:
     from radsam.io.pacs.address import Level, PacsAddress
@@ -59,6 +60,7 @@ def find(
     address, level = _inside(url)
     named = [("PatientID", patient_id), ("StudyDate", date), (_modality(level), modality)]
     filters = check_where([(keyword, value) for keyword, value in named if value] + _pairs(where))
+    warn_in_clear(address)
     with connect(address) as server, progress_bar("Searching", unit="", quiet=as_json):
         # One more than shown says whether there are more.
         found = server.find(address, level, filters, limit + 1)
@@ -93,7 +95,7 @@ def get(
     from radsam.io.pacs.get import get as fetch
 
     address = PacsAddress.parse(url)
-    _warn_in_clear(address)
+    warn_in_clear(address)
     with connect(address) as server, progress_bar("Fetching", unit="images", quiet=as_json) as update:
         done = fetch(server, folder, progress=update)
     if as_json:
@@ -140,7 +142,7 @@ def put(
 
     address = PacsAddress.parse(url)
     upload = prepare(paths, address, assign_uids=assign_uids)
-    _warn_in_clear(address)
+    warn_in_clear(address)
     with connect(address) as server, progress_bar("Storing", unit="files", quiet=as_json) as update:
         series = store(server, upload, progress=update)
     if as_json:
@@ -172,7 +174,7 @@ def login(
     address, _ = _inside(url)
     if address.is_dimse:
         raise usage_error("DIMSE knows no logins; the PACS's administrator registers AE titles.")
-    _warn_in_clear(address)
+    warn_in_clear(address)
     if token:
         given = Credentials("the prompt", token=typer.prompt("Token", hide_input=True, err=True))
     else:
@@ -233,8 +235,3 @@ def _show(row: dict[str, Any]) -> None:
         if name not in ("url", "uid") and value is not None
     ]
     out.print(f"{escape(', '.join(parts))}\n  [dim]{escape(row['url'])}[/]", soft_wrap=True)
-
-
-def _warn_in_clear(address: PacsAddress) -> None:
-    if address.in_clear:
-        note(f"What goes to and from {address.host} is not encrypted: others on the network can read it.")

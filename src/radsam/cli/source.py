@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from radsam.cli.console import progress_bar, until_end
-from radsam.io.pacs.address import is_pacs_url
+from radsam.cli.console import note, progress_bar, until_end
+from radsam.io.pacs.address import PacsAddress, is_pacs_url
 
 if TYPE_CHECKING:
     from radsam.volume import Volume
@@ -32,8 +32,15 @@ def on_disk(ct: str, *, quiet: bool = False) -> Path:
     require_libraries()
     from radsam.io.pacs.lend import series_folder
 
+    warn_in_clear(PacsAddress.parse(ct))
     with progress_bar("Fetching", unit="images", quiet=quiet) as update:
         return until_end(series_folder(ct, progress=update))
+
+
+def warn_in_clear(address: PacsAddress) -> None:
+    """Note that what goes to and from a PACS can be read on the way, where that is so."""
+    if address.in_clear:
+        note(f"What goes to and from {address.host} is not encrypted: others on the network can read it.")
 
 
 def named_by(ct: str, volume: Volume) -> Volume:

@@ -22,8 +22,9 @@ from radsam.cli.arguments import join_points
 from radsam.cli.main import app
 from radsam.data.adapters.phantom import Phantom
 
-#: Variables that change how help and errors are drawn, or which files are found.
+#: Variables that change how help and errors are drawn, which files are found, or which login is used.
 _NOT_INHERITED = {"COLUMNS", "FORCE_COLOR", "GITHUB_ACTIONS", "PY_COLORS", "TERMINAL_WIDTH", "RADSAM_DATA"}
+_NOT_INHERITED |= {"RADSAM_PACS_USER", "RADSAM_PACS_PASSWORD", "RADSAM_PACS_TOKEN", "RADSAM_PACS_TIMEOUT"}
 
 #: Makes these packages unfindable, as if they had never been installed.
 WITHOUT_EXTRAS = """

@@ -17,8 +17,9 @@ import pytest
 
 pytest.importorskip("dicomweb_client", reason="needs the extra dicom")
 
-from command_line import CommandLine, Target
+from command_line import CommandLine, PhantomFile, Target
 from dicom_files import ct_values, write_series
+from pacs_servers import PATIENT, PATIENT_ID, write_patient
 from radsam.errors import PacsError
 from radsam.io.pacs.address import PacsAddress
 from radsam.io.pacs.get import get
@@ -154,7 +155,7 @@ def test_a_real_organ_is_segmented_by_url_as_it_is_from_nifti(
     case = shared_data / "ct" / "abdomen_2mm_organs"
     spleen = read_labels(case / "seg.nii.gz").ids == 1
     target = Target.of(spleen)
-    low, high = target.near(1)
+    low, high = target.k, min(target.k + 1, target.bounds[1])
     line = ("--slice", target.k, "--box", *target.box, "--bounds", low, high, "--model", lite_bundle)
     run_radsam.here("segment", case / "ct.nii.gz", *line, "-o", "nifti.nii.gz", cwd=tmp_path).done()
     nifti = read_labels(tmp_path / "nifti.nii.gz")
@@ -244,3 +245,26 @@ def test_what_was_fetched_from_a_pacs_that_dies_is_used_when_it_lives_again(
     assert (done.instances, done.new) == (40, 40 - len(there))
     assert all(each.stat().st_mtime_ns == when for each, when in there.items())
     np.testing.assert_array_equal(read_volume(folder).hu, read_volume(tmp_path / "ct").hu)
+
+
+@pytest.mark.parametrize("kind", ["seg", "rtstruct"])
+def test_a_result_goes_there_and_back(
+    run_radsam: CommandLine, orthanc: Orthanc, tiny_bundle: Path, phantom_ct: PhantomFile, tmp_path: Path, kind: str
+) -> None:
+    pytest.importorskip("radsam.io.dicom_seg_write", reason="this version writes no SEG and RTSTRUCT")
+    write_patient(tmp_path / "ct", phantom_ct.phantom.volume.hu[12:16])
+    url = stored(run_radsam, orthanc, tmp_path / "ct")
+    line = ("segment", url, "--slice", 2, "--box", 57, 15, 70, 38, "--bounds", 1, 3, "--model", tiny_bundle)
+    run_radsam.here(*line, "-o", "mask.nii.gz", cwd=tmp_path).done()
+    run_radsam.here(*line, "-o", "result.dcm", "--format", kind, cwd=tmp_path).done()
+    result = pydicom.dcmread(tmp_path / "result.dcm")
+    # Its patient comes from the PACS, although what is kept between runs has none.
+    assert (result.PatientName, result.PatientID) == (PATIENT, PATIENT_ID)
+    put = run_radsam.here("pacs", "put", orthanc.web, "result.dcm", "--json", cwd=tmp_path).done().json
+    assert put["series"][0].partition("/series/")[0] == url.partition("/series/")[0], "filed with its images"
+    run_radsam.here("pacs", "get", put["series"][0], "-o", "back", cwd=tmp_path).done()
+    (back,) = (tmp_path / "back").iterdir()
+    run_radsam.here("convert", back, "--ct", tmp_path / "ct", "-o", "back.nii.gz", cwd=tmp_path).done()
+    mask, again = read_labels(tmp_path / "mask.nii.gz").ids > 0, read_labels(tmp_path / "back.nii.gz").ids > 0
+    assert mask.any()
+    assert 2 * (mask & again).sum() / (mask.sum() + again.sum()) >= (1.0 if kind == "seg" else 0.99)

@@ -22,15 +22,17 @@ from radsam.cli.app import app
 from radsam.cli.arguments import join_points
 from radsam.data.adapters.phantom import Phantom
 
-#: Variables that change how help and errors are drawn, or which files are found.
+#: Variables that change how help and errors are drawn, which files are found, or which login is used.
 _NOT_INHERITED = {"COLUMNS", "FORCE_COLOR", "GITHUB_ACTIONS", "PY_COLORS", "TERMINAL_WIDTH", "RADSAM_DATA"}
+_NOT_INHERITED |= {"RADSAM_PACS_USER", "RADSAM_PACS_PASSWORD", "RADSAM_PACS_TOKEN", "RADSAM_PACS_TIMEOUT"}
 
 #: Makes these packages unfindable, as if they had never been installed.
 WITHOUT_EXTRAS = """
 import sys
 from importlib.machinery import PathFinder
 class Without(PathFinder):
-    hidden = {"torch", "onnx", "lightning_fabric", "tensorboard", "transformers", "beartype"}
+    hidden = {"torch", "onnx", "lightning_fabric", "tensorboard", "transformers", "beartype",
+              "dicomweb_client", "pynetdicom", "keyring", "requests"}
     @classmethod
     def find_spec(cls, name, path=None, target=None):
         return None if name.partition(".")[0] in cls.hidden else super().find_spec(name, path, target)

@@ -12,9 +12,11 @@ turns each branch into one exit code::
     │   ├── BundleError           a weights bundle or checkpoint that is missing or broken
     │   ├── DatasetError          a dataset or a store of training cases that cannot be used
     │   ├── SessionError          a session file, object or history that cannot be used
+    │   ├── PacsRequestError      an address, a login or a UID that a PACS does not accept
     │   └── OutputError           a file that cannot be written
     └── ExecutionError        exit code 4: the input was fine, running it was not
         ├── BackendError          the inference engine failed or is not available
+        ├── PacsError             a PACS that cannot be reached or trusted, breaks off or fails
         └── MissingExtraError     an optional dependency is not installed
 """
 
@@ -59,6 +61,10 @@ class SessionError(InputError):
     """A session file, an object name or a history step that cannot be used."""
 
 
+class PacsRequestError(InputError):
+    """An address, a login, a query or a UID that a PACS does not accept."""
+
+
 class OutputError(InputError):
     """A file that cannot be written; nothing partial is left behind."""
 
@@ -71,6 +77,19 @@ class ExecutionError(RadsamError):
 
 class BackendError(ExecutionError):
     """The inference engine failed or is not available on this machine."""
+
+
+class PacsError(ExecutionError):
+    """A PACS that cannot be reached or trusted, breaks off or fails.
+
+    Args:
+        message: What happened and what to try.
+        transient: Whether asking again may help.
+    """
+
+    def __init__(self, message: str, *, transient: bool = False) -> None:
+        super().__init__(message)
+        self.transient = transient
 
 
 class MissingExtraError(ExecutionError):

@@ -70,7 +70,12 @@ def test_the_cache_is_shown_and_removed(run_radsam: CommandLine, tmp_path: Path)
     (cache / f"{0:064x}.npy").write_bytes(bytes(3_000_000))
     env = {"RADSAM_CACHE": str(cache)}
     found = run_radsam("cache", "show", "--json", cwd=tmp_path, env=env).done().json
-    assert found == {"folder": str(cache), "bytes": 3_000_000}
+    assert found == {
+        "folder": str(cache),
+        "bytes": 3_000_000,
+        "series_folder": str(cache / "series"),
+        "series_bytes": 0,
+    }
     assert f"Removed 3.0 MB from {cache}." in run_radsam("cache", "clear", cwd=tmp_path, env=env).done().stdout
     assert not cache.exists()
     assert f"{cache}: 0.0 MB" in run_radsam("cache", "show", cwd=tmp_path, env=env).done().stdout

@@ -14,6 +14,7 @@ from radsam.cli.demo import demo
 from radsam.cli.edit import edit
 from radsam.cli.finetune import finetune
 from radsam.cli.info import info
+from radsam.cli.pacs import pacs_app
 from radsam.cli.segment import segment
 from radsam.cli.train import evaluate, export, train
 from radsam.cli.weights import weights_app
@@ -31,6 +32,7 @@ app.command()(info)
 app.command()(segment)
 app.command()(edit)
 app.command()(convert)
+app.add_typer(pacs_app, name="pacs")
 app.add_typer(weights_app, name="weights")
 app.add_typer(data_app, name="data")
 app.command()(train)

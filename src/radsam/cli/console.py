@@ -12,8 +12,9 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, ParamSpec
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextvars import ContextVar
+from typing import Any, ParamSpec, TypeVar
 
 import typer
 from rich.console import Console
@@ -22,6 +23,7 @@ from rich.markup import escape
 from radsam.errors import ExecutionError, MissingExtraError, RadsamError
 
 P = ParamSpec("P")
+T = TypeVar("T")
 
 EXIT_INTERRUPTED = 130
 
@@ -29,6 +31,8 @@ EXIT_INTERRUPTED = 130
 notes = Console(stderr=True, highlight=False)
 #: Results for people. A pipe has no width: there, no column of a table is cut short.
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 500)
+
+_held: ContextVar[ExitStack] = ContextVar("resources of the running command")
 
 
 def command(function: Callable[P, None]) -> Callable[P, None]:
@@ -41,7 +45,7 @@ def command(function: Callable[P, None]) -> Callable[P, None]:
     def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
         as_json = bool(kwargs.get("as_json"))
         try:
-            with _warnings_as_notes():
+            with _warnings_as_notes(), _resources():
                 function(*args, **kwargs)
         except typer.BadParameter:
             raise  # typer shows it with the usage and ends with code 2
@@ -62,6 +66,22 @@ def command(function: Callable[P, None]) -> Callable[P, None]:
             _fail(message, type(error).__name__, ExecutionError.exit_code, as_json)
 
     return guarded
+
+
+def until_end(resource: AbstractContextManager[T]) -> T:
+    """Enter a context that is left when the running command ends, however it ends."""
+    return _held.get().enter_context(resource)
+
+
+@contextmanager
+def _resources() -> Iterator[None]:
+    """Hold what `until_end` is given."""
+    with ExitStack() as stack:
+        before = _held.set(stack)
+        try:
+            yield
+        finally:
+            _held.reset(before)
 
 
 def _fail(message: str, kind: str, code: int, as_json: bool) -> None:

@@ -29,6 +29,7 @@ from radsam.cli.segment import (
     load_engine,
     note_resampled,
 )
+from radsam.cli.source import named_by, on_disk
 from radsam.errors import SessionError
 
 
@@ -47,7 +48,7 @@ def edit(
         str | None, typer.Option(help="The object to correct; needed where the session has several.")
     ] = None,
     ct: Annotated[
-        Path | None, typer.Option(help="The CT, if it was moved since the session was saved.", metavar="CT")
+        str | None, typer.Option(help="The CT, if it was moved since the session was saved.", metavar="CT")
     ] = None,
     series: Series = None,
     resample: Resample = False,
@@ -76,14 +77,15 @@ def edit(
     points = [(each, True) for each in parse_triples(fix, "--fix")]
     points += [(each, False) for each in parse_triples(fix_not, "--fix-not")]
     saved = read_session(session)
-    source = ct or Path(saved.volume_source)
+    source = ct or saved.volume_source
     outputs = Outputs(out, preview, session, file_format)
-    outputs.check([source])
+    outputs.check([Path(source)])
+    folder = on_disk(source, quiet=as_json)
     resample = resample or saved.volume_resampled
-    if series is None and saved.volume_series and is_dicom(source):
+    if series is None and saved.volume_series and is_dicom(folder):
         series = saved.volume_series
-    images = outputs.source(source, series, resample=resample)
-    volume = read_volume(source, series=series, resample=resample)
+    images = outputs.source(folder, series, resample=resample)
+    volume = named_by(source, read_volume(folder, series=series, resample=resample))
     note_resampled(volume)
     saved.check_volume(volume)
     work = load_engine(model or saved.model_reference, backend, keep=True).reopen(saved, volume)

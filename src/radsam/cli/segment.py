@@ -11,6 +11,7 @@ import typer
 from radsam.cli.arguments import parse_triples
 from radsam.cli.console import command, note, progress_bar, usage_error, write_json
 from radsam.cli.outputs import Outputs, report, show_report
+from radsam.cli.source import named_by, on_disk
 from radsam.errors import PromptError
 
 if TYPE_CHECKING:
@@ -55,7 +56,12 @@ Roi = Annotated[
 
 @command
 def segment(
-    ct: Annotated[Path, typer.Argument(help="NIfTI, NRRD or MHA file, or a folder or .zip with DICOM.", metavar="CT")],
+    ct: Annotated[
+        str,
+        typer.Argument(
+            help="NIfTI, NRRD or MHA file, a folder or .zip with DICOM, or the URL of a series in a PACS.", metavar="CT"
+        ),
+    ],
     slice_: Annotated[float, typer.Option("--slice", help="The prompted slice.", metavar="K")],
     out: Labels,
     box: Annotated[
@@ -123,7 +129,7 @@ def segment(
     if roi is not None and mask is None:
         raise usage_error("--roi chooses an object of the file given with --mask.")
     outputs = Outputs(out, preview, session, file_format)
-    outputs.check([ct, *([mask] if mask else [])])
+    outputs.check([Path(ct), *([mask] if mask else [])])
 
     from radsam.cli.coordinates import Coordinates, group_by_slice
     from radsam.io.read import read_volume
@@ -132,8 +138,9 @@ def segment(
 
     points = [(each, True) for each in parse_triples(fix, "--fix")]
     points += [(each, False) for each in parse_triples(fix_not, "--fix-not")]
-    source = outputs.source(ct, series, resample=resample)
-    volume = read_volume(ct, series=series, resample=resample)
+    folder = on_disk(ct, quiet=as_json)
+    source = outputs.source(folder, series, resample=resample)
+    volume = named_by(ct, read_volume(folder, series=series, resample=resample))
     note_resampled(volume)
     grid = SliceGrid.of(volume.geometry, plane)
     typed = Coordinates(volume.geometry, grid, mm)

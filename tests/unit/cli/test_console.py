@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 import pytest
 import typer
 
-from radsam.cli.console import command, note, progress_bar
-from radsam.errors import BackendError, MissingExtraError, PromptError, RadsamError
+from radsam.cli.console import command, note, progress_bar, until_end
+from radsam.errors import BackendError, MissingExtraError, PromptError, RadsamError, VolumeError
 
 
 class OurWarning(UserWarning):
@@ -99,3 +100,26 @@ def test_progress_is_silent_where_nobody_looks(capsys: pytest.CaptureFixture[str
         update(1, None)
         update(2, 5)
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("error", [None, VolumeError("no"), KeyboardInterrupt()])
+def test_what_is_held_until_the_end_is_let_go_however_that_comes(error: BaseException | None) -> None:
+    said = []
+
+    @contextmanager
+    def resource() -> Iterator[str]:
+        try:
+            yield "held"
+        finally:
+            said.append("let go")
+
+    @command
+    def work() -> None:
+        said.append(until_end(resource()))
+        if error is not None:
+            raise error
+        said.append("worked")
+
+    with suppress(typer.Exit):
+        work()
+    assert said == (["held", "worked", "let go"] if error is None else ["held", "let go"])

@@ -1,0 +1,48 @@
+"""Where a CT comes from: a path, or a URL of a PACS that is fetched for as long as the command runs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from radsam.cli.console import note, progress_bar, until_end
+from radsam.io.pacs.address import PacsAddress, is_pacs_url
+
+if TYPE_CHECKING:
+    from radsam.volume import Volume
+
+
+def on_disk(ct: str, *, quiet: bool = False) -> Path:
+    """Return where a CT is on this disk. A series of a PACS is fetched first, and gone when the command ends.
+
+    Args:
+        ct: What was typed: a path or a URL.
+        quiet: Show no progress.
+
+    Raises:
+        PacsRequestError: The URL is not that of a series, or the PACS refuses.
+        PacsError: The PACS failed.
+        MissingExtraError: A URL was given and the extra ``dicom`` is not installed.
+    """
+    if not is_pacs_url(ct):
+        return Path(ct)
+    from radsam.io.pacs.server import require_libraries
+
+    require_libraries()
+    from radsam.io.pacs.lend import series_folder
+
+    warn_in_clear(PacsAddress.parse(ct))
+    with progress_bar("Fetching", unit="images", quiet=quiet) as update:
+        return until_end(series_folder(ct, progress=update))
+
+
+def warn_in_clear(address: PacsAddress) -> None:
+    """Note that what goes to and from a PACS can be read on the way, where that is so."""
+    if address.in_clear:
+        note(f"What goes to and from {address.host} is not encrypted: others on the network can read it.")
+
+
+def named_by(ct: str, volume: Volume) -> Volume:
+    """Return a volume that says where it comes from: of a PACS the URL, by which `radsam edit` finds it again."""
+    return replace(volume, source=ct) if is_pacs_url(ct) else volume

@@ -1,0 +1,28 @@
+"""Status codes in words."""
+
+from __future__ import annotations
+
+import pytest
+
+from radsam.io.pacs.status import in_words, is_warning
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (0x0122, "does not take this kind"),
+        (0x0124, "does not allow"),
+        (0xA700, "out of resources"),
+        (0xA9FF, "does not fit its kind"),
+        (0xC123, "cannot make sense"),
+        (0x1234, "it failed (status 1234)"),
+        (None, "gave no reason"),
+    ],
+)
+def test_every_status_has_words(status: int | None, words: str) -> None:
+    assert words in in_words(status)
+
+
+def test_warnings_are_no_failures() -> None:
+    assert all(is_warning(each) for each in (0xB000, 0xB006, 0x0001, 0x0107, 0x0116))
+    assert not any(is_warning(each) for each in (0x0000, 0xA700, 0xC000, 0x0110))

@@ -7,10 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # The package is imported inside the fixtures: only then does pytest check its array shapes.
 if TYPE_CHECKING:
     from command_line import CommandLine, PhantomFile
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("radsam", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("radsam")
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -43,7 +43,7 @@ def cosines(draw: st.DrawFn) -> tuple[float, ...]:
     enhanced=st.booleans(),
     seed=st.integers(0, 999),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_labels_come_back_voxel_by_voxel(
     cosines: tuple[float, ...],
     spacing_mm: tuple[float, float, float],

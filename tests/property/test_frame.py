@@ -17,9 +17,6 @@ from radsam.volume import Geometry, Plane, SliceGrid, Volume
 SIZES = [(256, 256), (1024, 256), (128, 64), (64, 64)]
 STORAGES = [(order, flips) for order in permutations(range(3)) for flips in product((False, True), repeat=3)]
 
-#: Frames of 1024 pixels take longer on a busy machine than hypothesis allows by default.
-UNTIMED = settings(deadline=None)
-
 planes = st.sampled_from(list(Plane))
 storages = st.sampled_from(STORAGES)
 sizes = st.sampled_from(SIZES)
@@ -55,7 +52,6 @@ def stored(draw: st.DrawFn, shape: st.SearchStrategy = shapes, spacing: st.Searc
 
 
 @given(stored(), st.data())
-@UNTIMED
 def test_points_come_back(case: Stored, data: st.DataObject) -> None:
     rows, cols = case.grid.shape_vu
     point = st.tuples(st.floats(-0.5, cols - 0.5), st.floats(-0.5, rows - 0.5))
@@ -68,7 +64,6 @@ def test_points_come_back(case: Stored, data: st.DataObject) -> None:
 
 
 @given(stored(), st.data())
-@UNTIMED
 def test_boxes_come_back_exactly(case: Stored, data: st.DataObject) -> None:
     rows, cols = case.grid.shape_vu
     u0, v0 = data.draw(st.integers(0, cols - 1)), data.draw(st.integers(0, rows - 1))
@@ -81,7 +76,6 @@ def test_boxes_come_back_exactly(case: Stored, data: st.DataObject) -> None:
 
 
 @given(stored(), st.data())
-@UNTIMED
 def test_a_box_and_the_mask_that_fills_it_have_the_same_edges(case: Stored, data: st.DataObject) -> None:
     rows, cols = case.grid.shape_vu
     low_rows, low_cols = (n * case.sizes[1] // case.sizes[0] for n in case.frame.content_shape)
@@ -107,7 +101,7 @@ def test_a_box_and_the_mask_that_fills_it_have_the_same_edges(case: Stored, data
     stored(shape=st.tuples(*[st.integers(40, 64)] * 3), spacing=st.tuples(*[st.sampled_from([0.8, 1.0, 1.3])] * 3)),
     st.data(),
 )
-@settings(UNTIMED, max_examples=50)
+@settings(max_examples=50)
 def test_a_mask_through_the_model_and_back_keeps_its_place_and_area(case: Stored, data: st.DataObject) -> None:
     rows, cols = case.grid.shape_vu
     v0, u0 = data.draw(st.floats(12, rows - 12)), data.draw(st.floats(12, cols - 12))
@@ -122,7 +116,7 @@ def test_a_mask_through_the_model_and_back_keeps_its_place_and_area(case: Stored
 
 
 @given(shapes, spacings, planes, storages, sizes, st.floats(0, 1))
-@settings(UNTIMED, max_examples=30)
+@settings(max_examples=30)
 def test_the_same_anatomy_stored_otherwise_gives_the_same_bits(
     shape_kji: tuple[int, int, int],
     spacing_mm: tuple[float, float, float],
@@ -144,7 +138,6 @@ def test_the_same_anatomy_stored_otherwise_gives_the_same_bits(
 
 
 @given(shapes, spacings, planes, sizes, st.tuples(*[st.floats(-1e-7, 1e-7)] * 3))
-@UNTIMED
 def test_a_spacing_rounded_by_a_file_format_gives_the_same_frame(
     shape_kji: tuple[int, int, int],
     spacing_mm: tuple[float, float, float],
@@ -165,7 +158,6 @@ def test_a_spacing_rounded_by_a_file_format_gives_the_same_frame(
 
 
 @given(stored(), st.data())
-@UNTIMED
 def test_a_crop_is_seen_as_if_the_volume_ended_there(case: Stored, data: st.DataObject) -> None:
     grid, (rows, cols) = case.grid, case.grid.display_shape
     row, col = data.draw(st.integers(0, rows - 1)), data.draw(st.integers(0, cols - 1))
@@ -201,7 +193,6 @@ def test_a_crop_is_seen_as_if_the_volume_ended_there(case: Stored, data: st.Data
 
 
 @given(stored(), st.floats(1.0, 4.0), st.floats(1.5, 8.0), st.data())
-@UNTIMED
 def test_a_crop_lies_in_the_slice_and_holds_its_box(
     case: Stored, ratio: float, max_zoom: float, data: st.DataObject
 ) -> None:

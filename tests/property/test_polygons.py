@@ -11,14 +11,14 @@ from radsam.io.polygons import area, fill, rings_of
 
 
 @given(mask=arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12))))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_filling_the_rings_of_any_mask_gives_it_back(mask: np.ndarray) -> None:
     """Random pixels: touching corners, holes in holes and the border of the slice are all among them."""
     np.testing.assert_array_equal(fill(rings_of(mask), mask.shape), mask)
 
 
 @given(mask=arrays(bool, (9, 9)), flip=st.booleans(), start=st.integers(0, 50))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_direction_and_first_point_do_not_matter(mask: np.ndarray, flip: bool, start: int) -> None:
     rings = [np.roll(ring[::-1] if flip else ring, start, axis=0) for ring in rings_of(mask)]
     np.testing.assert_array_equal(fill(rings, mask.shape), mask)

@@ -174,5 +174,5 @@ class Work(RuleBasedStateMachine):
             assert afresh.objects[name].slices == slices
 
 
-Work.TestCase.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+Work.TestCase.settings = settings(max_examples=25, stateful_step_count=25)
 TestWork = Work.TestCase

@@ -38,7 +38,7 @@ def corners_ijk(geometry: Geometry) -> np.ndarray:
     return np.array([[a, b, c] for a in (0, i) for b in (0, j) for c in (0, k)])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(geometry=geometries(), suffix=st.sampled_from(LABEL_SUFFIXES), seed=st.integers(0, 99))
 def test_labels_survive_writing_and_reading_on_any_grid(geometry: Geometry, suffix: str, seed: int) -> None:
     ids = np.random.default_rng(seed).integers(0, 300, geometry.shape_kji).astype(np.uint16)
@@ -56,7 +56,7 @@ def test_labels_survive_writing_and_reading_on_any_grid(geometry: Geometry, suff
             np.testing.assert_allclose(seen_lps, geometry.index_to_mm(corners_ijk(geometry)), atol=2e-3)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(geometry=geometries(), seed=st.integers(0, 99))
 def test_a_nifti_by_nibabel_is_read_in_the_place_nibabel_means(geometry: Geometry, seed: int) -> None:
     hu = np.random.default_rng(seed).integers(-1000, 1000, geometry.shape_kji).astype(np.int16)
@@ -68,7 +68,7 @@ def test_a_nifti_by_nibabel_is_read_in_the_place_nibabel_means(geometry: Geometr
     assert volume.geometry.same_grid(geometry)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(geometry=geometries(), seed=st.integers(0, 99))
 def test_a_dicom_series_is_read_as_simpleitk_reads_it(geometry: Geometry, seed: int) -> None:
     hu = ct_values(geometry.shape_kji, seed)

@@ -60,6 +60,8 @@ def train(
     folder = out_dir or Path("runs") / settings.name
     require_extra("Training", "train", *TRAINING_MODULES)
     result = run_training(settings, folder, resume=resume, minutes=minutes, quiet=as_json)
+    if result.rank:
+        return  # the first process tells how it went
     if as_json:
         write_json(_facts(result, settings, folder))
         return

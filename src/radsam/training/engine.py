@@ -72,12 +72,14 @@ class TrainResult:
         finished: Whether all steps are done; otherwise `train` goes on from here when called again.
         best_score: Best validation score; -1 where none was made.
         checkpoint: The checkpoint to export: the best one, or the last where none was scored.
+        rank: Which of the run's processes returned it; 0 is the first one.
     """
 
     step: int
     finished: bool
     best_score: float
     checkpoint: Path
+    rank: int = 0
 
 
 def prepare_scenes(
@@ -244,9 +246,8 @@ class Run:
         if self._log is not None:
             self._log.close()
         self._fabric.barrier()
-        return TrainResult(
-            self.step, finished, self.best_score, self._out / (BEST if (self._out / BEST).exists() else LAST)
-        )
+        checkpoint = self._out / (BEST if (self._out / BEST).exists() else LAST)
+        return TrainResult(self.step, finished, self.best_score, checkpoint, self._fabric.global_rank)
 
     def train_step(self) -> tuple[StepLosses, float, float]:
         """Do one optimizer step; return its losses on this process, the learning rate and the gradient's norm.

@@ -114,7 +114,8 @@ class SessionFile:
         answers = {index: SliceMask(index, self.masks[mask], score) for index, mask, score in step["answers"]}
         if any(not 0 <= index < grid.count or each.mask.shape != grid.shape_vu for index, each in answers.items()):
             raise ValueError("a mask lies outside the volume")
-        return edits, ObjectResult(grid, answers, *(EndReason(each) for each in step["ends"]))
+        low_end, high_end = (EndReason(each) for each in step["ends"])
+        return edits, ObjectResult(grid, answers, low_end, high_end)
 
 
 def save_session(session: Session, path: Path) -> None:

@@ -21,6 +21,7 @@ from radsam.propagate.next_prompt import Policy, enclosing_box, moved_box, promp
 from radsam.propagate.propagator import Ask
 from radsam.runtime import Capability
 from radsam.session.edit import Correct, Segment
+from radsam.session.spot import follows, with_spots
 from radsam.volume import Box, Mask, Point, RunMask, SliceGrid, Volume
 
 ObjectEdits = tuple[Segment | Correct, ...]
@@ -41,12 +42,14 @@ class ObjectResult:
         answers: Slice index to mask and predicted IoU.
         low_end: Why the walk ended on the side of smaller indices.
         high_end: Why it ended on the other.
+        by_hand: Whether the model did not follow the last correction, so that only the spot was set.
     """
 
     grid: SliceGrid
     answers: Mapping[int, SliceMask]
     low_end: EndReason
     high_end: EndReason
+    by_hand: bool = False
 
 
 class Replayer:
@@ -86,12 +89,13 @@ class Replayer:
         sides: tuple[int, ...] = (-1, 1)
         carried: RunMask | None = None
         answers: dict[int, SliceMask] = {}
+        by_hand = False
         ends: dict[int, EndReason] = {}
         if isinstance(last, Segment):
             start = self._first(last, grid, ask)
         else:
             before = self.result(edits[:-1])
-            start = self._corrected(last, grid, said, ask, before, started.policy)
+            start, by_hand = self._corrected(last, grid, said, ask, before, started.policy)
             stood = before.answers.get(start.index)
             if start == stood:
                 # Nothing new to pass on: walking back from here would only lose what is right.
@@ -103,7 +107,7 @@ class Replayer:
                 ends = {-1: before.low_end, 1: before.high_end}
         for record in propagate(
             start,
-            ask=ask,
+            ask=lambda index, prompt: _obeying(ask(index, prompt), said),
             policy=self._policy(started.policy),
             slice_count=grid.count,
             bounds=started.bounds,
@@ -117,7 +121,7 @@ class Replayer:
             else:
                 ends[record.step] = record.reason
             yield record
-        return self.remember(edits, ObjectResult(grid, dict(sorted(answers.items())), ends[-1], ends[1]))
+        return self.remember(edits, ObjectResult(grid, dict(sorted(answers.items())), ends[-1], ends[1], by_hand))
 
     def remember(self, edits: ObjectEdits, result: ObjectResult) -> ObjectResult:
         """Keep a step's masks, as computed here or as read from a session file."""
@@ -193,22 +197,27 @@ class Replayer:
         ask: Ask,
         before: ObjectResult,
         policy: str,
-    ) -> SliceMask:
-        """Ask again with the mask that stood here and every point on this slice (paper 4.2)."""
+    ) -> tuple[SliceMask, bool]:
+        """Ask again with the mask that stood here and every point on this slice (paper 4.2).
+
+        Returns the slice's new mask, and whether the spot had to be set by hand.
+        """
         index = slice_index(edit.points[0], grid)
         stood = before.answers.get(index)
         mask = stood.mask if stood else RunMask.encode(np.zeros(grid.shape_vu, bool))
-        if stood and self._knows_boxes_only and _follows(stood.mask, said[index]):
-            return stood  # all is as it was said: another box could only lose it
+        if stood and self._knows_boxes_only and follows(stood.mask, said[index].points_uv):
+            return stood, False  # all is as it was said: another box could only lose it
         # Copying cannot correct: there the model answers as it was trained to.
         name = default_policy(self._predictor.spec) if policy == "copy" else policy
         question = self._policy(name)(mask, said[index])
         if isinstance(question, RunMask):
-            return SliceMask(index, question, 1.0)
+            return SliceMask(index, question, 1.0), False
         # Only negative points on an empty slice leave nothing to ask: it stays empty.
         answer = ask(index, question) if question else SliceMask(index, mask, 1.0)
+        if follows(answer.mask, said[index].points_uv):
+            return answer, False
         # An answer that leaves the click as it was is no correction, only another mask.
-        return stood if stood and not _follows(answer.mask, said[index]) else answer
+        return _obeying(stood or SliceMask(index, mask, answer.score), said), True
 
 
 def _outwards(prompted: int, corrected: int) -> tuple[int, ...]:
@@ -222,16 +231,10 @@ def _outwards(prompted: int, corrected: int) -> tuple[int, ...]:
     return (1,) if corrected > prompted else (-1,)
 
 
-def holds(result: ObjectResult, point: Point) -> bool:
-    """Whether a voxel is part of the object."""
-    index, u, v = result.grid.split(point.index_ijk)
-    answer = result.answers.get(index)
-    return answer is not None and bool(answer.mask.decode()[v, u])
-
-
-def _follows(mask: RunMask, said: SlicePrompt) -> bool:
-    pixels = mask.decode()
-    return all(pixels[v, u] == positive for u, v, positive in said.points_uv)
+def _obeying(answer: SliceMask, said: Mapping[int, SlicePrompt]) -> SliceMask:
+    """Return the answer with every point of its slice on the side that it names."""
+    points = said[answer.index].points_uv if answer.index in said else ()
+    return answer if follows(answer.mask, points) else replace(answer, mask=with_spots(answer.mask, points))
 
 
 def slice_index(prompt: Point | Box | Mask, grid: SliceGrid) -> int:

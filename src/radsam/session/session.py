@@ -21,7 +21,7 @@ from radsam.runtime import Capability
 from radsam.session.compose import compose, locked_objects, present_objects
 from radsam.session.edit import Correct, Delete, Lock, Overlap, Remove, Segment, SetOverlap
 from radsam.session.history import History, edits_of, numbered_edits_of, object_names
-from radsam.session.replay import ObjectResult, Record, Replayer, holds, slice_index
+from radsam.session.replay import ObjectResult, Record, Replayer, slice_index
 from radsam.volume import Bounds, Box, LabelVolume, Mask, Plane, Point, Prompt, SliceGrid, Volume
 
 Progress = Callable[[SliceDone], None]
@@ -241,20 +241,14 @@ class Session:
         return self._do(Correct(name, points), progress)
 
     def _do(self, edit: Segment | Correct, progress: Progress | None) -> SegmentedObject:
-        before = edits_of(self._history.done, edit.name)
         for record in self.run(edit):
             if progress and isinstance(record, SliceDone):
                 progress(record)
-        after = edits_of(self._history.done, edit.name)
-        result = self._replayer.result(after)
-        if (
-            isinstance(edit, Correct)
-            and result is self._replayer.result(before)
-            and any(holds(result, point) != point.positive for point in edit.points)
-        ):
+        result = self._replayer.result(edits_of(self._history.done, edit.name))
+        if isinstance(edit, Correct) and result.by_hand:
             warnings.warn(
-                f"The model did not follow the correction of {edit.name!r}: nothing changed. Try a point elsewhere in "
-                "the wrong part, or prompt the object anew on this slice.",
+                f"The model did not follow the correction of {edit.name!r}: only the spot around it was set. Where "
+                "more is wrong, click deeper in the wrong part, or prompt the object anew on this slice.",
                 CapabilityWarning,
                 stacklevel=3,  # whoever called `correct`
             )

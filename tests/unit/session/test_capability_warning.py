@@ -65,7 +65,7 @@ def test_the_warning_points_at_the_line_of_the_caller(tmp_path: Path) -> None:
         f"import sys, runpy; sys.path.insert(0, {str(tests)!r}); runpy.run_path({str(script)!r})",
     ]
     answer = subprocess.run(run, capture_output=True, text=True, check=True)
-    # The second correction warning says that nothing changed: nothing bright is there.
+    # The second correction warning says that only the spot was set: nothing bright is there.
     assert answer.stdout.strip() == "[(True, 8), (True, 9), (True, 9)]"
 
 

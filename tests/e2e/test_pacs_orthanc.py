@@ -18,7 +18,7 @@ import pytest
 pytest.importorskip("dicomweb_client", reason="needs the extra dicom")
 
 from command_line import CommandLine, PhantomFile, Target
-from dicom_files import ct_values, write_series
+from dicom_files import check_with_dciodvfy, ct_values, write_series
 from pacs_servers import PATIENT, PATIENT_ID, write_patient
 from radsam.errors import PacsError
 from radsam.io.pacs.address import PacsAddress
@@ -181,6 +181,19 @@ def test_a_real_organ_is_segmented_by_url_as_it_is_from_nifti(
     both = (same[slices] & spleen[slices]).sum()
     assert 2 * both / (same[slices].sum() + spleen[slices].sum()) > 0.8
     assert not list(run_radsam.cache.glob("series/*/*.nii*"))
+    # To the PACS and back, as DICOM: the same voxels, filed with the images.
+    for kind in ("seg", "rtstruct"):
+        written = tmp_path / f"{kind}.dcm"
+        asked = ("segment", url, *line, "--name", "spleen", "--format", kind, "-o", written)
+        run_radsam.here(*asked, cwd=tmp_path).done()
+        check_with_dciodvfy(written)
+        put = run_radsam.here("pacs", "put", orthanc.web, written, "--json", cwd=tmp_path).done().json
+        assert put["series"][0].partition("/series/")[0] == url.partition("/series/")[0]
+        run_radsam.here("pacs", "get", put["series"][0], "-o", f"{kind}-back", cwd=tmp_path).done()
+        run_radsam.here("pacs", "get", url, "-o", f"{kind}-ct", cwd=tmp_path).done()
+        (back,) = (tmp_path / f"{kind}-back").iterdir()
+        found = read_labels(back, on=read_volume(tmp_path / f"{kind}-ct"))
+        np.testing.assert_array_equal(found.ids > 0, pacs.ids > 0)
 
 
 def test_contours_of_a_patient_go_there_and_back(
@@ -251,7 +264,6 @@ def test_what_was_fetched_from_a_pacs_that_dies_is_used_when_it_lives_again(
 def test_a_result_goes_there_and_back(
     run_radsam: CommandLine, orthanc: Orthanc, tiny_bundle: Path, phantom_ct: PhantomFile, tmp_path: Path, kind: str
 ) -> None:
-    pytest.importorskip("radsam.io.dicom_seg_write", reason="this version writes no SEG and RTSTRUCT")
     write_patient(tmp_path / "ct", phantom_ct.phantom.volume.hu[12:16])
     url = stored(run_radsam, orthanc, tmp_path / "ct")
     line = ("segment", url, "--slice", 2, "--box", 57, 15, 70, 38, "--bounds", 1, 3, "--model", tiny_bundle)

@@ -7,7 +7,7 @@ iterates may stop at any record.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from radsam.predictor import SliceMask, SlicePrompt
@@ -61,7 +61,7 @@ def propagate(
     bounds: Bounds | None = None,
     said: Mapping[int, SlicePrompt] | None = None,
     stop_rule: StopRule | None = None,
-    sides: Sequence[int] = (-1, 1),
+    limits: Mapping[int, int] | None = None,
     carried: RunMask | None = None,
 ) -> Iterator[Record]:
     """Walk from a segmented slice to both ends of the object.
@@ -75,22 +75,25 @@ def propagate(
         said: What the user said on single slices: used there in addition to the incoming
             mask (paper 4.2). Without bounds, a side goes on at least to its farthest box, mask or positive point.
         stop_rule: Used without bounds.
-        sides: Where to walk: -1 to smaller slice indices, +1 to larger ones.
+        limits: The last slice to walk to on a side, by its step -1 or +1; the side ends there as at a bound.
         carried: What goes on from an empty start: the mask that stood there before a correction emptied it.
 
     Yields:
         `SliceDone` for the start and every further slice, `WalkEnded` once per side.
     """
-    said = said or {}
+    said, limits = said or {}, limits or {}
     total = None
     if bounds is not None:
-        total = 1 + sum(bounds.high - start.index if step > 0 else start.index - bounds.low for step in sides)
+        last = {-1: bounds.low, 1: bounds.high, **limits}
+        total = 1 + sum(abs(index - start.index) for index in last.values())
     done = 1
     yield SliceDone(start, done, total)
     # An empty slice does not end the object: the mask before it goes on.
     incoming = start.mask if start.mask.area or carried is None else carried
     rule = stop_rule or StopRule()
-    walks = [_side(start, incoming, step, ask, policy, slice_count, bounds, said, rule) for step in sides]
+    walks = [
+        _side(start, incoming, step, ask, policy, slice_count, bounds, limits.get(step), said, rule) for step in (-1, 1)
+    ]
     while walks:
         for walk in tuple(walks):
             record = next(walk)
@@ -110,6 +113,7 @@ def _side(
     policy: Policy,
     slice_count: int,
     bounds: Bounds | None,
+    limit: int | None,
     said: Mapping[int, SlicePrompt],
     stop_rule: StopRule,
 ) -> Iterator[SliceMask | WalkEnded]:
@@ -121,7 +125,7 @@ def _side(
     index = start.index
     while True:
         index += step
-        if bounds is not None and index not in bounds:
+        if (bounds is not None and index not in bounds) or (limit is not None and (index - limit) * step > 0):
             yield WalkEnded(step, index - step, EndReason.BOUND)
             return
         if not 0 <= index < slice_count:

@@ -86,7 +86,7 @@ class Replayer:
         said = said_on_slices(edits, grid)
         ask = self._asker(grid, started)
         last = edits[-1]
-        sides: tuple[int, ...] = (-1, 1)
+        limits: dict[int, int] = {}
         carried: RunMask | None = None
         answers: dict[int, SliceMask] = {}
         by_hand = False
@@ -101,10 +101,13 @@ class Replayer:
                 # Nothing new to pass on: walking back from here would only lose what is right.
                 return self.remember(edits, before)
             carried = stood.mask if stood else None
-            sides = _outwards(slice_index(started.prompt, grid), start.index)
-            if len(sides) == 1:
-                answers = {i: answer for i, answer in before.answers.items() if (i - start.index) * sides[0] < 0}
-                ends = {-1: before.low_end, 1: before.high_end}
+            limits = _limits(start.index, said)
+            ends = {-1: before.low_end, 1: before.high_end}
+            answers = {
+                index: answer
+                for index, answer in before.answers.items()
+                if any((index - limit) * step > 0 for step, limit in limits.items())
+            }
         for record in propagate(
             start,
             ask=lambda index, prompt: _obeying(ask(index, prompt), said),
@@ -113,12 +116,12 @@ class Replayer:
             bounds=started.bounds,
             said=said,
             stop_rule=self._stop_rule,
-            sides=sides,
+            limits=limits,
             carried=carried,
         ):
             if isinstance(record, SliceDone):
                 answers[record.answer.index] = record.answer
-            else:
+            elif record.step not in limits:
                 ends[record.step] = record.reason
             yield record
         return self.remember(edits, ObjectResult(grid, dict(sorted(answers.items())), ends[-1], ends[1], by_hand))
@@ -220,15 +223,19 @@ class Replayer:
         return _obeying(stood or SliceMask(index, mask, answer.score), said), True
 
 
-def _outwards(prompted: int, corrected: int) -> tuple[int, ...]:
-    """Choose where a correction walks: away from the prompted slice, and from there both ways.
+def _limits(corrected: int, said: Mapping[int, SlicePrompt]) -> dict[int, int]:
+    """Find how far a correction walks to each side, -1 or 1: every slice follows what was said nearest to it.
 
-    The paper walks both ways from every correction (4.2). On the way back to the prompted slice,
-    what came from there is better than what a corrected slice sends: see docs/training.md.
+    The paper walks to both ends from every correction (4.2). Nearer to another prompt or correction,
+    what came from there is better than what this one sends: see docs/training.md. No limit is
+    where nothing else was said on that side.
     """
-    if corrected == prompted:
-        return (-1, 1)
-    return (1,) if corrected > prompted else (-1,)
+    limits = {}
+    for step in (-1, 1):
+        away = [(index - corrected) * step for index in said if (index - corrected) * step > 0]
+        if away:
+            limits[step] = corrected + step * ((min(away) - 1) // 2)
+    return limits
 
 
 def _obeying(answer: SliceMask, said: Mapping[int, SlicePrompt]) -> SliceMask:

@@ -127,6 +127,16 @@ def test_a_correction_walks_away_from_the_prompted_slice(session: Session) -> No
     assert changed[:2] == [15, 16]
 
 
+def test_every_slice_follows_what_was_said_nearest_to_it(session: Session) -> None:
+    first = session.segment(RIGHT, bounds=BOUNDS, policy="box")
+    second = session.correct(Point(i=22, j=14, k=16))  # the prompt is on slice 13
+    third = session.correct(Point(i=9, j=14, k=18, positive=False))
+    assert all(second.slices[index] == first.slices[index] for index in (12, 13, 14))
+    assert all(second.slices[index].mask != first.slices[index].mask for index in (15, 16, 17))
+    assert all(third.slices[index] == second.slices[index] for index in range(12, 18))
+    assert third.slices[18].mask != second.slices[18].mask
+
+
 def test_a_correction_of_the_prompted_slice_walks_both_ways(session: Session) -> None:
     before = session.segment(RIGHT, bounds=BOUNDS, policy="box")
     after = session.correct(Point(i=22, j=14, k=13))
@@ -159,7 +169,7 @@ def test_a_correction_keeps_the_points_of_earlier_ones(session: Session, backend
     backend.asked.clear()
     last = session.correct(Point(i=9, j=9, k=14, positive=False))
     said = [prompt.point_labels.tolist() for prompt in backend.asked if prompt.point_labels.size]
-    assert said == [[NEGATIVE, NEGATIVE, PAD], [NEGATIVE, PAD]]  # on slice 14, then on slice 16
+    assert said == [[NEGATIVE, NEGATIVE, PAD]]  # slice 16 stays as it was corrected
     pixels = {index: answer.mask.decode() for index, answer in last.slices.items()}
     assert not pixels[14][14, 4]
     assert not pixels[14][9, 9]

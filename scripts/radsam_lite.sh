@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Rebuild the default weights, radsam-lite, from labelled CT: prepare, encode, train, export.
-# Stopped or killed, the same command goes on. About 2 hours on two CPU cores.
+# Stopped or killed, the same command goes on. About 2 and a half hours on two CPU cores.
 #   bash scripts/radsam_lite.sh DATA OUT      DATA: cases with a manifest.json; OUT: the bundle to make
 set -euo pipefail
 if [ $# -ne 2 ]; then
@@ -14,4 +14,5 @@ bash scripts/setup.sh dev
 radsam() { .venv/bin/radsam "$@"; }
 radsam data prepare --dataset folder --root "$data" --out work/radsam_lite/store --min-pixels 5
 radsam train configs/radsam_lite.toml --out work/radsam_lite/run
-radsam export work/radsam_lite/run/best.pt "$out" --notes configs/radsam_lite.md
+radsam train configs/radsam_lite_edits.toml --out work/radsam_lite/edits
+radsam export work/radsam_lite/edits/best.pt "$out" --notes configs/radsam_lite.md

@@ -33,7 +33,7 @@ def demo(
 ) -> None:
     """Segment the liver of a made CT from one hurried box, correct it with one click, draw the result.
 
-    The box leaves out a third of the liver, as a hurried user's may; the click puts that right.
+    The box leaves out a fifth of the liver's width, as a hurried user's may; the click puts that right.
     The CT is a procedural phantom, not a patient: its truth is known exactly, and scores on it
     say that the program works, not how good it is on patients.
     """
@@ -92,7 +92,7 @@ def demo(
 def _prompt(truth: Bool[np.ndarray, "k j i"]) -> tuple[Box, Bounds]:
     """Return what a hurried user would draw on the slice of largest area, and the ends of the object.
 
-    The box leaves out a third of the object's width on the patient's right.
+    The box leaves out a fifth of the object's width on the patient's right.
     """
     import numpy as np
 
@@ -104,7 +104,7 @@ def _prompt(truth: Bool[np.ndarray, "k j i"]) -> tuple[Box, Bounds]:
     rows, cols = np.nonzero(truth[k])
     i0, i1 = int(cols.min()), int(cols.max())
     # The phantom's columns grow to the patient's left.
-    box = Box(k=k, i0=i0 + (i1 - i0) * 35 // 100, i1=i1, j0=int(rows.min()), j1=int(rows.max()))
+    box = Box(k=k, i0=i0 + (i1 - i0) * 20 // 100, i1=i1, j0=int(rows.min()), j1=int(rows.max()))
     return box, Bounds(int(slices[0]), int(slices[-1]))
 
 

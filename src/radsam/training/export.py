@@ -18,7 +18,7 @@ from radsam.runtime import Backend, BundleSpec, Capability, FramePrompt, open_ba
 from radsam.runtime.bundle import write_bundle
 from radsam.training.checkpoint import Checkpoint, load_weights, read_checkpoint
 from radsam.training.config import PromptsConfig, TrainConfig
-from radsam.training.start import Start, read_start, start_model
+from radsam.training.start import Start, encoder_bundle, read_start, start_model
 
 #: Weights are stored rounded to float16, which moves masks at their very edge.
 MOST_DIFFERING_PIXELS = 0.005
@@ -174,7 +174,7 @@ def model_card(spec: BundleSpec, trained: Checkpoint, start: Start, notes: str) 
     low, high = spec.window_hu
     parts = "Image encoder, prompt encoder and mask decoder"
     if not config.encoder.train:
-        parts = f"Image encoder that of {start.spec.name}, unchanged; prompt encoder and mask decoder"
+        parts = f"Image encoder that of {encoder_bundle(start).spec.name}, unchanged; prompt encoder and mask decoder"
     return f"""# {spec.name}
 
 {parts} trained by RadSAM.

@@ -102,7 +102,9 @@ def _trained(path: Path) -> StartCheckpoint:
             "that it started from. Install the same weights again."
         )
     spec = replace(
-        before.spec, name=trained.config.name, origin=f"{trained.config.name}, trained from {before.spec.name}"
+        before.spec,
+        name=trained.config.name,
+        origin=f"{trained.config.name}, {trained.step} steps from {before.spec.name}. {before.spec.origin}",
     )
 
     def load() -> Sam:

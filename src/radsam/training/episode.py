@@ -105,7 +105,7 @@ class Episode:
         stride = self._frame.input_size // self._frame.low_res_size
         axis = np.arange(len(near), dtype=np.float32)
         for u, v, _ in points:
-            ((x, y),) = (self._frame.points_to_frame(np.array([[u, v]])) + 0.5) / stride - 0.5
+            ((x, y),) = (self._frame.points_to_frame(np.array([[u, v]], np.float64)) + 0.5) / stride - 0.5
             near += np.exp(-((axis[:, None] - y) ** 2 + (axis - x) ** 2) / (2 * _CLICK_SIGMA_PX**2))
         near *= self.content
         return near / near.sum() if near.any() else near

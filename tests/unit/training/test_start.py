@@ -10,7 +10,6 @@ from radsam.errors import InputError
 from radsam.model.checkpoint import SIGNATURES
 from radsam.model.presets import FACTS, PRESETS
 from radsam.runtime import Bundle, read_bundle
-from radsam.training.config import EncoderConfig
 from radsam.training.embeddings import EncodedScenes
 from radsam.training.engine import LAST, Run, prepare_scenes
 from radsam.training.export import export_checkpoint
@@ -54,7 +53,7 @@ def test_a_run_goes_on_from_a_checkpoint_with_the_encoder_that_was_kept(
 def test_a_frozen_encoder_does_not_start_from_a_checkpoint_that_trained_one(
     tiny: Path, tiny_scenes: Prepared, tmp_path: Path
 ) -> None:
-    config = replace(tiny_config(tiny), encoder=EncoderConfig(train=True))
+    config = tiny_config(tiny, encoder={"train": True}, embeddings={"scenes": 0})
     Run(config, tmp_path, *prepare_scenes(config), report=lambda line: None).save(LAST)
     with pytest.raises(InputError, match=r"is a checkpoint: embeddings are made from a bundle.*encoder\.train = true"):
         encoder_bundle(read_start(str(tmp_path / LAST)))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fakes import fake_spec
-from radsam.errors import BackendError, MissingExtraError
+from radsam.errors import BackendError, InputError, MissingExtraError
 from radsam.runtime import Bundle, choose, open_backend
 
 BROKEN = Bundle(fake_spec(), b"no graph", b"no graph", "", "0" * 64, Path("broken"))
@@ -26,7 +26,7 @@ def without(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
 @pytest.mark.parametrize("name", ["", "tensorrt", "openvino:gpu", "onnx:cuda", "torch:tpu", "OpenVINO"])
 def test_an_unknown_backend_lists_the_known_ones(name: str) -> None:
-    with pytest.raises(BackendError, match="choose auto or one of openvino, onnx, torch, torch:cpu"):
+    with pytest.raises(InputError, match="choose auto or one of openvino, onnx, torch, torch:cpu"):
         open_backend(BROKEN, name)
 
 

@@ -11,6 +11,7 @@ from radsam.cli.console import out
 from radsam.cli.convert import convert
 from radsam.cli.data import data_app
 from radsam.cli.demo import demo
+from radsam.cli.distill import distill
 from radsam.cli.edit import edit
 from radsam.cli.finetune import finetune
 from radsam.cli.info import info
@@ -39,6 +40,7 @@ app.command()(train)
 app.command()(evaluate)
 app.command()(export)
 app.command()(finetune)
+app.command()(distill)
 app.add_typer(cache_app, name="cache")
 
 

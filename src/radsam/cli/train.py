@@ -207,7 +207,8 @@ def _table(rows: Sequence[dict[str, Any]]) -> Table:
 @command
 def export(
     checkpoint: Annotated[
-        Path, typer.Argument(help="What `radsam train` wrote: best.pt, or last.pt.", metavar="CHECKPOINT")
+        Path,
+        typer.Argument(help="What `radsam train` or `distill` wrote: best.pt, or last.pt.", metavar="CHECKPOINT"),
     ],
     bundle: Annotated[Path, typer.Argument(help="The weights bundle to make: a folder or a .zip.", metavar="BUNDLE")],
     name: Annotated[str | None, typer.Option(help="Name of the bundle; the configuration's if left out.")] = None,
@@ -224,9 +225,14 @@ def export(
     [bold]Example:[/] radsam export runs/radsam-lite/best.pt my-weights --notes scores.md
     """
     require_extra("Exporting weights", "train", "torch", "onnx")
+    from radsam.training.distill_file import is_distillation
     from radsam.training.export import export_checkpoint
+    from radsam.training.student import export_student
 
     found: list[Parity] = []
+    if is_distillation(checkpoint):
+        show_bundle(export_student(checkpoint, bundle), found, as_json)
+        return
     made = export_checkpoint(
         checkpoint, bundle, name=name, licence=licence, notes=_read_notes(notes_file), checked=found.append
     )

@@ -60,10 +60,10 @@ class ViTConfig:
 
 @dataclass(frozen=True)
 class TinyViTConfig:
-    """Sizes of LiteMedSAM's image encoder: one convolutional stage, then stages with attention.
+    """Sizes of a TinyViT, LiteMedSAM's image encoder: one convolutional stage, then stages with attention.
 
     Args:
-        image_size: Pixels along one side of the input frame; the first stage works on it.
+        image_size: Pixels along one side of the input frame.
         embed_dims: Channels of each stage.
         depths: Number of blocks of each stage.
         num_heads: Attention heads, for each stage but the first.
@@ -72,6 +72,9 @@ class TinyViTConfig:
             stage but the last.
         mlp_ratio: Hidden channels of the perceptrons, in multiples of the stage's width.
         expand_ratio: Hidden channels of the convolutional blocks, likewise.
+        patch_size: Pixels along one side of what the first stage's cells see: 1 as in LiteMedSAM, or 4.
+        pyramid_dim: Channels of the path from the last stage back to the grid of the first; 0 has none.
+        pyramid_expand_ratio: Hidden channels of that path's blocks, in multiples of `pyramid_dim`.
 
     Raises:
         BundleError: The sizes don't fit each other.
@@ -85,9 +88,14 @@ class TinyViTConfig:
     strides: tuple[int, ...]
     mlp_ratio: float = 4.0
     expand_ratio: float = 4.0
+    patch_size: int = 1
+    pyramid_dim: int = 0
+    pyramid_expand_ratio: float = 2.0
 
     def __post_init__(self) -> None:
+        _require(self.pyramid_dim >= 0, "pyramid_dim must not be negative", self)
         _require_positive(self)
+        _require(self.patch_size in (1, 4), "patch_size must be 1 or 4", self)
         stages = len(self.embed_dims)
         _require(stages >= 2 and len(self.depths) == stages, "embed_dims and depths must name the same stages", self)
         _require(
@@ -102,20 +110,21 @@ class TinyViTConfig:
         )
         _require(set(self.strides) <= {1, 2}, "strides must be 1 or 2", self)
         _require(
-            self.image_size % math.prod(self.strides) == 0,
-            "image_size must be a multiple of all strides together",
+            self.image_size % (self.patch_size * math.prod(self.strides)) == 0,
+            "image_size must be a multiple of patch_size and all strides together",
             self,
         )
 
     @property
     def stage_grids(self) -> tuple[int, ...]:
         """Cells along one side of each stage's grid."""
-        return tuple(self.image_size // math.prod(self.strides[:stage]) for stage in range(len(self.embed_dims)))
+        first = self.image_size // self.patch_size
+        return tuple(first // math.prod(self.strides[:stage]) for stage in range(len(self.embed_dims)))
 
     @property
     def grid(self) -> int:
         """Cells along one side of the embedding."""
-        return self.stage_grids[-1]
+        return self.stage_grids[0 if self.pyramid_dim else -1]
 
 
 @dataclass(frozen=True)
@@ -233,8 +242,10 @@ def _checked(
 def _require_positive(config: Any) -> None:
     for name, value in vars(config).items():
         numbers = value if isinstance(value, tuple) else (value,)
-        # Block indices are the only sizes that start at zero; their own check covers them.
-        if name != "global_attention" and any(isinstance(n, int | float) and n <= 0 for n in numbers):
+        # These may be zero; their own checks cover them.
+        if name not in ("global_attention", "pyramid_dim") and any(
+            isinstance(n, int | float) and n <= 0 for n in numbers
+        ):
             raise BundleError(f"The model configuration needs positive sizes; {name} is {value}.")
 
 

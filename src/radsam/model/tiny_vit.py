@@ -1,8 +1,12 @@
-"""LiteMedSAM's image encoder: TinyViT with a stem that keeps the resolution.
+"""TinyViT: LiteMedSAM's image encoder, whose stem keeps the resolution, and a fast one, whose stem does not.
 
 The first stage is convolutional, the others attend within windows. Module and parameter
 names are those of the published checkpoint. Feature maps stay (b, c, h, w) between the
 parts; attention turns them for itself.
+
+LiteMedSAM's first stages work on every pixel. The fast one sees patches of 4 × 4 pixels, so
+that every stage has a sixteenth of the work, and brings what the coarse stages see back to
+the grid of the first one along a path of lateral connections (feature pyramid networks, Lin et al., 2017).
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from radsam.model.config import TinyViTConfig
-from radsam.model.norm import neck
+from radsam.model.norm import LayerNorm2d, neck
 from radsam.model.recompute import BlockChain
 from radsam.model.windows import Windows
 
@@ -29,7 +33,7 @@ class TinyViT(nn.Module):
     def __init__(self, config: TinyViTConfig, out_channels: int) -> None:
         super().__init__()
         dims = config.embed_dims
-        self.patch_embed = PatchEmbed(dims[0])
+        self.patch_embed = PatchEmbed(dims[0]) if config.patch_size == 1 else StridedPatchEmbed(dims[0])
         self.layers = nn.ModuleList()
         for index, (dim, depth, grid) in enumerate(zip(dims, config.depths, config.stage_grids, strict=True)):
             blocks: list[nn.Module]
@@ -41,14 +45,21 @@ class TinyViT(nn.Module):
             last = index == len(dims) - 1
             downsample = None if last else PatchMerging(dim, dims[index + 1], config.strides[index])
             self.layers.append(Stage(blocks, downsample))
-        self.neck = neck(dims[-1], out_channels)
+        if config.pyramid_dim:
+            self.pyramid: Pyramid | None = Pyramid(config)
+            self.neck = separable_neck(config.pyramid_dim, out_channels)
+        else:
+            self.pyramid = None
+            self.neck = neck(dims[-1], out_channels)
 
     def forward(self, images: Float[Tensor, "b 3 n n"]) -> Float[Tensor, "b c g g"]:
         """Embed normalised images."""
         x = self.patch_embed(images)
+        stages = []
         for layer in self.layers:
-            x = layer(x)
-        embedding: Tensor = self.neck(x)
+            x, seen = layer(x)
+            stages.append(seen)
+        embedding: Tensor = self.neck(x if self.pyramid is None else self.pyramid(stages))
         return embedding
 
 
@@ -87,6 +98,25 @@ class PatchEmbed(nn.Module):
         return features
 
 
+class StridedPatchEmbed(nn.Module):
+    """A stem that sees patches of 4 × 4 pixels: two convolutions, each of which halves the grid.
+
+    Args:
+        dim: Channels of the output.
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.seq = nn.Sequential(
+            ConvNorm(3, dim // 2, kernel=3, stride=2), nn.GELU(), ConvNorm(dim // 2, dim, kernel=3, stride=2)
+        )
+
+    def forward(self, images: Float[Tensor, "b 3 n n"]) -> Float[Tensor, "b c g g"]:
+        """Give every patch its first features."""
+        features: Tensor = self.seq(images)
+        return features
+
+
 class Stage(BlockChain):
     """Blocks of one width on one grid, then the step to the next stage.
 
@@ -100,10 +130,45 @@ class Stage(BlockChain):
         self.blocks = nn.ModuleList(blocks)
         self.downsample = downsample
 
-    def forward(self, x: Float[Tensor, "b c h h"]) -> Float[Tensor, "b c2 h2 h2"]:
-        """Run the blocks and the step."""
-        x = self.run_blocks(self.blocks, x)
-        return x if self.downsample is None else self.downsample(x)
+    def forward(self, x: Float[Tensor, "b c h h"]) -> tuple[Float[Tensor, "b c2 h2 h2"], Float[Tensor, "b c h h"]]:
+        """Run the blocks and the step; return what the step gives, and what it was given."""
+        seen = self.run_blocks(self.blocks, x)
+        return (seen if self.downsample is None else self.downsample(seen)), seen
+
+
+class Pyramid(nn.Module):
+    """From the last stage back to the grid of the first: widen the grid, add what the finer stage saw, mix.
+
+    Args:
+        config: Sizes of the stages.
+    """
+
+    def __init__(self, config: TinyViTConfig) -> None:
+        super().__init__()
+        dim, dims, grids = config.pyramid_dim, config.embed_dims, config.stage_grids
+        self.top = ConvNorm(dims[-1], dim)
+        # Of the stages on one grid the last has seen most.
+        self.finer = [stage for stage in reversed(range(len(grids) - 1)) if grids[stage] > grids[stage + 1]]
+        self.lateral = nn.ModuleList(ConvNorm(dims[stage], dim) for stage in self.finer)
+        self.mix = nn.ModuleList(MBConv(dim, config.pyramid_expand_ratio) for _ in self.finer)
+
+    def forward(self, stages: list[Float[Tensor, "b _ _ _"]]) -> Float[Tensor, "b c g g"]:
+        """Bring the stages together on the finest grid."""
+        x: Tensor = self.top(stages[-1])
+        for stage, lateral, mix in zip(self.finer, self.lateral, self.mix, strict=True):
+            x = mix(functional.interpolate(x, scale_factor=2.0, mode="nearest") + lateral(stages[stage]))
+        return x
+
+
+def separable_neck(in_channels: int, out_channels: int) -> nn.Sequential:
+    """Build a neck like SAM's with its 3×3 convolution in two parts, at a ninth of the work."""
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, kernel_size=1, bias=False),
+        LayerNorm2d(out_channels),
+        nn.Conv2d(out_channels, out_channels, kernel_size=3, padding=1, groups=out_channels, bias=False),
+        nn.Conv2d(out_channels, out_channels, kernel_size=1, bias=False),
+        LayerNorm2d(out_channels),
+    )
 
 
 class MBConv(nn.Module):

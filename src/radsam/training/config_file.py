@@ -12,17 +12,26 @@ import tomllib
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from radsam.errors import InputError
+from radsam.training.checked import Checked
 from radsam.training.config import TrainConfig
 from radsam.training.presets import find_config
 
+Config = TypeVar("Config", bound=Checked)
+
 
 def read_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
-    """Read a training configuration.
+    """Read a training configuration; see `read_config_as`."""
+    return read_config_as(TrainConfig, path, overrides)
+
+
+def read_config_as(kind: type[Config], path: Path, overrides: Sequence[str] = ()) -> Config:
+    """Read a configuration of some kind.
 
     Args:
+        kind: The dataclass that it becomes.
         path: A TOML file.
         overrides: Values that replace the file's, as ``section.key=value`` in TOML's notation;
             a value that is no TOML is taken as text.
@@ -33,20 +42,25 @@ def read_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
     values = _read_toml(path, ())
     for override in overrides:
         _override(values, override)
-    return config_from_dict(values, str(path))
+    return config_from_dict_as(kind, values, str(path))
 
 
 def config_from_dict(values: Mapping[str, Any], source: str = "The configuration") -> TrainConfig:
-    """Build a configuration from plain values.
+    """Build a training configuration from plain values; see `config_from_dict_as`."""
+    return config_from_dict_as(TrainConfig, values, source)
+
+
+def config_from_dict_as(kind: type[Config], values: Mapping[str, Any], source: str = "The configuration") -> Config:
+    """Build a configuration of some kind from plain values.
 
     Raises:
         InputError: Something is wrong; every unknown key, missing key and bad value is listed.
     """
     problems: list[str] = []
-    config = _section(TrainConfig, values, "", problems)
+    config = _section(kind, values, "", problems)
     if problems:
         raise InputError(f"{source} cannot be used:\n" + "\n".join(f"  - {each}" for each in problems))
-    if not isinstance(config, TrainConfig):  # cannot be: without problems it was built
+    if not isinstance(config, kind):  # cannot be: without problems it was built
         raise TypeError(type(config))
     return config
 

@@ -21,7 +21,7 @@ from radsam.errors import OutputError
 from radsam.io.atomic import replacing
 from radsam.model.config import LOW_RES_PER_CELL
 from radsam.runtime import Backend, Bundle, BundleSpec
-from radsam.training.config import TrainConfig
+from radsam.training.config import DataConfig, EmbeddingsConfig
 from radsam.training.scenes import Scene, Scenes, ids_seen, plan_scenes, rows_of, scene_image
 
 #: Part of every hash: raised when the files change their meaning.
@@ -63,7 +63,8 @@ class EncodedScenes(Scenes):
 def encode_scenes(
     store: Store,
     bundle: Bundle,
-    config: TrainConfig,
+    data: DataConfig,
+    views: EmbeddingsConfig,
     folder: Path,
     *,
     open_engine: Callable[[Bundle], Backend],
@@ -74,7 +75,8 @@ def encode_scenes(
     Args:
         store: The labelled slices.
         bundle: The model whose encoder stays frozen.
-        config: What is trained on and how it is seen.
+        data: What is seen.
+        views: How it is seen.
         folder: Where the embeddings are kept.
         open_engine: Loads the bundle on an engine; called only when there is work.
         progress: Called after every scene that was encoded.
@@ -83,8 +85,8 @@ def encode_scenes(
         InputError: The store does not hold what the configuration names.
         OutputError: There is too little room on the disk.
     """
-    scenes = plan_scenes(store, config.data, config.embeddings)
-    names = _names(store, bundle, scenes, config.data.min_pixels)
+    scenes = plan_scenes(store, data, views)
+    names = _names(store, bundle, scenes, data.min_pixels)
     files = [folder / f"{name}.npy" for name in names]
     missing = [number for number, file in enumerate(files) if not file.exists()]
     if missing:
@@ -92,7 +94,7 @@ def encode_scenes(
         engine = open_engine(bundle)
         done, total = 0, sum(scenes[number].count for number in missing)
         for number in missing:
-            _encode_scene(store, bundle.spec, scenes[number], engine, config.data.min_pixels, files[number])
+            _encode_scene(store, bundle.spec, scenes[number], engine, data.min_pixels, files[number])
             done += scenes[number].count
             progress(done, total)
     parts = []

@@ -98,7 +98,8 @@ def prepare_scenes(
     scenes = encode_scenes(
         store,
         encoder_bundle(start),
-        config,
+        config.data,
+        config.embeddings,
         Path(config.embeddings.folder),
         open_engine=lambda bundle: open_backend(bundle, backend),
         progress=progress,
@@ -217,7 +218,7 @@ class Run:
         run = self.config.run
         saved = validated = logged_at = time.monotonic()
         losses, steps = StepLosses(), 0
-        with _stop_signals() as stop:
+        with stop_signals() as stop:
             while self.step < self.config.optim.steps:
                 now = time.monotonic()
                 due = run.validate_minutes > 0 and now - validated > 60 * run.validate_minutes
@@ -397,7 +398,7 @@ def _silent(line: str) -> None:
 
 
 @contextmanager
-def _stop_signals() -> Iterator[threading.Event]:
+def stop_signals() -> Iterator[threading.Event]:
     """An event that Ctrl-C and SIGTERM set, instead of ending the process in the middle of a step."""
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():

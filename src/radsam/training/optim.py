@@ -111,12 +111,12 @@ class Average:
         decay: 0 keeps the newest values.
     """
 
-    def __init__(self, parameters: Mapping[str, nn.Parameter], decay: float) -> None:
+    def __init__(self, parameters: Mapping[str, Tensor], decay: float) -> None:
         self.values = {name: parameter.detach().clone() for name, parameter in parameters.items()}
         self._decay = decay
 
     @torch.no_grad()
-    def update(self, parameters: Mapping[str, nn.Parameter], step: int) -> None:
+    def update(self, parameters: Mapping[str, Tensor], step: int) -> None:
         """Take in the values after step 0, 1, 2 …; early values are forgotten faster."""
         decay = min(self._decay, (1 + step) / (10 + step))
         for name, parameter in parameters.items():

@@ -12,12 +12,18 @@ from radsam.io.read import read_volume
 from radsam.predictor import EmbeddingCache, SlicePredictor
 from radsam.preprocess import Window
 from radsam.runtime import Bundle, open_backend
+from radsam.training.config import DataConfig, EmbeddingsConfig
 from radsam.training.embeddings import EncodedScenes, encode_scenes
 from radsam.training.scenes import plan_scenes
 from radsam.volume import Plane, SliceGrid
 from tiny_training import tiny_config
 
 Prepared = tuple[Bundle, EncodedScenes]
+
+
+def seen(tiny: Path) -> tuple[DataConfig, EmbeddingsConfig]:
+    config = tiny_config(tiny)
+    return config.data, config.embeddings
 
 
 def test_a_slice_is_encoded_as_inference_encodes_it(tiny: Path, tiny_scenes: Prepared) -> None:
@@ -57,7 +63,7 @@ def test_what_is_encoded_is_not_encoded_again(tiny: Path, tiny_scenes: Prepared)
     def no_engine(bundle: Bundle) -> None:
         raise AssertionError("everything is encoded already")
 
-    again = encode_scenes(scenes.store, bundle, tiny_config(tiny), tiny / "embeddings", open_engine=no_engine)
+    again = encode_scenes(scenes.store, bundle, *seen(tiny), tiny / "embeddings", open_engine=no_engine)
     assert again.identity == scenes.identity
     np.testing.assert_array_equal(again.objects, scenes.objects)
 
@@ -71,7 +77,7 @@ def test_after_an_interruption_only_the_rest_is_encoded(tiny: Path, tiny_scenes:
     again = encode_scenes(
         scenes.store,
         bundle,
-        tiny_config(tiny),
+        *seen(tiny),
         tmp_path / "embeddings",
         open_engine=lambda bundle: open_backend(bundle, "torch:cpu"),
         progress=lambda done, total: told.append((done, total)),
@@ -89,7 +95,7 @@ def test_a_disk_that_is_too_small_is_noticed_before_the_work(
     bundle, scenes = tiny_scenes
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10, 9, 1000))
     with pytest.raises(OutputError, match=r"GB free"):
-        encode_scenes(scenes.store, bundle, tiny_config(tiny), tmp_path / "e", open_engine=open_backend)
+        encode_scenes(scenes.store, bundle, *seen(tiny), tmp_path / "e", open_engine=open_backend)
 
 
 def test_part_of_a_case_is_encoded_in_short_runs(tiny: Path, tiny_scenes: Prepared) -> None:

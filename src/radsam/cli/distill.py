@@ -1,0 +1,65 @@
+"""`radsam distill`: teach a fast image encoder to answer as a slow one does."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from radsam.cli.console import command, note, out, require_extra, write_json
+from radsam.cli.train import TRAINING_MODULES, AsJson, Config, Overrides
+from radsam.cli.training_news import training_news
+
+
+@command
+def distill(
+    config: Config,
+    overrides: Overrides = None,
+    out_dir: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder of the run; runs/<name of the configuration> if left out.", metavar="DIR"),
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.01, help="Stop after this time; the same command goes on from there.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Teach a fast image encoder to answer as a slow one does, or go on teaching it.
+
+    No label is looked at: the slow encoder's embeddings are the aim. The same command resumes a
+    run that was stopped or killed. `radsam export` makes a bundle of the result, with the decoder
+    that the configuration names; train that decoder on it afterwards.
+
+    [bold]Example:[/] radsam distill radsam_nano_encoder data.store=store embeddings.folder=emb --minutes 60
+    """
+    require_extra("Distilling", "train", *TRAINING_MODULES)
+    from radsam.training.config_file import read_config_as
+    from radsam.training.distill import distill as run
+    from radsam.training.distill_file import DistillConfig
+    from radsam.training.presets import DISTILL, find_config
+
+    settings = read_config_as(DistillConfig, find_config(config, DISTILL), overrides or ())
+    folder = out_dir or Path("runs") / settings.name
+    started = time.monotonic()
+    with training_news(settings.optim.steps, quiet=as_json) as report:
+        result = run(settings, folder, minutes=minutes, report=report)
+    if not result.finished and not (minutes is not None and time.monotonic() - started >= 60 * minutes):
+        note(
+            f"A checkpoint is written at step {result.step} of {settings.optim.steps}. The same command goes on there."
+        )
+        raise KeyboardInterrupt
+    if as_json:
+        facts = {"run": str(folder), "step": result.step, "steps": settings.optim.steps, "finished": result.finished}
+        measured = None if result.error < 0 else result.error
+        write_json({**facts, "relative_error": measured, "checkpoint": str(result.checkpoint)})
+        return
+    done = "done" if result.finished else "time is up; the same command goes on from here"
+    error = "was not measured yet" if result.error < 0 else f"{result.error:.4f}"
+    out.print(
+        f"step {result.step} of {settings.optim.steps}: {done}. Relative error on other patients: {error}.",
+        soft_wrap=True,
+    )
+    out.print(f"Next: radsam export {escape(str(result.checkpoint))} BUNDLE", soft_wrap=True)

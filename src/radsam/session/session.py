@@ -18,10 +18,11 @@ from radsam.predictor import SliceMask, SlicePredictor
 from radsam.preprocess import Window
 from radsam.propagate import POLICIES, EndReason, SliceDone, StopRule, default_policy
 from radsam.runtime import Capability
+from radsam.session.asker import slice_index
 from radsam.session.compose import compose, locked_objects, present_objects
 from radsam.session.edit import Correct, Delete, Lock, Overlap, Remove, Segment, SetOverlap
 from radsam.session.history import History, edits_of, numbered_edits_of, object_names
-from radsam.session.replay import ObjectResult, Record, Replayer, slice_index
+from radsam.session.replay import ObjectResult, Record, Replayer
 from radsam.volume import Bounds, Box, LabelVolume, Mask, Plane, Point, Prompt, SliceGrid, Volume
 
 Progress = Callable[[SliceDone], None]
@@ -73,6 +74,8 @@ class SegmentedObject:
         locked: Whether it keeps its voxels whatever comes.
         window_hu: What the model saw.
         placed_prompts: The prompt that started it last and the correction points since then, in order.
+        bounds: The first and last slice that were given; None where the stop rule found the ends.
+        by_hand: Whether the model did not follow the last correction, so that only the spot was set.
     """
 
     name: str
@@ -84,6 +87,8 @@ class SegmentedObject:
     locked: bool
     window_hu: tuple[float, float]
     placed_prompts: tuple[PlacedPrompt, ...]
+    bounds: Bounds | None = None
+    by_hand: bool = False
 
 
 class Session:
@@ -166,6 +171,8 @@ class Session:
                 if number >= first
                 for prompt in ((edit.prompt,) if isinstance(edit, Segment) else edit.points)
             ),
+            bounds=started.bounds,
+            by_hand=result.by_hand,
         )
 
     def _number(self, name: str) -> int:
@@ -241,24 +248,46 @@ class Session:
         return self._do(Correct(name, points), progress)
 
     def _do(self, edit: Segment | Correct, progress: Progress | None) -> SegmentedObject:
+        self._check(edit)
+        for caution in self.cautions(edit):
+            warnings.warn(caution, CapabilityWarning, stacklevel=3)  # whoever called `segment` or `correct`
         for record in self.run(edit):
             if progress and isinstance(record, SliceDone):
                 progress(record)
-        result = self._replayer.result(edits_of(self._history.done, edit.name))
-        if isinstance(edit, Correct) and result.by_hand:
-            warnings.warn(
-                f"The model did not follow the correction of {edit.name!r}: only the spot around it was set. Where "
-                "more is wrong, click deeper in the wrong part, or prompt the object anew on this slice.",
-                CapabilityWarning,
-                stacklevel=3,  # whoever called `correct`
-            )
+        if isinstance(edit, Correct) and self._object(edit.name).by_hand:
+            warnings.warn(not_followed(edit.name), CapabilityWarning, stacklevel=3)
         return self._object(edit.name)
+
+    def preview(self, edit: Segment | Correct, then: Correct | None = None) -> tuple[SliceMask, ...]:
+        """Answer an edit on its own slice alone, as `run` will begin; the session stays as it is.
+
+        Args:
+            edit: What would be done.
+            then: Corrections on the same slice that would follow.
+
+        Returns:
+            The mask, and after it, where a prompt starts an object, the model's three alternatives.
+
+        Raises:
+            PromptError: As for `segment` and `correct`.
+            SessionError: There is no such object to correct, or it is locked.
+            BackendError: The engine failed.
+        """
+        self._check(edit)
+        if isinstance(edit, Correct):
+            return self._replayer.preview((*edits_of(self._history.done, edit.name), edit))
+        if then is None:
+            return self._replayer.preview((edit,))
+        self._check_points(then, edit)
+        return self._replayer.preview((edit, then))
 
     def run(self, edit: Segment | Correct) -> Iterator[Record]:
         """Do an edit slice by slice: the generator behind `segment` and `correct`.
 
         The edit enters the history when the last record has been taken; whoever stops
         earlier leaves the session as it was.
+
+        It warns of nothing: see `cautions`.
 
         Yields:
             `SliceDone` per slice and `WalkEnded` per side.
@@ -377,14 +406,13 @@ class Session:
             raise PromptError("An object starts with a positive point; negative ones correct it afterwards.")
         if edit.bounds is not None:
             edit.bounds.check(grid, slice_index(edit.prompt, grid))
-        kind = {Point: Capability.POINT, Box: Capability.BOX, Mask: Capability.MASK}[type(edit.prompt)]
-        self._warn_untrained(kind)
-        if edit.policy == "mask" and kind is not Capability.MASK:
-            self._warn_untrained(Capability.MASK)
 
     def _check_correct(self, edit: Correct) -> None:
         self._number(edit.name)
         started = next(e for e in reversed(edits_of(self._history.done, edit.name)) if isinstance(e, Segment))
+        self._check_points(edit, started)
+
+    def _check_points(self, edit: Correct, started: Segment) -> None:
         grid = SliceGrid.of(self.volume.geometry, started.plane)
         for point in edit.points:
             point.check(grid)
@@ -400,22 +428,35 @@ class Session:
                 f"The point lies on slice {index}, outside the bounds {started.bounds.low} to {started.bounds.high} "
                 f"of {edit.name!r}. Segment it again with wider bounds to let it grow there."
             )
-        self._warn_untrained(Capability.EDIT)
 
     def _refuse_locked(self, name: str) -> None:
         if name in locked_objects(self._history.done):
             raise SessionError(f"{name!r} is locked. Unlock it to change it.")
 
-    def _warn_untrained(self, capability: Capability) -> None:
+    def cautions(self, edit: Segment | Correct) -> tuple[str, ...]:
+        """Say what of an edit the model was not trained on; empty where all is as it should be."""
+        if isinstance(edit, Correct):
+            asked = {Capability.EDIT}
+        else:
+            asked = {{Point: Capability.POINT, Box: Capability.BOX, Mask: Capability.MASK}[type(edit.prompt)]}
+            if edit.policy == "mask":
+                asked.add(Capability.MASK)
+        return tuple(
+            self._untrained(each) for each in Capability if each in asked and not self.predictor.spec.can(each)
+        )
+
+    def _untrained(self, capability: Capability) -> str:
         spec = self.predictor.spec
-        if not spec.can(capability):
-            what = {"edit": "correction points", "point": "a point", "mask": "masks", "box": "boxes"}[capability]
-            expect = "expect a rough answer."
-            if capability is Capability.EDIT and not spec.can(Capability.POINT):
-                expect = "a point only moves the box of its slice, and the correction walks on, not back to the prompt."
-            warnings.warn(
-                f"The model {spec.name!r} was not trained on {what} (only on: {', '.join(spec.capabilities)}); "
-                f"{expect}",
-                CapabilityWarning,
-                stacklevel=7,  # whoever called `segment` or `correct`
-            )
+        what = {"edit": "correction points", "point": "a point", "mask": "masks", "box": "boxes"}[capability]
+        expect = "expect a rough answer."
+        if capability is Capability.EDIT and not spec.can(Capability.POINT):
+            expect = "a point only moves the box of its slice, and the correction walks on, not back to the prompt."
+        return f"The model {spec.name!r} was not trained on {what} (only on: {', '.join(spec.capabilities)}); {expect}"
+
+
+def not_followed(name: str) -> str:
+    """Say that the model did not follow a correction."""
+    return (
+        f"The model did not follow the correction of {name!r}: only the spot around it was set. Where "
+        "more is wrong, click deeper in the wrong part, or prompt the object anew on this slice."
+    )

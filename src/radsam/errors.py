@@ -11,6 +11,7 @@ turns each branch into one exit code::
     │   ├── GridMismatchError     a mask on another grid than the volume
     │   ├── BundleError           a weights bundle or checkpoint that is missing or broken
     │   ├── DatasetError          a dataset or a store of training cases that cannot be used
+    │   ├── ManifestError         a manifest of a batch, or a row of one, that cannot be used
     │   ├── SessionError          a session file, object or history that cannot be used
     │   ├── PacsRequestError      an address, a login or a UID that a PACS does not accept
     │   └── OutputError           a file that cannot be written
@@ -55,6 +56,10 @@ class BundleError(InputError):
 
 class DatasetError(InputError):
     """A dataset or a store of training cases that is missing, of another kind or of another version."""
+
+
+class ManifestError(InputError):
+    """A manifest of a batch, or a row of one, that cannot be used."""
 
 
 class SessionError(InputError):

@@ -56,7 +56,7 @@ class Engines:
 
         compiled = openvino._compile
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(openvino, "_compile", lambda core, graph, _: compiled(core, graph, "f32"))
+            patch.setattr(openvino, "_compile", lambda core, graph, _, threads: compiled(core, graph, "f32", threads))
             return open_backend(self.bundle, "openvino")
 
     def predictor(self, name: str) -> SlicePredictor:

@@ -70,9 +70,9 @@ def edit(
     if sum((undo, redo, delete is not None, bool(fix or fix_not))) > 1:
         raise usage_error("Do one thing at a time: --fix and --fix-not, or --undo, or --redo, or --delete.")
 
-    from radsam.cli.coordinates import Coordinates, group_by_slice
     from radsam.io.read import is_dicom, read_volume
     from radsam.session import read_session
+    from radsam.volume.coordinates import Coordinates, group_by_slice
 
     points = [(each, True) for each in parse_triples(fix, "--fix")]
     points += [(each, False) for each in parse_triples(fix_not, "--fix-not")]

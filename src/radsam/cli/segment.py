@@ -15,9 +15,9 @@ from radsam.cli.source import named_by, on_disk
 from radsam.errors import PromptError
 
 if TYPE_CHECKING:
-    from radsam.cli.coordinates import Coordinates
     from radsam.session import Engine, Session
     from radsam.volume import Bounds, Point, Prompt, SliceGrid, Volume
+    from radsam.volume.coordinates import Coordinates
 
 Model = Annotated[
     str | None, typer.Option(help="Name or path of a weights bundle; the default one if left out.", metavar="BUNDLE")
@@ -131,10 +131,10 @@ def segment(
     outputs = Outputs(out, preview, session, file_format)
     outputs.check([Path(ct), *([mask] if mask else [])])
 
-    from radsam.cli.coordinates import Coordinates, group_by_slice
     from radsam.io.read import read_volume
     from radsam.session import require_window
     from radsam.volume import SliceGrid
+    from radsam.volume.coordinates import Coordinates, group_by_slice
 
     points = [(each, True) for each in parse_triples(fix, "--fix")]
     points += [(each, False) for each in parse_triples(fix_not, "--fix-not")]

@@ -12,13 +12,14 @@ from radsam.runtime.bundle import Bundle
 BACKENDS = ("openvino", "onnx", "torch", "torch:cpu", "torch:cuda", "torch:mps")
 
 
-def open_backend(bundle: Bundle, name: str = "auto") -> Backend:
+def open_backend(bundle: Bundle, name: str = "auto", *, threads: int | None = None) -> Backend:
     """Load a bundle on an engine.
 
     Args:
         bundle: The model.
         name: One of `BACKENDS`, or "auto": OpenVINO, or ONNX Runtime where OpenVINO has no wheel.
             "torch" takes a GPU where there is one.
+        threads: CPU threads that it may use; None takes what the machine has.
 
     Raises:
         InputError: There is no engine of this name.
@@ -35,16 +36,16 @@ def open_backend(bundle: Bundle, name: str = "auto") -> Backend:
             raise BackendError("OpenVINO comes with RadSAM except on Intel Macs, and is missing here: choose onnx.")
         from radsam.runtime.openvino import OpenVinoBackend
 
-        return OpenVinoBackend(bundle)
+        return OpenVinoBackend(bundle, threads)
     if engine == "onnx":
         _require("onnxruntime", "The ONNX Runtime backend", "onnx")
         from radsam.runtime.onnx import OnnxBackend
 
-        return OnnxBackend(bundle)
+        return OnnxBackend(bundle, threads)
     _require("torch", "The torch backend", "torch")
     from radsam.runtime.torch import TorchBackend
 
-    return TorchBackend(bundle, device or None)
+    return TorchBackend(bundle, device or None, threads)
 
 
 def _require(module: str, what: str, extra: str) -> None:

@@ -16,6 +16,7 @@ class OnnxBackend:
 
     Args:
         bundle: The model.
+        threads: CPU threads; None takes what the machine has.
 
     Raises:
         BackendError: ONNX Runtime cannot read the graphs.
@@ -23,10 +24,12 @@ class OnnxBackend:
 
     name = "onnx cpu f32"
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or 0  # 0: what the machine has
         try:
             self._encoder, self._decoder = (
-                onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+                onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
                 for graph in (bundle.encoder, bundle.decoder)
             )
         except Exception as error:  # its errors share no base class but Exception

@@ -18,17 +18,18 @@ class OpenVinoBackend:
 
     Args:
         bundle: The model.
+        threads: CPU threads; None takes what the machine has.
 
     Raises:
         BackendError: OpenVINO cannot read or compile the graphs.
     """
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
         core = openvino.Core()
         self._precision = "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
         try:
-            self._encoder = _compile(core, bundle.encoder, self._precision)
-            self._decoder = _compile(core, bundle.decoder, self._precision)
+            self._encoder = _compile(core, bundle.encoder, self._precision, threads)
+            self._decoder = _compile(core, bundle.decoder, self._precision, threads)
         except RuntimeError as error:
             raise BackendError(f"OpenVINO cannot load bundle {bundle.spec.name!r}: {_short(error)}") from error
         self._low_res_size = bundle.spec.low_res_size
@@ -49,10 +50,12 @@ class OpenVinoBackend:
         return Decoded(np.array(answer["logits"][0]), np.array(answer["scores"][0]))
 
 
-def _compile(core: openvino.Core, graph: bytes, precision: str) -> openvino.CompiledModel:
-    return core.compile_model(
-        core.read_model(graph), "CPU", {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
-    )
+def _compile(core: openvino.Core, graph: bytes, precision: str, threads: int | None) -> openvino.CompiledModel:
+    settings: dict[str, object] = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
+    if threads is not None:
+        # Unpinned: of two processes with a thread each, both would be pinned to the first core.
+        settings |= {"INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
+    return core.compile_model(core.read_model(graph), "CPU", settings)
 
 
 def _run(model: openvino.CompiledModel, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

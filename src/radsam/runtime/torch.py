@@ -20,12 +20,15 @@ class TorchBackend:
     Args:
         bundle: The model; its weights come from the graphs.
         device: "cpu", "cuda" or "mps"; None takes a GPU where there is one.
+        threads: CPU threads of the whole process; None takes what the machine has.
 
     Raises:
         BackendError: The device is not available.
     """
 
-    def __init__(self, bundle: Bundle, device: str | None = None) -> None:
+    def __init__(self, bundle: Bundle, device: str | None = None, threads: int | None = None) -> None:
+        if threads is not None:
+            torch.set_num_threads(threads)
         self._device = torch.device(device or _best_device())
         if str(self._device) not in _available_devices():
             raise BackendError(f"torch has no device {device!r} here; available: {', '.join(_available_devices())}.")

@@ -1,4 +1,4 @@
-"""Coordinates on the command line: voxels as stored, or LPS millimetres.
+"""Coordinates as people write them, on the command line or in a manifest: voxels as stored, or LPS millimetres.
 
 In voxels, ``--slice K --box I0 J0 I1 J1`` are indices of the file. In a plane other than
 the axial one the slice is counted along that plane's own axis, and a box has the two
@@ -14,7 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from radsam.errors import PromptError
-from radsam.volume import Bounds, Box, Geometry, Plane, Point, SliceGrid
+from radsam.volume.geometry import Geometry
+from radsam.volume.plane import Plane, SliceGrid
+from radsam.volume.prompt import Bounds, Box, Point
 
 #: LPS axes across and inside a plane.
 _LPS = {Plane.AXIAL: (2, (0, 1)), Plane.CORONAL: (1, (0, 2)), Plane.SAGITTAL: (0, (1, 2))}
@@ -98,7 +100,8 @@ class Coordinates:
 def _whole(value: float, what: str) -> int:
     if not float(value).is_integer():  # inf and nan are not either
         raise PromptError(
-            f"{what} is given in voxels, which are whole numbers, not {value:g}. For millimetres add --mm."
+            f"{what} is given in voxels, which are whole numbers, not {value:g}. "
+            "For millimetres add --mm, or write lps in a manifest."
         )
     return int(value)
 

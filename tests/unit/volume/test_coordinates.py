@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from radsam.cli.coordinates import Coordinates, group_by_slice
 from radsam.errors import PromptError
 from radsam.volume import Bounds, Geometry, Plane, Point, SliceGrid
+from radsam.volume.coordinates import Coordinates, group_by_slice
 
 SHAPE = 40, 60, 50  # k, j, i
 SPACING = 0.8, 0.9, 2.5

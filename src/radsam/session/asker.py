@@ -12,6 +12,8 @@ from radsam.volume import Box, Mask, Point, RunMask, SliceGrid, Volume
 
 #: Zoom of a model that was not trained for any, where the user insists: little enough to still know what it sees.
 _UNTRAINED_ZOOM = 2.0
+#: How often a point is asked, each time closer, before the answer is chosen.
+_LOOKS = 3
 
 
 class Asker:
@@ -29,6 +31,8 @@ class Asker:
         self._predictor = predictor
         self._grid = grid
         self._started = started
+        self._started_at = slice_index(started.prompt, grid)
+        self._found: tuple[SliceMask, Crop | None] | None = None
         self.crop = self._chosen_crop() if started.zoom else None
 
     def __call__(self, index: int, prompt: SlicePrompt) -> SliceMask:
@@ -41,11 +45,10 @@ class Asker:
         Raises:
             PromptError: The model found nothing.
         """
-        prompt = self._first_prompt()
-        index = slice_index(self._started.prompt, self._grid)
+        prompt, index = self._first_prompt(), self._started_at
         if prompt.mask is not None and self._started.policy == "copy":
             return SliceMask(index, prompt.mask, 1.0)
-        answer = self(index, prompt)
+        answer, _ = self._found or self._seen(index, prompt)
         if not answer.mask.area:
             raise PromptError(
                 f"The model found nothing at the prompt on {self._grid.plane} slice {index}. Try a box that holds the "
@@ -55,11 +58,10 @@ class Asker:
 
     def first_alternatives(self) -> tuple[SliceMask, ...]:
         """Answer the prompt that starts the object with all four masks: what `first` answers, then the others."""
-        prompt = self._first_prompt()
-        index = slice_index(self._started.prompt, self._grid)
+        prompt, index = self._first_prompt(), self._started_at
         if prompt.mask is not None and self._started.policy == "copy":
             return (SliceMask(index, prompt.mask, 1.0),)
-        primary, crop = self._seen(index, prompt)
+        primary, crop = self._found or self._seen(index, prompt)
         encoded = self._predictor.encode(self._volume, self._grid, index, self._started.window, crop)
         return (primary, *self._predictor.alternatives(encoded, prompt)[1:])
 
@@ -86,11 +88,22 @@ class Asker:
     def _chosen_crop(self) -> Crop | None:
         """Choose where to look from the first prompt alone, so that no later edit moves it and encodes anew."""
         prompt = slice_prompt(self._started.prompt, self._grid)
-        if prompt.points_uv:
-            # A point says nothing about the size: the whole slice does.
-            box = enclosing_box(self._look(slice_index(self._started.prompt, self._grid), prompt, None).mask)
-        else:
-            box = prompt_box(prompt)
+        if not prompt.points_uv:
+            return self._crop_around(prompt_box(prompt))
+        # A point says nothing about the size. The whole slice gives a first idea, looking closer a second and a
+        # third, and the model knows best which it is surest of: measured in docs/training.md.
+        looks: list[tuple[SliceMask, Crop | None]] = []
+        crop = None
+        for _ in range(_LOOKS):
+            answer = self._look(self._started_at, prompt, crop)
+            looks.append((answer, crop))
+            crop = self._crop_around(enclosing_box(answer.mask))
+            if crop is None or crop == looks[-1][1]:
+                break
+        self._found = max(looks, key=lambda look: look[0].score if look[0].mask.area else 0.0)
+        return self._crop_around(enclosing_box(self._found[0].mask))
+
+    def _crop_around(self, box: tuple[int, int, int, int] | None) -> Crop | None:
         spec = self._predictor.spec
         if box is None:
             return None

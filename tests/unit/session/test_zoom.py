@@ -10,6 +10,7 @@ import pytest
 from fakes import FakeBackend, fake_session, fake_spec
 from phantoms import ORIGIN_LPS, ball, tube
 from radsam.metrics import dice
+from radsam.runtime import Decoded, FramePrompt
 from radsam.session import Session
 from radsam.session.file import read_session
 from radsam.volume import Bounds, Box, Geometry, Point
@@ -58,6 +59,37 @@ def test_a_point_is_asked_on_the_whole_slice_first() -> None:
     session, backend = zoomed(prompt=Point(i=47, j=47, k=6))
     assert len(backend.encoded) == BOUNDS[1] - BOUNDS[0] + 2
     assert dice(session.mask("object"), SCENE.truth) > 0.95
+
+
+class Moody(FakeBackend):
+    """Expects as much of its answers to points as it is told, one after the other."""
+
+    def __init__(self, *expected_iou: float) -> None:
+        super().__init__(SPEC)
+        self.expected_iou = list(expected_iou)
+        self.found: list[int] = []
+
+    def decode(self, embedding: np.ndarray, prompt: FramePrompt) -> Decoded:
+        decoded = super().decode(embedding, prompt)
+        if prompt.mask is not None:
+            return decoded
+        self.found.append(int((decoded.logits[0] > 0).sum()))
+        return Decoded(decoded.logits, np.full(4, self.expected_iou.pop(0), np.float32))
+
+
+@pytest.mark.parametrize("sure", [0, 1])
+def test_of_a_points_answers_the_one_is_taken_that_the_model_is_surest_of(sure: int) -> None:
+    expected = [0.5, 0.5]
+    expected[sure] = 0.9
+    backend = Moody(*expected)
+    session = fake_session(SCENE.volume, backend)
+    started = session.segment(Point(i=47, j=47, k=6), bounds=(6, 6))
+    assert started.slices[6].score == pytest.approx(0.9)
+    # The ball has more low-res pixels the closer it is looked at.
+    assert backend.found[1] > 4 * backend.found[0]
+    close = fake_session(SCENE.volume, FakeBackend(SPEC)).segment(BOX, bounds=(6, 6)).slices[6].mask
+    whole = fake_session(SCENE.volume, FakeBackend(SPEC)).segment(BOX, bounds=(6, 6), zoom=False).slices[6].mask
+    assert started.slices[6].mask == (close if sure else whole)
 
 
 def test_what_leaves_the_crop_is_asked_on_the_whole_slice() -> None:

@@ -29,18 +29,23 @@ def main() -> None:
     parser.add_argument("--object-slices", type=int, default=60)
     parser.add_argument("--suffix", default=".nii.gz", choices=[".nii", ".nii.gz", ".nrrd"])
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        ct = Path(folder) / f"ct{arguments.suffix}"
-        box = _write(ct, arguments.slices)
-        low = arguments.slices // 2 - arguments.object_slices // 2
-        command = [sys.executable, "-m", "radsam", "segment", ct, "--slice", arguments.slices // 2, "--box", *box]
-        command += ["--bounds", low, low + arguments.object_slices - 1, "-o", Path(folder) / "mask.nii.gz"]
-        subprocess.run([str(each) for each in command], check=True)
-    # Linux reports kilobytes, of the largest child.
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
+    peak = peak_bytes(arguments.slices, arguments.object_slices, arguments.suffix) / 1e9
     print(
         f"512×512×{arguments.slices} {arguments.suffix}, object of {arguments.object_slices} slices: peak {peak:.2f} GB"
     )
+
+
+def peak_bytes(slices: int, object_slices: int, suffix: str = ".nii.gz") -> float:
+    """Segment an object in a process of its own; return the most memory that any child of this one had."""
+    with tempfile.TemporaryDirectory() as folder:
+        ct = Path(folder) / f"ct{suffix}"
+        box = _write(ct, slices)
+        low = slices // 2 - object_slices // 2
+        command = [sys.executable, "-m", "radsam", "segment", ct, "--slice", slices // 2, "--box", *box]
+        command += ["--bounds", low, low + object_slices - 1, "-o", Path(folder) / "mask.nii.gz"]
+        subprocess.run([str(each) for each in command], check=True, stdout=subprocess.DEVNULL)
+    # Linux reports kilobytes, of the largest child.
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1e3
 
 
 def _write(path: Path, slices: int) -> tuple[int, int, int, int]:

@@ -9,6 +9,7 @@ from jaxtyping import Float16, Float32
 from radsam.errors import BackendError
 from radsam.runtime.backend import Decoded, FramePrompt, decoder_inputs
 from radsam.runtime.bundle import Bundle
+from radsam.runtime.compiled import compile_graph
 
 
 class OpenVinoBackend:
@@ -55,7 +56,7 @@ def _compile(core: openvino.Core, graph: bytes, precision: str, threads: int | N
     if threads is not None:
         # Unpinned: of two processes with a thread each, both would be pinned to the first core.
         settings |= {"INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
-    return core.compile_model(core.read_model(graph), "CPU", settings)
+    return compile_graph(core, graph, settings)
 
 
 def _run(model: openvino.CompiledModel, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -30,7 +30,7 @@ def draw_thumbnail(
         placed: The prompt, dashed in yellow.
         mask: The object, in blue.
         window_hu: The values that become black and white.
-        truth: The true mask, dotted in white.
+        truth: The true mask, thin in white.
 
     Returns:
         An RGB picture of `SIDE_PX` × `SIDE_PX`, in the radiological convention.
@@ -41,7 +41,7 @@ def draw_thumbnail(
     view = Viewport.fit(grid, (0, 0, SIDE_PX, SIDE_PX), _crop(grid, shown, placed))
     draw_slice(page, view, volume, grid, index, window_hu)
     if truth is not None:
-        draw_outline(page, view, grid.to_display(grid.take(truth, index)), _TRUTH_COLOUR, width=1.2, dotted=True)
+        draw_outline(page, view, grid.to_display(grid.take(truth, index)), _TRUTH_COLOUR, width=1.0)
     draw_outline(page, view, shown, OBJECT_COLOURS[0], width=1.6)
     draw_prompt(page, view, grid, index, placed.prompt, size=5.0)
     return page

@@ -227,6 +227,12 @@ def _cluster(address: str | None, workers: int | None, settings: Settings) -> It
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # Ray would report to its makers
     os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"  # workers run this very Python
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # its announcement is a warning
+    if address is None:
+        # The only way to Ray's mode for single machines, in which nothing listens on other addresses than loopback;
+        # an address of 127.0.0.1 alone is replaced by the machine's own.
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+        # Ray's 15 would let everything else on the machine go first, and a busy one never begin.
+        os.environ.setdefault("RAY_worker_niceness", "0")
     import ray
 
     if address is None:

@@ -1,8 +1,7 @@
 """What a process was at when it died: only so can a volume that kills its worker be told from bad luck.
 
-One small file per volume says which row is being worked on, and how often that was begun
-without coming to an end. A lock beside it keeps two workers from the same volume; the system lets go
-of it when its holder dies.
+One small file per volume says which rows were begun without coming to an end, and how often. A lock
+beside it keeps two workers from the same volume; the system lets go of it when its holder dies.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from filelock import FileLock
 
 from radsam.batch.folder import OutputFolder
 from radsam.errors import OutputError
+from radsam.io.atomic import reason
 
 #: As often may a process die at the same place before it is left alone.
 MOST_ATTEMPTS = 3
@@ -24,7 +24,7 @@ READING = "reading the volume"
 
 
 class Attempts:
-    """Unfinished attempts at one volume.
+    """Unfinished attempts at one volume, counted for each place in it.
 
     Args:
         path: The file.
@@ -32,7 +32,7 @@ class Attempts:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._at, self._count = self._read()
+        self._counts = self._read()
 
     def begin(self, what: str) -> bool:
         """Begin a row, or `READING`.
@@ -43,25 +43,28 @@ class Attempts:
         Raises:
             OutputError: The file cannot be written.
         """
-        self._count = self._count + 1 if what == self._at else 1
-        self._at = what
-        if self._count > MOST_ATTEMPTS:
+        count = self._counts.get(what, 0) + 1
+        if count > MOST_ATTEMPTS:
             return False
+        self._counts[what] = count
         try:
-            self._path.write_text(json.dumps([what, self._count]), "utf-8")
+            self._path.write_text(json.dumps(self._counts), "utf-8")
         except OSError as error:
-            raise OutputError(f"{self._path} cannot be written: {error.strerror or error}.") from error
+            raise OutputError(f"{self._path} cannot be written: {reason(error, self._path.parent)}") from error
         return True
 
+    def passed(self, what: str) -> None:
+        """Forget one place: whoever dies from here on did not die there."""
+        self._counts.pop(what, None)
+
     def end(self) -> None:
-        """Forget them: nobody died."""
+        """Forget them all: nobody died."""
         self._path.unlink(missing_ok=True)
 
-    def _read(self) -> tuple[str, int]:
-        with suppress(OSError, ValueError, TypeError):
-            at, count = json.loads(self._path.read_text("utf-8"))
-            return str(at), int(count)
-        return "", 0
+    def _read(self) -> dict[str, int]:
+        with suppress(OSError, ValueError, TypeError, AttributeError):
+            return {str(what): int(count) for what, count in json.loads(self._path.read_text("utf-8")).items()}
+        return {}
 
 
 @contextmanager

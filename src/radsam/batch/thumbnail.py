@@ -73,4 +73,4 @@ def _corners(grid: SliceGrid, placed: Placed) -> list[tuple[float, float]]:
         case Mask():
             v_held, u_held = np.nonzero(placed.prompt.pixels)
             ends = [(int(u_held.min()), int(v_held.min())), (int(u_held.max()), int(v_held.max()))]
-    return [grid.uv_to_display_xy(u, v) for u, v in ends]
+    return [grid.uv_to_display_xy(float(u), float(v)) for u, v in ends]

@@ -150,6 +150,7 @@ def _do_missing(
             fail(missing, Status.LOST, _lost("reading this volume"), None, keep=True)
             return
         with _opened(task, model, settings) as opened:
+            attempts.passed(READING)
             for each in missing:
                 if not attempts.begin(each.row.id):
                     fail([each], Status.LOST, _lost("this row"), None, keep=True)
@@ -161,6 +162,7 @@ def _do_missing(
                     fail([each], status, message, error, keep=status in (Status.FAILED, Status.OUT_OF_MEMORY))
                 else:
                     put(each, result)
+                attempts.passed(each.row.id)
     except Exception as error:  # of the volume itself
         status, message = _judge(error, task.key)
         left = [each for each in missing if each.row.id not in recorded]

@@ -109,26 +109,31 @@ def batch(
     backend: Backend = "auto",
     as_json: AsJson = False,
 ) -> None:
-    r"""Segment many objects in many volumes from prompts that you have.
+    """Segment many objects in many volumes from prompts that you have.
 
-    The manifest has a row per object: [bold]id[/], [bold]volume[/] (a path from the manifest's folder, or the URL of a
-    series in a PACS), one prompt ([bold]box[/], [bold]point[/], [bold]recist[/]: both ends of a diameter, or
-    [bold]mask[/]: a file), what its numbers are ([bold]coordinates[/]: ijk, voxels from 0, or lps, millimetres), and as
-    you like: object, slice, bounds, plane, window, series, mask_roi, truth, truth_roi.
+    The manifest has a row per object, with the columns
+    [bold]id[/]: names the row and its mask
+    [bold]volume[/]: a path from the manifest's folder, or the URL of a series
+    [bold]coordinates[/]: ijk (voxels from 0) or lps (millimetres)
+    one of [bold]box[/], [bold]point[/], [bold]recist[/] (both ends of a diameter), [bold]mask[/] (a file)
+    and as you like: object, slice, bounds, plane, window, series,
+    mask_roi, truth (for Dice), truth_roi. For example:
 
-    [bold]A manifest:[/]
+        id,volume,object,coordinates,slice,box,recist,bounds
+        a,ct/1.nii.gz,liver,ijk,41,120 88 210 170,,30 70
+        b,dicom/2,node,lps,,,-61 34.5 -212.5 -48.2 40.1 -212.5,
 
-        id,volume,object,coordinates,slice,box,recist,bounds\
-        case1_liver,ct/case1.nii.gz,liver,ijk,41,120 88 210 170,,30 70\
-        case2_node,dicom/case2,node,lps,,,-61.0 34.5 -212.5 -48.2 40.1 -212.5,
+    Results: masks, results.csv, and contact_sheet.html to review by eye.
+    A run that was stopped goes on where it was; a row that changed is done
+    anew; rows that fail never stop the rest.
 
-    [bold]Example:[/] radsam batch --template > objects.csv; radsam batch objects.csv -o results --dry-run
+    [bold]Example:[/] radsam batch --template > objects.csv
+             radsam batch objects.csv -o results --dry-run
+             radsam batch objects.csv -o results --engine ray
 
-    A run that was stopped goes on where it was, and a row that changed is done anew. Rows that fail never stop the
-    rest.
-
-    Exit codes: 0 all rows are done, 4 some are not (results.csv says why), 2 wrong usage, 3 no usable manifest or
-    folder, 130 Ctrl-C. See docs/batch.md.
+    Exit codes: 0 all rows are done, 4 some are not (results.csv says why),
+    2 wrong usage, 3 no usable manifest or folder, 130 Ctrl-C.
+    Volumes of a PACS, clusters, Kubernetes: see docs/batch.md.
     """
     started = time.perf_counter()
     if shard is not None and engine != "process":

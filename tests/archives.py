@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from command_line import Target
 from fakes import MODEL_HASH, FakeBackend
 from phantoms import Scene, touching_balls
@@ -18,7 +20,7 @@ from radsam.batch.settings import Settings
 from radsam.data.adapters.phantom import make_phantom
 from radsam.io.write import write_labels, write_volume
 from radsam.runtime import Bundle
-from radsam.volume import LabelVolume
+from radsam.volume import LabelVolume, Volume
 
 #: Large enough on a coarse grid to give a box on it.
 BIG_ORGANS = {1: "liver", 3: "spleen", 4: "kidney_right", 5: "kidney_left", 8: "vertebrae"}
@@ -36,13 +38,21 @@ def write_manifest(path: Path, rows: Iterable[Mapping[str, Any]]) -> Path:
 
 
 def phantom_archive(root: Path, volumes: int) -> Path:
-    """Write so many coarse abdominal phantoms and a manifest with five objects of each."""
+    """Write so many coarse abdominal phantoms and a manifest with five objects of each.
+
+    Every fifth has the anatomy of the first, with other noise: making one takes longer than segmenting it.
+    """
     rows = []
-    for seed in range(volumes):
-        phantom = make_phantom(seed=seed, shape_ijk=(40, 32, 14), spacing_mm_ijk=(8.4, 8.4, 14.0))
-        folder = root / f"case_{seed:02}"
+    anatomies = [
+        make_phantom(seed=seed, shape_ijk=(40, 32, 14), spacing_mm_ijk=(8.4, 8.4, 14.0))
+        for seed in range(min(volumes, 5))
+    ]
+    for number in range(volumes):
+        phantom = anatomies[number % 5]
+        noise = np.random.default_rng(number).integers(-12, 13, phantom.volume.hu.shape).astype(np.int16)
+        folder = root / f"case_{number:02}"
         folder.mkdir(parents=True)
-        write_volume(phantom.volume, folder / "ct.nii.gz")
+        write_volume(Volume(phantom.volume.hu + noise, phantom.volume.geometry), folder / "ct.nii.gz")
         write_labels(phantom.truth, folder / "seg.nii.gz")
         for value, organ in BIG_ORGANS.items():
             target = Target.of(phantom.mask(organ))

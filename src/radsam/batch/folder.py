@@ -90,6 +90,6 @@ class OutputFolder:
         free = shutil.disk_usage(self.path).free
         if free < LEAST_FREE_BYTES:
             raise OutputError(
-                f"The disk of {self.path} has too little room ({free / 1e6:.0f} MB). Make room, and run the same command "
-                "again: it goes on with what is missing."
+                f"The disk of {self.path} has too little room ({free / 1e6:.0f} MB). Make room, and run the same "
+                "command again: it goes on with what is missing."
             )

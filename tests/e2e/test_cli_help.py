@@ -16,6 +16,7 @@ COMMANDS = [
     "info",
     "segment",
     "edit",
+    "batch",
     "pacs",
     "pacs find",
     "pacs get",

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from radsam.cli.batch import batch
 from radsam.cli.cache import cache_app
 from radsam.cli.console import out
 from radsam.cli.convert import convert
@@ -32,6 +33,7 @@ app.command()(demo)
 app.command()(info)
 app.command()(segment)
 app.command()(edit)
+app.command()(batch)
 app.command()(convert)
 app.add_typer(pacs_app, name="pacs")
 app.add_typer(weights_app, name="weights")

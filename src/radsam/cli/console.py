@@ -47,8 +47,8 @@ def command(function: Callable[P, None]) -> Callable[P, None]:
         try:
             with _warnings_as_notes(), _resources():
                 function(*args, **kwargs)
-        except typer.BadParameter:
-            raise  # typer shows it with the usage and ends with code 2
+        except (typer.BadParameter, typer.Exit):
+            raise  # typer shows the first with the usage and ends with code 2; the other is a command's own code
         except RadsamError as error:
             _fail(str(error), type(error).__name__, error.exit_code, as_json)
         except KeyboardInterrupt:

@@ -1,0 +1,211 @@
+"""What an archive costs: the share of each step, how two workers compare with one, and 10,000 studies.
+
+Objects of phantoms are segmented by `radsam batch`'s engines, with one thread per worker. The runs of one
+and of two Ray workers take turns, so that what else the machine does meets both alike; their clock
+starts when all workers are ready and have done one volume each. Example::
+
+    python benchmarks/batch_scaling.py
+    python benchmarks/batch_scaling.py --shape 256 256 40 --volumes 8 --rounds 2 --slices 8 --report model
+
+``--report scaling`` is the comparison, ``model`` the steps and the 10,000 studies, ``all`` both. The
+model of costs is a sum: an object costs what its row took, a volume what reading it took; neither
+depends on how many there are. Where workers share a disk, what they read and write together in a second
+is printed beside it: a disk that gives less is the bottleneck.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from radsam.batch.engines.in_process import run_in_process
+from radsam.batch.engines.ray import run_on_ray
+from radsam.batch.folder import OutputFolder
+from radsam.batch.manifest import GoodRow, Manifest
+from radsam.batch.model import Model
+from radsam.batch.plan import VolumeTask, make_plan
+from radsam.batch.results import RowResult, Status
+from radsam.batch.row import ManifestRow
+from radsam.batch.settings import Settings
+from radsam.data.adapters.phantom import ORGANS, make_phantom
+from radsam.io.write import write_volume
+
+_STUDIES, _OBJECTS_PER_STUDY = 10_000, 5
+_CHOSEN = {1: "liver", 3: "spleen", 4: "kidney_right", 5: "kidney_left", 8: "vertebrae"}
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", help="bundle; the default one if left out")
+    parser.add_argument("--report", choices=["scaling", "model", "all"], default="all")
+    parser.add_argument("--volumes", type=int, default=8)
+    parser.add_argument("--shape", type=int, nargs=3, default=(128, 104, 24), metavar=("I", "J", "K"))
+    parser.add_argument("--slices", type=int, default=4, help="slices of each object, at most")
+    parser.add_argument("--rounds", type=int, default=3, help="pairs of runs")
+    parser.add_argument("--zoom", action=argparse.BooleanOptionalAction, help="what the model was trained for")
+    arguments = parser.parse_args()
+    settings = Settings(model=arguments.model, threads=1, zoom=arguments.zoom)
+    with tempfile.TemporaryDirectory(prefix="radsam-bench-") as name:
+        manifest = _archive(Path(name), arguments)
+        identity = settings.identity(Model.load(settings).bundle.sha256)
+        plan = make_plan(manifest, OutputFolder(Path(name) / "none"), identity)
+        if arguments.report in ("model", "all"):
+            _report_costs(plan.volumes, settings, Path(name), arguments)
+        if arguments.report in ("scaling", "all"):
+            _report_scaling(plan.volumes, settings, Path(name), arguments)
+
+
+def _archive(root: Path, arguments: argparse.Namespace) -> Manifest:
+    """Write the phantoms and name their objects."""
+    rows: list[GoodRow] = []
+    shape = tuple(arguments.shape)
+    spacing = tuple(round(size / count, 3) for size, count in zip((340.0, 270.0, 200.0), shape, strict=True))
+    for seed in range(arguments.volumes):
+        phantom = make_phantom(seed=seed, shape_ijk=shape, spacing_mm_ijk=spacing)
+        write_volume(phantom.volume, root / f"{seed}.nii.gz")
+        for value, organ in _CHOSEN.items():
+            assert ORGANS[value] == organ
+            areas = phantom.mask(organ).sum(axis=(1, 2))
+            k, held = int(areas.argmax()), np.flatnonzero(areas)
+            v, u = np.nonzero(phantom.mask(organ)[k])
+            low = max(int(held[0]), k - arguments.slices // 2)
+            high = min(int(held[-1]), low + arguments.slices - 1)
+            row = ManifestRow(
+                id=f"{seed}_{organ}",
+                volume=f"{seed}.nii.gz",
+                object=organ,
+                coordinates="ijk",
+                slice=float(k),
+                box=(float(u.min()), float(v.min()), float(u.max()), float(v.max())),
+                bounds=(float(low), float(max(high, k))),
+            )
+            rows.append(GoodRow(len(rows) + 2, row))
+    return Manifest(root / "manifest.csv", tuple(rows), (), ())
+
+
+def _report_costs(volumes: Sequence[VolumeTask], settings: Settings, root: Path, arguments: argparse.Namespace) -> None:
+    """Print what each step costs, one worker with one thread, and what an archive would."""
+    model = Model.load(settings)
+    folder = _fresh(root / "costs")
+    run_in_process(volumes[:1], settings, folder, model=model)  # the first volume warms everything up
+    folder = _fresh(root / "costs")
+    cpu, wall = time.process_time(), time.perf_counter()
+    found = run_in_process(volumes, settings, folder, model=model)
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    _check(found)
+    objects = len(found)
+    total = {
+        name: sum(getattr(each, f"seconds_{name}") or 0.0 for each in found) for name in ("model", "encode", "write")
+    }
+    read = sum(next(each.seconds_read or 0.0 for each in found if each.volume == v.volume) for v in volumes)
+    rows = sum(each.seconds or 0.0 for each in found)
+    steps = {
+        "reading the volume": read / objects,
+        "encoding slices": total["encode"] / objects,
+        "prompts, walk, mask": (total["model"] - total["encode"]) / objects,
+        "writing the mask": total["write"] / objects,
+        "thumbnail, prompt": (rows - total["model"] - total["write"]) / objects,
+        "plan, locks, results": (wall - rows - read) / objects,
+    }
+    shape = "×".join(map(str, arguments.shape))
+    print(
+        f"\n{objects} objects of at most {arguments.slices} slices in {len(volumes)} volumes of {shape}, "
+        f"{model.bundle.spec.name} on {model.meter.name}, 1 thread, load of the machine {os.getloadavg()[0]:.1f}\n"
+    )
+    print("| step | ms per object | share |\n|---|---|---|")
+    for name, seconds in steps.items():
+        print(f"| {name} | {1000 * seconds:.1f} | {100 * seconds / (wall / objects):.1f} % |")
+    print(f"| together | {1000 * wall / objects:.1f} | CPU time {1000 * cpu / objects:.1f} |")
+    beside = steps["thumbnail, prompt"] + steps["plan, locks, results"]
+    print(
+        f"\nOverhead per object beside reading, inference and writing the mask: {1000 * beside:.1f} ms; with "
+        f"writing: {1000 * (beside + steps['writing the mask']):.1f} ms"
+    )
+    encoded = sum(each.encoded or 0 for each in found)
+    _print_model(read / len(volumes), rows / objects, total, encoded, objects, volumes, folder)
+
+
+def _print_model(
+    read: float,
+    row: float,
+    total: dict[str, float],
+    encoded: int,
+    objects: int,
+    volumes: Sequence[VolumeTask],
+    folder: OutputFolder,
+) -> None:
+    """Print the cost of an archive, by how many slices an object has, and what a shared disk has to give."""
+    per_slice = total["encode"] / max(encoded, 1)
+    slices = encoded / objects
+    fixed = row - per_slice * slices
+    volume_mb = np.mean([Path(each.location).stat().st_size for each in volumes]) / 1e6
+    mask_mb = np.mean([each.stat().st_size for each in folder.masks.iterdir()]) / 1e6
+    print(
+        f"\nMeasured: {read:.3f} s a volume, {fixed:.3f} s an object, {per_slice:.3f} s an encoded slice. Then "
+        f"{_STUDIES:,} studies of {_OBJECTS_PER_STUDY} objects cost:\n"
+    )
+    print("| slices encoded per object | core hours | reading | encoding | rest | 32 workers | they read and write |")
+    print("|---|---|---|---|---|---|---|")
+    count = _STUDIES * _OBJECTS_PER_STUDY
+    for each in (5, 20, 60, 0.5):
+        hours = [_STUDIES * read / 3600, count * each * per_slice / 3600, count * fixed / 3600]
+        whole = sum(hours)
+        rate = (_STUDIES * volume_mb + count * mask_mb) / (whole * 3600 / 32)
+        shares = " | ".join(f"{100 * part / whole:.0f} %" for part in hours)
+        print(f"| {each:g} | {whole:,.0f} | {shares} | {whole / 32:.1f} h | {rate:.1f} MB/s |")
+
+
+def _report_scaling(
+    volumes: Sequence[VolumeTask], settings: Settings, root: Path, arguments: argparse.Namespace
+) -> None:
+    """Print the throughput of two workers against twice that of one, pair by pair."""
+    ratios = []
+    print("\n| round | one worker, objects/s | two workers, objects/s | two / (2 × one) |\n|---|---|---|---|")
+    for number in range(arguments.rounds):
+        order = (1, 2) if number % 2 == 0 else (2, 1)
+        rates = {count: _rate(volumes, settings, root / "scaling", count) for count in order}
+        ratios.append(rates[2] / (2 * rates[1]))
+        print(f"| {number + 1} | {rates[1]:.2f} | {rates[2]:.2f} | {ratios[-1]:.3f} |", flush=True)
+    print(f"\nMedian {np.median(ratios):.3f}, {os.cpu_count()} cores, load of the machine {os.getloadavg()[0]:.1f}")
+
+
+def _rate(volumes: Sequence[VolumeTask], settings: Settings, folder: Path, workers: int) -> float:
+    """Return objects per second while all workers are warm and at work."""
+    found = run_on_ray(volumes, settings, _fresh(folder), workers=workers)
+    _check(found)
+    by_worker: dict[str, list[float]] = {}
+    for each in found:
+        by_worker.setdefault(each.worker, []).append(np.datetime64(each.finished[:-6], "ms").astype(float) / 1000)
+    if len(by_worker) != workers:
+        raise SystemExit(f"Only {len(by_worker)} of {workers} workers came to work: take more volumes.")
+    # From when the last worker has done its first volume to when the first has nothing left to do.
+    per_volume = len(volumes[0].tasks)
+    start = max(sorted(times)[per_volume - 1] for times in by_worker.values())
+    end = min(max(times) for times in by_worker.values())
+    return sum(start < each <= end for times in by_worker.values() for each in times) / (end - start)
+
+
+def _fresh(path: Path) -> OutputFolder:
+    shutil.rmtree(path, ignore_errors=True)
+    folder = OutputFolder(path)
+    folder.make()
+    return folder
+
+
+def _check(found: Sequence[RowResult]) -> None:
+    wrong = [replace(each, volume="") for each in found if each.status is not Status.DONE]
+    if wrong:
+        raise SystemExit(f"{len(wrong)} rows failed, the first: {wrong[0]}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""The output folder of a batch: where everything is, and making it.
+
+::
+
+    results.csv                 one line per row of the manifest
+    contact_sheet.html          a thumbnail per object
+    masks/<id>.nii.gz           the masks
+    quarantine/<volume>.json    what went wrong with a volume, with tracebacks and without patient data
+    progress/                   what is done; a second run reads it
+        parts/<volume>.json         results of one volume, written anew after each row
+        thumbnails/<id>.jpg
+        attempts/<volume>           how often work on a volume has begun and not ended
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from radsam.errors import OutputError
+
+#: Less free space than this, and no row is begun: a mask is up to some MB, a thumbnail and a part some KB.
+LEAST_FREE_BYTES = 32 << 20
+
+
+@dataclass(frozen=True)
+class OutputFolder:
+    """Where a batch writes.
+
+    Args:
+        path: The folder.
+    """
+
+    path: Path
+
+    @property
+    def table(self) -> Path:
+        """The results table."""
+        return self.path / "results.csv"
+
+    @property
+    def sheet(self) -> Path:
+        """The first page of the contact sheet."""
+        return self.path / "contact_sheet.html"
+
+    @property
+    def masks(self) -> Path:
+        """Masks by row id."""
+        return self.path / "masks"
+
+    @property
+    def quarantine(self) -> Path:
+        """What went wrong, by volume."""
+        return self.path / "quarantine"
+
+    @property
+    def parts(self) -> Path:
+        """Results by volume."""
+        return self.path / "progress" / "parts"
+
+    @property
+    def thumbnails(self) -> Path:
+        """Small pictures by row id."""
+        return self.path / "progress" / "thumbnails"
+
+    @property
+    def attempts(self) -> Path:
+        """Unfinished attempts and locks by volume."""
+        return self.path / "progress" / "attempts"
+
+    def make(self) -> None:
+        """Make the folder and those in it.
+
+        Raises:
+            OutputError: One cannot be made.
+        """
+        for each in (self.masks, self.quarantine, self.parts, self.thumbnails, self.attempts):
+            try:
+                each.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise OutputError(f"The folder {each} cannot be made: {error.strerror or error}.") from error
+
+    def check_room(self) -> None:
+        """Refuse to begin a row where its result would not fit.
+
+        Raises:
+            OutputError: The disk is full, or nearly.
+        """
+        free = shutil.disk_usage(self.path).free
+        if free < LEAST_FREE_BYTES:
+            raise OutputError(
+                f"The disk of {self.path} has too little room ({free / 1e6:.0f} MB). Make room, and run the same "
+                "command again: it goes on with what is missing."
+            )

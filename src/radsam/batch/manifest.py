@@ -1,0 +1,265 @@
+"""Reading a manifest: CSV, Parquet or JSON lines, a row per object.
+
+Only a file that is no table at all is refused. A row that cannot be used becomes a `BadRow`
+with its reason, and the rest goes on.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from radsam.batch.row import ManifestRow, Numbers
+from radsam.errors import ManifestError, MissingExtraError
+
+COLUMNS = tuple(each.name for each in fields(ManifestRow))
+SUFFIXES = (".csv", ".parquet", ".jsonl", ".ndjson")
+_SEVERAL, _ONE = ("box", "point", "recist", "bounds", "window"), ("slice",)
+
+#: What `radsam batch --template` prints: a row of every kind.
+TEMPLATE = """\
+id,volume,object,coordinates,plane,slice,box,point,recist,mask,mask_roi,bounds,truth
+case1_liver,ct/case1.nii.gz,liver,ijk,axial,41,120 88 210 170,,,,,30 70,truth/case1_liver.nii.gz
+case1_kidney,ct/case1.nii.gz,kidney,ijk,axial,,88 140 35 131 190 52,,,,,,
+case2_nodule,dicom/case2,nodule,lps,axial,-212.5,,-61.0 34.5,,,,,
+case2_node,dicom/case2,node,lps,axial,,,,-61.0 34.5 -212.5 -48.2 40.1 -212.5,,,,
+case3_lesion,dicomweb://pacs.example.org/dicom-web/studies/1.2.3/series/1.2.3.4,lesion,,axial,,,,,rough/case3.dcm,lesion,mask,
+"""
+
+
+@dataclass(frozen=True)
+class GoodRow:
+    """A row that can be used.
+
+    Args:
+        line: Its place in the manifest, counted as an editor counts lines (of Parquet: rows from 1).
+        row: The row.
+    """
+
+    line: int
+    row: ManifestRow
+
+
+@dataclass(frozen=True)
+class BadRow:
+    """A row that cannot be used.
+
+    Args:
+        line: As of a good one.
+        id: Its id, as far as there is one.
+        volume: Its volume, as far as there is one.
+        message: What is wrong with it.
+    """
+
+    line: int
+    id: str
+    volume: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A manifest as it was read.
+
+    Args:
+        path: The file.
+        rows: Rows that can be used, in their order.
+        bad_rows: The others.
+        unused: Columns that mean nothing here.
+    """
+
+    path: Path
+    rows: tuple[GoodRow, ...]
+    bad_rows: tuple[BadRow, ...]
+    unused: tuple[str, ...]
+
+    @property
+    def base(self) -> Path:
+        """The folder that relative paths start from."""
+        return self.path.resolve().parent
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read a manifest.
+
+    Args:
+        path: A .csv, .parquet or .jsonl file.
+
+    Raises:
+        ManifestError: There is no such file, it is no table, or it has no column `id` or `volume`, or
+            one whose name looks misspelt.
+        MissingExtraError: It is Parquet, and pyarrow is not installed.
+    """
+    if not path.is_file():
+        raise ManifestError(f"There is no manifest {path}. `radsam batch --template` prints one to start from.")
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise ManifestError(f"{path} is no manifest: its suffix is one of {', '.join(SUFFIXES)}.")
+    try:
+        if suffix == ".csv":
+            raw = _read_csv(path)
+        elif suffix == ".parquet":
+            raw = _read_parquet(path)
+        else:
+            raw = _read_json_lines(path)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ManifestError(f"{path} cannot be read as {suffix.lstrip('.')}: {error}.") from error
+    unused = _check_columns(path, raw)
+    good: list[GoodRow] = []
+    bad: list[BadRow] = []
+    for line, values in raw:
+        try:
+            good.append(GoodRow(line, parse_row(values)))
+        except ManifestError as error:
+            bad.append(BadRow(line, _text(values.get("id")) or "", _text(values.get("volume")) or "", str(error)))
+    return Manifest(path, *_without_duplicates(good, bad), unused)
+
+
+def parse_row(values: Mapping[str, Any]) -> ManifestRow:
+    """Make a row from text, or from the numbers and lists of JSON and Parquet.
+
+    Raises:
+        ManifestError: A value cannot be used; the message names it.
+    """
+    if None in values:
+        raise ManifestError("The row has more values than the first line has columns.")
+    taken: dict[str, Any] = {}
+    for name in COLUMNS:
+        value = values.get(name)
+        if _empty(value):
+            continue
+        if name in _ONE:
+            taken[name] = _number(value, name)
+        elif name in _SEVERAL and not (name == "bounds" and _is_word(value)):
+            taken[name] = _numbers(value, name)
+        else:
+            taken[name] = _text(value)
+    missing = [name for name in ("id", "volume") if name not in taken]
+    if missing:
+        raise ManifestError(f"The row has no {' and no '.join(missing)}.")
+    return ManifestRow(**taken)
+
+
+def _without_duplicates(good: list[GoodRow], bad: list[BadRow]) -> tuple[tuple[GoodRow, ...], tuple[BadRow, ...]]:
+    """Refuse every row of an id that stands twice: which of them is meant cannot be known."""
+    # Without regard to case: some file systems have none, and the id names files.
+    lines: dict[str, list[int]] = {}
+    for each in good:
+        lines.setdefault(each.row.id.casefold(), []).append(each.line)
+    kept = [each for each in good if len(lines[each.row.id.casefold()]) == 1]
+    twice = [
+        BadRow(
+            each.line,
+            each.row.id,
+            each.row.volume,
+            f"The id {each.row.id!r} stands on lines {', '.join(map(str, lines[each.row.id.casefold()]))}; give each "
+            "row its own (capital letters make no difference).",
+        )
+        for each in good
+        if len(lines[each.row.id.casefold()]) > 1
+    ]
+    return tuple(kept), tuple(sorted([*bad, *twice], key=lambda each: each.line))
+
+
+def _read_csv(path: Path) -> list[tuple[int, dict[str, Any]]]:
+    # utf-8-sig: Excel writes a byte order mark, which would become part of the first column's name.
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file, strict=True)
+        if reader.fieldnames is not None:
+            reader.fieldnames = [name.strip() for name in reader.fieldnames]
+            twice = [name for name, count in Counter(reader.fieldnames).items() if count > 1]
+            if twice:
+                raise ManifestError(f"{path} has the column {', '.join(twice)} twice.")
+        return [(reader.line_num, values) for values in reader]
+
+
+def _read_json_lines(path: Path) -> list[tuple[int, dict[str, Any]]]:
+    rows: list[tuple[int, dict[str, Any]]] = []
+    for line, text in enumerate(path.read_text("utf-8-sig").splitlines(), start=1):
+        if not text.strip():
+            continue
+        try:
+            values = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ManifestError(f"{path}, line {line}, is no JSON: {error}.") from error
+        if not isinstance(values, dict):
+            raise ManifestError(f'{path}, line {line}, is no JSON object: a row is written as {{"id": ...}}.')
+        rows.append((line, values))
+    return rows
+
+
+def _read_parquet(path: Path) -> list[tuple[int, dict[str, Any]]]:
+    if find_spec("pyarrow") is None:
+        raise MissingExtraError("Reading a Parquet manifest", "batch")
+    import pyarrow.lib
+    import pyarrow.parquet
+
+    try:
+        table = pyarrow.parquet.read_table(path)
+    except pyarrow.lib.ArrowException as error:
+        raise ManifestError(f"{path} is no readable Parquet file: {error}.") from error
+    return list(enumerate(table.to_pylist(), start=1))
+
+
+def _check_columns(path: Path, raw: Iterable[tuple[int, Mapping[str, Any]]]) -> tuple[str, ...]:
+    """Refuse a table without rows or needed columns, and misspelt ones: what they say would be lost in silence."""
+    names = dict.fromkeys(name for _, values in raw for name in values if name is not None)
+    if not names:
+        raise ManifestError(f"{path} has no rows. `radsam batch --template` prints an example.")
+    unused = [name for name in names if name not in COLUMNS]
+    for name in unused:
+        near = get_close_matches(
+            name.lower().replace(" ", "_"), [each for each in COLUMNS if each not in names], 1, 0.8
+        )
+        if near:
+            raise ManifestError(f"{path} has a column {name!r}, which means nothing here. Is {near[0]!r} meant?")
+    missing = [name for name in ("id", "volume") if name not in names]
+    if missing:
+        raise ManifestError(
+            f"{path} has no column {' and no column '.join(missing)}. Its columns: {', '.join(names)}. "
+            "`radsam batch --template` prints an example."
+        )
+    return tuple(unused)
+
+
+def _empty(value: Any) -> bool:
+    if isinstance(value, str):
+        return not value.strip()
+    if isinstance(value, float):
+        return math.isnan(value)  # what pandas writes for nothing
+    return value is None or value == []
+
+
+def _is_word(value: Any) -> bool:
+    return isinstance(value, str) and value.strip().isalpha()
+
+
+def _text(value: Any) -> str | None:
+    if _empty(value):
+        return None
+    # A column of whole numbers that has gaps comes as floats from Parquet: 7.0 is the value 7.
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
+
+
+def _number(value: Any, name: str) -> float:
+    if isinstance(value, bool):
+        raise ManifestError(f"{name} is a number, not {value}.")
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise ManifestError(f"{name} is a number, not {value!r}.") from None
+
+
+def _numbers(value: Any, name: str) -> Numbers:
+    parts = value.replace(",", " ").replace(";", " ").split() if isinstance(value, str) else value
+    if not isinstance(parts, list | tuple):
+        raise ManifestError(f"{name} are numbers with spaces between them, or a list of numbers; given: {value!r}.")
+    return tuple(_number(each, f"Each of {name}") for each in parts)

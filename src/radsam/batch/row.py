@@ -1,0 +1,176 @@
+"""One row of a manifest: an object to segment, and what is said about it.
+
+Numbers mean what the row's `coordinates` say: ``ijk``, voxels of the file as stored, counted from
+0, both ends included; or ``lps``, millimetres. Nothing is guessed from their size.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+
+from radsam.errors import ManifestError
+from radsam.volume import Plane
+
+Numbers = tuple[float, ...]
+
+#: What cannot be part of a file name on every system, and what leads out of a folder.
+_FORBIDDEN = re.compile(r'[/\\:*?"<>|\x00-\x1f]')
+#: File names have at most 255 bytes; a suffix and a temporary name need some of them.
+_MAX_ID_BYTES = 120
+#: How many numbers a prompt has with a column `slice`, and without.
+_ON_SLICE, _WITHOUT = {"box": 4, "point": 2, "recist": 4}, {"box": 6, "point": 3, "recist": 6}
+#: The bounds of a row whose mask prompt says where the object ends.
+FROM_MASK = "mask"
+
+
+class Space(StrEnum):
+    """What the numbers of a row count."""
+
+    IJK = "ijk"
+    LPS = "lps"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ManifestRow:
+    """One object of one volume, with exactly one prompt.
+
+    Args:
+        id: Names the row and its files; unique in the manifest.
+        volume: Path of a file, DICOM folder or zip, relative to the manifest's folder, or the URL of a
+            series in a PACS.
+        object: Name of the object, written into the mask where its format has room for it.
+        coordinates: "ijk" or "lps"; needed wherever a coordinate is given.
+        plane: The plane to walk in.
+        slice: The prompted slice, where the prompt itself does not say it.
+        box: Four numbers on a slice (I0 J0 I1 J1), or six (I0 J0 K0 I1 J1 K1): a box in space, whose
+            middle slice is prompted and whose ends are the bounds.
+        point: Two numbers on a slice, or three.
+        recist: Both ends of a diameter: four numbers on a slice, or six.
+        mask: A file with a rough mask; without `slice`, the slice with most of it is prompted.
+        mask_roi: Of a DICOM mask, the object's name; of a label map, its value.
+        bounds: First and last slice; "mask" takes those of the mask; None leaves it to the stop rule.
+        window: What the model sees, in HU; None takes the run's.
+        series: Which series of a DICOM folder.
+        truth: A file with the true mask, for Dice.
+        truth_roi: As `mask_roi`.
+
+    Raises:
+        ManifestError: A value is missing, contradicts another one or cannot be used.
+    """
+
+    id: str
+    volume: str
+    object: str = "object"
+    coordinates: str | None = None
+    plane: str = "axial"
+    slice: float | None = None
+    box: Numbers | None = None
+    point: Numbers | None = None
+    recist: Numbers | None = None
+    mask: str | None = None
+    mask_roi: str | None = None
+    bounds: Numbers | str | None = None
+    window: Numbers | None = None
+    series: str | None = None
+    truth: str | None = None
+    truth_roi: str | None = None
+
+    def __post_init__(self) -> None:
+        self._check_names()
+        self._check_prompt()
+        self._check_numbers()
+
+    @property
+    def kind(self) -> str:
+        """Which prompt it has: "box", "point", "recist" or "mask"."""
+        return next(name for name in ("box", "point", "recist", "mask") if getattr(self, name) is not None)
+
+    @property
+    def in_space(self) -> bool:
+        """Whether the prompt says its slice itself."""
+        return self.slice is None
+
+    def fingerprint(self, settings: str) -> str:
+        """Return what the row and the settings that its mask depends on hash to.
+
+        Args:
+            settings: What else the mask depends on: the model and the run's settings.
+        """
+        said = json.dumps([asdict(self), settings], sort_keys=True)
+        return hashlib.sha256(said.encode()).hexdigest()[:16]
+
+    def _check_names(self) -> None:
+        if not self.id or self.id != self.id.strip() or self.id.startswith(".") or _FORBIDDEN.search(self.id):
+            raise ManifestError(
+                f"The id {self.id!r} cannot name a file: it may not be empty, start with a dot or hold one of "
+                '/ \\ : * ? " < > |.'
+            )
+        if len(self.id.encode()) > _MAX_ID_BYTES:
+            raise ManifestError(
+                f"The id {self.id[:20]!r}... is too long for a file name: {_MAX_ID_BYTES} bytes at most."
+            )
+        if not self.volume:
+            raise ManifestError("The row names no volume.")
+        if not self.object.strip():
+            raise ManifestError("The name of the object is empty; leave the column out for 'object'.")
+        if self.plane not in tuple(Plane):
+            raise ManifestError(f"{self.plane!r} is not a plane; choose one of {', '.join(Plane)}.")
+        if self.truth_roi is not None and self.truth is None:
+            raise ManifestError("truth_roi chooses an object of the file in truth, which is empty.")
+
+    def _check_prompt(self) -> None:
+        given = [name for name in ("box", "point", "recist", "mask") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ManifestError(
+                f"A row has exactly one prompt, box, point, recist or mask; it has {' and '.join(given) or 'none'}."
+            )
+        if self.mask_roi is not None and self.mask is None:
+            raise ManifestError("mask_roi chooses an object of the file in mask, which is empty.")
+        if self.bounds is not None and isinstance(self.bounds, str) and (self.bounds != FROM_MASK or self.mask is None):
+            raise ManifestError(
+                f"bounds are two slices, or the word {FROM_MASK!r} in a row with a mask prompt; given: {self.bounds!r}."
+            )
+        kind = self.kind
+        if kind == "mask":
+            return
+        count = len(getattr(self, kind))
+        needed = _WITHOUT[kind] if self.slice is None else _ON_SLICE[kind]
+        if count != needed:
+            raise ManifestError(
+                f"{kind} has {count} numbers; it takes {_ON_SLICE[kind]} with a column slice, and {_WITHOUT[kind]} "
+                f"without one. This row {'has no' if self.slice is None else 'has a'} slice."
+            )
+        if kind == "box" and self.in_space and self.bounds is not None:
+            raise ManifestError("A box of six numbers says the bounds itself; leave bounds empty, or give a slice.")
+
+    def _check_numbers(self) -> None:
+        bounds = None if isinstance(self.bounds, str) else self.bounds
+        for name, numbers in (("bounds", bounds), ("window", self.window)):
+            if numbers is not None and len(numbers) != 2:
+                raise ManifestError(f"{name} are two numbers, not {len(numbers)}.")
+        if self.window is not None and not self.window[0] < self.window[1]:
+            raise ManifestError(
+                f"The window {self.window[0]:g} to {self.window[1]:g} is empty: the lower end is first."
+            )
+        places: list[Sequence[float] | None] = [self.box, self.point, self.recist, bounds]
+        typed = [each for numbers in places if numbers is not None for each in numbers]
+        typed += [] if self.slice is None else [self.slice]
+        if not all(math.isfinite(each) for each in [*typed, *(self.window or ())]):
+            raise ManifestError("A coordinate is not a finite number.")
+        if self.coordinates is not None and self.coordinates not in tuple(Space):
+            raise ManifestError(
+                f"coordinates are 'ijk' (voxels as stored, from 0) or 'lps' (millimetres), not {self.coordinates!r}."
+            )
+        if typed and self.coordinates is None:
+            raise ManifestError(
+                "The row has coordinates but does not say which: write ijk (voxels as stored, from 0) or lps "
+                "(millimetres) into its column coordinates."
+            )
+        if self.coordinates == Space.IJK and not all(float(each).is_integer() for each in typed):
+            raise ManifestError("Voxels (coordinates = ijk) are whole numbers. For millimetres write lps.")

@@ -1,0 +1,63 @@
+"""What a run does with every row."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from radsam.errors import PromptError
+from radsam.io.write import LabelFormat
+from radsam.propagate import POLICIES
+
+#: Raised whenever the same row would get another mask for another reason than its model or settings.
+_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a run does with every row; the same on every worker.
+
+    Args:
+        model: Name or path of the bundle; None for the default one.
+        backend: The inference engine, as for `radsam.load`.
+        file_format: The format of the masks.
+        policy: What a slice passes on; None takes what the model was trained for.
+        zoom: Whether to look at a crop around each object; None takes what the model was trained for.
+        window: HU window of rows that have none; None takes the model's own.
+        resample: Resample DICOM series of a tilted gantry or with uneven spacing.
+        threads: CPU threads of each worker; None takes what there are.
+
+    Raises:
+        PromptError: There is no such policy, the window is empty, or there are no threads.
+    """
+
+    model: str | None = None
+    backend: str = "auto"
+    file_format: LabelFormat = LabelFormat.NIFTI
+    policy: str | None = None
+    zoom: bool | None = None
+    window: tuple[float, float] | None = None
+    resample: bool = False
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.policy is not None and self.policy not in POLICIES:
+            raise PromptError(f"There is no policy {self.policy!r}; choose one of {', '.join(POLICIES)}.")
+        if self.window is not None and not self.window[0] < self.window[1]:
+            raise PromptError(f"The window {self.window[0]:g} to {self.window[1]:g} is empty: the lower end is first.")
+        if self.threads is not None and self.threads < 1:
+            raise PromptError(f"A worker needs at least one thread, not {self.threads}.")
+
+    @property
+    def suffix(self) -> str:
+        """What the names of the masks end with."""
+        return self.file_format.suffixes[0]
+
+    def identity(self, model_sha256: str) -> str:
+        """Return what a mask depends on besides its row; how fast it is made is not part of it.
+
+        Args:
+            model_sha256: The model's identity.
+        """
+        parts = (_VERSION, model_sha256, self.file_format, self.policy, self.zoom, self.window, self.resample)
+        return json.dumps(parts)

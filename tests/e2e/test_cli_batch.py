@@ -1,0 +1,217 @@
+"""`radsam batch` as a user meets it: engines agree, and what is interrupted goes on."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from archives import phantom_archive
+from command_line import CommandLine
+from radsam.io.read import read_labels
+
+#: What may differ between two runs of the same rows.
+_OF_THE_RUN = {
+    "worker",
+    "finished",
+    "encoded",
+    *(f"seconds{each}" for each in ("", "_read", "_model", "_encode", "_write")),
+}
+#: Starting Ray takes seconds on a quiet machine and much longer on a busy one.
+_PATIENCE_SECONDS = 150
+
+
+def table(out: Path) -> dict[str, dict[str, str]]:
+    with (out / "results.csv").open(encoding="utf-8", newline="") as file:
+        return {row["id"]: row for row in csv.DictReader(file)}
+
+
+def parts(out: Path) -> dict[str, dict[str, Any]]:
+    """What is done so far, by id; parts are replaced whole, so each can be read at any time."""
+    found = {}
+    for path in (out / "progress" / "parts").glob("*.json"):
+        found |= {each["id"]: each for each in json.loads(path.read_text("utf-8"))["results"]}
+    return found
+
+
+def assert_equal_results(one: Path, other: Path) -> None:
+    first, second = table(one), table(other)
+    assert list(first) == list(second)
+    for name, row in first.items():
+        assert {k: v for k, v in row.items() if k not in _OF_THE_RUN} == {
+            k: v for k, v in second[name].items() if k not in _OF_THE_RUN
+        }
+        assert np.array_equal(read_labels(one / row["mask"]).ids, read_labels(other / row["mask"]).ids)
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return phantom_archive(tmp_path_factory.mktemp("archive"), 3)
+
+
+@pytest.fixture(scope="module")
+def done(archive: Path, tiny_bundle: Path, run_radsam: CommandLine) -> Path:
+    """The archive, done by the plain engine."""
+    out = archive.parent / "done"
+    answer = run_radsam.here("batch", archive, "-o", out, "--model", tiny_bundle, "--threads", 1, cwd=archive.parent)
+    assert "15 done of 15 rows, mean Dice" in answer.done().stdout
+    return out
+
+
+def test_a_run_leaves_masks_a_table_and_a_page(done: Path) -> None:
+    rows = table(done)
+    assert len(rows) == 15
+    assert all((done / row["mask"]).is_file() for row in rows.values())
+    assert all(row["dice"] and row["quality"] and row["seconds"] for row in rows.values())
+    assert {"results.csv", "contact_sheet.html", "masks", "quarantine", "progress"} == {p.name for p in done.iterdir()}
+
+
+def test_a_second_run_does_nothing_and_says_so(
+    done: Path, archive: Path, tiny_bundle: Path, run_radsam: CommandLine
+) -> None:
+    before = parts(done)
+    answer = run_radsam.here("batch", archive, "-o", done, "--model", tiny_bundle, "--json", cwd=archive.parent)
+    assert answer.done().json["done_in_this_run"] == 0
+    assert answer.json["counts"] == {"done": 15}
+    assert "15 rows are done already" in answer.said
+    assert parts(done) == before
+
+
+def test_shards_make_the_same_together(done: Path, archive: Path, tiny_bundle: Path, run_radsam: CommandLine) -> None:
+    out = archive.parent / "sharded"
+    common = ("batch", archive, "-o", out, "--model", tiny_bundle, "--threads", 1, "--json")
+    rows = 0
+    for number in range(2):
+        answer = run_radsam.here(*common, "--shard", f"{number}/2", cwd=archive.parent).done()
+        rows += answer.json["rows"]
+    assert rows == 15
+    assert_equal_results(done, out)
+
+
+def test_jobs_of_submitit_make_the_same(done: Path, archive: Path, tiny_bundle: Path, run_radsam: CommandLine) -> None:
+    pytest.importorskip("submitit")
+    out = archive.parent / "jobs"
+    answer = run_radsam(
+        *("batch", archive, "-o", out, "--model", tiny_bundle, "--json"),
+        *("--engine", "slurm", "--cluster", "local", "--jobs", 2),
+        cwd=archive.parent,
+    ).done()
+    assert answer.json["done_in_this_run"] == 15
+    assert len({row["worker"] for row in table(out).values()}) == 2
+    assert_equal_results(done, out)
+
+
+def test_a_dry_run_sees_what_would_fail_and_writes_nothing(
+    archive: Path, tiny_bundle: Path, run_radsam: CommandLine, tmp_path: Path
+) -> None:
+    lines = archive.read_text("utf-8").splitlines()
+    wrong = [
+        lines[1].replace("case_00_liver", "outside").replace("ijk", "lps"),
+        lines[2].replace("case_00_spleen", "gone").replace("case_00/ct", "case_99/ct"),
+        lines[3],
+    ]
+    manifest = archive.with_name("wrong.csv")
+    manifest.write_text("\n".join([*lines, *wrong]) + "\n", "utf-8")
+    answer = run_radsam.here(
+        "batch", manifest, "-o", tmp_path / "out", "--model", tiny_bundle, "--dry-run", "--json", cwd=tmp_path
+    ).done()
+    problems = {(each["id"], each["status"]) for each in answer.json["problems"]}
+    assert problems == {
+        ("outside", "bad_input"),
+        ("gone", "missing_file"),
+        ("case_00_kidney_right", "bad_row"),
+    }
+    assert answer.json["to_do"] == 16
+    assert not (tmp_path / "out").exists()
+
+
+def test_exit_codes_tell_some_failed_from_nothing_usable(
+    archive: Path, tiny_bundle: Path, run_radsam: CommandLine, tmp_path: Path
+) -> None:
+    lines = archive.read_text("utf-8").splitlines()
+    manifest = archive.with_name("some.csv")
+    manifest.write_text("\n".join([lines[0], lines[1], lines[2].replace("case_00/ct", "x/ct")]) + "\n", "utf-8")
+    common = ("-o", tmp_path / "out", "--model", tiny_bundle)
+    answer = run_radsam.here("batch", manifest, *common, "--json", cwd=tmp_path)
+    assert answer.returncode == 4
+    assert answer.json["counts"] == {"done": 1, "missing_file": 1}
+    assert run_radsam.here("batch", tmp_path / "none.csv", *common, cwd=tmp_path).returncode == 3
+    assert run_radsam.here("batch", manifest, *common, "--workers", 2, cwd=tmp_path).returncode == 2
+    pytest.importorskip("ray")
+    answer = run_radsam.here(
+        "batch", manifest, *common, "--retry-failed", "--engine", "ray", "--address", "127.0.0.1:9", cwd=tmp_path
+    )
+    assert answer.returncode == 4
+    assert "No Ray cluster answers at 127.0.0.1:9" in answer.said
+
+
+def test_dicom_comes_out_where_dicom_went_in(tiny_bundle: Path, run_radsam: CommandLine, tmp_path: Path) -> None:
+    from dicom_files import write_series
+    from phantoms import ball
+
+    write_series(tmp_path / "series", ball("anisotropic").volume.hu)
+    (tmp_path / "m.jsonl").write_text(
+        json.dumps({"id": "a", "volume": "series", "coordinates": "ijk", "slice": 4, "box": [8, 8, 28, 28]})
+    )
+    for kind in ("seg", "rtstruct"):
+        out = tmp_path / kind
+        run_radsam.here("batch", "m.jsonl", "-o", out, "--model", tiny_bundle, "--format", kind, cwd=tmp_path).done()
+        assert (out / "masks" / "a.dcm").is_file()
+
+
+@pytest.mark.slow
+def test_a_killed_worker_and_a_killed_driver_cost_no_result(
+    tiny_bundle: Path, run_radsam: CommandLine, tmp_path: Path
+) -> None:
+    """200 objects in 40 volumes, two Ray workers: kill one, then the driver; run again."""
+    pytest.importorskip("ray")
+    manifest = phantom_archive(tmp_path / "archive", 40)
+    common = ("--model", tiny_bundle, "--threads", 1, "--no-zoom", "--json")
+    plain, out = tmp_path / "plain", tmp_path / "out"
+    run_radsam("batch", manifest, "-o", plain, *common, cwd=tmp_path).done()
+
+    ray = ("batch", manifest, "-o", out, *common, "--engine", "ray", "--workers", 2)
+    driver = run_radsam.start(*ray, cwd=tmp_path, stderr=subprocess.DEVNULL)
+    try:
+        before = _wait_for(lambda: parts(out), 25, driver)
+        worker = int(next(iter(before.values()))["worker"].rpartition(":")[2])
+        os.kill(worker, signal.SIGKILL)
+        before = _wait_for(lambda: parts(out), len(before) + 40, driver)
+        driver.kill()
+    finally:
+        driver.kill()
+        driver.communicate()
+    # Its workers end with it; one may still finish the row that it is at.
+    killed = parts(out)
+    assert len(before) <= len(killed) < 200
+    answer = run_radsam(*ray, cwd=tmp_path).done()
+    assert answer.json["counts"] == {"done": 200}
+    after = parts(out)
+    assert len(after) == 200
+    assert {name: after[name] for name in killed} == killed, "what was done is not done again"
+    assert len({each["worker"] for each in after.values()}) >= 4, "two workers, one in the place of the killed, and two"
+    assert_equal_results(plain, out)
+    assert not list((out / "quarantine").iterdir())
+    shutil.rmtree(out)
+
+
+def _wait_for(look: Callable[[], dict[str, Any]], count: int, process: subprocess.Popen[str]) -> dict[str, Any]:
+    """Look until so many rows are there."""
+    give_up = time.monotonic() + _PATIENCE_SECONDS
+    while time.monotonic() < give_up:
+        found = look()
+        if len(found) >= count:
+            return found
+        assert process.poll() is None, "it ended too soon"
+        time.sleep(0.05)
+    raise AssertionError(f"only {len(found)} rows after {_PATIENCE_SECONDS} s")

@@ -21,7 +21,7 @@ from radsam.runtime import Capability
 from radsam.session.asker import slice_index
 from radsam.session.compose import compose, locked_objects, present_objects
 from radsam.session.edit import Correct, Delete, Lock, Overlap, Remove, Segment, SetOverlap
-from radsam.session.history import History, edits_of, numbered_edits_of, object_names
+from radsam.session.history import History, edits_of, numbered_edits_of, object_names, renamed
 from radsam.session.replay import ObjectResult, Record, Replayer
 from radsam.volume import Bounds, Box, LabelVolume, Mask, Plane, Point, Prompt, SliceGrid, Volume
 
@@ -248,7 +248,7 @@ class Session:
         return self._do(Correct(name, points), progress)
 
     def _do(self, edit: Segment | Correct, progress: Progress | None) -> SegmentedObject:
-        self._check(edit)
+        self.check(edit)
         for caution in self.cautions(edit):
             warnings.warn(caution, CapabilityWarning, stacklevel=3)  # whoever called `segment` or `correct`
         for record in self.run(edit):
@@ -273,7 +273,7 @@ class Session:
             SessionError: There is no such object to correct, or it is locked.
             BackendError: The engine failed.
         """
-        self._check(edit)
+        self.check(edit)
         if isinstance(edit, Correct):
             return self._replayer.preview((*edits_of(self._history.done, edit.name), edit))
         if then is None:
@@ -292,7 +292,7 @@ class Session:
         Yields:
             `SliceDone` per slice and `WalkEnded` per side.
         """
-        self._check(edit)
+        self.check(edit)
         before = self._history
         history = before.push(edit)
         yield from self._replayer.walk(edits_of(history.done, edit.name))
@@ -306,15 +306,27 @@ class Session:
         Raises:
             SessionError: There is no such prompt, or its object is locked.
         """
+        for _ in self.run_delete(number):
+            pass
+
+    def run_delete(self, number: int) -> Iterator[Record]:
+        """Take back one prompt slice by slice: the generator behind `delete`.
+
+        The session changes after the last record, as in `run`.
+        """
         done = self._history.done
         edit = done[number] if 0 <= number < len(done) else None
         if not isinstance(edit, Segment | Correct) or number not in numbered_edits_of(done, edit.name):
             raise SessionError(f"There is no prompt number {number} to delete.")
         self._refuse_locked(edit.name)
-        history = self._history.push(Delete(number))
+        before = self._history
+        history = before.push(Delete(number))
         remaining = edits_of(history.done, edit.name)
-        if remaining:
-            self._replayer.result(remaining)
+        # Step by step from the start: what is known costs nothing, and a caller may do other things in between.
+        for length in range(1, len(remaining) + 1):
+            yield from self._replayer.walk(remaining[:length])
+        if self._history is not before:
+            raise SessionError("The session was changed while a prompt was deleted, so it was not. Do it again.")
         self._history = history
 
     def remove(self, name: str) -> None:
@@ -326,6 +338,23 @@ class Session:
         self._number(name)
         self._refuse_locked(name)
         self._history = self._history.push(Remove(name))
+
+    def rename(self, name: str, new_name: str) -> None:
+        """Give an object another name, in all of its history; this is no step to undo.
+
+        Raises:
+            SessionError: There is no such object, or the new name is taken.
+            PromptError: The new name is empty.
+        """
+        self._number(name)
+        if new_name in object_names(self._history.edits):
+            raise SessionError(f"The name {new_name!r} is or was that of another object; choose another one.")
+        known = {
+            tuple(renamed(edit, name, new_name) for edit in edits): result
+            for edits, result in self.known_results().items()
+        }
+        edits = tuple(renamed(edit, name, new_name) for edit in self._history.edits)
+        self.restore(History(edits, self._history.cursor), known)
 
     def lock(self, name: str, locked: bool = True) -> None:
         """Lock an object, so that later edits cannot take voxels from it, or unlock it.
@@ -390,7 +419,13 @@ class Session:
 
     # What is refused
 
-    def _check(self, edit: Segment | Correct) -> None:
+    def check(self, edit: Segment | Correct) -> None:
+        """Refuse an edit that cannot be done as the session stands.
+
+        Raises:
+            PromptError: As for `segment` and `correct`.
+            SessionError: There is no such object to correct, or it is locked.
+        """
         self._refuse_locked(edit.name)
         if isinstance(edit, Segment):
             self._check_segment(edit)

@@ -75,7 +75,7 @@ def test_uploads_are_there_after_a_restart(web: Served, tmp_path: Path) -> None:
 
 
 def test_a_zip_of_dicom(web: Served, tmp_path: Path) -> None:
-    write_series(ball("anisotropic").volume, tmp_path / "series")
+    write_series(tmp_path / "series", ball("anisotropic").volume.hu)
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for number, path in enumerate(sorted((tmp_path / "series").iterdir())):
@@ -156,7 +156,8 @@ def test_a_zip_bomb_is_refused(web: Served) -> None:
         ("a.nii", b"", 422, "empty"),
         ("a.nii.gz", b"not gzip at all", 422, "damaged"),
         ("a.zip", b"PK\x03\x04 broken", 422, "damaged"),
-        ("a.nrrd", b"NRRD0004\ntype: short\ndimension: 3\nsizes: 2 2 2\nencoding: raw\ndata file: /etc/passwd\n\n", 422, ""),
+        ("a.nrrd", b"NRRD0004\ntype: short\ndimension: 3\nsizes: 2 2 2\nencoding: raw\n"
+                   b"data file: /etc/passwd\n\n", 422, ""),
         ("a.mha", b"ObjectType = Image\nNDims = 3\nDimSize = 2 2 2\nElementType = MET_UCHAR\n"
                   b"ElementDataFile = ../../../etc/passwd\n", 422, "outside its folder"),
     ],

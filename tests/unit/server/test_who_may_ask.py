@@ -207,7 +207,7 @@ def test_large_bodies_are_refused_announced_or_not(tmp_path: Path) -> None:
 
 
 def test_too_many_requests_wait(tmp_path: Path) -> None:
-    with served(tmp_path, limits=Limits(requests_per_second=0.01, burst=5)) as web:
+    with served(tmp_path, limits=Limits(requests_per_second=0.01, burst=5.0)) as web:
         statuses = [web.client.get("/api/info").status_code for _ in range(6)]
         assert statuses.count(429) >= 1
         assert web.client.get("/healthz").status_code == 200

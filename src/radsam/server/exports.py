@@ -20,6 +20,9 @@ from radsam.volume import LabelVolume
 
 _SUFFIXES = {"nii.gz": ".nii.gz", "nrrd": ".nrrd", "seg": ".dcm", "rtstruct": ".dcm", "session": ".radsam"}
 _TYPES = {"nii.gz": "application/gzip", "seg": "application/dicom", "rtstruct": "application/dicom"}
+_OTHER = "application/octet-stream"
+#: MIME types of what is exported.
+EXPORT_TYPES = (*dict.fromkeys(_TYPES.values()), _OTHER)
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ def export(
     """
     path = folder / f"result{_SUFFIXES[file_format]}"
     name = f"{_harmless(entry.name)}-{file_format if _SUFFIXES[file_format] == '.dcm' else 'labels'}"
-    done = Export(path, name + _SUFFIXES[file_format], _TYPES.get(file_format, "application/octet-stream"))
+    done = Export(path, name + _SUFFIXES[file_format], _TYPES.get(file_format, _OTHER))
     if file_format == "session":
         shutil.copyfile(live.file, path)
         return Export(path, f"{_harmless(entry.name)}.radsam", done.media_type)

@@ -67,7 +67,7 @@ def export(
             f"A DICOM {file_format.upper()} refers to the images that it was made on, and {entry.name} is no DICOM "
             "series. Save NIfTI or NRRD, or open the DICOM series."
         )
-    labels = _only(live.session.labels, objects)
+    labels = _only(live.labels, objects)
     if path.suffix == ".dcm":
         predictor = live.session.predictor
         algorithm = Algorithm(predictor.spec.name, f"SHA-256 {predictor.model_hash[:12]}")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import re
 import signal
@@ -96,8 +97,8 @@ class User(threading.Thread):
         if job is None:
             return False
         with self._news:
-            self._news.wait_for(lambda: job["job"] in self._ended, timeout=120)
-            end = self._ended.get(job["job"], "no news for 120 s")
+            self._news.wait_for(lambda: job["job"] in self._ended, timeout=MOST_SECONDS)
+            end = self._ended.get(job["job"], "no news of its end")
         self._note(f"{what}, saved", time.monotonic() - started)
         if end != "ended":
             self.tally.errors.append(f"{what}: {end}")
@@ -181,7 +182,9 @@ def main() -> None:
         ]
         line = [*radsam, "serve", str(ct), "--no-browser", "--port", "0", "--state", str(state)]
         line += [] if args.model is None else ["--model", args.model]
-        server = subprocess.Popen(line, stdout=subprocess.PIPE, text=True)
+        # A cache of its own: what an earlier run encoded must not flatter this one.
+        environment = os.environ | {"RADSAM_CACHE": str(Path(folder) / "cache")}
+        server = subprocess.Popen(line, stdout=subprocess.PIPE, text=True, env=environment)
         try:
             url = re.search(r"http://\S+/", server.stdout.readline())[0]  # type: ignore[index, union-attr]
             at_start = peak_mb(server.pid)

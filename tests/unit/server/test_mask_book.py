@@ -14,6 +14,7 @@ from servers import unpack
 PLANES = (Plane.AXIAL, Plane.CORONAL, Plane.SAGITTAL)
 
 
+@pytest.mark.filterwarnings("ignore:The model did not follow")
 @pytest.mark.parametrize("second_plane", PLANES)
 def test_what_was_sent_together_is_the_label_map(second_plane: Plane) -> None:
     scene = touching_balls("oblique")

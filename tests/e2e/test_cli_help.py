@@ -17,6 +17,11 @@ COMMANDS = [
     "segment",
     "edit",
     "batch",
+    "serve",
+    "tokens",
+    "tokens add",
+    "tokens list",
+    "tokens revoke",
     "pacs",
     "pacs find",
     "pacs get",
@@ -41,6 +46,7 @@ COMMANDS = [
 ]
 #: Each costs more than all of the help.
 HEAVY = {"SimpleITK", "matplotlib", "numpy", "onnxruntime", "openvino", "pydicom", "scipy", "torch"}
+HEAVY |= {"fastapi", "starlette", "uvicorn"}  # pydantic comes with typer
 
 
 @pytest.mark.parametrize("command", COMMANDS)

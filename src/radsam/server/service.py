@@ -1,0 +1,405 @@
+"""What the server can do, without HTTP: open a volume, segment, correct, undo, export, subscribe.
+
+Every method takes the user first and answers about that user's things only. What needs the model returns a
+future; the model has one thread. Protocols (`routes_*.py`, and others to come) are thin layers on this.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from radsam.errors import PromptError, SessionError
+from radsam.io.nifti_stream import nifti_chunks, nifti_length
+from radsam.preprocess import Window
+from radsam.server import describe
+from radsam.server.edits import Edits
+from radsam.server.encode_ahead import EncodeAhead
+from radsam.server.events import Subscription
+from radsam.server.exports import Export, export
+from radsam.server.imports import check_session_file
+from radsam.server.limits import Limits
+from radsam.server.live import Job, LiveSession
+from radsam.server.looking import Looking
+from radsam.server.mask_book import Place, pack
+from radsam.server.metrics import Metrics
+from radsam.server.questions import Preview, Question, chosen, edit_of
+from radsam.server.refusals import NotFound, TooMany
+from radsam.server.sessions import Sessions
+from radsam.server.store import Store
+from radsam.server.uploads import Uploads
+from radsam.server.volumes import Volumes
+from radsam.server.worker import ModelThread
+from radsam.session import Engine, Session, read_session
+from radsam.session.edit import Correct, Segment
+from radsam.volume import Plane, Point, SliceGrid
+
+#: A session that was not used for so long makes room for a volume: no request is at work in it.
+_ROOM_SECONDS = 15.0
+#: How long nothing is asked before slices are encoded ahead.
+_QUIET_SECONDS = 0.7
+#: What an export is called on the wire.
+FORMATS = ("nii.gz", "nrrd", "seg", "rtstruct", "session")
+
+
+class Service:
+    """Volumes, sessions and one model for several users.
+
+    Args:
+        engine: The model.
+        store: What outlives the process.
+        given: Volumes that were named at the start.
+        data: Folders whose volumes are listed.
+        limits: What bounds memory, disk and time.
+        named_by_path: Whether session files may tell where a volume lies: yes where all users are at this computer.
+
+    Raises:
+        VolumeError: A given volume cannot be read.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        store: Store,
+        *,
+        given: Sequence[Path] = (),
+        data: Sequence[Path] = (),
+        limits: Limits | None = None,
+        named_by_path: bool = True,
+    ) -> None:
+        self.engine = engine
+        self.limits = limits or Limits()
+        self.metrics = Metrics()
+        self._store = store
+        self.volumes = Volumes(list(given), list(data), store, self.limits, named_by_path=named_by_path)
+        self.uploads = Uploads(store, self.volumes, self.limits)
+        self._lock = threading.Lock()
+        self._streams: Counter[str] = Counter()
+        ahead = EncodeAhead(engine.predictor, lambda: self._looking.focuses, self.metrics.encoded_ahead.inc)
+        self._thread = ModelThread(ahead.step, _QUIET_SECONDS)
+        self._edits = Edits(self._thread, store, self.limits, self.metrics)
+        self._sessions = Sessions(engine, self._thread, store, self.volumes, self.limits, self.metrics)
+        self._looking = Looking(engine.predictor, self._thread, lambda: self._sessions.live, self.limits, self.metrics)
+        self.volumes.in_use = self._sessions.volumes_in_use
+        self.volumes.make_room = lambda: self._sessions.expire(_ROOM_SECONDS)
+        self.metrics.watch("tasks_waiting", "Tasks that wait for the model", lambda: self._thread.waiting)
+        self.metrics.watch("sessions_in_memory", "Sessions in memory", lambda: len(self._sessions.live))
+        self.metrics.watch("volume_bytes", "Bytes of volumes in memory", lambda: self.volumes.bytes)
+        self.metrics.watch("listeners", "Open event streams", lambda: sum(self._streams.values()))
+
+    def end_streams(self) -> None:
+        """Tell every listener that the server ends, so that their connections close."""
+        self._sessions.end()
+
+    def close(self) -> None:
+        """End after the slice in flight; what is finished is saved, what runs is offered again at the next start."""
+        self.end_streams()
+        self._thread.close()
+        self._edits.close()
+        self._store.close()
+
+    # Volumes
+
+    def volume_rows(self, user: str) -> list[dict[str, Any]]:
+        """List the volumes of a user."""
+        return [describe.volume_row(each) for each in self.volumes.listed(user)]
+
+    def volume_details(self, user: str, volume: str) -> dict[str, Any]:
+        """Describe a volume; one that is no CT is read, to choose a window."""
+        entry = self.volumes.entry(volume, user)
+        return describe.volume_details(entry, None if entry.modality == "CT" else self.volumes.load(entry))
+
+    def image(self, user: str, volume: str) -> tuple[int, Iterator[bytes]]:
+        """Return the length and the bytes of a volume as uncompressed NIfTI."""
+        loaded = self.volumes.load(self.volumes.entry(volume, user))
+        return nifti_length(loaded), nifti_chunks(loaded)
+
+    # Sessions
+
+    def session_rows(self, user: str) -> list[dict[str, Any]]:
+        """List the sessions of a user, the last changed first."""
+        return self._sessions.rows(user)
+
+    def create(self, user: str, volume: str, window_hu: tuple[float, float] | None = None) -> dict[str, Any]:
+        """Start a session on a volume and return its state."""
+        entry = self.volumes.entry(volume, user)
+        window = None if window_hu is None else Window(*window_hu)
+        loaded = self.volumes.load(entry)
+        return self._sessions.begin(user, entry, lambda: self.engine.open(loaded, window=window)).state()
+
+    def import_session(self, user: str, volume: str, file: Path) -> dict[str, Any]:
+        """Start a session from a session file, which may come from anywhere, and return its state."""
+        entry = self.volumes.entry(volume, user)
+        check_session_file(file, self.limits, entry.geometry)
+        saved = read_session(file)
+        loaded = self.volumes.load(entry)
+        return self._sessions.begin(user, entry, lambda: self.engine.reopen(saved, loaded)).state()
+
+    def state(self, user: str, session: str) -> dict[str, Any]:
+        """Return the state of a session."""
+        return self._open(user, session).state()
+
+    def delete_session(self, user: str, session: str) -> None:
+        """Remove a session from memory and disk."""
+        self._sessions.delete(user, session, self._end)
+
+    def delete_upload(self, user: str, volume: str) -> None:
+        """Remove an uploaded volume of a user, with the sessions on it."""
+        entry = self.volumes.entry(volume, user)
+        if entry.owner != user:
+            raise SessionError(f"{entry.name} was not uploaded: only uploads can be removed here.")
+        for row in self._store.sessions_on(volume):
+            self.delete_session(row.owner, row.id)
+        self.uploads.remove(entry)
+
+    # Looking and asking
+
+    def view(self, user: str, session: str, plane: Plane, index: int, zoomed: Question | None = None) -> None:
+        """Note what is on screen: it and what is around it is encoded ahead."""
+        self._looking.view(self._open(user, session), plane, index, zoomed)
+
+    def preview(self, user: str, session: str, question: Question, points: Sequence[Point] = ()) -> Future[Preview]:
+        """Answer a prompt, and further points, on its slice alone, as the walk will."""
+        return self._looking.preview(self._open(user, session), question, points)
+
+    def preview_correction(self, user: str, session: str, name: str, points: Sequence[Point]) -> Future[Preview]:
+        """Answer a correction on its slice alone, as its walk will."""
+        live = self._open(user, session)
+        self._require_object(live, name)
+        return self._looking.preview_correction(live, Correct(name, tuple(points)))
+
+    # Editing
+
+    def segment(self, user: str, session: str, question: Question) -> Job:
+        """Queue a walk that starts an object, or starts it anew."""
+        live = self._open(user, session)
+        edit = edit_of(question, live.session)
+        with live.lock:
+            self._require_room_for(live, edit.name)
+            if not live.jobs:
+                live.session.check(edit)
+            return self._edits.edit(
+                live, edit.name, "segment", partial(chosen, live.session, edit, question.alternative)
+            )
+
+    def correct(self, user: str, session: str, name: str, points: Sequence[Point]) -> Job:
+        """Queue a correction."""
+        live = self._open(user, session)
+        edit = Correct(name, tuple(points))
+        for point in edit.points:
+            point.check(SliceGrid.of(live.session.volume.geometry, Plane.AXIAL))
+        with live.lock:
+            if not live.jobs:
+                self._require_object(live, name)
+                live.session.check(edit)
+            return self._edits.edit(live, name, "correct", lambda: edit)
+
+    def cancel(self, user: str, session: str) -> dict[str, Any]:
+        """End what runs in a session, or give up what was interrupted; return the state."""
+        live = self._open(user, session)
+        if not self._end(live) and live.interrupted is not None:
+            live.interrupted = None
+            live.journal_path.unlink(missing_ok=True)
+            live.publish_state()
+        return live.state()
+
+    def resume(self, user: str, session: str) -> Job:
+        """Do the edit again that a crash cut off."""
+        live = self._open(user, session)
+        with live.lock:
+            if live.interrupted is None:
+                raise SessionError("No edit of this session was interrupted: there is nothing to resume.")
+            edit = live.interrupted.edit
+            what = "segment" if isinstance(edit, Segment) else "correct"
+            return self._edits.edit(live, edit.name, what, lambda: edit)
+
+    def undo(self, user: str, session: str) -> Future[dict[str, Any]]:
+        """Step back."""
+        return self._edits.change(self._open(user, session), Session.undo)
+
+    def redo(self, user: str, session: str) -> Future[dict[str, Any]]:
+        """Step forward again."""
+        return self._edits.change(self._open(user, session), Session.redo)
+
+    def delete_prompt(self, user: str, session: str, number: int) -> Future[dict[str, Any]]:
+        """Take back one prompt; the others are replayed."""
+        return self._edits.change(self._open(user, session), lambda each: each.run_delete(number))
+
+    def remove_object(self, user: str, session: str, name: str) -> Future[dict[str, Any]]:
+        """Remove an object."""
+        live = self._open(user, session)
+        self._require_object(live, name)
+        return self._edits.change(live, lambda each: each.remove(name), name)
+
+    def set_overlap(self, user: str, session: str, overlap: str) -> Future[dict[str, Any]]:
+        """Choose who owns a voxel that two objects claim."""
+        return self._edits.change(self._open(user, session), lambda each: setattr(each, "overlap", overlap))
+
+    def change_object(
+        self,
+        user: str,
+        session: str,
+        name: str,
+        *,
+        shown: dict[str, Any] | None = None,
+        locked: bool | None = None,
+        new_name: str | None = None,
+    ) -> Future[dict[str, Any]]:
+        """Change how an object is shown, and lock or rename it.
+
+        Args:
+            user: The user.
+            session: The session.
+            name: The object.
+            shown: Its "color" and whether it is "visible".
+            locked: Whether it keeps its voxels.
+            new_name: Its name from now on.
+        """
+        live = self._open(user, session)
+        known = self._require_object(live, name)
+        if shown:
+            live.shown[name] = live.shown.get(name, {}) | shown
+            self._store.put_session(live.row)
+            live.publish_state()
+        lock = locked is not None and locked != known["locked"]
+        rename = new_name is not None and new_name != name
+        if not (lock or rename):
+            done: Future[dict[str, Any]] = Future()
+            done.set_result(live.state())
+            return done
+
+        def change(each: Session) -> None:
+            if rename:
+                each.rename(name, str(new_name))
+                if name in live.shown:
+                    live.shown[str(new_name)] = live.shown.pop(name)
+            if lock:
+                each.lock(str(new_name) if rename else name, bool(locked))
+
+        return self._edits.change(live, change, name)
+
+    # Looking at what is there
+
+    def masks(self, user: str, session: str, since: int = 0) -> bytes:
+        """Pack the slices of the label map that changed after a revision."""
+        return self._open(user, session).book.since(since)
+
+    def interrupted_masks(self, user: str, session: str) -> bytes:
+        """Pack the slices that an interrupted edit had finished, as object 0."""
+        live = self._open(user, session)
+        if live.interrupted is None:
+            return pack(live.book.revision, ())
+        edit = live.interrupted.edit
+        plane = edit.plane if isinstance(edit, Segment) else Plane(self._require_object(live, edit.name)["plane"])
+        slices = ((Place(0, plane, each.index), each.mask) for each in live.interrupted.answers)
+        return pack(live.book.revision, slices)
+
+    def least_sure(self, user: str, session: str, name: str | None = None, after: str | None = None) -> dict[str, Any]:
+        """Name the slice whose mask the model is least sure of.
+
+        Args:
+            user: The user.
+            session: The session.
+            name: The object; None looks at all of them.
+            after: The cursor of the last answer: it and what came before it was reviewed.
+
+        Raises:
+            NotFound: There is none, or none left.
+            PromptError: The cursor is not one.
+        """
+        live = self._open(user, session)
+        if name is not None:
+            self._require_object(live, name)
+        spots = sorted(
+            (score, int(index), each["name"], each["plane"])
+            for each in live.state()["objects"]
+            if name in (None, each["name"])
+            for index, score in each["scores"].items()
+        )
+        if after is not None:
+            reviewed = _read_cursor(after)
+            spots = [spot for spot in spots if spot[:3] > reviewed]
+        if not spots:
+            raise NotFound("There is no slice left to review." if after is not None else "There is no object yet.")
+        score, index, of, plane = spots[0]
+        return {"plane": plane, "index": index, "name": of, "score": score, "cursor": f"{score}:{index}:{of}"}
+
+    def export(self, user: str, session: str, file_format: str, objects: Sequence[str] | None, folder: Path) -> Export:
+        """Write the label map, or the session, into a folder.
+
+        Raises:
+            NotFound: There is no such object.
+            InputError: The format needs a DICOM series, and the volume is none.
+        """
+        live = self._open(user, session)
+        for name in objects or ():
+            self._require_object(live, name)
+        entry = self.volumes.entry(live.volume_id, user)
+        return export(live, entry, file_format, objects, folder)
+
+    def subscribe(
+        self, user: str, session: str, wake: Callable[[], None], after: str | None = None
+    ) -> tuple[Subscription, Callable[[], None]]:
+        """Listen to a session; returns the subscription, and what ends it."""
+        live = self._open(user, session)
+        with self._lock:
+            if self._streams[user] >= self.limits.streams:
+                raise TooMany(f"{self.limits.streams} event streams are open already. Close a window of the page.")
+            self._streams[user] += 1
+        subscription = live.channel.subscribe(wake, live.state, after)
+        if self._sessions.ending:
+            subscription.close()
+
+        def leave() -> None:
+            live.channel.leave(subscription)
+            live.touch()
+            with self._lock:
+                self._streams[user] -= 1
+
+        return subscription, leave
+
+    # Inside
+
+    def _end(self, live: LiveSession) -> bool:
+        """End all edits of a session; return whether there were any."""
+        jobs = self._edits.cancel(live)
+        for job in jobs:
+            _settled(job.future)
+        return bool(jobs)
+
+    def _open(self, user: str, session: str) -> LiveSession:
+        return self._sessions.open(user, session)
+
+    def _require_object(self, live: LiveSession, name: str) -> dict[str, Any]:
+        objects = live.state()["objects"]
+        found = next((each for each in objects if each["name"] == name), None)
+        if found is None:
+            known = ", ".join(each["name"] for each in objects) or "none yet"
+            raise NotFound(f"There is no object {name!r} in this session; its objects: {known}.")
+        return dict(found)
+
+    def _require_room_for(self, live: LiveSession, name: str) -> None:
+        names = {each["name"] for each in live.state()["objects"]} | {job.name for job in tuple(live.jobs)}
+        if name not in names and len(names) >= self.limits.objects:
+            raise TooMany(f"This session has {self.limits.objects} objects already. Remove some, or start another.")
+
+
+def _read_cursor(cursor: str) -> tuple[float, int, str]:
+    score, _, rest = cursor.partition(":")
+    index, _, name = rest.partition(":")
+    try:
+        return float(score), int(index), name
+    except ValueError:
+        raise PromptError(f"{cursor!r} is no cursor: give the one of the last answer.") from None
+
+
+def _settled(future: Future[Any]) -> None:
+    """Wait until a future is settled, however; not for ever, where a slice takes long."""
+    with suppress(TimeoutError):
+        future.exception(timeout=60)

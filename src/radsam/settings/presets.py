@@ -5,7 +5,6 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
-import radsam
 from radsam.errors import InputError
 
 
@@ -15,7 +14,7 @@ def presets_folder(group: str = "") -> Path:
     Args:
         group: "" for training, "benchmark" for the benchmark.
     """
-    package = Path(str(files(radsam)))
+    package = Path(str(files("radsam")))
     inside = package / "configs"
     return (inside if inside.is_dir() else package.parents[1] / "configs") / group
 

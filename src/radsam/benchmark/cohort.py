@@ -16,7 +16,7 @@ from radsam.errors import DatasetError
 from radsam.volume import LabelVolume, Plane, SliceGrid
 
 #: What becomes of an object, and what the report calls it.
-SCORED, ABSENT, SMALL, CAPPED = "scored", "absent", "small", "over the limit"
+SCORED, ABSENT, SMALL, CAPPED, UNREADABLE = "scored", "absent", "small", "over the limit", "unreadable"
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ class Member:
         group: Its column in the report; "" where no group holds it.
         voxels: Its size.
         slices: Axial slices that hold some of it.
-        status: "scored", or why not: "absent" from the case, "small", "over the limit" of objects.
+        status: "scored", or why not: "absent" from the case, "small", "over the limit" of objects; or the whole case
+            is "unreadable".
     """
 
     dataset: str
@@ -88,11 +89,13 @@ def find_dataset(name: str, config: DatasetConfig, root: Path) -> list[Case]:
 
 def members(dataset: str, config: DatasetConfig, case: Case, labels: LabelVolume) -> list[Member]:
     """List every class of a case, and which of them are measured: large enough, spread evenly over their sizes."""
-    sizes = sum(np.bincount(each.ravel(), minlength=len(case.names) + 1) for each in labels.ids)
+    sizes = np.zeros(len(case.names) + 1, np.int64)
+    for each in labels.ids:  # counting makes an array of eight times the size
+        sizes += np.bincount(each.ravel(), minlength=sizes.size)
     large = [i for i in sorted(case.names, key=lambda i: -sizes[i]) if sizes[i] >= config.min_voxels]
     most = min(config.most_objects or len(large), len(large))
-    places = np.unique(np.linspace(0, len(large) - 1, most).round().astype(int)) if large else []
-    scored = {large[place] for place in places}
+    places = np.unique(np.linspace(0, len(large) - 1, most).round().astype(int))
+    scored = {large[place] for place in places} if large else set()
     grid = SliceGrid.of(labels.geometry, Plane.AXIAL)
     found = []
     for object_id, name in case.names.items():

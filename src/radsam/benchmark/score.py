@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from radsam.benchmark.models import Model, Voxels
-from radsam.benchmark.protocol import ModeConfig, SurfaceConfig
+from radsam.benchmark.protocol import SurfaceConfig
 from radsam.benchmark.surface import SurfaceScore, surface_score
 from radsam.benchmark.user import SimulatedUser
 from radsam.metrics import dice

@@ -53,7 +53,8 @@ def surface_score(
         return SurfaceScore(1.0 if both else 0.0, 0.0 if both else math.inf)
     try:
         import torch
-        from monai.metrics import compute_hausdorff_distance, compute_surface_dice
+        from monai.metrics.hausdorff_distance import compute_hausdorff_distance
+        from monai.metrics.surface_dice import compute_surface_dice
     except ImportError as error:
         raise MissingExtraError("Computing surface Dice and HD95", "benchmark") from error
     at = _around(predicted | truth)

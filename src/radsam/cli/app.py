@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from radsam.cli.benchmark import benchmark_app
 from radsam.cli.cache import cache_app
 from radsam.cli.console import out
 from radsam.cli.convert import convert
@@ -39,6 +40,7 @@ app.command()(train)
 app.command()(evaluate)
 app.command()(export)
 app.command()(finetune)
+app.add_typer(benchmark_app, name="benchmark")
 app.add_typer(cache_app, name="cache")
 
 

@@ -66,7 +66,7 @@ def centre_voxel(predicted: Voxels, truth: Voxels) -> VoxelClick | None:
     depth = ndimage.distance_transform_edt(np.pad(regions[at] == largest, 1))
     deepest = np.argwhere(depth == depth.max())
     # The generator of the challenge's script: another one would click elsewhere.
-    chosen = deepest[np.random.RandomState(_TIE_SEED).choice(len(deepest))]  # noqa: NPY002
+    chosen = deepest[np.random.RandomState(_TIE_SEED).choice(len(deepest))]
     k, j, i = (int(place) - 1 + part.start for place, part in zip(chosen, at, strict=True))
     return VoxelClick(i, j, k, bool(truth[k, j, i]))
 

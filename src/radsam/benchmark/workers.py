@@ -32,6 +32,7 @@ class _Worker:
     number: int
     unit: Unit | None = None
     attempt: int = 1
+    case: tuple[str, str] | None = None
     finished: set[TaskKey] = field(default_factory=set)
 
 
@@ -51,9 +52,7 @@ def news_of_workers(units: Sequence[Unit], workers: int) -> Iterator[News]:
         while waiting or any(worker.unit for worker in crew):
             for worker in crew:
                 if worker.unit is None and waiting:
-                    worker.unit, worker.attempt = waiting.popleft()
-                    worker.finished.clear()
-                    worker.channel.send(worker.unit)
+                    _assign(worker, crew, waiting)
             busy = {worker.channel: worker for worker in crew if worker.unit}
             for channel in wait([*busy]):
                 worker = busy[channel]  # type: ignore[index]
@@ -72,6 +71,29 @@ def news_of_workers(units: Sequence[Unit], workers: int) -> Iterator[News]:
         for worker in crew:
             worker.process.terminate()
             worker.process.join()
+
+
+def _assign(worker: _Worker, crew: Sequence[_Worker], waiting: deque[tuple[Unit, int]]) -> None:
+    """Give a worker its next unit: of the case that it has in memory, else of one that nobody is at.
+
+    Two models at one case at a time would encode the same slices twice.
+    """
+    elsewhere = {_case(other.unit) for other in crew if other is not worker and other.unit}
+
+    def preference(place: int) -> tuple[bool, bool, int]:
+        case = _case(waiting[place][0])
+        return case != worker.case, case in elsewhere, place
+
+    place = min(range(len(waiting)), key=preference)
+    worker.unit, worker.attempt = waiting[place]
+    del waiting[place]
+    worker.case = _case(worker.unit)
+    worker.finished.clear()
+    worker.channel.send(worker.unit)
+
+
+def _case(unit: Unit) -> tuple[str, str]:
+    return unit.dataset, unit.case.case_id
 
 
 def _start(number: int, workers: int) -> _Worker:

@@ -23,7 +23,8 @@ th, td { text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px soli
 th { color: var(--dim); font-weight: 600; vertical-align: bottom; }
 td:first-child { min-width: 9rem; } tr.strong td { font-weight: 650; } tr.quoted td { background: var(--quoted); }
 figure { margin: 1rem 0; } figcaption { color: var(--dim); font-size: .88rem; max-width: 60rem; }
-figure.picture { display: inline-block; margin: .5rem 1.2rem .8rem 0; vertical-align: top; width: 34rem; max-width: 100%; }
+figure.picture { display: inline-block; margin: .5rem 1.2rem .8rem 0; vertical-align: top; width: 34rem;
+  max-width: 100%; }
 img { width: 100%; border-radius: 4px; display: block; } svg { max-width: 100%; height: auto; }
 """
 

@@ -45,7 +45,7 @@ class Bar:
 
 def draw_curves(lines: Sequence[Line]) -> str:
     """Draw Dice against the number of edits; a model without edits is a level dotted line."""
-    left, top, width, height, legend = 48, 14, 560, 320, 260
+    left, top, width, height, legend = 48.0, 14.0, 560.0, 320.0, 260.0
     most = max(max(line.points) for line in lines)
     parts = [_open(left + width + legend, top + height + 44)]
 
@@ -80,14 +80,14 @@ def draw_curves(lines: Sequence[Line]) -> str:
 
 def draw_bars(classes: Mapping[str, Mapping[str, Bar]], models: Sequence[str]) -> str:
     """Draw classes under one another: for each model a bar to the mean, a line from least to most, a dot per object."""
-    left, top, width = 190, 26 + 18 * ((len(models) + 2) // 3), 600
-    bar, gap = 9, 9
+    left, top, width = 190.0, 26.0 + 18 * ((len(models) + 2) // 3), 600
+    bar, gap = 9.0, 9.0
     height = sum(bar * len(found) + gap for found in classes.values())
     parts = [_open(left + width + 40, top + height + 26)]
     for number, model in enumerate(models):
-        x, y = left + 205 * (number % 3), 12 + 18 * (number // 3)
-        parts.append(f'<rect x="{x}" y="{y - 8}" width="12" height="9" fill="{COLOURS[number % len(COLOURS)]}"/>')
-        parts.append(_text(x + 18, y, model, "start", _INK))
+        x, base = left + 205 * (number % 3), 12.0 + 18 * (number // 3)
+        parts.append(f'<rect x="{x}" y="{base - 8}" width="12" height="9" fill="{COLOURS[number % len(COLOURS)]}"/>')
+        parts.append(_text(x + 18, base, model, "start", _INK))
 
     def x_of(dice: float) -> float:
         return left + width * dice
@@ -96,7 +96,7 @@ def draw_bars(classes: Mapping[str, Mapping[str, Bar]], models: Sequence[str]) -
         x = x_of(tick / 10)
         parts.append(f'<line x1="{x}" y1="{top - 6}" x2="{x}" y2="{top + height}" stroke="{_LINE}"/>')
         parts.append(_text(x, top + height + 16, f"{tick / 10:.1f}", "middle", _DIM))
-    y = float(top)
+    y = top
     for name, found in classes.items():
         count = max(len(each.values) for each in found.values())
         label = f"{name} ({count})"

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from radsam.settings import Checked, at_least, find_config, one_of, read_settings
 
@@ -204,7 +204,7 @@ class BenchmarkConfig(Checked):
         return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 
     @classmethod
-    def read(cls, name_or_path: str, overrides: tuple[str, ...] = ()) -> Self:
+    def read(cls, name_or_path: str, overrides: tuple[str, ...] = ()) -> BenchmarkConfig:
         """Read a configuration: a file, or a shipped one by name.
 
         Raises:

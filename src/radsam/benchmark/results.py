@@ -16,12 +16,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from radsam.benchmark.cohort import Member
 from radsam.benchmark.protocol import BenchmarkConfig
@@ -117,7 +116,7 @@ class ResultsFolder:
         self._members: set[tuple[str, str]] | None = None
 
     @classmethod
-    def start(cls, folder: Path, config: BenchmarkConfig) -> Self:
+    def start(cls, folder: Path, config: BenchmarkConfig) -> ResultsFolder:
         """Open a folder to write to; made if it is not there, and gone on with if it is.
 
         Raises:
@@ -144,7 +143,7 @@ class ResultsFolder:
         return cls(folder, config, [], {})
 
     @classmethod
-    def read(cls, folder: Path) -> Self:
+    def read(cls, folder: Path) -> ResultsFolder:
         """Read a folder of results.
 
         Raises:
@@ -186,7 +185,9 @@ class ResultsFolder:
 
     def done(self, *, retry_failed: bool = False) -> set[TaskKey]:
         """The objects that need no second run."""
-        return {row.key for row in last_attempts(self.rows) if not (retry_failed and row.status == FAILED)}
+        rows = last_attempts(self.rows)
+        failed = {row.key for row in rows if row.status == FAILED} if retry_failed else set()
+        return {row.key for row in rows} - failed
 
     def append(self, rows: Sequence[Row]) -> None:
         """Add the rows of one object, in one write."""
@@ -298,8 +299,3 @@ def _line(values: Iterable[object]) -> str:
     # A line of its own for each row, whatever an error message holds.
     csv.writer(text, lineterminator="\n").writerow([" ".join(str(value).split()) for value in values])
     return text.getvalue()
-
-
-def is_scored(value: float) -> bool:
-    """Whether a surface metric was computed."""
-    return not math.isnan(value)

@@ -76,7 +76,7 @@ class EditsToGoal:
     """
 
     reached: float
-    median: float | None
+    median: int | None
     most: int
 
 

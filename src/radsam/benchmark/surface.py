@@ -10,6 +10,7 @@ Infinite distances have no mean, so reports give the median of HD95.
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,12 +62,12 @@ def surface_score(
     # Batch and class first; arrays are [k, j, i], so the spacing is turned round.
     masks = [torch.from_numpy(np.ascontiguousarray(mask[at]))[None, None] for mask in (predicted, truth)]
     spacing_mm_kji = spacing_mm_ijk[::-1]
-    nsd = compute_surface_dice(
-        masks[0], masks[1], [float(tolerance_mm)], include_background=True, spacing=spacing_mm_kji, use_subvoxels=True
-    )
-    hd95 = compute_hausdorff_distance(
-        masks[0], masks[1], include_background=True, percentile=95, spacing=spacing_mm_kji
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # MONAI 1.6 warns of its own calls
+        nsd = compute_surface_dice(
+            *masks, [float(tolerance_mm)], include_background=True, spacing=spacing_mm_kji, use_subvoxels=True
+        )
+        hd95 = compute_hausdorff_distance(*masks, include_background=True, percentile=95, spacing=spacing_mm_kji)
     return SurfaceScore(float(nsd), float(hd95))
 
 

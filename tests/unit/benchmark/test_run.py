@@ -205,7 +205,7 @@ def test_results_of_another_configuration_or_version_are_refused(
     with pytest.raises(InputError, match="version 9"):
         ResultsFolder.read(out)
     (out / RUN).unlink()
-    with pytest.raises(InputError, match="looked for run.json"):
+    with pytest.raises(InputError, match=r"looked for run\.json"):
         ResultsFolder.read(out)
     with pytest.raises(InputError, match="not empty"):
         ResultsFolder.start(out, config())

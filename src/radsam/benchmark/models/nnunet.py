@@ -6,6 +6,7 @@ import hashlib
 import shutil
 import subprocess
 import tempfile
+import weakref
 from pathlib import Path
 
 from radsam.benchmark.models.interface import ModelCard, Voxels
@@ -53,20 +54,24 @@ class NnUNetModel:
             edits=False,
         )
         self._case: tuple[str, Volume] | None = None
-        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+        self._predicted: dict[str, PredictionsFolder] = {}
+        # Gone when nothing uses the model any more, at the latest with the process.
+        self._scratch = Path(tempfile.mkdtemp(prefix="radsam-nnunet-"))
+        weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
 
     def prepare(self, volume: Volume, case_id: str) -> None:
         """Take a case; it is predicted at its first object."""
-        self._case, self._scratch = (case_id, volume), None
+        self._case = case_id, volume
+        self._predicted.clear()
 
     def segment(self, prompt: Prompt, bounds: Bounds | None, name: str) -> Voxels:
         """Predict the case, once, and answer with the mask of the class."""
         if self._case is None:
             raise PromptError("There is no volume yet: prepare one first.")
         case_id, volume = self._case
-        if self._scratch is None:
-            self._scratch = self._predicted(case_id, volume)
-        return PredictionsFolder(Path(self._scratch.name) / "out").mask(case_id, name, volume.geometry)
+        if case_id not in self._predicted:
+            self._predicted[case_id] = self._predict(case_id, volume)
+        return self._predicted[case_id].mask(case_id, name, volume.geometry)
 
     def correct(self, points: tuple[Point, ...]) -> Voxels:
         """Refuse: nnU-Net is not interactive."""
@@ -76,11 +81,11 @@ class NnUNetModel:
         """It has one answer."""
         return ()
 
-    def _predicted(self, case_id: str, volume: Volume) -> tempfile.TemporaryDirectory[str]:
-        scratch: tempfile.TemporaryDirectory[str] = tempfile.TemporaryDirectory(prefix="radsam-nnunet-")
-        given, out = Path(scratch.name) / "in", Path(scratch.name) / "out"
-        given.mkdir()
-        out.mkdir()
+    def _predict(self, case_id: str, volume: Volume) -> PredictionsFolder:
+        given, out = self._scratch / "in", self._scratch / "out"
+        for folder in (given, out):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
         write_volume(volume, given / f"{case_id}_0000.nii.gz")
         folds = sorted(each.name.removeprefix("fold_") for each in self._folder.glob("fold_*"))
         told = subprocess.run(
@@ -93,4 +98,4 @@ class NnUNetModel:
             last = (told.stderr.strip() or told.stdout.strip() or "it said nothing").splitlines()[-1]
             raise BackendError(f"{_COMMAND} failed on case {case_id}: {last}")
         shutil.copy(self._description, out / "dataset.json")
-        return scratch
+        return PredictionsFolder(out)

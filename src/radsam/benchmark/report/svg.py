@@ -61,7 +61,7 @@ def draw_curves(lines: Sequence[Line]) -> str:
         parts.append(_text(left - 8, y + 4, f"{tick / 10:.1f}", "end", _DIM))
     step = max(1, most // 10)
     for edits in range(0, most + 1, step):
-        parts.append(_text(x_of(edits), top + height + 18, str(edits), "middle", _DIM))
+        parts.append(_text(x_of(float(edits)), top + height + 18, str(edits), "middle", _DIM))
     parts.append(_text(left + width / 2, top + height + 36, "edits", "middle", _DIM))
     for number, line in enumerate(lines):
         colour = COLOURS[number % len(COLOURS)]
@@ -69,10 +69,10 @@ def draw_curves(lines: Sequence[Line]) -> str:
         points = sorted(line.points.items())
         if len(points) == 1:
             points, dash = [(0, points[0][1]), (most, points[0][1])], "2 4"
-        path = " ".join(f"{x_of(edits):.1f},{y_of(dice):.1f}" for edits, dice in points)
+        path = " ".join(f"{x_of(float(edits)):.1f},{y_of(dice):.1f}" for edits, dice in points)
         style = f'stroke="{colour}" stroke-width="2" fill="none"' + (f' stroke-dasharray="{dash}"' if dash else "")
         parts.append(f'<polyline points="{path}" {style}/>')
-        y = top + 10 + 20 * number
+        y = top + 10 + 20.0 * number
         parts.append(f'<polyline points="{left + width + 16},{y} {left + width + 40},{y}" {style}/>')
         parts.append(_text(left + width + 46, y + 4, f"{line.name}  {points[-1][1]:.3f}", "start", _INK))
     return "".join([*parts, "</svg>"])
@@ -87,7 +87,7 @@ def draw_bars(classes: Mapping[str, Mapping[str, Bar]], models: Sequence[str]) -
     for number, model in enumerate(models):
         x, base = left + 205 * (number % 3), 12.0 + 18 * (number // 3)
         parts.append(f'<rect x="{x}" y="{base - 8}" width="12" height="9" fill="{COLOURS[number % len(COLOURS)]}"/>')
-        parts.append(_text(x + 18, base, model, "start", _INK))
+        parts.append(_text(x + 18.0, base, model, "start", _INK))
 
     def x_of(dice: float) -> float:
         return left + width * dice

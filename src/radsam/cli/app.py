@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 
 from radsam.cli.batch import batch
+from radsam.cli.benchmark import benchmark_app
 from radsam.cli.cache import cache_app
+from radsam.cli.challenge import challenge_app
 from radsam.cli.console import out
 from radsam.cli.convert import convert
 from radsam.cli.data import data_app
@@ -46,6 +48,8 @@ app.command()(evaluate)
 app.command()(export)
 app.command()(finetune)
 app.command()(distill)
+app.add_typer(benchmark_app, name="benchmark")
+app.add_typer(challenge_app, name="challenge")
 app.add_typer(cache_app, name="cache")
 
 

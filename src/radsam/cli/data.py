@@ -198,9 +198,9 @@ def show(
     """
     from radsam.errors import OutputError
     from radsam.io.atomic import check_writable, replacing
+    from radsam.settings.presets import find_config
     from radsam.training.config_file import read_config
     from radsam.training.picture import draw_batch
-    from radsam.training.presets import find_config
 
     if picture.suffix.lower() not in PICTURE_SUFFIXES:
         raise OutputError(f"{picture} is not a picture: its suffix must be one of {PICTURE_SUFFIXES}.")

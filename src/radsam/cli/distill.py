@@ -36,12 +36,11 @@ def distill(
     [bold]Example:[/] radsam distill radsam_nano_encoder data.store=store embeddings.folder=emb --minutes 60
     """
     require_extra("Distilling", "train", *TRAINING_MODULES)
-    from radsam.training.config_file import read_config_as
+    from radsam.settings import find_config, read_settings
     from radsam.training.distill import distill as run
-    from radsam.training.distill_file import DistillConfig
-    from radsam.training.presets import DISTILL, find_config
+    from radsam.training.distill_file import PRESETS, DistillConfig
 
-    settings = read_config_as(DistillConfig, find_config(config, DISTILL), overrides or ())
+    settings = read_settings(DistillConfig, find_config(config, PRESETS), overrides or (), group=PRESETS)
     folder = out_dir or Path("runs") / settings.name
     started = time.monotonic()
     with training_news(settings.optim.steps, quiet=as_json) as report:

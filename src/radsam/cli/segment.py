@@ -91,7 +91,7 @@ def segment(
     name: Annotated[str, typer.Option(help="Name of the object.")] = "object",
     policy: Annotated[
         str | None,
-        typer.Option(help="What a slice passes to the next: mask, box or copy; what the model was trained for."),
+        typer.Option(help="What a slice passes to the next: mask, box, point or copy; what the model was trained for."),
     ] = None,
     zoom: Annotated[
         bool | None,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from scipy import ndimage
 
 from radsam.predictor import SlicePrompt
 from radsam.runtime import BundleSpec, Capability
@@ -62,13 +63,25 @@ def moved_box(incoming: RunMask, said: SlicePrompt) -> SlicePrompt:
     return SlicePrompt(box_uvuv=(u0, v0, u1, v1))
 
 
+def point(incoming: RunMask, said: SlicePrompt) -> SlicePrompt:
+    """Pass on the deepest pixel of the mask as a positive point, with the slice's own points.
+
+    What is left to a model that knows points and no masks, beside the box.
+    """
+    if not incoming.area:
+        return SlicePrompt(points_uv=said.points_uv)
+    depth = ndimage.distance_transform_edt(np.pad(incoming.decode(), 1))
+    v, u = np.unravel_index(int(depth.argmax()), depth.shape)
+    return SlicePrompt(points_uv=((int(u) - 1, int(v) - 1, True), *said.points_uv))
+
+
 def copy(incoming: RunMask, said: SlicePrompt) -> RunMask:
     """Repeat the mask unchanged: the baseline that never looks at the image."""
     return incoming
 
 
 #: Policies by the name that `--policy` takes.
-POLICIES: dict[str, Policy] = {"mask": mask, "box": box, "copy": copy}
+POLICIES: dict[str, Policy] = {"mask": mask, "box": box, "point": point, "copy": copy}
 
 
 def default_policy(spec: BundleSpec) -> str:

@@ -154,7 +154,7 @@ class Session:
             name: The object; an existing one is started anew.
             plane: The plane to walk in.
             window: What the model sees, if other than the session's.
-            policy: "mask", "box" or "copy"; None takes what the model was trained for.
+            policy: "mask", "box", "point" or "copy"; None takes what the model was trained for.
             zoom: Look at a crop around the object, which shows small ones better, instead of whole
                 slices; None does where the model was trained for it.
             progress: Called after each slice.

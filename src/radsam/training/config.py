@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from radsam.training.checked import Checked, at_least, one_of, within
+from radsam.settings.checked import Checked, at_least, one_of, within
 
 #: "auto" takes bf16-mixed where the hardware computes it, 32-true elsewhere.
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")

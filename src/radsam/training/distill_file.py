@@ -17,9 +17,11 @@ from torch import Tensor
 from radsam.errors import InputError
 from radsam.io.atomic import replacing
 from radsam.model.config import TinyViTConfig
-from radsam.training.checked import Checked, at_least
+from radsam.settings import Checked, at_least, settings_from_dict
 from radsam.training.config import DataConfig, EmbeddingsConfig, OptimConfig
-from radsam.training.config_file import config_from_dict_as
+
+#: Group of the shipped configurations, see `radsam.settings.find_config`.
+PRESETS = "distill"
 
 FORMAT, FORMAT_VERSION = "radsam-distillation", 1
 
@@ -133,7 +135,7 @@ def read_distillation(path: Path) -> DistillCheckpoint:
     if not isinstance(content, dict) or content.get("format") != FORMAT or content.get("version") != FORMAT_VERSION:
         raise InputError(f"{path} is not a checkpoint of 'radsam distill', version {FORMAT_VERSION}.")
     del content["format"], content["version"]
-    content["config"] = config_from_dict_as(DistillConfig, content["config"], f"The configuration in {path}")
+    content["config"] = settings_from_dict(DistillConfig, content["config"], f"The configuration in {path}")
     content["cases"] = tuple(content["cases"])
     return DistillCheckpoint(**content)
 

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from radsam.errors import InputError, MissingExtraError
+from radsam.settings.presets import find_config
 from radsam.training.config import TrainConfig
 from radsam.training.config_file import config_from_dict, read_config
-from radsam.training.presets import find_config
 
 if TYPE_CHECKING:
     from submitit import Job

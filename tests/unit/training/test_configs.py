@@ -6,9 +6,9 @@ import re
 
 import pytest
 
+from radsam.settings.presets import find_config, preset_names
 from radsam.training.config_file import read_config
 from radsam.training.export import trained_capabilities
-from radsam.training.presets import find_config, preset_names
 
 #: The paper's experiments, and the tables that each of them reproduces.
 TABLES = {

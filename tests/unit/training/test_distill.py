@@ -12,12 +12,11 @@ from radsam.errors import BundleError, ExecutionError, InputError
 from radsam.model.config import SamConfig, TinyViTConfig
 from radsam.model.tiny_vit import TinyViT
 from radsam.runtime import Bundle, find_bundle, open_backend, read_bundle
+from radsam.settings import find_config, preset_names, read_settings
 from radsam.training.config import OptimConfig
-from radsam.training.config_file import read_config_as
 from radsam.training.distill import Distillation, distill
-from radsam.training.distill_file import DistillConfig, is_distillation, read_distillation
+from radsam.training.distill_file import PRESETS, DistillConfig, is_distillation, read_distillation
 from radsam.training.embeddings import EncodedScenes
-from radsam.training.presets import DISTILL, find_config, preset_names
 from radsam.training.start import start_model
 from radsam.training.student import export_student, student_of
 from small_models import SMALL_TINY_VIT
@@ -55,9 +54,9 @@ def config_of(tiny: Path, **changes: object) -> DistillConfig:
 
 
 def test_every_shipped_distillation_can_be_read_and_says_what_it_is() -> None:
-    assert preset_names(DISTILL)
-    for name in preset_names(DISTILL):
-        config = read_config_as(DistillConfig, find_config(name, DISTILL))
+    assert preset_names(PRESETS)
+    for name in preset_names(PRESETS):
+        config = read_settings(DistillConfig, find_config(name, PRESETS))
         assert len(config.notes) > 40
 
 

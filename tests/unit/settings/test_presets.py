@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from radsam.errors import InputError
+from radsam.settings.presets import find_config, preset_names, presets_folder
 from radsam.training.config_file import read_config
-from radsam.training.presets import find_config, preset_names, presets_folder
 
 
 @pytest.mark.parametrize("name", preset_names())

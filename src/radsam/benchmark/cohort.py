@@ -1,0 +1,132 @@
+"""Which objects are measured: cases from the adapters, objects from their labels, and what was left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import numpy as np
+
+from radsam.benchmark.protocol import DatasetConfig
+from radsam.data.adapters import amos, folder, msd, phantom_dataset, totalsegmentator
+from radsam.data.case import Case
+from radsam.errors import DatasetError
+from radsam.volume import LabelVolume, Plane, SliceGrid
+
+#: What becomes of an object, and what the report calls it.
+SCORED, ABSENT, SMALL, CAPPED, UNREADABLE = "scored", "absent", "small", "over the limit", "unreadable"
+
+
+@dataclass(frozen=True)
+class Member:
+    """One class of one case.
+
+    Args:
+        dataset: Name of the dataset.
+        case: The case.
+        patient: Who it is.
+        label_origin: Who drew the labels.
+        object_id: The object's id in the case; its random numbers depend on it.
+        name: Its class.
+        group: Its column in the report; "" where no group holds it.
+        voxels: Its size.
+        slices: Axial slices that hold some of it.
+        status: "scored", or why not: "absent" from the case, "small", "over the limit" of objects; or the whole case
+            is "unreadable".
+    """
+
+    dataset: str
+    case: str
+    patient: str
+    label_origin: str
+    object_id: int
+    name: str
+    group: str
+    voxels: int
+    slices: int
+    status: str
+
+
+def find_dataset(name: str, config: DatasetConfig, root: Path) -> list[Case]:
+    """List the cases of a dataset that are measured.
+
+    Args:
+        name: Its name, for messages.
+        config: What is measured.
+        root: Its folder.
+
+    Raises:
+        DatasetError: The folder is of another layout, or holds no case that is asked for.
+    """
+    if config.make:
+        phantom_dataset.write_phantoms(root, config.make)
+    find = {
+        "amos": amos.find_cases,
+        "totalsegmentator": totalsegmentator.find_cases,
+        "msd": msd.find_cases,
+        "folder": folder.find_cases,
+        "phantom": phantom_dataset.find_cases,
+    }[config.layout]
+    found = find(root, classes=config.classes or None)
+    cases = [
+        case
+        for case in found
+        if (not config.split or case.split == config.split)
+        and (not config.cases or any(fnmatchcase(case.case_id, pattern) for pattern in config.cases))
+    ]
+    if not cases:
+        splits = ", ".join(sorted({case.split or "none" for case in found}))
+        asked = f"split {config.split!r}" if config.split else "every split"
+        raise DatasetError(
+            f"Of the {len(found)} cases of {name} in {root} none is measured: asked for {asked}"
+            f"{' and cases ' + ', '.join(config.cases) if config.cases else ''}; there are the splits {splits}. Set "
+            f"datasets.{name}.split or datasets.{name}.cases."
+        )
+    return cases[: config.most_cases or None]
+
+
+def members(dataset: str, config: DatasetConfig, case: Case, labels: LabelVolume) -> list[Member]:
+    """List every class of a case, and which of them are measured: large enough, spread evenly over their sizes."""
+    sizes = np.zeros(len(case.names) + 1, np.int64)
+    for each in labels.ids:  # counting makes an array of eight times the size
+        sizes += np.bincount(each.ravel(), minlength=sizes.size)
+    large = [i for i in sorted(case.names, key=lambda i: -sizes[i]) if sizes[i] >= config.min_voxels]
+    most = min(config.most_objects or len(large), len(large))
+    places = np.unique(np.linspace(0, len(large) - 1, most).round().astype(int))
+    scored = {large[place] for place in places} if large else set()
+    grid = SliceGrid.of(labels.geometry, Plane.AXIAL)
+    found = []
+    for object_id, name in case.names.items():
+        voxels = int(sizes[object_id])
+        status = SCORED if object_id in scored else CAPPED if object_id in large else SMALL if voxels else ABSENT
+        held = sum(bool((grid.take(labels.ids, k) == object_id).any()) for k in range(grid.count)) if scored else 0
+        found.append(
+            Member(
+                dataset=dataset,
+                case=case.case_id,
+                patient=case.patient,
+                label_origin=case.label_origin,
+                object_id=object_id,
+                name=name,
+                group=_group(config, case.case_id, name),
+                voxels=voxels,
+                slices=held,
+                status=status,
+            )
+        )
+    # As listed by size, so that the order does not depend on how the labels are numbered.
+    return sorted(found, key=lambda each: -each.voxels)
+
+
+def _group(config: DatasetConfig, case_id: str, name: str) -> str:
+    by_case = _match(config.case_groups, case_id)
+    return by_case or _match(config.class_groups, name)
+
+
+def _match(groups: Mapping[str, Sequence[str]], value: str) -> str:
+    matching: Iterator[str] = (
+        group for group, patterns in groups.items() if any(fnmatchcase(value, pattern) for pattern in patterns)
+    )
+    return next(matching, "")

@@ -1,0 +1,254 @@
+"""`radsam benchmark`: measure models with a simulated user, and report what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from radsam.cli.console import command, note, out, progress_bar, require_extra, until_end, usage_error, write_json
+
+if TYPE_CHECKING:
+    from radsam.benchmark.protocol import BenchmarkConfig
+    from radsam.benchmark.results import ResultsFolder
+    from radsam.benchmark.work import News
+    from radsam.data.case import Case
+
+benchmark_app = typer.Typer(
+    help="Measure models with a simulated user: Dice from one prompt, after corrections, with intervals.",
+    no_args_is_help=True,
+)
+
+_AsJson = Annotated[bool, typer.Option("--json", help="Write JSON to the standard output.")]
+
+
+@benchmark_app.command("run")
+@command
+def run(
+    config: Annotated[
+        str, typer.Argument(help="A .toml file, or the name of a shipped one: see `radsam benchmark list`.")
+    ],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(help="Values that replace the configuration's.", metavar="[KEY=VALUE]..."),
+    ] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(help="Where a dataset of the configuration is; repeatable.", metavar="NAME=DIR"),
+    ] = None,
+    models: Annotated[
+        list[str] | None,
+        typer.Option(help="What is measured, separated by commas; the configuration's if left out.", metavar="A,B"),
+    ] = None,
+    out_dir: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", help="Folder of the results; benchmark-<name> if left out.", metavar="DIR"),
+    ] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes; with two or more, even a model that crashes is survived.")
+    ] = 1,
+    embeddings: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder that keeps encoded slices, for all models, workers and later runs; one of this run's own "
+            "that goes with it if left out.",
+            metavar="DIR",
+        ),
+    ] = None,
+    embeddings_gb: Annotated[
+        int, typer.Option(min=1, help="Size at which that folder gives up what was used longest ago.")
+    ] = 20,
+    backend: Annotated[str, typer.Option(help="Inference engine: auto, openvino, onnx, torch.")] = "auto",
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try objects again on which a model failed.")
+    ] = False,
+    as_json: _AsJson = False,
+) -> None:
+    """Measure models on every object of the datasets; stopped or killed, the same command goes on.
+
+    A model is: a weights bundle, [bold]radsam-lite[/], optionally with what it passes from slice to slice and how
+    it looks, [bold]radsam-lite:box[/], [bold]radsam-lite:mask:no-zoom[/]; a baseline, [bold]ellipsoid[/],
+    [bold]copy[/], [bold]box-fill[/] or [bold]otsu[/]; masks that another system made,
+    [bold]NAME=predictions:FOLDER[/]; or a trained nnU-Net, [bold]NAME=nnunet:FOLDER[/].
+
+    The folder gets results.csv (one row per answer), objects.csv (what was measured, and what was left out
+    and why), report.html and report.md.
+
+    [bold]Example:[/] radsam benchmark run quick --data phantom=phantoms --workers 2
+    """
+    from radsam.benchmark.models import find_models
+    from radsam.benchmark.models.choose import Runtime
+    from radsam.benchmark.protocol import BenchmarkConfig
+    from radsam.benchmark.results import ResultsFolder
+    from radsam.benchmark.run import check_predictions, plan, run_units
+
+    settings = BenchmarkConfig.read(config, tuple(overrides or ()))
+    if settings.surface.enabled:
+        require_extra("Surface metrics (surface.enabled=false does without them)", "benchmark", "monai", "torch")
+    cases = _cases(settings, _folders(settings, data or ()))
+    words = [word for each in models or () for word in each.split(",")] or [*settings.models]
+    kept = embeddings or Path(until_end(TemporaryDirectory(prefix="radsam-embeddings-")))
+    runtime = Runtime(backend, kept, embeddings_gb << 30)
+    measured = find_models(words, runtime)
+    check_predictions(measured, cases, note)
+    folder = out_dir or Path(f"benchmark-{settings.name}")
+    results = ResultsFolder.start(folder, settings)
+    results.models |= {model.card.label: _card(model.card) for model in measured}
+    results.describe(_program(), {"embeddings_kept": embeddings is not None, "workers": workers})
+    units = plan(settings, cases, words, runtime, frozenset(results.done(retry_failed=retry_failed)))
+    seen: set[tuple[str, str]] = set()
+    problems: set[str] = set()
+    with progress_bar(f"Measuring {len(measured)} models", unit="cases", quiet=as_json) as update:
+
+        def tell(news: News) -> None:
+            if news.problem and news.problem not in problems:
+                problems.add(news.problem)
+                note(news.problem)
+            if news.rows:
+                seen.add((news.rows[0].model, news.rows[0].case))
+                if news.rows[-1].error:
+                    row = news.rows[-1]
+                    note(f"{row.model} failed on {row.object} of {row.case}, which scores zero: {row.error}")
+                update(len(seen), len(units))
+
+        run_units(units, results, workers=workers, tell=tell)
+    _finish(ResultsFolder.read(folder), as_json)
+
+
+def _folders(config: BenchmarkConfig, given: Sequence[str]) -> dict[str, Path]:
+    """Read the values of `--data`; every dataset of the configuration needs one."""
+    folders: dict[str, Path] = {}
+    for each in given:
+        name, equals, folder = each.partition("=")
+        if not equals or not folder:
+            raise usage_error(
+                f"--data takes NAME=DIR, for example {next(iter(config.datasets))}=data; given: {each!r}."
+            )
+        if name not in config.datasets:
+            raise usage_error(
+                f"The configuration {config.name!r} has no dataset {name!r}; it has: {', '.join(config.datasets)}."
+            )
+        folders[name] = Path(folder).expanduser()
+    missing = [name for name in config.datasets if name not in folders]
+    if missing:
+        wanted = " ".join(f"--data {name}=DIR" for name in missing)
+        layouts = ", ".join(f"{name} is of the layout {config.datasets[name].layout!r}" for name in missing)
+        raise usage_error(f"Where is the data? Add {wanted}: {layouts}.")
+    return folders
+
+
+def _cases(config: BenchmarkConfig, folders: Mapping[str, Path]) -> dict[str, list[Case]]:
+    from radsam.benchmark.cohort import find_dataset
+
+    return {name: find_dataset(name, config.datasets[name], folder) for name, folder in folders.items()}
+
+
+def _card(card: Any) -> dict[str, Any]:
+    return {"sha256": card.sha256, "description": card.description, "kind": card.kind, "edits": card.edits}
+
+
+def _program() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return f"radsam {version('radsam')}"
+    except PackageNotFoundError:
+        return "radsam"
+
+
+def _finish(results: ResultsFolder, as_json: bool) -> None:
+    """Write the report beside the table and show the first answers."""
+    from radsam.benchmark.report import write_report
+    from radsam.benchmark.results import FAILED
+    from radsam.benchmark.summary import curves, dice_of
+
+    page, text = results.folder / "report.html", results.folder / "report.md"
+    write_report(results, page)
+    write_report(results, text)
+    found = curves(results.rows)
+    failed = sorted({row.model for row in results.rows if row.status == FAILED})
+    if as_json:
+        means = [
+            {
+                "mode": curve.mode,
+                "model": curve.model,
+                "objects": len(curve.firsts),
+                "dice": first.mean if (first := dice_of(curve.firsts)) else None,
+                "edits": curve.most_edits,
+                "dice_after_edits": last.mean if (last := dice_of(curve.lasts)) else None,
+                "failed": curve.failed,
+            }
+            for curve in found
+        ]
+        write_json({"results": str(results.folder), "report": str(page), "markdown": str(text), "means": means})
+        return
+    table = Table("mode", "model", "objects", "Dice", "edits", "Dice after them", "failed", box=None)
+    for curve in found:
+        first, last = dice_of(curve.firsts), dice_of(curve.lasts)
+        table.add_row(
+            curve.mode,
+            escape(curve.model),
+            str(len(curve.firsts)),
+            f"{first.mean:.3f}" if first else "–",
+            str(curve.most_edits or "–"),
+            f"{last.mean:.3f}" if last and curve.most_edits else "–",
+            str(curve.failed or ""),
+        )
+    out.print(table)
+    out.print(f"report: {escape(str(page))}", soft_wrap=True)
+    if failed:
+        note(f"Failures count as zero: {', '.join(failed)}. --retry-failed tries them again.")
+
+
+@benchmark_app.command("report")
+@command
+def report(
+    results: Annotated[Path, typer.Argument(help="Folder that `radsam benchmark run` wrote.", metavar="RESULTS")],
+    page: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", help="The report: .html or .md; RESULTS/report.html if left out."),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(help="Model that the others are compared with, pair by pair; the first one if left out."),
+    ] = None,
+    as_json: _AsJson = False,
+) -> None:
+    """Write one page about results: tables with intervals, curves, bars, the paper's figures, worst cases.
+
+    The page holds everything and needs no network. It says on what was measured.
+
+    [bold]Example:[/] radsam benchmark report benchmark-val -o report.html --against ellipsoid
+    """
+    from radsam.benchmark.report import write_report
+    from radsam.benchmark.results import ResultsFolder
+
+    target = page or results / "report.html"
+    write_report(ResultsFolder.read(results), target, against=against)
+    if as_json:
+        write_json({"report": str(target)})
+    else:
+        out.print(f"report: {escape(str(target))}", soft_wrap=True)
+
+
+@benchmark_app.command("list")
+@command
+def list_configs(as_json: _AsJson = False) -> None:
+    """List the shipped configurations, the data that each needs, and the tables it stands for."""
+    from radsam.benchmark.protocol import GROUP, BenchmarkConfig
+    from radsam.settings import preset_names
+
+    configs = {name: BenchmarkConfig.read(name) for name in preset_names(GROUP)}
+    if as_json:
+        write_json({"configurations": {name: config.to_dict() for name, config in configs.items()}})
+        return
+    table = Table("configuration", "data", "what it measures", box=None)
+    for name, config in configs.items():
+        datasets = ", ".join(f"--data {each}=DIR" for each in config.datasets)
+        table.add_row(name, datasets, escape(" ".join(config.notes.split())))
+    out.print(table)

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import math
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from radsam.benchmark.cohort import Member
+from radsam.benchmark.protocol import BenchmarkConfig
+from radsam.benchmark.report import write_report
+from radsam.benchmark.results import ResultsFolder, Row
+from radsam.benchmark.run import picture_name
+from radsam.benchmark.summary import Curve, curves, edits_to_goal, median_hd95_mm
+from radsam.errors import InputError, OutputError
+from radsam.settings import settings_from_dict
+
+CONFIG = settings_from_dict(
+    BenchmarkConfig,
+    {
+        "name": "made <up>",
+        "notes": "Figures that nobody measured.",
+        "datasets": {"d": {"layout": "folder"}},
+        "modes": [{"edits": 2}],
+        "paper": ["table2"],
+    },
+)
+#: Dice of each object after 0, 1 and 2 edits.
+GOOD = {"p1": (0.5, 0.8, 0.95), "p2": (0.7, 0.91, 0.93), "p3": (0.6, 0.7, 0.8), "p4": (0.2, 0.3, 0.4)}
+
+
+def row(model: str, patient: str, edits: int, dice: float, **changes: object) -> Row:
+    facts: dict[str, object] = {
+        "model": model, "sha256": "abc", "dataset": "d", "case": patient, "patient": patient, "group": "g",
+        "label_origin": "manual", "object": "liver", "voxels": 100, "slices": 5, "mode": "volume, box",
+        "level": "volume", "start": "box", "seed": 0, "edits": edits, "most_edits": 2, "dice": dice, "nsd": dice,
+        "hd95_mm": 10 * (1 - dice), "seconds": 0.5, "status": "ok",
+    }  # fmt: skip
+    return Row(**{**facts, **changes})  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> ResultsFolder:
+    folder = ResultsFolder.start(tmp_path / "results", CONFIG)
+    for name in ("good", "ruler"):
+        kind = "model" if name == "good" else "baseline"
+        folder.models[name] = {"sha256": "abc", "description": f"{name} & co", "kind": kind, "edits": kind == "model"}
+    folder.describe("radsam 9", {"embeddings_kept": False, "workers": 2})
+    folder.append_members(
+        Member("d", patient, patient, "manual", 1, "liver", "g", 100, 5, "scored") for patient in GOOD
+    )
+    for patient, dice in GOOD.items():
+        folder.append([row("good", patient, edits, value) for edits, value in enumerate(dice)])
+    for patient, value in zip(GOOD, (0.3, 0.3, 0.4, 0.2), strict=True):
+        folder.append([row("ruler", patient, 0, value, most_edits=0, hd95_mm=math.inf)])
+    failed = [row("good", "p5", edits, 0.0, status="failed", error="no | luck") for edits in range(3)]
+    folder.append(failed)
+    (folder.folder / "pictures" / picture_name(folder.rows[0])).write_bytes(b"\x89PNG")
+    return ResultsFolder.read(folder.folder)
+
+
+def test_markdown_holds_the_numbers_their_n_and_what_they_are_of(results: ResultsFolder, tmp_path: Path) -> None:
+    write_report(results, tmp_path / "r.md")
+    text = (tmp_path / "r.md").read_text()
+    assert "5 objects of 5 patients, 2 models" in text
+    # 0.5, 0.7, 0.6, 0.2 and a failure that counts as zero.
+    assert re.search(r"\*\*good\*\* \| \*\*5, 1 failed\*\* \| \*\*0\.400 \[", text)
+    assert "Figures that nobody measured." in text
+    assert "experts (5)" in text
+    assert r"no \| luck" in text
+    assert "infinite" in text
+    assert "tolerance of 2 mm" in text
+    for column in ("84.99 ±0.74", "RadSAM (paper)", "good (ours)", "Failures"):
+        assert column in text
+    assert "<svg" not in text
+    assert "PNG" not in text
+
+
+def test_the_page_is_whole_and_needs_nothing_from_elsewhere(results: ResultsFolder, tmp_path: Path) -> None:
+    write_report(results, tmp_path / "r.html")
+    page = (tmp_path / "r.html").read_text()
+    opened: list[str] = []
+
+    class Check(HTMLParser):
+        def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+            if tag not in ("meta", "img", "line", "polyline", "rect", "circle"):
+                opened.append(tag)
+            for name, value in attributes:
+                assert name not in ("src", "href") or str(value).startswith(("data:", "#"))
+
+        def handle_endtag(self, tag: str) -> None:
+            if tag not in ("meta", "img", "line", "polyline", "rect", "circle"):
+                assert opened.pop() == tag
+
+    Check().feed(page)
+    assert opened in ([], ["html"])
+    assert "<title>Benchmark made &lt;up&gt;</title>" in page
+    assert "good &amp; co" in page
+    assert page.count("<svg") >= 2
+    assert "data:image/png;base64," in page
+    assert "http://" not in page.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_edits_to_the_goal_count_those_that_never_reach_it(results: ResultsFolder) -> None:
+    curve = next(each for each in curves(results.rows) if each.model == "good")
+    goal = edits_to_goal(curve)
+    # p2 after 1, p1 after 2, and p3, p4, p5 never.
+    assert goal.reached == pytest.approx(2 / 5)
+    assert goal.median is None
+    assert goal.most == 2
+    steps = {edits: tuple(each for each in rows if each.case in ("p1", "p2")) for edits, rows in curve.steps.items()}
+    two = Curve(curve.model, curve.mode, steps)
+    assert edits_to_goal(two).median == 1
+
+
+def test_the_median_of_hd95_survives_an_empty_answer() -> None:
+    rows = [row("m", f"p{n}", 0, 0.5, hd95_mm=value) for n, value in enumerate((1.0, 2.0, math.inf, math.nan))]
+    assert median_hd95_mm(rows) == 2.0
+    assert median_hd95_mm(rows[2:3]) == math.inf
+    assert median_hd95_mm(rows[3:]) is None
+
+
+def test_what_cannot_be_reported_is_refused(results: ResultsFolder, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"must be \.html or \.md"):
+        write_report(results, tmp_path / "r.pdf")
+    with pytest.raises(InputError, match="No model 'none'"):
+        write_report(results, tmp_path / "r.md", against="none")
+    empty = ResultsFolder.start(tmp_path / "empty", CONFIG)
+    with pytest.raises(InputError, match="holds no answer yet"):
+        write_report(empty, tmp_path / "r.md")

@@ -14,7 +14,7 @@ from radsam.propagate import default_policy
 from radsam.propagate.next_prompt import prompt_box
 from radsam.runtime import Capability
 from radsam.session import CapabilityWarning, Engine, Session
-from radsam.session.replay import slice_index, slice_prompt
+from radsam.session.asker import slice_index, slice_prompt
 from radsam.volume import Bounds, Plane, Point, Prompt, RunMask, SliceGrid, Volume
 
 _OBJECT = "object"

@@ -133,10 +133,5 @@ def difference(one: Curve, other: Curve, edits: int = 0) -> Estimate | None:
     return paired_difference(first, second, {_object(row): row.patient for row in one.steps[edits]})
 
 
-def groups_of(rows: Iterable[Row]) -> list[str]:
-    """The report's columns, in the order of the table."""
-    return list(dict.fromkeys(row.group for row in rows if row.group))
-
-
 def _object(row: Row) -> ObjectKey:
     return row.dataset, row.case, row.object

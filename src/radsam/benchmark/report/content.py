@@ -19,7 +19,6 @@ from radsam.benchmark.summary import (
     dice_of,
     difference,
     edits_to_goal,
-    groups_of,
     median_hd95_mm,
     median_seconds,
     nsd_of,
@@ -45,13 +44,18 @@ def report_blocks(results: ResultsFolder, against: str | None = None) -> list[Bl
     found = curves(results.rows)
     if not found:
         raise InputError(f"{results.folder} holds no answer yet. Let `radsam benchmark run` go on first.")
-    models = list(dict.fromkeys(curve.model for curve in found))
+    # As they were named, whichever of several processes was the first to answer.
+    answered = dict.fromkeys(curve.model for curve in found)
+    models = [*(label for label in results.models if label in answered)]
+    models += [label for label in answered if label not in models]
     if against is not None and against not in models:
         raise InputError(f"No model {against!r} was measured; there are: {', '.join(models)}.")
     blocks: list[Block] = [Heading(f"Benchmark {results.config.name}", 1)]
     blocks += _measured(results, found)
-    for mode in dict.fromkeys(curve.mode for curve in found):
-        blocks += _mode([curve for curve in found if curve.mode == mode], against or models[0])
+    asked = {mode.name: place for place, mode in enumerate(results.config.modes)}
+    for mode in sorted({curve.mode for curve in found}, key=lambda name: asked.get(name, len(asked))):
+        of_mode = sorted((curve for curve in found if curve.mode == mode), key=lambda curve: models.index(curve.model))
+        blocks += _mode(of_mode, against or models[0], _group_order(results))
     for name in results.config.paper:
         blocks += _beside_the_paper(results, found, name)
     blocks += _worst(results, found)
@@ -114,7 +118,7 @@ def _origin(origin: str) -> str:
     return {"manual": "experts", "model": "a model: agreement, not accuracy"}.get(origin, origin)
 
 
-def _mode(found: Sequence[Curve], reference: str) -> Iterator[Block]:
+def _mode(found: Sequence[Curve], reference: str, order: Sequence[str]) -> Iterator[Block]:
     mode = found[0].mode
     yield Heading(_title(mode))
     has_edits = any(curve.most_edits for curve in found)
@@ -127,7 +131,8 @@ def _mode(found: Sequence[Curve], reference: str) -> Iterator[Block]:
         tuple(_main_line(curve, has_edits) for curve in found),
         strong=frozenset({found.index(best)}),
     )
-    groups = groups_of(row for curve in found for row in curve.firsts)
+    held = {row.group for curve in found for row in curve.firsts}
+    groups = [group for group in order if group in held]
     if groups:
         yield Heading("By group", 3)
         counts = {group: len(found[0].only(group).firsts) for group in groups}
@@ -155,6 +160,12 @@ def _mode(found: Sequence[Curve], reference: str) -> Iterator[Block]:
         yield from _edits(found)
     yield Heading("By class", 3)
     yield _classes(found)
+
+
+def _group_order(results: ResultsFolder) -> list[str]:
+    """The groups in the order of the configuration, whichever case was the first to be done."""
+    datasets = results.config.datasets.values()
+    return list(dict.fromkeys(group for each in datasets for group in (*each.case_groups, *each.class_groups)))
 
 
 def _title(mode: str) -> str:

@@ -81,3 +81,11 @@ def test_an_empty_mask_has_no_enclosing_box() -> None:
 )
 def test_a_model_walks_as_it_was_trained_to(capabilities: tuple[Capability, ...], policy: str) -> None:
     assert default_policy(fake_spec(capabilities=capabilities)) == policy
+
+
+def test_a_point_is_passed_on_from_the_deepest_pixel_with_what_was_said() -> None:
+    mask = np.zeros((12, 14), bool)
+    mask[2:9, 3:10] = True
+    said = SlicePrompt(points_uv=((1, 1, False),))
+    assert POLICIES["point"](RunMask.encode(mask), said) == SlicePrompt(points_uv=((6, 5, True), (1, 1, False)))
+    assert POLICIES["point"](RunMask.encode(np.zeros_like(mask)), said) == said

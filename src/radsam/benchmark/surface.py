@@ -60,14 +60,14 @@ def surface_score(
         raise MissingExtraError("Computing surface Dice and HD95", "benchmark") from error
     at = _around(predicted | truth)
     # Batch and class first; arrays are [k, j, i], so the spacing is turned round.
-    masks = [torch.from_numpy(np.ascontiguousarray(mask[at]))[None, None] for mask in (predicted, truth)]
+    one, other = (torch.from_numpy(np.ascontiguousarray(mask[at]))[None, None] for mask in (predicted, truth))
     spacing_mm_kji = spacing_mm_ijk[::-1]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # MONAI 1.6 warns of its own calls
         nsd = compute_surface_dice(
-            *masks, [float(tolerance_mm)], include_background=True, spacing=spacing_mm_kji, use_subvoxels=True
+            one, other, [float(tolerance_mm)], include_background=True, spacing=spacing_mm_kji, use_subvoxels=True
         )
-        hd95 = compute_hausdorff_distance(*masks, include_background=True, percentile=95, spacing=spacing_mm_kji)
+        hd95 = compute_hausdorff_distance(one, other, include_background=True, percentile=95, spacing=spacing_mm_kji)
     return SurfaceScore(float(nsd), float(hd95))
 
 

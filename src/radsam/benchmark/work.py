@@ -72,7 +72,7 @@ def work_on(unit: Unit) -> Iterator[News]:
     """
     model = _model(unit.model, unit.runtime)
     try:
-        volume, labels = _loaded(unit.dataset, unit.case)
+        volume, labels = _loaded(unit.case)
     except RadsamError as error:
         yield News(members=(_unreadable(unit),), problem=f"{unit.case.case_id} cannot be read: {error}")
         return
@@ -172,7 +172,7 @@ def _key(model: Model, mode: ModeConfig, member: Member) -> TaskKey:
 def failed_unit(unit: Unit, finished: frozenset[TaskKey]) -> Iterator[News]:
     """Write down every object of a unit that ended its process, but for those that were finished."""
     model = _model(unit.model, unit.runtime)
-    _, labels = _loaded(unit.dataset, unit.case)
+    _, labels = _loaded(unit.case)
     error = ExecutionError("The process of the model died.")
     for member in members(unit.dataset, unit.config.datasets[unit.dataset], unit.case, labels):
         for mode in unit.config.modes:
@@ -192,13 +192,14 @@ def _model(word: str, runtime: Runtime) -> Model:
     return find_models([word], runtime)[0]
 
 
-_last_case: dict[tuple[str, str], tuple[Volume, LabelVolume]] = {}
+_last_case: list[tuple[Case, Volume, LabelVolume]] = []
 
 
-def _loaded(dataset: str, case: Case) -> tuple[Volume, LabelVolume]:
+def _loaded(case: Case) -> tuple[Volume, LabelVolume]:
     """The case of the last unit: several models look at the same one."""
-    key = dataset, case.case_id
-    if key not in _last_case:
+    # The whole case counts, not its name: a run over other classes has other labels.
+    if not _last_case or _last_case[0][0] != case:
         _last_case.clear()
-        _last_case[key] = load_case(case)
-    return _last_case[key]
+        _last_case.append((case, *load_case(case)))
+    _, volume, labels = _last_case[0]
+    return volume, labels

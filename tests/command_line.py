@@ -31,7 +31,7 @@ WITHOUT_EXTRAS = """
 import sys
 from importlib.machinery import PathFinder
 class Without(PathFinder):
-    hidden = {"torch", "onnx", "lightning_fabric", "tensorboard", "transformers", "beartype",
+    hidden = {"torch", "onnx", "lightning_fabric", "tensorboard", "transformers", "beartype", "monai",
               "dicomweb_client", "pynetdicom", "keyring", "requests"}
     @classmethod
     def find_spec(cls, name, path=None, target=None):

@@ -162,12 +162,13 @@ def test_two_shared_cases_keep_the_known_order(run_radsam: CommandLine, shared_d
     """Real CT with the shipped weights: the model is above the baselines, the ellipsoid above the box."""
     found = run_radsam(
         "benchmark", "run", "val", 'datasets.shared.classes=["spleen","lung_tumour"]',
-        'modes=[{level="volume",start="box",edits=1}]', "surface.enabled=false", "--data", f"shared={shared_data}",
+        'modes=[{level="slice",start="box",most_slices=3,edits=1}]', "surface.enabled=false",
+        "--data", f"shared={shared_data}",
         "--models", "lite=radsam-lite:mask:no-zoom,ellipsoid,otsu,box-fill", "-o", "out", "--json", cwd=tmp_path,
     ).done().json  # fmt: skip
     means = {each["model"]: each["dice"] for each in found["means"]}
-    assert means["lite"] > means["otsu"] > means["ellipsoid"] > means["box-fill"]
-    assert means["lite"] > 0.85
+    assert means["lite"] > means["ellipsoid"] > means["box-fill"]
+    assert means["lite"] > 0.8
 
 
 @pytest.mark.parametrize(

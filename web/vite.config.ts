@@ -16,7 +16,9 @@ export default defineConfig({
     emptyOutDir: true,
     target: "es2022",
     // Names without a hash: the server answers with ETags, and the built page changes in as few files as it can.
-    rollupOptions: { output: { assetFileNames: "[name][extname]", chunkFileNames: "[name].js", entryFileNames: "[name].js" } },
+    rollupOptions: {
+      output: { assetFileNames: "[name][extname]", chunkFileNames: "[name].js", entryFileNames: "[name].js" },
+    },
     chunkSizeWarningLimit: 1500,
   },
   server: { proxy: { "/api": "http://127.0.0.1:8765" } },

@@ -152,7 +152,8 @@ export class Client {
   async download(id: string, format: string): Promise<string> {
     const answer = await this.fetch(`/sessions/${id}/export?format=${encodeURIComponent(format)}`);
     const name =
-      /filename="?([^";]+)"?/.exec(answer.headers.get("Content-Disposition") ?? "")?.[1] ?? `labels.${format}`;
+      /filename="?([^";]+)"?/.exec(answer.headers.get("Content-Disposition") ?? "")?.[1] ??
+      `labels.${format}`;
     const link = document.createElement("a");
     link.href = URL.createObjectURL(await answer.blob());
     link.download = name;

@@ -133,7 +133,14 @@ export interface ServerEvents {
     shape: [number, number];
     runs_b64: string;
   };
-  ended: { job: string; name: string; low_end: string; high_end: string; by_hand: boolean; warnings: string[] };
+  ended: {
+    job: string;
+    name: string;
+    low_end: string;
+    high_end: string;
+    by_hand: boolean;
+    warnings: string[];
+  };
   failed: { job: string; name: string; kind: string; message: string };
   cancelled: { job: string };
   encoded: { plane: PlaneName; index: number };

@@ -95,7 +95,8 @@ export class App extends Store {
 
   async importSession(file: File): Promise<void> {
     const volume = this.work?.volume.id ?? (this.volumes.length === 1 ? this.volumes[0].id : null);
-    if (!volume) return this.say("error", "Open the CT of this session first, then drop the .radsam file on it.");
+    if (!volume)
+      return this.say("error", "Open the CT of this session first, then drop the .radsam file on it.");
     await this.open(file.name, () => this.client.importSession(volume, file));
   }
 
@@ -140,9 +141,15 @@ export class App extends Store {
   private async uploadFile(file: File): Promise<void> {
     const limit = this.info?.limits.upload_bytes ?? Number.POSITIVE_INFINITY;
     if (!/\.(nii|nii\.gz|nrrd|mha|zip)$/i.test(file.name))
-      return this.say("error", `${file.name} is not a .nii, .nii.gz, .nrrd or .mha file, nor a .zip of a DICOM series.`);
+      return this.say(
+        "error",
+        `${file.name} is not a .nii, .nii.gz, .nrrd or .mha file, nor a .zip of a DICOM series.`,
+      );
     if (file.size > limit)
-      return this.say("error", `${file.name} has ${megabytes(file.size)}; this server takes up to ${megabytes(limit)}.`);
+      return this.say(
+        "error",
+        `${file.name} has ${megabytes(file.size)}; this server takes up to ${megabytes(limit)}.`,
+      );
     const stop = new AbortController();
     this.upload = { name: file.name, share: 0, stop };
     this.notify();

@@ -4,15 +4,7 @@ import type { Geometry } from "../volume/coordinates";
 import type { WindowHu } from "../volume/windows";
 import { Store } from "./store";
 
-export type Tool =
-  | "look"
-  | "window"
-  | "measure"
-  | "box"
-  | "point"
-  | "negative"
-  | "brush"
-  | "lasso";
+export type Tool = "look" | "window" | "measure" | "box" | "point" | "negative" | "brush" | "lasso";
 export type Layout = "quad" | "main" | "single";
 export type PaneName = PlaneName | "3d";
 
@@ -64,7 +56,11 @@ export class Display extends Store {
     this.window = window;
   }
 
-  set(change: Partial<Pick<Display, "tool" | "layout" | "large" | "crosshair" | "masks" | "window" | "pointer" | "active">>): void {
+  set(
+    change: Partial<
+      Pick<Display, "tool" | "layout" | "large" | "crosshair" | "masks" | "window" | "pointer" | "active">
+    >,
+  ): void {
     Object.assign(this, change);
     this.notify();
   }

@@ -1,6 +1,7 @@
 /** Every shortcut, in one table: what the page obeys is what `?` shows. */
-import type { SlicePane } from "../view/slice_pane";
+
 import { moveCursor, pressCursor } from "../view/gestures";
+import type { SlicePane } from "../view/slice_pane";
 import { PRESETS, presetWindow } from "../volume/windows";
 import type { App } from "./app";
 import type { Layout, Tool } from "./display";
@@ -54,7 +55,13 @@ export const SHORTCUTS: readonly Shortcut[] = [
     on: ["-", "="],
     run: ({ work }, key) => work.display.setBrush(work.display.brushMm * (key === "-" ? 0.8 : 1.25)),
   },
-  { group: "Prompt", keys: "Enter", what: "Walk through the volume", on: ["enter"], run: ({ work }) => work.walk() },
+  {
+    group: "Prompt",
+    keys: "Enter",
+    what: "Walk through the volume",
+    on: ["enter"],
+    run: ({ work }) => work.walk(),
+  },
   {
     group: "Prompt",
     keys: "Esc",
@@ -139,7 +146,13 @@ export const SHORTCUTS: readonly Shortcut[] = [
       if (last) void work.deletePrompt(last.number);
     },
   },
-  { group: "Edit", keys: "R", what: "Review next: where the model is least sure", on: ["r"], run: ({ work }) => work.reviewNext() },
+  {
+    group: "Edit",
+    keys: "R",
+    what: "Review next: where the model is least sure",
+    on: ["r"],
+    run: ({ work }) => work.reviewNext(),
+  },
   {
     group: "Slices",
     keys: "↑ / ↓",
@@ -236,7 +249,13 @@ export const SHORTCUTS: readonly Shortcut[] = [
   },
   { group: "Files", keys: "Ctrl+S", what: "Save", on: ["ctrl+s"], run: ({ app }) => app.show("save") },
   { group: "Files", keys: "Ctrl+O", what: "Open", on: ["ctrl+o"], run: ({ app }) => app.show("open") },
-  { group: "Files", keys: "?", what: "These shortcuts", on: ["?", "shift+?"], run: ({ app }) => app.show("shortcuts") },
+  {
+    group: "Files",
+    keys: "?",
+    what: "These shortcuts",
+    on: ["?", "shift+?"],
+    run: ({ app }) => app.show("shortcuts"),
+  },
 ];
 
 function boundHere(work: Work, top: boolean): void {

@@ -132,7 +132,13 @@ export class Work extends Store {
     const before = this.draft;
     const name = before?.name ?? freeName(this.objects.map((each) => each.name));
     this.draft = newDraft(name, plane, index, prompt);
-    if (before && before.plane === plane && before.bounds && before.bounds[0] <= index && index <= before.bounds[1])
+    if (
+      before &&
+      before.plane === plane &&
+      before.bounds &&
+      before.bounds[0] <= index &&
+      index <= before.bounds[1]
+    )
       this.draft = { ...this.draft, bounds: before.bounds, said: before.said };
     this.selected = null;
     void this.askPreview();
@@ -151,7 +157,11 @@ export class Work extends Store {
       );
     } else if (this.selected) void this.correct(this.selected, [point]);
     else if (point.positive) this.prompt(plane, index, point);
-    else this.say("info", "Select the object that this point does not belong to, or start with a point inside one.");
+    else
+      this.say(
+        "info",
+        "Select the object that this point does not belong to, or start with a point inside one.",
+      );
   }
 
   changeDraft(change: Partial<Draft>): void {
@@ -212,7 +222,13 @@ export class Work extends Store {
     await this.attempt(async () => {
       const { name, prompt, bounds, plane, choice, points } = draft;
       this.begin(name);
-      await this.client.segment(this.session.id, { name, prompt, bounds, plane, alternative: points.length ? 0 : choice });
+      await this.client.segment(this.session.id, {
+        name,
+        prompt,
+        bounds,
+        plane,
+        alternative: points.length ? 0 : choice,
+      });
       this.followUp = points.length ? { name, points } : null;
       this.asked?.abort();
       this.draft = null;
@@ -279,9 +295,15 @@ export class Work extends Store {
       const next = await this.client.next(this.session.id, name, after);
       this.reviewed = { name: next.name, index: next.index };
       this.selected = next.name;
-      this.display.set({ active: next.plane, ...(this.display.layout === "quad" ? {} : { large: next.plane }) });
+      this.display.set({
+        active: next.plane,
+        ...(this.display.layout === "quad" ? {} : { large: next.plane }),
+      });
       this.display.goTo(next.plane, next.index);
-      this.say("info", `Slice ${next.index} of ${next.name}: the model is ${Math.round(100 * next.score)} % sure here.`);
+      this.say(
+        "info",
+        `Slice ${next.index} of ${next.name}: the model is ${Math.round(100 * next.score)} % sure here.`,
+      );
     });
   }
 
@@ -320,7 +342,8 @@ export class Work extends Store {
   private take(state: SessionState): void {
     this.session = state;
     if (!state.busy && this.job && this.job.done > 0) this.job = null;
-    if (this.selected && !this.object(this.selected) && !this.busy) this.selected = state.objects.at(-1)?.name ?? null;
+    if (this.selected && !this.object(this.selected) && !this.busy)
+      this.selected = state.objects.at(-1)?.name ?? null;
     if (state.revision !== this.revision) void this.fetchMasks();
     this.notify();
   }
@@ -331,7 +354,8 @@ export class Work extends Store {
         if (afresh) this.revision = 0;
         const { revision, slices } = parseMasks(await this.client.masks(this.session.id, this.revision));
         if (this.revision === 0) this.labels.clear();
-        for (const { objectId, plane, index, runs } of slices) this.labels.putSlice(objectId, plane, index, runs);
+        for (const { objectId, plane, index, runs } of slices)
+          this.labels.putSlice(objectId, plane, index, runs);
         this.revision = revision;
       } catch (error) {
         this.say("error", (error as Error).message);

@@ -106,7 +106,9 @@ function Save({ app }: { app: App }) {
           },
         )}
       </ul>
-      <p class="dim">The session itself is kept by the server after every step; nothing has to be saved to be safe.</p>
+      <p class="dim">
+        The session itself is kept by the server after every step; nothing has to be saved to be safe.
+      </p>
     </Frame>
   );
 }

@@ -6,7 +6,17 @@ import { decodeRuns } from "../volume/runs";
 import { Icon } from "./icons";
 
 /** Names that DICOM SEG and RTSTRUCT have codes for, as a start; any other name will do. */
-const SUGGESTIONS = ["liver", "spleen", "kidney_right", "kidney_left", "pancreas", "aorta", "heart", "lung", "tumor"];
+const SUGGESTIONS = [
+  "liver",
+  "spleen",
+  "kidney_right",
+  "kidney_left",
+  "pancreas",
+  "aorta",
+  "heart",
+  "lung",
+  "tumor",
+];
 
 export function DraftCard({ work, draft }: { work: Work; draft: Draft }) {
   const grid = work.geometry.grids[draft.plane];
@@ -45,8 +55,9 @@ export function DraftCard({ work, draft }: { work: Work; draft: Draft }) {
       )}
       <p class="dim">
         {kind === "box" ? "Box" : kind === "point" ? "Point" : "Rough mask"}
-        {draft.points.length > 0 && ` and ${draft.points.length} ${draft.points.length === 1 ? "point" : "points"}`} on{" "}
-        {draft.plane} slice {draft.index}
+        {draft.points.length > 0 &&
+          ` and ${draft.points.length} ${draft.points.length === 1 ? "point" : "points"}`}{" "}
+        on {draft.plane} slice {draft.index}
         {draft.ms !== null && !draft.asking && <span class="numbers"> · {Math.round(draft.ms)} ms</span>}
       </p>
       <Alternatives work={work} draft={draft} />
@@ -124,7 +135,9 @@ function Thumb({ work, draft, mask }: { work: Work; draft: Draft; mask: RunsMask
   const canvas = useRef<HTMLCanvasElement>(null);
   useEffect(() => {
     const grid = work.geometry.grids[draft.plane];
-    const shown = draft.masks.map((each) => grid.maskToDisplay(decodeRuns(each.runs, each.shape[0] * each.shape[1])));
+    const shown = draft.masks.map((each) =>
+      grid.maskToDisplay(decodeRuns(each.runs, each.shape[0] * each.shape[1])),
+    );
     const [left, top, side] = commonSquare(shown, grid.cols, grid.rows);
     const pixels = shown[draft.masks.indexOf(mask as Draft["masks"][number])];
     const c = canvas.current!.getContext("2d")!;
@@ -134,7 +147,8 @@ function Thumb({ work, draft, mask }: { work: Work; draft: Draft; mask: RunsMask
     for (let y = 0; y < side; y++)
       for (let x = 0; x < side; x++) {
         const [col, row] = [left + x, top + y];
-        if (col < 0 || row < 0 || col >= grid.cols || row >= grid.rows || !pixels?.[row * grid.cols + col]) continue;
+        if (col < 0 || row < 0 || col >= grid.cols || row >= grid.rows || !pixels?.[row * grid.cols + col])
+          continue;
         c.fillRect(Math.floor(x * scale), Math.floor(y * scale), Math.ceil(scale), Math.ceil(scale));
       }
   }, [mask]);

@@ -24,17 +24,15 @@ export function ObjectList({ work }: { work: Work }) {
           <IconButton icon="plus" label="New object (O)" run={() => work.select(null)} />
         </span>
       </header>
-      {objects.length === 0 && !work.busy && (
-        <div class="empty">
-          <Icon name="box" />
-          <p>
-            No objects yet. Draw a box around an organ or a tumour, or click inside it with the point tool.
-          </p>
-        </div>
-      )}
+      {objects.length === 0 && !work.busy && <p class="empty">Nothing segmented yet.</p>}
       <ul>
         {objects.map((object) => (
-          <ObjectRow key={object.id} work={work} object={object} open={object.name === work.selected && !work.draft} />
+          <ObjectRow
+            key={object.id}
+            work={work}
+            object={object}
+            open={object.name === work.selected && !work.draft}
+          />
         ))}
       </ul>
       {objects.length > 1 && (
@@ -145,7 +143,7 @@ function Details({ work, object, rename }: { work: Work; object: SegmentedObject
         </dd>
         <dt>Sure</dt>
         <dd class="numbers">
-          {Math.round(100 * mean)} % on average, {Math.round(100 * Math.min(1, ...scores))} % at least
+          {Math.round(100 * mean)} % mean, {Math.round(100 * Math.min(1, ...scores))} % least
         </dd>
       </dl>
       <ul class="prompts" aria-label={`Prompts of ${object.name}`}>
@@ -154,14 +152,25 @@ function Details({ work, object, rename }: { work: Work; object: SegmentedObject
         ))}
       </ul>
       <div class="row tight">
-        <button type="button" class="quiet" disabled={object.locked} onClick={restart} title="Start again from its first prompt">
+        <button
+          type="button"
+          class="quiet"
+          disabled={object.locked}
+          onClick={restart}
+          title="Start again from its first prompt"
+        >
           <Icon name="again" /> Redo
         </button>
         <button type="button" class="quiet" onClick={rename}>
           Rename
         </button>
         <span class="gap" />
-        <button type="button" class="quiet danger" disabled={object.locked} onClick={() => work.deleteObject(object.name)}>
+        <button
+          type="button"
+          class="quiet danger"
+          disabled={object.locked}
+          onClick={() => work.deleteObject(object.name)}
+        >
           <Icon name="trash" /> Delete
         </button>
       </div>
@@ -171,7 +180,14 @@ function Details({ work, object, rename }: { work: Work; object: SegmentedObject
 
 function PromptRow({ work, object, prompt }: { work: Work; object: SegmentedObject; prompt: PlacedPrompt }) {
   const what = prompt.kind === "point" ? (prompt.positive ? "belongs" : "does not belong") : prompt.kind;
-  const icon = prompt.kind === "point" ? (prompt.positive ? "point" : "negative") : prompt.kind === "box" ? "box" : "brush";
+  const icon =
+    prompt.kind === "point"
+      ? prompt.positive
+        ? "point"
+        : "negative"
+      : prompt.kind === "box"
+        ? "box"
+        : "brush";
   return (
     <li class="row">
       <button
@@ -182,7 +198,8 @@ function PromptRow({ work, object, prompt }: { work: Work; object: SegmentedObje
           work.display.goTo(object.plane, prompt.index);
         }}
       >
-        <Icon name={icon} /> <span class="grow">{what}</span> <span class="numbers dim">slice {prompt.index}</span>
+        <Icon name={icon} /> <span class="grow">{what}</span>{" "}
+        <span class="numbers dim">slice {prompt.index}</span>
       </button>
       <IconButton
         icon="trash"

@@ -5,7 +5,6 @@ import { obey } from "../state/keys";
 import type { Work } from "../state/work";
 import type { SlicePane } from "../view/slice_pane";
 import { Dialogs } from "./dialogs";
-import { Hint } from "./hint";
 import { ScenePane } from "./scene_pane";
 import { SidePanel } from "./side_panel";
 import { SlicePaneView } from "./slice_pane_view";
@@ -79,15 +78,22 @@ function Workplace({ app, work }: { app: App; work: Work }) {
       <ToolStrip work={work} />
       <main class={`panes layout-${display.layout}`} aria-label="Views">
         {PANES.map((name) => {
-          const place = display.layout === "quad" ? name : name === display.large ? "large" : `small${++small}`;
+          const place =
+            display.layout === "quad" ? name : name === display.large ? "large" : `small${++small}`;
           const hidden = display.layout === "single" && place !== "large";
           return name === "3d" ? (
             <ScenePane key={name} work={work} place={place} hidden={hidden} />
           ) : (
-            <SlicePaneView key={name} work={work} plane={name} place={place} hidden={hidden} panes={panes.current} />
+            <SlicePaneView
+              key={name}
+              work={work}
+              plane={name}
+              place={place}
+              hidden={hidden}
+              panes={panes.current}
+            />
           );
         })}
-        <Hint />
       </main>
       <SidePanel app={app} work={work} />
       <StatusBar app={app} work={work} />

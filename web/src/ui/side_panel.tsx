@@ -1,6 +1,7 @@
 import type { App } from "../state/app";
 import type { Work } from "../state/work";
 import { DraftCard } from "./draft_card";
+import { FirstSteps } from "./first_steps";
 import { Icon } from "./icons";
 import { ObjectList } from "./object_list";
 import { useStores } from "./use_store";
@@ -11,9 +12,14 @@ export function SidePanel({ app, work }: { app: App; work: Work }) {
     <aside class="side-panel" aria-label="Objects">
       {work.session.interrupted && !work.busy && <Interrupted work={work} />}
       <div class="card-slot">
-        {work.job ? <JobCard work={work} /> : work.draft ? <DraftCard work={work} draft={work.draft} /> : null}
+        {work.job ? (
+          <JobCard work={work} />
+        ) : work.draft ? (
+          <DraftCard work={work} draft={work.draft} />
+        ) : null}
       </div>
       <ObjectList work={work} />
+      <FirstSteps work={work} />
     </aside>
   );
 }

@@ -36,10 +36,20 @@ export function SliceBar({ work, plane }: { work: Work; plane: PlaneName }) {
     move(sliceAt(event.clientY));
     const follow = (next: PointerEvent) => move(sliceAt(next.clientY));
     target.addEventListener("pointermove", follow);
-    target.addEventListener("pointerup", () => target.removeEventListener("pointermove", follow), { once: true });
+    target.addEventListener("pointerup", () => target.removeEventListener("pointermove", follow), {
+      once: true,
+    });
   };
   const step = (event: KeyboardEvent) =>
-    event.key === "ArrowUp" ? (grid.topIsLast ? 1 : -1) : event.key === "ArrowDown" ? (grid.topIsLast ? -1 : 1) : 0;
+    event.key === "ArrowUp"
+      ? grid.topIsLast
+        ? 1
+        : -1
+      : event.key === "ArrowDown"
+        ? grid.topIsLast
+          ? -1
+          : 1
+        : 0;
 
   const ends = (["low", "high"] as const).map((end) => {
     const slice = draft?.bounds?.[end === "low" ? 0 : 1];
@@ -140,7 +150,8 @@ function paint(canvas: HTMLCanvasElement | null, work: Work, plane: PlaneName): 
   }
   if (draft?.plane === plane) {
     if (draft.bounds)
-      for (let index = draft.bounds[0]; index <= draft.bounds[1]; index++) bar(index, 0.22, 0.72, "#f0e442", 0.28);
+      for (let index = draft.bounds[0]; index <= draft.bounds[1]; index++)
+        bar(index, 0.22, 0.72, "#f0e442", 0.28);
     bar(draft.index, 0.22, 1, "#f0e442");
   }
   c.globalAlpha = 1;

@@ -22,7 +22,12 @@ export function Library({ app }: { app: App }) {
   const nameOf = (id: string) => app.volumes.find((each) => each.id === id)?.name ?? id;
   return (
     <div class="library">
-      <button type="button" class="drop-zone" disabled={app.upload !== null} onClick={() => field.current?.click()}>
+      <button
+        type="button"
+        class="drop-zone"
+        disabled={app.upload !== null}
+        onClick={() => field.current?.click()}
+      >
         <Icon name="upload" />
         <span>
           <b>Drop a CT here</b>, or choose a file

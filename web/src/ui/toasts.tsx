@@ -7,7 +7,12 @@ export function Toasts({ app }: { app: App }) {
       {app.toasts.map(({ id, kind, text }) => (
         <div key={id} class={`toast ${kind}`} role={kind === "error" ? "alert" : undefined}>
           <span>{text}</span>
-          <button type="button" class="icon-button" aria-label="Close this message" onClick={() => app.closeToast(id)}>
+          <button
+            type="button"
+            class="icon-button"
+            aria-label="Close this message"
+            onClick={() => app.closeToast(id)}
+          >
             <Icon name="close" />
           </button>
         </div>

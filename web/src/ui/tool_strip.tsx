@@ -24,7 +24,12 @@ export function ToolStrip({ work }: { work: Work }) {
   return (
     <nav class="tool-strip" aria-label="Tools">
       {TOOLS.map((group) => (
-        <div key={group[0].tool} class="tool-group" role="radiogroup" aria-label={group === TOOLS[0] ? "Prompts" : "View"}>
+        <div
+          key={group[0].tool}
+          class="tool-group"
+          role="radiogroup"
+          aria-label={group === TOOLS[0] ? "Prompts" : "View"}
+        >
           {group.map(({ tool, key, name }) => (
             <button
               key={tool}

@@ -20,7 +20,12 @@ export function TopBar({ app, work }: { app: App; work: Work }) {
   const spacing = volume.spacing_mm_ijk.map((mm) => Number(mm.toFixed(2))).join(" × ");
   return (
     <header class="top-bar">
-      <button type="button" class="brand" onClick={() => app.show("open")} title="Open another volume (Ctrl+O)">
+      <button
+        type="button"
+        class="brand"
+        onClick={() => app.show("open")}
+        title="Open another volume (Ctrl+O)"
+      >
         <span class="brand-name">RadSAM</span>
         <span class="volume-name ellipsis">{volume.name}</span>
         <Icon name="open" />
@@ -47,7 +52,10 @@ export function TopBar({ app, work }: { app: App; work: Work }) {
           ))}
         </select>
       </label>
-      <output class="window-values numbers" title="Width and level; drag with the right button to change them">
+      <output
+        class="window-values numbers"
+        title="Width and level; drag with the right button to change them"
+      >
         W {width} · L {center}
       </output>
       <div class="group" role="radiogroup" aria-label="Layout">
@@ -67,8 +75,18 @@ export function TopBar({ app, work }: { app: App; work: Work }) {
         ))}
       </div>
       <div class="group">
-        <IconButton icon="undo" label="Undo (Ctrl+Z)" disabled={!session.can_undo && !work.draft} run={() => work.undo()} />
-        <IconButton icon="redo" label="Redo (Ctrl+Shift+Z)" disabled={!session.can_redo} run={() => work.redo()} />
+        <IconButton
+          icon="undo"
+          label="Undo (Ctrl+Z)"
+          disabled={!session.can_undo && !work.draft}
+          run={() => work.undo()}
+        />
+        <IconButton
+          icon="redo"
+          label="Redo (Ctrl+Shift+Z)"
+          disabled={!session.can_redo}
+          run={() => work.redo()}
+        />
       </div>
       <IconButton icon="help" label="Shortcuts (?)" run={() => app.show("shortcuts")} />
       <button type="button" class="primary save" onClick={() => app.show("save")} title="Save (Ctrl+S)">

@@ -27,35 +27,55 @@ export function listen(pane: SlicePane): () => void {
   let start: Xy = [0, 0];
   let moved = false;
   const events: [string, (event: never) => void, AddEventListenerOptions?][] = [
-    ["pointerdown", (event: PointerEvent) => {
-      if (pane.gesture || !inside(event)) return;
-      host.setPointerCapture(event.pointerId);
-      last = start = [event.clientX, event.clientY];
-      moved = false;
-      pane.work.display.set({ active: pane.plane });
-      pane.gesture = begin(pane, event);
-      track(event);
-    }],
-    ["pointermove", (event: PointerEvent) => {
-      track(event);
-      if (!pane.gesture) return;
-      moved ||= Math.hypot(event.clientX - start[0], event.clientY - start[1]) > CLICK_PX;
-      if (moved) pane.gesture.move(pane.xyAt(event.clientX, event.clientY), event.clientX - last[0], event.clientY - last[1]);
-      last = [event.clientX, event.clientY];
-      pane.redraw();
-    }],
+    [
+      "pointerdown",
+      (event: PointerEvent) => {
+        if (pane.gesture || !inside(event)) return;
+        host.setPointerCapture(event.pointerId);
+        last = start = [event.clientX, event.clientY];
+        moved = false;
+        pane.work.display.set({ active: pane.plane });
+        pane.gesture = begin(pane, event);
+        track(event);
+      },
+    ],
+    [
+      "pointermove",
+      (event: PointerEvent) => {
+        track(event);
+        if (!pane.gesture) return;
+        moved ||= Math.hypot(event.clientX - start[0], event.clientY - start[1]) > CLICK_PX;
+        if (moved)
+          pane.gesture.move(
+            pane.xyAt(event.clientX, event.clientY),
+            event.clientX - last[0],
+            event.clientY - last[1],
+          );
+        last = [event.clientX, event.clientY];
+        pane.redraw();
+      },
+    ],
     ["pointerup", () => finish()],
-    ["pointercancel", () => {
-      pane.gesture = null;
-    }],
-    ["pointerleave", () => {
-      if (!pane.gesture) pane.work.display.set({ pointer: null });
-    }],
+    [
+      "pointercancel",
+      () => {
+        pane.gesture = null;
+      },
+    ],
+    [
+      "pointerleave",
+      () => {
+        if (!pane.gesture) pane.work.display.set({ pointer: null });
+      },
+    ],
     ["contextmenu", (event: Event) => event.preventDefault()],
     ["wheel", (event: WheelEvent) => wheel(pane, event), { passive: false }],
-    ["dblclick", (event: MouseEvent) => {
-      if (pane.work.display.tool === "look" && inside(event)) pane.work.display.enlarge(pane.plane);
-    }],
+    [
+      "dblclick",
+      (event: MouseEvent) => {
+        if (pane.work.display.tool === "look" && inside(event)) pane.work.display.enlarge(pane.plane);
+      },
+    ],
   ];
   function inside(event: Event): boolean {
     return event.target instanceof HTMLElement && !event.target.closest("button, .slice-bar, .pane-title");
@@ -72,7 +92,8 @@ export function listen(pane: SlicePane): () => void {
     gesture?.end?.(moved);
     pane.redraw();
   }
-  for (const [name, handler, options] of events) host.addEventListener(name, handler as EventListener, options);
+  for (const [name, handler, options] of events)
+    host.addEventListener(name, handler as EventListener, options);
   return () => {
     for (const [name, handler] of events) host.removeEventListener(name, handler as EventListener);
   };
@@ -81,7 +102,13 @@ export function listen(pane: SlicePane): () => void {
 function cursorOf(pane: SlicePane, xy: Xy): string {
   const { tool } = pane.work.display;
   if (tool === "box" && grabbedEdges(pane, xy)) return "move";
-  return tool === "look" ? "default" : tool === "window" ? "ns-resize" : tool === "brush" ? "none" : "crosshair";
+  return tool === "look"
+    ? "default"
+    : tool === "window"
+      ? "ns-resize"
+      : tool === "brush"
+        ? "none"
+        : "crosshair";
 }
 
 let wheeled = 0;
@@ -153,7 +180,11 @@ function panning(pane: SlicePane): Gesture {
     move: (_, dx, dy) => {
       const { display } = pane.work;
       const camera = display.cameras[pane.plane];
-      display.moveCamera(pane.plane, { ...camera, x: camera.x - dx / pane.pxPerMm, y: camera.y - dy / pane.pxPerMm });
+      display.moveCamera(pane.plane, {
+        ...camera,
+        x: camera.x - dx / pane.pxPerMm,
+        y: camera.y - dy / pane.pxPerMm,
+      });
     },
   };
 }
@@ -208,7 +239,10 @@ function boxing(pane: SlicePane, start: Xy): Gesture {
   const grabbed = grabbedEdges(pane, start);
   // Edges lie half a pixel outside the box's own voxels.
   const known = draftEdges(pane);
-  const edges = grabbed && known ? [known[0] + 0.5, known[1] + 0.5, known[2] - 0.5, known[3] - 0.5] : [...start, ...start];
+  const edges =
+    grabbed && known
+      ? [known[0] + 0.5, known[1] + 0.5, known[2] - 0.5, known[3] - 0.5]
+      : [...start, ...start];
   return {
     hidesPrompt: true,
     move: ([x, y]) => {
@@ -256,7 +290,12 @@ function sendMask(pane: SlicePane, mask: Uint8Array): void {
 
 function drawMask(pane: SlicePane, mask: Uint8Array, pen: Pen): void {
   const { cols, rows } = pane.grid;
-  pen.mask(outlines((x, y) => mask[y * cols + x] === 1, cols, rows), PROMPT, true, true);
+  pen.mask(
+    outlines((x, y) => mask[y * cols + x] === 1, cols, rows),
+    PROMPT,
+    true,
+    true,
+  );
 }
 
 function brushing(pane: SlicePane, start: Xy, erase: boolean): Gesture {
@@ -301,7 +340,10 @@ export function moveCursor(pane: SlicePane, dx: number, dy: number): void {
   const { grid } = pane;
   const at = display.pointer?.plane === pane.plane ? display.pointer : null;
   const [x, y] = at ? [Math.round(at.x), Math.round(at.y)] : grid.ijkToXy(display.focus);
-  const next: Xy = [Math.min(grid.cols - 1, Math.max(0, x + dx)), Math.min(grid.rows - 1, Math.max(0, y + dy))];
+  const next: Xy = [
+    Math.min(grid.cols - 1, Math.max(0, x + dx)),
+    Math.min(grid.rows - 1, Math.max(0, y + dy)),
+  ];
   pane.byKeys = true;
   display.set({ pointer: { plane: pane.plane, x: next[0], y: next[1] } });
   pane.gesture?.move(next, 0, 0);
@@ -319,7 +361,8 @@ export function pressCursor(pane: SlicePane, shift: boolean): void {
   } else {
     const gesture = TOOLS[display.tool](pane, xy, shift);
     // A click is over at once; a box, a stroke or a distance goes on to the next Space.
-    if (display.tool === "point" || display.tool === "negative" || display.tool === "look") gesture?.end?.(false);
+    if (display.tool === "point" || display.tool === "negative" || display.tool === "look")
+      gesture?.end?.(false);
     else pane.gesture = gesture;
   }
   pane.byKeys = true;

@@ -16,10 +16,7 @@ export class Pen {
   ) {}
 
   at([x, y]: Xy): [number, number] {
-    return [
-      this.place.left + (x + 0.5) * this.place.scaleX,
-      this.place.top + (y + 0.5) * this.place.scaleY,
-    ];
+    return [this.place.left + (x + 0.5) * this.place.scaleX, this.place.top + (y + 0.5) * this.place.scaleY];
   }
 
   private path(polygons: readonly ArrayLike<number>[]): Path2D {

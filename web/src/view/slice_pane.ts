@@ -1,8 +1,8 @@
 /** One plane on the screen: the slice, what lies over it, and where a pixel of the screen is in it. */
 import type { PlaneName } from "../api/types";
 import type { Work } from "../state/work";
-import type { SliceGrid } from "../volume/coordinates";
 import { outlines } from "../volume/contour";
+import type { SliceGrid } from "../volume/coordinates";
 import { type Placement, renderSlice } from "../volume/resample";
 import { decodeRuns } from "../volume/runs";
 import type { Gesture } from "./gestures";
@@ -10,6 +10,8 @@ import { Pen, PROMPT, scaleBar, type Xy } from "./overlay";
 
 /** More picture pixels than this are interpolated by the browser: sharper than CT is, and quick at 4K. */
 const MOST_PIXELS = 1_400_000;
+/** Slices are made on the CPU; keeping their canvases there spares a trip through the GPU, or its software stand-in. */
+const CPU: CanvasRenderingContext2DSettings = { willReadFrequently: true };
 /** Room for the orientation letters around a whole slice. */
 const MARGIN_PX = 20;
 
@@ -128,7 +130,7 @@ export class SlicePane {
   }
 
   private drawPicture(place: Placement): void {
-    const c = this.picture.getContext("2d")!;
+    const c = this.picture.getContext("2d", CPU)!;
     c.setTransform(1, 0, 0, 1, 0, 0);
     c.fillStyle = "#000";
     c.fillRect(0, 0, this.picture.width, this.picture.height);
@@ -141,7 +143,10 @@ export class SlicePane {
     const bottom = Math.min(this.picture.height, (place.top + this.grid.rows * place.scaleY) * ratio);
     if (right <= left || bottom <= top) return;
     const shrink = Math.min(1, Math.sqrt(MOST_PIXELS / ((right - left) * (bottom - top))));
-    const [width, height] = [Math.max(1, Math.round((right - left) * shrink)), Math.max(1, Math.round((bottom - top) * shrink))];
+    const [width, height] = [
+      Math.max(1, Math.round((right - left) * shrink)),
+      Math.max(1, Math.round((bottom - top) * shrink)),
+    ];
     const [shrinkX, shrinkY] = [width / (right - left), height / (bottom - top)];
     const part: Placement = {
       left: (place.left * ratio - left) * shrinkX,
@@ -154,13 +159,13 @@ export class SlicePane {
     renderSlice(voxels, this.grid.plan(this.index), part, width, height, this.work.display.window, pixels);
     this.small.width = width;
     this.small.height = height;
-    this.small.getContext("2d")!.putImageData(image, 0, 0);
+    this.small.getContext("2d", CPU)!.putImageData(image, 0, 0);
     c.imageSmoothingQuality = "high";
     c.drawImage(this.small, left, top, right - left, bottom - top);
   }
 
   private drawOver(place: Placement): void {
-    const c = this.over.getContext("2d")!;
+    const c = this.over.getContext("2d", CPU)!;
     const ratio = this.over.width / this.width;
     c.setTransform(ratio, 0, 0, ratio, 0, 0);
     c.clearRect(0, 0, this.width, this.height);
@@ -216,7 +221,8 @@ export class SlicePane {
     if ("box" in draft.prompt) {
       const edges = this.grid.boxEdges(draft.prompt.box, this.index);
       if (edges) pen.box(edges, PROMPT, true);
-    } else if ("point" in draft.prompt) pen.point(this.grid.ijkToXy(draft.prompt.point), draft.prompt.positive);
+    } else if ("point" in draft.prompt)
+      pen.point(this.grid.ijkToXy(draft.prompt.point), draft.prompt.positive);
     for (const { point, positive } of draft.points) pen.point(this.grid.ijkToXy(point), positive);
   }
 

@@ -18,6 +18,16 @@ export type Around = "bones" | "skin" | "nothing";
 
 /** Voxels along the longest side of the coarse copy: what a small pane can show, and quick without a GPU. */
 const MOST_VOXELS = 144;
+/** From which side of the patient one looks: NiiVue's azimuth and elevation in degrees. */
+const DIRECTIONS = {
+  A: [180, 8],
+  P: [0, 8],
+  L: [270, 8],
+  R: [90, 8],
+  S: [180, 90],
+  I: [180, -90],
+} as const satisfies Record<string, readonly [number, number]>;
+export type Direction = keyof typeof DIRECTIONS;
 const LOOKS: Record<Exclude<Around, "nothing">, { colormap: string; low: number; high: number }> = {
   bones: { colormap: "bone", low: 140, high: 900 },
   skin: { colormap: "gray", low: -320, high: 400 },
@@ -34,7 +44,6 @@ export class Viewer {
     this.niivue = new Niivue({
       backColor: [0, 0, 0, 1],
       show3Dcrosshair: false,
-      isOrientCube: true,
       isColorbar: false,
       meshXRay: 0.2,
       dragAndDropEnabled: false,
@@ -43,7 +52,7 @@ export class Viewer {
     this.ready = this.niivue.attachToCanvas(canvas, false).then(() => {
       this.niivue.setSliceType(SLICE_TYPE.RENDER);
       this.niivue.setRadiologicalConvention(true);
-      this.niivue.setRenderAzimuthElevation(160, 12);
+      this.lookFrom("A");
     });
   }
 
@@ -77,12 +86,20 @@ export class Viewer {
       }
     for (const { key, surface, colour } of objects) {
       if (this.shown.has(key)) continue;
-      const rgba = Uint8Array.of(...[1, 3, 5].map((at) => Number.parseInt(colour.slice(at, at + 2), 16)), 255);
+      const rgba = Uint8Array.of(
+        ...[1, 3, 5].map((at) => Number.parseInt(colour.slice(at, at + 2), 16)),
+        255,
+      );
       const mesh = new NVMesh(surface.points, surface.triangles, key, rgba, 1, true, this.niivue.gl);
       this.niivue.addMesh(mesh);
       this.shown.set(key, mesh);
     }
     this.niivue.drawScene();
+  }
+
+  lookFrom(direction: Direction): void {
+    const [azimuth, elevation] = DIRECTIONS[direction];
+    this.niivue.setRenderAzimuthElevation(azimuth, elevation);
   }
 
   turn(azimuth: number, elevation: number): void {
@@ -98,7 +115,9 @@ export class Viewer {
 
 /** A NIfTI file of block means, with the affine that puts each block where its voxels are. */
 function coarseCopy(voxels: Voxels, geometry: Geometry): Uint8Array<ArrayBuffer> {
-  const cellMm = Math.max(...geometry.shape.map((size, axis) => (size * geometry.spacing[axis]) / MOST_VOXELS));
+  const cellMm = Math.max(
+    ...geometry.shape.map((size, axis) => (size * geometry.spacing[axis]) / MOST_VOXELS),
+  );
   const step = geometry.spacing.map((mm) => Math.max(1, Math.round(cellMm / mm)));
   const size = geometry.shape.map((length, axis) => Math.max(1, Math.floor(length / step[axis])));
   const coarse = new Int16Array(size[0] * size[1] * size[2]);

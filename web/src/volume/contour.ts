@@ -18,7 +18,11 @@ const MIDDLE = [
 ];
 
 /** Closed polygons (x0, y0, x1, y1, …) in pixels with centres on whole numbers; holes run the other way. */
-export function outlines(inside: (x: number, y: number) => boolean, cols: number, rows: number): Float32Array[] {
+export function outlines(
+  inside: (x: number, y: number) => boolean,
+  cols: number,
+  rows: number,
+): Float32Array[] {
   const at = (x: number, y: number) => x >= 0 && y >= 0 && x < cols && y < rows && inside(x, y);
   const seen = new Uint8Array(cols * rows);
   const found: Float32Array[] = [];

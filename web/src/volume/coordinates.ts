@@ -128,7 +128,13 @@ export class SliceGrid {
     const [us, vs] = [0, 1].map((n) => corners.map((corner) => corner[n]).sort((p, q) => p - q));
     const [u, v] = [AXES[this.u], AXES[this.v]];
     return {
-      box: { [AXES[this.axis]]: index, [`${u}0`]: us[0], [`${u}1`]: us[1], [`${v}0`]: vs[0], [`${v}1`]: vs[1] },
+      box: {
+        [AXES[this.axis]]: index,
+        [`${u}0`]: us[0],
+        [`${u}1`]: us[1],
+        [`${v}0`]: vs[0],
+        [`${v}1`]: vs[1],
+      },
     };
   }
 

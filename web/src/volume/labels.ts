@@ -1,7 +1,7 @@
 /** The label map on the page: who owns each voxel, kept up to date slice by slice. */
 import type { PlaneName } from "../api/types";
-import type { Geometry, SliceGrid } from "./coordinates";
 import { outlines } from "./contour";
+import type { Geometry, SliceGrid } from "./coordinates";
 import { decodeRuns } from "./runs";
 
 export interface SliceOutlines {
@@ -68,10 +68,12 @@ export class LabelMap {
         const id = this.ids[base + x * dx + y * dy];
         if (id) present.add(id);
       }
-    const result = [...present].sort((a, b) => a - b).map((id) => ({
-      id,
-      polygons: outlines((x, y) => this.ids[base + x * dx + y * dy] === id, cols, rows),
-    }));
+    const result = [...present]
+      .sort((a, b) => a - b)
+      .map((id) => ({
+        id,
+        polygons: outlines((x, y) => this.ids[base + x * dx + y * dy] === id, cols, rows),
+      }));
     this.cache.set(key, result);
     return result;
   }
@@ -93,6 +95,12 @@ export class LabelMap {
             low[2] = Math.min(low[2], k);
             high[2] = k;
           }
-    return high[0] < 0 ? null : [[low[0], high[0]], [low[1], high[1]], [low[2], high[2]]];
+    return high[0] < 0
+      ? null
+      : [
+          [low[0], high[0]],
+          [low[1], high[1]],
+          [low[2], high[2]],
+        ];
   }
 }

@@ -3,7 +3,8 @@ export type Voxels = Int16Array | Float32Array;
 
 export function voxelsOfNifti(buffer: ArrayBuffer, count: number): Voxels {
   const view = new DataView(buffer);
-  if (view.getInt32(0, true) !== 348) throw new Error("The image is not an uncompressed little-endian NIfTI file.");
+  if (view.getInt32(0, true) !== 348)
+    throw new Error("The image is not an uncompressed little-endian NIfTI file.");
   const datatype = view.getInt16(70, true);
   const offset = view.getFloat32(108, true);
   if (datatype === 4) return new Int16Array(buffer, offset, count);

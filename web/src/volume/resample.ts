@@ -82,7 +82,8 @@ export function renderSlice(
     const last = Math.min(down.count, plan.rows - down.first[y]);
     for (let x = 0; x < width; x++) {
       let value = 0;
-      for (let t = 0; t < last; t++) value += lines[(first + t) * width + x] * down.weights[y * down.count + t];
+      for (let t = 0; t < last; t++)
+        value += lines[(first + t) * width + x] * down.weights[y * down.count + t];
       let grey = (value - window[0]) * scale;
       grey = grey < 0 ? 0 : grey > 255 ? 255 : (grey + 0.5) | 0;
       out[y * width + x] = 0xff000000 | (grey << 16) | (grey << 8) | grey;

@@ -27,7 +27,13 @@ export function surfaceOf(labels: LabelMap, id: number): Surface | null {
   return nets(field, size, (cell) => toRas(geometry, extent, step, cell));
 }
 
-function filled(labels: LabelMap, id: number, extent: [number, number][], step: number[], size: number[]): Float32Array {
+function filled(
+  labels: LabelMap,
+  id: number,
+  extent: [number, number][],
+  step: number[],
+  size: number[],
+): Float32Array {
   const [ni, nj] = labels.geometry.shape;
   const field = new Float32Array(size[0] * size[1] * size[2]);
   const share = 1 / (step[0] * step[1] * step[2]);
@@ -94,7 +100,9 @@ function nets(field: Float32Array, size: number[], place: (cell: number[]) => nu
           triangles.push(a, b, c, a, c, d);
         }
       }
-  return triangles.length ? { points: Float32Array.from(points), triangles: Uint32Array.from(triangles) } : null;
+  return triangles.length
+    ? { points: Float32Array.from(points), triangles: Uint32Array.from(triangles) }
+    : null;
 }
 
 /** The mean of where the level crosses the twelve edges of a cube; null where it does not. */

@@ -16,6 +16,7 @@ from radsam.cli.finetune import finetune
 from radsam.cli.info import info
 from radsam.cli.pacs import pacs_app
 from radsam.cli.segment import segment
+from radsam.cli.serve import serve, tokens_app
 from radsam.cli.train import evaluate, export, train
 from radsam.cli.weights import weights_app
 
@@ -32,6 +33,8 @@ app.command()(info)
 app.command()(segment)
 app.command()(edit)
 app.command()(convert)
+app.command()(serve)
+app.add_typer(tokens_app, name="tokens")
 app.add_typer(pacs_app, name="pacs")
 app.add_typer(weights_app, name="weights")
 app.add_typer(data_app, name="data")

@@ -20,12 +20,15 @@ class Engine:
         bundle: The model.
         backend: The engine that runs it.
         cache: Where encoded slices are kept.
+
+    Attributes:
+        predictor: Answers prompts on single slices; its sessions share it.
     """
 
     def __init__(self, bundle: Bundle, backend: Backend, cache: EmbeddingCache | None = None) -> None:
         self.bundle = bundle
         self.backend = backend
-        self._predictor = SlicePredictor(
+        self.predictor = SlicePredictor(
             bundle.spec, bundle.sha256, backend, cache or EmbeddingCache(), str(bundle.path.resolve())
         )
 
@@ -47,7 +50,7 @@ class Engine:
             PromptError: The volume is not a CT and no window was given.
         """
         chosen = Window(*window) if isinstance(window, tuple) else window
-        return Session(volume, self._predictor, window=chosen, stop_rule=stop_rule)
+        return Session(volume, self.predictor, window=chosen, stop_rule=stop_rule)
 
     def reopen(self, path: str | Path | SessionFile, volume: Volume) -> Session:
         """Go on with a saved session, on the CT and with the model that it was made with.

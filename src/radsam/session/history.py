@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from radsam.errors import SessionError
-from radsam.session.edit import Correct, Delete, Edit, Remove, Segment
+from radsam.session.edit import Correct, Delete, Edit, Lock, Remove, Segment
+
+E = TypeVar("E", bound=Edit)
 
 
 @dataclass(frozen=True)
@@ -87,3 +90,10 @@ def numbered_edits_of(edits: Sequence[Edit], name: str) -> dict[int, Segment | C
 def edits_of(edits: Sequence[Edit], name: str) -> tuple[Segment | Correct, ...]:
     """Return the prompts and corrections that make object `name`, in order; see `numbered_edits_of`."""
     return tuple(numbered_edits_of(edits, name).values())
+
+
+def renamed(edit: E, name: str, new_name: str) -> E:
+    """Return an edit of object `name` as one of object `new_name`; other edits stay."""
+    if isinstance(edit, Segment | Correct | Lock | Remove) and edit.name == name:
+        return replace(edit, name=new_name)
+    return edit

@@ -8,27 +8,24 @@ remembered, so that replaying a known one costs nothing.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from radsam.errors import PromptError
 from radsam.predictor import SliceMask, SlicePredictor, SlicePrompt
-from radsam.preprocess import Crop
 from radsam.propagate import POLICIES, EndReason, SliceDone, StopRule, WalkEnded, default_policy, propagate
-from radsam.propagate.next_prompt import Policy, enclosing_box, moved_box, prompt_box
+from radsam.propagate.next_prompt import Policy, moved_box
 from radsam.propagate.propagator import Ask
 from radsam.runtime import Capability
+from radsam.session.asker import Asker, slice_index, slice_prompt
 from radsam.session.edit import Correct, Segment
 from radsam.session.spot import follows, with_spots
-from radsam.volume import Box, Mask, Point, RunMask, SliceGrid, Volume
+from radsam.volume import RunMask, SliceGrid, Volume
 
 ObjectEdits = tuple[Segment | Correct, ...]
 Record = SliceDone | WalkEnded
 
-#: Zoom of a model that was not trained for any, where the user insists: little enough to still know what it sees.
-_UNTRAINED_ZOOM = 2.0
 #: Steps remembered; a step is some kilobytes of run lengths.
 _REMEMBERED = 2_000
 
@@ -84,7 +81,7 @@ class Replayer:
         started = next(edit for edit in reversed(edits) if isinstance(edit, Segment))
         grid = SliceGrid.of(self._volume.geometry, started.plane)
         said = said_on_slices(edits, grid)
-        ask = self._asker(grid, started)
+        ask = Asker(self._volume, self._predictor, grid, started)
         last = edits[-1]
         limits: dict[int, int] = {}
         carried: RunMask | None = None
@@ -92,7 +89,7 @@ class Replayer:
         by_hand = False
         ends: dict[int, EndReason] = {}
         if isinstance(last, Segment):
-            start = self._first(last, grid, ask)
+            start = ask.first()
         else:
             before = self.result(edits[:-1])
             start, by_hand = self._corrected(last, grid, said, ask, before, started.policy)
@@ -126,47 +123,31 @@ class Replayer:
             yield record
         return self.remember(edits, ObjectResult(grid, dict(sorted(answers.items())), ends[-1], ends[1], by_hand))
 
+    def preview(self, edits: ObjectEdits) -> tuple[SliceMask, ...]:
+        """Answer on the slice of the last edit alone, as its walk will: a prompt with four masks, else one.
+
+        What is before the last edit is replayed where it is not known; nothing new is remembered.
+        """
+        started = next(edit for edit in reversed(edits) if isinstance(edit, Segment))
+        grid = SliceGrid.of(self._volume.geometry, started.plane)
+        ask = Asker(self._volume, self._predictor, grid, started)
+        last = edits[-1]
+        if isinstance(last, Segment):
+            return ask.first_alternatives()
+        if len(edits) == 2 and edits[:1] not in self.known:
+            # Not walked yet: only the prompted slice is there to correct.
+            first = ask.first()
+            before = ObjectResult(grid, {first.index: first}, EndReason.BOUND, EndReason.BOUND)
+        else:
+            before = self.result(edits[:-1])
+        return (self._corrected(last, grid, said_on_slices(edits, grid), ask, before, started.policy)[0],)
+
     def remember(self, edits: ObjectEdits, result: ObjectResult) -> ObjectResult:
         """Keep a step's masks, as computed here or as read from a session file."""
         self.known[edits] = result
         if len(self.known) > _REMEMBERED:
             self.known.popitem(last=False)
         return result
-
-    def _asker(self, grid: SliceGrid, started: Segment) -> Ask:
-        """Answer prompts on slices: on the object's crop where it has one and the prompt lies in it."""
-
-        def look(index: int, prompt: SlicePrompt, crop: Crop | None) -> SliceMask:
-            encoded = self._predictor.encode(self._volume, grid, index, started.window, crop)
-            return self._predictor.decode(encoded, prompt)
-
-        crop = self._crop(grid, started, look) if started.zoom else None
-
-        def ask(index: int, prompt: SlicePrompt) -> SliceMask:
-            box = prompt_box(prompt)
-            if crop is None or (box is not None and not crop.holds(grid, box)):
-                return look(index, prompt, None)
-            answer = look(index, prompt, crop)
-            found = enclosing_box(answer.mask)
-            # What reaches the edge of the crop goes on beyond it.
-            return answer if found is None or crop.holds(grid, found) else look(index, prompt, None)
-
-        return ask
-
-    def _crop(
-        self, grid: SliceGrid, started: Segment, look: Callable[[int, SlicePrompt, Crop | None], SliceMask]
-    ) -> Crop | None:
-        """Choose where to look from the first prompt alone, so that no later edit moves it and encodes anew."""
-        prompt = slice_prompt(started.prompt, grid)
-        if prompt.points_uv:
-            # A point says nothing about the size: the whole slice does.
-            box = enclosing_box(look(slice_index(started.prompt, grid), prompt, None).mask)
-        else:
-            box = prompt_box(prompt)
-        spec = self._predictor.spec
-        if box is None:
-            return None
-        return Crop.around(grid, box, ratio=spec.crop_ratio, max_zoom=max(spec.max_zoom, _UNTRAINED_ZOOM))
 
     @property
     def _knows_boxes_only(self) -> bool:
@@ -175,22 +156,6 @@ class Replayer:
 
     def _policy(self, name: str) -> Policy:
         return moved_box if name == "box" and self._knows_boxes_only else POLICIES[name]
-
-    def _first(self, edit: Segment, grid: SliceGrid, ask: Ask) -> SliceMask:
-        prompt = slice_prompt(edit.prompt, grid)
-        index = slice_index(edit.prompt, grid)
-        if prompt.mask is not None and edit.policy == "copy":
-            return SliceMask(index, prompt.mask, 1.0)
-        if prompt.mask is not None and not self._predictor.spec.can(Capability.MASK):
-            # A model that never saw a mask answers one with noise; its box it knows.
-            prompt = SlicePrompt(box_uvuv=enclosing_box(prompt.mask))
-        answer = ask(index, prompt)
-        if not answer.mask.area:
-            raise PromptError(
-                f"The model found nothing at the prompt on {grid.plane} slice {index}. Try a box that holds the "
-                "whole object, another slice, or a window in which the object stands out."
-            )
-        return answer
 
     def _corrected(
         self,
@@ -242,23 +207,6 @@ def _obeying(answer: SliceMask, said: Mapping[int, SlicePrompt]) -> SliceMask:
     """Return the answer with every point of its slice on the side that it names."""
     points = said[answer.index].points_uv if answer.index in said else ()
     return answer if follows(answer.mask, points) else replace(answer, mask=with_spots(answer.mask, points))
-
-
-def slice_index(prompt: Point | Box | Mask, grid: SliceGrid) -> int:
-    """Return the slice that a prompt lies on."""
-    return grid.split(prompt.index_ijk)[0] if isinstance(prompt, Point) else prompt.index
-
-
-def slice_prompt(prompt: Point | Box | Mask, grid: SliceGrid) -> SlicePrompt:
-    """Turn a prompt in voxels into what is said about its slice."""
-    match prompt:
-        case Point():
-            _, u, v = grid.split(prompt.index_ijk)
-            return SlicePrompt(points_uv=((u, v, prompt.positive),))
-        case Box():
-            return SlicePrompt(box_uvuv=prompt.uvuv)
-        case Mask():
-            return SlicePrompt(mask=RunMask.encode(prompt.pixels))
 
 
 def said_on_slices(edits: ObjectEdits, grid: SliceGrid) -> dict[int, SlicePrompt]:

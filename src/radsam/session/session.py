@@ -18,10 +18,11 @@ from radsam.predictor import SliceMask, SlicePredictor
 from radsam.preprocess import Window
 from radsam.propagate import POLICIES, EndReason, SliceDone, StopRule, default_policy
 from radsam.runtime import Capability
+from radsam.session.asker import slice_index
 from radsam.session.compose import compose, locked_objects, present_objects
 from radsam.session.edit import Correct, Delete, Lock, Overlap, Remove, Segment, SetOverlap
-from radsam.session.history import History, edits_of, numbered_edits_of, object_names
-from radsam.session.replay import ObjectResult, Record, Replayer, slice_index
+from radsam.session.history import History, edits_of, numbered_edits_of, object_names, renamed
+from radsam.session.replay import ObjectResult, Record, Replayer
 from radsam.volume import Bounds, Box, LabelVolume, Mask, Plane, Point, Prompt, SliceGrid, Volume
 
 Progress = Callable[[SliceDone], None]
@@ -73,6 +74,8 @@ class SegmentedObject:
         locked: Whether it keeps its voxels whatever comes.
         window_hu: What the model saw.
         placed_prompts: The prompt that started it last and the correction points since then, in order.
+        bounds: The first and last slice that were given; None where the stop rule found the ends.
+        by_hand: Whether the model did not follow the last correction, so that only the spot was set.
     """
 
     name: str
@@ -84,6 +87,8 @@ class SegmentedObject:
     locked: bool
     window_hu: tuple[float, float]
     placed_prompts: tuple[PlacedPrompt, ...]
+    bounds: Bounds | None = None
+    by_hand: bool = False
 
 
 class Session:
@@ -166,6 +171,8 @@ class Session:
                 if number >= first
                 for prompt in ((edit.prompt,) if isinstance(edit, Segment) else edit.points)
             ),
+            bounds=started.bounds,
+            by_hand=result.by_hand,
         )
 
     def _number(self, name: str) -> int:
@@ -241,18 +248,38 @@ class Session:
         return self._do(Correct(name, points), progress)
 
     def _do(self, edit: Segment | Correct, progress: Progress | None) -> SegmentedObject:
+        self.check(edit)
+        for caution in self.cautions(edit):
+            warnings.warn(caution, CapabilityWarning, stacklevel=3)  # whoever called `segment` or `correct`
         for record in self.run(edit):
             if progress and isinstance(record, SliceDone):
                 progress(record)
-        result = self._replayer.result(edits_of(self._history.done, edit.name))
-        if isinstance(edit, Correct) and result.by_hand:
-            warnings.warn(
-                f"The model did not follow the correction of {edit.name!r}: only the spot around it was set. Where "
-                "more is wrong, click deeper in the wrong part, or prompt the object anew on this slice.",
-                CapabilityWarning,
-                stacklevel=3,  # whoever called `correct`
-            )
+        if isinstance(edit, Correct) and self._object(edit.name).by_hand:
+            warnings.warn(not_followed(edit.name), CapabilityWarning, stacklevel=3)
         return self._object(edit.name)
+
+    def preview(self, edit: Segment | Correct, then: Correct | None = None) -> tuple[SliceMask, ...]:
+        """Answer an edit on its own slice alone, as `run` will begin; the session stays as it is.
+
+        Args:
+            edit: What would be done.
+            then: Corrections on the same slice that would follow.
+
+        Returns:
+            The mask, and after it, where a prompt starts an object, the model's three alternatives.
+
+        Raises:
+            PromptError: As for `segment` and `correct`.
+            SessionError: There is no such object to correct, or it is locked.
+            BackendError: The engine failed.
+        """
+        self.check(edit)
+        if isinstance(edit, Correct):
+            return self._replayer.preview((*edits_of(self._history.done, edit.name), edit))
+        if then is None:
+            return self._replayer.preview((edit,))
+        self._check_points(then, edit)
+        return self._replayer.preview((edit, then))
 
     def run(self, edit: Segment | Correct) -> Iterator[Record]:
         """Do an edit slice by slice: the generator behind `segment` and `correct`.
@@ -260,10 +287,12 @@ class Session:
         The edit enters the history when the last record has been taken; whoever stops
         earlier leaves the session as it was.
 
+        It warns of nothing: see `cautions`.
+
         Yields:
             `SliceDone` per slice and `WalkEnded` per side.
         """
-        self._check(edit)
+        self.check(edit)
         before = self._history
         history = before.push(edit)
         yield from self._replayer.walk(edits_of(history.done, edit.name))
@@ -277,15 +306,27 @@ class Session:
         Raises:
             SessionError: There is no such prompt, or its object is locked.
         """
+        for _ in self.run_delete(number):
+            pass
+
+    def run_delete(self, number: int) -> Iterator[Record]:
+        """Take back one prompt slice by slice: the generator behind `delete`.
+
+        The session changes after the last record, as in `run`.
+        """
         done = self._history.done
         edit = done[number] if 0 <= number < len(done) else None
         if not isinstance(edit, Segment | Correct) or number not in numbered_edits_of(done, edit.name):
             raise SessionError(f"There is no prompt number {number} to delete.")
         self._refuse_locked(edit.name)
-        history = self._history.push(Delete(number))
+        before = self._history
+        history = before.push(Delete(number))
         remaining = edits_of(history.done, edit.name)
-        if remaining:
-            self._replayer.result(remaining)
+        # Step by step from the start: what is known costs nothing, and a caller may do other things in between.
+        for length in range(1, len(remaining) + 1):
+            yield from self._replayer.walk(remaining[:length])
+        if self._history is not before:
+            raise SessionError("The session was changed while a prompt was deleted, so it was not. Do it again.")
         self._history = history
 
     def remove(self, name: str) -> None:
@@ -297,6 +338,23 @@ class Session:
         self._number(name)
         self._refuse_locked(name)
         self._history = self._history.push(Remove(name))
+
+    def rename(self, name: str, new_name: str) -> None:
+        """Give an object another name, in all of its history; this is no step to undo.
+
+        Raises:
+            SessionError: There is no such object, or the new name is taken.
+            PromptError: The new name is empty.
+        """
+        self._number(name)
+        if new_name in object_names(self._history.edits):
+            raise SessionError(f"The name {new_name!r} is or was that of another object; choose another one.")
+        known = {
+            tuple(renamed(edit, name, new_name) for edit in edits): result
+            for edits, result in self.known_results().items()
+        }
+        edits = tuple(renamed(edit, name, new_name) for edit in self._history.edits)
+        self.restore(History(edits, self._history.cursor), known)
 
     def lock(self, name: str, locked: bool = True) -> None:
         """Lock an object, so that later edits cannot take voxels from it, or unlock it.
@@ -361,7 +419,13 @@ class Session:
 
     # What is refused
 
-    def _check(self, edit: Segment | Correct) -> None:
+    def check(self, edit: Segment | Correct) -> None:
+        """Refuse an edit that cannot be done as the session stands.
+
+        Raises:
+            PromptError: As for `segment` and `correct`.
+            SessionError: There is no such object to correct, or it is locked.
+        """
         self._refuse_locked(edit.name)
         if isinstance(edit, Segment):
             self._check_segment(edit)
@@ -377,14 +441,13 @@ class Session:
             raise PromptError("An object starts with a positive point; negative ones correct it afterwards.")
         if edit.bounds is not None:
             edit.bounds.check(grid, slice_index(edit.prompt, grid))
-        kind = {Point: Capability.POINT, Box: Capability.BOX, Mask: Capability.MASK}[type(edit.prompt)]
-        self._warn_untrained(kind)
-        if edit.policy == "mask" and kind is not Capability.MASK:
-            self._warn_untrained(Capability.MASK)
 
     def _check_correct(self, edit: Correct) -> None:
         self._number(edit.name)
         started = next(e for e in reversed(edits_of(self._history.done, edit.name)) if isinstance(e, Segment))
+        self._check_points(edit, started)
+
+    def _check_points(self, edit: Correct, started: Segment) -> None:
         grid = SliceGrid.of(self.volume.geometry, started.plane)
         for point in edit.points:
             point.check(grid)
@@ -400,22 +463,35 @@ class Session:
                 f"The point lies on slice {index}, outside the bounds {started.bounds.low} to {started.bounds.high} "
                 f"of {edit.name!r}. Segment it again with wider bounds to let it grow there."
             )
-        self._warn_untrained(Capability.EDIT)
 
     def _refuse_locked(self, name: str) -> None:
         if name in locked_objects(self._history.done):
             raise SessionError(f"{name!r} is locked. Unlock it to change it.")
 
-    def _warn_untrained(self, capability: Capability) -> None:
+    def cautions(self, edit: Segment | Correct) -> tuple[str, ...]:
+        """Say what of an edit the model was not trained on; empty where all is as it should be."""
+        if isinstance(edit, Correct):
+            asked = {Capability.EDIT}
+        else:
+            asked = {{Point: Capability.POINT, Box: Capability.BOX, Mask: Capability.MASK}[type(edit.prompt)]}
+            if edit.policy == "mask":
+                asked.add(Capability.MASK)
+        return tuple(
+            self._untrained(each) for each in Capability if each in asked and not self.predictor.spec.can(each)
+        )
+
+    def _untrained(self, capability: Capability) -> str:
         spec = self.predictor.spec
-        if not spec.can(capability):
-            what = {"edit": "correction points", "point": "a point", "mask": "masks", "box": "boxes"}[capability]
-            expect = "expect a rough answer."
-            if capability is Capability.EDIT and not spec.can(Capability.POINT):
-                expect = "a point only moves the box of its slice, and the correction walks on, not back to the prompt."
-            warnings.warn(
-                f"The model {spec.name!r} was not trained on {what} (only on: {', '.join(spec.capabilities)}); "
-                f"{expect}",
-                CapabilityWarning,
-                stacklevel=7,  # whoever called `segment` or `correct`
-            )
+        what = {"edit": "correction points", "point": "a point", "mask": "masks", "box": "boxes"}[capability]
+        expect = "expect a rough answer."
+        if capability is Capability.EDIT and not spec.can(Capability.POINT):
+            expect = "a point only moves the box of its slice, and the correction walks on, not back to the prompt."
+        return f"The model {spec.name!r} was not trained on {what} (only on: {', '.join(spec.capabilities)}); {expect}"
+
+
+def not_followed(name: str) -> str:
+    """Say that the model did not follow a correction."""
+    return (
+        f"The model did not follow the correction of {name!r}: only the spot around it was set. Where "
+        "more is wrong, click deeper in the wrong part, or prompt the object anew on this slice."
+    )

@@ -1,0 +1,166 @@
+"""`radsam serve`: the web app, and `radsam tokens`: who may use it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from radsam.cli.console import command, note, out, usage_error
+from radsam.cli.segment import Backend, Model, load_engine
+
+if TYPE_CHECKING:
+    from radsam.server.security import TokenFile, Users
+
+State = Annotated[
+    Path | None,
+    typer.Option(
+        help="Where sessions, uploads and tokens are kept; the user's data folder if left out.", metavar="DIR"
+    ),
+]
+Tokens = Annotated[
+    Path | None, typer.Option("--token-file", help="Where tokens are kept, hashed; in --state if left out.")
+]
+
+tokens_app = typer.Typer(
+    help="Who may use `radsam serve`: one token per user. A server on another host than this computer asks for one.",
+    no_args_is_help=True,
+)
+
+
+@command
+def serve(
+    ct: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="Volumes to offer: NIfTI, NRRD, MetaImage, or a folder or .zip with DICOM.", metavar="[CT]..."
+        ),
+    ] = None,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option("--data", help="A folder; every volume in it is offered. Repeatable.", metavar="DIR"),
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen to. Any other than this computer asks for a token.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8765,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
+    model: Model = None,
+    backend: Backend = "auto",
+    state: State = None,
+    token_file: Tokens = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(help="A further name of this server, as a proxy passes it on. Repeatable.", metavar="NAME"),
+    ] = None,
+    max_upload: Annotated[float, typer.Option(min=0.001, help="The largest upload, in GB.", metavar="GB")] = 2.0,
+    memory: Annotated[
+        float, typer.Option(min=0.05, help="Memory for volumes, in GB; sessions in use keep theirs.", metavar="GB")
+    ] = 3.0,
+) -> None:
+    """Open CT in the browser: draw a box, watch the mask grow, click to correct.
+
+    Everything stays on this computer. Sessions are saved with every edit and are there again at the next start.
+    Ctrl-C ends it.
+    """
+    if not (ct or data):
+        note("No volume was given: drag one into the page, or start with radsam serve CT.nii.gz or --data DIR.")
+    for folder in data or ():
+        if not folder.is_dir():
+            raise usage_error(f"--data takes a folder; {folder} is none.")
+    from radsam.server.app import create_app
+    from radsam.server.limits import Limits
+    from radsam.server.run import listen_on, run, url_of
+    from radsam.server.security import Doors, is_loopback
+    from radsam.server.service import Service
+    from radsam.server.store import Store
+
+    folder = state or _state_folder()
+    users, token = _users(token_file or folder / "tokens.json", host)
+    upload_bytes, memory_bytes = int(max_upload * 1e9), int(memory * 1e9)
+    limits = Limits(upload_bytes=upload_bytes, cache_bytes=memory_bytes, volume_bytes=min(memory_bytes, 2 << 30))
+    listening = listen_on(host, port)
+    with listening:
+        store = Store(folder)
+        alone = is_loopback(host) and users is None
+        service = Service(
+            load_engine(model, backend, keep=True),
+            store,
+            given=ct or (),
+            data=data or (),
+            limits=limits,
+            named_by_path=alone,
+        )
+        url = url_of(host, listening, token)
+
+        def ready() -> None:
+            out.print(f"RadSAM is at {escape(url)}", soft_wrap=True)
+            out.print("Ctrl-C ends it; sessions are kept. Not for diagnostic use.", style="dim")
+            if browser:
+                import webbrowser
+
+                webbrowser.open(url)
+
+        app = create_app(service, users=users, doors=Doors(host, tuple(each.lower() for each in allow_host or ())))
+        run(app, service, listening, ready)
+
+
+@tokens_app.command("add")
+@command
+def add_token(
+    user: Annotated[str, typer.Argument(help="Whose it is.")], state: State = None, token_file: Tokens = None
+) -> None:
+    """Make a token for a user. It is shown once; only its hash is kept."""
+    token = _file(state, token_file).add(user)
+    out.print(token, soft_wrap=True)
+    note(f"This is the only time that the token of {user} is shown. They open the page with #token=… at its end.")
+
+
+@tokens_app.command("list")
+@command
+def list_tokens(state: State = None, token_file: Tokens = None) -> None:
+    """List who has a token."""
+    table = Table("user", "since", box=None)
+    for each in _file(state, token_file).tokens:
+        table.add_row(escape(each.user), each.created)
+    out.print(table)
+
+
+@tokens_app.command("revoke")
+@command
+def revoke_token(
+    user: Annotated[str, typer.Argument(help="Whose token to take back.")],
+    state: State = None,
+    token_file: Tokens = None,
+) -> None:
+    """Take a token back; a running server refuses it at once. The user's sessions stay."""
+    _file(state, token_file).revoke(user)
+
+
+def _file(state: Path | None, token_file: Path | None) -> TokenFile:
+    from radsam.server.security import TokenFile
+
+    return TokenFile(token_file or (state or _state_folder()) / "tokens.json")
+
+
+def _state_folder() -> Path:
+    import platformdirs
+
+    return platformdirs.user_data_path("radsam") / "server"
+
+
+def _users(path: Path, host: str) -> tuple[Users | None, str | None]:
+    """Decide who may come in; returns a token to show, where one was made for this run."""
+    from radsam.server.security import OneToken, TokenFile, is_loopback, new_token
+
+    file = TokenFile(path)
+    if file.tokens:
+        return file, None
+    if is_loopback(host):
+        return None, None
+    token = new_token()
+    note(f"{host} is reachable from other computers, so a token is asked for. Nothing that is sent is encrypted.")
+    return OneToken(token), token

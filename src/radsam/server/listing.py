@@ -1,0 +1,152 @@
+"""Which volumes there are: what was given, what a folder holds, what was uploaded. Headers only."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from radsam.errors import RadsamError, VolumeError
+from radsam.io.archive import looks_like_dicom
+from radsam.io.image_file import SUFFIXES
+from radsam.io.info import VolumeInfo
+from radsam.io.read import is_dicom, read_info
+from radsam.volume import Geometry
+
+#: What a listing of a folder shows at most, and how deep it looks.
+_MOST_VOLUMES, _DEEPEST = 2_000, 6
+
+
+@dataclass(frozen=True, eq=False)
+class VolumeEntry:
+    """A volume that can be opened.
+
+    Args:
+        id: Its id; the same after a restart.
+        name: What people call it.
+        path: The file, or the folder of its DICOM series.
+        series: Which series of that folder; None for a file.
+        source: "given", "data" or "upload".
+        geometry: Its grid.
+        modality: Its modality.
+        dtype: Type of the stored values.
+        owner: Who alone may open it; None for everybody.
+    """
+
+    id: str
+    name: str
+    path: Path
+    series: str | None
+    source: str
+    geometry: Geometry
+    modality: str
+    dtype: str
+    owner: str | None = None
+
+    @property
+    def is_dicom(self) -> bool:
+        """Whether it is a DICOM series, so that results can refer to its images."""
+        return self.series is not None
+
+    @property
+    def bytes_in_memory(self) -> int:
+        """What it takes in memory, at most."""
+        i, j, k = self.geometry.shape_ijk
+        return i * j * k * (2 if self.dtype in ("int8", "uint8", "int16") else 4)
+
+    @property
+    def etag(self) -> str:
+        """Changes when the file does."""
+        stat = self.path.stat()
+        return f'"{self.id}-{stat.st_mtime_ns:x}-{stat.st_size:x}"'
+
+
+def entries_of(path: Path, source: str, *, name: str | None = None, owner: str | None = None) -> list[VolumeEntry]:
+    """Describe the volumes of one path: one of a file, one per readable series of DICOM.
+
+    Raises:
+        VolumeError: There is none.
+    """
+    info = read_info(path)
+    called = name or path.name
+    if not is_dicom(path):
+        if info.geometry is None:
+            raise VolumeError(info.problem)
+        return [_entry(path, None, source, called, info, info.geometry, owner)]
+    found = []
+    for each in info.series:
+        if each.problem and not each.parts:
+            continue
+        for selector in [part.selector for part in each.parts if not part.problem] or [each.uid or str(each.number)]:
+            try:
+                of_series = read_info(path, series=selector)
+            except RadsamError:
+                continue
+            if of_series.geometry is None:
+                continue
+            several = len(info.series) > 1 or len(each.parts) > 1
+            title = " ".join(filter(None, (called, f"#{each.number}" if several else "", each.description)))
+            found.append(_entry(path, selector, source, title, of_series, of_series.geometry, owner))
+    if not found:
+        raise VolumeError(info.problem or f"{path} holds no series that is one volume.")
+    return found
+
+
+def _entry(
+    path: Path,
+    series: str | None,
+    source: str,
+    name: str,
+    info: VolumeInfo,
+    geometry: Geometry,
+    owner: str | None,
+) -> VolumeEntry:
+    return VolumeEntry(
+        id=volume_id(path, series),
+        name=name,
+        path=path,
+        series=series,
+        source=source,
+        geometry=geometry,
+        modality=info.modality,
+        dtype=info.dtype,
+        owner=owner,
+    )
+
+
+def volume_id(path: Path, series: str | None) -> str:
+    """Name a volume by its place, without telling it."""
+    return "v" + hashlib.sha256(f"{path.resolve()}\0{series or ''}".encode()).hexdigest()[:16]
+
+
+def paths_below(folder: Path) -> Iterator[Path]:
+    """Find files of volumes and folders of DICOM below a folder; hidden ones are left out."""
+    waiting = [(folder, 0)]
+    found = 0
+    while waiting and found < _MOST_VOLUMES:
+        here, depth = waiting.pop(0)
+        try:
+            inside = sorted(each for each in here.iterdir() if not each.name.startswith("."))
+        except OSError:
+            continue
+        files = [each for each in inside if each.is_file()]
+        for each in files:
+            if each.name.lower().endswith((*SUFFIXES, ".zip")):
+                found += 1
+                yield each
+        if any(_is_dicom_file(each) for each in files):
+            found += 1
+            yield here  # with all that is below it, as `read_volume` does
+        elif depth < _DEEPEST:
+            waiting += [(each, depth + 1) for each in inside if each.is_dir()]
+
+
+def _is_dicom_file(path: Path) -> bool:
+    if path.name.lower().endswith((*SUFFIXES, ".zip", ".json", ".txt", ".md", ".csv")):
+        return False
+    try:
+        with path.open("rb") as stream:
+            return looks_like_dicom(stream.read(132))
+    except OSError:
+        return False

@@ -1,0 +1,147 @@
+"""Prompts, corrections and what takes them back, over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path
+from starlette.concurrency import run_in_threadpool
+
+from radsam.errors import PromptError
+from radsam.server.requests import Id, Served, User, refusals
+from radsam.server.schemas import (
+    Cancelled,
+    CorrectRequest,
+    JobStarted,
+    ObjectChange,
+    PackedMask,
+    PreviewAnswer,
+    PreviewRequest,
+    SegmentRequest,
+    State,
+    View,
+    to_point,
+    to_prompt,
+)
+from radsam.server.service import Question
+from radsam.volume import Plane
+
+router = APIRouter(prefix="/api/sessions/{session}", tags=["edits"])
+
+ObjectName = Annotated[str, Path(min_length=1, max_length=64, examples=["liver"])]
+_ALL = refusals(409, 413, 507)
+
+
+@router.post("/view", status_code=204, responses=_ALL)
+def view(session: Id, seen: View, service: Served, user: User) -> None:
+    """Say what is on screen: it and the slices around it are encoded ahead."""
+    plane = Plane(seen.plane)
+    zoomed = None if seen.zoom_prompt is None else Question(to_prompt(seen.zoom_prompt), plane)
+    service.view(user, session, plane, seen.index, zoomed)
+
+
+@router.post("/preview", responses=_ALL)
+async def preview(session: Id, asked: PreviewRequest, service: Served, user: User) -> PreviewAnswer:
+    """Answer a prompt, or corrections of the object `name`, on their slice alone. Changes nothing."""
+    points = [to_point(each) for each in asked.points]
+    if asked.prompt is None:
+        if asked.name is None or not points:
+            raise PromptError("Give a prompt, or the name of an object and points that correct it.")
+        waiting = await run_in_threadpool(service.preview_correction, user, session, asked.name, points)
+    else:
+        question = Question(
+            prompt=to_prompt(asked.prompt),
+            plane=Plane(asked.plane),
+            name=asked.name or "preview",
+            window_hu=_pair(asked.window_hu),
+            policy=asked.policy,
+            zoom=asked.zoom,
+        )
+        waiting = await run_in_threadpool(service.preview, user, session, question, points)
+    answer = await asyncio.wrap_future(waiting)
+    masks = [
+        PackedMask(shape=list(each.mask.shape), runs=each.mask.runs.tolist(), score=each.score) for each in answer.masks
+    ]
+    return PreviewAnswer(index=answer.masks[0].index, masks=masks, ms=round(answer.seconds * 1000, 1))
+
+
+@router.post("/segment", status_code=202, responses=_ALL)
+def segment(session: Id, asked: SegmentRequest, service: Served, user: User) -> JobStarted:
+    """Segment an object through the volume; its slices come as events."""
+    question = Question(
+        prompt=to_prompt(asked.prompt),
+        plane=Plane(asked.plane),
+        name=asked.name,
+        bounds=_pair(asked.bounds),
+        window_hu=_pair(asked.window_hu),
+        policy=asked.policy,
+        zoom=asked.zoom,
+        alternative=asked.alternative,
+    )
+    return JobStarted(job=service.segment(user, session, question).id)
+
+
+@router.post("/correct", status_code=202, responses=_ALL)
+def correct(session: Id, asked: CorrectRequest, service: Served, user: User) -> JobStarted:
+    """Correct an object with points on one slice, and walk on from there."""
+    points = [to_point(each) for each in asked.points]
+    return JobStarted(job=service.correct(user, session, asked.name, points).id)
+
+
+@router.post("/cancel", responses=_ALL)
+def cancel(session: Id, service: Served, user: User) -> Cancelled:
+    """End what runs and drop what waits: the session is as before. Gives up an interrupted edit where none runs."""
+    return Cancelled(cancelled=service.cancel(user, session))
+
+
+@router.post("/resume", status_code=202, responses=_ALL)
+def resume(session: Id, service: Served, user: User) -> JobStarted:
+    """Do the interrupted edit again; slices that were encoded are not encoded again."""
+    return JobStarted(job=service.resume(user, session).id)
+
+
+@router.post("/undo", responses=_ALL)
+async def undo(session: Id, service: Served, user: User) -> State:
+    """Step back."""
+    return await _state(service.undo, user, session)
+
+
+@router.post("/redo", responses=_ALL)
+async def redo(session: Id, service: Served, user: User) -> State:
+    """Step forward again."""
+    return await _state(service.redo, user, session)
+
+
+@router.delete("/prompts/{number}", responses=_ALL)
+async def delete_prompt(
+    session: Id, number: Annotated[int, Path(ge=0, le=2**31 - 1)], service: Served, user: User
+) -> State:
+    """Take back one prompt; the others are replayed."""
+    return await _state(service.delete_prompt, user, session, number)
+
+
+@router.delete("/objects/{name}", responses=_ALL)
+async def remove_object(session: Id, name: ObjectName, service: Served, user: User) -> State:
+    """Remove an object; undo brings it back."""
+    return await _state(service.remove_object, user, session, name)
+
+
+@router.patch("/objects/{name}", responses=_ALL)
+async def change_object(session: Id, name: ObjectName, change: ObjectChange, service: Served, user: User) -> State:
+    """Change colour and visibility, lock or rename."""
+    shown = change.model_dump(include={"color", "visible"}, exclude_none=True)
+    done = await run_in_threadpool(
+        service.change_object, user, session, name, shown=shown, locked=change.locked, new_name=change.new_name
+    )
+    return State(**await asyncio.wrap_future(done))
+
+
+async def _state(do: Callable[..., Future[dict[str, Any]]], *args: Any) -> State:
+    return State(**await asyncio.wrap_future(await run_in_threadpool(do, *args)))
+
+
+def _pair(given: list[Any] | None) -> tuple[Any, Any] | None:
+    return None if given is None else (given[0], given[1])

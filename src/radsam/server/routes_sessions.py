@@ -1,0 +1,176 @@
+"""Sessions over HTTP: list, start, import, show, export, and their masks and news."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.responses import FileResponse, StreamingResponse
+from starlette.background import BackgroundTask
+from starlette.concurrency import run_in_threadpool
+
+from radsam.server.events import Subscription
+from radsam.server.requests import Id, Served, User, refusals
+from radsam.server.routes_volumes import binary, receive
+from radsam.server.schemas import NewSession, SessionChange, SessionListed, Spot, State
+from radsam.server.uploads import Incoming
+
+router = APIRouter(prefix="/api/sessions", tags=["sessions"])
+
+_KEEP_ALIVE_SECONDS = 15.0
+_ANY_FILE = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
+
+
+@router.get("", responses=refusals())
+def list_sessions(service: Served, user: User) -> list[SessionListed]:
+    """List this user's sessions, the last changed first."""
+    return [SessionListed(**each) for each in service.session_rows(user)]
+
+
+@router.post("", status_code=201, responses=refusals(413))
+def create_session(new: NewSession, service: Served, user: User) -> State:
+    """Start a session on a volume."""
+    window = None if new.window_hu is None else (new.window_hu[0], new.window_hu[1])
+    return State(**service.create(user, new.volume, window))
+
+
+@router.post(
+    "/import",
+    status_code=201,
+    responses=refusals(409, 413, 507),
+    openapi_extra={"requestBody": _ANY_FILE | {"required": True}},
+)
+async def import_session(
+    request: Request, service: Served, user: User, volume: Annotated[str, Query(max_length=64)]
+) -> State:
+    """Start a session from a .radsam file, which is the body, on the volume that it was made on."""
+    folder = Path(tempfile.mkdtemp(prefix="radsam-"))
+    try:
+        incoming = Incoming(folder / "session.radsam", service.limits.session_file_bytes)
+        try:
+            await receive(request, incoming)
+        finally:
+            incoming.close()
+        return State(**await run_in_threadpool(service.import_session, user, volume, incoming.path))
+    finally:
+        await run_in_threadpool(shutil.rmtree, folder, ignore_errors=True)
+
+
+@router.get("/{session}", responses=refusals(409, 413))
+def show_session(session: Id, service: Served, user: User) -> State:
+    """Return the state of a session."""
+    return State(**service.state(user, session))
+
+
+@router.delete("/{session}", status_code=204, responses=refusals(409, 413))
+def delete_session(session: Id, service: Served, user: User) -> None:
+    """Remove a session from memory and disk."""
+    service.delete_session(user, session)
+
+
+@router.patch("/{session}", responses=refusals(409, 413, 507))
+async def change_session(session: Id, change: SessionChange, service: Served, user: User) -> State:
+    """Choose who owns a voxel that two objects claim."""
+    done = await run_in_threadpool(service.set_overlap, user, session, change.overlap)
+    return State(**await asyncio.wrap_future(done))
+
+
+@router.get("/{session}/next", responses=refusals(409, 413))
+def review_next(
+    session: Id,
+    service: Served,
+    user: User,
+    name: Annotated[str | None, Query(max_length=64)] = None,
+    after: Annotated[float | None, Query(allow_inf_nan=False)] = None,
+) -> Spot:
+    """Name the slice whose mask the model is least sure of; `after` is the score of the last one reviewed."""
+    return Spot(**service.least_sure(user, session, name, after))
+
+
+@router.get("/{session}/masks", response_class=Response, responses=refusals(409, 413) | binary("RSM1"))
+def read_masks(
+    session: Id,
+    service: Served,
+    user: User,
+    since: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
+    part: Literal["done", "interrupted"] = "done",
+) -> Response:
+    """Send the slices of the label map that changed after a revision, or what an interrupted edit had finished."""
+    packed = service.masks(user, session, since) if part == "done" else service.interrupted_masks(user, session)
+    return Response(packed, media_type="application/octet-stream")
+
+
+@router.get("/{session}/export", response_class=Response, responses=refusals(409, 413, 507) | binary("The file."))
+def export_session(
+    session: Id,
+    service: Served,
+    user: User,
+    format: Annotated[Literal["nii.gz", "nrrd", "seg", "rtstruct", "session"], Query()],
+    objects: Annotated[list[str] | None, Query(max_length=1000)] = None,
+) -> Response:
+    """Send the label map or the session as a file; `objects`, repeated or with commas, names some of them."""
+    known = {each["name"] for each in service.state(user, session)["objects"]}
+    chosen = None if objects is None else [name for each in objects for name in _names(each, known)]
+    folder = Path(tempfile.mkdtemp(prefix="radsam-"))
+    try:
+        written = service.export(user, session, format, chosen, folder)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return FileResponse(
+        written.path,
+        media_type=written.media_type,
+        filename=written.name,
+        background=BackgroundTask(shutil.rmtree, folder, ignore_errors=True),
+    )
+
+
+def _names(given: str, known: set[str]) -> list[str]:
+    """Split at commas what is no name as a whole."""
+    return [given] if given in known else [each for each in given.split(",") if each]
+
+
+@router.get(
+    "/{session}/events",
+    response_class=StreamingResponse,
+    responses=refusals(409, 413) | {200: {"description": "Server-sent events.", "content": {"text/event-stream": {}}}},
+)
+async def listen(
+    session: Id,
+    service: Served,
+    user: User,
+    last_event_id: Annotated[str | None, Header(max_length=64)] = None,
+) -> StreamingResponse:
+    """Send news as they come; `Last-Event-ID` resumes."""
+    loop, woken = asyncio.get_running_loop(), asyncio.Event()
+
+    def wake() -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(woken.set)
+
+    subscription, leave = await run_in_threadpool(service.subscribe, user, session, wake, last_event_id)
+    return StreamingResponse(
+        _frames(subscription, woken, leave), media_type="text/event-stream", headers={"x-accel-buffering": "no"}
+    )
+
+
+async def _frames(subscription: Subscription, woken: asyncio.Event, leave: Callable[[], None]) -> AsyncIterator[bytes]:
+    try:
+        while True:
+            try:
+                await asyncio.wait_for(woken.wait(), _KEEP_ALIVE_SECONDS)
+            except TimeoutError:
+                yield b": keep-alive\n\n"
+            woken.clear()
+            frames = subscription.take()
+            if frames:
+                yield b"".join(frames)
+            elif subscription.closed:
+                return
+    finally:
+        leave()

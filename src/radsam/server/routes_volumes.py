@@ -1,0 +1,92 @@
+"""Volumes over HTTP: list, upload, describe, and the voxels."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import StreamingResponse
+from starlette.concurrency import run_in_threadpool
+
+from radsam.server.describe import volume_row
+from radsam.server.requests import Id, Served, User, refusals
+from radsam.server.schemas import VolumeDetails, VolumeRow
+from radsam.server.uploads import Incoming
+
+router = APIRouter(prefix="/api/volumes", tags=["volumes"])
+
+#: Received bytes are handed to the disk in pieces of this size.
+_PIECE_BYTES = 1 << 20
+_ANY_FILE = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
+
+
+@router.get("", responses=refusals())
+def list_volumes(service: Served, user: User) -> list[VolumeRow]:
+    """List what can be opened. Reads headers only."""
+    return [VolumeRow(**each) for each in service.volume_rows(user)]
+
+
+@router.post(
+    "",
+    status_code=201,
+    responses=refusals(413, 415, 507),
+    openapi_extra={"requestBody": _ANY_FILE | {"required": True}},
+)
+async def upload_volume(
+    request: Request,
+    service: Served,
+    user: User,
+    filename: Annotated[str, Query(min_length=1, max_length=255, examples=["ct.nii.gz"])],
+) -> VolumeRow:
+    """Upload a .nii, .nii.gz, .nrrd, .mha or a .zip with a DICOM series: the raw bytes are the body."""
+    announced = request.headers.get("content-length")
+    with service.uploads.receive(user, filename, int(announced) if announced else None) as incoming:
+        await receive(request, incoming)
+        entry = await run_in_threadpool(service.uploads.keep, user, filename, incoming)
+    return VolumeRow(**volume_row(entry))
+
+
+@router.get("/{volume}", responses=refusals(413))
+def show_volume(volume: Id, service: Served, user: User) -> VolumeDetails:
+    """Describe a volume: its grid, and how each plane lies in the stored array."""
+    return VolumeDetails(**service.volume_details(user, volume))
+
+
+@router.delete("/{volume}", status_code=204, responses=refusals(409))
+def delete_volume(volume: Id, service: Served, user: User) -> None:
+    """Remove a volume that this user uploaded, with the sessions on it."""
+    service.delete_upload(user, volume)
+
+
+@router.get(
+    "/{volume}/image.nii",
+    response_class=Response,
+    responses=refusals(413) | {200: {"content": {"application/octet-stream": {}}}, 304: {"description": "Unchanged."}},
+)
+def read_image(volume: Id, request: Request, service: Served, user: User) -> Response:
+    """Send the voxels as uncompressed NIfTI on the stored grid."""
+    etag = service.volumes.entry(volume, user).etag
+    headers = {"etag": etag, "cache-control": "private, no-cache"}
+    if etag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    length, chunks = service.image(user, volume)
+    headers["content-length"] = str(length)
+    return StreamingResponse(chunks, media_type="application/octet-stream", headers=headers)
+
+
+async def receive(request: Request, incoming: Incoming) -> None:
+    """Bring the body of a request to disk as it comes."""
+    waiting: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        waiting.append(chunk)
+        size += len(chunk)
+        if size >= _PIECE_BYTES:
+            await run_in_threadpool(incoming.write, b"".join(waiting))
+            waiting, size = [], 0
+    await run_in_threadpool(incoming.write, b"".join(waiting))
+
+
+def binary(description: str) -> dict[int | str, dict[str, Any]]:
+    """Describe an answer of bytes."""
+    return {200: {"description": description, "content": {"application/octet-stream": {}}}}

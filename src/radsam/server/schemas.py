@@ -1,0 +1,338 @@
+"""What comes in and goes out as JSON, with examples: the OpenAPI description is made of these."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt
+
+from radsam.errors import PromptError
+from radsam.session.edit import prompt_from_json
+from radsam.volume import Point, Prompt
+
+#: An index of a voxel. What leaves the volume is refused with a sentence; this only keeps numbers to numbers.
+Index = Annotated[StrictInt, Field(ge=-(2**31), le=2**31 - 1)]
+Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$")]
+Hu = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
+WindowHu = Annotated[list[Hu], Field(min_length=2, max_length=2, examples=[[-160, 240]])]
+Bounds = Annotated[list[Index], Field(min_length=2, max_length=2, examples=[[30, 70]])]
+PlaneName = Literal["axial", "coronal", "sagittal"]
+#: No slice has more pixels.
+_MOST_PIXELS = 1 << 26
+
+
+class _Given(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class BoxOnSlice(_Given):
+    """A box: one axis names the slice, the two others have a range; both ends belong to it."""
+
+    i: Index | None = None
+    j: Index | None = None
+    k: Index | None = None
+    i0: Index | None = None
+    i1: Index | None = None
+    j0: Index | None = None
+    j1: Index | None = None
+    k0: Index | None = None
+    k1: Index | None = None
+
+
+class BoxPrompt(_Given):
+    """A box on one slice."""
+
+    box: Annotated[BoxOnSlice, Field(examples=[{"k": 41, "i0": 120, "j0": 88, "i1": 210, "j1": 170}])]
+
+
+class PointPrompt(_Given):
+    """One voxel that belongs to the object, or does not."""
+
+    point: Annotated[list[Index], Field(min_length=3, max_length=3, examples=[[150, 120, 50]])]
+    positive: StrictBool = True
+
+
+class MaskOnSlice(_Given):
+    """The slice that a mask lies on."""
+
+    i: Index | None = None
+    j: Index | None = None
+    k: Index | None = None
+
+
+class MaskPrompt(_Given):
+    """A rough mask of a whole slice: run lengths, background first, rows of [v, u]."""
+
+    mask: MaskOnSlice
+    shape: Annotated[list[Annotated[StrictInt, Field(ge=1, le=65535)]], Field(min_length=2, max_length=2)]
+    runs: Annotated[list[Annotated[StrictInt, Field(ge=0, le=2**32 - 1)]], Field(min_length=1, max_length=2_000_000)]
+
+
+AnyPrompt = BoxPrompt | PointPrompt | MaskPrompt
+
+
+def to_prompt(given: AnyPrompt) -> Prompt:
+    """Turn a prompt into the engine's.
+
+    Raises:
+        PromptError: It makes no sense.
+    """
+    if isinstance(given, MaskPrompt):
+        rows, cols = given.shape
+        if rows * cols > _MOST_PIXELS or sum(given.runs) != rows * cols:
+            raise PromptError(f"The runs of the mask do not fill {rows}×{cols} pixels.")
+    return prompt_from_json(given.model_dump(exclude_none=True))
+
+
+def to_point(given: PointPrompt) -> Point:
+    """Turn a point into the engine's."""
+    i, j, k = given.point
+    return Point(i=i, j=j, k=k, positive=given.positive)
+
+
+class NewSession(_Given):
+    """Which volume to work on."""
+
+    volume: Annotated[str, Field(max_length=64, examples=["v0123456789abcdef"])]
+    window_hu: WindowHu | None = None
+
+
+class View(_Given):
+    """What is on screen."""
+
+    plane: PlaneName
+    index: Index
+    zoom_prompt: AnyPrompt | None = None
+
+
+class PreviewRequest(_Given):
+    """A prompt, or corrections of an object, to be answered on one slice."""
+
+    prompt: AnyPrompt | None = None
+    plane: PlaneName = "axial"
+    points: Annotated[list[PointPrompt], Field(max_length=1000)] = []
+    window_hu: WindowHu | None = None
+    policy: Literal["mask", "box", "copy"] | None = None
+    zoom: StrictBool | None = None
+    name: Name | None = None
+
+
+class SegmentRequest(_Given):
+    """One prompt on one slice, and the bounds."""
+
+    name: Name
+    prompt: AnyPrompt
+    plane: PlaneName = "axial"
+    bounds: Bounds | None = None
+    alternative: Annotated[StrictInt, Field(ge=0, le=3)] = 0
+    window_hu: WindowHu | None = None
+    policy: Literal["mask", "box", "copy"] | None = None
+    zoom: StrictBool | None = None
+
+
+class CorrectRequest(_Given):
+    """Points on one slice of an object."""
+
+    name: Name
+    points: Annotated[list[PointPrompt], Field(min_length=1, max_length=1000)]
+
+
+class ObjectChange(_Given):
+    """How an object is shown, and whether it is locked."""
+
+    color: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$", examples=["#e69f00"])] | None = None
+    visible: StrictBool | None = None
+    locked: StrictBool | None = None
+    new_name: Name | None = None
+
+
+class SessionChange(_Given):
+    """Who owns a voxel that two objects claim."""
+
+    overlap: Literal["last wins", "keep first"]
+
+
+# What goes out
+
+
+class ErrorBody(BaseModel):
+    """Why not."""
+
+    kind: str
+    message: str
+
+
+class Error(BaseModel):
+    """Every answer that is not 2xx."""
+
+    error: ErrorBody
+
+
+class Health(BaseModel):
+    """The server is there."""
+
+    status: Literal["ok"] = "ok"
+    version: str
+
+
+class Model(BaseModel):
+    """The model, and what it was trained on."""
+
+    name: str
+    capabilities: list[str]
+    max_zoom: float
+    window_hu: list[float]
+    backend: str
+
+
+class Info(BaseModel):
+    """What this server is and allows."""
+
+    version: str
+    model: Model
+    limits: dict[str, float]
+    formats: list[str]
+    user: str
+
+
+class VolumeRow(BaseModel):
+    """A volume in a listing."""
+
+    id: str
+    name: str
+    shape_ijk: list[int]
+    spacing_mm_ijk: list[float]
+    modality: str
+    source: Literal["given", "data", "upload"]
+
+
+class PlaneDetails(BaseModel):
+    """How the slices of a plane lie in the stored array; see `radsam.volume.plane`."""
+
+    axis: Literal["i", "j", "k"]
+    count: int
+    uv_axes: list[Literal["i", "j", "k"]]
+    transpose: bool
+    flip_rows: bool
+    flip_cols: bool
+    spacing_mm_vu: list[float]
+
+
+class VolumeDetails(VolumeRow):
+    """A volume."""
+
+    affine_lps: list[list[float]]
+    default_window_hu: list[float]
+    dicom: bool
+    planes: dict[PlaneName, PlaneDetails]
+
+
+class SessionListed(BaseModel):
+    """A session in a listing."""
+
+    id: str
+    volume: str
+    name: str
+    objects: int
+    changed: str
+    interrupted: bool
+
+
+class Busy(BaseModel):
+    """The edit that runs."""
+
+    job: str
+    name: str
+    done: int
+    total: int | None
+
+
+class Interrupted(BaseModel):
+    """An edit that a crash cut off."""
+
+    name: str
+    finished: list[int]
+    what: Literal["segment", "correct"]
+
+
+class PlacedPrompt(BaseModel):
+    """A prompt of an object; a mask is named, not shown."""
+
+    number: int
+    index: int
+    kind: Literal["box", "point", "mask"]
+    box: dict[str, int] | None = None
+    point: list[int] | None = None
+    positive: bool | None = None
+
+
+class ObjectState(BaseModel):
+    """An object of a session."""
+
+    id: int
+    name: str
+    color: str
+    visible: bool
+    locked: bool
+    plane: PlaneName
+    bounds: list[int] | None
+    low_end: str
+    high_end: str
+    slices: list[int]
+    volume_ml: float
+    voxels: int
+    prompts: list[PlacedPrompt]
+    scores: dict[str, float]
+    by_hand: bool
+
+
+class State(BaseModel):
+    """A session."""
+
+    id: str
+    volume: str
+    revision: int
+    window_hu: list[float]
+    can_undo: bool
+    can_redo: bool
+    overlap: str
+    busy: Busy | None
+    interrupted: Interrupted | None
+    objects: list[ObjectState]
+
+
+class JobStarted(BaseModel):
+    """An edit was queued; its news come as events."""
+
+    job: str
+
+
+class Cancelled(BaseModel):
+    """The edits that were ended."""
+
+    cancelled: list[str]
+
+
+class PackedMask(BaseModel):
+    """A mask of a slice as run lengths, background first."""
+
+    shape: list[int]
+    runs: list[int]
+    score: float
+
+
+class PreviewAnswer(BaseModel):
+    """The masks of a slice, the primary one first."""
+
+    index: int
+    masks: list[PackedMask]
+    ms: float
+
+
+class Spot(BaseModel):
+    """A slice to review."""
+
+    plane: PlaneName
+    index: int
+    name: str
+    score: float

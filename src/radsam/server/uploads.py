@@ -1,0 +1,248 @@
+"""Uploads: streamed to disk and counted, then looked at before any voxel is allocated."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import secrets
+import shutil
+import threading
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from radsam.errors import VolumeError
+from radsam.io.archive import unpacked
+from radsam.io.image_file import read_header
+from radsam.server.limits import Limits
+from radsam.server.listing import VolumeEntry, entries_of
+from radsam.server.refusals import Full, TooLarge, UnknownKind
+from radsam.server.store import Store, UploadRow
+from radsam.server.volumes import Volumes
+
+_ACCEPTED = (".nii", ".nii.gz", ".nrrd", ".mha", ".zip")
+_CHUNK_BYTES = 1 << 20
+#: What may follow the voxels of a compressed file, such as an extension or padding.
+_SLACK_BYTES = 1 << 20
+
+
+class Incoming:
+    """A file that is being received.
+
+    Args:
+        path: Where it goes.
+        most: How many bytes it may have.
+    """
+
+    def __init__(self, path: Path, most: int) -> None:
+        self.path = path
+        self._most = most
+        self._file: IO[bytes] = path.open("xb")
+        self._bytes = 0
+
+    def write(self, chunk: bytes) -> None:
+        """Append a chunk.
+
+        Raises:
+            TooLarge: There is more than may be.
+            Full: The disk is full.
+        """
+        self._bytes += len(chunk)
+        if self._bytes > self._most:
+            raise TooLarge(f"The file is larger than {self._most / 1e6:.0f} MB, the limit here.")
+        try:
+            self._file.write(chunk)
+        except OSError as error:
+            raise Full(f"The disk of the server is full ({error.strerror}).") from error
+
+    def close(self) -> None:
+        """End the file."""
+        self._file.close()
+
+
+class Uploads:
+    """Receives volumes.
+
+    Args:
+        store: Where they lie.
+        volumes: Where they are registered.
+        limits: How large they may be.
+    """
+
+    def __init__(self, store: Store, volumes: Volumes, limits: Limits) -> None:
+        self._store = store
+        self._volumes = volumes
+        self._limits = limits
+        self._lock = threading.Lock()
+        for folder in store.uploads.iterdir():
+            if folder.name not in {Path(row.path).parts[0] for row in store.every_upload()}:
+                shutil.rmtree(folder, ignore_errors=True)  # one that a crash cut off
+
+    @contextmanager
+    def receive(self, user: str, filename: str, announced: int | None) -> Iterator[Incoming]:
+        """Receive a file; `keep` makes a volume of it. What is not kept is gone afterwards.
+
+        Args:
+            user: Whose it is.
+            filename: What the user calls it; never becomes a path.
+            announced: How long it says it is.
+
+        Raises:
+            UnknownKind: The name has no suffix that is known.
+            TooLarge: It is too large, or the user's uploads are together.
+        """
+        suffix = _suffix(filename)
+        used = sum(row.bytes for row in self._store.every_upload() if row.owner == user)
+        most = min(self._limits.upload_bytes, self._limits.uploads_bytes - used)
+        if (announced or 1) > most:
+            raise TooLarge(
+                f"The file has {(announced or 1) / 1e6:.0f} MB; you may upload {max(0, most) / 1e6:.0f} MB. "
+                "Remove uploads that are not needed, or crop the volume."
+            )
+        folder = self._store.uploads / secrets.token_hex(8)
+        folder.mkdir(mode=0o700)
+        incoming = Incoming(folder / f"volume{suffix}", most)
+        try:
+            yield incoming
+        finally:
+            incoming.close()
+            if not any(Path(row.path).parts[0] == folder.name for row in self._store.every_upload()):
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def keep(self, user: str, filename: str, incoming: Incoming) -> VolumeEntry:
+        """Check a received file and register its volumes; of a zip with several series return the largest.
+
+        Raises:
+            VolumeError: It is no volume that can be read.
+            TooLarge: Its voxels, or what it unpacks to, are too much.
+        """
+        incoming.close()
+        path, name = incoming.path, display_name(filename)
+        with self._lock:  # unpacking two bombs at once is twice the disk
+            if path.suffix == ".zip":
+                path = self._unpack(path)
+            else:
+                self._check_image(path)
+            try:
+                found = entries_of(path, "upload", name=name, owner=user)
+            except VolumeError as error:
+                raise VolumeError(_without(str(error), path, name)) from None
+        for entry in found:
+            if entry.bytes_in_memory > self._limits.volume_bytes:
+                raise TooLarge(
+                    f"{name} would take {entry.bytes_in_memory / 1e9:.1f} GB in memory; the limit here is "
+                    f"{self._limits.volume_bytes / 1e9:.1f} GB. Crop it first."
+                )
+        size = sum(each.stat().st_size for each in path.parent.rglob("*") if each.is_file())
+        place = str(path.relative_to(self._store.uploads))
+        row = UploadRow(path.parent.name, user, name, place, None, size)
+        self._store.put_upload(row)
+        self._volumes.add_upload(row)
+        return max(found, key=lambda entry: entry.bytes_in_memory)
+
+    def remove(self, entry: VolumeEntry) -> None:
+        """Remove an upload from registry and disk, with the other series of its zip."""
+        folder = self._store.uploads / entry.path.relative_to(self._store.uploads).parts[0]
+        for each in self._volumes.listed(entry.owner or ""):
+            if each.source == "upload" and each.path.is_relative_to(folder):
+                self._volumes.forget(each)
+        self._store.delete_upload(folder.name)
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def _unpack(self, path: Path) -> Path:
+        try:
+            with zipfile.ZipFile(path) as archive:
+                size = sum(each.file_size for each in archive.infolist())
+        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+            raise VolumeError(f"The zip file is damaged ({error}). Copy or make it again.") from None
+        if size > self._limits.unpacked_bytes:
+            raise TooLarge(
+                f"The zip unpacks to {size / 1e9:.1f} GB; the limit here is "
+                f"{self._limits.unpacked_bytes / 1e9:.1f} GB. Leave out what is not the series."
+            )
+        folder = path.parent / "series"
+        try:
+            with unpacked(path) as inside:
+                shutil.copytree(inside, folder)
+        except VolumeError as error:
+            raise VolumeError(_without(str(error), path, "The zip")) from None
+        path.unlink()
+        return folder
+
+    def _check_image(self, path: Path) -> None:
+        """Refuse a header that promises too much, and data that unpack to more than it promises."""
+        try:
+            header = read_header(path)
+        except VolumeError as error:
+            raise VolumeError(_without(str(error), path, "The file")) from None
+        i, j, k = header.geometry.shape_ijk
+        voxels = i * j * k
+        if voxels * 2 > self._limits.volume_bytes:
+            raise TooLarge(
+                f"The header promises {i}×{j}×{k} voxels; a volume may take {self._limits.volume_bytes / 1e9:.1f} GB "
+                "in memory here. Crop it first."
+            )
+        # Eight bytes: the largest type that is read. What follows is a bomb, not a volume.
+        most = voxels * 8 + _SLACK_BYTES
+        try:
+            with path.open("rb") as file:
+                size = _inflated(file, path.name, most)
+        except (EOFError, zlib.error, gzip.BadGzipFile):
+            raise VolumeError("The compressed data are cut short or altered. Copy the file again.") from None
+        if size > most:
+            raise TooLarge("The file unpacks to far more than its header promises. It is damaged, or an attack.")
+
+
+def display_name(filename: str) -> str:
+    """Return what to call an upload: the last part of its name, without what no name needs."""
+    last = re.split(r"[/\\]", filename)[-1]
+    return re.sub(r"[^\w .()#+-]", "_", last).strip()[-100:] or "upload"
+
+
+def _suffix(filename: str) -> str:
+    name = filename.lower()
+    found = next((each for each in sorted(_ACCEPTED, key=len, reverse=True) if name.endswith(each)), None)
+    if found is None:
+        raise UnknownKind(
+            f"{display_name(filename)!r} is not of a kind that can be opened: upload {', '.join(_ACCEPTED)} "
+            "(a zip with a DICOM series)."
+        )
+    return found
+
+
+def _inflated(file: IO[bytes], name: str, most: int) -> int:
+    """Return how many bytes a compressed file unpacks to, counting no further than `most`; 0 for one that is not."""
+    if not name.endswith(".gz"):
+        head = file.read(1 << 16)
+        local = {".nrrd": b"\n\n", ".mha": b"ElementDataFile = LOCAL\n"}.get(Path(name).suffix)
+        start = head.find(local) + len(local) if local and local in head else -1
+        if start < 0 or head[start : start + 1] not in (b"\x1f", b"\x78"):
+            return 0
+        file.seek(start)
+    else:
+        file.seek(0)
+    size = 0
+    unpack = zlib.decompressobj(wbits=47)  # zlib or gzip, as the first bytes say
+    waiting = b""
+    while size <= most:
+        chunk = waiting or file.read(_CHUNK_BYTES)
+        if not chunk:
+            break
+        size += len(unpack.decompress(chunk, _CHUNK_BYTES))
+        waiting = unpack.unconsumed_tail
+        if unpack.eof:
+            waiting = unpack.unused_data
+            if not waiting.lstrip(b"\0"):
+                break
+            unpack = zlib.decompressobj(wbits=47)
+    return size
+
+
+def _without(message: str, path: Path, name: str) -> str:
+    """Leave the server's folders out of a message."""
+    for each in (path, path.parent):
+        message = message.replace(str(each), name)
+    return message

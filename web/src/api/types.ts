@@ -88,6 +88,7 @@ export interface SessionState {
   can_undo: boolean;
   can_redo: boolean;
   overlap: string;
+  encoded?: Partial<Record<PlaneName, number[]>>;
   busy: { job: string; name: string; done: number; total: number | null } | null;
   interrupted: { name: string; finished: number[]; what: "segment" | "correct" } | null;
   objects: SegmentedObject[];

@@ -2,14 +2,15 @@
 import type { Client } from "../api/client";
 import { followEvents } from "../api/events";
 import { parseMasks, runsFromBase64 } from "../api/masks";
-import type {
-  PlaneName,
-  PointPrompt,
-  Prompt,
-  SegmentedObject,
-  ServerEvents,
-  SessionState,
-  VolumeInfo,
+import {
+  PLANES,
+  type PlaneName,
+  type PointPrompt,
+  type Prompt,
+  type SegmentedObject,
+  type ServerEvents,
+  type SessionState,
+  type VolumeInfo,
 } from "../api/types";
 import { Geometry } from "../volume/coordinates";
 import { LabelMap } from "../volume/labels";
@@ -54,7 +55,6 @@ export class Work extends Store {
   private revision = 0;
   private fetching: Promise<void> = Promise.resolve();
   private asked: AbortController | null = null;
-  private followUp: { name: string; points: PointPrompt[] } | null = null;
   private readonly closed = new AbortController();
   private viewTimer: ReturnType<typeof setTimeout> | undefined;
   private viewed = "";
@@ -218,10 +218,10 @@ export class Work extends Store {
   /** Walk the draft through the volume. */
   async walk(): Promise<void> {
     const { draft } = this;
-    if (!draft || this.busy) return;
+    if (!draft) return;
     await this.attempt(async () => {
       const { name, prompt, bounds, plane, choice, points } = draft;
-      this.begin(name);
+      if (!this.busy) this.begin(name);
       await this.client.segment(this.session.id, {
         name,
         prompt,
@@ -229,7 +229,7 @@ export class Work extends Store {
         plane,
         alternative: points.length ? 0 : choice,
       });
-      this.followUp = points.length ? { name, points } : null;
+      if (points.length) await this.client.correct(this.session.id, name, points); // queued behind the walk
       this.asked?.abort();
       this.draft = null;
       this.selected = name;
@@ -237,9 +237,8 @@ export class Work extends Store {
   }
 
   async correct(name: string, points: PointPrompt[]): Promise<void> {
-    if (this.busy) return this.say("info", "One moment: the walk that runs has to end first. Esc stops it.");
     await this.attempt(async () => {
-      this.begin(name);
+      if (!this.busy) this.begin(name);
       await this.client.correct(this.session.id, name, points);
     });
   }
@@ -341,6 +340,7 @@ export class Work extends Store {
 
   private take(state: SessionState): void {
     this.session = state;
+    for (const plane of PLANES) for (const index of state.encoded?.[plane] ?? []) this.encoded[plane].add(index);
     if (!state.busy && this.job && this.job.done > 0) this.job = null;
     if (this.selected && !this.object(this.selected) && !this.busy)
       this.selected = state.objects.at(-1)?.name ?? null;
@@ -404,9 +404,6 @@ export class Work extends Store {
     this.finish();
     this.selected = end.name;
     for (const warning of end.warnings) this.say("info", warning);
-    const { followUp } = this;
-    this.followUp = null;
-    if (followUp) void this.correct(followUp.name, followUp.points);
   }
 
   private finish(): void {

@@ -1,3 +1,5 @@
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
 import { defineConfig, type Plugin } from "vite";
 
 /** NiiVue brings decoders of OME-Zarr (numcodecs, 470 kB compressed). This page gives it plain voxels only. */
@@ -8,8 +10,37 @@ const withoutZarrCodecs: Plugin = {
   load: (id) => (id === "\0no-codec" ? "export default null;" : null),
 };
 
+/** Writes what the page was built from, so that a test without Node can tell when it is older than its sources. */
+const stampBuild: Plugin = {
+  name: "stamp-build",
+  generateBundle() {
+    const source = JSON.stringify({ sources_sha256: hashOfSources() });
+    this.emitFile({ type: "asset", fileName: "build.json", source: `${source}\n` });
+  },
+};
+
+/** SHA-256 over names and contents of everything the page is built from; `tests/unit/server/test_web_build.py` too. */
+function hashOfSources(): string {
+  const names = [
+    "index.html",
+    "package-lock.json",
+    "vite.config.ts",
+    ...filesUnder("src"),
+    ...filesUnder("public"),
+  ];
+  const hash = createHash("sha256");
+  for (const name of names.sort()) hash.update(`${name}\n`).update(readFileSync(name));
+  return hash.digest("hex");
+}
+
+function filesUnder(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) =>
+    entry.isDirectory() ? filesUnder(`${folder}/${entry.name}`) : [`${folder}/${entry.name}`],
+  );
+}
+
 export default defineConfig({
-  plugins: [withoutZarrCodecs],
+  plugins: [withoutZarrCodecs, stampBuild],
   base: "./",
   build: {
     outDir: "../src/radsam/server/static",

@@ -46,6 +46,8 @@ export class Display extends Store {
   measures: Measure[] = [];
   /** Under the mouse, or moved by keys. */
   pointer: Pointer | null = null;
+  /** Tells of the pointer alone, which moves all the time. */
+  readonly pointing = new Store();
 
   constructor(
     readonly geometry: Geometry,
@@ -57,12 +59,15 @@ export class Display extends Store {
   }
 
   set(
-    change: Partial<
-      Pick<Display, "tool" | "layout" | "large" | "crosshair" | "masks" | "window" | "pointer" | "active">
-    >,
+    change: Partial<Pick<Display, "tool" | "layout" | "large" | "crosshair" | "masks" | "window" | "active">>,
   ): void {
     Object.assign(this, change);
     this.notify();
+  }
+
+  point(pointer: Pointer | null): void {
+    this.pointer = pointer;
+    this.pointing.notify();
   }
 
   index(plane: PlaneName): number {

@@ -39,6 +39,8 @@ export class Work extends Store {
   voxels: Voxels | null = null;
   loaded = 0;
   draft: Draft | null = null;
+  /** The draft that was sent off, shown until its first slice comes back. */
+  sent: Draft | null = null;
   selected: string | null = null;
   job: Job | null = null;
   online = true;
@@ -117,7 +119,7 @@ export class Work extends Store {
 
   /** The colour that the draft will have as an object. */
   get draftColour(): string {
-    const known = this.object(this.draft?.name ?? null);
+    const known = this.object((this.draft ?? this.sent)?.name ?? null);
     return known?.color ?? this.colourOf(1 + Math.max(0, ...this.objects.map((each) => each.id)));
   }
 
@@ -231,6 +233,7 @@ export class Work extends Store {
       });
       if (points.length) await this.client.correct(this.session.id, name, points); // queued behind the walk
       this.asked?.abort();
+      if (this.busy && this.walked.size === 0) this.sent = draft;
       this.draft = null;
       this.selected = name;
     });
@@ -340,7 +343,8 @@ export class Work extends Store {
 
   private take(state: SessionState): void {
     this.session = state;
-    for (const plane of PLANES) for (const index of state.encoded?.[plane] ?? []) this.encoded[plane].add(index);
+    for (const plane of PLANES)
+      for (const index of state.encoded?.[plane] ?? []) this.encoded[plane].add(index);
     if (!state.busy && this.job && this.job.done > 0) this.job = null;
     if (this.selected && !this.object(this.selected) && !this.busy)
       this.selected = state.objects.at(-1)?.name ?? null;
@@ -397,6 +401,7 @@ export class Work extends Store {
     this.labels.putSlice(slice.object_id, slice.plane, slice.index, runsFromBase64(slice.runs_b64), locked);
     this.encoded[slice.plane].add(slice.index);
     this.walked.set(slice.index, slice.score);
+    this.sent = null;
     this.notify();
   }
 
@@ -408,6 +413,7 @@ export class Work extends Store {
 
   private finish(): void {
     this.job = null;
+    this.sent = null;
     this.walked.clear();
     this.notify();
   }

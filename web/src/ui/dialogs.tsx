@@ -25,6 +25,7 @@ function Frame({ app, title, children }: { app: App; title: string; children: Co
     dialog.current?.showModal();
   }, []);
   return (
+    // biome-ignore lint/a11y/useKeyWithClickEvents: keys close it by Esc, which the browser does
     <dialog
       ref={dialog}
       aria-label={title}

@@ -6,6 +6,8 @@ export function useStores(...stores: Store[]): void {
   const [, again] = useReducer((count: number) => count + 1, 0);
   useEffect(() => {
     const stops = stores.map((store) => store.subscribe(() => again(null)));
-    return () => stops.forEach((stop) => stop());
+    return () => {
+      for (const stop of stops) stop();
+    };
   }, stores);
 }

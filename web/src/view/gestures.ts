@@ -34,7 +34,7 @@ export function listen(pane: SlicePane): () => void {
         host.setPointerCapture(event.pointerId);
         last = start = [event.clientX, event.clientY];
         moved = false;
-        pane.work.display.set({ active: pane.plane });
+        if (pane.work.display.active !== pane.plane) pane.work.display.set({ active: pane.plane });
         pane.gesture = begin(pane, event);
         track(event);
       },
@@ -65,7 +65,7 @@ export function listen(pane: SlicePane): () => void {
     [
       "pointerleave",
       () => {
-        if (!pane.gesture) pane.work.display.set({ pointer: null });
+        if (!pane.gesture) pane.work.display.point(null);
       },
     ],
     ["contextmenu", (event: Event) => event.preventDefault()],
@@ -83,7 +83,7 @@ export function listen(pane: SlicePane): () => void {
   function track(event: PointerEvent): void {
     pane.byKeys = false;
     const [x, y] = pane.xyAt(event.clientX, event.clientY);
-    pane.work.display.set({ pointer: { plane: pane.plane, x, y } });
+    pane.work.display.point({ plane: pane.plane, x, y });
     host.style.cursor = cursorOf(pane, [x, y]);
   }
   function finish(): void {
@@ -279,7 +279,10 @@ function paintedMask(pane: SlicePane): Uint8Array {
 }
 
 function sendMask(pane: SlicePane, mask: Uint8Array): void {
-  if (!mask.includes(1)) return pane.work.dropDraft();
+  if (!mask.includes(1)) {
+    pane.work.dropDraft();
+    return;
+  }
   const prompt: MaskPrompt = {
     mask: pane.grid.maskSlice(pane.index),
     shape: pane.grid.shapeVu,
@@ -345,14 +348,17 @@ export function moveCursor(pane: SlicePane, dx: number, dy: number): void {
     Math.min(grid.rows - 1, Math.max(0, y + dy)),
   ];
   pane.byKeys = true;
-  display.set({ pointer: { plane: pane.plane, x: next[0], y: next[1] } });
+  display.point({ plane: pane.plane, x: next[0], y: next[1] });
   pane.gesture?.move(next, 0, 0);
   pane.redraw();
 }
 
 export function pressCursor(pane: SlicePane, shift: boolean): void {
   const { display } = pane.work;
-  if (display.pointer?.plane !== pane.plane) return moveCursor(pane, 0, 0);
+  if (display.pointer?.plane !== pane.plane) {
+    moveCursor(pane, 0, 0);
+    return;
+  }
   const xy: Xy = [display.pointer.x, display.pointer.y];
   if (pane.gesture) {
     const { gesture } = pane;

@@ -28,6 +28,7 @@ export class SlicePane {
   private width = 0;
   private height = 0;
   private drawn = "";
+  private drawnOver: unknown[] = [];
   private frame = 0;
   private readonly stops: (() => void)[] = [];
   private draftOutlines: { mask: unknown; polygons: Float32Array[] } | null = null;
@@ -46,7 +47,12 @@ export class SlicePane {
     const sizes = new ResizeObserver(() => this.resize());
     sizes.observe(host);
     const redraw = () => this.redraw();
-    this.stops.push(work.subscribe(redraw), work.display.subscribe(redraw), () => sizes.disconnect());
+    this.stops.push(
+      work.subscribe(redraw),
+      work.display.subscribe(redraw),
+      work.display.pointing.subscribe(redraw),
+      () => sizes.disconnect(),
+    );
     this.resize();
   }
 
@@ -111,6 +117,7 @@ export class SlicePane {
       canvas.height = Math.max(1, Math.round(this.height * ratio));
     }
     this.drawn = "";
+    this.drawnOver = [];
     // At once: a resized canvas is empty until it is drawn again.
     this.draw();
   }
@@ -125,7 +132,7 @@ export class SlicePane {
       this.drawn = picture;
       this.drawPicture(place);
     }
-    this.drawOver(place);
+    if (this.overChanged(place)) this.drawOver(place);
     this.write();
   }
 
@@ -162,6 +169,29 @@ export class SlicePane {
     this.small.getContext("2d", CPU)!.putImageData(image, 0, 0);
     c.imageSmoothingQuality = "high";
     c.drawImage(this.small, left, top, right - left, bottom - top);
+  }
+
+  /** Whether anything that lies over the slice is new; most news concern other slices or no picture at all. */
+  private overChanged(place: Placement): boolean {
+    const { work } = this;
+    const { display, draft } = work;
+    const pointed = display.pointer?.plane === this.plane && (this.byKeys || display.tool === "brush");
+    const next: unknown[] = [
+      ...[place.left, place.top, place.scaleX, this.over.width, this.over.height, this.index],
+      ...[
+        display.focus.join(),
+        display.crosshair,
+        display.layout,
+        display.masks,
+        display.measures,
+        display.tool,
+      ],
+      ...[work.labels.version, work.session, work.selected, draft, work.sent, this.gesture, this.byKeys],
+      ...[display.brushMm, pointed ? display.pointer : null],
+    ];
+    const changed = this.gesture !== null || next.some((value, n) => value !== this.drawnOver[n]);
+    this.drawnOver = next;
+    return changed;
   }
 
   private drawOver(place: Placement): void {
@@ -206,7 +236,7 @@ export class SlicePane {
   }
 
   private drawDraft(pen: Pen): void {
-    const { draft } = this.work;
+    const draft = this.work.draft ?? this.work.sent;
     if (!draft || draft.plane !== this.plane || draft.index !== this.index) return;
     const mask = draft.masks[draft.choice];
     if (mask) {
@@ -217,7 +247,7 @@ export class SlicePane {
       }
       pen.mask(this.draftOutlines.polygons, this.work.draftColour, true);
     }
-    if (this.gesture?.hidesPrompt) return;
+    if (this.gesture?.hidesPrompt || !this.work.draft) return;
     if ("box" in draft.prompt) {
       const edges = this.grid.boxEdges(draft.prompt.box, this.index);
       if (edges) pen.box(edges, PROMPT, true);

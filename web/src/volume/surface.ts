@@ -87,11 +87,13 @@ function nets(field: Float32Array, size: number[], place: (cell: number[]) => nu
         points.push(...place([i + mean[0], j + mean[1], k + mean[2]]));
       }
   const triangles: number[] = [];
-  for (let k = 1; k < size[2] - 1; k++)
-    for (let j = 1; j < size[1] - 1; j++)
-      for (let i = 1; i < size[0] - 1; i++) {
+  for (let k = 0; k < size[2] - 1; k++)
+    for (let j = 0; j < size[1] - 1; j++)
+      for (let i = 0; i < size[0] - 1; i++) {
         const at = i + strides[1] * j + strides[2] * k;
         for (let axis = 0; axis < 3; axis++) {
+          // An edge has a cube on each of its four sides only away from the border of the other two axes.
+          if ([i, j, k].some((value, other) => other !== axis && value === 0)) continue;
           const here = field[at] >= LEVEL;
           if (here === field[at + strides[axis]] >= LEVEL) continue;
           const [p, q] = [strides[(axis + 1) % 3], strides[(axis + 2) % 3]];

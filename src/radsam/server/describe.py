@@ -6,16 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from radsam.render.panel import OBJECT_COLOURS
 from radsam.server.listing import VolumeEntry
 from radsam.server.mask_book import MaskBook
 from radsam.session import SegmentedObject, Session
 from radsam.session.edit import prompt_to_json
 from radsam.volume import Geometry, Plane, SliceGrid, Volume
 from radsam.volume.plane import AXIS_NAMES
-
-#: Colours that are told apart on grey, on each other, and with the usual kinds of colour blindness
-#: (Okabe and Ito 2008, lightened where they were dark for a black ground).
-PALETTE = ("#e69f00", "#56b4e9", "#2fbf8f", "#f0e442", "#4f8fe0", "#e8703a", "#d48bb8", "#9fd356", "#c0a0ff", "#ff9d9d")
 
 #: What shows soft tissue; the model's own window may be another one.
 _SOFT_TISSUE_HU = (-160.0, 240.0)
@@ -84,7 +81,7 @@ def _object(each: SegmentedObject, voxels: int, ml: float) -> dict[str, Any]:
     return {
         "id": each.id,
         "name": each.name,
-        "color": PALETTE[(each.id - 1) % len(PALETTE)],
+        "color": "#{:02x}{:02x}{:02x}".format(*OBJECT_COLOURS[(each.id - 1) % len(OBJECT_COLOURS)]),
         "visible": True,
         "locked": each.locked,
         "plane": each.grid.plane.value,

@@ -171,7 +171,9 @@ class Edits:
         if error is None:
             self._savers.submit(self._save, live, job, before)
         elif isinstance(error, Stopped):
-            job.future.set_exception(error)  # the journal stays for the next start
+            if job.journal is not None:
+                job.journal.close()  # it stays for the next start
+            job.future.set_exception(error)
         else:
             self._failed(live, job, error)
 

@@ -90,10 +90,10 @@ class Gate:
         headers = dict(scope["headers"])
         host = _text(headers, b"host")
         if not self._doors.admits_host(host):
-            return 400, "auth", f"This server is not called {host!r}. Open it by its own name, or add --allow-host.", 0
+            return 400, "auth", f"This server is not called {host!r}. Open it by its own name, or add --allow-host.", 0.0
         private = scope["path"].startswith("/api") or scope["path"] == "/metrics"
         if private and not self._doors.admits_page(_text(headers, b"origin"), host, _text(headers, b"sec-fetch-site")):
-            return 403, "auth", "Other web pages may not use this server.", 0
+            return 403, "auth", "Other web pages may not use this server.", 0.0
         if not private:
             return None
         return self._stranger(scope, headers)
@@ -106,11 +106,11 @@ class Gate:
         try:
             user = self._users.user_of(token)
         except RadsamError as error:
-            return 503, "auth", str(error), 0
+            return 503, "auth", str(error), 0.0
         if user is None:
             if token is not None:
                 self._wrong.take(address)
-            return 401, "auth", "This server asks for a token: the one that was printed or given to you.", 0
+            return 401, "auth", "This server asks for a token: the one that was printed or given to you.", 0.0
         if wait := self._asked.take(user):
             return 429, "limit", "That was too much at once. Ask again in a moment.", wait
         scope["radsam.user"] = user
@@ -123,7 +123,7 @@ class Gate:
         announced = _text(dict(scope["headers"]), b"content-length") or "0"
         message = f"The request is larger than {most / 1e6:.0f} MB, the limit here."
         if not announced.isdecimal() or int(announced) > most:
-            await _refuse(send, 413, "limit", message, 0)
+            await _refuse(send, 413, "limit", message, 0.0)
             return
         received, too_large, begun = 0, False, False
 
@@ -148,7 +148,7 @@ class Gate:
             if not too_large:
                 raise
         if too_large and not begun:
-            await _refuse(send, 413, "limit", message, 0)
+            await _refuse(send, 413, "limit", message, 0.0)
 
 
 async def _refuse(send: Send, status: int, kind: str, message: str, wait: float) -> None:

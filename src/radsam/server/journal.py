@@ -61,9 +61,13 @@ class Journal:
             }
         )
 
+    def close(self) -> None:
+        """Leave the file for the next start."""
+        self._file.close()
+
     def discard(self) -> None:
         """Remove the file: the edit is done, or was given up."""
-        self._file.close()
+        self.close()
         self._path.unlink(missing_ok=True)
 
     def _write(self, line: dict[str, Any]) -> None:

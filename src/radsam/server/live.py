@@ -20,6 +20,7 @@ from radsam.server.store import SessionRow, now
 from radsam.server.worker import Priority, Steps, Task
 from radsam.session import Session
 from radsam.session.edit import Correct, Segment
+from radsam.volume import Plane
 
 
 @dataclass(eq=False)
@@ -92,6 +93,8 @@ class LiveSession:
         self.lock = threading.RLock()
         self.jobs: deque[Job] = deque()
         self.focus: Focus | None = None
+        #: Slices that were encoded ahead, by plane.
+        self.encoded: dict[str, set[int]] = {}
         self.last_used = time.monotonic()
         self.deleted = False
         self.book = MaskBook(row.revision)
@@ -146,6 +149,7 @@ class LiveSession:
             "objects": [each | self.shown.get(each["name"], {}) for each in details["objects"]],
             "busy": None if running is None else running.to_dict(),
             "interrupted": None if interrupted is None else interrupted.to_dict(),
+            "encoded": {plane.value: sorted(self.encoded.get(plane, ())) for plane in Plane},
         }
 
     def publish_state(self) -> None:

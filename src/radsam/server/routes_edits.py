@@ -11,9 +11,9 @@ from fastapi import APIRouter, Path
 from starlette.concurrency import run_in_threadpool
 
 from radsam.errors import PromptError
+from radsam.server.questions import Question
 from radsam.server.requests import Id, Served, User, refusals
 from radsam.server.schemas import (
-    Cancelled,
     CorrectRequest,
     JobStarted,
     ObjectChange,
@@ -26,7 +26,6 @@ from radsam.server.schemas import (
     to_point,
     to_prompt,
 )
-from radsam.server.service import Question
 from radsam.volume import Plane
 
 router = APIRouter(prefix="/api/sessions/{session}", tags=["edits"])
@@ -92,9 +91,9 @@ def correct(session: Id, asked: CorrectRequest, service: Served, user: User) -> 
 
 
 @router.post("/cancel", responses=_ALL)
-def cancel(session: Id, service: Served, user: User) -> Cancelled:
+def cancel(session: Id, service: Served, user: User) -> State:
     """End what runs and drop what waits: the session is as before. Gives up an interrupted edit where none runs."""
-    return Cancelled(cancelled=service.cancel(user, session))
+    return State(**service.cancel(user, session))
 
 
 @router.post("/resume", status_code=202, responses=_ALL)

@@ -86,9 +86,9 @@ def review_next(
     service: Served,
     user: User,
     name: Annotated[str | None, Query(max_length=64)] = None,
-    after: Annotated[float | None, Query(allow_inf_nan=False)] = None,
+    after: Annotated[str | None, Query(max_length=128, examples=["0.8482:16:liver"])] = None,
 ) -> Spot:
-    """Name the slice whose mask the model is least sure of; `after` is the score of the last one reviewed."""
+    """Name the slice whose mask the model is least sure of; `after` is the `cursor` of the last one."""
     return Spot(**service.least_sure(user, session, name, after))
 
 

@@ -298,6 +298,7 @@ class State(BaseModel):
     overlap: str
     busy: Busy | None
     interrupted: Interrupted | None
+    encoded: dict[PlaneName, list[int]]
     objects: list[ObjectState]
 
 
@@ -305,12 +306,6 @@ class JobStarted(BaseModel):
     """An edit was queued; its news come as events."""
 
     job: str
-
-
-class Cancelled(BaseModel):
-    """The edits that were ended."""
-
-    cancelled: list[str]
 
 
 class PackedMask(BaseModel):
@@ -336,3 +331,4 @@ class Spot(BaseModel):
     index: int
     name: str
     score: float
+    cursor: str

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from radsam.errors import InputError
 from radsam.io.atomic import replacing
@@ -26,6 +26,7 @@ _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 _MOST_NAME_LENGTH = 64
 
 
+@runtime_checkable  # so that the tests can check signatures that name it
 class Users(Protocol):
     """Knows whose a token is."""
 

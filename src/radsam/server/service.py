@@ -6,13 +6,12 @@ future; the model has one thread. Protocols (`routes_*.py`, and others to come) 
 
 from __future__ import annotations
 
-import secrets
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,68 +20,34 @@ from radsam.errors import PromptError, SessionError
 from radsam.io.nifti_stream import nifti_chunks, nifti_length
 from radsam.predictor import SliceMask
 from radsam.preprocess import Window
-from radsam.propagate import default_policy
 from radsam.server import describe
 from radsam.server.edits import Edits
 from radsam.server.encode_ahead import EncodeAhead, Focus
 from radsam.server.events import Subscription
 from radsam.server.exports import Export, export
 from radsam.server.imports import check_session_file
-from radsam.server.journal import read_journal
 from radsam.server.limits import Limits
 from radsam.server.live import Job, LiveSession
 from radsam.server.mask_book import Place, pack
 from radsam.server.metrics import Metrics
+from radsam.server.questions import Preview, Question, chosen, edit_of
 from radsam.server.refusals import NotFound, TooMany
-from radsam.server.store import SessionRow, Store, now
+from radsam.server.sessions import Sessions
+from radsam.server.store import Store
 from radsam.server.uploads import Uploads
 from radsam.server.volumes import Volumes
-from radsam.server.worker import ModelThread, Priority, Stopped
+from radsam.server.worker import ModelThread, Stopped
 from radsam.session import Engine, Session, read_session
 from radsam.session.asker import Asker, slice_index
-from radsam.session.edit import Correct, Segment, edit_to_json
-from radsam.volume import Bounds, Mask, Plane, Point, Prompt, SliceGrid
+from radsam.session.edit import Correct, Segment
+from radsam.volume import Plane, Point, SliceGrid
 
+#: A session that was not used for so long makes room for a volume: no request is at work in it.
+_ROOM_SECONDS = 15.0
+#: How long nothing is asked before slices are encoded ahead.
+_QUIET_SECONDS = 0.7
 #: What an export is called on the wire.
 FORMATS = ("nii.gz", "nrrd", "seg", "rtstruct", "session")
-
-
-@dataclass(frozen=True)
-class Question:
-    """A prompt as a user means it; what is left out follows from the model and the session.
-
-    Args:
-        prompt: The prompt.
-        plane: The plane.
-        name: The object.
-        bounds: First and last slice; None lets the stop rule find the ends.
-        window_hu: What the model sees, if other than the session's.
-        policy: Name of the next-prompt policy.
-        zoom: Whether the model looks at a crop around the object.
-        alternative: Which of the model's four masks the user chose.
-    """
-
-    prompt: Prompt
-    plane: Plane
-    name: str = "object"
-    bounds: tuple[int, int] | None = None
-    window_hu: tuple[float, float] | None = None
-    policy: str | None = None
-    zoom: bool | None = None
-    alternative: int = 0
-
-
-@dataclass(frozen=True)
-class Preview:
-    """The answer on one slice.
-
-    Args:
-        masks: The primary mask and, for a first prompt, the alternatives.
-        seconds: How long it took, with the time it waited.
-    """
-
-    masks: tuple[SliceMask, ...]
-    seconds: float
 
 
 class Service:
@@ -115,37 +80,30 @@ class Service:
         self.metrics = Metrics()
         self._store = store
         self.volumes = Volumes(list(given), list(data), store, self.limits, named_by_path=named_by_path)
-        self.volumes.in_use = lambda: {each.volume_id: each.session.volume for each in tuple(self._live.values())}
-        self.volumes.make_room = lambda: self._expire(0.0)
         self.uploads = Uploads(store, self.volumes, self.limits)
-        self._live: dict[str, LiveSession] = {}
-        self._opening: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
         self._previews: Counter[str] = Counter()
         self._streams: Counter[str] = Counter()
         ahead = EncodeAhead(engine.predictor, self._focuses, self.metrics.encoded_ahead.inc)
-        self._thread = ModelThread(ahead.step)
+        self._thread = ModelThread(ahead.step, _QUIET_SECONDS)
         self._edits = Edits(self._thread, store, self.limits, self.metrics)
+        self._sessions = Sessions(engine, self._thread, store, self.volumes, self.limits, self.metrics)
+        self.volumes.in_use = self._sessions.volumes_in_use
+        self.volumes.make_room = lambda: self._sessions.expire(_ROOM_SECONDS)
         self.metrics.watch("tasks_waiting", "Tasks that wait for the model", lambda: self._thread.waiting)
-        self.metrics.watch("sessions_in_memory", "Sessions in memory", lambda: len(self._live))
+        self.metrics.watch("sessions_in_memory", "Sessions in memory", lambda: len(self._sessions.live))
         self.metrics.watch("volume_bytes", "Bytes of volumes in memory", lambda: self.volumes.bytes)
         self.metrics.watch("listeners", "Open event streams", lambda: sum(self._streams.values()))
-        self._closing = threading.Event()
-        self._sweeper = threading.Thread(target=self._sweep, name="sweep", daemon=True)
-        self._sweeper.start()
 
     def end_streams(self) -> None:
         """Tell every listener that the server ends, so that their connections close."""
-        self._closing.set()
-        for live in tuple(self._live.values()):
-            live.channel.close()
+        self._sessions.end()
 
     def close(self) -> None:
         """End after the slice in flight; what is finished is saved, what runs is offered again at the next start."""
         self.end_streams()
         self._thread.close()
         self._edits.close()
-        self._sweeper.join()
         self._store.close()
 
     # Volumes
@@ -168,39 +126,22 @@ class Service:
 
     def session_rows(self, user: str) -> list[dict[str, Any]]:
         """List the sessions of a user, the last changed first."""
-        rows = []
-        for row in self._store.sessions(user):
-            live = self._live.get(row.id)
-            journal = self._store.session_folder(row.id) / "journal.jsonl"
-            cut_off = journal.exists() if live is None else live.interrupted is not None
-            rows.append(
-                {
-                    "id": row.id,
-                    "volume": row.volume,
-                    "name": row.name,
-                    "objects": row.objects,
-                    "changed": row.changed,
-                    "interrupted": cut_off,
-                }
-            )
-        return rows
+        return self._sessions.rows(user)
 
     def create(self, user: str, volume: str, window_hu: tuple[float, float] | None = None) -> dict[str, Any]:
         """Start a session on a volume and return its state."""
         entry = self.volumes.entry(volume, user)
         window = None if window_hu is None else Window(*window_hu)
-        self._require_session(user)
-        return self._begin(user, entry.id, entry.name, self.engine.open(self.volumes.load(entry), window=window))
+        loaded = self.volumes.load(entry)
+        return self._sessions.begin(user, entry, lambda: self.engine.open(loaded, window=window)).state()
 
     def import_session(self, user: str, volume: str, file: Path) -> dict[str, Any]:
         """Start a session from a session file, which may come from anywhere, and return its state."""
         entry = self.volumes.entry(volume, user)
-        self._require_session(user)
         check_session_file(file, self.limits, entry.geometry)
         saved = read_session(file)
         loaded = self.volumes.load(entry)
-        session = self._thread.call(lambda: self.engine.reopen(saved, loaded), Priority.WALK).result()
-        return self._begin(user, entry.id, entry.name, session)
+        return self._sessions.begin(user, entry, lambda: self.engine.reopen(saved, loaded)).state()
 
     def state(self, user: str, session: str) -> dict[str, Any]:
         """Return the state of a session."""
@@ -212,10 +153,7 @@ class Service:
         live.deleted = True
         for job in self._edits.cancel(live):
             _settled(job.future)
-        with self._lock:
-            self._live.pop(session, None)
-        live.channel.close()
-        self._store.delete_session(session)
+        self._sessions.delete(live)
 
     def delete_upload(self, user: str, volume: str) -> None:
         """Remove an uploaded volume of a user, with the sessions on it."""
@@ -236,7 +174,7 @@ class Service:
             raise PromptError(
                 f"There is no {plane} slice {index}: this volume has {grid.count}, numbered 0 to {grid.count - 1}."
             )
-        edit = None if zoomed is None else self._segment_edit(live, zoomed)
+        edit = None if zoomed is None else edit_of(zoomed, live.session)
         if edit is not None and edit.zoom:
             self._thread.call(lambda: self._look(live, edit, index))
         else:
@@ -245,7 +183,7 @@ class Service:
     def preview(self, user: str, session: str, question: Question, points: Sequence[Point] = ()) -> Future[Preview]:
         """Answer a prompt, and further points, on its slice alone, as the walk will."""
         live = self._open(user, session)
-        edit = self._segment_edit(live, replace(question, bounds=None))
+        edit = edit_of(replace(question, bounds=None), live.session)
         then = Correct(edit.name, tuple(points)) if points else None
         return self._preview(live, lambda: live.session.preview(edit, then), lambda: self._look(live, edit))
 
@@ -285,15 +223,14 @@ class Service:
     def segment(self, user: str, session: str, question: Question) -> Job:
         """Queue a walk that starts an object, or starts it anew."""
         live = self._open(user, session)
-        edit = self._segment_edit(live, question)
-        grid = SliceGrid.of(live.session.volume.geometry, edit.plane)
-        if edit.bounds is not None:
-            edit.bounds.check(grid, slice_index(edit.prompt, grid))
+        edit = edit_of(question, live.session)
         with live.lock:
             self._require_room_for(live, edit.name)
             if not live.jobs:
                 live.session.check(edit)
-            return self._edits.edit(live, edit.name, "segment", partial(_chosen, live, edit, question.alternative))
+            return self._edits.edit(
+                live, edit.name, "segment", partial(chosen, live.session, edit, question.alternative)
+            )
 
     def correct(self, user: str, session: str, name: str, points: Sequence[Point]) -> Job:
         """Queue a correction."""
@@ -307,8 +244,8 @@ class Service:
                 live.session.check(edit)
             return self._edits.edit(live, name, "correct", lambda: edit)
 
-    def cancel(self, user: str, session: str) -> list[str]:
-        """End what runs in a session, or give up what was interrupted; return the jobs that were ended."""
+    def cancel(self, user: str, session: str) -> dict[str, Any]:
+        """End what runs in a session, or give up what was interrupted; return the state."""
         live = self._open(user, session)
         jobs = self._edits.cancel(live)
         for job in jobs:
@@ -317,7 +254,7 @@ class Service:
             live.interrupted = None
             live.journal_path.unlink(missing_ok=True)
             live.publish_state()
-        return [job.id for job in jobs]
+        return live.state()
 
     def resume(self, user: str, session: str) -> Job:
         """Do the edit again that a crash cut off."""
@@ -410,30 +347,35 @@ class Service:
         slices = ((Place(0, plane, each.index), each.mask) for each in live.interrupted.answers)
         return pack(live.book.revision, slices)
 
-    def least_sure(
-        self, user: str, session: str, name: str | None = None, after: float | None = None
-    ) -> dict[str, Any]:
+    def least_sure(self, user: str, session: str, name: str | None = None, after: str | None = None) -> dict[str, Any]:
         """Name the slice whose mask the model is least sure of.
 
         Args:
             user: The user.
             session: The session.
             name: The object; None looks at all of them.
-            after: Slices of this score or lower were reviewed already.
+            after: The cursor of the last answer: it and what came before it was reviewed.
+
+        Raises:
+            NotFound: There is none, or none left.
+            PromptError: The cursor is not one.
         """
         live = self._open(user, session)
         if name is not None:
             self._require_object(live, name)
-        spots = [
-            {"plane": each["plane"], "index": int(index), "name": each["name"], "score": score}
+        spots = sorted(
+            (score, int(index), each["name"], each["plane"])
             for each in live.state()["objects"]
             if name in (None, each["name"])
             for index, score in each["scores"].items()
-            if after is None or score > after
-        ]
+        )
+        if after is not None:
+            reviewed = _read_cursor(after)
+            spots = [spot for spot in spots if spot[:3] > reviewed]
         if not spots:
             raise NotFound("There is no slice left to review." if after is not None else "There is no object yet.")
-        return min(spots, key=lambda spot: (spot["score"], spot["name"], spot["index"]))
+        score, index, of, plane = spots[0]
+        return {"plane": plane, "index": index, "name": of, "score": score, "cursor": f"{score}:{index}:{of}"}
 
     def export(self, user: str, session: str, file_format: str, objects: Sequence[str] | None, folder: Path) -> Export:
         """Write the label map, or the session, into a folder.
@@ -458,7 +400,7 @@ class Service:
                 raise TooMany(f"{self.limits.streams} event streams are open already. Close a window of the page.")
             self._streams[user] += 1
         subscription = live.channel.subscribe(wake, live.state, after)
-        if self._closing.is_set():
+        if self._sessions.ending:
             subscription.close()
 
         def leave() -> None:
@@ -471,69 +413,8 @@ class Service:
 
     # Inside
 
-    def _begin(self, user: str, volume: str, name: str, session: Session) -> dict[str, Any]:
-        row = SessionRow("s" + secrets.token_hex(8), user, volume, name, now(), 0, 0, {})
-        folder = self._store.session_folder(row.id)
-        folder.mkdir(mode=0o700)
-        live = self._thread.call(
-            lambda: LiveSession(row, session, folder, None, self.metrics.dropped.inc), Priority.WALK
-        ).result()
-        session.save(live.file)
-        self._store.put_session(live.row)
-        with self._lock:
-            self._live[row.id] = live
-        return live.state()
-
     def _open(self, user: str, session: str) -> LiveSession:
-        """Return a session of a user, from disk where it is not in memory."""
-        live = self._live.get(session)
-        if live is None:
-            row = self._store.session(session, user)
-            if row is None:
-                raise NotFound(f"There is no session {session!r}.")
-            with self._lock:
-                opening = self._opening.setdefault(session, threading.Lock())
-            with opening:
-                live = self._live.get(session) or self._reopen(row)
-        if live.owner != user:
-            raise NotFound(f"There is no session {session!r}.")
-        live.touch()
-        return live
-
-    def _reopen(self, row: SessionRow) -> LiveSession:
-        folder = self._store.session_folder(row.id)
-        volume = self.volumes.load(self.volumes.entry(row.volume, row.owner))
-        saved = read_session(folder / "session.radsam")
-        interrupted = read_journal(folder / "journal.jsonl")
-        done = saved.history.done
-        if interrupted is not None and done and edit_to_json(done[-1]) == edit_to_json(interrupted.edit):
-            interrupted = None  # it was saved, and the crash came before its journal was removed
-        live = self._thread.call(
-            lambda: LiveSession(row, self.engine.reopen(saved, volume), folder, interrupted, self.metrics.dropped.inc),
-            Priority.WALK,
-        ).result()
-        with self._lock:
-            self._live[row.id] = live
-        return live
-
-    def _segment_edit(self, live: LiveSession, question: Question) -> Segment:
-        """Make the edit of a question, and refuse what does not fit the volume."""
-        session, spec = live.session, self.engine.bundle.spec
-        prompt = question.prompt
-        grid = SliceGrid.of(session.volume.geometry, question.plane)
-        prompt.check(grid)
-        edit = Segment(
-            name=question.name,
-            prompt=prompt,
-            bounds=None if question.bounds is None else Bounds(*question.bounds),
-            plane=grid.plane,
-            window=session.window if question.window_hu is None else Window(*question.window_hu),
-            policy=question.policy or default_policy(spec),
-            zoom=spec.max_zoom > 1 if question.zoom is None else question.zoom,
-        )
-        if isinstance(prompt, Point) and not prompt.positive:
-            raise PromptError("An object starts with a positive point; negative ones correct it afterwards.")
-        return edit
+        return self._sessions.open(user, session)
 
     def _look(self, live: LiveSession, edit: Segment, index: int | None = None) -> None:
         """Encode ahead as an edit will need it. Runs on the model's thread."""
@@ -544,13 +425,17 @@ class Service:
 
     def _focus(self, live: LiveSession, grid: SliceGrid, index: int, window: Window, crop: Any) -> None:
         def encoded(plane: str, which: int) -> None:
+            live.encoded.setdefault(plane, set()).add(which)
             live.channel.publish("encoded", {"plane": plane, "index": which})
 
+        known = live.focus
+        if known is None or (known.window, known.crop) != (window, crop):
+            live.encoded.clear()
         live.focus = Focus(live.session.volume, grid, index, window, crop, encoded)
         self._thread.wake()
 
     def _focuses(self) -> list[Focus]:
-        return [each.focus for each in tuple(self._live.values()) if each.focus is not None]
+        return [each.focus for each in self._sessions.live if each.focus is not None]
 
     def _require_object(self, live: LiveSession, name: str) -> dict[str, Any]:
         objects = live.state()["objects"]
@@ -560,39 +445,19 @@ class Service:
             raise NotFound(f"There is no object {name!r} in this session; its objects: {known}.")
         return dict(found)
 
-    def _require_session(self, user: str) -> None:
-        if len(self._store.sessions(user)) >= self.limits.sessions:
-            raise TooMany(f"You have {self.limits.sessions} sessions already. Delete some that are not needed.")
-
     def _require_room_for(self, live: LiveSession, name: str) -> None:
         names = {each["name"] for each in live.state()["objects"]} | {job.name for job in tuple(live.jobs)}
         if name not in names and len(names) >= self.limits.objects:
             raise TooMany(f"This session has {self.limits.objects} objects already. Remove some, or start another.")
 
-    def _sweep(self) -> None:
-        """Let go of sessions that nobody uses. They stay on disk."""
-        while not self._closing.wait(min(30.0, self.limits.idle_seconds / 4)):
-            self._expire(self.limits.idle_seconds)
 
-    def _expire(self, idle_seconds: float) -> None:
-        with self._lock:
-            for name, live in tuple(self._live.items()):
-                with live.lock:
-                    idle = time.monotonic() - live.last_used >= idle_seconds
-                    if idle and not live.jobs and not live.channel.listeners:
-                        live.channel.close()
-                        del self._live[name]
-
-
-def _chosen(live: LiveSession, edit: Segment, alternative: int) -> Segment:
-    """Turn the mask that a user chose among the model's four into the prompt. Runs on the model's thread."""
-    if alternative == 0:
-        return edit
-    masks = live.session.preview(edit)
-    if alternative >= len(masks) or not masks[alternative].mask.area:
-        raise PromptError(f"The model's mask number {alternative} is empty here: choose another one.")
-    grid = SliceGrid.of(live.session.volume.geometry, edit.plane)
-    return replace(edit, prompt=Mask.on(grid, masks[alternative].index, masks[alternative].mask.decode()))
+def _read_cursor(cursor: str) -> tuple[float, int, str]:
+    score, _, rest = cursor.partition(":")
+    index, _, name = rest.partition(":")
+    try:
+        return float(score), int(index), name
+    except ValueError:
+        raise PromptError(f"{cursor!r} is no cursor: give the one of the last answer.") from None
 
 
 def _settled(future: Future[Any]) -> None:

@@ -155,7 +155,10 @@ class Store:
                 f"WHERE {where} ORDER BY changed DESC",
                 values,
             ).fetchall()
-        return [SessionRow(*row[:-1], json.loads(row[-1])) for row in rows]
+        return [
+            SessionRow(name, owner, volume, title, changed, revision, objects, json.loads(shown))
+            for name, owner, volume, title, changed, revision, objects, shown in rows
+        ]
 
     def delete_session(self, session: str) -> None:
         """Remove a session with its files."""

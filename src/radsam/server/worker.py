@@ -11,6 +11,7 @@ import heapq
 import itertools
 import logging
 import threading
+import time
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -63,14 +64,18 @@ class ModelThread:
 
     Args:
         background: Does a little work where nothing is asked; returns whether there may be more.
+        quiet_seconds: How long nothing was asked before it does: what is in flight when a click comes delays
+            it, and clicks come in series.
     """
 
-    def __init__(self, background: Callable[[], bool] | None = None) -> None:
+    def __init__(self, background: Callable[[], bool] | None = None, quiet_seconds: float = 0.0) -> None:
         self._background = background
+        self._quiet_seconds = quiet_seconds
+        self._busy_until = 0.0
         self._waiting: list[Task] = []
         self._turns = itertools.count()
         self._changed = threading.Condition()
-        self._woken = True
+        self._woken = False
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="model", daemon=True)
         self._thread.start()
@@ -136,13 +141,14 @@ class ModelThread:
                 return
             if task.future.running() or task.future.set_running_or_notify_cancel():
                 self._step(task)
+                self._busy_until = time.monotonic() + self._quiet_seconds
 
     def _next(self) -> Task | None:
         """Wait for a task, and work in the background meanwhile; None at the end."""
         while True:
             with self._changed:
-                while not (self._closing or self._waiting or self._woken):
-                    self._changed.wait()
+                while not (self._closing or self._waiting or (self._woken and self._quiet_for() <= 0)):
+                    self._changed.wait(self._quiet_for() if self._woken else None)
                 if self._closing:
                     return None
                 if self._waiting:
@@ -154,6 +160,10 @@ class ModelThread:
                 _log.exception("encoding ahead failed")
                 more = False
             self._woken = self._woken or more
+
+    def _quiet_for(self) -> float:
+        """Seconds until the background may work."""
+        return self._busy_until - time.monotonic()
 
     def _step(self, task: Task) -> None:
         try:

@@ -1,0 +1,142 @@
+"""A server on the fake model, and clients that speak to it without a network."""
+
+from __future__ import annotations
+
+import json
+import struct
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+from starlette.testclient import TestClient
+
+from fakes import FakeBackend, fake_engine
+from phantoms import Scene, touching_balls
+from radsam.io.write import write_volume
+from radsam.server.app import create_app
+from radsam.server.limits import Limits
+from radsam.server.security import Doors, Users
+from radsam.server.service import Service
+from radsam.server.store import Store
+from radsam.volume import RunMask, Volume
+
+#: On the right ball of `touching_balls`.
+RIGHT = {"box": {"k": 13, "i0": 3, "j0": 7, "i1": 15, "j1": 20}}
+LEFT = {"box": {"k": 13, "i0": 15, "j0": 8, "i1": 26, "j1": 19}}
+BOUNDS = [7, 19]
+
+
+@dataclass
+class Served:
+    """A running service, its client, and the model behind it."""
+
+    service: Service
+    client: TestClient
+    backend: FakeBackend
+    scene: Scene
+    volume: str = ""
+    session: str = ""
+    path: Path = field(default_factory=Path)
+
+    def url(self, rest: str = "") -> str:
+        return f"/api/sessions/{self.session}{rest}"
+
+    def post(self, rest: str, body: Any = None, status: int | None = None) -> Any:
+        answer = self.client.post(self.url(rest), json=body)
+        if status is not None:
+            assert answer.status_code == status, answer.text
+        return answer.json() if answer.content else None
+
+    def state(self) -> dict[str, Any]:
+        return self.client.get(self.url()).json()
+
+    def settled(self) -> dict[str, Any]:
+        """Wait until no edit runs and return the state."""
+        return wait_for(self.state, lambda state: state["busy"] is None)
+
+    def segment(self, name: str = "right", prompt: Any = None, **more: Any) -> dict[str, Any]:
+        body = {"name": name, "prompt": prompt or RIGHT, "plane": "axial", "bounds": BOUNDS} | more
+        self.post("/segment", body, 202)
+        return self.settled()
+
+    def masks(self, since: int = 0, part: str = "done") -> tuple[int, dict[tuple[int, int, int], np.ndarray]]:
+        packed = self.client.get(self.url("/masks"), params={"since": since, "part": part}).content
+        return unpack(packed)
+
+
+@contextmanager
+def served(
+    folder: Path,
+    *,
+    limits: Limits | None = None,
+    users: Users | None = None,
+    doors: Doors | None = None,
+    volume: Volume | None = None,
+    backend: FakeBackend | None = None,
+    token: str | None = None,
+    session: bool = True,
+) -> Iterator[Served]:
+    """Run a service on a file of two balls, with a session on it."""
+    scene = touching_balls()
+    path = folder / "ct.nii.gz"
+    if not path.exists():
+        write_volume(volume or scene.volume, path)
+    backend = backend or FakeBackend()
+    service = Service(fake_engine(backend), Store(folder / "state"), given=[path], limits=limits)
+    app = create_app(service, users=users, doors=doors)
+    headers = {"authorization": f"Bearer {token}"} if token else {}
+    with TestClient(app, base_url="http://127.0.0.1:8765", headers=headers, raise_server_exceptions=False) as client:
+        it = Served(service, client, backend, scene, path=path)
+        it.volume = client.get("/api/volumes").json()[0]["id"]
+        if session:
+            it.session = client.post("/api/sessions", json={"volume": it.volume}).json()["id"]
+        yield it
+
+
+def unpack(packed: bytes) -> tuple[int, dict[tuple[int, int, int], np.ndarray]]:
+    """Read what /masks sends: the revision, and masks by (object, plane, index)."""
+    assert packed[:4] == b"RSM1"
+    revision, count = struct.unpack_from("<II", packed, 4)
+    at, masks = 12, {}
+    for _ in range(count):
+        number, plane, zero, index, rows, cols, runs = struct.unpack_from("<HBBIIII", packed, at)
+        assert zero == 0
+        at += struct.calcsize("<HBBIIII")
+        mask = RunMask((rows, cols), np.frombuffer(packed, "<u4", runs, at).astype(np.uint32))
+        masks[number, plane, index] = mask.decode()
+        at += 4 * runs
+    assert at == len(packed)
+    return revision, masks
+
+
+def wait_for(read: Callable[[], Any], good: Callable[[Any], bool], seconds: float = 20.0) -> Any:
+    """Read until it is good."""
+    end = time.monotonic() + seconds
+    while not good(found := read()):
+        assert time.monotonic() < end, f"still {found}"
+        time.sleep(0.01)
+    return found
+
+
+def read_events(client: httpx.Client, url: str, until: str, after: str | None = None) -> list[tuple[str, str, Any]]:
+    """Listen until an event of a kind comes; return (id, kind, data) of all."""
+    found = []
+    with client.stream("GET", url, headers={"last-event-id": after} if after else {}) as answer:
+        assert answer.status_code == 200
+        event: dict[str, str] = {}
+        for line in answer.iter_lines():
+            key, _, value = line.partition(": ")
+            if line:
+                event[key] = value
+                continue
+            if "data" in event:
+                found.append((event["id"], event["event"], json.loads(event["data"])))
+                if event["event"] == until:
+                    break
+            event = {}
+    return found

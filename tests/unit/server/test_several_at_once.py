@@ -1,0 +1,197 @@
+"""Two tabs, queued edits, a cancelled walk, idle sessions, encoding ahead."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fakes import FakeBackend
+from radsam.server.limits import Limits
+from radsam.server.store import Store
+from servers import BOUNDS, LEFT, RIGHT, Served, served, wait_for
+
+
+@dataclass(eq=False)
+class SlowBackend(FakeBackend):
+    """Waits before it encodes, so that a test can act in the middle of a walk."""
+
+    hold: threading.Event = field(default_factory=threading.Event)
+    free: int = 3
+
+    def encode(self, images):
+        if len(self.encoded) >= self.free:
+            assert self.hold.wait(20)
+        return super().encode(images)
+
+
+@pytest.fixture
+def slow(tmp_path: Path) -> Iterator[Served]:
+    backend = SlowBackend()
+    with served(tmp_path, backend=backend, limits=Limits(queued_edits=3)) as it:
+        yield it
+        backend.hold.set()
+
+
+def walking(web: Served) -> dict:
+    """Wait until a walk has done two slices."""
+    return wait_for(web.state, lambda state: (state["busy"] or {"done": 0})["done"] >= 2)
+
+
+def test_edits_queue_and_the_rest_waits(slow: Served) -> None:
+    assert isinstance(slow.backend, SlowBackend)
+    slow.post("/segment", {"name": "right", "prompt": RIGHT, "bounds": BOUNDS}, 202)
+    busy = walking(slow)["busy"]
+    assert (busy["name"], busy["total"]) == ("right", 13)
+    slow.post("/correct", {"name": "right", "points": [{"point": [9, 14, 13], "positive": False}]}, 202)
+    slow.post("/segment", {"name": "left", "prompt": LEFT, "bounds": BOUNDS}, 202)
+    refused = slow.post("/segment", {"name": "third", "prompt": LEFT}, 429)
+    assert "3 edits of this session wait already" in refused["error"]["message"]
+    for rest in ("/undo", "/redo"):
+        assert "'right' is still being worked on" in slow.post(rest, status=409)["error"]["message"]
+    shown = slow.client.patch(slow.url("/objects/right"), json={"locked": True})
+    assert shown.status_code == 404  # not there yet
+    slow.backend.hold.set()
+    state = slow.settled()
+    assert [each["name"] for each in state["objects"]] == ["right", "left"]
+    assert [each["kind"] for each in state["objects"][0]["prompts"]] == ["box", "point"]
+
+
+def test_a_cancelled_walk_leaves_the_session_as_it_was(slow: Served) -> None:
+    assert isinstance(slow.backend, SlowBackend)
+    slow.post("/segment", {"name": "right", "prompt": RIGHT, "bounds": BOUNDS}, 202)
+    slow.post("/segment", {"name": "left", "prompt": LEFT, "bounds": BOUNDS}, 202)
+    walking(slow)
+    threading.Timer(0.3, slow.backend.hold.set).start()
+    state = slow.post("/cancel", status=200)
+    assert (state["objects"], state["busy"], state["can_undo"], state["revision"]) == ([], None, False, 0)
+    assert not (slow.service._store.session_folder(slow.session) / "journal.jsonl").exists()
+    assert slow.post("/resume", status=409)["error"]["kind"] == "session"
+    assert len(slow.segment()["objects"]) == 1
+
+
+def test_two_tabs_press_undo_together(tmp_path: Path) -> None:
+    with served(tmp_path) as web:
+        web.segment()
+        web.segment("left", LEFT)
+        answers: list[int] = []
+        tabs = [
+            threading.Thread(target=lambda: answers.append(web.client.post(web.url("/undo")).status_code)) for _ in "ab"
+        ]
+        for each in tabs:
+            each.start()
+        for each in tabs:
+            each.join()
+        assert answers == [200, 200]
+        assert web.state()["objects"] == []
+        assert web.post("/undo", status=409)["error"]["message"] == "There is nothing to undo."
+
+
+def test_an_interrupted_walk_is_offered_with_its_slices(tmp_path: Path) -> None:
+    backend = SlowBackend()
+    with served(tmp_path, backend=backend) as web:
+        web.post("/segment", {"name": "right", "prompt": RIGHT, "bounds": BOUNDS}, 202)
+        done = walking(web)["busy"]["done"]
+        threading.Timer(0.3, backend.hold.set).start()
+        backend.free = 0  # every further slice waits until the program ends
+    with served(tmp_path, session=False) as again:
+        again.session = web.session
+        assert again.client.get("/api/sessions").json()[0]["interrupted"] is True
+        offered = again.state()["interrupted"]
+        assert (offered["name"], offered["what"]) == ("right", "segment")
+        assert done <= len(offered["finished"]) < 13
+        assert offered["finished"][:3] == [13, 12, 14]
+        seen = again.masks(part="interrupted")[1]
+        assert {index for _, _, index in seen} == set(offered["finished"])
+        again.post("/resume", status=202)
+        state = again.settled()
+        assert state["interrupted"] is None
+        assert state["objects"][0]["slices"] == BOUNDS
+        for (_, plane, index), mask in seen.items():
+            np.testing.assert_array_equal(again.masks()[1][1, plane, index], mask)
+
+
+def test_an_offer_can_be_given_up(tmp_path: Path) -> None:
+    with served(tmp_path) as web:
+        web.segment()
+        journal = web.service._store.session_folder(web.session) / "journal.jsonl"
+    from radsam.server.journal import Journal
+    from radsam.session.edit import Correct
+    from radsam.volume import Point
+
+    Journal(journal, Correct("right", (Point(i=9, j=14, k=13, positive=False),))).close()
+    with journal.open("ab") as file:
+        file.write(b'{"index": 13, "sco')  # the line that was being written
+    with served(tmp_path, session=False) as again:
+        again.session = web.session
+        assert again.state()["interrupted"] == {"name": "right", "finished": [], "what": "correct"}
+        assert again.post("/cancel", status=200)["interrupted"] is None
+        assert not journal.exists()
+        assert len(again.state()["objects"]) == 1
+
+
+def test_a_full_disk_is_told_and_nothing_is_pretended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from radsam.errors import OutputError
+    from radsam.session import Session
+
+    with served(tmp_path) as web:
+        web.segment()
+        before = web.masks()[1]
+        with monkeypatch.context() as patch:
+            patch.setattr(Session, "save", lambda *_: (_ for _ in ()).throw(OutputError("the disk is full")))
+            web.segment("left", LEFT)
+            assert web.post("/undo", status=507)["error"]["kind"] == "storage"
+        state = web.state()
+        assert [each["name"] for each in state["objects"]] == ["right"]
+        now = web.masks()[1]
+        assert all(np.array_equal(now[place], mask) for place, mask in before.items())
+        assert not any(mask.any() for place, mask in now.items() if place not in before)
+        assert len(web.segment("left", LEFT)["objects"]) == 2
+
+
+def test_an_idle_session_leaves_the_memory_not_the_disk(tmp_path: Path) -> None:
+    with served(tmp_path, limits=Limits(idle_seconds=0.2)) as web:
+        web.segment()
+        wait_for(lambda: len(web.service._sessions.live), lambda count: count == 0)
+        assert [each["name"] for each in web.state()["objects"]] == ["right"]
+
+
+def test_slices_are_encoded_ahead_outward_from_the_one_in_view(tmp_path: Path) -> None:
+    with served(tmp_path) as web:
+        assert web.client.post(web.url("/view"), json={"plane": "coronal", "index": 99}).status_code == 422
+        assert web.client.post(web.url("/view"), json={"plane": "axial", "index": 4}).status_code == 204
+        state = wait_for(web.state, lambda state: len(state["encoded"]["axial"]) == 26)
+        asked = len(web.backend.encoded)
+        assert asked == 26
+        web.segment(zoom=False)
+        assert len(web.backend.encoded) == asked
+        # With a prompt that zooms, the crop is encoded, and the walk finds it done.
+        web.client.post(web.url("/view"), json={"plane": "axial", "index": 13, "zoom_prompt": RIGHT})
+        state = web.state()
+        assert state["encoded"]["coronal"] == []
+
+
+def test_one_folder_has_one_server(tmp_path: Path) -> None:
+    from radsam.errors import InputError
+
+    first = Store(tmp_path)
+    with pytest.raises(InputError, match="Another radsam serve uses"):
+        Store(tmp_path)
+    first.close()
+    Store(tmp_path).close()
+
+
+def test_previews_do_not_wait_for_a_walk(slow: Served) -> None:
+    assert isinstance(slow.backend, SlowBackend)
+    slow.backend.free = 1000
+    slow.post("/preview", {"prompt": RIGHT}, 200)
+    slow.post("/segment", {"name": "right", "prompt": RIGHT, "bounds": BOUNDS}, 202)
+    started = time.monotonic()
+    slow.post("/preview", {"prompt": LEFT}, 200)
+    assert time.monotonic() - started < 5
+    slow.settled()

@@ -1,0 +1,203 @@
+"""What is let onto the disk and into the memory: streamed, counted, and looked at first."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import struct
+import tracemalloc
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dicom_files import write_series
+from phantoms import ball, touching_balls
+from radsam.io.nifti_stream import nifti_chunks
+from radsam.io.write import write_volume
+from radsam.server.limits import Limits
+from servers import Served, served
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[Served]:
+    limits = Limits(upload_bytes=3_000_000, unpacked_bytes=6_000_000, volume_bytes=4_000_000)
+    with served(tmp_path, limits=limits, session=False) as it:
+        yield it
+
+
+def upload(web: Served, name: str, content: object) -> tuple[int, dict]:
+    answer = web.client.post("/api/volumes", params={"filename": name}, content=content)
+    return answer.status_code, answer.json()
+
+
+def left(web: Served) -> list[str]:
+    """What lies in the folder of uploads."""
+    return [str(each) for each in web.service._store.uploads.iterdir()]
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".nrrd", ".mha"])
+def test_an_upload_can_be_worked_on_and_removed(web: Served, tmp_path: Path, suffix: str) -> None:
+    import SimpleITK as sitk
+
+    path = tmp_path / f"up{suffix}"
+    if suffix == ".mha":
+        sitk.WriteImage(sitk.ReadImage(str(web.path)), str(path), useCompression=True)
+    else:
+        write_volume(touching_balls().volume, path)
+    status, volume = upload(web, f"C:\\patients\\../Doe {suffix}", path.read_bytes())
+    assert (status, volume["source"], volume["name"]) == (201, "upload", f"Doe {suffix}")
+    shown = web.client.get(f"/api/volumes/{volume['id']}").json()
+    assert shown["shape_ijk"] == [30, 28, 26]
+    image = web.client.get(f"/api/volumes/{volume['id']}/image.nii")
+    assert len(image.content) == 352 + 2 * 30 * 28 * 26
+    again = web.client.get(f"/api/volumes/{volume['id']}/image.nii", headers={"if-none-match": image.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    web.session = web.client.post("/api/sessions", json={"volume": volume["id"]}).json()["id"]
+    web.segment()
+    assert str(tmp_path).encode() not in web.client.get(web.url("/export"), params={"format": "session"}).content
+    assert web.client.delete(f"/api/volumes/{volume['id']}").status_code == 204
+    assert left(web) == []
+    assert web.client.get("/api/sessions").json() == []
+    assert web.client.delete(f"/api/volumes/{web.volume}").status_code == 409  # it was given, not uploaded
+
+
+def test_uploads_are_there_after_a_restart(web: Served, tmp_path: Path) -> None:
+    _, volume = upload(web, "a.nii.gz", web.path.read_bytes())
+    (web.service._store.uploads / "half").mkdir()  # what a crash leaves
+    web.client.__exit__(None, None, None)
+    with served(tmp_path, session=False) as again:
+        assert volume["id"] in [each["id"] for each in again.client.get("/api/volumes").json()]
+        assert len(left(again)) == 1
+    web.client.__enter__()
+
+
+def test_a_zip_of_dicom(web: Served, tmp_path: Path) -> None:
+    write_series(tmp_path / "series", ball("anisotropic").volume.hu)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number, path in enumerate(sorted((tmp_path / "series").iterdir())):
+            archive.writestr(f"../../../escape/{number}.dcm", path.read_bytes())
+        archive.writestr("../readme.txt", "not DICOM")
+    status, volume = upload(web, "scan.zip", packed.getvalue())
+    assert status == 201, volume
+    assert web.client.get(f"/api/volumes/{volume['id']}").json()["dicom"] is True
+    assert not (tmp_path / "escape").exists()
+    web.session = web.client.post("/api/sessions", json={"volume": volume["id"]}).json()["id"]
+    web.segment(prompt={"point": [20, 18, 4]}, bounds=[3, 5])
+    for file_format in ("seg", "rtstruct"):
+        answer = web.client.get(web.url("/export"), params={"format": file_format})
+        assert answer.status_code == 200, answer.text
+        assert answer.content[128:132] == b"DICM"
+
+
+def nifti(shape: tuple[int, int, int], data: bytes = b"") -> bytes:
+    head = bytearray(next(nifti_chunks(touching_balls().volume)))
+    struct.pack_into("<8h", head, 40, 3, *shape, 1, 1, 1, 1)
+    return bytes(head) + data
+
+
+def test_a_header_that_promises_too_much_is_refused_before_anything_is_allocated(web: Served) -> None:
+    tracemalloc.start()
+    try:
+        status, answer = upload(web, "huge.nii.gz", gzip.compress(nifti((30_000, 30_000, 30_000))))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert status == 413
+    assert "30000×30000×30000 voxels" in answer["error"]["message"]
+    assert peak < 8_000_000
+    assert left(web) == []
+
+
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd", ".mha"])
+def test_data_that_unpack_to_more_than_their_header_promises_are_refused(web: Served, suffix: str) -> None:
+    zeros = bytes(200_000_000)
+    if suffix == ".nii.gz":
+        bomb = gzip.compress(nifti((30, 28, 26), zeros), 1)
+    elif suffix == ".nrrd":
+        head = "NRRD0004\ntype: short\ndimension: 3\nsizes: 30 28 26\nendian: little\nencoding: gzip\n"
+        space = "space: left-posterior-superior\nspace directions: (1,0,0) (0,1,0) (0,0,1)\nspace origin: (0,0,0)\n\n"
+        bomb = (head + space).encode() + gzip.compress(zeros, 1)
+    else:
+        import zlib
+
+        head = (
+            "ObjectType = Image\nNDims = 3\nBinaryData = True\nBinaryDataByteOrderMSB = False\nCompressedData = True\n"
+        )
+        more = "DimSize = 30 28 26\nElementType = MET_SHORT\nElementDataFile = LOCAL\n"
+        bomb = (head + more).encode() + zlib.compress(zeros, 1)
+    assert len(bomb) < 3_000_000
+    status, answer = upload(web, f"bomb{suffix}", bomb)
+    assert status in (413, 422), answer
+    assert "promises" in answer["error"]["message"]
+    assert left(web) == []
+
+
+def test_a_zip_bomb_is_refused(web: Served) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.dcm", bytes(20_000_000))
+    status, answer = upload(web, "bomb.zip", packed.getvalue())
+    assert (status, answer["error"]["kind"]) == (413, "limit")
+    # One that lies about its size stops at what it declares.
+    lying = packed.getvalue().replace(struct.pack("<I", 20_000_000), struct.pack("<I", 1000))
+    status, answer = upload(web, "lying.zip", lying)
+    assert status == 422, answer
+    assert left(web) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "status", "words"),
+    [
+        ("a.exe", b"MZ", 415, "upload .nii, .nii.gz"),
+        ("a.nii", b"", 422, "empty"),
+        ("a.nii.gz", b"not gzip at all", 422, "damaged"),
+        ("a.zip", b"PK\x03\x04 broken", 422, "damaged"),
+        ("a.nrrd", b"NRRD0004\ntype: short\ndimension: 3\nsizes: 2 2 2\nencoding: raw\n"
+                   b"data file: /etc/passwd\n\n", 422, ""),
+        ("a.mha", b"ObjectType = Image\nNDims = 3\nDimSize = 2 2 2\nElementType = MET_UCHAR\n"
+                  b"ElementDataFile = ../../../etc/passwd\n", 422, "outside its folder"),
+    ],
+)  # fmt: skip
+def test_what_is_no_volume_is_refused_and_gone(web: Served, name: str, content: bytes, status: int, words: str) -> None:
+    answered, answer = upload(web, name, content)
+    assert answered == status, answer
+    assert words in answer["error"]["message"]
+    assert str(web.service._store.folder) not in answer["error"]["message"]
+    assert left(web) == []
+    assert len(web.client.get("/api/volumes").json()) == 1
+
+
+def test_too_long_a_body_is_counted_announced_or_not(web: Served) -> None:
+    status, answer = upload(web, "a.nii", bytes(4_000_000))
+    assert (status, answer["error"]["kind"]) == (413, "limit")
+    status, answer = upload(web, "a.nii", (bytes(100_000) for _ in range(40)))
+    assert (status, answer["error"]["kind"]) == (413, "limit")
+    assert left(web) == []
+
+
+def test_a_volume_that_is_too_large_is_not_opened(tmp_path: Path) -> None:
+    from radsam.server.refusals import TooLarge
+
+    with pytest.raises(TooLarge, match=r"ct\.nii\.gz takes"), served(tmp_path, limits=Limits(volume_bytes=10_000)):
+        pass
+
+
+def test_memory_for_volumes_is_bounded(tmp_path: Path) -> None:
+    size = touching_balls().volume.hu.nbytes
+    with served(tmp_path, limits=Limits(cache_bytes=int(2.5 * size))) as web:
+        ids = []
+        for number in range(4):
+            hu = web.scene.volume.hu + np.int16(number)
+            path = tmp_path / f"{number}.nii.gz"
+            write_volume(type(web.scene.volume)(hu, web.scene.volume.geometry), path)
+            ids.append(upload(web, path.name, path.read_bytes())[1]["id"])
+        for each in ids:
+            assert web.client.get(f"/api/volumes/{each}/image.nii").status_code == 200
+            assert web.service.volumes.bytes <= 2.5 * size
+        # The session's own volume stays; a second session fits, a third does not while both are in use.
+        statuses = [web.client.post("/api/sessions", json={"volume": each}).status_code for each in ids[:2]]
+        assert statuses == [201, 503]

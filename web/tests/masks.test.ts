@@ -48,7 +48,8 @@ it("reads changed slices, also those that start off a multiple of four", () => {
   ] as const) {
     view.setUint16(at, id, true);
     view.setUint8(at + 2, plane);
-    [index, 3, 4, runs.length, ...runs].forEach((value, n) => view.setUint32(at + 4 + 4 * n, value, true));
+    for (const [n, value] of [index, 3, 4, runs.length, ...runs].entries())
+      view.setUint32(at + 4 + 4 * n, value, true);
     at += 20 + 4 * runs.length;
   }
   const { revision, slices } = parseMasks(bytes.buffer);

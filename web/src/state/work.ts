@@ -52,6 +52,7 @@ export class Work extends Store {
   };
   /** How sure the model was on the slices of the walk that runs. */
   walked = new Map<number, number>();
+  walkedPlane: PlaneName | null = null;
   reviewed: { name: string; index: number } | null = null;
 
   private revision = 0;
@@ -401,6 +402,7 @@ export class Work extends Store {
     this.labels.putSlice(slice.object_id, slice.plane, slice.index, runsFromBase64(slice.runs_b64), locked);
     this.encoded[slice.plane].add(slice.index);
     this.walked.set(slice.index, slice.score);
+    this.walkedPlane = slice.plane;
     this.sent = null;
     this.notify();
   }

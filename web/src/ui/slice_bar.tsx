@@ -135,14 +135,12 @@ function paint(canvas: HTMLCanvasElement | null, work: Work, plane: PlaneName): 
   for (const object of work.objects)
     if (object.plane === plane && object.visible && object !== selected)
       for (const index of Object.keys(object.scores)) bar(Number(index), 0.78, 1, object.color, 0.5);
-  const scores: [number, number][] =
-    work.busy && work.walked.size && selected?.plane !== undefined && selected.plane !== plane
-      ? []
-      : work.busy
-        ? [...work.walked]
-        : selected?.plane === plane
-          ? Object.entries(selected.scores).map(([index, score]) => [Number(index), score])
-          : [];
+  const told = selected?.plane === plane ? Object.entries(selected.scores) : [];
+  const scores = !work.busy
+    ? told.map(([index, score]) => [Number(index), score])
+    : work.walkedPlane === plane
+      ? [...work.walked]
+      : [];
   const colour = selected?.color ?? work.draftColour;
   for (const [index, score] of scores) {
     const sure = Math.min(1, Math.max(0.15, (score - 0.4) / 0.6));

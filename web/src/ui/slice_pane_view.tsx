@@ -35,12 +35,12 @@ export function SlicePaneView({ work, plane, place, hidden, panes }: Props) {
   const title = plane[0].toUpperCase() + plane.slice(1);
   return (
     <section class={`pane ${display.active === plane ? "active" : ""}`} data-place={place} hidden={hidden}>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: keys scroll, point and draw here */}
       <div
         ref={host}
         class="pane-view"
         role="application"
         data-plane={plane}
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: an application region, where keys scroll and draw
         tabIndex={0}
         aria-label={`${title} view, slice ${index} of ${grid.count}. Arrow keys change the slice; ? shows all keys.`}
         onFocus={() => display.set({ active: plane })}

@@ -84,27 +84,28 @@ export function SliceBar({ work, plane }: { work: Work; plane: PlaneName }) {
   });
 
   return (
-    <div
-      ref={track}
-      class="slice-bar"
-      role="slider"
-      tabIndex={0}
-      aria-orientation="vertical"
-      aria-label={`${plane} slice`}
-      aria-valuemin={0}
-      aria-valuemax={grid.count - 1}
-      aria-valuenow={index}
-      aria-valuetext={`Slice ${index}, ${grid.position(index)}`}
-      onPointerDown={dragging((slice) => display.goTo(plane, slice))}
-      onKeyDown={(event) => {
-        const by = step(event);
-        if (!by || event.target !== event.currentTarget) return;
-        event.preventDefault();
-        display.goTo(plane, index + by);
-      }}
-    >
-      <canvas ref={canvas} aria-hidden="true" />
-      <div class="slice-thumb" style={{ top: `${100 * share(index)}%` }} />
+    <div ref={track} class="slice-bar">
+      <div
+        class="slice-track"
+        role="slider"
+        tabIndex={0}
+        aria-orientation="vertical"
+        aria-label={`${plane} slice`}
+        aria-valuemin={0}
+        aria-valuemax={grid.count - 1}
+        aria-valuenow={index}
+        aria-valuetext={`Slice ${index}, ${grid.position(index)}`}
+        onPointerDown={dragging((slice) => display.goTo(plane, slice))}
+        onKeyDown={(event) => {
+          const by = step(event);
+          if (!by) return;
+          event.preventDefault();
+          display.goTo(plane, index + by);
+        }}
+      >
+        <canvas ref={canvas} aria-hidden="true" />
+        <div class="slice-thumb" style={{ top: `${100 * share(index)}%` }} />
+      </div>
       {ends}
     </div>
   );

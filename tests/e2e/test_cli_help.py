@@ -16,6 +16,11 @@ COMMANDS = [
     "info",
     "segment",
     "edit",
+    "serve",
+    "tokens",
+    "tokens add",
+    "tokens list",
+    "tokens revoke",
     "pacs",
     "pacs find",
     "pacs get",
@@ -40,6 +45,7 @@ COMMANDS = [
 ]
 #: Each costs more than all of the help.
 HEAVY = {"SimpleITK", "matplotlib", "numpy", "onnxruntime", "openvino", "pydicom", "scipy", "torch"}
+HEAVY |= {"fastapi", "pydantic", "starlette", "uvicorn"}
 
 
 @pytest.mark.parametrize("command", COMMANDS)

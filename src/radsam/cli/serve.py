@@ -101,8 +101,10 @@ def serve(
             out.print("Ctrl-C ends it; sessions are kept. Not for diagnostic use.", style="dim")
             if browser:
                 import webbrowser
+                from threading import Thread
 
-                webbrowser.open(url)
+                # A text browser does not return before it is left.
+                Thread(target=webbrowser.open, args=(url,), daemon=True).start()
 
         app = create_app(service, users=users, doors=Doors(host, tuple(each.lower() for each in allow_host or ())))
         run(app, service, listening, ready)

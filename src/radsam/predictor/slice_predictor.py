@@ -99,16 +99,20 @@ class SlicePredictor:
         if question in self._answers:
             self._answers.move_to_end(question)
             return self._answers[question]
-        answer = self._to_slice(encoded, self._ask(encoded, prompt), 0)
+        return self._remember(question, self._to_slice(encoded, self._ask(encoded, prompt), 0))
+
+    def alternatives(self, encoded: EncodedSlice, prompt: SlicePrompt) -> tuple[SliceMask, ...]:
+        """Answer a prompt with all four masks (paper 3.1): what `decode` answers, then the three others."""
+        decoded = self._ask(encoded, prompt)
+        primary, *others = (self._to_slice(encoded, decoded, which) for which in range(len(decoded.scores)))
+        question = encoded.key, prompt
+        return (self._answers.get(question) or self._remember(question, primary), *others)
+
+    def _remember(self, question: tuple[EmbeddingKey, SlicePrompt], answer: SliceMask) -> SliceMask:
         self._answers[question] = answer
         if len(self._answers) > _REMEMBERED:
             self._answers.popitem(last=False)
         return answer
-
-    def alternatives(self, encoded: EncodedSlice, prompt: SlicePrompt) -> tuple[SliceMask, ...]:
-        """Answer a prompt with all four masks, the primary one first (paper 3.1)."""
-        decoded = self._ask(encoded, prompt)
-        return tuple(self._to_slice(encoded, decoded, which) for which in range(len(decoded.scores)))
 
     def _ask(self, encoded: EncodedSlice, prompt: SlicePrompt) -> Decoded:
         if not prompt:

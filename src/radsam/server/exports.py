@@ -20,6 +20,9 @@ from radsam.volume import LabelVolume
 
 _SUFFIXES = {"nii.gz": ".nii.gz", "nrrd": ".nrrd", "seg": ".dcm", "rtstruct": ".dcm", "session": ".radsam"}
 _TYPES = {"nii.gz": "application/gzip", "seg": "application/dicom", "rtstruct": "application/dicom"}
+_OTHER = "application/octet-stream"
+#: MIME types of what is exported.
+EXPORT_TYPES = (*dict.fromkeys(_TYPES.values()), _OTHER)
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ def export(
     """
     path = folder / f"result{_SUFFIXES[file_format]}"
     name = f"{_harmless(entry.name)}-{file_format if _SUFFIXES[file_format] == '.dcm' else 'labels'}"
-    done = Export(path, name + _SUFFIXES[file_format], _TYPES.get(file_format, "application/octet-stream"))
+    done = Export(path, name + _SUFFIXES[file_format], _TYPES.get(file_format, _OTHER))
     if file_format == "session":
         shutil.copyfile(live.file, path)
         return Export(path, f"{_harmless(entry.name)}.radsam", done.media_type)
@@ -64,7 +67,7 @@ def export(
             f"A DICOM {file_format.upper()} refers to the images that it was made on, and {entry.name} is no DICOM "
             "series. Save NIfTI or NRRD, or open the DICOM series."
         )
-    labels = _only(live.session.labels, objects)
+    labels = _only(live.labels, objects)
     if path.suffix == ".dcm":
         predictor = live.session.predictor
         algorithm = Algorithm(predictor.spec.name, f"SHA-256 {predictor.model_hash[:12]}")

@@ -90,7 +90,12 @@ class Gate:
         headers = dict(scope["headers"])
         host = _text(headers, b"host")
         if not self._doors.admits_host(host):
-            return 400, "auth", f"This server is not called {host!r}. Open it by its own name, or add --allow-host.", 0.0
+            return (
+                400,
+                "auth",
+                f"This server is not called {host!r}. Open it by its own name, or add --allow-host.",
+                0.0,
+            )
         private = scope["path"].startswith("/api") or scope["path"] == "/metrics"
         if private and not self._doors.admits_page(_text(headers, b"origin"), host, _text(headers, b"sec-fetch-site")):
             return 403, "auth", "Other web pages may not use this server.", 0.0

@@ -65,7 +65,8 @@ class Job:
 class LiveSession:
     """A session in memory.
 
-    Its `session` is touched by the model's thread, or by the thread that saves a finished edit, never by both.
+    Its `session` is touched by the model's thread, or by the thread that saves a finished edit, never by both;
+    everybody else reads `labels`, `book` and `state`, which are replaced as a whole.
 
     Args:
         row: What the database says of it.
@@ -126,7 +127,8 @@ class LiveSession:
 
     def settle(self) -> None:
         """Bring label map, masks and description up to the edits."""
-        self.book.update(self.session.labels.ids, self.session.objects)
+        self.labels = self.session.labels
+        self.book.update(self.labels.ids, self.session.objects)
         self._details = session_details(self.session, self.book)
 
     def touch(self) -> None:

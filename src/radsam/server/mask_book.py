@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import UInt8, UInt16
+from jaxtyping import Bool, UInt8, UInt16
 
 from radsam.session import SegmentedObject
 from radsam.volume import Plane, RunMask
@@ -37,6 +37,9 @@ class Place:
     index: int
 
 
+Ids = UInt8[np.ndarray, "k j i"] | UInt16[np.ndarray, "k j i"]
+
+
 class MaskBook:
     """The slices of all objects as they are in the label map.
 
@@ -47,25 +50,28 @@ class MaskBook:
     def __init__(self, revision: int = 0) -> None:
         self.revision = revision
         self._pages: dict[Place, tuple[RunMask, int]] = {}
+        self._ids: Ids | None = None
 
-    def update(
-        self, ids: UInt8[np.ndarray, "k j i"] | UInt16[np.ndarray, "k j i"], objects: Mapping[str, SegmentedObject]
-    ) -> bool:
+    def update(self, ids: Ids, objects: Mapping[str, SegmentedObject]) -> bool:
         """Take over a label map; return whether any slice changed, and then count a revision."""
-        pages = {}
+        touched = _touched(self._ids, ids)
+        there, looked_at = set(), {}
         for each in objects.values():
             for index in each.slices:
-                owned = RunMask.encode(each.grid.take(ids, index) == each.id)
-                pages[Place(each.id, each.grid.plane, index)] = owned
+                place = Place(each.id, each.grid.plane, index)
+                there.add(place)
+                if place not in self._pages or touched[each.grid.axis][index]:
+                    looked_at[place] = RunMask.encode(each.grid.take(ids, index) == each.id)
         for place, (mask, _) in self._pages.items():
-            if place not in pages:
-                pages[place] = RunMask.encode(np.zeros(mask.shape, bool))
+            if place not in there and mask.area:
+                looked_at[place] = RunMask.encode(np.zeros(mask.shape, bool))
         revision = self.revision + 1
         changed = {
             place: (mask, revision)
-            for place, mask in pages.items()
-            if (place not in self._pages and mask.area) or (place in self._pages and self._pages[place][0] != mask)
+            for place, mask in looked_at.items()
+            if (mask.area if place not in self._pages else self._pages[place][0] != mask)
         }
+        self._ids = ids
         if not changed:
             return False
         # A new dict: who reads the old one meanwhile sees a whole revision.
@@ -97,3 +103,17 @@ def pack(revision: int, slices: Iterable[tuple[Place, RunMask]]) -> bytes:
         )
         parts.append(head + mask.runs.astype("<u4").tobytes())
     return _MAGIC + struct.pack("<II", revision, len(parts)) + b"".join(parts)
+
+
+def _touched(
+    before: Ids | None, now: Ids
+) -> tuple[Bool[np.ndarray, " i"], Bool[np.ndarray, " j"], Bool[np.ndarray, " k"]]:
+    """Say which slices across i, j and k differ; looking at every slice of every object would take seconds."""
+    k, j, i = (np.zeros(n, bool) for n in now.shape)
+    for index, after in enumerate(now):
+        if before is None or not np.array_equal(before[index], after):
+            differs = after != (0 if before is None else before[index])
+            k[index] = True
+            j |= differs.any(axis=1)
+            i |= differs.any(axis=0)
+    return i, j, k

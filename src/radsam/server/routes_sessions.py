@@ -15,6 +15,7 @@ from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 
 from radsam.server.events import Subscription
+from radsam.server.exports import EXPORT_TYPES
 from radsam.server.requests import Id, Served, User, refusals
 from radsam.server.routes_volumes import binary, receive
 from radsam.server.schemas import NewSession, SessionChange, SessionListed, Spot, State
@@ -105,7 +106,9 @@ def read_masks(
     return Response(packed, media_type="application/octet-stream")
 
 
-@router.get("/{session}/export", response_class=Response, responses=refusals(409, 413, 507) | binary("The file."))
+@router.get(
+    "/{session}/export", response_class=Response, responses=refusals(409, 413, 507) | binary("The file.", *EXPORT_TYPES)
+)
 def export_session(
     session: Id,
     service: Served,

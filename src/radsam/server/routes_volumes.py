@@ -17,6 +17,7 @@ router = APIRouter(prefix="/api/volumes", tags=["volumes"])
 
 #: Received bytes are handed to the disk in pieces of this size.
 _PIECE_BYTES = 1 << 20
+_BYTES = "application/octet-stream"
 _ANY_FILE = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
 
 
@@ -87,6 +88,6 @@ async def receive(request: Request, incoming: Incoming) -> None:
     await run_in_threadpool(incoming.write, b"".join(waiting))
 
 
-def binary(description: str) -> dict[int | str, dict[str, Any]]:
+def binary(description: str, *types: str) -> dict[int | str, dict[str, Any]]:
     """Describe an answer of bytes."""
-    return {200: {"description": description, "content": {"application/octet-stream": {}}}}
+    return {200: {"description": description, "content": {each: {} for each in types or (_BYTES,)}}}

@@ -149,11 +149,7 @@ class Service:
 
     def delete_session(self, user: str, session: str) -> None:
         """Remove a session from memory and disk."""
-        live = self._open(user, session)
-        live.deleted = True
-        for job in self._edits.cancel(live):
-            _settled(job.future)
-        self._sessions.delete(live)
+        self._sessions.delete(user, session, self._end)
 
     def delete_upload(self, user: str, volume: str) -> None:
         """Remove an uploaded volume of a user, with the sessions on it."""
@@ -247,10 +243,7 @@ class Service:
     def cancel(self, user: str, session: str) -> dict[str, Any]:
         """End what runs in a session, or give up what was interrupted; return the state."""
         live = self._open(user, session)
-        jobs = self._edits.cancel(live)
-        for job in jobs:
-            _settled(job.future)
-        if not jobs and live.interrupted is not None:
+        if not self._end(live) and live.interrupted is not None:
             live.interrupted = None
             live.journal_path.unlink(missing_ok=True)
             live.publish_state()
@@ -343,7 +336,7 @@ class Service:
         if live.interrupted is None:
             return pack(live.book.revision, ())
         edit = live.interrupted.edit
-        plane = edit.plane if isinstance(edit, Segment) else live.session.objects[edit.name].grid.plane
+        plane = edit.plane if isinstance(edit, Segment) else Plane(self._require_object(live, edit.name)["plane"])
         slices = ((Place(0, plane, each.index), each.mask) for each in live.interrupted.answers)
         return pack(live.book.revision, slices)
 
@@ -412,6 +405,13 @@ class Service:
         return subscription, leave
 
     # Inside
+
+    def _end(self, live: LiveSession) -> bool:
+        """End all edits of a session; return whether there were any."""
+        jobs = self._edits.cancel(live)
+        for job in jobs:
+            _settled(job.future)
+        return bool(jobs)
 
     def _open(self, user: str, session: str) -> LiveSession:
         return self._sessions.open(user, session)

@@ -110,8 +110,12 @@ class Sessions:
             lambda: LiveSession(row, make(), folder, None, self._metrics.dropped.inc), Priority.WALK
         ).result()
         folder.mkdir(mode=0o700)
-        live.session.save(live.file)
-        self._store.put_session(live.row)
+        try:
+            live.session.save(live.file)
+            self._store.put_session(live.row)
+        except BaseException:
+            self._store.delete_session(row.id)
+            raise
         with self._lock:
             self._live[row.id] = live
         return live
@@ -137,13 +141,27 @@ class Sessions:
         live.touch()
         return live
 
-    def delete(self, live: LiveSession) -> None:
-        """Remove a session from memory and disk."""
+    def delete(self, user: str, session: str, end: Callable[[LiveSession], object]) -> None:
+        """Remove a session from memory and disk; its volume need not be there any more.
+
+        Args:
+            user: Whose it is.
+            session: Its id.
+            end: Ends what runs in it.
+
+        Raises:
+            NotFound: There is none, or it is another user's.
+        """
+        if self._store.session(session, user) is None:
+            raise NotFound(f"There is no session {session!r}.")
         with self._lock:
-            self._live.pop(live.id, None)
-            self._opening.pop(live.id, None)
-        live.channel.close()
-        self._store.delete_session(live.id)
+            live = self._live.pop(session, None)
+            self._opening.pop(session, None)
+        if live is not None:
+            live.deleted = True
+            end(live)
+            live.channel.close()
+        self._store.delete_session(session)
 
     def expire(self, idle_seconds: float) -> None:
         """Let go of sessions that nobody used for so long. They stay on disk."""

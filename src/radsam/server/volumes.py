@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from radsam.errors import RadsamError
+from radsam.errors import RadsamError, VolumeError
 from radsam.io.read import read_volume
 from radsam.server.limits import Limits
 from radsam.server.listing import VolumeEntry, entries_of, paths_below
 from radsam.server.refusals import Full, NotFound, TooLarge
 from radsam.server.store import Store, UploadRow
 from radsam.volume import Volume
+
+#: A listing of folders is not made again so soon.
+_FRESH_SECONDS = 2.0
 
 
 class Volumes:
@@ -41,6 +45,8 @@ class Volumes:
         self._named_by_path = named_by_path
         self._lock = threading.Lock()
         self._reading: dict[str, threading.Lock] = {}
+        self._looking = threading.Lock()
+        self._looked = float("-inf")
         self._kept: OrderedDict[str, Volume] = OrderedDict()
         #: Below the folders: what was found at a path, until it changes.
         self._seen: dict[Path, tuple[tuple[int, int], list[VolumeEntry]]] = {}
@@ -95,7 +101,10 @@ class Volumes:
                     return held
             self._require_size(entry)
             self._require_room(entry)
-            volume = read_volume(entry.path, series=entry.series)
+            try:
+                volume = read_volume(entry.path, series=entry.series)
+            except VolumeError as error:
+                raise VolumeError(str(error).replace(str(entry.path), entry.name)) from None
             if entry.owner is not None or not self._named_by_path:
                 volume = replace(volume, source=entry.name)
             with self._lock:
@@ -130,26 +139,36 @@ class Volumes:
 
     def _look(self) -> None:
         """Bring the listing of the folders up to date."""
-        for folder in self._data:
-            present = set()
-            for path in paths_below(folder.resolve()):
-                present.add(path)
-                try:
-                    stat = path.stat()
-                    stamp = stat.st_mtime_ns, stat.st_size
-                    if path not in self._seen or self._seen[path][0] != stamp:
-                        name = str(path.relative_to(folder.resolve())) if path != folder.resolve() else path.name
-                        self._seen[path] = stamp, entries_of(path, "data", name=name)
-                except (RadsamError, OSError):
-                    self._seen[path] = stamp, []
-            with self._lock:
-                gone = [path for path in self._seen if path.is_relative_to(folder.resolve()) and path not in present]
-                for path in gone:
-                    for entry in self._seen.pop(path)[1]:
-                        self._entries.pop(entry.id, None)
-                for path in present:
-                    for entry in self._seen[path][1]:
-                        self._entries.setdefault(entry.id, entry)
+        with self._looking:
+            if time.monotonic() - self._looked < _FRESH_SECONDS:
+                return
+            for folder in self._data:
+                self._look_into(folder.resolve())
+            self._looked = time.monotonic()
+
+    def _look_into(self, folder: Path) -> None:
+        present = set(paths_below(folder))
+        for path in present:
+            try:
+                stat = path.stat()
+            except OSError:
+                continue
+            stamp = stat.st_mtime_ns, stat.st_size
+            if path in self._seen and self._seen[path][0] == stamp:
+                continue
+            name = path.name if path == folder else str(path.relative_to(folder))
+            try:
+                self._seen[path] = stamp, entries_of(path, "data", name=name)
+            except (RadsamError, OSError):
+                self._seen[path] = stamp, []  # not looked at again until it changes
+        with self._lock:
+            gone = [path for path in self._seen if path.is_relative_to(folder) and path not in present]
+            for path in gone:
+                for entry in self._seen.pop(path)[1]:
+                    self._entries.pop(entry.id, None)
+            for path in present & self._seen.keys():
+                for entry in self._seen[path][1]:
+                    self._entries.setdefault(entry.id, entry)
 
     def _require_size(self, entry: VolumeEntry) -> None:
         if entry.bytes_in_memory > self._limits.volume_bytes:

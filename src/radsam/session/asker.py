@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from radsam.errors import PromptError
-from radsam.predictor import SliceMask, SlicePredictor, SlicePrompt
+from radsam.predictor import EncodedSlice, SliceMask, SlicePredictor, SlicePrompt
 from radsam.preprocess import Crop
 from radsam.propagate.next_prompt import enclosing_box, prompt_box
 from radsam.runtime import Capability
@@ -33,7 +35,7 @@ class Asker:
 
     def __call__(self, index: int, prompt: SlicePrompt) -> SliceMask:
         """Answer a prompt on slice `index` with the primary mask."""
-        return self._seen(index, prompt)[0]
+        return self._answers(index, prompt, lambda encoded: (self._predictor.decode(encoded, prompt),))[0]
 
     def first(self) -> SliceMask:
         """Answer the prompt that starts the object.
@@ -59,36 +61,30 @@ class Asker:
         index = slice_index(self._started.prompt, self._grid)
         if prompt.mask is not None and self._started.policy == "copy":
             return (SliceMask(index, prompt.mask, 1.0),)
-        primary, crop = self._seen(index, prompt)
-        encoded = self._predictor.encode(self._volume, self._grid, index, self._started.window, crop)
-        return (primary, *self._predictor.alternatives(encoded, prompt)[1:])
+        return self._answers(index, prompt, lambda encoded: self._predictor.alternatives(encoded, prompt))
 
-    def encode(self, index: int) -> None:
-        """Encode slice `index` as `__call__` will most likely need it."""
-        self._predictor.encode(self._volume, self._grid, index, self._started.window, self.crop)
-
-    def _seen(self, index: int, prompt: SlicePrompt) -> tuple[SliceMask, Crop | None]:
-        """Answer a prompt, and say in which crop."""
+    def _answers(
+        self, index: int, prompt: SlicePrompt, decode: Callable[[EncodedSlice], tuple[SliceMask, ...]]
+    ) -> tuple[SliceMask, ...]:
+        """Answer a prompt on the crop, or on the whole slice where the crop is too small for it."""
         crop, box = self.crop, prompt_box(prompt)
         if crop is None or (box is not None and not crop.holds(self._grid, box)):
-            return self._look(index, prompt, None), None
-        answer = self._look(index, prompt, crop)
-        found = enclosing_box(answer.mask)
-        if found is None or crop.holds(self._grid, found):
-            return answer, crop
+            return decode(self._encoded(index, None))
+        answers = decode(self._encoded(index, crop))
+        found = enclosing_box(answers[0].mask)
         # What reaches the edge of the crop goes on beyond it.
-        return self._look(index, prompt, None), None
+        return answers if found is None or crop.holds(self._grid, found) else decode(self._encoded(index, None))
 
-    def _look(self, index: int, prompt: SlicePrompt, crop: Crop | None) -> SliceMask:
-        encoded = self._predictor.encode(self._volume, self._grid, index, self._started.window, crop)
-        return self._predictor.decode(encoded, prompt)
+    def _encoded(self, index: int, crop: Crop | None) -> EncodedSlice:
+        return self._predictor.encode(self._volume, self._grid, index, self._started.window, crop)
 
     def _chosen_crop(self) -> Crop | None:
         """Choose where to look from the first prompt alone, so that no later edit moves it and encodes anew."""
         prompt = slice_prompt(self._started.prompt, self._grid)
         if prompt.points_uv:
             # A point says nothing about the size: the whole slice does.
-            box = enclosing_box(self._look(slice_index(self._started.prompt, self._grid), prompt, None).mask)
+            encoded = self._encoded(slice_index(self._started.prompt, self._grid), None)
+            box = enclosing_box(self._predictor.decode(encoded, prompt).mask)
         else:
             box = prompt_box(prompt)
         spec = self._predictor.spec

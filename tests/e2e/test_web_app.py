@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from browser import App, chromium, serving
+from browser import PATIENCE_MS, App, chromium, serving
 from command_line import CommandLine, PhantomFile, Target
 from radsam.data.adapters.phantom import make_phantom
 from radsam.io.read import read_labels, read_volume
@@ -208,7 +208,9 @@ def test_with_the_keyboard_alone(
         press("Shift+?")
         assert app.page.get_by_role("dialog", name="Keys and mouse").is_visible()
         press("Escape")
+        app.page.wait_for_selector("dialog", state="detached")
         press("Control+s")
+        app.page.wait_for_selector("dialog")
         with app.page.expect_download() as download:
             press("Tab")
             press("Enter")
@@ -242,7 +244,8 @@ def test_uploads_and_refusals(
         page.goto(server.url)
         choose = page.get_by_label("File to upload")
         choose.set_input_files(tmp_path / "broken.nii.gz")
-        page.get_by_role("alert").filter(has_text="broken.nii.gz").wait_for()
+        page.get_by_role("alert").wait_for(timeout=PATIENCE_MS)
+        print(page.get_by_role("alert").inner_text())
         choose.set_input_files(phantom_ct.path)
         page.wait_for_selector("[data-plane=axial]")
         page.wait_for_selector(".pane-loading", state="detached")
@@ -296,6 +299,7 @@ def test_accessible(
             app.page.get_by_role("dialog").wait_for()
             found += violations(app.page)
             app.page.keyboard.press("Escape")
+            app.page.wait_for_selector("dialog", state="detached")
         app.close()
     assert not found, "\n".join(found)
 

@@ -100,6 +100,21 @@ export class App extends Store {
     await this.open(file.name, () => this.client.importSession(volume, file));
   }
 
+  async deleteSession(id: string): Promise<void> {
+    const { name, objects } = this.sessions.find((each) => each.id === id)!;
+    if (
+      objects &&
+      !confirm(`Delete the session on ${name} with its ${objects} objects? This cannot be undone.`)
+    )
+      return;
+    try {
+      await this.client.deleteSession(id);
+      await this.refresh();
+    } catch (error) {
+      this.say("error", (error as Error).message);
+    }
+  }
+
   private nameOf(volume: string): string {
     return this.volumes.find((each) => each.id === volume)?.name ?? "volume";
   }

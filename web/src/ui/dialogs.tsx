@@ -18,8 +18,15 @@ export function Dialogs({ app }: { app: App }) {
   return null;
 }
 
+interface FrameProps {
+  app: App;
+  title: string;
+  wide?: boolean;
+  children: ComponentChildren;
+}
+
 /** A modal dialog; the browser keeps the focus inside and gives it back. */
-function Frame({ app, title, children }: { app: App; title: string; children: ComponentChildren }) {
+function Frame({ app, title, wide, children }: FrameProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => {
     dialog.current?.showModal();
@@ -29,6 +36,7 @@ function Frame({ app, title, children }: { app: App; title: string; children: Co
     <dialog
       ref={dialog}
       aria-label={title}
+      class={wide ? "wide" : ""}
       onClose={() => app.show(null)}
       onClick={(event) => event.target === dialog.current && dialog.current?.close()}
     >
@@ -46,7 +54,7 @@ function Frame({ app, title, children }: { app: App; title: string; children: Co
 function Shortcuts({ app }: { app: App }) {
   const groups = [...new Set(SHORTCUTS.map((each) => each.group))];
   return (
-    <Frame app={app} title="Keys and mouse">
+    <Frame app={app} title="Keys and mouse" wide>
       <div class="shortcut-groups">
         {groups.map((group) => (
           <section key={group}>

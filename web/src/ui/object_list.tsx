@@ -109,11 +109,6 @@ function ObjectRow({ work, object, open }: { work: Work; object: SegmentedObject
   );
 }
 
-const ENDS: Record<string, string> = {
-  bound: "at the bound",
-  volume_end: "at the end of the volume",
-};
-
 function Details({ work, object, rename }: { work: Work; object: SegmentedObject; rename: () => void }) {
   const scores = Object.values(object.scores);
   const mean = scores.reduce((sum, each) => sum + each, 0) / Math.max(1, scores.length);
@@ -139,7 +134,7 @@ function Details({ work, object, rename }: { work: Work; object: SegmentedObject
         )}
         <dt>Ended</dt>
         <dd>
-          {ENDS[object.low_end] ?? object.low_end} · {ENDS[object.high_end] ?? object.high_end}
+          {object.low_end} · {object.high_end}
         </dd>
         <dt>Sure</dt>
         <dd class="numbers">
@@ -159,7 +154,7 @@ function Details({ work, object, rename }: { work: Work; object: SegmentedObject
           onClick={restart}
           title="Start again from its first prompt"
         >
-          <Icon name="again" /> Redo
+          <Icon name="again" /> Prompt again
         </button>
         <button type="button" class="quiet" onClick={rename}>
           Rename

@@ -31,7 +31,7 @@ export function ScenePane({ work, place, hidden }: { work: Work; place: string; 
   useStores(work, display);
   const canvas = useRef<HTMLCanvasElement>(null);
   const [viewer, setViewer] = useState<Viewer | null>(null);
-  const [around, setAround] = useState<Around>("skin");
+  const [around, setAround] = useState<Around>("bones");
   const [problem, setProblem] = useState<string | null>(null);
   const [from, setFrom] = useState<Direction>("A");
   const [wanted, setWanted] = useState(false);
@@ -98,8 +98,8 @@ export function ScenePane({ work, place, hidden }: { work: Work; place: string; 
           aria-label="Shown around the objects"
           onChange={(event) => setAround(event.currentTarget.value as Around)}
         >
-          <option value="skin">with body</option>
           <option value="bones">with bones</option>
+          <option value="skin">with body</option>
           <option value="nothing">objects only</option>
         </select>
       </div>

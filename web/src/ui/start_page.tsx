@@ -1,6 +1,7 @@
 import { useRef, useState } from "preact/hooks";
 import type { App } from "../state/app";
 import { Icon } from "./icons";
+import { IconButton } from "./top_bar";
 
 export function StartPage({ app }: { app: App }) {
   return (
@@ -53,8 +54,8 @@ export function Library({ app }: { app: App }) {
           <h2>Go on</h2>
           <ul class="choices">
             {sessions.slice(0, 12).map((each) => (
-              <li key={each.id}>
-                <button type="button" onClick={() => app.openSession(each.id)}>
+              <li key={each.id} class="row tight">
+                <button type="button" class="grow" onClick={() => app.openSession(each.id)}>
                   <Icon name="again" />
                   <span>
                     <b>{nameOf(each.volume)}</b>
@@ -65,6 +66,12 @@ export function Library({ app }: { app: App }) {
                     </span>
                   </span>
                 </button>
+                <IconButton
+                  icon="trash"
+                  label={`Delete this session on ${nameOf(each.volume)}`}
+                  disabled={each.id === app.work?.session.id}
+                  run={() => app.deleteSession(each.id)}
+                />
               </li>
             ))}
           </ul>

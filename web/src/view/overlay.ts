@@ -1,4 +1,4 @@
-/** What is drawn over a slice: masks, prompts, measures, crosshair. Sizes are CSS pixels. */
+/** What is drawn over a slice: masks, prompts, measures, crosshair; lines grow with the size of text. */
 import type { Placement } from "../volume/resample";
 
 export const PROMPT = "#f0e442";
@@ -8,11 +8,12 @@ const SHADE = "rgba(0, 0, 0, 0.75)";
 
 export type Xy = readonly [number, number];
 
-/** Draws on one canvas in displayed pixels of the slice, with line widths in CSS pixels. */
+/** Draws on one canvas in displayed pixels of the slice, with lines and marks `unit` CSS pixels wide. */
 export class Pen {
   constructor(
     readonly c: CanvasRenderingContext2D,
     readonly place: Placement,
+    readonly unit = 1,
   ) {}
 
   at([x, y]: Xy): [number, number] {
@@ -42,11 +43,11 @@ export class Pen {
     c.globalAlpha = 1;
     c.lineJoin = "round";
     c.strokeStyle = "rgba(0, 0, 0, 0.5)";
-    c.lineWidth = strong ? 3.2 : 2.4;
+    c.lineWidth = (strong ? 3.2 : 2.4) * this.unit;
     c.stroke(path);
-    c.setLineDash(dashed ? [6, 3] : []);
+    c.setLineDash(dashed ? [6 * this.unit, 3 * this.unit] : []);
     c.strokeStyle = colour;
-    c.lineWidth = strong ? 1.8 : 1.2;
+    c.lineWidth = (strong ? 1.8 : 1.2) * this.unit;
     c.stroke(path);
     c.setLineDash([]);
   }
@@ -59,17 +60,18 @@ export class Pen {
       [colour, 1.5],
     ] as const) {
       c.strokeStyle = style;
-      c.lineWidth = width;
+      c.lineWidth = width * this.unit;
       c.strokeRect(a[0], a[1], b[0] - a[0], b[1] - a[1]);
     }
     if (!handles) return;
+    const u = this.unit;
     for (const x of [a[0], (a[0] + b[0]) / 2, b[0]])
       for (const y of [a[1], (a[1] + b[1]) / 2, b[1]]) {
         if (x === (a[0] + b[0]) / 2 && y === (a[1] + b[1]) / 2) continue;
         c.fillStyle = SHADE;
-        c.fillRect(x - 4, y - 4, 8, 8);
+        c.fillRect(x - 4 * u, y - 4 * u, 8 * u, 8 * u);
         c.fillStyle = colour;
-        c.fillRect(x - 3, y - 3, 6, 6);
+        c.fillRect(x - 3 * u, y - 3 * u, 6 * u, 6 * u);
       }
   }
 
@@ -77,20 +79,21 @@ export class Pen {
   point(xy: Xy, positive: boolean): void {
     const { c } = this;
     const [x, y] = this.at(xy);
+    const u = this.unit;
     c.beginPath();
-    c.arc(x, y, 7.5, 0, 2 * Math.PI);
+    c.arc(x, y, 7.5 * u, 0, 2 * Math.PI);
     c.fillStyle = SHADE;
     c.fill();
     c.strokeStyle = positive ? POSITIVE : NEGATIVE;
-    c.lineWidth = 1.5;
+    c.lineWidth = 1.5 * u;
     c.stroke();
-    c.lineWidth = 2;
+    c.lineWidth = 2 * u;
     c.beginPath();
-    c.moveTo(x - 3.5, y);
-    c.lineTo(x + 3.5, y);
+    c.moveTo(x - 3.5 * u, y);
+    c.lineTo(x + 3.5 * u, y);
     if (positive) {
-      c.moveTo(x, y - 3.5);
-      c.lineTo(x, y + 3.5);
+      c.moveTo(x, y - 3.5 * u);
+      c.lineTo(x, y + 3.5 * u);
     }
     c.stroke();
   }
@@ -110,7 +113,7 @@ export class Pen {
       [colour, 1.5],
     ] as const) {
       c.strokeStyle = style;
-      c.lineWidth = width;
+      c.lineWidth = width * this.unit;
       c.stroke();
     }
   }
@@ -121,22 +124,23 @@ export class Pen {
     this.line([a, b], "#ffffff");
     const [p, q] = [this.at(a), this.at(b)];
     const angle = Math.atan2(q[1] - p[1], q[0] - p[0]) + Math.PI / 2;
+    const tick = 5 * this.unit;
     for (const [x, y] of [p, q]) {
       c.beginPath();
-      c.moveTo(x - 5 * Math.cos(angle), y - 5 * Math.sin(angle));
-      c.lineTo(x + 5 * Math.cos(angle), y + 5 * Math.sin(angle));
+      c.moveTo(x - tick * Math.cos(angle), y - tick * Math.sin(angle));
+      c.lineTo(x + tick * Math.cos(angle), y + tick * Math.sin(angle));
       c.strokeStyle = "#ffffff";
-      c.lineWidth = 1.5;
+      c.lineWidth = 1.5 * this.unit;
       c.stroke();
     }
     const right = q[0] >= p[0] ? q : p;
-    this.text(`${mm.toFixed(1)} mm`, right[0] + 9, right[1] + 4);
+    this.text(`${mm.toFixed(1)} mm`, right[0] + 9 * this.unit, right[1] + 4 * this.unit);
   }
 
   text(text: string, x: number, y: number): void {
     const { c } = this;
-    c.font = "500 12px system-ui, sans-serif";
-    c.lineWidth = 3.5;
+    c.font = `500 ${12 * this.unit}px system-ui, sans-serif`;
+    c.lineWidth = 3.5 * this.unit;
     c.strokeStyle = SHADE;
     c.lineJoin = "round";
     c.strokeText(text, x, y);
@@ -150,10 +154,10 @@ export class Pen {
     c.beginPath();
     c.arc(x, y, radiusMm * pxPerMm, 0, 2 * Math.PI);
     c.strokeStyle = SHADE;
-    c.lineWidth = 3;
+    c.lineWidth = 3 * this.unit;
     c.stroke();
     c.strokeStyle = colour;
-    c.lineWidth = 1.25;
+    c.lineWidth = 1.25 * this.unit;
     c.stroke();
   }
 
@@ -161,9 +165,9 @@ export class Pen {
   crosshair(xy: Xy, width: number, height: number): void {
     const { c } = this;
     const [x, y] = this.at(xy).map((value) => Math.round(value) + 0.5);
-    const gap = 14;
+    const gap = 14 * this.unit;
     c.strokeStyle = "rgba(140, 190, 255, 0.45)";
-    c.lineWidth = 1;
+    c.lineWidth = Math.max(1, Math.round(this.unit));
     c.beginPath();
     for (const [from, to] of [
       [0, y - gap],
@@ -191,7 +195,7 @@ export class Pen {
       [colour, 1.75],
     ] as const) {
       c.strokeStyle = style;
-      c.lineWidth = width;
+      c.lineWidth = width * this.unit;
       c.beginPath();
       for (const [dx, dy] of [
         [1, 0],
@@ -199,8 +203,8 @@ export class Pen {
         [0, 1],
         [0, -1],
       ]) {
-        c.moveTo(x + 4 * dx, y + 4 * dy);
-        c.lineTo(x + 12 * dx, y + 12 * dy);
+        c.moveTo(x + 4 * this.unit * dx, y + 4 * this.unit * dy);
+        c.lineTo(x + 12 * this.unit * dx, y + 12 * this.unit * dy);
       }
       c.stroke();
     }

@@ -12,6 +12,8 @@ import { Pen, PROMPT, scaleBar, type Xy } from "./overlay";
 const MOST_PIXELS = 1_400_000;
 /** Slices are made on the CPU; keeping their canvases there spares a trip through the GPU, or its software stand-in. */
 const CPU: CanvasRenderingContext2DSettings = { willReadFrequently: true };
+/** The root size on a small screen, see base.css. */
+const SMALL_TEXT_PX = 14;
 /** Room for the orientation letters around a whole slice. */
 const MARGIN_PX = 20;
 
@@ -25,6 +27,8 @@ export class SlicePane {
   private readonly small = document.createElement("canvas");
   private readonly readout = document.createElement("div");
   private readonly bar = document.createElement("div");
+  /** How much larger than on a small screen text and lines are. */
+  private unit = 1;
   private width = 0;
   private height = 0;
   private drawn = "";
@@ -111,6 +115,7 @@ export class SlicePane {
   private resize(): void {
     this.width = this.host.clientWidth;
     this.height = this.host.clientHeight;
+    this.unit = Number.parseFloat(getComputedStyle(document.documentElement).fontSize) / SMALL_TEXT_PX;
     const ratio = window.devicePixelRatio || 1;
     for (const canvas of [this.picture, this.over]) {
       canvas.width = Math.max(1, Math.round(this.width * ratio));
@@ -199,7 +204,7 @@ export class SlicePane {
     const ratio = this.over.width / this.width;
     c.setTransform(ratio, 0, 0, ratio, 0, 0);
     c.clearRect(0, 0, this.width, this.height);
-    const pen = new Pen(c, place);
+    const pen = new Pen(c, place, this.unit);
     const { display } = this.work;
     if (display.masks) this.drawMasks(pen);
     if (display.crosshair && display.layout !== "single")

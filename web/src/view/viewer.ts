@@ -45,7 +45,7 @@ export class Viewer {
       backColor: [0, 0, 0, 1],
       show3Dcrosshair: false,
       isColorbar: false,
-      meshXRay: 0.2,
+      meshXRay: 0.55,
       dragAndDropEnabled: false,
       logLevel: "silent",
     });

@@ -63,9 +63,7 @@ def grid(direction: np.ndarray) -> dict[str, Any]:
         "spacing_mm_ijk": [round(mm, 9) for mm in geometry.spacing_mm_ijk],
         "affine_lps": np.round(geometry.affine_lps, 9).tolist(),
         "planes": {name: told(each) for name, each in planes.items()},
-        "shown": {
-            name: [shown(each, voxel) for voxel in VOXELS] for name, each in planes.items()
-        },
+        "shown": {name: [shown(each, voxel) for voxel in VOXELS] for name, each in planes.items()},
         "voxels": [list(voxel) for voxel in VOXELS],
     }
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from browser import PATIENCE_MS, App, chromium, serving
 from command_line import CommandLine, PhantomFile, Target
@@ -270,7 +271,9 @@ def test_a_killed_walk_is_offered_again(
     with serving(run_radsam, tmp_path, phantom_ct.path) as server:
         app = App.open(browser, server)
         card = app.page.get_by_label("Interrupted work")
-        assert "liver" in card.inner_text() or "object 1" in card.inner_text()
+        assert "object 1" in card.inner_text()
+        app.go_to(grid, app.session["interrupted"]["finished"][0])
+        assert app.seen_mask(grid).any()
         card.get_by_role("button", name="Resume").click()
         (object_,) = app.settled()["objects"]
         assert object_["voxels"] > 0
@@ -337,4 +340,48 @@ def test_a_real_ct(browser: Any, run_radsam: CommandLine, shared_data: Path, tmp
         assert dice(ids[low : high + 1] == 1, truth[low : high + 1]) > 0.6
         check_slice(app, volume, ids, "axial", target.k)
         app.close()
-    assert os.path.getsize(tmp_path / "out.nii.gz") > 0
+
+
+def test_pictures_of_the_docs(browser: Any, run_radsam: CommandLine, tmp_path: Path) -> None:
+    if not (folder := os.environ.get("RADSAM_WEB_PICTURES")):
+        pytest.skip("makes docs/web/*.png anew; set RADSAM_WEB_PICTURES to a folder to run it")
+    pictures = Path(folder)
+    phantom = make_phantom(shape_ijk=(288, 240, 72), spacing_mm_ijk=(1.2, 1.2, 3.0))
+    write_volume(phantom.volume, tmp_path / "phantom.nii.gz")
+    grid = SliceGrid.of(phantom.volume.geometry, Plane.AXIAL)
+    with serving(run_radsam, tmp_path, tmp_path / "phantom.nii.gz") as server:
+        app = App.open(browser, server)
+        for organ in ("spleen", "kidney_left", "liver"):
+            target = Target.of(phantom.mask(organ))
+            app.go_to(grid, target.k)
+            app.draw_box(grid, target.box)
+            app.page.get_by_label("Object", exact=True).fill(organ)
+            app.page.keyboard.press("Escape")
+            low, high = target.bounds
+            for slice_, key in ((low, "["), (high, "]"), (target.k, "v")):
+                app.go_to(grid, slice_)
+                app.page.keyboard.press(key)
+            if organ == "liver":
+                app.page.keyboard.press("b")
+                app.page.mouse.move(640, 790)
+                picture(app, pictures / "prompt.png")
+            app.page.keyboard.press("Enter")
+            app.settled(objects=1 + ("spleen", "kidney_left", "liver").index(organ))
+        app.page.keyboard.press("p")
+        wrong = clickable((phantom.mask("liver") | phantom.mask("liver_tumour"))[target.k])
+        app.page.mouse.click(*app.client_xy(grid, *grid.uv_to_display_xy(*wrong)))
+        app.count(".prompts li", 2)
+        app.settled(objects=3)
+        app.page.get_by_role("button", name="Show 3D").click()
+        app.page.locator(".view-from").wait_for()
+        app.page.wait_for_timeout(5000)  # software WebGL draws the first scene
+        app.page.mouse.move(640, 790)
+        picture(app, pictures / "result.png")
+        app.page.context.close()
+
+
+def picture(app: App, path: Path) -> None:
+    """Write a screenshot in few colours, which keeps the repository small."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.fromarray(app.screenshot())
+    image.quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)

@@ -25,7 +25,9 @@ def test_the_built_page_is_not_older_than_its_sources():
         digest.update(f"{name}\n".encode())
         digest.update((WEB / name).read_bytes())
     built = json.loads((STATIC / "build.json").read_text())["sources_sha256"]
-    assert built == digest.hexdigest(), "web/ has changed since the page was built: run `npm ci && npm run build` there."
+    assert built == digest.hexdigest(), (
+        "web/ has changed since the page was built: run `npm ci && npm run build` there."
+    )
 
 
 def test_the_page_asks_no_other_host_for_anything():

@@ -129,6 +129,11 @@ export class Client {
     return (await this.fetch(`/sessions/${id}/masks?since=${since}`)).arrayBuffer();
   }
 
+  /** What an interrupted edit had finished. */
+  async interruptedMasks(id: string): Promise<ArrayBuffer> {
+    return (await this.fetch(`/sessions/${id}/masks?part=interrupted`)).arrayBuffer();
+  }
+
   /** Fetch the voxels, telling how much has come. */
   async image(id: string, progress: (share: number) => void): Promise<ArrayBuffer> {
     const answer = await this.fetch(`/volumes/${id}/image.nii`);

@@ -1,7 +1,6 @@
 /** One session on one volume: what the user does, sent to the server, and what comes back, kept for the page. */
 import type { Client } from "../api/client";
 import { followEvents } from "../api/events";
-import { parseMasks, runsFromBase64 } from "../api/masks";
 import {
   PLANES,
   type PlaneName,
@@ -17,6 +16,7 @@ import { LabelMap } from "../volume/labels";
 import { type Voxels, voxelsOfNifti } from "../volume/nifti";
 import { Display } from "./display";
 import { type Draft, freeName, newDraft, withBound } from "./draft";
+import { colourOf, MaskKeeper } from "./mask_keeper";
 import { Store } from "./store";
 
 export interface Job {
@@ -25,9 +25,6 @@ export interface Job {
   total: number | null;
 }
 export type Say = (kind: "error" | "info" | "done", text: string) => void;
-
-/** The palette of `radsam.render.panel`: Okabe and Ito's, its dark tones lightened for a black page. */
-const COLOURS = ["#56b4e9", "#e69f00", "#00be8c", "#de87be", "#eb6e32", "#7896ff", "#bec878", "#c8c8d2"];
 
 /** Waiting this long before telling the server what is in view keeps a quick scroll from asking for everything. */
 const VIEW_DELAY_MS = 150;
@@ -55,8 +52,7 @@ export class Work extends Store {
   walkedPlane: PlaneName | null = null;
   reviewed: { name: string; index: number } | null = null;
 
-  private revision = 0;
-  private fetching: Promise<void> = Promise.resolve();
+  private readonly masks: MaskKeeper;
   private asked: AbortController | null = null;
   private readonly closed = new AbortController();
   private viewTimer: ReturnType<typeof setTimeout> | undefined;
@@ -72,6 +68,7 @@ export class Work extends Store {
     this.geometry = new Geometry(volume);
     this.display = new Display(this.geometry, session.window_hu);
     this.labels = new LabelMap(this.geometry);
+    this.masks = new MaskKeeper(client, this.labels);
     this.selected = session.objects.at(-1)?.name ?? null;
     if (session.busy) this.job = session.busy;
     this.display.subscribe(() => this.tellView());
@@ -113,15 +110,10 @@ export class Work extends Store {
     return this.objects.find((each) => each.name === name) ?? null;
   }
 
-  /** The colour that the server gives to object `id` before it tells. */
-  colourOf(id: number): string {
-    return COLOURS[(id - 1) % COLOURS.length];
-  }
-
   /** The colour that the draft will have as an object. */
   get draftColour(): string {
     const known = this.object((this.draft ?? this.sent)?.name ?? null);
-    return known?.color ?? this.colourOf(1 + Math.max(0, ...this.objects.map((each) => each.id)));
+    return known?.color ?? colourOf(1 + Math.max(0, ...this.objects.map((each) => each.id)));
   }
 
   get busy(): boolean {
@@ -349,25 +341,15 @@ export class Work extends Store {
     if (!state.busy && this.job && this.job.done > 0) this.job = null;
     if (this.selected && !this.object(this.selected) && !this.busy)
       this.selected = state.objects.at(-1)?.name ?? null;
-    if (state.revision !== this.revision) void this.fetchMasks();
+    if (this.masks.isBehind(state)) void this.fetchMasks();
     this.notify();
   }
 
-  private fetchMasks(afresh = false): Promise<void> {
-    this.fetching = this.fetching.then(async () => {
-      try {
-        if (afresh) this.revision = 0;
-        const { revision, slices } = parseMasks(await this.client.masks(this.session.id, this.revision));
-        if (this.revision === 0) this.labels.clear();
-        for (const { objectId, plane, index, runs } of slices)
-          this.labels.putSlice(objectId, plane, index, runs);
-        this.revision = revision;
-      } catch (error) {
-        this.say("error", (error as Error).message);
-      }
-      this.notify();
-    });
-    return this.fetching;
+  private async fetchMasks(everything = false): Promise<void> {
+    await this.masks
+      .fetch(() => this.session, everything)
+      .catch((error: Error) => this.say("error", error.message));
+    this.notify();
   }
 
   private receive<K extends keyof ServerEvents>(name: K, data: ServerEvents[K]): void {
@@ -398,8 +380,7 @@ export class Work extends Store {
   }
 
   private receiveSlice(slice: ServerEvents["slice"]): void {
-    const locked = new Set(this.objects.filter((each) => each.locked).map((each) => each.id));
-    this.labels.putSlice(slice.object_id, slice.plane, slice.index, runsFromBase64(slice.runs_b64), locked);
+    this.masks.putWalked(slice, this.session);
     this.encoded[slice.plane].add(slice.index);
     this.walked.set(slice.index, slice.score);
     this.walkedPlane = slice.plane;

@@ -1,5 +1,6 @@
 /** One plane on the screen: the slice, what lies over it, and where a pixel of the screen is in it. */
 import type { PlaneName } from "../api/types";
+import { colourOf } from "../state/mask_keeper";
 import type { Work } from "../state/work";
 import { outlines } from "../volume/contour";
 import type { SliceGrid } from "../volume/coordinates";
@@ -223,7 +224,7 @@ export class SlicePane {
     for (const { id, polygons } of work.labels.outlines(this.grid, this.index)) {
       const object = work.objects.find((each) => each.id === id);
       if (object && !object.visible) continue;
-      const colour = object?.color ?? work.colourOf(id);
+      const colour = object?.color ?? colourOf(id);
       pen.mask(polygons, colour, object ? object.name === work.selected : true);
     }
   }

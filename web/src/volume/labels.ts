@@ -29,6 +29,12 @@ export class LabelMap {
     this.changed();
   }
 
+  /** Take an object's voxels away. */
+  drop(id: number): void {
+    for (let at = 0; at < this.ids.length; at++) if (this.ids[at] === id) this.ids[at] = 0;
+    this.changed();
+  }
+
   /** Replace what object `id` owns on one slice; voxels of the objects in `kept` stay theirs. */
   putSlice(
     id: number,

@@ -45,7 +45,7 @@ COMMANDS = [
 ]
 #: Each costs more than all of the help.
 HEAVY = {"SimpleITK", "matplotlib", "numpy", "onnxruntime", "openvino", "pydicom", "scipy", "torch"}
-HEAVY |= {"fastapi", "pydantic", "starlette", "uvicorn"}
+HEAVY |= {"fastapi", "starlette", "uvicorn"}  # pydantic comes with typer
 
 
 @pytest.mark.parametrize("command", COMMANDS)

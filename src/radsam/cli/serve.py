@@ -79,20 +79,20 @@ def serve(
     from radsam.server.store import Store
 
     folder = state or _state_folder()
-    users, token = _users(token_file or folder / "tokens.json", host)
+    reachable = not is_loopback(host) or bool(allow_host)  # a proxy brings in others
+    users, token = _users(token_file or folder / "tokens.json", reachable)
     upload_bytes, memory_bytes = int(max_upload * 1e9), int(memory * 1e9)
     limits = Limits(upload_bytes=upload_bytes, cache_bytes=memory_bytes, volume_bytes=min(memory_bytes, 2 << 30))
     listening = listen_on(host, port)
     with listening:
         store = Store(folder)
-        alone = is_loopback(host) and users is None
         service = Service(
             load_engine(model, backend, keep=True),
             store,
             given=ct or (),
             data=data or (),
             limits=limits,
-            named_by_path=alone,
+            named_by_path=users is None,
         )
         url = url_of(host, listening, token)
 
@@ -154,15 +154,15 @@ def _state_folder() -> Path:
     return platformdirs.user_data_path("radsam") / "server"
 
 
-def _users(path: Path, host: str) -> tuple[Users | None, str | None]:
+def _users(path: Path, reachable: bool) -> tuple[Users | None, str | None]:
     """Decide who may come in; returns a token to show, where one was made for this run."""
-    from radsam.server.security import OneToken, TokenFile, is_loopback, new_token
+    from radsam.server.security import OneToken, TokenFile, new_token
 
     file = TokenFile(path)
     if file.tokens:
         return file, None
-    if is_loopback(host):
+    if not reachable:
         return None, None
     token = new_token()
-    note(f"{host} is reachable from other computers, so a token is asked for. Nothing that is sent is encrypted.")
+    note("Others may reach this server, so it asks for a token. It encrypts nothing: for that, put a proxy before it.")
     return OneToken(token), token

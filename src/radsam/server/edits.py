@@ -20,10 +20,10 @@ from radsam.server.statuses import kind_of
 from radsam.server.store import Store
 from radsam.server.worker import Cancelled, ModelThread, Priority, Steps, Stopped
 from radsam.session import Session
+from radsam.session.cautions import cautions, not_followed
 from radsam.session.edit import Correct, Segment
 from radsam.session.history import History, object_names
 from radsam.session.replay import Record
-from radsam.session.session import not_followed
 from radsam.volume import SliceGrid
 
 _log = logging.getLogger(__name__)
@@ -105,6 +105,7 @@ class Edits:
         return ([] if running is None else [running]) + waiting
 
     def _queue(self, live: LiveSession, job: Job) -> Job:
+        job.future.set_running_or_notify_cancel()  # whoever waits for it may go away, but not take it along
         with live.lock:
             if len(live.jobs) >= self._limits.queued_edits:
                 raise TooMany(f"{len(live.jobs)} edits of this session wait already. Wait until some are done.")
@@ -126,7 +127,7 @@ class Edits:
         job.edit = edit = make()
         session = live.session
         session.check(edit)
-        job.cautions = session.cautions(edit)
+        job.cautions = cautions(edit, session.predictor.spec)
         names = object_names(session.history.push(edit).done)
         object_id = names.index(edit.name) + 1
         plane = edit.plane if isinstance(edit, Segment) else session.objects[edit.name].grid.plane

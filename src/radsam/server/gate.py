@@ -34,6 +34,7 @@ _HEADERS = [
     (b"x-frame-options", b"DENY"),
     (b"content-security-policy", _PAGE_POLICY.encode()),
 ]
+_METHODS = ("GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS")
 _UPLOADS = ("/api/volumes", "/api/sessions/import")
 
 
@@ -80,7 +81,8 @@ class Gate:
             else:
                 await self._within_limits(scope, receive, answer)
         finally:
-            self._metrics.requests.labels(scope["method"], str(status)).inc()
+            method = scope["method"] if scope["method"] in _METHODS else "other"  # anybody can make one up
+            self._metrics.requests.labels(method, str(status)).inc()
             route = getattr(scope.get("route"), "path", "other")
             if not route.endswith("/events"):
                 self._metrics.seconds.labels(route).observe(perf_counter() - started)

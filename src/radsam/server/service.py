@@ -7,27 +7,26 @@ future; the model has one thread. Protocols (`routes_*.py`, and others to come) 
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import replace
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from radsam.errors import PromptError, SessionError
 from radsam.io.nifti_stream import nifti_chunks, nifti_length
-from radsam.predictor import SliceMask
 from radsam.preprocess import Window
 from radsam.server import describe
 from radsam.server.edits import Edits
-from radsam.server.encode_ahead import EncodeAhead, Focus
+from radsam.server.encode_ahead import EncodeAhead
 from radsam.server.events import Subscription
 from radsam.server.exports import Export, export
 from radsam.server.imports import check_session_file
 from radsam.server.limits import Limits
 from radsam.server.live import Job, LiveSession
+from radsam.server.looking import Looking
 from radsam.server.mask_book import Place, pack
 from radsam.server.metrics import Metrics
 from radsam.server.questions import Preview, Question, chosen, edit_of
@@ -36,9 +35,8 @@ from radsam.server.sessions import Sessions
 from radsam.server.store import Store
 from radsam.server.uploads import Uploads
 from radsam.server.volumes import Volumes
-from radsam.server.worker import ModelThread, Stopped
+from radsam.server.worker import ModelThread
 from radsam.session import Engine, Session, read_session
-from radsam.session.asker import Asker, slice_index
 from radsam.session.edit import Correct, Segment
 from radsam.volume import Plane, Point, SliceGrid
 
@@ -82,12 +80,12 @@ class Service:
         self.volumes = Volumes(list(given), list(data), store, self.limits, named_by_path=named_by_path)
         self.uploads = Uploads(store, self.volumes, self.limits)
         self._lock = threading.Lock()
-        self._previews: Counter[str] = Counter()
         self._streams: Counter[str] = Counter()
-        ahead = EncodeAhead(engine.predictor, self._focuses, self.metrics.encoded_ahead.inc)
+        ahead = EncodeAhead(engine.predictor, lambda: self._looking.focuses, self.metrics.encoded_ahead.inc)
         self._thread = ModelThread(ahead.step, _QUIET_SECONDS)
         self._edits = Edits(self._thread, store, self.limits, self.metrics)
         self._sessions = Sessions(engine, self._thread, store, self.volumes, self.limits, self.metrics)
+        self._looking = Looking(engine.predictor, self._thread, lambda: self._sessions.live, self.limits, self.metrics)
         self.volumes.in_use = self._sessions.volumes_in_use
         self.volumes.make_room = lambda: self._sessions.expire(_ROOM_SECONDS)
         self.metrics.watch("tasks_waiting", "Tasks that wait for the model", lambda: self._thread.waiting)
@@ -164,55 +162,17 @@ class Service:
 
     def view(self, user: str, session: str, plane: Plane, index: int, zoomed: Question | None = None) -> None:
         """Note what is on screen: it and what is around it is encoded ahead."""
-        live = self._open(user, session)
-        grid = SliceGrid.of(live.session.volume.geometry, plane)
-        if not 0 <= index < grid.count:
-            raise PromptError(
-                f"There is no {plane} slice {index}: this volume has {grid.count}, numbered 0 to {grid.count - 1}."
-            )
-        edit = None if zoomed is None else edit_of(zoomed, live.session)
-        if edit is not None and edit.zoom:
-            self._thread.call(lambda: self._look(live, edit, index))
-        else:
-            self._focus(live, grid, index, live.session.window, None)
+        self._looking.view(self._open(user, session), plane, index, zoomed)
 
     def preview(self, user: str, session: str, question: Question, points: Sequence[Point] = ()) -> Future[Preview]:
         """Answer a prompt, and further points, on its slice alone, as the walk will."""
-        live = self._open(user, session)
-        edit = edit_of(replace(question, bounds=None), live.session)
-        then = Correct(edit.name, tuple(points)) if points else None
-        return self._preview(live, lambda: live.session.preview(edit, then), lambda: self._look(live, edit))
+        return self._looking.preview(self._open(user, session), question, points)
 
     def preview_correction(self, user: str, session: str, name: str, points: Sequence[Point]) -> Future[Preview]:
         """Answer a correction on its slice alone, as its walk will."""
         live = self._open(user, session)
         self._require_object(live, name)
-        edit = Correct(name, tuple(points))
-        return self._preview(live, lambda: live.session.preview(edit), lambda: None)
-
-    def _preview(
-        self, live: LiveSession, ask: Callable[[], tuple[SliceMask, ...]], then: Callable[[], None]
-    ) -> Future[Preview]:
-        with self._lock:
-            if self._previews[live.owner] >= self.limits.previews:
-                raise TooMany("Too many previews wait already. Ask for the next one when the last has come.")
-            self._previews[live.owner] += 1
-        asked = time.monotonic()
-
-        def answer() -> Preview:
-            masks = ask()
-            then()
-            return Preview(masks, time.monotonic() - asked)
-
-        def count(done: Future[Preview]) -> None:
-            with self._lock:
-                self._previews[live.owner] -= 1
-            if not done.cancelled() and done.exception() is None:
-                self.metrics.previews.observe(done.result().seconds)
-
-        answered = self._thread.call(answer)
-        answered.add_done_callback(count)
-        return answered
+        return self._looking.preview_correction(live, Correct(name, tuple(points)))
 
     # Editing
 
@@ -416,27 +376,6 @@ class Service:
     def _open(self, user: str, session: str) -> LiveSession:
         return self._sessions.open(user, session)
 
-    def _look(self, live: LiveSession, edit: Segment, index: int | None = None) -> None:
-        """Encode ahead as an edit will need it. Runs on the model's thread."""
-        grid = SliceGrid.of(live.session.volume.geometry, edit.plane)
-        crop = Asker(live.session.volume, self.engine.predictor, grid, edit).crop
-        at = slice_index(edit.prompt, grid) if index is None else index
-        self._focus(live, grid, at, edit.window, crop)
-
-    def _focus(self, live: LiveSession, grid: SliceGrid, index: int, window: Window, crop: Any) -> None:
-        def encoded(plane: str, which: int) -> None:
-            live.encoded.setdefault(plane, set()).add(which)
-            live.channel.publish("encoded", {"plane": plane, "index": which})
-
-        known = live.focus
-        if known is None or (known.window, known.crop) != (window, crop):
-            live.encoded.clear()
-        live.focus = Focus(live.session.volume, grid, index, window, crop, encoded)
-        self._thread.wake()
-
-    def _focuses(self) -> list[Focus]:
-        return [each.focus for each in self._sessions.live if each.focus is not None]
-
     def _require_object(self, live: LiveSession, name: str) -> dict[str, Any]:
         objects = live.state()["objects"]
         found = next((each for each in objects if each["name"] == name), None)
@@ -461,8 +400,6 @@ def _read_cursor(cursor: str) -> tuple[float, int, str]:
 
 
 def _settled(future: Future[Any]) -> None:
-    """Wait until a future is settled, however."""
-    try:
+    """Wait until a future is settled, however; not for ever, where a slice takes long."""
+    with suppress(TimeoutError):
         future.exception(timeout=60)
-    except Stopped:
-        return

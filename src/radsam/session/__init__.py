@@ -1,9 +1,11 @@
 """One user's work on one volume: prompts, corrections, undo, and the label map."""
 
+from radsam.session.cautions import CapabilityWarning
 from radsam.session.edit import Overlap
 from radsam.session.engine import Engine, load
 from radsam.session.file import SessionFile, read_session
-from radsam.session.session import CapabilityWarning, SegmentedObject, Session, require_window
+from radsam.session.segmented import SegmentedObject
+from radsam.session.session import Session, require_window
 
 __all__ = [
     "CapabilityWarning",

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +15,15 @@ from jaxtyping import Bool
 from radsam.errors import PromptError, SessionError
 from radsam.predictor import SliceMask, SlicePredictor
 from radsam.preprocess import Window
-from radsam.propagate import POLICIES, EndReason, SliceDone, StopRule, default_policy
-from radsam.runtime import Capability
+from radsam.propagate import POLICIES, SliceDone, StopRule, default_policy
 from radsam.session.asker import slice_index
+from radsam.session.cautions import CapabilityWarning, cautions, not_followed
 from radsam.session.compose import compose, locked_objects, present_objects
 from radsam.session.edit import Correct, Delete, Lock, Overlap, Remove, Segment, SetOverlap
 from radsam.session.history import History, edits_of, numbered_edits_of, object_names, renamed
 from radsam.session.replay import ObjectResult, Record, Replayer
-from radsam.volume import Bounds, Box, LabelVolume, Mask, Plane, Point, Prompt, SliceGrid, Volume
+from radsam.session.segmented import PlacedPrompt, SegmentedObject
+from radsam.volume import Bounds, LabelVolume, Plane, Point, Prompt, SliceGrid, Volume
 
 Progress = Callable[[SliceDone], None]
 
@@ -39,56 +39,6 @@ def require_window(volume: Volume, window: object | None) -> None:
             f"The modality of this volume is {volume.modality}: its values are not Hounsfield units, so the model's "
             "window does not fit. Give a window in the volume's own units that shows the object well (--window LO HI)."
         )
-
-
-class CapabilityWarning(UserWarning):
-    """The model is asked something that it was not trained on."""
-
-
-@dataclass(frozen=True)
-class PlacedPrompt:
-    """One prompt or correction point of an object.
-
-    Args:
-        number: Its edit's number in the history, which `Session.delete` takes.
-        index: The slice that it lies on.
-        prompt: The prompt itself.
-    """
-
-    number: int
-    index: int
-    prompt: Prompt
-
-
-@dataclass(frozen=True)
-class SegmentedObject:
-    """One object of a session, as it stands.
-
-    Args:
-        name: Its name.
-        id: Its number in the label map.
-        grid: The slices that it was walked through.
-        slices: Slice index to mask and predicted IoU, before overlaps are settled.
-        low_end: Why the walk ended on the side of smaller slice indices.
-        high_end: Why it ended on the other.
-        locked: Whether it keeps its voxels whatever comes.
-        window_hu: What the model saw.
-        placed_prompts: The prompt that started it last and the correction points since then, in order.
-        bounds: The first and last slice that were given; None where the stop rule found the ends.
-        by_hand: Whether the model did not follow the last correction, so that only the spot was set.
-    """
-
-    name: str
-    id: int
-    grid: SliceGrid
-    slices: dict[int, SliceMask]
-    low_end: EndReason
-    high_end: EndReason
-    locked: bool
-    window_hu: tuple[float, float]
-    placed_prompts: tuple[PlacedPrompt, ...]
-    bounds: Bounds | None = None
-    by_hand: bool = False
 
 
 class Session:
@@ -249,7 +199,7 @@ class Session:
 
     def _do(self, edit: Segment | Correct, progress: Progress | None) -> SegmentedObject:
         self.check(edit)
-        for caution in self.cautions(edit):
+        for caution in cautions(edit, self.predictor.spec):
             warnings.warn(caution, CapabilityWarning, stacklevel=3)  # whoever called `segment` or `correct`
         for record in self.run(edit):
             if progress and isinstance(record, SliceDone):
@@ -287,7 +237,7 @@ class Session:
         The edit enters the history when the last record has been taken; whoever stops
         earlier leaves the session as it was.
 
-        It warns of nothing: see `cautions`.
+        It warns of nothing: see `radsam.session.cautions`.
 
         Yields:
             `SliceDone` per slice and `WalkEnded` per side.
@@ -467,31 +417,3 @@ class Session:
     def _refuse_locked(self, name: str) -> None:
         if name in locked_objects(self._history.done):
             raise SessionError(f"{name!r} is locked. Unlock it to change it.")
-
-    def cautions(self, edit: Segment | Correct) -> tuple[str, ...]:
-        """Say what of an edit the model was not trained on; empty where all is as it should be."""
-        if isinstance(edit, Correct):
-            asked = {Capability.EDIT}
-        else:
-            asked = {{Point: Capability.POINT, Box: Capability.BOX, Mask: Capability.MASK}[type(edit.prompt)]}
-            if edit.policy == "mask":
-                asked.add(Capability.MASK)
-        return tuple(
-            self._untrained(each) for each in Capability if each in asked and not self.predictor.spec.can(each)
-        )
-
-    def _untrained(self, capability: Capability) -> str:
-        spec = self.predictor.spec
-        what = {"edit": "correction points", "point": "a point", "mask": "masks", "box": "boxes"}[capability]
-        expect = "expect a rough answer."
-        if capability is Capability.EDIT and not spec.can(Capability.POINT):
-            expect = "a point only moves the box of its slice, and the correction walks on, not back to the prompt."
-        return f"The model {spec.name!r} was not trained on {what} (only on: {', '.join(spec.capabilities)}); {expect}"
-
-
-def not_followed(name: str) -> str:
-    """Say that the model did not follow a correction."""
-    return (
-        f"The model did not follow the correction of {name!r}: only the spot around it was set. Where "
-        "more is wrong, click deeper in the wrong part, or prompt the object anew on this slice."
-    )

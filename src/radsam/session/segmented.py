@@ -1,0 +1,55 @@
+"""One object of a session as it stands: what `Session.objects` tells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from radsam.predictor import SliceMask
+from radsam.propagate import EndReason
+from radsam.volume import Bounds, Prompt, SliceGrid
+
+
+@dataclass(frozen=True)
+class PlacedPrompt:
+    """One prompt or correction point of an object.
+
+    Args:
+        number: Its edit's number in the history, which `Session.delete` takes.
+        index: The slice that it lies on.
+        prompt: The prompt itself.
+    """
+
+    number: int
+    index: int
+    prompt: Prompt
+
+
+@dataclass(frozen=True)
+class SegmentedObject:
+    """One object of a session, as it stands.
+
+    Args:
+        name: Its name.
+        id: Its number in the label map.
+        grid: The slices that it was walked through.
+        slices: Slice index to mask and predicted IoU, before overlaps are settled.
+        low_end: Why the walk ended on the side of smaller slice indices.
+        high_end: Why it ended on the other.
+        locked: Whether it keeps its voxels whatever comes.
+        window_hu: What the model saw.
+        placed_prompts: The prompt that started it last and the correction points since then, in order.
+        bounds: The first and last slice that were given; None where the stop rule found the ends.
+        by_hand: Whether the model did not follow the last correction, so that only the spot was set.
+    """
+
+    name: str
+    id: int
+    grid: SliceGrid
+    slices: dict[int, SliceMask]
+    low_end: EndReason
+    high_end: EndReason
+    locked: bool
+    window_hu: tuple[float, float]
+    placed_prompts: tuple[PlacedPrompt, ...]
+    bounds: Bounds | None = None
+    by_hand: bool = False

@@ -23,11 +23,19 @@ from radsam.volume import SliceGrid
 
 #: Software WebGL2 for the 3D view. The page itself is composed on the CPU: through software GL a frame takes half a
 #: second on two cores, which no user has.
-FLAGS = (
-    "--no-sandbox --use-gl=angle --use-angle=swiftshader --enable-unsafe-swiftshader --disable-gpu-compositing "
-    "--disable-gpu-rasterization --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+FLAGS = [
+    "--no-sandbox",
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--disable-gpu-compositing",
+    "--disable-gpu-rasterization",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 #: Room that a view leaves around a whole slice, in CSS pixels (MARGIN_PX of `web/src/view/slice_pane.ts`).
 MARGIN_PX = 20
 #: A walk of a few slices takes seconds; a loaded machine may take this long.

@@ -118,10 +118,10 @@ export class Client {
     change: { color?: string; visible?: boolean; locked?: boolean; new_name?: string },
   ) => this.json<SessionState>("PATCH", `/sessions/${id}/objects/${encodeURIComponent(name)}`, change);
 
-  next = (id: string, name: string | null, after: number | null) => {
+  next = (id: string, name: string | null, after: string | null) => {
     const query = new URLSearchParams();
     if (name) query.set("name", name);
-    if (after !== null) query.set("after", String(after));
+    if (after !== null) query.set("after", after);
     return this.json<NextSlice>("GET", `/sessions/${id}/next?${query}`);
   };
 

@@ -119,6 +119,8 @@ export interface NextSlice {
   index: number;
   name: string;
   score: number;
+  /** Passed back as `after`, leads to the next least sure. */
+  cursor: string;
 }
 
 export interface ServerEvents {

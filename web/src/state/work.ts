@@ -50,7 +50,7 @@ export class Work extends Store {
   /** How sure the model was on the slices of the walk that runs. */
   walked = new Map<number, number>();
   walkedPlane: PlaneName | null = null;
-  reviewed: { name: string; index: number } | null = null;
+  reviewed: { name: string; cursor: string } | null = null;
 
   private readonly masks: MaskKeeper;
   private asked: AbortController | null = null;
@@ -286,9 +286,10 @@ export class Work extends Store {
   async reviewNext(): Promise<void> {
     await this.attempt(async () => {
       const name = this.selected;
-      const after = this.reviewed && this.reviewed.name === name ? this.reviewed.index : null;
+      const after = this.reviewed && this.reviewed.name === name ? this.reviewed.cursor : null;
+      this.reviewed = null; // past the last slice, it starts with the first again
       const next = await this.client.next(this.session.id, name, after);
-      this.reviewed = { name: next.name, index: next.index };
+      this.reviewed = { name: next.name, cursor: next.cursor };
       this.selected = next.name;
       this.display.set({
         active: next.plane,

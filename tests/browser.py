@@ -181,25 +181,18 @@ class App:
         self.page.wait_for_timeout(150)  # drawn at the next frame
         return np.asarray(Image.open(io.BytesIO(self.page.screenshot())).convert("RGB"))
 
-    def seen_mask(self, grid: SliceGrid) -> Bool[np.ndarray, "rows cols"]:
-        """The pixels of a slice that look otherwise once the masks are hidden."""
-        shown = self.at_pixels(self.screenshot(), grid).astype(int)
+    def look(self, grid: SliceGrid) -> tuple[Float[np.ndarray, "rows cols"], Bool[np.ndarray, "rows cols"]]:
+        """Look at a slice: its grey values without masks, 0 to 255, and the pixels that the masks change."""
+        shown = self.at_pixels(self.screenshot(), grid).astype(float)
         self.page.keyboard.press("h")
-        hidden = self.at_pixels(self.screenshot(), grid).astype(int)
+        hidden = self.at_pixels(self.screenshot(), grid).astype(float)
         self.page.keyboard.press("h")
-        return np.abs(shown - hidden).max(axis=2) > 8
+        return hidden.mean(axis=2), np.abs(shown - hidden).max(axis=2) > 8
 
     def seen_draft(self, grid: SliceGrid) -> Bool[np.ndarray, "rows cols"]:
         """The pixels of a slice that are coloured; a draft is not hidden with the masks."""
         picture = self.at_pixels(self.screenshot(), grid).astype(int)
         return picture.max(axis=2) - picture.min(axis=2) > 12
-
-    def seen_grey(self, grid: SliceGrid) -> Float[np.ndarray, "rows cols"]:
-        """The picture without masks, 0 to 255."""
-        self.page.keyboard.press("h")
-        grey = self.at_pixels(self.screenshot(), grid).astype(float).mean(axis=2)
-        self.page.keyboard.press("h")
-        return grey
 
     # What a user does
 
@@ -208,21 +201,20 @@ class App:
 
     def go_to(self, grid: SliceGrid, index: int) -> None:
         """Go to a slice by keys."""
+        from playwright.sync_api import expect
+
+        bar = self.page.get_by_role("slider", name=f"{grid.plane} slice", exact=True)
         self.focus(grid.plane)
-        for _ in range(grid.count):
-            label = self.page.locator(f"[data-plane={grid.plane}]").get_attribute("aria-label")
-            now = int(re.search(r"slice (\d+)", label).group(1))
-            if now == index:
-                return
-            bar = self.page.get_by_role("slider", name=f"{grid.plane} slice")
-            bar.focus()
-            before = now
-            self.page.keyboard.press("ArrowUp")
-            now = int(bar.get_attribute("aria-valuenow"))
-            if abs(now - index) > abs(before - index):
-                for _ in range(abs(now - index)):
-                    self.page.keyboard.press("ArrowDown")
-        raise AssertionError(f"slice {index} of {grid.plane} cannot be reached")
+        start = int(bar.get_attribute("aria-valuenow"))
+        if start == index:
+            return
+        self.page.keyboard.press("ArrowUp")
+        self.page.wait_for_timeout(50)
+        now = int(bar.get_attribute("aria-valuenow"))
+        nearer = now != start and (now > start) == (index > start)
+        for _ in range(abs(index - now)):
+            self.page.keyboard.press("ArrowUp" if nearer else "ArrowDown")
+        expect(bar).to_have_attribute("aria-valuenow", str(index))
 
     def drag(self, *path: tuple[float, float]) -> None:
         self.page.mouse.move(*path[0])

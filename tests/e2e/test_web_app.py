@@ -49,12 +49,12 @@ def check_slice(app: App, volume: Volume, ids: np.ndarray, plane: str, index: in
     """Compare picture and mask on the screen with the volume and with the label map, in the radiological display."""
     grid = SliceGrid.of(volume.geometry, plane)
     app.go_to(grid, index)
-    grey = app.seen_grey(grid)
+    grey, seen = app.look(grid)
     expected = windowed(grid.to_display(grid.take(volume.hu, index)))
     assert np.corrcoef(grey.ravel(), expected.ravel())[0, 1] > 0.97, f"{plane} slice {index} shows something else"
     mask = grid.to_display(grid.take(ids == number, index))
     assert mask.any()
-    assert dice(app.seen_mask(grid), mask) > 0.9, f"the mask on {plane} slice {index} lies elsewhere"
+    assert dice(seen, mask) > 0.9, f"the mask on {plane} slice {index} lies elsewhere"
 
 
 def test_prompt_correct_undo_save_and_reload(
@@ -63,7 +63,7 @@ def test_prompt_correct_undo_save_and_reload(
     target = phantom_ct.target("kidney_right")
     volume = read_volume(phantom_ct.path)
     grid = SliceGrid.of(volume.geometry, Plane.AXIAL)
-    low, high = target.near(2)
+    low, high = target.near(1)
     with serving(run_radsam, tmp_path, phantom_ct.path) as server:
         app = App.open(browser, server)
         app.go_to(grid, target.k)
@@ -276,7 +276,7 @@ def test_a_killed_walk_is_offered_again(
         card = app.page.get_by_label("Interrupted work")
         assert "object 1" in card.inner_text()
         app.go_to(grid, app.session["interrupted"]["finished"][0])
-        assert app.seen_mask(grid).any()
+        assert app.look(grid)[1].any()
         card.get_by_role("button", name="Resume").click()
         (object_,) = app.settled()["objects"]
         assert object_["voxels"] > 0
@@ -328,7 +328,7 @@ def test_a_real_ct(browser: Any, run_radsam: CommandLine, shared_data: Path, tmp
     truth = label_ids(folder / "seg.nii.gz") == 1
     target = Target.of(truth)
     grid = SliceGrid.of(volume.geometry, Plane.AXIAL)
-    low, high = target.near(3)
+    low, high = target.near(2)
     with serving(run_radsam, tmp_path, folder / "ct.nii.gz") as server:
         app = App.open(browser, server)
         app.go_to(grid, target.k)
@@ -349,7 +349,7 @@ def test_pictures_of_the_docs(browser: Any, run_radsam: CommandLine, tmp_path: P
     if not (folder := os.environ.get("RADSAM_WEB_PICTURES")):
         pytest.skip("makes docs/web/*.png anew; set RADSAM_WEB_PICTURES to a folder to run it")
     pictures = Path(folder)
-    phantom = make_phantom(shape_ijk=(288, 240, 72), spacing_mm_ijk=(1.2, 1.2, 3.0))
+    phantom = make_phantom(shape_ijk=(288, 240, 44), spacing_mm_ijk=(1.2, 1.2, 5.0))
     write_volume(phantom.volume, tmp_path / "phantom.nii.gz")
     grid = SliceGrid.of(phantom.volume.geometry, Plane.AXIAL)
     with serving(run_radsam, tmp_path, tmp_path / "phantom.nii.gz") as server:
@@ -360,7 +360,7 @@ def test_pictures_of_the_docs(browser: Any, run_radsam: CommandLine, tmp_path: P
             app.draw_box(grid, target.box)
             app.page.get_by_label("Object", exact=True).fill(organ)
             app.page.keyboard.press("Escape")
-            low, high = target.bounds
+            low, high = target.near(9)
             for slice_, key in ((low, "["), (high, "]"), (target.k, "v")):
                 app.go_to(grid, slice_)
                 app.page.keyboard.press(key)

@@ -9,7 +9,13 @@ bash scripts/setup.sh dev
 run() { echo "+ $*"; ".venv/bin/$1" "${@:2}"; }
 run ruff format --check .
 run ruff check .
-run codespell src tests benchmarks docs changes scripts README.md ARCHITECTURE.md CONTRIBUTING.md
+run codespell src tests web benchmarks docs changes scripts README.md ARCHITECTURE.md CONTRIBUTING.md
 run mypy
 run lint-imports
+# The page's own checks, and axe-core for those in the browser. Without Node only the built page is tested.
+if command -v npm >/dev/null && npm --prefix web ci --silent --no-audit --no-fund; then
+    (cd web && echo "+ npm run lint" && npm run --silent lint && echo "+ npm test" && npm test --silent)
+else
+    echo "No npm, or its packages are out of reach: the sources of the page are not checked." >&2
+fi
 run python -m pytest "$@"

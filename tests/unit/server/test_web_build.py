@@ -1,0 +1,43 @@
+"""Is the built page, which ships in the wheel, the one of these sources? Needs no Node."""
+
+import gzip
+import hashlib
+import json
+from pathlib import Path
+
+import radsam.server
+
+WEB = Path(__file__).resolve().parents[3] / "web"
+STATIC = Path(radsam.server.__file__).parent / "static"
+#: What the page may weigh, compressed: it is promised in docs/web.md.
+MOST_JAVASCRIPT_BYTES = 500_000
+
+
+def sources() -> list[str]:
+    """What `vite.config.ts` hashes: names relative to web/, in order."""
+    names = [path.relative_to(WEB).as_posix() for part in ("src", "public") for path in (WEB / part).rglob("*")]
+    return sorted(["index.html", "package-lock.json", "vite.config.ts", *(n for n in names if (WEB / n).is_file())])
+
+
+def test_the_built_page_is_not_older_than_its_sources():
+    digest = hashlib.sha256()
+    for name in sources():
+        digest.update(f"{name}\n".encode())
+        digest.update((WEB / name).read_bytes())
+    built = json.loads((STATIC / "build.json").read_text())["sources_sha256"]
+    assert built == digest.hexdigest(), (
+        "web/ has changed since the page was built: run `npm ci && npm run build` there."
+    )
+
+
+def test_the_page_asks_no_other_host_for_anything():
+    page = (STATIC / "index.html").read_text()
+    assert "http://" not in page
+    assert "https://" not in page
+
+
+def test_the_javascript_stays_small():
+    scripts = list(STATIC.rglob("*.js"))
+    assert scripts
+    compressed = sum(len(gzip.compress(path.read_bytes(), 9)) for path in scripts)
+    assert compressed < MOST_JAVASCRIPT_BYTES, f"{compressed} bytes of JavaScript, compressed"

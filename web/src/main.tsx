@@ -1,0 +1,16 @@
+import { render } from "preact";
+import { App } from "./state/app";
+import { Page } from "./ui/page";
+import "./ui/styles/base.css";
+import "./ui/styles/workplace.css";
+import "./ui/styles/views.css";
+import "./ui/styles/side_panel.css";
+import "./ui/styles/over.css";
+import "./ui/styles/dialogs.css";
+import "./ui/styles/start.css";
+
+const app = new App();
+const root = document.getElementById("app")!;
+root.replaceChildren();
+render(<Page app={app} />, root);
+void app.start();

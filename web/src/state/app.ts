@@ -1,0 +1,202 @@
+/** The page as a whole: which volumes and sessions there are, which one is open, what is told to the user. */
+import { ApiError, Client, tokenFromAddress } from "../api/client";
+import type { Info, SessionState, SessionSummary, VolumeSummary } from "../api/types";
+import { Store } from "./store";
+import { type Say, Work } from "./work";
+
+export interface Toast {
+  id: number;
+  kind: "error" | "info" | "done";
+  text: string;
+}
+export type Dialog = "shortcuts" | "open" | "save" | null;
+
+/** A toast is read at about this pace; an error stays until it is closed. */
+const TOAST_MS = 6000;
+
+export class App extends Store {
+  readonly client = new Client(tokenFromAddress());
+  screen: "loading" | "token" | "start" | "work" = "loading";
+  info: Info | null = null;
+  volumes: VolumeSummary[] = [];
+  sessions: SessionSummary[] = [];
+  work: Work | null = null;
+  toasts: Toast[] = [];
+  dialog: Dialog = null;
+  upload: { name: string; share: number; stop: AbortController } | null = null;
+  opening: string | null = null;
+  tokenProblem: string | null = null;
+  private lastToast = 0;
+
+  readonly say: Say = (kind, text) => {
+    const id = ++this.lastToast;
+    this.toasts = [...this.toasts.filter((each) => each.text !== text), { id, kind, text }].slice(-4);
+    if (kind !== "error") setTimeout(() => this.closeToast(id), TOAST_MS);
+    this.notify();
+  };
+
+  closeToast(id: number): void {
+    this.toasts = this.toasts.filter((each) => each.id !== id);
+    this.notify();
+  }
+
+  show(dialog: Dialog): void {
+    this.dialog = dialog;
+    if (dialog === "open") void this.refresh();
+    this.notify();
+  }
+
+  async start(): Promise<void> {
+    try {
+      this.info = await this.client.info();
+      await this.refresh();
+    } catch (error) {
+      if (error instanceof ApiError && (error.status === 401 || error.status === 403)) {
+        this.screen = "token";
+        this.tokenProblem = error.message;
+      } else {
+        this.screen = "start";
+        this.say("error", (error as Error).message);
+      }
+      return this.notify();
+    }
+    const wanted = new URLSearchParams(location.search).get("session");
+    if (wanted && this.sessions.some((each) => each.id === wanted)) return this.openSession(wanted);
+    const given = this.volumes.filter((each) => each.source === "given");
+    if (given.length === 1) return this.openVolume(given[0].id);
+    this.screen = "start";
+    this.notify();
+  }
+
+  async useToken(token: string): Promise<void> {
+    this.client.setToken(token);
+    this.screen = "loading";
+    this.notify();
+    await this.start();
+  }
+
+  async refresh(): Promise<void> {
+    [this.volumes, this.sessions] = await Promise.all([this.client.volumes(), this.client.sessions()]);
+    this.notify();
+  }
+
+  /** Open a volume: in its newest session, or in a new one. */
+  async openVolume(id: string, afresh = false): Promise<void> {
+    const known = this.sessions.filter((each) => each.volume === id);
+    known.sort((a, b) => b.changed.localeCompare(a.changed));
+    if (known.length && !afresh) return this.openSession(known[0].id);
+    await this.open(this.nameOf(id), () => this.client.createSession(id));
+  }
+
+  async openSession(id: string): Promise<void> {
+    const session = this.sessions.find((each) => each.id === id);
+    await this.open(session ? this.nameOf(session.volume) : "session", () => this.client.session(id));
+  }
+
+  async importSession(file: File): Promise<void> {
+    const volume = this.work?.volume.id ?? (this.volumes.length === 1 ? this.volumes[0].id : null);
+    if (!volume)
+      return this.say("error", "Open the CT of this session first, then drop the .radsam file on it.");
+    await this.open(file.name, () => this.client.importSession(volume, file));
+  }
+
+  async deleteSession(id: string): Promise<void> {
+    const { name, objects } = this.sessions.find((each) => each.id === id)!;
+    if (
+      objects &&
+      !confirm(`Delete the session on ${name} with its ${objects} objects? This cannot be undone.`)
+    )
+      return;
+    try {
+      await this.client.deleteSession(id);
+      await this.refresh();
+    } catch (error) {
+      this.say("error", (error as Error).message);
+    }
+  }
+
+  private nameOf(volume: string): string {
+    return this.volumes.find((each) => each.id === volume)?.name ?? "volume";
+  }
+
+  private async open(name: string, session: () => Promise<SessionState>): Promise<void> {
+    this.opening = name;
+    this.dialog = null;
+    this.notify();
+    try {
+      const state = await session();
+      const volume = await this.client.volume(state.volume);
+      this.work?.close();
+      const work = new Work(this.client, volume, state, this.say);
+      this.work = work;
+      this.screen = "work";
+      document.title = `${volume.name} · RadSAM`;
+      history.replaceState(null, "", `${location.pathname}?session=${encodeURIComponent(state.id)}`);
+      this.notify();
+      await work.start();
+    } catch (error) {
+      if (!this.work) this.screen = "start";
+      this.say("error", (error as Error).message);
+    } finally {
+      this.opening = null;
+      this.notify();
+    }
+  }
+
+  /** Take files that were dropped or chosen: a session file, or a volume to upload. */
+  async takeFiles(files: readonly File[]): Promise<void> {
+    const [file, ...others] = files;
+    if (!file || this.upload) return;
+    if (others.length)
+      this.say("error", "One file at a time, please; put the files of a DICOM series into one .zip.");
+    else if (file.name.endsWith(".radsam")) await this.importSession(file);
+    else await this.uploadFile(file);
+  }
+
+  private async uploadFile(file: File): Promise<void> {
+    const limit = this.info?.limits.upload_bytes ?? Number.POSITIVE_INFINITY;
+    if (!/\.(nii|nii\.gz|nrrd|mha|zip)$/i.test(file.name))
+      return this.say(
+        "error",
+        `${file.name} is not a .nii, .nii.gz, .nrrd or .mha file, nor a .zip of a DICOM series.`,
+      );
+    if (file.size > limit)
+      return this.say(
+        "error",
+        `${file.name} has ${megabytes(file.size)}; this server takes up to ${megabytes(limit)}.`,
+      );
+    const stop = new AbortController();
+    this.upload = { name: file.name, share: 0, stop };
+    this.notify();
+    try {
+      const volume = await this.client.upload(
+        file,
+        (share) => {
+          this.upload = { name: file.name, share, stop };
+          this.notify();
+        },
+        stop.signal,
+      );
+      this.upload = null;
+      await this.refresh();
+      await this.openVolume(volume.id, true);
+    } catch (error) {
+      this.upload = null;
+      if (!(error instanceof DOMException)) this.say("error", (error as Error).message);
+    }
+    this.notify();
+  }
+
+  async save(format: string): Promise<void> {
+    if (!this.work) return;
+    try {
+      this.say("done", `Saved ${await this.client.download(this.work.session.id, format)}.`);
+    } catch (error) {
+      this.say("error", (error as Error).message);
+    }
+  }
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
+}

@@ -1,0 +1,128 @@
+/** What is on the screen and how: slices in view, window, tool, layout. Nothing here reaches the server. */
+import type { Ijk, PlaneName } from "../api/types";
+import type { Geometry } from "../volume/coordinates";
+import type { WindowHu } from "../volume/windows";
+import { Store } from "./store";
+
+export type Tool = "look" | "window" | "measure" | "box" | "point" | "negative" | "brush" | "lasso";
+export type Layout = "quad" | "main" | "single";
+export type PaneName = PlaneName | "3d";
+
+/** Zoom of a pane relative to the whole slice, and where its centre is, in millimetres off the slice's. */
+export interface Camera {
+  zoom: number;
+  x: number;
+  y: number;
+}
+
+export interface Measure {
+  plane: PlaneName;
+  index: number;
+  a: [number, number];
+  b: [number, number];
+}
+
+export interface Pointer {
+  plane: PlaneName;
+  x: number;
+  y: number;
+}
+
+const WHOLE: Camera = { zoom: 1, x: 0, y: 0 };
+
+export class Display extends Store {
+  /** The voxel whose three slices are in view. */
+  focus: Ijk;
+  window: WindowHu;
+  tool: Tool = "box";
+  layout: Layout = "main";
+  active: PlaneName = "axial";
+  /** The pane that fills the screen in layout "single", and is the large one in layout "main". */
+  large: PaneName = "axial";
+  crosshair = true;
+  masks = true;
+  brushMm = 12;
+  cameras: Record<PlaneName, Camera> = { axial: WHOLE, coronal: WHOLE, sagittal: WHOLE };
+  measures: Measure[] = [];
+  /** Under the mouse, or moved by keys. */
+  pointer: Pointer | null = null;
+  /** Tells of the pointer alone, which moves all the time. */
+  readonly pointing = new Store();
+
+  constructor(
+    readonly geometry: Geometry,
+    window: WindowHu,
+  ) {
+    super();
+    this.focus = geometry.shape.map((size) => Math.floor(size / 2)) as Ijk;
+    this.window = window;
+  }
+
+  set(
+    change: Partial<Pick<Display, "tool" | "layout" | "large" | "crosshair" | "masks" | "window" | "active">>,
+  ): void {
+    Object.assign(this, change);
+    this.notify();
+  }
+
+  point(pointer: Pointer | null): void {
+    this.pointer = pointer;
+    this.pointing.notify();
+  }
+
+  index(plane: PlaneName): number {
+    return this.focus[this.geometry.grids[plane].axis];
+  }
+
+  goTo(plane: PlaneName, index: number): void {
+    const grid = this.geometry.grids[plane];
+    const next = [...this.focus] as Ijk;
+    next[grid.axis] = Math.min(grid.count - 1, Math.max(0, Math.round(index)));
+    this.look(next);
+  }
+
+  /** Step towards the top of the slice bar (superior, anterior, right) or the bottom. */
+  step(plane: PlaneName, towardsTop: number): void {
+    const grid = this.geometry.grids[plane];
+    this.goTo(plane, this.index(plane) + (grid.topIsLast ? towardsTop : -towardsTop));
+  }
+
+  look(ijk: Ijk): void {
+    this.focus = ijk.map((value, axis) =>
+      Math.min(this.geometry.shape[axis] - 1, Math.max(0, Math.round(value))),
+    ) as Ijk;
+    this.notify();
+  }
+
+  zoom(plane: PlaneName, factor: number): void {
+    const camera = this.cameras[plane];
+    const zoom = Math.min(32, Math.max(0.5, camera.zoom * factor));
+    this.cameras = { ...this.cameras, [plane]: { ...camera, zoom } };
+    this.notify();
+  }
+
+  moveCamera(plane: PlaneName, camera: Camera): void {
+    this.cameras = { ...this.cameras, [plane]: camera };
+    this.notify();
+  }
+
+  fit(): void {
+    this.cameras = { axial: WHOLE, coronal: WHOLE, sagittal: WHOLE };
+    this.notify();
+  }
+
+  setBrush(mm: number): void {
+    this.brushMm = Math.min(80, Math.max(1, mm));
+    this.notify();
+  }
+
+  enlarge(pane: PaneName): void {
+    if (this.layout === "single") this.layout = "main";
+    else {
+      this.layout = "single";
+      this.large = pane;
+    }
+    if (pane !== "3d") this.active = pane;
+    this.notify();
+  }
+}

@@ -1,0 +1,288 @@
+/** Every shortcut, in one table: what the page obeys is what `?` shows. */
+
+import { moveCursor, pressCursor } from "../view/gestures";
+import type { SlicePane } from "../view/slice_pane";
+import { PRESETS, presetWindow } from "../volume/windows";
+import type { App } from "./app";
+import type { Layout, Tool } from "./display";
+import type { Work } from "./work";
+
+export interface Shortcut {
+  group: "Tools" | "Prompt" | "Edit" | "Slices" | "View" | "Files";
+  /** As written in the table. */
+  keys: string;
+  what: string;
+  /** As `KeyboardEvent.key` in lower case, with `ctrl+` and `shift+` where they count. */
+  on: readonly string[];
+  run: (context: Context, key: string) => unknown;
+}
+
+export interface Context {
+  app: App;
+  work: Work;
+  pane: SlicePane | null;
+}
+
+const tool = (key: string, name: Tool, what: string): Shortcut => ({
+  group: "Tools",
+  keys: key.toUpperCase(),
+  what,
+  on: [key],
+  run: ({ work }) => work.display.set({ tool: name }),
+});
+
+const LAYOUTS: Layout[] = ["main", "quad", "single"];
+const ARROWS: Record<string, [number, number]> = {
+  arrowup: [0, -1],
+  arrowdown: [0, 1],
+  arrowleft: [-1, 0],
+  arrowright: [1, 0],
+};
+
+export const SHORTCUTS: readonly Shortcut[] = [
+  tool("b", "box", "Box around the object"),
+  tool("p", "point", "Point: belongs to it (Shift-click: does not)"),
+  tool("n", "negative", "Point: does not belong to it"),
+  tool("d", "brush", "Paint a rough mask (Shift erases)"),
+  tool("l", "lasso", "Lasso a rough mask"),
+  tool("m", "measure", "Measure in mm"),
+  tool("w", "window", "Window by dragging (or right button, any tool)"),
+  tool("v", "look", "Look: click moves all planes there"),
+  {
+    group: "Tools",
+    keys: "− / =",
+    what: "Smaller, larger brush",
+    on: ["-", "="],
+    run: ({ work }, key) => work.display.setBrush(work.display.brushMm * (key === "-" ? 0.8 : 1.25)),
+  },
+  {
+    group: "Prompt",
+    keys: "Enter",
+    what: "Walk through the volume",
+    on: ["enter"],
+    run: ({ work }) => work.walk(),
+  },
+  {
+    group: "Prompt",
+    keys: "Esc",
+    what: "Drop the prompt, or stop the walk",
+    on: ["escape"],
+    run: ({ work, pane }) => {
+      if (pane?.gesture) {
+        pane.gesture = null;
+        pane.redraw();
+      } else if (work.busy) void work.stop();
+      else if (work.draft) work.dropDraft();
+      else work.display.set({ tool: "look" });
+    },
+  },
+  {
+    group: "Prompt",
+    keys: "A",
+    what: "Next of the four masks (Shift+A: previous)",
+    on: ["a", "shift+a"],
+    run: ({ work }, key) => work.nextAlternative(key === "a" ? 1 : -1),
+  },
+  {
+    group: "Prompt",
+    keys: "]",
+    what: "The object ends here, towards the top of the slice bar",
+    on: ["]"],
+    run: ({ work }) => boundHere(work, true),
+  },
+  {
+    group: "Prompt",
+    keys: "[",
+    what: "The object ends here, towards the bottom",
+    on: ["["],
+    run: ({ work }) => boundHere(work, false),
+  },
+  {
+    group: "Prompt",
+    keys: "F",
+    what: "Find the ends by itself",
+    on: ["f"],
+    run: ({ work }) => work.changeDraft({ bounds: null, said: { low: false, high: false } }),
+  },
+  { group: "Edit", keys: "Ctrl+Z", what: "Undo", on: ["ctrl+z"], run: ({ work }) => work.undo() },
+  {
+    group: "Edit",
+    keys: "Ctrl+Shift+Z",
+    what: "Redo",
+    on: ["ctrl+shift+z", "ctrl+y"],
+    run: ({ work }) => work.redo(),
+  },
+  { group: "Edit", keys: "O", what: "New object", on: ["o"], run: ({ work }) => work.select(null) },
+  {
+    group: "Edit",
+    keys: ", / .",
+    what: "Previous, next object",
+    on: [",", "."],
+    run: ({ work }, key) => {
+      const { objects } = work;
+      if (!objects.length) return;
+      const at = objects.findIndex((each) => each.name === work.selected);
+      work.select(objects[(at + (key === "," ? -1 : 1) + 2 * objects.length) % objects.length].name);
+    },
+  },
+  {
+    group: "Edit",
+    keys: "K",
+    what: "Lock or unlock the object",
+    on: ["k"],
+    run: ({ work }) => {
+      const object = work.object(work.selected);
+      if (object) void work.changeObject(object.name, { locked: !object.locked });
+    },
+  },
+  {
+    group: "Edit",
+    keys: "Delete",
+    what: "Delete the object's last prompt",
+    on: ["delete", "backspace"],
+    run: ({ work }) => {
+      if (work.draft) return work.dropDraft();
+      const last = work.object(work.selected)?.prompts.at(-1);
+      if (last) void work.deletePrompt(last.number);
+    },
+  },
+  {
+    group: "Edit",
+    keys: "R",
+    what: "Review next: where the model is least sure",
+    on: ["r"],
+    run: ({ work }) => work.reviewNext(),
+  },
+  {
+    group: "Slices",
+    keys: "↑ / ↓",
+    what: "Next slice towards the top, the bottom (or the wheel)",
+    on: ["arrowup", "arrowdown"],
+    run: ({ work }, key) => work.display.step(work.display.active, key === "arrowup" ? 1 : -1),
+  },
+  {
+    group: "Slices",
+    keys: "PgUp / PgDn",
+    what: "Ten slices",
+    on: ["pageup", "pagedown"],
+    run: ({ work }, key) => work.display.step(work.display.active, key === "pageup" ? 10 : -10),
+  },
+  {
+    group: "Slices",
+    keys: "Home / End",
+    what: "Topmost, lowest slice",
+    on: ["home", "end"],
+    run: ({ work }, key) => work.display.step(work.display.active, key === "home" ? 1e6 : -1e6),
+  },
+  {
+    group: "Slices",
+    keys: "Tab",
+    what: "Next pane or button",
+    on: [],
+    run: () => undefined,
+  },
+  {
+    group: "Slices",
+    keys: "Shift+arrows",
+    what: "Move the cursor by a voxel (with Ctrl: ten)",
+    on: Object.keys(ARROWS).flatMap((key) => [`shift+${key}`, `ctrl+shift+${key}`]),
+    run: ({ pane }, key) => {
+      const [dx, dy] = ARROWS[key.split("+").at(-1)!];
+      const step = key.startsWith("ctrl") ? 10 : 1;
+      if (pane) moveCursor(pane, dx * step, dy * step);
+    },
+  },
+  {
+    group: "Slices",
+    keys: "Space",
+    what: "Press at the cursor: a click, or a box's two corners",
+    on: [" ", "shift+ "],
+    run: ({ pane }, key) => pane && pressCursor(pane, key.startsWith("shift")),
+  },
+  ...PRESETS.map(
+    (preset, n): Shortcut => ({
+      group: "View",
+      keys: String(n + 1),
+      what: `${preset.name} window (${preset.width} / ${preset.center})`,
+      on: [String(n + 1)],
+      run: ({ work }) => work.display.set({ window: presetWindow(preset) }),
+    }),
+  ),
+  {
+    group: "View",
+    keys: "T",
+    what: "Next layout",
+    on: ["t"],
+    run: ({ work }) => {
+      const { layout, active } = work.display;
+      work.display.set({ layout: LAYOUTS[(LAYOUTS.indexOf(layout) + 1) % LAYOUTS.length], large: active });
+    },
+  },
+  {
+    group: "View",
+    keys: "G",
+    what: "This pane alone, and back (or double-click)",
+    on: ["g"],
+    run: ({ work }) => work.display.enlarge(work.display.active),
+  },
+  {
+    group: "View",
+    keys: "Z / Shift+Z",
+    what: "Zoom in, out (or Ctrl+wheel; middle button moves)",
+    on: ["z", "shift+z", "+"],
+    run: ({ work }, key) => work.display.zoom(work.display.active, key === "shift+z" ? 0.8 : 1.25),
+  },
+  { group: "View", keys: "0", what: "Whole slices", on: ["0"], run: ({ work }) => work.display.fit() },
+  {
+    group: "View",
+    keys: "H",
+    what: "Hide or show the masks",
+    on: ["h"],
+    run: ({ work }) => work.display.set({ masks: !work.display.masks }),
+  },
+  {
+    group: "View",
+    keys: "X",
+    what: "Crosshair",
+    on: ["x"],
+    run: ({ work }) => work.display.set({ crosshair: !work.display.crosshair }),
+  },
+  { group: "Files", keys: "Ctrl+S", what: "Save", on: ["ctrl+s"], run: ({ app }) => app.show("save") },
+  { group: "Files", keys: "Ctrl+O", what: "Open", on: ["ctrl+o"], run: ({ app }) => app.show("open") },
+  {
+    group: "Files",
+    keys: "?",
+    what: "These shortcuts",
+    on: ["?", "shift+?"],
+    run: ({ app }) => app.show("shortcuts"),
+  },
+];
+
+function boundHere(work: Work, top: boolean): void {
+  const { draft } = work;
+  if (!draft) return;
+  const { topIsLast } = work.geometry.grids[draft.plane];
+  work.bound(top === topIsLast ? "high" : "low", work.display.index(draft.plane));
+}
+
+const BY_KEY = new Map(SHORTCUTS.flatMap((shortcut) => shortcut.on.map((key) => [key, shortcut] as const)));
+
+function named(event: KeyboardEvent): string {
+  const key = event.key.toLowerCase();
+  const ctrl = event.ctrlKey || event.metaKey ? "ctrl+" : "";
+  return `${ctrl}${event.shiftKey ? "shift+" : ""}${key}`;
+}
+
+/** Obey a key, unless it is meant for a field, a button or a dialog. */
+export function obey(event: KeyboardEvent, context: Context): void {
+  const target = event.target as HTMLElement;
+  const typing = target.closest("input, select, textarea, dialog, [role=menu]");
+  const pressing = target.closest("button, a, summary") && (event.key === "Enter" || event.key === " ");
+  const sliding = target.closest("[role=slider]") && event.key.startsWith("Arrow");
+  if (event.altKey || typing || pressing || sliding || event.defaultPrevented) return;
+  const name = named(event);
+  const shortcut = BY_KEY.get(name);
+  if (!shortcut) return;
+  event.preventDefault();
+  shortcut.run(context, name);
+}

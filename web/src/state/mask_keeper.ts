@@ -1,0 +1,68 @@
+/** Keeps the page's label map equal to the server's: it asks for what changed since the last time. */
+import type { Client } from "../api/client";
+import { parseMasks, runsFromBase64 } from "../api/masks";
+import type { ServerEvents, SessionState } from "../api/types";
+import type { LabelMap } from "../volume/labels";
+
+/** In the label map, what an interrupted edit had finished; real ids count from 1. */
+const INTERRUPTED_ID = 0xffff;
+const INTERRUPTED_COLOUR = "#f0e442";
+/** The palette of `radsam.render.panel`: Okabe and Ito's, its dark tones lightened for a black page. */
+const COLOURS = ["#56b4e9", "#e69f00", "#00be8c", "#de87be", "#eb6e32", "#7896ff", "#bec878", "#c8c8d2"];
+
+/** The colour that the server gives to object `id` before it tells. */
+export function colourOf(id: number): string {
+  return id === INTERRUPTED_ID ? INTERRUPTED_COLOUR : COLOURS[(id - 1) % COLOURS.length];
+}
+
+export class MaskKeeper {
+  private revision = 0;
+  private interruptedShown = false;
+  /** One after the other: each asks for what the one before has not brought. */
+  private last: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly client: Client,
+    private readonly labels: LabelMap,
+  ) {}
+
+  isBehind(session: SessionState): boolean {
+    return session.revision !== this.revision || (session.interrupted !== null) !== this.interruptedShown;
+  }
+
+  /** Fetch what is new in `session`, or everything: after a walk that failed, its slices have to go. */
+  fetch(session: () => SessionState, everything = false): Promise<void> {
+    this.last = this.last.catch(() => undefined).then(() => this.fetchNow(session(), everything));
+    return this.last;
+  }
+
+  private async fetchNow(session: SessionState, everything: boolean): Promise<void> {
+    const since = everything ? 0 : this.revision;
+    const { revision, slices } = parseMasks(await this.client.masks(session.id, since));
+    if (since === 0) {
+      this.labels.clear();
+      this.interruptedShown = false;
+    }
+    for (const { objectId, plane, index, runs } of slices) this.labels.putSlice(objectId, plane, index, runs);
+    this.revision = revision;
+    await this.showInterrupted(session);
+  }
+
+  /** Show the slices of an interrupted edit where nothing else is, as long as it waits to be resumed. */
+  private async showInterrupted(session: SessionState): Promise<void> {
+    const waits = session.interrupted !== null;
+    if (waits === this.interruptedShown) return;
+    this.interruptedShown = waits;
+    if (!waits) return this.labels.drop(INTERRUPTED_ID);
+    const others = new Set(session.objects.map((each) => each.id));
+    const { slices } = parseMasks(await this.client.interruptedMasks(session.id));
+    for (const { plane, index, runs } of slices)
+      this.labels.putSlice(INTERRUPTED_ID, plane, index, runs, others);
+  }
+
+  /** Show a slice of the walk that runs; what locked objects own stays theirs. */
+  putWalked(slice: ServerEvents["slice"], session: SessionState): void {
+    const locked = new Set(session.objects.filter((each) => each.locked).map((each) => each.id));
+    this.labels.putSlice(slice.object_id, slice.plane, slice.index, runsFromBase64(slice.runs_b64), locked);
+  }
+}

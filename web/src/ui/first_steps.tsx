@@ -1,0 +1,51 @@
+import type { ComponentChildren } from "preact";
+import { useState } from "preact/hooks";
+import type { Work } from "../state/work";
+import { Icon, type IconName } from "./icons";
+
+const SEEN = "radsam-first-steps";
+
+/** The three steps of the whole thing, the next one lit; shown until they were done or closed once. */
+export function FirstSteps({ work }: { work: Work }) {
+  const [seen, setSeen] = useState(() => localStorage.getItem(SEEN) !== null);
+  const corrected = work.objects.some((each) => each.prompts.length > 1);
+  if (seen || (corrected && !work.draft)) return null;
+  const now = work.draft || work.busy ? 1 : work.objects.length ? 2 : 0;
+  const close = () => {
+    localStorage.setItem(SEEN, "yes");
+    setSeen(true);
+  };
+  return (
+    <section class="first-steps" aria-label="How it works">
+      <ol>
+        <Step icon="box" lit={now === 0}>
+          <b>Draw a box</b> around an organ or a tumour. The mask appears at once.
+        </Step>
+        <Step icon="walk" lit={now === 1}>
+          Press <kbd>Enter</kbd>: the mask <b>walks</b> through the slices.
+        </Step>
+        <Step icon="point" lit={now === 2}>
+          Where it is wrong, <b>click</b> with the point tool (<kbd>P</kbd>): this belongs to it.{" "}
+          <kbd>Shift</kbd>-click: this does not.
+        </Step>
+      </ol>
+      <p class="row spread dim">
+        <span>
+          All keys: <kbd>?</kbd>
+        </span>
+        <button type="button" class="quiet" onClick={close}>
+          Got it
+        </button>
+      </p>
+    </section>
+  );
+}
+
+function Step(props: { icon: IconName; lit: boolean; children: ComponentChildren }) {
+  return (
+    <li class={props.lit ? "lit" : ""} aria-current={props.lit ? "step" : undefined}>
+      <Icon name={props.icon} />
+      <span>{props.children}</span>
+    </li>
+  );
+}

@@ -1,0 +1,207 @@
+import { useState } from "preact/hooks";
+import type { PlacedPrompt, SegmentedObject } from "../api/types";
+import type { Work } from "../state/work";
+import { Icon } from "./icons";
+import { IconButton } from "./top_bar";
+
+export function ObjectList({ work }: { work: Work }) {
+  const { objects } = work;
+  const total = objects.reduce((sum, each) => sum + each.volume_ml, 0);
+  return (
+    <section class="objects" aria-label="Object list">
+      <header class="row spread">
+        <h2>Objects</h2>
+        <span class="row tight">
+          <button
+            type="button"
+            class="quiet"
+            disabled={!objects.length}
+            title="Go to the slice where the model is least sure (R)"
+            onClick={() => work.reviewNext()}
+          >
+            <Icon name="review" /> Review next
+          </button>
+          <IconButton icon="plus" label="New object (O)" run={() => work.select(null)} />
+        </span>
+      </header>
+      {objects.length === 0 && !work.busy && <p class="empty">Nothing segmented yet.</p>}
+      <ul>
+        {objects.map((object) => (
+          <ObjectRow
+            key={object.id}
+            work={work}
+            object={object}
+            open={object.name === work.selected && !work.draft}
+          />
+        ))}
+      </ul>
+      {objects.length > 1 && (
+        <p class="row spread total">
+          <span>Total</span> <span class="numbers">{volume(total)}</span>
+        </p>
+      )}
+    </section>
+  );
+}
+
+function volume(ml: number): string {
+  return `${ml < 10 ? ml.toFixed(2) : ml < 100 ? ml.toFixed(1) : Math.round(ml)} ml`;
+}
+
+function ObjectRow({ work, object, open }: { work: Work; object: SegmentedObject; open: boolean }) {
+  const [renaming, setRenaming] = useState(false);
+  const change = (what: Parameters<Work["changeObject"]>[1]) => work.changeObject(object.name, what);
+  const rename = (name: string) => {
+    setRenaming(false);
+    if (name.trim() && name !== object.name) void change({ new_name: name.trim() });
+  };
+  return (
+    <li class={`object ${open ? "open" : ""} ${object.visible ? "" : "faint"}`}>
+      <div class="object-line">
+        <input
+          type="color"
+          class="swatch"
+          value={object.color}
+          aria-label={`Colour of ${object.name}`}
+          onChange={(event) => change({ color: event.currentTarget.value })}
+        />
+        {renaming ? (
+          <input
+            type="text"
+            class="rename"
+            value={object.name}
+            maxLength={64}
+            aria-label="New name"
+            ref={(field) => field?.focus()}
+            onBlur={(event) => rename(event.currentTarget.value)}
+            onKeyDown={(event) => {
+              if (event.key === "Enter") rename(event.currentTarget.value);
+              if (event.key === "Escape") setRenaming(false);
+            }}
+          />
+        ) : (
+          <button
+            type="button"
+            class="object-name ellipsis"
+            aria-pressed={open}
+            title="Select; double-click to rename"
+            onClick={() => work.select(object.name)}
+            onDblClick={() => setRenaming(true)}
+          >
+            {object.name}
+          </button>
+        )}
+        <span class="numbers object-volume">{volume(object.volume_ml)}</span>
+        <IconButton
+          icon={object.visible ? "eye" : "hidden"}
+          label={`${object.visible ? "Hide" : "Show"} ${object.name}`}
+          run={() => change({ visible: !object.visible })}
+        />
+        <IconButton
+          icon={object.locked ? "lock" : "unlock"}
+          label={`${object.locked ? "Unlock" : "Lock"} ${object.name} (K)`}
+          pressed={object.locked}
+          run={() => change({ locked: !object.locked })}
+        />
+      </div>
+      {open && <Details work={work} object={object} rename={() => setRenaming(true)} />}
+    </li>
+  );
+}
+
+function Details({ work, object, rename }: { work: Work; object: SegmentedObject; rename: () => void }) {
+  const scores = Object.values(object.scores);
+  const mean = scores.reduce((sum, each) => sum + each, 0) / Math.max(1, scores.length);
+  const restart = () => {
+    const first = object.prompts[0];
+    if (!first?.box && !first?.point) return;
+    const prompt = first.box ? { box: first.box } : { point: first.point!, positive: true };
+    work.display.set({ active: object.plane });
+    work.display.goTo(object.plane, first.index);
+    work.prompt(object.plane, first.index, prompt);
+    work.changeDraft({ name: object.name, bounds: object.bounds });
+  };
+  return (
+    <div class="details">
+      <dl>
+        {object.slices && (
+          <>
+            <dt>Slices</dt>
+            <dd class="numbers">
+              {object.plane} {object.slices[0]} – {object.slices[1]}
+            </dd>
+          </>
+        )}
+        <dt>Ended</dt>
+        <dd>
+          {object.low_end} · {object.high_end}
+        </dd>
+        <dt>Sure</dt>
+        <dd class="numbers">
+          {Math.round(100 * mean)} % mean, {Math.round(100 * Math.min(1, ...scores))} % least
+        </dd>
+      </dl>
+      <ul class="prompts" aria-label={`Prompts of ${object.name}`}>
+        {object.prompts.map((prompt, n) => (
+          <PromptRow key={`${prompt.number} ${n}`} work={work} object={object} prompt={prompt} />
+        ))}
+      </ul>
+      <div class="row tight">
+        <button
+          type="button"
+          class="quiet"
+          disabled={object.locked}
+          onClick={restart}
+          title="Start again from its first prompt"
+        >
+          <Icon name="again" /> Prompt again
+        </button>
+        <button type="button" class="quiet" onClick={rename}>
+          Rename
+        </button>
+        <span class="gap" />
+        <button
+          type="button"
+          class="quiet danger"
+          disabled={object.locked}
+          onClick={() => work.deleteObject(object.name)}
+        >
+          <Icon name="trash" /> Delete
+        </button>
+      </div>
+    </div>
+  );
+}
+
+function PromptRow({ work, object, prompt }: { work: Work; object: SegmentedObject; prompt: PlacedPrompt }) {
+  const what = prompt.kind === "point" ? (prompt.positive ? "belongs" : "does not belong") : prompt.kind;
+  const icon =
+    prompt.kind === "point"
+      ? prompt.positive
+        ? "point"
+        : "negative"
+      : prompt.kind === "box"
+        ? "box"
+        : "brush";
+  return (
+    <li class="row">
+      <button
+        type="button"
+        class={`prompt grow ${icon}`}
+        onClick={() => {
+          work.display.set({ active: object.plane });
+          work.display.goTo(object.plane, prompt.index);
+        }}
+      >
+        <Icon name={icon} /> <span class="grow">{what}</span>{" "}
+        <span class="numbers dim">slice {prompt.index}</span>
+      </button>
+      <IconButton
+        icon="trash"
+        label={`Delete this prompt of ${object.name}`}
+        disabled={object.locked}
+        run={() => work.deletePrompt(prompt.number)}
+      />
+    </li>
+  );
+}

@@ -1,0 +1,124 @@
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { App } from "../state/app";
+import type { PaneName } from "../state/display";
+import { obey } from "../state/keys";
+import type { Work } from "../state/work";
+import type { SlicePane } from "../view/slice_pane";
+import { Dialogs } from "./dialogs";
+import { ScenePane } from "./scene_pane";
+import { SidePanel } from "./side_panel";
+import { SlicePaneView } from "./slice_pane_view";
+import { StartPage, TokenPage } from "./start_page";
+import { StatusBar } from "./status_bar";
+import { Toasts } from "./toasts";
+import { ToolStrip } from "./tool_strip";
+import { TopBar } from "./top_bar";
+import { useStores } from "./use_store";
+
+export function Page({ app }: { app: App }) {
+  useStores(app);
+  const [dropping, setDropping] = useState(false);
+  useEffect(() => acceptDrops(app, setDropping), [app]);
+  return (
+    <>
+      {app.screen === "token" && <TokenPage app={app} />}
+      {app.screen === "start" && <StartPage app={app} />}
+      {app.screen === "loading" && <Waiting name={app.opening} />}
+      {app.screen === "work" && app.work && <Workplace key={app.work.session.id} app={app} work={app.work} />}
+      {dropping && <div class="drop-cover">Drop a CT or a session file anywhere</div>}
+      {app.upload && <Upload app={app} />}
+      <Dialogs app={app} />
+      <Toasts app={app} />
+    </>
+  );
+}
+
+function Waiting({ name }: { name: string | null }) {
+  return (
+    <p class="boot" role="status">
+      RadSAM{name && <span class="boot-what">Opening {name} …</span>}
+    </p>
+  );
+}
+
+function Upload({ app }: { app: App }) {
+  const { name, share, stop } = app.upload!;
+  const percent = Math.round(share * 100);
+  return (
+    <div class="upload" role="status">
+      <div class="upload-line">
+        <span class="ellipsis">{share < 1 ? `Uploading ${name}` : `Reading ${name}`}</span>
+        <span class="numbers">{percent} %</span>
+      </div>
+      <progress max={1} value={share} aria-label={`Upload of ${name}`} />
+      <button type="button" class="quiet" onClick={() => stop.abort()}>
+        Stop
+      </button>
+    </div>
+  );
+}
+
+const PANES: PaneName[] = ["axial", "coronal", "sagittal", "3d"];
+
+function Workplace({ app, work }: { app: App; work: Work }) {
+  const { display } = work;
+  useStores(display);
+  const panes = useRef(new Map<PaneName, SlicePane>());
+  useEffect(() => {
+    const press = (event: KeyboardEvent) => {
+      if (!app.dialog) obey(event, { app, work, pane: panes.current.get(display.active) ?? null });
+    };
+    addEventListener("keydown", press);
+    return () => removeEventListener("keydown", press);
+  }, [app, work]);
+  let small = 0;
+  return (
+    <div class="workplace">
+      <TopBar app={app} work={work} />
+      <ToolStrip work={work} />
+      <main class={`panes layout-${display.layout}`} aria-label="Views">
+        {PANES.map((name) => {
+          const place =
+            display.layout === "quad" ? name : name === display.large ? "large" : `small${++small}`;
+          const hidden = display.layout === "single" && place !== "large";
+          return name === "3d" ? (
+            <ScenePane key={name} work={work} place={place} hidden={hidden} />
+          ) : (
+            <SlicePaneView
+              key={name}
+              work={work}
+              plane={name}
+              place={place}
+              hidden={hidden}
+              panes={panes.current}
+            />
+          );
+        })}
+      </main>
+      <SidePanel app={app} work={work} />
+      <StatusBar app={app} work={work} />
+    </div>
+  );
+}
+
+function acceptDrops(app: App, show: (dropping: boolean) => void): () => void {
+  const over = (event: DragEvent) => {
+    if (!event.dataTransfer?.types.includes("Files")) return;
+    event.preventDefault();
+    show(true);
+  };
+  const leave = (event: DragEvent) => event.relatedTarget === null && show(false);
+  const drop = (event: DragEvent) => {
+    event.preventDefault();
+    show(false);
+    void app.takeFiles([...(event.dataTransfer?.files ?? [])]);
+  };
+  addEventListener("dragover", over);
+  addEventListener("dragleave", leave);
+  addEventListener("drop", drop);
+  return () => {
+    removeEventListener("dragover", over);
+    removeEventListener("dragleave", leave);
+    removeEventListener("drop", drop);
+  };
+}

@@ -1,0 +1,157 @@
+import { useEffect, useRef } from "preact/hooks";
+import type { PlaneName } from "../api/types";
+import type { Work } from "../state/work";
+
+/** Below this the model is unsure, and the bar says so in a colour of its own. */
+const UNSURE = 0.7;
+
+/** Where each slice is, which have been looked at, which have masks and how sure the model was; the bounds. */
+export function SliceBar({ work, plane }: { work: Work; plane: PlaneName }) {
+  const { display } = work;
+  const grid = work.geometry.grids[plane];
+  const index = display.index(plane);
+  const track = useRef<HTMLDivElement>(null);
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const draft = work.draft?.plane === plane ? work.draft : null;
+  useEffect(() => paint(canvas.current, work, plane));
+  useEffect(() => {
+    const sizes = new ResizeObserver(() => paint(canvas.current, work, plane));
+    sizes.observe(canvas.current!);
+    return () => sizes.disconnect();
+  }, [work, plane]);
+
+  /** The share of the bar, from its top, where the middle of a slice is. */
+  const share = (slice: number) => (grid.topIsLast ? grid.count - 0.5 - slice : slice + 0.5) / grid.count;
+  const sliceAt = (clientY: number) => {
+    const { top, height } = track.current!.getBoundingClientRect();
+    const from = Math.floor(Math.min(0.9999, Math.max(0, (clientY - top) / height)) * grid.count);
+    return grid.topIsLast ? grid.count - 1 - from : from;
+  };
+  const dragging = (move: (slice: number) => void) => (event: PointerEvent) => {
+    event.preventDefault();
+    event.stopPropagation();
+    const target = event.currentTarget as HTMLElement;
+    target.setPointerCapture(event.pointerId);
+    target.focus({ preventScroll: true });
+    move(sliceAt(event.clientY));
+    const follow = (next: PointerEvent) => move(sliceAt(next.clientY));
+    target.addEventListener("pointermove", follow);
+    target.addEventListener("pointerup", () => target.removeEventListener("pointermove", follow), {
+      once: true,
+    });
+  };
+  const step = (event: KeyboardEvent) =>
+    event.key === "ArrowUp"
+      ? grid.topIsLast
+        ? 1
+        : -1
+      : event.key === "ArrowDown"
+        ? grid.topIsLast
+          ? -1
+          : 1
+        : 0;
+
+  const ends = (["low", "high"] as const).map((end) => {
+    const slice = draft?.bounds?.[end === "low" ? 0 : 1];
+    if (slice === undefined) return null;
+    const top = (end === "high") === grid.topIsLast;
+    const set = (next: number) => {
+      work.bound(end, next);
+      display.goTo(plane, work.draft?.bounds?.[end === "low" ? 0 : 1] ?? next);
+    };
+    return (
+      <div
+        key={end}
+        class={`bound ${top ? "bound-top" : "bound-bottom"} ${draft?.said[end] ? "" : "guessed"}`}
+        style={{ top: `${100 * share(slice)}%` }}
+        role="slider"
+        tabIndex={0}
+        aria-orientation="vertical"
+        aria-label={`${top ? "Top" : "Bottom"} slice of the object`}
+        aria-valuemin={0}
+        aria-valuemax={grid.count - 1}
+        aria-valuenow={slice}
+        title={`${top ? "Top" : "Bottom"} of the object: slice ${slice}`}
+        onPointerDown={dragging(set)}
+        onKeyDown={(event) => {
+          const by = step(event);
+          if (!by) return;
+          event.preventDefault();
+          set(slice + by);
+        }}
+      />
+    );
+  });
+
+  return (
+    <div ref={track} class="slice-bar">
+      <div
+        class="slice-track"
+        role="slider"
+        tabIndex={0}
+        aria-orientation="vertical"
+        aria-label={`${plane} slice`}
+        aria-valuemin={0}
+        aria-valuemax={grid.count - 1}
+        aria-valuenow={index}
+        aria-valuetext={`Slice ${index}, ${grid.position(index)}`}
+        onPointerDown={dragging((slice) => display.goTo(plane, slice))}
+        onKeyDown={(event) => {
+          const by = step(event);
+          if (!by) return;
+          event.preventDefault();
+          display.goTo(plane, index + by);
+        }}
+      >
+        <canvas ref={canvas} aria-hidden="true" />
+        <div class="slice-thumb" style={{ top: `${100 * share(index)}%` }} />
+      </div>
+      {ends}
+    </div>
+  );
+}
+
+function paint(canvas: HTMLCanvasElement | null, work: Work, plane: PlaneName): void {
+  if (!canvas?.clientHeight) return;
+  const ratio = devicePixelRatio || 1;
+  const [width, height] = [Math.round(canvas.clientWidth * ratio), Math.round(canvas.clientHeight * ratio)];
+  if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+  const c = canvas.getContext("2d")!;
+  c.clearRect(0, 0, width, height);
+  const grid = work.geometry.grids[plane];
+  const row = (index: number): [number, number] => {
+    const from = grid.topIsLast ? grid.count - 1 - index : index;
+    const top = Math.floor((from * height) / grid.count);
+    return [top, Math.max(1, Math.ceil(((from + 1) * height) / grid.count) - top)];
+  };
+  const bar = (index: number, left: number, right: number, colour: string, alpha = 1) => {
+    const [top, tall] = row(index);
+    c.globalAlpha = alpha;
+    c.fillStyle = colour;
+    c.fillRect(left * width, top, (right - left) * width, tall);
+  };
+  for (const index of work.encoded[plane]) bar(index, 0, 0.14, "#7f8b99");
+  const { draft } = work;
+  const selected = work.object(work.selected);
+  for (const object of work.objects)
+    if (object.plane === plane && object.visible && object !== selected)
+      for (const index of Object.keys(object.scores)) bar(Number(index), 0.78, 1, object.color, 0.5);
+  const told = selected?.plane === plane ? Object.entries(selected.scores) : [];
+  const scores = !work.busy
+    ? told.map(([index, score]) => [Number(index), score])
+    : work.walkedPlane === plane
+      ? [...work.walked]
+      : [];
+  const colour = selected?.color ?? work.draftColour;
+  for (const [index, score] of scores) {
+    const sure = Math.min(1, Math.max(0.15, (score - 0.4) / 0.6));
+    bar(index, 0.22, 0.22 + 0.5 * sure, score < UNSURE ? "#ff8a5c" : colour);
+  }
+  if (draft?.plane === plane) {
+    if (draft.bounds)
+      for (let index = draft.bounds[0]; index <= draft.bounds[1]; index++)
+        bar(index, 0.22, 0.72, "#f0e442", 0.28);
+    bar(draft.index, 0.22, 1, "#f0e442");
+  }
+  c.globalAlpha = 1;
+}

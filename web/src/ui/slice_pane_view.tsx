@@ -1,0 +1,69 @@
+import { useEffect, useRef } from "preact/hooks";
+import type { PlaneName } from "../api/types";
+import type { PaneName } from "../state/display";
+import type { Work } from "../state/work";
+import { listen } from "../view/gestures";
+import { SlicePane } from "../view/slice_pane";
+import { SliceBar } from "./slice_bar";
+import { IconButton } from "./top_bar";
+import { useStores } from "./use_store";
+
+interface Props {
+  work: Work;
+  plane: PlaneName;
+  place: string;
+  hidden: boolean;
+  panes: Map<PaneName, SlicePane>;
+}
+
+export function SlicePaneView({ work, plane, place, hidden, panes }: Props) {
+  const { display } = work;
+  useStores(work, display);
+  const host = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    const pane = new SlicePane(host.current!, work, plane);
+    const stop = listen(pane);
+    panes.set(plane, pane);
+    return () => {
+      stop();
+      pane.dispose();
+      panes.delete(plane);
+    };
+  }, [work, plane]);
+  const grid = work.geometry.grids[plane];
+  const index = display.index(plane);
+  const title = plane[0].toUpperCase() + plane.slice(1);
+  return (
+    <section class={`pane ${display.active === plane ? "active" : ""}`} data-place={place} hidden={hidden}>
+      <div
+        ref={host}
+        class="pane-view"
+        role="application"
+        data-plane={plane}
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: an application region, where keys scroll and draw
+        tabIndex={0}
+        aria-label={`${title} view, slice ${index} of ${grid.count}. Arrow keys change the slice; ? shows all keys.`}
+        onFocus={() => display.set({ active: plane })}
+      >
+        <span class="letter left">{grid.letters.left}</span>
+        <span class="letter right">{grid.letters.right}</span>
+        <span class="letter top">{grid.letters.top}</span>
+        <span class="letter bottom">{grid.letters.bottom}</span>
+        {work.loaded < 1 && (
+          <span class="pane-loading" role="status">
+            Loading {Math.round(100 * work.loaded)} %
+          </span>
+        )}
+      </div>
+      <div class="pane-title">
+        <b>{title}</b>
+        <span class="numbers">
+          {index} / {grid.count - 1}
+        </span>
+        <span class="pane-mm numbers">{grid.position(index)}</span>
+      </div>
+      <IconButton icon="enlarge" label={`${title} alone, or back (G)`} run={() => display.enlarge(plane)} />
+      <SliceBar work={work} plane={plane} />
+    </section>
+  );
+}

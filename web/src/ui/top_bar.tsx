@@ -1,0 +1,122 @@
+import type { App } from "../state/app";
+import type { Layout } from "../state/display";
+import type { Work } from "../state/work";
+import { centerWidth, PRESETS, presetWindow } from "../volume/windows";
+import { Icon, type IconName } from "./icons";
+import { useStores } from "./use_store";
+
+const LAYOUTS: [Layout, IconName, string][] = [
+  ["main", "main", "One large view and three small ones (T)"],
+  ["quad", "quad", "Four equal views (T)"],
+  ["single", "single", "One view (G)"],
+];
+
+export function TopBar({ app, work }: { app: App; work: Work }) {
+  const { display, session, volume } = work;
+  useStores(work, display);
+  const { center, width } = centerWidth(display.window);
+  const preset = PRESETS.find((each) => each.center === center && each.width === width);
+  const size = volume.shape_ijk.join(" × ");
+  const spacing = volume.spacing_mm_ijk.map((mm) => Number(mm.toFixed(2))).join(" × ");
+  return (
+    <header class="top-bar">
+      <button
+        type="button"
+        class="brand"
+        onClick={() => app.show("open")}
+        title="Open another volume (Ctrl+O)"
+      >
+        <span class="brand-name">RadSAM</span>
+        <span class="volume-name ellipsis">{volume.name}</span>
+        <Icon name="open" />
+      </button>
+      <span class="volume-size" title="Voxels and their size">
+        {size} · {spacing} mm
+      </span>
+      <span class="gap" />
+      <label class="window-pick">
+        <span>Window</span>
+        <select
+          value={preset?.name ?? ""}
+          onChange={(event) => {
+            const chosen = PRESETS.find((each) => each.name === event.currentTarget.value);
+            if (chosen) display.set({ window: presetWindow(chosen) });
+            event.currentTarget.blur();
+          }}
+        >
+          {!preset && <option value="">Own</option>}
+          {PRESETS.map((each, n) => (
+            <option key={each.name} value={each.name}>
+              {each.name} ({n + 1})
+            </option>
+          ))}
+        </select>
+      </label>
+      <output
+        class="window-values numbers"
+        title="Width and level; drag with the right button to change them"
+      >
+        W {width} · L {center}
+      </output>
+      <div class="group" role="radiogroup" aria-label="Layout">
+        {LAYOUTS.map(([layout, icon, title]) => (
+          <button
+            key={layout}
+            type="button"
+            role="radio"
+            class="icon-button"
+            aria-checked={display.layout === layout}
+            aria-label={title}
+            title={title}
+            onClick={() => display.set({ layout, large: layout === "quad" ? display.large : display.active })}
+          >
+            <Icon name={icon} />
+          </button>
+        ))}
+      </div>
+      <div class="group">
+        <IconButton
+          icon="undo"
+          label="Undo (Ctrl+Z)"
+          disabled={!session.can_undo && !work.draft}
+          run={() => work.undo()}
+        />
+        <IconButton
+          icon="redo"
+          label="Redo (Ctrl+Shift+Z)"
+          disabled={!session.can_redo}
+          run={() => work.redo()}
+        />
+      </div>
+      <IconButton icon="help" label="Shortcuts (?)" run={() => app.show("shortcuts")} />
+      <button type="button" class="primary save" onClick={() => app.show("save")} title="Save (Ctrl+S)">
+        <Icon name="save" /> Save
+      </button>
+    </header>
+  );
+}
+
+export function IconButton(props: {
+  icon: IconName;
+  label: string;
+  run: () => unknown;
+  disabled?: boolean;
+  pressed?: boolean;
+}) {
+  return (
+    <button
+      type="button"
+      class="icon-button"
+      aria-label={props.label}
+      aria-pressed={props.pressed}
+      title={props.label}
+      disabled={props.disabled}
+      onClick={(event) => {
+        event.stopPropagation();
+        props.run();
+      }}
+    >
+      <Icon name={props.icon} />
+    </button>
+  );
+}

@@ -1,0 +1,219 @@
+/** What is drawn over a slice: masks, prompts, measures, crosshair; lines grow with the size of text. */
+import type { Placement } from "../volume/resample";
+
+export const PROMPT = "#f0e442";
+export const POSITIVE = "#5ae66e";
+export const NEGATIVE = "#ff6b6b";
+const SHADE = "rgba(0, 0, 0, 0.75)";
+
+export type Xy = readonly [number, number];
+
+/** Draws on one canvas in displayed pixels of the slice, with lines and marks `unit` CSS pixels wide. */
+export class Pen {
+  constructor(
+    readonly c: CanvasRenderingContext2D,
+    readonly place: Placement,
+    readonly unit = 1,
+  ) {}
+
+  at([x, y]: Xy): [number, number] {
+    return [this.place.left + (x + 0.5) * this.place.scaleX, this.place.top + (y + 0.5) * this.place.scaleY];
+  }
+
+  private path(polygons: readonly ArrayLike<number>[]): Path2D {
+    const path = new Path2D();
+    for (const polygon of polygons) {
+      for (let n = 0; n < polygon.length; n += 2) {
+        const [x, y] = this.at([polygon[n], polygon[n + 1]]);
+        if (n) path.lineTo(x, y);
+        else path.moveTo(x, y);
+      }
+      path.closePath();
+    }
+    return path;
+  }
+
+  /** A mask: a light fill that lets the anatomy through, and a contour that holds against bone and lung. */
+  mask(polygons: readonly ArrayLike<number>[], colour: string, strong: boolean, dashed = false): void {
+    const { c } = this;
+    const path = this.path(polygons);
+    c.globalAlpha = strong ? 0.2 : 0.12;
+    c.fillStyle = colour;
+    c.fill(path, "evenodd");
+    c.globalAlpha = 1;
+    c.lineJoin = "round";
+    c.strokeStyle = "rgba(0, 0, 0, 0.5)";
+    c.lineWidth = (strong ? 3.2 : 2.4) * this.unit;
+    c.stroke(path);
+    c.setLineDash(dashed ? [6 * this.unit, 3 * this.unit] : []);
+    c.strokeStyle = colour;
+    c.lineWidth = (strong ? 1.8 : 1.2) * this.unit;
+    c.stroke(path);
+    c.setLineDash([]);
+  }
+
+  box([x0, y0, x1, y1]: readonly [number, number, number, number], colour: string, handles: boolean): void {
+    const { c } = this;
+    const [a, b] = [this.at([x0, y0]), this.at([x1, y1])];
+    for (const [style, width] of [
+      [SHADE, 3.5],
+      [colour, 1.5],
+    ] as const) {
+      c.strokeStyle = style;
+      c.lineWidth = width * this.unit;
+      c.strokeRect(a[0], a[1], b[0] - a[0], b[1] - a[1]);
+    }
+    if (!handles) return;
+    const u = this.unit;
+    for (const x of [a[0], (a[0] + b[0]) / 2, b[0]])
+      for (const y of [a[1], (a[1] + b[1]) / 2, b[1]]) {
+        if (x === (a[0] + b[0]) / 2 && y === (a[1] + b[1]) / 2) continue;
+        c.fillStyle = SHADE;
+        c.fillRect(x - 4 * u, y - 4 * u, 8 * u, 8 * u);
+        c.fillStyle = colour;
+        c.fillRect(x - 3 * u, y - 3 * u, 6 * u, 6 * u);
+      }
+  }
+
+  /** A point prompt: + belongs to the object, − does not. */
+  point(xy: Xy, positive: boolean): void {
+    const { c } = this;
+    const [x, y] = this.at(xy);
+    const u = this.unit;
+    c.beginPath();
+    c.arc(x, y, 7.5 * u, 0, 2 * Math.PI);
+    c.fillStyle = SHADE;
+    c.fill();
+    c.strokeStyle = positive ? POSITIVE : NEGATIVE;
+    c.lineWidth = 1.5 * u;
+    c.stroke();
+    c.lineWidth = 2 * u;
+    c.beginPath();
+    c.moveTo(x - 3.5 * u, y);
+    c.lineTo(x + 3.5 * u, y);
+    if (positive) {
+      c.moveTo(x, y - 3.5 * u);
+      c.lineTo(x, y + 3.5 * u);
+    }
+    c.stroke();
+  }
+
+  line(points: readonly Xy[], colour: string, closed = false): void {
+    const { c } = this;
+    c.beginPath();
+    points.forEach((point, n) => {
+      const [x, y] = this.at(point);
+      if (n) c.lineTo(x, y);
+      else c.moveTo(x, y);
+    });
+    if (closed) c.closePath();
+    c.lineJoin = "round";
+    for (const [style, width] of [
+      [SHADE, 3.5],
+      [colour, 1.5],
+    ] as const) {
+      c.strokeStyle = style;
+      c.lineWidth = width * this.unit;
+      c.stroke();
+    }
+  }
+
+  /** A measured distance with end marks and its length in mm. */
+  measure(a: Xy, b: Xy, mm: number): void {
+    const { c } = this;
+    this.line([a, b], "#ffffff");
+    const [p, q] = [this.at(a), this.at(b)];
+    const angle = Math.atan2(q[1] - p[1], q[0] - p[0]) + Math.PI / 2;
+    const tick = 5 * this.unit;
+    for (const [x, y] of [p, q]) {
+      c.beginPath();
+      c.moveTo(x - tick * Math.cos(angle), y - tick * Math.sin(angle));
+      c.lineTo(x + tick * Math.cos(angle), y + tick * Math.sin(angle));
+      c.strokeStyle = "#ffffff";
+      c.lineWidth = 1.5 * this.unit;
+      c.stroke();
+    }
+    const right = q[0] >= p[0] ? q : p;
+    this.text(`${mm.toFixed(1)} mm`, right[0] + 9 * this.unit, right[1] + 4 * this.unit);
+  }
+
+  text(text: string, x: number, y: number): void {
+    const { c } = this;
+    c.font = `500 ${12 * this.unit}px system-ui, sans-serif`;
+    c.lineWidth = 3.5 * this.unit;
+    c.strokeStyle = SHADE;
+    c.lineJoin = "round";
+    c.strokeText(text, x, y);
+    c.fillStyle = "#ffffff";
+    c.fillText(text, x, y);
+  }
+
+  circle(xy: Xy, radiusMm: number, pxPerMm: number, colour: string): void {
+    const { c } = this;
+    const [x, y] = this.at(xy);
+    c.beginPath();
+    c.arc(x, y, radiusMm * pxPerMm, 0, 2 * Math.PI);
+    c.strokeStyle = SHADE;
+    c.lineWidth = 3 * this.unit;
+    c.stroke();
+    c.strokeStyle = colour;
+    c.lineWidth = 1.25 * this.unit;
+    c.stroke();
+  }
+
+  /** Where the other planes cut this slice: open around the point itself, which stays readable. */
+  crosshair(xy: Xy, width: number, height: number): void {
+    const { c } = this;
+    const [x, y] = this.at(xy).map((value) => Math.round(value) + 0.5);
+    const gap = 14 * this.unit;
+    c.strokeStyle = "rgba(140, 190, 255, 0.45)";
+    c.lineWidth = Math.max(1, Math.round(this.unit));
+    c.beginPath();
+    for (const [from, to] of [
+      [0, y - gap],
+      [y + gap, height],
+    ]) {
+      c.moveTo(x, from);
+      c.lineTo(x, to);
+    }
+    for (const [from, to] of [
+      [0, x - gap],
+      [x + gap, width],
+    ]) {
+      c.moveTo(from, y);
+      c.lineTo(to, y);
+    }
+    c.stroke();
+  }
+
+  /** The cursor that keys move. */
+  keyCursor(xy: Xy, colour: string): void {
+    const { c } = this;
+    const [x, y] = this.at(xy);
+    for (const [style, width] of [
+      [SHADE, 4],
+      [colour, 1.75],
+    ] as const) {
+      c.strokeStyle = style;
+      c.lineWidth = width * this.unit;
+      c.beginPath();
+      for (const [dx, dy] of [
+        [1, 0],
+        [-1, 0],
+        [0, 1],
+        [0, -1],
+      ]) {
+        c.moveTo(x + 4 * this.unit * dx, y + 4 * this.unit * dy);
+        c.lineTo(x + 12 * this.unit * dx, y + 12 * this.unit * dy);
+      }
+      c.stroke();
+    }
+  }
+}
+
+/** The longest round length that takes at most `room` pixels. */
+export function scaleBar(pxPerMm: number, room: number): { mm: number; px: number } {
+  const lengths = [200, 100, 50, 20, 10, 5, 2, 1];
+  const mm = lengths.find((each) => each * pxPerMm <= room) ?? 0.5;
+  return { mm, px: mm * pxPerMm };
+}

@@ -1,0 +1,78 @@
+/**
+ * Outlines of a mask. Each runs along the edges of the mask's pixels through the middle of every edge, which
+ * cuts the corners: the 0.5 level between pixel centres, as in the previews of the command line.
+ */
+
+/** Sides of a pixel, clockwise: how the walk moves along each, and where the side's middle is. */
+const MOVE = [
+  [1, 0],
+  [0, 1],
+  [-1, 0],
+  [0, -1],
+];
+const MIDDLE = [
+  [0, -0.5],
+  [0.5, 0],
+  [0, 0.5],
+  [-0.5, 0],
+];
+
+/** Closed polygons (x0, y0, x1, y1, …) in pixels with centres on whole numbers; holes run the other way. */
+export function outlines(
+  inside: (x: number, y: number) => boolean,
+  cols: number,
+  rows: number,
+): Float32Array[] {
+  const at = (x: number, y: number) => x >= 0 && y >= 0 && x < cols && y < rows && inside(x, y);
+  const seen = new Uint8Array(cols * rows);
+  const found: Float32Array[] = [];
+  for (let y = 0; y < rows; y++)
+    for (let x = 0; x < cols; x++) {
+      if (seen[y * cols + x] || !at(x, y) || at(x, y - 1)) continue;
+      found.push(trace(at, seen, cols, x, y));
+    }
+  return found;
+}
+
+function trace(
+  at: (x: number, y: number) => boolean,
+  seen: Uint8Array,
+  cols: number,
+  startX: number,
+  startY: number,
+): Float32Array {
+  const points: number[] = [];
+  let [x, y, side] = [startX, startY, 0];
+  do {
+    if (side === 0) seen[y * cols + x] = 1;
+    points.push(x + MIDDLE[side][0], y + MIDDLE[side][1]);
+    const [mx, my] = MOVE[side];
+    const [ox, oy] = MOVE[(side + 3) % 4];
+    if (!at(x + mx, y + my)) side = (side + 1) % 4;
+    else {
+      x += mx;
+      y += my;
+      if (at(x + ox, y + oy)) {
+        x += ox;
+        y += oy;
+        side = (side + 3) % 4;
+      }
+    }
+  } while (x !== startX || y !== startY || side !== 0);
+  return straightened(points);
+}
+
+/** Drop the points in the middle of straight stretches. */
+function straightened(points: number[]): Float32Array {
+  const size = points.length / 2;
+  const kept: number[] = [];
+  for (let n = 0; n < size; n++) {
+    const [p, q] = [(n + size - 1) % size, (n + 1) % size];
+    const ax = points[2 * n] - points[2 * p];
+    const ay = points[2 * n + 1] - points[2 * p + 1];
+    const bx = points[2 * q] - points[2 * n];
+    const by = points[2 * q + 1] - points[2 * n + 1];
+    if (ax !== bx || ay !== by) kept.push(points[2 * n], points[2 * n + 1]);
+  }
+  return Float32Array.from(kept);
+}

@@ -1,0 +1,238 @@
+/**
+ * The one place that knows where a voxel is on the screen and in the patient.
+ *
+ * Four frames: voxels (i, j, k) as stored; (index, u, v) inside one slice as stored; (x, y) of the slice
+ * turned to the radiological display, pixel centres on whole numbers; and millimetres in LPS.
+ * The server says how each plane's slices are turned (`PlaneInfo`); this follows it exactly, so that page,
+ * model and previews agree to the voxel.
+ */
+import type { AxisName, BoxPrompt, Ijk, PlaneInfo, PlaneName, VolumeInfo } from "../api/types";
+
+const AXES: AxisName[] = ["i", "j", "k"];
+/** LPS axis and sign that display columns and rows follow, and the letters at left, right, top, bottom. */
+const DISPLAY: Record<PlaneName, { col: [number, number]; row: [number, number]; letters: string }> = {
+  axial: { col: [0, 1], row: [1, 1], letters: "RLAP" },
+  coronal: { col: [0, 1], row: [2, -1], letters: "RLSI" },
+  sagittal: { col: [1, 1], row: [2, -1], letters: "APSI" },
+};
+/** LPS axis of each plane's normal, and the sign that points to the top of the slice bar: S, A, R. */
+const NORMAL: Record<PlaneName, [number, number]> = { axial: [2, 1], coronal: [1, -1], sagittal: [0, -1] };
+const NORMAL_LETTERS = [
+  ["L", "R"],
+  ["P", "A"],
+  ["S", "I"],
+];
+
+/** Where displayed pixel (x, y) of one slice lies in an array that is stored i fastest: base + x·dx + y·dy. */
+export interface SlicePlan {
+  base: number;
+  dx: number;
+  dy: number;
+  cols: number;
+  rows: number;
+}
+
+export class SliceGrid {
+  readonly axis: number;
+  readonly u: number;
+  readonly v: number;
+  readonly count: number;
+  /** Columns and rows as displayed, and the millimetres between them. */
+  readonly cols: number;
+  readonly rows: number;
+  readonly colMm: number;
+  readonly rowMm: number;
+  readonly sliceMm: number;
+  readonly letters: { left: string; right: string; top: string; bottom: string };
+  /** Whether the top of the slice bar (superior, anterior or right) is the highest index. */
+  readonly topIsLast: boolean;
+
+  constructor(
+    readonly plane: PlaneName,
+    private readonly info: PlaneInfo,
+    private readonly geometry: Geometry,
+  ) {
+    const { shape, spacing } = geometry;
+    this.axis = AXES.indexOf(info.axis);
+    this.u = AXES.indexOf(info.uv_axes[0]);
+    this.v = AXES.indexOf(info.uv_axes[1]);
+    this.count = info.count;
+    const [colAxis, rowAxis] = info.transpose ? [this.v, this.u] : [this.u, this.v];
+    this.cols = shape[colAxis];
+    this.rows = shape[rowAxis];
+    this.colMm = spacing[colAxis];
+    this.rowMm = spacing[rowAxis];
+    this.sliceMm = spacing[this.axis];
+    const [left, right, top, bottom] = DISPLAY[plane].letters;
+    this.letters = { left, right, top, bottom };
+    const [lps, sign] = NORMAL[plane];
+    this.topIsLast = geometry.direction(this.axis)[lps] * sign > 0;
+  }
+
+  /** Rows and columns of a slice as stored, as masks have them. */
+  get shapeVu(): [number, number] {
+    return [this.geometry.shape[this.v], this.geometry.shape[this.u]];
+  }
+
+  uvToXy(u: number, v: number): [number, number] {
+    const [x, y] = this.info.transpose ? [v, u] : [u, v];
+    return [this.info.flip_cols ? this.cols - 1 - x : x, this.info.flip_rows ? this.rows - 1 - y : y];
+  }
+
+  xyToUv(x: number, y: number): [number, number] {
+    const [a, b] = [this.info.flip_cols ? this.cols - 1 - x : x, this.info.flip_rows ? this.rows - 1 - y : y];
+    return this.info.transpose ? [b, a] : [a, b];
+  }
+
+  split(ijk: readonly number[]): [number, number, number] {
+    return [ijk[this.axis], ijk[this.u], ijk[this.v]];
+  }
+
+  join(index: number, u: number, v: number): Ijk {
+    const ijk: Ijk = [index, index, index];
+    ijk[this.u] = u;
+    ijk[this.v] = v;
+    return ijk;
+  }
+
+  /** The displayed position of a voxel, whatever its slice. */
+  ijkToXy(ijk: readonly number[]): [number, number] {
+    const [, u, v] = this.split(ijk);
+    return this.uvToXy(u, v);
+  }
+
+  /** The voxel under a displayed position; fractions stay. */
+  xyToIjk(index: number, x: number, y: number): Ijk {
+    const [u, v] = this.xyToUv(x, y);
+    return this.join(index, u, v);
+  }
+
+  plan(index: number): SlicePlan {
+    const at = (x: number, y: number) => this.geometry.offset(this.xyToIjk(index, x, y));
+    const base = at(0, 0);
+    return { base, dx: at(1, 0) - base, dy: at(0, 1) - base, cols: this.cols, rows: this.rows };
+  }
+
+  /** Where stored pixel (u, v) of a slice lies in an array that is stored i fastest: base + u·du + v·dv. */
+  strides(index: number): [number, number, number] {
+    const base = this.geometry.offset(this.join(index, 0, 0));
+    const du = this.geometry.offset(this.join(index, 1, 0)) - base;
+    const dv = this.geometry.offset(this.join(index, 0, 1)) - base;
+    return [base, du, dv];
+  }
+
+  /** A box prompt from two displayed corners, cut to the slice and to whole voxels. */
+  box(index: number, a: [number, number], b: [number, number]): BoxPrompt {
+    const clamp = (value: number, size: number) => Math.min(size - 1, Math.max(0, Math.round(value)));
+    const corners = [a, b].map(([x, y]) => this.xyToUv(clamp(x, this.cols), clamp(y, this.rows)));
+    const [us, vs] = [0, 1].map((n) => corners.map((corner) => corner[n]).sort((p, q) => p - q));
+    const [u, v] = [AXES[this.u], AXES[this.v]];
+    return {
+      box: {
+        [AXES[this.axis]]: index,
+        [`${u}0`]: us[0],
+        [`${u}1`]: us[1],
+        [`${v}0`]: vs[0],
+        [`${v}1`]: vs[1],
+      },
+    };
+  }
+
+  /** The displayed edges (left, top, right, bottom) of a box prompt on this plane; null on another plane or slice. */
+  boxEdges(box: Record<string, number>, index: number): [number, number, number, number] | null {
+    if (box[AXES[this.axis]] !== index) return null;
+    const [u, v] = [AXES[this.u], AXES[this.v]];
+    const [x0, y0] = this.uvToXy(box[`${u}0`], box[`${v}0`]);
+    const [x1, y1] = this.uvToXy(box[`${u}1`], box[`${v}1`]);
+    return [Math.min(x0, x1) - 0.5, Math.min(y0, y1) - 0.5, Math.max(x0, x1) + 0.5, Math.max(y0, y1) + 0.5];
+  }
+
+  /** The axis name and number that a mask prompt is called by. */
+  maskSlice(index: number): Partial<Record<AxisName, number>> {
+    return { [AXES[this.axis]]: index };
+  }
+
+  /** Turn a mask from the display to storage order [v, u]. */
+  maskToStored(display: Uint8Array): Uint8Array {
+    const [rows, cols] = this.shapeVu;
+    const stored = new Uint8Array(rows * cols);
+    for (let y = 0; y < this.rows; y++)
+      for (let x = 0; x < this.cols; x++)
+        if (display[y * this.cols + x]) {
+          const [u, v] = this.xyToUv(x, y);
+          stored[v * cols + u] = 1;
+        }
+    return stored;
+  }
+
+  /** Turn a mask from storage order to the display. */
+  maskToDisplay(stored: Uint8Array): Uint8Array {
+    const [rows, cols] = this.shapeVu;
+    const display = new Uint8Array(rows * cols);
+    for (let v = 0; v < rows; v++)
+      for (let u = 0; u < cols; u++)
+        if (stored[v * cols + u]) {
+          const [x, y] = this.uvToXy(u, v);
+          display[y * this.cols + x] = 1;
+        }
+    return display;
+  }
+
+  /** Where a slice lies along the patient, as radiologists read it: "S 120.5 mm". */
+  position(index: number): string {
+    const centre = this.xyToIjk(index, (this.cols - 1) / 2, (this.rows - 1) / 2);
+    const [lps] = NORMAL[this.plane];
+    const mm = this.geometry.toLps(centre)[lps];
+    return `${NORMAL_LETTERS[lps][mm >= 0 ? 0 : 1]} ${Math.abs(mm).toFixed(1)} mm`;
+  }
+}
+
+export class Geometry {
+  readonly shape: Ijk;
+  readonly spacing: Ijk;
+  /** Rows of the 4×4 matrix from (i, j, k) to LPS millimetres. */
+  readonly affine: number[][];
+  readonly grids: Record<PlaneName, SliceGrid>;
+
+  constructor(info: Pick<VolumeInfo, "shape_ijk" | "spacing_mm_ijk" | "affine_lps" | "planes">) {
+    this.shape = info.shape_ijk;
+    this.spacing = info.spacing_mm_ijk;
+    const flat = info.affine_lps.flat();
+    this.affine = [0, 1, 2, 3].map((row) => flat.slice(4 * row, 4 * row + 4));
+    this.grids = {
+      axial: new SliceGrid("axial", info.planes.axial, this),
+      coronal: new SliceGrid("coronal", info.planes.coronal, this),
+      sagittal: new SliceGrid("sagittal", info.planes.sagittal, this),
+    };
+  }
+
+  get voxels(): number {
+    return this.shape[0] * this.shape[1] * this.shape[2];
+  }
+
+  offset([i, j, k]: Ijk): number {
+    return i + this.shape[0] * (j + this.shape[1] * k);
+  }
+
+  contains(ijk: Ijk): boolean {
+    return ijk.every((value, axis) => value >= 0 && value < this.shape[axis]);
+  }
+
+  /** The unit vector in LPS along a voxel axis. */
+  direction(axis: number): Ijk {
+    return [0, 1, 2].map((row) => this.affine[row][axis] / this.spacing[axis]) as Ijk;
+  }
+
+  toLps(ijk: Ijk): Ijk {
+    return [0, 1, 2].map((row) => {
+      const [a, b, c, d] = this.affine[row];
+      return a * ijk[0] + b * ijk[1] + c * ijk[2] + d;
+    }) as Ijk;
+  }
+
+  /** Millimetres between two voxel positions. */
+  distance(a: Ijk, b: Ijk): number {
+    const [p, q] = [this.toLps(a), this.toLps(b)];
+    return Math.hypot(p[0] - q[0], p[1] - q[1], p[2] - q[2]);
+  }
+}

@@ -1,0 +1,112 @@
+/** The label map on the page: who owns each voxel, kept up to date slice by slice. */
+import type { PlaneName } from "../api/types";
+import { outlines } from "./contour";
+import type { Geometry, SliceGrid } from "./coordinates";
+import { decodeRuns } from "./runs";
+
+export interface SliceOutlines {
+  id: number;
+  polygons: Float32Array[];
+}
+
+export class LabelMap {
+  readonly ids: Uint16Array;
+  /** Grows with every change, so that whoever draws knows when. */
+  version = 0;
+  private cache = new Map<string, SliceOutlines[]>();
+
+  constructor(readonly geometry: Geometry) {
+    this.ids = new Uint16Array(geometry.voxels);
+  }
+
+  private changed(): void {
+    this.version++;
+    this.cache.clear();
+  }
+
+  clear(): void {
+    this.ids.fill(0);
+    this.changed();
+  }
+
+  /** Take an object's voxels away. */
+  drop(id: number): void {
+    for (let at = 0; at < this.ids.length; at++) if (this.ids[at] === id) this.ids[at] = 0;
+    this.changed();
+  }
+
+  /** Replace what object `id` owns on one slice; voxels of the objects in `kept` stay theirs. */
+  putSlice(
+    id: number,
+    plane: PlaneName,
+    index: number,
+    runs: ArrayLike<number>,
+    kept: ReadonlySet<number> = new Set(),
+  ): void {
+    const grid = this.geometry.grids[plane];
+    const [rows, cols] = grid.shapeVu;
+    const mask = decodeRuns(runs, rows * cols);
+    const [base, du, dv] = grid.strides(index);
+    for (let v = 0; v < rows; v++)
+      for (let u = 0; u < cols; u++) {
+        const at = base + u * du + v * dv;
+        const owner = this.ids[at];
+        if (mask[v * cols + u]) {
+          if (!kept.has(owner)) this.ids[at] = id;
+        } else if (owner === id) this.ids[at] = 0;
+      }
+    this.changed();
+  }
+
+  at(offset: number): number {
+    return this.ids[offset];
+  }
+
+  /** The outlines of every object on a slice, as displayed. */
+  outlines(grid: SliceGrid, index: number): SliceOutlines[] {
+    const key = `${grid.plane} ${index}`;
+    const known = this.cache.get(key);
+    if (known) return known;
+    const { base, dx, dy, cols, rows } = grid.plan(index);
+    const present = new Set<number>();
+    for (let y = 0; y < rows; y++)
+      for (let x = 0; x < cols; x++) {
+        const id = this.ids[base + x * dx + y * dy];
+        if (id) present.add(id);
+      }
+    const result = [...present]
+      .sort((a, b) => a - b)
+      .map((id) => ({
+        id,
+        polygons: outlines((x, y) => this.ids[base + x * dx + y * dy] === id, cols, rows),
+      }));
+    this.cache.set(key, result);
+    return result;
+  }
+
+  /** The voxels that hold object `id`, as inclusive ranges per axis; null where there are none. */
+  extent(id: number): [[number, number], [number, number], [number, number]] | null {
+    const [ni, nj, nk] = this.geometry.shape;
+    const low = [ni, nj, nk];
+    const high = [-1, -1, -1];
+    let at = 0;
+    for (let k = 0; k < nk; k++)
+      for (let j = 0; j < nj; j++)
+        for (let i = 0; i < ni; i++, at++)
+          if (this.ids[at] === id) {
+            if (i < low[0]) low[0] = i;
+            if (i > high[0]) high[0] = i;
+            if (j < low[1]) low[1] = j;
+            if (j > high[1]) high[1] = j;
+            low[2] = Math.min(low[2], k);
+            high[2] = k;
+          }
+    return high[0] < 0
+      ? null
+      : [
+          [low[0], high[0]],
+          [low[1], high[1]],
+          [low[2], high[2]],
+        ];
+  }
+}

@@ -1,0 +1,34 @@
+/** What becomes black and what becomes white, in HU. */
+export type WindowHu = [number, number];
+
+export interface WindowPreset {
+  name: string;
+  center: number;
+  width: number;
+}
+
+/** Centre and width as they are on most CT consoles. */
+export const PRESETS: readonly WindowPreset[] = [
+  { name: "Soft tissue", center: 40, width: 400 },
+  { name: "Lung", center: -600, width: 1500 },
+  { name: "Bone", center: 400, width: 1800 },
+  { name: "Liver", center: 60, width: 160 },
+  { name: "Brain", center: 40, width: 80 },
+];
+
+export function presetWindow({ center, width }: WindowPreset): WindowHu {
+  return [center - width / 2, center + width / 2];
+}
+
+export function centerWidth([low, high]: WindowHu): { center: number; width: number } {
+  return { center: Math.round((low + high) / 2), width: Math.round(high - low) };
+}
+
+/** Drag to window: to the right widens, downwards brightens, in proportion to the width. */
+export function draggedWindow(from: WindowHu, dx: number, dy: number): WindowHu {
+  const width = from[1] - from[0];
+  const step = Math.max(0.25, width / 300);
+  const next = Math.min(8000, Math.max(2, width + dx * step));
+  const center = Math.min(4000, Math.max(-2000, (from[0] + from[1]) / 2 + dy * step));
+  return [center - next / 2, center + next / 2];
+}

@@ -384,7 +384,5 @@ def test_pictures_of_the_docs(browser: Any, run_radsam: CommandLine, tmp_path: P
 
 
 def picture(app: App, path: Path) -> None:
-    """Write a screenshot in few colours, which keeps the repository small."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    image = Image.fromarray(app.screenshot())
-    image.quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
+    Image.fromarray(app.screenshot()).save(path, optimize=True)

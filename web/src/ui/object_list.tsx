@@ -154,7 +154,7 @@ function Details({ work, object, rename }: { work: Work; object: SegmentedObject
           onClick={restart}
           title="Start again from its first prompt"
         >
-          <Icon name="again" /> Prompt again
+          <Icon name="again" /> Restart
         </button>
         <button type="button" class="quiet" onClick={rename}>
           Rename

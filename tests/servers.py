@@ -114,7 +114,7 @@ def unpack(packed: bytes) -> tuple[int, dict[tuple[int, int, int], np.ndarray]]:
     return revision, masks
 
 
-def wait_for(read: Callable[[], Any], good: Callable[[Any], bool], seconds: float = 20.0) -> Any:
+def wait_for(read: Callable[[], Any], good: Callable[[Any], bool], seconds: float = 60.0) -> Any:
     """Read until it is good."""
     end = time.monotonic() + seconds
     while not good(found := read()):
@@ -124,12 +124,16 @@ def wait_for(read: Callable[[], Any], good: Callable[[Any], bool], seconds: floa
 
 
 def read_events(client: httpx.Client, url: str, until: str, after: str | None = None) -> list[tuple[str, str, Any]]:
-    """Listen until an event of a kind comes; return (id, kind, data) of all."""
-    found = []
+    """Listen until an event of a kind comes; return (id, kind, data) of all.
+
+    Events that came before are missed, unless `after` names one; so it gives up after a while.
+    """
+    found, end = [], time.monotonic() + 60
     with client.stream("GET", url, headers={"last-event-id": after} if after else {}) as answer:
         assert answer.status_code == 200
         event: dict[str, str] = {}
-        for line in answer.iter_lines():
+        for line in answer.iter_lines():  # a comment comes every 15 s at least
+            assert time.monotonic() < end, f"no event {until!r} among {[kind for _, kind, _ in found]}"
             key, _, value = line.partition(": ")
             if line:
                 event[key] = value

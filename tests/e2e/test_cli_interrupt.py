@@ -48,7 +48,8 @@ def test_ctrl_c_while_slices_are_encoded(
     assert stderr.startswith("Error: Stopped.")
     assert json.loads(stdout)["error"]["exit_code"] == 130
     assert not list(results.iterdir())
-    assert all(each.suffix == ".npy" and "partial" not in each.name for each in cache.iterdir())
+    assert all(each.suffix in (".npy", ".blob") for each in cache.rglob("*") if each.is_file())
+    assert not list(cache.rglob("*partial*"))
 
 
 #: Presses Ctrl-C when this module is about to be imported.

@@ -93,7 +93,7 @@ async def mask_of(service: Service, lease: Lease) -> Voxels:
     return await asyncio.wrap_future(service.object_mask(lease.user, work.session, work.name))
 
 
-def show(work: Work, mask: Voxels) -> tuple[Voxels, Ranges | None]:
+def show(work: Work, mask: Voxels) -> tuple[Bool[np.ndarray, "depth height width"], Ranges | None]:
     """Return the part of a mask that differs from what the program shows, and its half-open ranges."""
     differs = mask != work.shown
     work.shown = mask

@@ -116,10 +116,10 @@ def test_a_walk_by_the_genuine_client_equals_the_command_lines(client: Any, web:
 def test_clicks_start_and_correct(client: Any, web: Listening, tmp_path: Path) -> None:
     click = [[8, 14, 13]]
     file, _ = client.infer("radsam", "ct", {"label": "clicked", "foreground": click, "background": []})
-    expected = command_line_mask(web.path, tmp_path, "--point", 8, 14, 13)
+    expected = command_line_mask(web.path, tmp_path, "--slice", 13, "--point", 8, 14)
     np.testing.assert_array_equal(mask_in(file), expected)
     file, _ = client.infer("radsam", "ct", {"label": "clicked", "foreground": click, "background": [CLICK]})
-    expected = command_line_mask(web.path, tmp_path, "--point", 8, 14, 13, "--fix-not", *CLICK)
+    expected = command_line_mask(web.path, tmp_path, "--slice", 13, "--point", 8, 14, "--fix-not", *CLICK)
     np.testing.assert_array_equal(mask_in(file), expected)
 
 

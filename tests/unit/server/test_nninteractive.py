@@ -53,9 +53,7 @@ def end_box(k: int) -> list[list[float]]:
     return [[float(k), float(k + 1)], *BOX[1:]]
 
 
-def test_a_walk_by_the_genuine_client_equals_the_command_lines(
-    web: Listening, client: Client, tmp_path: Path
-) -> None:
+def test_a_walk_by_the_genuine_client_equals_the_command_lines(web: Listening, client: Client, tmp_path: Path) -> None:
     assert client.ping()
     assert client.supports_undo
     assert len(client.preferred_scribble_thickness) == 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -180,6 +181,15 @@ def test_a_lease_expires_and_another_user_has_none_of_it(tmp_path: Path) -> None
         with pytest.raises(remote.SessionExpiredError, match="This lease has ended"):
             client.reset_interactions()
         client.close()
+
+
+def test_without_the_client_package_the_answer_says_what_to_install(
+    web: Listening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "nnInteractive.inference.remote", None)
+    monkeypatch.setitem(sys.modules, "nnInteractive.inference.remote.serialization", None)
+    answer = httpx.post(f"{web.url}/claim")  # the client shows the sentence of a 503 to its user
+    assert (answer.status_code, "pip install 'radsam[nninteractive]'" in answer.json()["detail"]) == (503, True)
 
 
 def refused(client: Client, path: str, content: bytes, meta: str = "{}") -> tuple[int, str]:

@@ -182,4 +182,7 @@ class Leases:
             idle = now - lease.used >= self._limits.lease_idle_seconds
             silent = now - lease.heard >= self._limits.lease_silent_seconds
             if (idle or silent) and not lease.turn.locked():
-                self.release(lease)
+                with self._lock:
+                    self._leases.pop(lease.token, None)
+                # Whoever asks shall not wait until the session of another one is read or removed.
+                threading.Thread(target=self.leave, args=(lease,), name="leave", daemon=True).start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -11,7 +12,7 @@ from fastapi.routing import APIRoute
 
 from radsam.errors import RadsamError
 from radsam.server.statuses import kind_of, status_of
-from radsam.server.worker import Cancelled
+from radsam.server.worker import Cancelled, Stopped
 
 
 class Told(APIRoute):
@@ -28,6 +29,8 @@ class Told(APIRoute):
                 return _refused(status_of(error), kind_of(error), str(error))
             except MemoryError:
                 return _refused(507, "memory", "There is not enough memory for this volume. Close others, or crop it.")
+            except (asyncio.CancelledError, Stopped):  # only the end of the server cancels a request
+                return _refused(503, "stopping", "The server is stopping; ask again when it is back.")
             except Cancelled:
                 return _refused(409, "busy", "The edit was cancelled, here or in the page; nothing was changed.")
 

@@ -55,6 +55,7 @@ def write_labels(
     file_format: LabelFormat | str | None = None,
     source: SourceSeries | None = None,
     algorithm: Algorithm = CONVERTED,
+    compress: bool = True,
 ) -> None:
     """Write a label map; the file is complete or not there.
 
@@ -67,6 +68,7 @@ def write_labels(
         file_format: The format, if the suffix does not say it.
         source: For DICOM, the images that the labels were made on (`radsam.io.dicom_source.read_source`).
         algorithm: For DICOM, what made them.
+        compress: For NRRD and MetaImage, whether to compress; some viewers' readers cannot unpack.
 
     Raises:
         OutputError: The suffix is unknown, the place cannot be written, the disk is full, the
@@ -77,7 +79,7 @@ def write_labels(
     chosen = label_format(path, file_format)
     target = check_writable(path)
     if not chosen.is_dicom:
-        _write(labels.ids, labels.geometry, target)
+        _write(labels.ids, labels.geometry, target, compress)
         return
     if source is None:
         raise OutputError(
@@ -126,11 +128,11 @@ def label_format(path: str | os.PathLike[str], file_format: LabelFormat | str | 
     return given
 
 
-def _write(array: Voxels, geometry: Geometry, target: Path) -> None:
+def _write(array: Voxels, geometry: Geometry, target: Path, compress: bool = True) -> None:
     image = _image(array, geometry, target)
     with replacing(target) as partial:
         try:
-            sitk.WriteImage(image, str(partial), useCompression=target.suffix.lower() != ".nii")
+            sitk.WriteImage(image, str(partial), useCompression=compress and target.suffix.lower() != ".nii")
         except RuntimeError as error:
             raise _failure(partial, target) from error
         _check_written(array, geometry, partial, target)

@@ -18,6 +18,10 @@ from starlette.staticfiles import StaticFiles
 from radsam.errors import RadsamError
 from radsam.server import routes_edits, routes_sessions, routes_volumes
 from radsam.server.gate import Gate
+from radsam.server.monai_label.labels import SavedLabels
+from radsam.server.monai_label.routes import router as monai_label
+from radsam.server.nninteractive.leases import Leases
+from radsam.server.nninteractive.routes import router as nninteractive
 from radsam.server.requests import Served, User, refusals
 from radsam.server.schemas import Health, Info, Model
 from radsam.server.security import Doors, Everybody, Users
@@ -60,14 +64,17 @@ def create_app(service: Service, *, users: Users | None = None, doors: Doors | N
         lifespan=lifespan,
     )
     app.state.service = service
-    for router in (routes_volumes.router, routes_sessions.router, routes_edits.router):
+    app.state.users = users or Everybody()
+    app.state.leases = Leases(service)
+    app.state.labels = SavedLabels(service.folder / "labels", service.uploads.check_image)
+    for router in (routes_volumes.router, routes_sessions.router, routes_edits.router, nninteractive, monai_label):
         app.include_router(router)
     _add_about(app)
     _add_errors(app)
     _add_page(app)
     app.add_middleware(
         Gate,
-        users=users or Everybody(),
+        users=app.state.users,
         doors=doors or Doors("127.0.0.1"),
         limits=service.limits,
         metrics=service.metrics,

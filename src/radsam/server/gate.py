@@ -11,6 +11,7 @@ from typing import Any
 from radsam.errors import RadsamError
 from radsam.server.limits import Buckets, Limits
 from radsam.server.metrics import Metrics
+from radsam.server.places import needs_token, takes_upload
 from radsam.server.security import Doors, Users, bearer
 
 Scope = MutableMapping[str, Any]
@@ -35,7 +36,6 @@ _HEADERS = [
     (b"content-security-policy", _PAGE_POLICY.encode()),
 ]
 _METHODS = ("GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS")
-_UPLOADS = ("/api/volumes", "/api/sessions/import")
 
 
 class Gate:
@@ -98,7 +98,7 @@ class Gate:
                 f"This server is not called {host!r}. Open it by its own name, or add --allow-host.",
                 0.0,
             )
-        private = scope["path"].startswith("/api") or scope["path"] == "/metrics"
+        private = needs_token(scope["path"])
         if private and not self._doors.admits_page(_text(headers, b"origin"), host, _text(headers, b"sec-fetch-site")):
             return 403, "auth", "Other web pages may not use this server.", 0.0
         if not private:
@@ -125,7 +125,7 @@ class Gate:
 
     async def _within_limits(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, whose body is no longer than it may be."""
-        uploads = scope["method"] == "POST" and scope["path"] in _UPLOADS
+        uploads = takes_upload(scope["method"], scope["path"])
         most = max(self._limits.upload_bytes, self._limits.session_file_bytes) if uploads else self._limits.body_bytes
         announced = _text(dict(scope["headers"]), b"content-length") or "0"
         message = f"The request is larger than {most / 1e6:.0f} MB, the limit here."

@@ -31,6 +31,9 @@ class Limits:
         queued_edits: Edits of one session that wait or run.
         previews: Previews of one user that wait.
         streams: Event streams of one user.
+        leases: Leases of nnInteractive's protocol at once, of all users.
+        lease_idle_seconds: A lease with which nothing was done for so long ends.
+        lease_silent_seconds: So does one whose program gave no sign of life for so long.
         idle_seconds: A session that nobody used for so long leaves the memory, not the disk.
         requests_per_second: What one user may ask on average.
         burst: What one user may ask at once.
@@ -52,6 +55,9 @@ class Limits:
     queued_edits: int = 16
     previews: int = 32
     streams: int = 16
+    leases: int = 16
+    lease_idle_seconds: float = 1800.0
+    lease_silent_seconds: float = 120.0
     idle_seconds: float = 1800.0
     requests_per_second: float = 100.0
     burst: float = 400.0

@@ -6,6 +6,7 @@
     └── Refusal
         ├── NotFound      404: there is none, or it belongs to somebody else
         ├── Busy          409: an edit is running, or the state does not allow it
+        ├── Gone          410: a lease that ended
         ├── TooLarge      413: more bytes, voxels or files than the limits allow
         ├── UnknownKind   415: not a file of a known kind
         ├── TooMany       429: too much at once, or too often
@@ -27,6 +28,10 @@ class NotFound(Refusal):
 
 class Busy(Refusal):
     """An edit of this session is running, or there is nothing to do this with."""
+
+
+class Gone(Refusal):
+    """It was there and has ended."""
 
 
 class TooLarge(Refusal):

@@ -15,6 +15,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from jaxtyping import Bool
+
 from radsam.errors import PromptError, SessionError
 from radsam.io.nifti_stream import nifti_chunks, nifti_length
 from radsam.preprocess import Window
@@ -38,7 +41,7 @@ from radsam.server.volumes import Volumes
 from radsam.server.worker import ModelThread
 from radsam.session import Engine, Session, read_session
 from radsam.session.edit import Correct, Segment
-from radsam.volume import Plane, Point, SliceGrid
+from radsam.volume import Plane, Point, SliceGrid, Volume
 
 #: A session that was not used for so long makes room for a volume: no request is at work in it.
 _ROOM_SECONDS = 15.0
@@ -77,6 +80,8 @@ class Service:
         self.limits = limits or Limits()
         self.metrics = Metrics()
         self._store = store
+        #: Where everything is kept.
+        self.folder = store.folder
         self.volumes = Volumes(list(given), list(data), store, self.limits, named_by_path=named_by_path)
         self.uploads = Uploads(store, self.volumes, self.limits)
         self._lock = threading.Lock()
@@ -119,6 +124,17 @@ class Service:
         """Return the length and the bytes of a volume as uncompressed NIfTI."""
         loaded = self.volumes.load(self.volumes.entry(volume, user))
         return nifti_length(loaded), nifti_chunks(loaded)
+
+    def keep_volume(self, user: str, name: str, volume: Volume) -> str:
+        """Keep a volume that came without a file, as an upload; returns its id.
+
+        Raises:
+            TooLarge: It is too large, or the user's uploads are together.
+        """
+        with self.uploads.receive(user, name, nifti_length(volume)) as incoming:
+            for chunk in nifti_chunks(volume):
+                incoming.write(chunk)
+            return self.uploads.keep(user, name, incoming).id
 
     # Sessions
 
@@ -289,6 +305,20 @@ class Service:
     def masks(self, user: str, session: str, since: int = 0) -> bytes:
         """Pack the slices of the label map that changed after a revision."""
         return self._open(user, session).book.since(since)
+
+    def object_mask(self, user: str, session: str, name: str) -> Future[Bool[np.ndarray, "k j i"]]:
+        """Return an object's own voxels, before overlaps are settled; none where there is no such object."""
+        live = self._open(user, session)
+
+        def paint() -> Bool[np.ndarray, "k j i"]:
+            mask = np.zeros(live.session.volume.geometry.shape_kji, bool)
+            found = live.session.objects.get(name)
+            if found is not None:
+                for index, answer in found.slices.items():
+                    found.grid.put(mask, index, answer.mask.decode())
+            return mask
+
+        return self._thread.call(paint)
 
     def interrupted_masks(self, user: str, session: str) -> bytes:
         """Pack the slices that an interrupted edit had finished, as object 0."""

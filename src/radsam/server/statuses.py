@@ -14,12 +14,13 @@ from radsam.errors import (
     SessionError,
     VolumeError,
 )
-from radsam.server.refusals import Busy, Full, NotFound, TooLarge, TooMany, UnknownKind
+from radsam.server.refusals import Busy, Full, Gone, NotFound, TooLarge, TooMany, UnknownKind
 
 #: The first that fits counts: branches before what they grow from.
 _OF: tuple[tuple[type[BaseException], int, str], ...] = (
     (NotFound, 404, "missing"),
     (Busy, 409, "busy"),
+    (Gone, 410, "missing"),
     (TooLarge, 413, "limit"),
     (UnknownKind, 415, "input"),
     (TooMany, 429, "limit"),

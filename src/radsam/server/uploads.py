@@ -125,7 +125,7 @@ class Uploads:
             if path.suffix == ".zip":
                 path = self._unpack(path)
             else:
-                self._check_image(path)
+                self.check_image(path)
             try:
                 found = entries_of(path, "upload", name=name, owner=user)
             except VolumeError as error:
@@ -172,8 +172,13 @@ class Uploads:
         path.unlink()
         return folder
 
-    def _check_image(self, path: Path) -> None:
-        """Refuse a header that promises too much, and data that unpack to more than it promises."""
+    def check_image(self, path: Path) -> None:
+        """Refuse a header that promises too much, and data that unpack to more than it promises.
+
+        Raises:
+            VolumeError: It is no image, or is damaged.
+            TooLarge: It is, or unpacks to, too much.
+        """
         try:
             header = read_header(path)
         except VolumeError as error:

@@ -102,6 +102,11 @@ class SliceGrid:
             flip_cols=bool(direction[col_lps, col_axis] * col_sign < 0),
         )
 
+    @classmethod
+    def across(cls, geometry: Geometry, axis: int) -> SliceGrid:
+        """Find the slices that a stored axis (0 is i, 1 is j, 2 is k) counts."""
+        return next(grid for plane in Plane if (grid := cls.of(geometry, plane)).axis == axis)
+
     @property
     def axis_name(self) -> str:
         """The stored axis that counts slices: "i", "j" or "k"."""

@@ -9,7 +9,9 @@ import pytest
 
 from radsam.errors import InputError
 from radsam.server.limits import Buckets, Limits
-from radsam.server.security import Doors, TokenFile, is_loopback
+from radsam.server.monai_label.routes import router as monai_label
+from radsam.server.nninteractive.routes import router as nninteractive
+from radsam.server.security import Doors, OneToken, TokenFile, is_loopback
 from servers import Served, served
 
 
@@ -236,3 +238,15 @@ def test_metrics_tell_numbers_and_no_names(web: Served) -> None:
     assert "radsam_sessions_in_memory 1.0" in text
     assert "process_resident_memory_bytes" in text
     assert not any(name in text for name in ("right", "ct.nii", web.session, web.volume))
+
+
+def test_every_route_of_other_protocols_asks_for_a_token_and_refuses_other_pages(tmp_path: Path) -> None:
+    open_to_all = {"/auth/", "/auth/token"}
+    with served(tmp_path, users=OneToken("right"), token="right") as web:
+        asked = [(method, route.path) for each in (monai_label, nninteractive) for route in each.routes
+                 for method in route.methods if route.path not in open_to_all]  # fmt: skip
+        assert len(asked) > 30
+        for method, path in asked:
+            url = path.replace("{session}", "s0").replace("{model}", "radsam").replace("{strategy}", "next")
+            assert web.client.request(method, url, headers={"authorization": "Bearer wrong"}).status_code in (401, 429)
+            assert web.client.request(method, url, headers={"origin": "http://evil.example"}).status_code == 403

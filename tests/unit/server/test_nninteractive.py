@@ -1,0 +1,270 @@
+"""nnInteractive's genuine client against our server: a whole walk, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import struct
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+from front_ends import TOKEN, Listening, command_line_mask, listening
+from radsam.errors import InputError
+from radsam.server.limits import Limits
+from radsam.server.nninteractive.arrays import read_claim, unpack
+from radsam.server.refusals import TooLarge
+
+remote = pytest.importorskip("nnInteractive.inference.remote", reason="nninteractive-client is not installed")
+from nnInteractive.inference.remote.serialization import pack_array, unpack_array  # noqa: E402
+
+# A client that was refused while it was made does not close its connection.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+Client = remote.nnInteractiveRemoteInferenceSession
+
+#: On the right ball: z, y, x, half-open, as napari sends them.
+BOX = [[13.0, 14.0], [7.0, 21.0], [3.0, 16.0]]
+BOX_OF_CLI = ("--slice", 13, "--box", 3, 7, 15, 20)
+
+
+@pytest.fixture(scope="module")
+def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listening]:
+    with listening(tmp_path_factory.mktemp("nninteractive"), limits=Limits(leases=2)) as it:
+        yield it
+
+
+@pytest.fixture
+def client(web: Listening) -> Iterator[Client]:
+    with Client(web.url) as it:
+        begin(it, web)
+        yield it
+
+
+def begin(client: Client, web: Listening) -> None:
+    image = web.scene.volume.hu[None].astype(np.float32)
+    client.set_image(image, {"spacing": np.array([1.0, 1.0, 1.0])})
+    client.set_target_buffer(np.zeros(image.shape[1:], np.uint8))
+
+
+def end_box(k: int) -> list[list[float]]:
+    return [[float(k), float(k + 1)], *BOX[1:]]
+
+
+def test_a_walk_by_the_genuine_client_equals_the_command_lines(web: Listening, client: Client, tmp_path: Path) -> None:
+    assert client.ping()
+    assert client.supports_undo
+    assert len(client.preferred_scribble_thickness) == 3
+    changed = client.add_bbox_interaction(BOX, True)
+    assert changed is not None
+    found = client.target_buffer.copy()
+    np.testing.assert_array_equal(found > 0, command_line_mask(web.path, tmp_path, *BOX_OF_CLI))
+
+    client.add_bbox_interaction(end_box(8), True)  # one end: the stop rule keeps the other
+    assert not client.target_buffer[:8].any()
+    client.add_bbox_interaction(end_box(17), True)
+    bounded = client.target_buffer.copy()
+    bounds = ("--bounds", 8, 17)
+    np.testing.assert_array_equal(bounded > 0, command_line_mask(web.path, tmp_path, *BOX_OF_CLI, *bounds))
+
+    client.add_point_interaction([13.2, 13.6, 5.4], False)
+    corrected = client.target_buffer.copy()
+    assert bounded[13, 14, 5]
+    assert not corrected[13, 14, 5]
+    click = ("--fix-not", 5, 14, 13)
+    np.testing.assert_array_equal(corrected > 0, command_line_mask(web.path, tmp_path, *BOX_OF_CLI, *bounds, *click))
+
+    assert client.undo()
+    np.testing.assert_array_equal(client.target_buffer, bounded)
+    assert client.undo()
+    assert client.undo()
+    np.testing.assert_array_equal(client.target_buffer, found)
+    assert client.undo()
+    assert not client.target_buffer.any()
+    assert not client.undo()
+
+
+def test_what_is_drawn_without_a_prediction_waits_for_it(web: Listening, client: Client, tmp_path: Path) -> None:
+    for box in (BOX, end_box(8), end_box(17)):
+        assert client.add_bbox_interaction(box, True, run_prediction=False) is None
+    assert not client.target_buffer.any()
+    assert client._predict() is not None
+    expected = command_line_mask(web.path, tmp_path, *BOX_OF_CLI, "--bounds", 8, 17)
+    np.testing.assert_array_equal(client.target_buffer > 0, expected)
+    assert client._predict() is None
+
+
+def test_a_box_in_3d_is_a_box_on_its_middle_slice_with_bounds(web: Listening, client: Client, tmp_path: Path) -> None:
+    client.add_bbox_interaction([[8, 19], *BOX[1:]], True)
+    expected = command_line_mask(web.path, tmp_path, *BOX_OF_CLI, "--bounds", 8, 18)
+    np.testing.assert_array_equal(client.target_buffer > 0, expected)
+
+
+def test_a_box_across_another_axis_chooses_the_plane(web: Listening, client: Client, tmp_path: Path) -> None:
+    client.add_bbox_interaction([[7, 20], [13, 14], [3, 16]], True)
+    line = ("--plane", "coronal", "--slice", 13, "--box", 3, 7, 15, 19)
+    np.testing.assert_array_equal(client.target_buffer > 0, command_line_mask(web.path, tmp_path, *line))
+
+
+def test_scribbles_and_lassos_start_and_correct(web: Listening, client: Client) -> None:
+    right = web.scene.truths["right"]
+    scribble = np.zeros(right.shape, np.uint8)
+    scribble[13, 13:15, 7:13] = 1
+    client.add_scribble_interaction(scribble, True)
+    started = client.target_buffer > 0
+    assert started[13].any()
+    crop = np.ones((1, 4, 4), np.uint8)
+    client.add_lasso_interaction(crop, False, interaction_bbox=[[13, 14], [12, 16], [8, 12]])
+    assert started[13, 12:16, 8:12].any()
+    assert not client.target_buffer[13, 12:16, 8:12].all()
+    assert (client.target_buffer[13, 12:16, 8:12] > 0).sum() < started[13, 12:16, 8:12].sum()
+    assert client.undo()
+    np.testing.assert_array_equal(client.target_buffer > 0, started)
+
+
+def test_an_initial_segmentation_is_corrected_from_there(web: Listening, client: Client) -> None:
+    right = web.scene.truths["right"]
+    client.add_initial_seg_interaction(right.astype(np.uint8), run_prediction=False)
+    np.testing.assert_array_equal(client.target_buffer > 0, right)
+    client.add_point_interaction([13, 14, 5], False)
+    slices = np.flatnonzero(right.any(axis=(1, 2)))
+    found = np.flatnonzero(client.target_buffer.any(axis=(1, 2)))
+    assert slices[0] <= found[0] < found[-1] <= slices[-1]
+    assert not client.target_buffer[13, 14, 5]
+    client.undo()
+    client.undo()
+    assert not client.target_buffer.any()
+
+
+def test_each_object_is_kept_in_a_session_of_the_page(web: Listening) -> None:
+    before = {each["id"] for each in web.service.session_rows("local")}
+    with Client(web.url) as client:
+        begin(client, web)
+        client.add_bbox_interaction(BOX, True)
+        client.reset_interactions()
+        client.set_do_autozoom(False)
+        client.add_bbox_interaction([[13, 14], [8, 20], [15, 27]], True)
+        with_two = client.target_buffer.copy()
+    (kept,) = [each for each in web.service.session_rows("local") if each["id"] not in before]
+    assert [each["name"] for each in web.service.state("local", kept["id"])["objects"]] == ["object", "object 2"]
+    second = web.service.object_mask("local", kept["id"], "object 2").result(20)
+    np.testing.assert_array_equal(second, with_two > 0)
+    with Client(web.url) as client:
+        begin(client, web)
+    after = {each["id"] for each in web.service.session_rows("local")}
+    assert after == before | {kept["id"]}  # an image on which nothing was segmented is not kept
+
+
+def test_there_are_only_so_many_leases_and_they_end(web: Listening) -> None:
+    first, second = Client(web.url), Client(web.url)
+    with pytest.raises(remote.ServerAtCapacityError, match="All 2 leases"):
+        Client(web.url)
+    second.close()
+    assert first.heartbeat() > 0
+    assert first.lease_status()["idle_timeout_seconds"] == web.service.limits.lease_idle_seconds
+    token = first._lease_token
+    first.close()
+    first = httpx.post(f"{web.url}/undo", headers={"x-lease-token": token}, json={})
+    assert first.status_code == 410
+
+
+def test_a_lease_expires_and_another_user_has_none_of_it(tmp_path: Path) -> None:
+    limits = Limits(lease_silent_seconds=0.05)
+    with listening(tmp_path, limits=limits, token=True) as web:
+        with pytest.raises(httpx.HTTPStatusError, match="401"):
+            Client(web.url, api_key="wrong")
+        client = Client(web.url, api_key=TOKEN)
+        client._stop_heartbeat.wait(0.1)
+        with pytest.raises(remote.SessionExpiredError, match="This lease has ended"):
+            client.reset_interactions()
+        client.close()
+
+
+def test_without_the_client_package_the_answer_says_what_to_install(
+    web: Listening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "nnInteractive.inference.remote", None)
+    monkeypatch.setitem(sys.modules, "nnInteractive.inference.remote.serialization", None)
+    answer = httpx.post(f"{web.url}/claim")  # the client shows the sentence of a 503 to its user
+    assert (answer.status_code, "pip install 'radsam[nninteractive]'" in answer.json()["detail"]) == (503, True)
+
+
+def refused(client: Client, path: str, content: bytes, meta: str = "{}") -> tuple[int, str]:
+    headers = {"x-meta": meta, "content-type": "application/octet-stream"}
+    answer = client._http.post(path, content=content, headers=headers)
+    return answer.status_code, answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "says"),
+    [
+        ("/add_point_interaction", {"coordinates": [13, 14]}, 422, "3 finite numbers"),
+        ("/add_point_interaction", {"coordinates": [13, 14, None]}, 422, "3 finite numbers"),
+        ("/add_point_interaction", {"coordinates": [99, 14, 5]}, 422, "outside the volume"),
+        ("/add_point_interaction", {"coordinates": [13, 14, 5], "include_interaction": False}, 422, "positive"),
+        ("/add_point_interaction", {"coordinates": [13, 14, 5], "include_interaction": "no"}, 422, "true or false"),
+        ("/add_bbox_interaction", {"bbox_coords": [[13, 14], [99, 120], [3, 9]]}, 422, "no voxel inside"),
+        ("/add_bbox_interaction", {"bbox_coords": [[13, 14], [4, 5], [3, 9]]}, 422, "no area"),
+        ("/add_bbox_interaction", {"bbox_coords": "x"}, 422, "a pair of numbers"),
+        ("/set_target_buffer", {"shape": [1, 2, 3], "dtype": "uint8"}, 422, "target buffer"),
+    ],
+)
+def test_what_does_not_fit_is_refused_and_the_rest_goes_on(
+    client: Client, path: str, body: object, status: int, says: str
+) -> None:
+    answer = client._http.post(path, json=body)
+    assert answer.status_code == status, answer.text
+    assert says in answer.json()["detail"]
+    assert client.add_bbox_interaction(BOX, True) is not None
+
+
+def test_malformed_bodies_are_refused(web: Listening, client: Client) -> None:
+    image = pack_array(web.scene.volume.hu[None])
+    assert client._http.post("/undo", content=b"not json").status_code == 200  # its body says nothing
+    assert client._http.post("/add_point_interaction", content=b"[1").status_code == 422
+    for content, meta, says in (
+        (b"", "{}", "cut short"),
+        (b"NNIA", "{}", "cut short"),
+        (image[:-20], "{}", "cut short"),
+        (image + b"x", "{}", "chunks unpack"),
+        (image, "[", "X-Meta"),
+        (image, '{"image_properties": {"spacing": [1, 0, 1]}}', "spacing"),
+        (pack_array(web.scene.volume.hu), "{}", "(1, z, y, x)"),
+        (pack_array(np.zeros((1, 4, 4, 4), np.float32)), "{}", "constant"),
+        (pack_array(np.full((1, 4, 4, 4), np.nan, np.float32)), "{}", "NaN"),
+    ):
+        status, detail = refused(client, "/set_image", content, meta)
+        assert (status, says in detail) == (422, True), detail
+    outside = json.dumps({"interaction_bbox": [[13, 14], [26, 30], [3, 7]]})
+    status, detail = refused(client, "/add_scribble_interaction", pack_array(np.ones((1, 4, 4), np.uint8)), outside)
+    assert (status, "inside the volume" in detail) == (422, True)
+    empty = pack_array(np.zeros(web.scene.volume.hu.shape, np.uint8))
+    assert refused(client, "/add_initial_seg_interaction", empty)[0] == 422
+    assert client.add_bbox_interaction(BOX, True) is not None
+
+
+def lie(shape: tuple[int, ...], body: bytes) -> bytes:
+    """Change the shape that a packed array of uint8 says it has."""
+    return body[:13] + struct.pack(f"<{len(shape)}q", *shape) + body[13 + 8 * len(shape) :]
+
+
+def test_an_array_that_lies_about_its_size_is_refused_before_it_is_unpacked(client: Client) -> None:
+    body = pack_array(np.zeros((1, 4, 4, 4), np.uint8))
+    np.testing.assert_array_equal(unpack_array(lie((1, 4, 4, 4), body)), np.zeros((1, 4, 4, 4)))
+    assert refused(client, "/set_image", lie((1, 1 << 20, 1 << 20, 1 << 10), body))[0] == 413
+    assert refused(client, "/set_image", lie((1, 4, 4, -4), body))[0] == 422
+    assert refused(client, "/set_image", lie((1, 8, 8, 8), body))[0] == 422
+    assert refused(client, "/set_image", lie((1, 1, 1, 1), body))[0] == 422
+    with pytest.raises(TooLarge):
+        read_claim(body, 10)
+    start = read_claim(body, 1000).start
+    for size, packed in ((64, 1 << 40), (1 << 40, len(body) - start - 20), (32, len(body) - start - 20)):
+        altered = body[: start + 4] + struct.pack("<QQ", size, packed) + body[start + 20 :]
+        with pytest.raises(InputError, match="not an array"):
+            unpack(read_claim(altered, 1000), altered)
+    long = body + bytes(1 << 20)
+    status, detail = refused(client, "/set_image", long)
+    assert (status, "longer than its shape" in detail) == (422, True)

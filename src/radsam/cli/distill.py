@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated
 
-import typer
 from rich.markup import escape
 
 from radsam.cli.console import command, note, out, require_extra, write_json
-from radsam.cli.train import TRAINING_MODULES, AsJson, Config, Overrides
+from radsam.cli.train import TRAINING_MODULES, AsJson, Config, Minutes, OutDir, Overrides
 from radsam.cli.training_news import training_news
 
 
@@ -18,13 +16,8 @@ from radsam.cli.training_news import training_news
 def distill(
     config: Config,
     overrides: Overrides = None,
-    out_dir: Annotated[
-        Path | None,
-        typer.Option("--out", help="Folder of the run; runs/<name of the configuration> if left out.", metavar="DIR"),
-    ] = None,
-    minutes: Annotated[
-        float | None, typer.Option(min=0.01, help="Stop after this time; the same command goes on from there.")
-    ] = None,
+    out_dir: OutDir = None,
+    minutes: Minutes = None,
     as_json: AsJson = False,
 ) -> None:
     """Teach a fast image encoder to answer as a slow one does, or go on teaching it.

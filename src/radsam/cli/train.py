@@ -26,6 +26,13 @@ Config = Annotated[
 Overrides = Annotated[
     list[str] | None, typer.Argument(help="Values that replace the configuration's.", metavar="[KEY=VALUE]...")
 ]
+OutDir = Annotated[
+    Path | None,
+    typer.Option("--out", help="Folder of the run; runs/<name of the configuration> if left out.", metavar="DIR"),
+]
+Minutes = Annotated[
+    float | None, typer.Option(min=0.01, help="Stop after this time; the same command goes on from there.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Write the result as JSON to the standard output.")]
 Licence = Annotated[str, typer.Option(help="SPDX name of the weights' licence, for their model card.")]
 
@@ -37,13 +44,8 @@ TRAINING_MODULES = ("torch", "onnx", "lightning_fabric")
 def train(
     config: Config,
     overrides: Overrides = None,
-    out_dir: Annotated[
-        Path | None,
-        typer.Option("--out", help="Folder of the run; runs/<name of the configuration> if left out.", metavar="DIR"),
-    ] = None,
-    minutes: Annotated[
-        float | None, typer.Option(min=0.01, help="Stop after this time; the same command goes on from there.")
-    ] = None,
+    out_dir: OutDir = None,
+    minutes: Minutes = None,
     resume: Annotated[
         bool, typer.Option("--resume/--no-resume", help="Go on from the folder's checkpoint, or refuse to.")
     ] = True,

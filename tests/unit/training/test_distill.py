@@ -17,6 +17,7 @@ from radsam.training.config import OptimConfig
 from radsam.training.distill import Distillation, distill
 from radsam.training.distill_file import PRESETS, DistillConfig, is_distillation, read_distillation
 from radsam.training.embeddings import EncodedScenes
+from radsam.training.engine import Run, prepare_scenes
 from radsam.training.start import start_model
 from radsam.training.student import export_student, student_of
 from small_models import SMALL_TINY_VIT
@@ -157,3 +158,16 @@ def test_checkpoints_of_training_are_told_from_those_of_distilling(tmp_path: Pat
     assert not is_distillation(tmp_path / "training.pt")
     with pytest.raises(InputError, match="radsam distill"):
         read_distillation(tmp_path / "training.pt")
+
+
+def test_the_decoder_is_trained_on_the_student_afterwards(tiny: Path, tiny_scenes: Prepared, tmp_path: Path) -> None:
+    distill(config_of(tiny), tmp_path / "run")
+    made = export_student(tmp_path / "run" / "last.pt", tmp_path / "student")
+    config = dataclasses.replace(tiny_config(tiny, embeddings={"folder": str(tmp_path / "seen")}), start=str(made))
+    run = Run(config, tmp_path / "trained", *prepare_scenes(config), report=lambda line: None)
+    losses, _, norm = run.train_step()
+    assert math.isfinite(losses.total)
+    assert norm > 0
+    assert all(
+        not name.startswith("image_encoder.") for name, each in run.model.named_parameters() if each.requires_grad
+    )

@@ -73,17 +73,24 @@ class TwoWayBlock(nn.Module):
         key_position: Float[Tensor, "1 n c"],
     ) -> tuple[Float[Tensor, "b t c"], Float[Tensor, "b n c"]]:
         """Return the updated prompt tokens (queries) and image tokens (keys)."""
-        if self.first:
-            queries = self.self_attn(queries, queries, queries)
-        else:
-            placed = queries + query_position
-            queries = queries + self.self_attn(placed, placed, queries)
-        queries = self.norm1(queries)
+        queries = self.attend_to_tokens(queries, query_position)
         placed_keys = keys + key_position
         queries = self.norm2(queries + self.cross_attn_token_to_image(queries + query_position, placed_keys, keys))
         queries = self.norm3(queries + self.mlp(queries))
         keys = self.norm4(keys + self.cross_attn_image_to_token(placed_keys, queries + query_position, queries))
         return queries, keys
+
+    def attend_to_tokens(
+        self, queries: Float[Tensor, "b t c"], query_position: Float[Tensor, "b t c"]
+    ) -> Float[Tensor, "b t c"]:
+        """Return the prompt tokens after they looked at each other: the block's first step."""
+        if self.first:
+            queries = self.self_attn(queries, queries, queries)
+        else:
+            placed = queries + query_position
+            queries = queries + self.self_attn(placed, placed, queries)
+        out: Tensor = self.norm1(queries)
+        return out
 
 
 class CrossAttention(nn.Module):
@@ -109,10 +116,11 @@ class CrossAttention(nn.Module):
         self, q: Float[Tensor, "b t c"], k: Float[Tensor, "b n c"], v: Float[Tensor, "b n c"]
     ) -> Float[Tensor, "b t c"]:
         """Return, for every query, what it reads from the values."""
-        heads = (self._heads(self.q_proj(q)), self._heads(self.k_proj(k)), self._heads(self.v_proj(v)))
+        heads = (self.heads(self.q_proj(q)), self.heads(self.k_proj(k)), self.heads(self.v_proj(v)))
         seen = functional.scaled_dot_product_attention(*heads)
         out: Tensor = self.out_proj(seen.transpose(1, 2).flatten(2))
         return out
 
-    def _heads(self, x: Float[Tensor, "b t c"]) -> Float[Tensor, "b heads t d"]:
+    def heads(self, x: Float[Tensor, "b t c"]) -> Float[Tensor, "b heads t d"]:
+        """Split projected tokens by head."""
         return x.reshape(x.shape[0], -1, self.num_heads, self.head_dim).transpose(1, 2)

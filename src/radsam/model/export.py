@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from radsam.errors import BackendError, BundleError, MissingExtraError
 from radsam.model.checkpoint import COUNTER
+from radsam.model.fast_decoder import FastDecoder
 from radsam.model.sam import Sam
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def export_graphs(model: Sam, folder: Path, *, half: bool = True) -> ExportedGra
             half=half,
         )
         _export(
-            _DecoderGraph(model),
+            FastDecoder(model),
             (
                 torch.zeros(1, config.embedding_channels, g, g),
                 torch.zeros(1, 2, 2),
@@ -142,18 +143,6 @@ class _EncoderGraph(nn.Module):
     def forward(self, image: Float[Tensor, "b 3 n n"]) -> Float[Tensor, "b c g g"]:
         embedding: Tensor = self.image_encoder(image)
         return embedding
-
-
-class _DecoderGraph(nn.Module):
-    """The cheap half, under the names of a state dict."""
-
-    def __init__(self, model: Sam) -> None:
-        super().__init__()
-        self.prompt_encoder = model.prompt_encoder
-        self.mask_decoder = model.mask_decoder
-
-    # Sam.decode needs these two parts and nothing else.
-    forward = Sam.decode
 
 
 def _export(

@@ -60,19 +60,24 @@ class MaskDecoder(nn.Module):
             sparse: Tokens of points and box corners; there may be none.
             dense: Map of the mask prompt.
         """
-        outputs = torch.cat([self.iou_token.weight, self.mask_tokens.weight])
-        tokens = torch.cat([outputs.unsqueeze(0).expand(embedding.shape[0], -1, -1), sparse], dim=1)
         image = embedding + dense
-        tokens, seen = self.transformer(tokens, image.flatten(2).transpose(1, 2), position)
+        tokens, seen = self.transformer(self.tokens(sparse), image.flatten(2).transpose(1, 2), position)
 
         upscaled = self.output_upscaling(seen.transpose(1, 2).reshape_as(image))
-        kernels = torch.stack(
-            [mlp(tokens[:, 1 + index]) for index, mlp in enumerate(self.output_hypernetworks_mlps)], dim=1
-        )
         side = upscaled.shape[-1]
-        logits = (kernels @ upscaled.flatten(2)).unflatten(2, (side, side))
+        logits = (self.kernels(tokens) @ upscaled.flatten(2)).unflatten(2, (side, side))
         scores: Tensor = self.iou_prediction_head(tokens[:, 0])
         return logits, scores
+
+    def tokens(self, sparse: Float[Tensor, "b p c"]) -> Float[Tensor, "b t c"]:
+        """Put the tokens that become the score and the masks before those of a prompt."""
+        outputs = torch.cat([self.iou_token.weight, self.mask_tokens.weight])
+        return torch.cat([outputs.unsqueeze(0).expand(sparse.shape[0], -1, -1), sparse], dim=1)
+
+    def kernels(self, tokens: Float[Tensor, "b t c"]) -> Float[Tensor, "b 4 d"]:
+        """Return what each mask multiplies the upscaled image with."""
+        mlps = enumerate(self.output_hypernetworks_mlps)
+        return torch.stack([mlp(tokens[:, 1 + index]) for index, mlp in mlps], dim=1)
 
 
 class Perceptron(nn.Module):

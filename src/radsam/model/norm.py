@@ -20,12 +20,13 @@ class LayerNorm2d(nn.Module):
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
         self.channels = channels
+        # SAM was trained with 1e-6 here, not with torch's default of 1e-5.
+        self.eps = 1e-6
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Normalise each pixel to zero mean and unit variance, then scale and shift."""
         last = x.permute(0, 2, 3, 1)
-        # SAM was trained with 1e-6 here, not with torch's default of 1e-5.
-        return functional.layer_norm(last, (self.channels,), self.weight, self.bias, 1e-6).permute(0, 3, 1, 2)
+        return functional.layer_norm(last, (self.channels,), self.weight, self.bias, self.eps).permute(0, 3, 1, 2)
 
 
 def neck(in_channels: int, out_channels: int) -> nn.Sequential:

@@ -33,6 +33,7 @@ from torch import Tensor
 from radsam.data.store import open_store
 from radsam.errors import ExecutionError, InputError, MissingExtraError
 from radsam.io.atomic import replacing
+from radsam.model.fast_decoder import FastDecoder
 from radsam.model.recompute import recompute_activations
 from radsam.runtime import open_backend
 from radsam.training import processes
@@ -198,6 +199,7 @@ class Run:
         self._fabric = fabric or processes.open_fabric(config.run)
         self._sampler = Sampler(scenes, config)
         self.model = start_model(start).to(self._fabric.device)
+        self._decoder = FastDecoder(self.model)
         if config.encoder.checkpoint_activations:
             recompute_activations(self.model.image_encoder)
         self._parameters = choose_parameters(self.model, config.encoder)
@@ -306,7 +308,7 @@ class Run:
         self, embedding: Tensor, points_xy: Tensor, point_labels: Tensor, mask: Tensor, has_mask: Tensor
     ) -> tuple[Tensor, Tensor]:
         with self._fabric.autocast():
-            return self.model.decode(embedding, points_xy, point_labels, mask, has_mask)
+            return self._decoder(embedding, points_xy, point_labels, mask, has_mask)
 
     def validate(self) -> float:
         """Score the averaged weights; keep the best. The first process does, the others wait."""

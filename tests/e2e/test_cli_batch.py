@@ -39,7 +39,7 @@ def table(out: Path) -> dict[str, dict[str, str]]:
 def parts(out: Path) -> dict[str, dict[str, Any]]:
     """What is done so far, by id; parts are replaced whole, so each can be read at any time."""
     found = {}
-    for path in (out / "progress" / "parts").glob("*.json"):
+    for path in (out / "progress" / "parts").glob("[!.]*.json"):
         found |= {each["id"]: each for each in json.loads(path.read_text("utf-8"))["results"]}
     return found
 

@@ -75,6 +75,8 @@ def test_the_cache_is_shown_and_removed(run_radsam: CommandLine, tmp_path: Path)
         "bytes": 3_000_000,
         "series_folder": str(cache / "series"),
         "series_bytes": 0,
+        "compiled_folder": str(cache / "compiled"),
+        "compiled_bytes": 0,
     }
     assert f"Removed 3.0 MB from {cache}." in run_radsam("cache", "clear", cwd=tmp_path, env=env).done().stdout
     assert not cache.exists()

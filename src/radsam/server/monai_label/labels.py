@@ -36,7 +36,7 @@ class SavedLabels:
 
     def tags(self, user: str, volume: str) -> list[str]:
         """List the tags that a user saved labels of a volume under."""
-        return sorted(each.name.removesuffix(".nii.gz") for each in self._of(user, volume).glob("*.nii.gz"))
+        return sorted(each.name.removesuffix(".nii.gz") for each in self._of(user, volume).glob("[!.]*.nii.gz"))
 
     def find(self, user: str, volume: str, tag: str) -> Path:
         """Return the file of a label.

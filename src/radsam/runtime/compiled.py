@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import openvino
+from openvino.preprocess import PrePostProcessor
 
 from radsam.errors import OutputError
 from radsam.io.atomic import replacing
@@ -27,34 +28,47 @@ _MOST_FILES = 8
 _DIGEST_BYTES = 32
 
 
-def compile_graph(core: openvino.Core, graph: bytes, settings: Mapping[str, object]) -> openvino.CompiledModel:
+def compile_graph(
+    core: openvino.Core, graph: bytes, settings: Mapping[str, object], half: Sequence[str] = ()
+) -> openvino.CompiledModel:
     """Compile a graph for the CPU, or take what was compiled before.
 
     Args:
         core: OpenVINO.
         graph: An ONNX graph.
         settings: OpenVINO's properties for it.
+        half: Inputs and outputs that are float16 outside, whatever the graph computes in.
 
     Raises:
         RuntimeError: OpenVINO cannot read or compile it.
     """
     if len(graph) < _WORTH_KEEPING_BYTES:
-        return core.compile_model(core.read_model(graph), "CPU", settings)
-    path = kept_graphs_folder() / f"{_key(core, graph, settings)}{SUFFIX}"
+        return core.compile_model(_read_graph(core, graph, half), "CPU", settings)
+    path = kept_graphs_folder() / f"{_key(core, graph, settings, half)}{SUFFIX}"
     kept = _read(path)
     if kept is not None:
         # A release may refuse what it wrote itself, for example after an update of the system.
         with suppress(RuntimeError):
             return core.import_model(kept, "CPU", settings)
-    compiled = core.compile_model(core.read_model(graph), "CPU", settings)
+    compiled = core.compile_model(_read_graph(core, graph, half), "CPU", settings)
     with suppress(OSError, OutputError, RuntimeError):
         _keep(path, compiled.export_model().getvalue())
     return compiled
 
 
-def _key(core: openvino.Core, graph: bytes, settings: Mapping[str, object]) -> str:
+def _read_graph(core: openvino.Core, graph: bytes, half: Sequence[str]) -> openvino.Model:
+    model = core.read_model(graph)
+    outside = PrePostProcessor(model)
+    for ports, of in ((model.inputs, outside.input), (model.outputs, outside.output)):
+        for name in (each.get_any_name() for each in ports):
+            if name in half:
+                of(name).tensor().set_element_type(openvino.Type.f16)
+    return outside.build()
+
+
+def _key(core: openvino.Core, graph: bytes, settings: Mapping[str, object], half: Sequence[str]) -> str:
     facts = [openvino.__version__, core.get_property("CPU", "FULL_DEVICE_NAME")]
-    facts += [core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"), sorted(map(str, settings.items()))]
+    facts += [core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"), sorted(map(str, settings.items())), *half]
     # Threads are part of what is compiled, and follow from the cores that the process may use.
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return hashlib.sha256(graph + json.dumps([*facts, cores]).encode()).hexdigest()

@@ -42,11 +42,11 @@ class OpenVinoBackend:
 
     def encode(self, images: Float32[np.ndarray, "b 3 n n"]) -> Float16[np.ndarray, "b c g g"]:
         """Encode images; see `Backend.encode`."""
-        return np.asarray(_run(self._encoder, {"image": images})["embedding"].astype(np.float16))
+        return np.array(_run(self._encoder, {"image": images})["embedding"])
 
     def decode(self, embedding: Float16[np.ndarray, "c g g"], prompt: FramePrompt) -> Decoded:
         """Answer one prompt; see `Backend.decode`."""
-        inputs = {"embedding": embedding[None].astype(np.float32), **decoder_inputs(prompt, self._low_res_size)}
+        inputs = {"embedding": embedding[None], **decoder_inputs(prompt, self._low_res_size)}
         answer = _run(self._decoder, inputs)
         return Decoded(np.array(answer["logits"][0]), np.array(answer["scores"][0]))
 
@@ -56,7 +56,8 @@ def _compile(core: openvino.Core, graph: bytes, precision: str, threads: int | N
     if threads is not None:
         # Unpinned: of two processes with a thread each, both would be pinned to the first core.
         settings |= {"INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
-    return compile_graph(core, graph, settings)
+    # The engine converts embeddings ten times as fast as numpy does.
+    return compile_graph(core, graph, settings, half=["embedding"])
 
 
 def _run(model: openvino.CompiledModel, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -42,6 +42,7 @@ from radsam.propagate import SliceDone
 from radsam.runtime import Backend, Decoded, FramePrompt, find_bundle, open_backend, read_bundle
 from radsam.session import Engine, Session
 from radsam.session.edit import Correct
+from radsam.volume import Geometry, Volume
 
 #: What a new process does until it can encode.
 _START = "import radsam, sys; radsam.load(sys.argv[1] or None, backend=sys.argv[2])"
@@ -68,21 +69,18 @@ class Recorder:
 
 
 class Scene:
-    """A phantom with a liver of so many slices, and a box on its middle.
+    """A patient with a liver of so many slices, and a box on its middle.
 
     Args:
+        patient: CT and true liver.
         slices: Slices of the object within bounds.
-        length: Slices of the volume.
     """
 
-    def __init__(self, slices: int, length: int) -> None:
-        # The same patient in thinner or thicker slices.
-        spacing_mm = (0.75, 0.75, 120 / length)
-        self.phantom = make_phantom(shape_ijk=(512, 512, length), spacing_mm_ijk=spacing_mm)
-        self.volume = self.phantom.volume
-        self.middle = length // 2
+    def __init__(self, patient: tuple[Volume, np.ndarray], slices: int) -> None:
+        self.volume, liver = patient
+        self.middle = len(liver) // 2
         self.bounds = self.middle - slices // 2, self.middle - slices // 2 + slices - 1
-        rows, cols = np.nonzero(self.phantom.mask("liver")[self.middle])
+        rows, cols = np.nonzero(liver[self.middle])
         ends = {"i0": cols.min(), "i1": cols.max(), "j0": rows.min(), "j1": rows.max()}
         self.box = radsam.Box(k=self.middle, **{name: int(value) for name, value in ends.items()})
 
@@ -120,7 +118,7 @@ def _compared(arguments: argparse.Namespace) -> dict[str, float]:
     """Run both sides in turns."""
     bundle, reference = (read_bundle(find_bundle(name)) for name in (arguments.model, arguments.against))
     ours, eager = open_backend(bundle, arguments.backend), open_backend(reference, "torch:cpu")
-    scene = Scene(arguments.slices, arguments.slices + 20)
+    scene = Scene(_patient(arguments.slices + 20, 512), arguments.slices)
     print(f"{bundle.spec.name} on {ours.name} against {reference.spec.name} on {eager.name}, {os.cpu_count()} CPUs")
     ratios: dict[str, list[float]] = {}
     for number in range(arguments.rounds):
@@ -193,13 +191,29 @@ def _start_seconds(arguments: argparse.Namespace) -> float:
     return _timed(lambda: subprocess.run(command, check=True))
 
 
+def _patient(length: int, side: int) -> tuple[Volume, np.ndarray]:
+    """The phantom and the voxels of its liver, in so many slices of so many pixels along a side."""
+    phantom = make_phantom(shape_ijk=(side, side, length), spacing_mm_ijk=(384 / side, 384 / side, 120 / length))
+    return phantom.volume, phantom.mask("liver")
+
+
+def _thinner(patient: tuple[Volume, np.ndarray], length: int) -> tuple[Volume, np.ndarray]:
+    """The same patient in more or fewer slices, each the nearest of those there are."""
+    volume, liver = patient
+    at = np.arange(length) * len(liver) // length
+    affine = volume.geometry.affine_lps @ np.diag([1, 1, len(liver) / length, 1])
+    return Volume(volume.hu[at], Geometry((length, *volume.hu.shape[1:]), affine)), liver[at]
+
+
 def _growth(arguments: argparse.Namespace) -> None:
     """Measure seconds against slices within bounds, slices of the volume, and objects on the same slices."""
     bundle = read_bundle(find_bundle(arguments.model))
     ours = open_backend(bundle, arguments.backend)
 
+    patient = _patient(60, 256)  # the model sees 256 pixels of any slice
+
     def seconds(slices: int, length: int, objects: int = 1) -> float:
-        scene = Scene(slices, length)
+        scene = Scene(_thinner(patient, length), slices)
         session = Engine(bundle, ours, EmbeddingCache(max_bytes=1 << 30)).open(scene.volume)
         # Whole slices: what several objects share.
         return _timed(

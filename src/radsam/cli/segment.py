@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from radsam.volume.coordinates import Coordinates
 
 Model = Annotated[
-    str | None, typer.Option(help="Name or path of a weights bundle; the default one if left out.", metavar="BUNDLE")
+    str | None,
+    typer.Option(
+        help="Weights: radsam-lite, the default; radsam-nano, the fast ones; or a bundle's name or path.",
+        metavar="BUNDLE",
+    ),
 ]
 Backend = Annotated[str, typer.Option(help="Engine: auto, openvino, onnx, torch, torch:cpu, torch:cuda or torch:mps.")]
 Fix = Annotated[

@@ -38,26 +38,28 @@ def describe(bundle: Path, change: Callable[[dict], object]) -> None:
 # --- list, show, verify
 
 
-def test_the_default_weights_are_there_from_the_start(run_radsam: CommandLine, tmp_path: Path) -> None:
+def test_the_weights_of_the_package_are_there_from_the_start(run_radsam: CommandLine, tmp_path: Path) -> None:
     found = run_radsam("weights", "list", "--json", cwd=tmp_path).done().json
-    assert [(each["name"], each["default"]) for each in found["bundles"]] == [("radsam-lite", True)]
+    names = [(each["name"], each["default"]) for each in found["bundles"]]
+    assert names == [("radsam-lite", True), ("radsam-nano", False)]
     assert found["folder"] == str(run_radsam.weights)
-    assert "radsam-lite: whole and unaltered" in run_radsam("weights", "verify", cwd=tmp_path).done().stdout
-    shown = run_radsam("weights", "show", cwd=tmp_path).done().stdout
-    for words in ("Training data", "Licence of these weights: Apache-2.0", "Not for diagnostic use"):
-        assert words in shown
+    for name in ("radsam-lite", "radsam-nano"):
+        assert f"{name}: whole and unaltered" in run_radsam("weights", "verify", name, cwd=tmp_path).done().stdout
+        shown = run_radsam("weights", "show", name, cwd=tmp_path).done().stdout
+        for words in ("Training data", "Licence of these weights: Apache-2.0", "Not for diagnostic use"):
+            assert words in shown
 
 
 def test_an_unknown_name_lists_the_known_ones(run_radsam: CommandLine, bundle: Path, tmp_path: Path) -> None:
     answer = run_radsam("weights", "show", "huge", cwd=tmp_path, env={"RADSAM_WEIGHTS": str(bundle.parent)})
-    refused(answer, "no bundle 'huge'", "the installed ones are: radsam-lite, tiny", "radsam weights convert")
+    refused(answer, "no bundle 'huge'", "the installed ones are: radsam-lite, radsam-nano, tiny", "radsam weights convert")
 
 
 def test_an_installed_bundle_is_listed_shown_and_verified(
     run_radsam: CommandLine, bundle: Path, tmp_path: Path
 ) -> None:
     env = {"RADSAM_WEIGHTS": str(bundle.parent)}
-    listed, _ = run_radsam("weights", "list", "--json", cwd=tmp_path, env=env).done().json["bundles"]
+    listed, *_ = run_radsam("weights", "list", "--json", cwd=tmp_path, env=env).done().json["bundles"]
     assert (listed["name"], listed["path"], listed["default"]) == ("tiny", str(bundle), False)
     assert listed["capabilities"] == ["box", "point", "mask", "edit"]
     table = run_radsam("weights", "list", cwd=tmp_path, env=env).done().stdout
@@ -141,7 +143,7 @@ def test_a_converted_checkpoint_is_installed_by_name_and_runs(
     made = run_radsam("weights", "convert", "lite_medsam.pth", "--json", cwd=tmp_path, env=env).done().json
     assert made["path"] == str(tmp_path / "weights" / "lite-medsam")
     assert made["capabilities"] == ["box"]
-    listed, _ = run_radsam("weights", "list", "--json", cwd=tmp_path, env=env).done().json["bundles"]
+    listed, *_ = run_radsam("weights", "list", "--json", cwd=tmp_path, env=env).done().json["bundles"]
     assert (listed["path"], listed["default"]) == (made["path"], False)
     segment = ("segment", phantom_ct.path, "--slice", 14, "--box", 57, 15, 70, 38, "--bounds", 14, 14)
     segment = (*segment, "--model", "lite-medsam")

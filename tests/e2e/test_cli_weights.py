@@ -52,7 +52,9 @@ def test_the_weights_of_the_package_are_there_from_the_start(run_radsam: Command
 
 def test_an_unknown_name_lists_the_known_ones(run_radsam: CommandLine, bundle: Path, tmp_path: Path) -> None:
     answer = run_radsam("weights", "show", "huge", cwd=tmp_path, env={"RADSAM_WEIGHTS": str(bundle.parent)})
-    refused(answer, "no bundle 'huge'", "the installed ones are: radsam-lite, radsam-nano, tiny", "radsam weights convert")
+    refused(
+        answer, "no bundle 'huge'", "the installed ones are: radsam-lite, radsam-nano, tiny", "radsam weights convert"
+    )
 
 
 def test_an_installed_bundle_is_listed_shown_and_verified(

@@ -131,37 +131,33 @@ def _report_costs(volumes: Sequence[VolumeTask], settings: Settings, root: Path,
         f"writing: {1000 * (beside + steps['writing the mask']):.1f} ms"
     )
     encoded = sum(each.encoded or 0 for each in found)
-    _print_model(read / len(volumes), rows / objects, total, encoded, objects, volumes, folder)
+    walked = sum((each.last_slice or 0) - (each.first_slice or 0) + 1 for each in found)
+    per_slice = total["encode"] / max(encoded, 1), (total["model"] - total["encode"]) / max(walked, 1)
+    _print_model(read / len(volumes), per_slice, (rows - total["model"]) / objects, volumes, folder)
 
 
 def _print_model(
-    read: float,
-    row: float,
-    total: dict[str, float],
-    encoded: int,
-    objects: int,
-    volumes: Sequence[VolumeTask],
-    folder: OutputFolder,
+    read: float, per_slice: tuple[float, float], fixed: float, volumes: Sequence[VolumeTask], folder: OutputFolder
 ) -> None:
     """Print the cost of an archive, by how many slices an object has, and what a shared disk has to give."""
-    per_slice = total["encode"] / max(encoded, 1)
-    slices = encoded / objects
-    fixed = row - per_slice * slices
+    encode, walk = per_slice
     volume_mb = np.mean([Path(each.location).stat().st_size for each in volumes]) / 1e6
     mask_mb = np.mean([each.stat().st_size for each in folder.masks.iterdir()]) / 1e6
     print(
-        f"\nMeasured: {read:.3f} s a volume, {fixed:.3f} s an object, {per_slice:.3f} s an encoded slice. Then "
-        f"{_STUDIES:,} studies of {_OBJECTS_PER_STUDY} objects cost:\n"
+        f"\nMeasured: {read:.3f} s a volume, {encode:.3f} s an encoded slice, {walk:.3f} s a walked one, {fixed:.3f} s "
+        f"an object. Then {_STUDIES:,} studies of {_OBJECTS_PER_STUDY} objects cost:\n"
     )
-    print("| slices encoded per object | core hours | reading | encoding | rest | 32 workers | they read and write |")
-    print("|---|---|---|---|---|---|---|")
+    print("| slices an object | encoded | core hours | reading | encoding | walking | rest | 32 workers | disk |")
+    print("|---|---|---|---|---|---|---|---|---|")
     count = _STUDIES * _OBJECTS_PER_STUDY
-    for each in (5, 20, 60, 0.5):
-        hours = [_STUDIES * read / 3600, count * each * per_slice / 3600, count * fixed / 3600]
-        whole = sum(hours)
-        rate = (_STUDIES * volume_mb + count * mask_mb) / (whole * 3600 / 32)
-        shares = " | ".join(f"{100 * part / whole:.0f} %" for part in hours)
-        print(f"| {each:g} | {whole:,.0f} | {shares} | {whole / 32:.1f} h | {rate:.1f} MB/s |")
+    # Each object in its own crop; and whole slices, which the objects of a study share.
+    for slices, encoded in ((5, 5), (20, 20), (60, 60), (20, 20 / _OBJECTS_PER_STUDY)):
+        seconds = [_STUDIES * read, count * encoded * encode, count * slices * walk, count * fixed]
+        whole = sum(seconds)
+        rate = (_STUDIES * volume_mb + count * mask_mb) / (whole / 32)
+        shares = " | ".join(f"{100 * part / whole:.0f} %" for part in seconds)
+        hours = whole / 3600
+        print(f"| {slices} | {encoded:g} | {hours:,.0f} | {shares} | {hours / 32:.1f} h | {rate:.1f} MB/s |")
 
 
 def _report_scaling(

@@ -16,8 +16,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from radsam.model.attention import CrossAttention
+from radsam.model.attention import CrossAttention, TwoWayBlock
 from radsam.model.mask_decoder import MaskDecoder
+from radsam.model.norm import LayerNorm2d
 from radsam.model.sam import Sam
 
 
@@ -61,6 +62,7 @@ def _attend(
     """`TwoWayTransformer.forward`."""
     transformer, queries = decoder.transformer, tokens
     for layer in transformer.layers:
+        assert isinstance(layer, TwoWayBlock)
         queries = layer.attend_to_tokens(queries, tokens)
         placed = cells + position
         seen = _tokens_see_cells(layer.cross_attn_token_to_image, queries + tokens, placed, cells)
@@ -84,7 +86,7 @@ def _tokens_see_cells(
     scores = _rows(queries @ of_keys) @ placed.transpose(1, 2) + _rows(queries @ _bias(attention, attention.k_proj))
     seen = scores.softmax(-1) @ cells
     # The weights of a query sum to one, so the values' bias comes out as it went in.
-    values = seen.unflatten(1, (attention.num_heads, -1)) @ of_values.transpose(1, 2)
+    values = torch.unflatten(seen, 1, (attention.num_heads, -1)) @ of_values.transpose(1, 2)
     out: Tensor = attention.out_proj(values.transpose(1, 2).flatten(2) + attention.v_proj.bias)
     return out
 
@@ -101,13 +103,13 @@ def _cells_see_tokens(
     asked = _rows(projected @ _by_head(attention, attention.q_proj.weight))
     bias = _rows(projected @ _bias(attention, attention.q_proj))
     scores = placed @ asked.transpose(1, 2) + bias.transpose(1, 2)
-    weights = scores.unflatten(2, (heads, -1)).softmax(-1).flatten(2)
-    last = attention.out_proj.weight.unflatten(1, (heads, attention.head_dim)).permute(1, 2, 0)
+    weights = torch.unflatten(scores, 2, (heads, -1)).softmax(-1).flatten(2)
+    last = torch.unflatten(attention.out_proj.weight, 1, (heads, attention.head_dim)).permute(1, 2, 0)
     return weights @ _rows(attention.heads(attention.v_proj(values)) @ last) + attention.out_proj.bias
 
 
 def _by_head(attention: CrossAttention, weight: Float[Tensor, "inner c"]) -> Float[Tensor, "heads d c"]:
-    return weight.unflatten(0, (attention.num_heads, attention.head_dim))
+    return torch.unflatten(weight, 0, (attention.num_heads, attention.head_dim))
 
 
 def _bias(attention: CrossAttention, projection: nn.Linear) -> Float[Tensor, "heads d 1"]:
@@ -123,6 +125,7 @@ def _upscale(decoder: MaskDecoder, cells: Float[Tensor, "b n c"]) -> Float[Tenso
     first, norm, activation, second, _ = decoder.output_upscaling
     assert isinstance(first, nn.ConvTranspose2d)
     assert isinstance(second, nn.ConvTranspose2d)
+    assert isinstance(norm, LayerNorm2d)
     wide = _split(first, cells)
     wide = activation(functional.layer_norm(wide, (first.out_channels,), norm.weight, norm.bias, norm.eps))
     out: Tensor = activation(_split(second, wide))
@@ -134,10 +137,10 @@ def _split(layer: nn.ConvTranspose2d, pixels: Float[Tensor, "b n c"]) -> Float[T
     kernel = layer.weight.permute(0, 2, 3, 1).reshape(layer.in_channels, -1)
     assert layer.bias is not None
     fine = pixels @ kernel + torch.cat([layer.bias] * 4)
-    return fine.unflatten(2, (4, layer.out_channels)).flatten(1, 2)
+    return torch.unflatten(fine, 2, (4, layer.out_channels)).flatten(1, 2)
 
 
 def _place(logits: Float[Tensor, "b pixels 4"], grid: int) -> Float[Tensor, "b 4 m m"]:
     """Put the pixels of `_upscale` where they belong."""
-    parts = logits.unflatten(1, (grid, grid, 2, 2, 2, 2))
+    parts = torch.unflatten(logits, 1, (grid, grid, 2, 2, 2, 2))
     return parts.permute(0, 7, 1, 3, 5, 2, 4, 6).flatten(5, 7).flatten(2, 4)

@@ -308,7 +308,8 @@ class Run:
         self, embedding: Tensor, points_xy: Tensor, point_labels: Tensor, mask: Tensor, has_mask: Tensor
     ) -> tuple[Tensor, Tensor]:
         with self._fabric.autocast():
-            return self._decoder(embedding, points_xy, point_labels, mask, has_mask)
+            logits, scores = self._decoder(embedding, points_xy, point_labels, mask, has_mask)
+        return logits, scores
 
     def validate(self) -> float:
         """Score the averaged weights; keep the best. The first process does, the others wait."""

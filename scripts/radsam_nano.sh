@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Rebuild the fast weights, radsam-nano: distil the encoder, fit radsam-lite's decoder to it, export.
-# Stopped or killed, the same command goes on. Two and a half hours on two CPU cores after radsam_lite.sh, whose
+# Stopped or killed, the same command goes on. Two hours on two CPU cores after radsam_lite.sh, whose
 # store and embeddings it takes; 25 minutes more without them.
 #   bash scripts/radsam_nano.sh DATA OUT      DATA: cases with a manifest.json; OUT: the bundle to make
 set -euo pipefail

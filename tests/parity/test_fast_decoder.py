@@ -7,8 +7,11 @@ import copy
 import pytest
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
+from radsam.model.build import build_sam
 from radsam.model.fast_decoder import FastDecoder
+from radsam.model.presets import PRESETS
 from radsam.model.sam import Sam
 from small_models import PROMPTS, SMALL_CONFIGS, decoder_inputs, random_model
 
@@ -30,6 +33,17 @@ def test_it_answers_every_prompt_as_sam_does(model: Sam, prompt: str) -> None:
     with torch.no_grad():
         for got, wanted in zip(FastDecoder(model)(*given), model.decode(*given), strict=True):
             torch.testing.assert_close(got, wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_a_box_takes_less_than_six_tenths_of_the_work() -> None:
+    model = build_sam(PRESETS["lite_medsam"]).eval()
+    given = (embeddings(model, 1), *decoder_inputs(model.config, "box").values())
+    work = []
+    for decode in (model.decode, FastDecoder(model)):
+        with FlopCounterMode(display=False) as counter, torch.inference_mode():
+            decode(*given)
+        work.append(counter.get_total_flops())
+    assert 0 < work[1] < 0.6 * work[0]
 
 
 def test_a_batch_gets_the_same_gradients(model: Sam) -> None:

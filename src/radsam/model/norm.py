@@ -23,8 +23,7 @@ class LayerNorm2d(nn.Module):
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Normalise each pixel to zero mean and unit variance, then scale and shift."""
-        # In these steps, not as a layer_norm between two permutations, which engines really carry out: the graph of
-        # an encoder with two of these runs a sixth faster.
+        # In these steps, not as a layer_norm between two permutations, which engines really carry out.
         if x.dtype in (torch.float16, torch.bfloat16):
             x = x.float()  # squares overflow; torch's own layer_norm does the same under autocast
         centred = x - x.mean(1, keepdim=True)

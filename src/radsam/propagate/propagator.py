@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from radsam.predictor import SliceMask, SlicePrompt
 from radsam.propagate.next_prompt import Policy
 from radsam.propagate.stop_rule import EndReason, StopRule
+from radsam.propagate.taper import Taper
 from radsam.volume import Bounds, RunMask
 
 Ask = Callable[[int, SlicePrompt], SliceMask]
@@ -63,6 +64,7 @@ def propagate(
     stop_rule: StopRule | None = None,
     limits: Mapping[int, int] | None = None,
     carried: RunMask | None = None,
+    taper: Taper | None = None,
 ) -> Iterator[Record]:
     """Walk from a segmented slice to both ends of the object.
 
@@ -77,6 +79,7 @@ def propagate(
         stop_rule: Used without bounds.
         limits: The last slice to walk to on a side, by its step -1 or +1; the side ends there as at a bound.
         carried: What goes on from an empty start: the mask that stood there before a correction emptied it.
+        taper: Thins a mask before it is passed on; None passes it on as it is.
 
     Yields:
         `SliceDone` for the start and every further slice, `WalkEnded` once per side.
@@ -92,7 +95,8 @@ def propagate(
     incoming = start.mask if start.mask.area or carried is None else carried
     rule = stop_rule or StopRule()
     walks = [
-        _side(start, incoming, step, ask, policy, slice_count, bounds, limits.get(step), said, rule) for step in (-1, 1)
+        _side(start, incoming, step, ask, policy, slice_count, bounds, limits.get(step), said, rule, taper)
+        for step in (-1, 1)
     ]
     while walks:
         for walk in tuple(walks):
@@ -116,13 +120,14 @@ def _side(
     limit: int | None,
     said: Mapping[int, SlicePrompt],
     stop_rule: StopRule,
+    taper: Taper | None,
 ) -> Iterator[SliceMask | WalkEnded]:
     """Walk one side; the last value is its `WalkEnded`."""
     must_reach = max(
         (index * step for index, prompt in said.items() if _holds_object(prompt)),
         default=start.index * step,
     )
-    index = start.index
+    index = came_from = start.index
     while True:
         index += step
         if (bounds is not None and index not in bounds) or (limit is not None and (index - limit) * step > 0):
@@ -131,14 +136,16 @@ def _side(
         if not 0 <= index < slice_count:
             yield WalkEnded(step, index - step, EndReason.VOLUME_END)
             return
-        current = _answer(index, incoming, ask, policy, said.get(index, NOTHING_SAID))
+        passed_on = taper(incoming, came_from, index) if taper else incoming
+        current = _answer(index, passed_on, ask, policy, said.get(index, NOTHING_SAID))
         if bounds is None and index * step > must_reach:
             reason = stop_rule.broken_by(incoming, current)
             if reason is not None:
                 yield WalkEnded(step, index - step, reason)
                 return
         yield current
-        incoming = current.mask if current.mask.area else incoming
+        if current.mask.area:
+            incoming, came_from = current.mask, index
 
 
 def _holds_object(said: SlicePrompt) -> bool:

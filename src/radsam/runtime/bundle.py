@@ -22,6 +22,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,8 @@ class BundleSpec:
         crop_ratio: Side of the crop that shows an object best, as a multiple of the object's own.
         max_zoom: No crop is smaller than the slice's longer side divided by this; 1 where the model
             was trained on whole slices only.
+        taper: How much thinner a mask gets towards the object's bounds before it is passed on, 1 as an
+            ellipsoid does; 0 passes it on as it is.
 
     Raises:
         BundleError: A value makes no sense.
@@ -84,6 +87,7 @@ class BundleSpec:
     origin: str
     crop_ratio: float = 2.0
     max_zoom: float = 1.0
+    taper: float = 0.0
 
     def __post_init__(self) -> None:
         try:
@@ -104,11 +108,13 @@ class BundleSpec:
             or self.input_size % self.low_res_size
             or not self.capabilities
             or min(self.crop_ratio, self.max_zoom) < 1
+            or not 0 <= self.taper <= 4
         ):
             raise BundleError(
                 f"The description of bundle {self.name!r} makes no sense: input {self.input_size}, low-res "
                 f"{self.low_res_size}, window {low:g} to {high:g}, mean {mean}, std {std}, "
-                f"capabilities {[*self.capabilities]}, crop ratio {self.crop_ratio}, zoom {self.max_zoom}."
+                f"capabilities {[*self.capabilities]}, crop ratio {self.crop_ratio}, zoom {self.max_zoom}, "
+                f"taper {self.taper}."
             )
 
     def can(self, capability: Capability) -> bool:
@@ -135,6 +141,13 @@ class Bundle:
     card: str
     sha256: str
     path: Path
+
+    @cached_property
+    def encoder_hash(self) -> str:
+        """Hash over all that decides how a window of a slice is encoded; where it is equal, embeddings are shared."""
+        spec = self.spec
+        made_for = repr((spec.input_size, spec.low_res_size, spec.pixel_mean, spec.pixel_std))
+        return hashlib.sha256(self.encoder + made_for.encode()).hexdigest()
 
 
 def read_bundle(path: Path) -> Bundle:

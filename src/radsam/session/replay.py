@@ -17,6 +17,7 @@ from radsam.predictor import SliceMask, SlicePredictor, SlicePrompt
 from radsam.propagate import POLICIES, EndReason, SliceDone, StopRule, WalkEnded, default_policy, propagate
 from radsam.propagate.next_prompt import Policy, moved_box
 from radsam.propagate.propagator import Ask
+from radsam.propagate.taper import Taper
 from radsam.runtime import Capability
 from radsam.session.asker import Asker, slice_index, slice_prompt
 from radsam.session.edit import Correct, Segment
@@ -115,6 +116,7 @@ class Replayer:
             stop_rule=self._stop_rule,
             limits=limits,
             carried=carried,
+            taper=self._taper(edits, started, grid, start),
         ):
             if isinstance(record, SliceDone):
                 answers[record.answer.index] = record.answer
@@ -156,6 +158,18 @@ class Replayer:
 
     def _policy(self, name: str) -> Policy:
         return moved_box if name == "box" and self._knows_boxes_only else POLICIES[name]
+
+    def _taper(self, edits: ObjectEdits, started: Segment, grid: SliceGrid, start: SliceMask) -> Taper | None:
+        """How masks get thinner towards the bounds, for a model that was trained to be shown such masks."""
+        strength = self._predictor.spec.taper
+        if not strength or started.policy != "mask" or started.bounds is None:
+            return None
+        ends = started.bounds.low, started.bounds.high
+        spacing_mm = self._volume.geometry.spacing_mm_ijk[grid.axis], *grid.spacing_mm_vu
+        # A correction is walked on from its own slice, but the object gets thinner from where it was started.
+        at = slice_index(started.prompt, grid)
+        first = start if edits[-1] is started else self.result(edits[: edits.index(started) + 1]).answers[at]
+        return Taper.of(first.mask, first.index, ends, grid.count, spacing_mm, strength)
 
     def _corrected(
         self,

@@ -59,6 +59,14 @@ def test_another_window_makes_another_model(tmp_path: Path) -> None:
     assert read_bundle(one).sha256 != read_bundle(other).sha256
 
 
+def test_bundles_that_encode_alike_share_what_they_encoded(tmp_path: Path) -> None:
+    one, wider = read_bundle(written(tmp_path / "a")), read_bundle(written(tmp_path / "b", taper=1.0, name="other"))
+    assert one.sha256 != wider.sha256
+    assert one.encoder_hash == wider.encoder_hash, "the window of a slice stands beside it in the key"
+    brighter = read_bundle(written(tmp_path / "c", pixel_mean=(0.5, 0.5, 0.5)))
+    assert brighter.encoder_hash != one.encoder_hash
+
+
 @pytest.mark.parametrize("name", ["encoder.onnx", "decoder.onnx", "MODEL_CARD.md"])
 def test_an_altered_file_is_named_with_both_hashes(tmp_path: Path, name: str) -> None:
     path = written(tmp_path / "a")
@@ -143,6 +151,7 @@ def test_a_description_of_another_kind_says_what_is_wrong(
         {"window_hu": (240.0, -160.0)},
         {"pixel_std": (1.0, 0.0, 1.0)},
         {"capabilities": ()},
+        {"taper": -0.5},
     ],
 )
 def test_numbers_that_make_no_sense_are_refused(changes: dict[str, Any]) -> None:

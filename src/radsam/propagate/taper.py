@@ -1,0 +1,106 @@
+"""What a mask loses on its way to the object's end: most objects get thinner towards the bounds that the user gave."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from radsam.volume import RunMask
+
+#: Smoothing of the mask that decides between pixels equally far from its edge, in pixels.
+_SIGMA_PX = 2.0
+#: What is this many times longer than wide is a tube, as gullet and spinal cord are.
+_TUBE = 4.0
+
+
+@dataclass(frozen=True)
+class Taper:
+    """Thins the mask that is passed on, as an ellipsoid gets thinner between a slice and the bound.
+
+    A model that is shown its neighbour's mask mostly repeats it, so what the neighbour has too much
+    adds up on the way. The bounds tell more than the mask does: measured in docs/training.md.
+
+    Args:
+        start: The slice where the walk starts; nothing gets thinner towards it.
+        low: First slice of the object; None where it is unknown.
+        high: Last slice, likewise.
+        slice_count: Slices of the volume. What reaches its first or last slice may be cut off there, so it
+            gets no thinner on that side.
+        strength: 1 for an ellipsoid, 0 for a cylinder, which never gets thinner.
+    """
+
+    start: int
+    low: int | None
+    high: int | None
+    slice_count: int
+    strength: float
+
+    @classmethod
+    def of(
+        cls,
+        mask: RunMask,
+        start: int,
+        ends: tuple[int, int],
+        slice_count: int,
+        spacing_mm: tuple[float, float, float],
+        strength: float,
+    ) -> Taper:
+        """How an object gets thinner that has a mask on slice `start`; a long tube does not.
+
+        Args:
+            mask: Its mask there.
+            start: The slice where the walk starts.
+            ends: First and last slice of the object.
+            slice_count: Slices of the volume.
+            spacing_mm: Distance between slices, between rows and between columns.
+            strength: 1 for an ellipsoid.
+        """
+        pixels = mask.decode()
+        held = [np.flatnonzero(pixels.any(axis=1 - axis)) for axis in range(2)]
+        if not mask.area:
+            return cls(start, *ends, slice_count, 0.0)
+        width_mm = max((where[-1] - where[0] + 1) * mm for where, mm in zip(held, spacing_mm[1:], strict=True))
+        length_mm = (ends[1] - ends[0] + 1) * spacing_mm[0]
+        return cls(start, *ends, slice_count, strength if length_mm <= _TUBE * width_mm else 0.0)
+
+    def share(self, before: int, index: int) -> float:
+        """The share of its area that a mask of slice `before` keeps on slice `index`; at most 1."""
+        return float(min(1.0, (self._area(index) / self._area(before)) ** self.strength))
+
+    def __call__(self, mask: RunMask, before: int, index: int) -> RunMask:
+        """Thin the mask of slice `before` for slice `index`, by taking pixels from its edge."""
+        return thinned(mask, self.share(before, index))
+
+    def _area(self, index: int) -> float:
+        """Area on a slice, relative to the start's."""
+        bound = self.low if index < self.start else self.high
+        if bound is None or bound in (0, self.slice_count - 1) or index == self.start:
+            return 1.0
+        # One slice past the bound there is nothing left.
+        way = (index - self.start) / (bound - self.start + (1 if index > self.start else -1))
+        return max(1.0 - way * way, 1e-3)
+
+
+def thinned(mask: RunMask, share: float) -> RunMask:
+    """Return the part of a mask that lies deepest in it.
+
+    Args:
+        mask: Any mask.
+        share: Share of its pixels to keep, 0 to 1; one pixel is kept at least.
+    """
+    if share >= 1.0 or not mask.area:
+        return mask
+    pixels = mask.decode()
+    rows, cols = np.flatnonzero(pixels.any(axis=1)), np.flatnonzero(pixels.any(axis=0))
+    around = slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1)
+    # The image's border is an edge, too.
+    inside = np.pad(pixels[around], 1)
+    depth = ndimage.distance_transform_edt(inside) + ndimage.gaussian_filter(inside.astype(np.float64), _SIGMA_PX)
+    depth = depth[1:-1, 1:-1]
+    kept = max(1, round(share * mask.area))
+    least = np.partition(depth[pixels[around]], -kept)[-kept]
+    thin = np.zeros_like(pixels)
+    thin[around] = pixels[around] & (depth >= least)
+    return RunMask.encode(thin)

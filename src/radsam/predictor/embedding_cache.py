@@ -44,7 +44,7 @@ class EmbeddingKey:
         plane: The anatomical plane.
         index: The slice.
         window_hu: The window.
-        model_hash: `Bundle.sha256`.
+        encoder_hash: `Bundle.encoder_hash`.
         engine: `Backend.name`, since precisions differ.
         crop: The part of the displayed slice that was seen; None for all of it.
     """
@@ -53,7 +53,7 @@ class EmbeddingKey:
     plane: Plane
     index: int
     window_hu: tuple[float, float]
-    model_hash: str
+    encoder_hash: str
     engine: str
     crop: Crop | None = None
 

@@ -49,14 +49,22 @@ class SlicePredictor:
         backend: The engine that runs it.
         cache: Where encoded slices are kept.
         model_path: Where the bundle is, for session files.
+        encoder_hash: `Bundle.encoder_hash`: models that encode alike share encoded slices; "" shares none.
     """
 
     def __init__(
-        self, spec: BundleSpec, model_hash: str, backend: Backend, cache: EmbeddingCache, model_path: str = ""
+        self,
+        spec: BundleSpec,
+        model_hash: str,
+        backend: Backend,
+        cache: EmbeddingCache,
+        model_path: str = "",
+        encoder_hash: str = "",
     ) -> None:
         self.spec = spec
         self.model_hash = model_hash
         self.model_path = model_path
+        self._encoder_hash = encoder_hash or model_hash
         self.backend = backend
         self._cache = cache
         self._answers: OrderedDict[tuple[EmbeddingKey, SlicePrompt], SliceMask] = OrderedDict()
@@ -78,7 +86,7 @@ class SlicePredictor:
             plane=grid.plane,
             index=index,
             window_hu=(window.low_hu, window.high_hu),
-            model_hash=self.model_hash,
+            encoder_hash=self._encoder_hash,
             engine=self.backend.name,
             crop=crop,
         )

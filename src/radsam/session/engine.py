@@ -29,7 +29,12 @@ class Engine:
         self.bundle = bundle
         self.backend = backend
         self.predictor = SlicePredictor(
-            bundle.spec, bundle.sha256, backend, cache or EmbeddingCache(), str(bundle.path.resolve())
+            bundle.spec,
+            bundle.sha256,
+            backend,
+            cache or EmbeddingCache(),
+            str(bundle.path.resolve()),
+            bundle.encoder_hash,
         )
 
     def open(

@@ -98,7 +98,7 @@ def test_a_folder_outlives_its_process(folder: Path) -> None:
         {"plane": Plane.CORONAL},
         {"index": 1},
         {"window_hu": (-160.0, 241.0)},
-        {"model_hash": "other"},
+        {"encoder_hash": "other"},
         {"engine": "other"},
     ],
     ids=lambda change: next(iter(change)),

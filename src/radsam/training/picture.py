@@ -90,12 +90,9 @@ def draw_batch(config: TrainConfig, step: int = 0, progress: Progress = lambda d
 
 def _unencoded(store: Store, config: TrainConfig, progress: Progress) -> Scenes:
     """The scenes of a configuration with their objects, but without embeddings."""
+    spec = _spec(config.start)
     if config.encoder.train:
-        # Only here, since it may start from a checkpoint, which needs torch.
-        from radsam.training.start import read_start
-
-        return live_scenes(store, read_start(config.start).spec, config)
-    spec = read_spec(find_bundle(config.start))
+        return live_scenes(store, spec, config)
     scenes = plan_scenes(store, config.data, config.embeddings)
     rows = [np.zeros(0, OBJECT_ROW)]
     for number, scene in enumerate(scenes):
@@ -106,6 +103,16 @@ def _unencoded(store: Store, config: TrainConfig, progress: Progress) -> Scenes:
         ]
         progress(number + 1, len(scenes))
     return Scenes(store, spec, scenes, np.concatenate(rows), "")
+
+
+def _spec(start: str) -> BundleSpec:
+    """What the model is that a run starts from."""
+    if start.endswith((".pt", ".pth", ".whl")):
+        # Only here, since a checkpoint needs torch.
+        from radsam.training.start import read_start
+
+        return read_start(start).spec
+    return read_spec(find_bundle(start))
 
 
 def _each_kind(batch: Sequence[Episode], config: TrainConfig) -> Iterator[Episode]:

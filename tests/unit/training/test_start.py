@@ -13,6 +13,7 @@ from radsam.runtime import Bundle, read_bundle
 from radsam.training.embeddings import EncodedScenes
 from radsam.training.engine import LAST, Run, prepare_scenes
 from radsam.training.export import export_checkpoint
+from radsam.training.picture import draw_batch
 from radsam.training.start import encoder_bundle, read_start, start_model
 from small_models import SMALL_VIT, random_model
 from tiny_training import tiny_config, write_small_bundle
@@ -43,6 +44,7 @@ def test_a_run_goes_on_from_a_checkpoint_with_the_encoder_that_was_kept(
     start, scenes = prepare_scenes(config)
     assert encoder_bundle(start).sha256 == tiny_scenes[0].sha256
     assert scenes.identity == tiny_scenes[1].identity, "nothing is encoded again"
+    assert draw_batch(config).episodes, "and a person can look at it"
     second = Run(config, tmp_path / "second", start, scenes, report=lambda line: None)
     second.train_step()
     second.save(LAST)

@@ -106,6 +106,24 @@ class StoredCase:
         """The objects on each slice, records of `OBJECT_FIELDS`."""
         return np.asarray(np.load(self.folder / "objects.npy"))
 
+    def extent(self, object_id: int) -> tuple[int, int, int]:
+        """First, last and largest of the slices on which an object was kept.
+
+        Raises:
+            KeyError: It was kept on none.
+        """
+        return self._extents[object_id]
+
+    @cached_property
+    def _extents(self) -> dict[int, tuple[int, int, int]]:
+        records = self.objects
+        found = {}
+        for object_id in np.unique(records["object_id"]):
+            own = records[records["object_id"] == object_id]
+            slices, largest = own["slice"], own["area_px"].argmax()
+            found[int(object_id)] = int(slices.min()), int(slices.max()), int(slices[largest])
+        return found
+
     @cached_property
     def grid(self) -> SliceGrid:
         """The slices: how to get from a stored array to the dataset's own voxels and back."""

@@ -181,6 +181,12 @@ class PromptsConfig(Checked):
         box_shrink_px: How far a box's side may move inwards, at 1024 px.
         box_grow_px: How far it may move outwards, at 1024 px.
         neighbour_noise: Strength of the noise on a neighbour's mask, relative to a noisy mask.
+        gap: From how many slices away a mask may come at most, in a neighbour and in a walk: the further,
+            the less there is to be copied.
+        outward: Share of episodes that walk away from the object's largest slice, as a walk from a good
+            prompt does; the others start anywhere in the object.
+        taper: How much thinner a mask gets on its way to the object's end, here as in the bundle.
+        bounded: Share of episodes that know where the object ends.
     """
 
     box: float = 0.3
@@ -195,6 +201,10 @@ class PromptsConfig(Checked):
     box_shrink_px: float = 5.0
     box_grow_px: float = 20.0
     neighbour_noise: float = 0.3
+    gap: int = 1
+    outward: float = 0.0
+    taper: float = 0.0
+    bounded: float = 0.8
 
     _KINDS: ClassVar = ("box", "point", "mask", "neighbour", "repair")
 
@@ -212,8 +222,11 @@ class PromptsConfig(Checked):
             yield f"one of {', '.join(self._KINDS)} must be positive"
         if not self.turns or min(self.turns) < 0 or sum(self.turns) <= 0:
             yield "turns needs at least one share, none negative, not all zero"
-        for name in ("edit_share", "walk_click_share", "ended_share", "neighbour_noise"):
+        for name in ("edit_share", "walk_click_share", "ended_share", "outward", "bounded"):
             yield from within(self, name, 0, 1)
+        yield from within(self, "neighbour_noise", 0, 2)
+        yield from at_least(self, "gap", 1)
+        yield from within(self, "taper", 0, 4)
         yield from at_least(self, "box_shrink_px", 0)
         yield from at_least(self, "box_grow_px", 0)
 

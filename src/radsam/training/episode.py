@@ -18,6 +18,7 @@ from radsam.predictor import SlicePrompt
 from radsam.predictor.slice_predictor import frame_prompt
 from radsam.preprocess import SliceFrame
 from radsam.propagate.next_prompt import mask as mask_policy
+from radsam.propagate.taper import Taper
 from radsam.runtime import FramePrompt
 from radsam.simulate import MaskNoise, broken_mask, noisy_mask, random_box, random_click, random_point
 from radsam.training.config import PromptsConfig
@@ -61,6 +62,7 @@ class Episode:
         self._frame: SliceFrame = scenes.frame(scene)
         self._unit_px = scenes.scenes[scene].view.unit_px
         self._step = int(rng.choice([-1, 1]))
+        self._taper = self._plan_walk()
         self._truth = self._mask(index)
         #: What the current question is: the kind of the first prompt, then "edit", "walk" or "walk with click".
         self.kind = str(rng.choice(list(config.kinds), p=list(config.kinds.values())))
@@ -139,16 +141,21 @@ class Episode:
                 click = random_click(wrong, self._truth, self._rng)
                 points = ((click.x, click.y, click.positive),) if click else ()
                 return SlicePrompt(points_uv=points, mask=RunMask.encode(wrong) if wrong.any() else None)
-        beside = self._neighbour()
-        if beside is None:
+        if self._config.outward:
+            # The walk has a direction, and this mask comes from behind it.
+            self._step = -self._step
+        found = self._neighbour(encoded=False)
+        if found is None:
             return SlicePrompt(mask=self._noisy(self._truth, 1.0))
+        came_from, beside = found
         if not beside.any():
             # The object has ended there: its last mask meets a slice without it.
-            incoming, self._truth, self.index = self._truth, beside, self.index + self._step
+            incoming, self._truth, self.index = self._truth, beside, came_from
             return SlicePrompt(mask=self._noisy(incoming, self._config.neighbour_noise))
         # The mask comes from there, so the walk goes the other way.
         self._step = -self._step
-        return SlicePrompt(mask=self._noisy(beside, self._config.neighbour_noise))
+        noisy = self._noisy(beside, self._config.neighbour_noise)
+        return SlicePrompt(mask=self._thinned(noisy, came_from))
 
     def _correction(self) -> SlicePrompt | None:
         """A click in the error with the previous mask and all points of the slice (paper 4.2)."""
@@ -162,37 +169,74 @@ class Episode:
 
     def _walk(self) -> SlicePrompt | None:
         """The mask goes to the neighbouring slice (paper 4.1), which may have a point of its own (4.2)."""
-        beside = self._neighbour()
-        if beside is None:
+        found = self._neighbour()
+        if found is None:
             return None
+        came_from, (self.index, beside) = self.index, found
         if self._truth.any() and dice(self._answer, self._truth) < _LOST_BELOW_DICE:
             self._incoming = self._noisy(self._truth, self._config.neighbour_noise)
         elif self._answer.any():
             self._incoming = RunMask.encode(self._answer)
-        self.index += self._step
+        incoming = self._thinned(self._incoming, came_from) if beside.any() else self._incoming
         self._truth, self._said, self.kind = beside, SlicePrompt(), "walk"
         if self._rng.random() < self._config.walk_click_share:
-            click = random_click(self._incoming.decode(), beside, self._rng)
+            click = random_click(incoming.decode(), beside, self._rng)
             if click is not None:
                 self._said, self.kind = SlicePrompt(points_uv=((click.x, click.y, click.positive),)), "walk with click"
-        return self._asked(self._incoming)
+        return self._asked(incoming)
 
     def _asked(self, incoming: RunMask) -> SlicePrompt | None:
         question = mask_policy(incoming, self._said)
         return question if isinstance(question, SlicePrompt) and question else None
 
-    def _neighbour(self) -> Mask | None:
-        """The truth on the next slice, turning round where the object or the scene ends.
+    def _plan_walk(self) -> Taper:
+        """Decide where the walk came from, and with that where it goes and how the object gets thinner."""
+        config, here = self._config, self._slice(self.index)
+        case = self.scenes.store.cases[self.scenes.scenes[self.scene].case_number]
+        if not (config.outward or config.taper):
+            return Taper(here, None, None, case.grid.count, 0.0)
+        low, high, start = case.extent(self.object_id)
+        if self._rng.random() < config.outward:
+            if start != here:
+                self._step = 1 if start < here else -1
+        else:
+            start = int(self._rng.integers(low, here + 1) if self._step > 0 else self._rng.integers(here, high + 1))
+        if self._rng.random() >= config.bounded:
+            return Taper(start, None, None, case.grid.count, config.taper)
+        return Taper.of(
+            RunMask.encode(np.asarray(case.ids[start] == self.object_id)),
+            start,
+            (low, high),
+            case.grid.count,
+            (case.slice_mm, case.row_mm, case.col_mm),
+            config.taper,
+        )
+
+    def _thinned(self, mask: RunMask, came_from: int) -> RunMask:
+        """A mask as a walk passes it on to the slice that the episode is on now."""
+        return self._taper(mask, self._slice(came_from), self._slice(self.index))
+
+    def _slice(self, index: int) -> int:
+        """The number that a slice of the scene has in its case."""
+        return self.scenes.scenes[self.scene].first + index
+
+    def _neighbour(self, encoded: bool = True) -> tuple[int, Mask] | None:
+        """A slice next to this one, or some further away, with its truth; turns round where the object or scene ends.
 
         Past the object's end only as often as the configuration says.
+
+        Args:
+            encoded: Only slices of the scene, which the model can look at.
         """
         ended_counts = self._rng.random() < self._config.ended_share
+        most = int(self._rng.integers(1, self._config.gap + 1)) if self._config.gap > 1 else 1
         for _ in range(2):
-            index = self.index + self._step
-            if 0 <= index < self.scenes.scenes[self.scene].count:
-                beside = self._mask(index)
-                if beside.any() or (ended_counts and self._truth.any()):
-                    return beside
+            for gap in range(most, 0, -1):
+                index = self.index + gap * self._step
+                if self.scenes.reaches(self.scene, index, encoded=encoded or gap == 1):
+                    beside = self._mask(index)
+                    if beside.any() or (gap == 1 and ended_counts and self._truth.any()):
+                        return index, beside
             self._step = -self._step
         return None
 

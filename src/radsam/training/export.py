@@ -86,6 +86,7 @@ def export_checkpoint(
         window_hu=trained.config.embeddings.window_hu,
         capabilities=trained_capabilities(trained.config.prompts),
         max_zoom=trained_zoom(trained.config, start.spec),
+        taper=trained.config.prompts.taper,
         licence=licence,
         origin=f"Trained by RadSAM from {start.spec.name}, {trained.step} steps. Start: {start.spec.origin}",
     )

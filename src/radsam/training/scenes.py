@@ -77,6 +77,13 @@ class Scenes:
         """The true mask of an object on slice `index` of a scene; empty where it is not."""
         return np.asarray(ids_seen(self.store, self.scenes[scene], index) == object_id)
 
+    def reaches(self, scene: int, index: int, *, encoded: bool = True) -> bool:
+        """Whether a scene has a slice `index`; its case, where only labels are wanted and not what the model sees."""
+        seen = self.scenes[scene]
+        if encoded:
+            return 0 <= index < seen.count
+        return 0 <= seen.first + index < self.store.cases[seen.case_number].grid.count
+
     def image(self, scene: int, index: int) -> Float32[np.ndarray, "3 n n"]:
         """The model's input for slice `index` of a scene."""
         return scene_image(self.store, self.spec, self.scenes[scene], index)

@@ -76,7 +76,7 @@ def validate(
     """
     scores: list[ObjectScore] = []
     # What a session may ask is what is being trained, whatever the start weights knew.
-    spec = replace(scenes.spec, capabilities=trained_capabilities(config.prompts))
+    spec = replace(scenes.spec, capabilities=trained_capabilities(config.prompts), taper=config.prompts.taper)
     for number, scene in enumerate(scenes.scenes):
         if scenes.split(number) != config.data.val_split:
             continue

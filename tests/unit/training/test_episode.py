@@ -8,6 +8,7 @@ import torch
 
 from radsam.predictor import EmbeddingCache, EncodedSlice, SlicePredictor
 from radsam.predictor.embedding_cache import EmbeddingKey
+from radsam.propagate.taper import Taper
 from radsam.runtime import Bundle, open_backend
 from radsam.training.config import PromptsConfig
 from radsam.training.embedder import StoredEmbeddings
@@ -15,7 +16,7 @@ from radsam.training.embeddings import EncodedScenes
 from radsam.training.episode import Episode
 from radsam.training.start import start_model
 from radsam.training.step import by_signature, prompt_batch
-from radsam.volume import Plane
+from radsam.volume import Plane, RunMask
 
 Prepared = tuple[Bundle, EncodedScenes]
 SHARES = {"box": 0.0, "point": 0.0, "mask": 0.0, "neighbour": 0.0, "repair": 0.0}
@@ -143,6 +144,39 @@ def test_a_walk_may_go_one_slice_past_the_end_and_finds_nothing_there(tiny_scene
     ended = [e for e in (one, beyond) if not e.truth.any()]
     assert 8 in visited or ended, visited
     assert all(e.question is not None and e.question.mask is not None and e.question.mask.any() for e in ended)
+
+
+def test_a_neighbour_may_come_from_further_away_and_from_where_the_object_is_larger(tiny_scenes: Prepared) -> None:
+    _, scenes = tiny_scenes
+    asked = [
+        episode(scenes, "neighbour", index=5, seed=seed, gap=3, outward=1.0, neighbour_noise=0.0, ended_share=0.0)
+        for seed in range(12)
+    ]
+    # The tube is equally large everywhere, so its first slice, 1, counts as the largest.
+    came_from = {
+        next(k for k in range(9) if one.prompt and one.prompt.mask == RunMask.encode(scenes.mask(0, k, TUBE)))
+        for one in asked
+    }
+    assert came_from == {2, 3, 4}
+    for one in asked:
+        one.answered(logits_of(scenes, 5))
+    assert {one.index for one in asked if one.kind == "walk"} <= {6, 7}, "it goes on away from there"
+
+
+def test_a_mask_gets_as_thin_in_training_as_a_walk_makes_it(tiny_scenes: Prepared) -> None:
+    _, scenes = tiny_scenes
+    settings = {"outward": 1.0, "taper": 1.0, "bounded": 1.0, "neighbour_noise": 0.0, "ended_share": 0.0}
+    one = episode(scenes, "neighbour", index=5, edit_share=0.0, walk_click_share=0.0, **settings)
+    taper = Taper(start=1, low=1, high=7, slice_count=9, strength=1.0)
+    assert one.prompt is not None
+    assert one.prompt.mask == taper(RunMask.encode(scenes.mask(0, 4, TUBE)), 4, 5)
+    one.answered(logits_of(scenes, 5))
+    assert (one.kind, one.index) == ("walk", 6)
+    answer = RunMask.encode(scenes.frame(0).logits_to_slice(logits_of(scenes, 5)) > 0)
+    assert one.prompt.mask == taper(answer, 5, 6) != answer
+    unknown = episode(scenes, "neighbour", index=5, **{**settings, "bounded": 0.0})
+    assert unknown.prompt is not None
+    assert unknown.prompt.mask == RunMask.encode(scenes.mask(0, 4, TUBE))
 
 
 def test_a_lost_mask_is_replaced_by_the_truth_before_walking_on(tiny_scenes: Prepared) -> None:

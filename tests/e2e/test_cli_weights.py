@@ -41,20 +41,19 @@ def describe(bundle: Path, change: Callable[[dict], object]) -> None:
 def test_the_weights_of_the_package_are_there_from_the_start(run_radsam: CommandLine, tmp_path: Path) -> None:
     found = run_radsam("weights", "list", "--json", cwd=tmp_path).done().json
     names = [(each["name"], each["default"]) for each in found["bundles"]]
-    assert names == [("radsam-lite", True), ("radsam-nano", False)]
+    assert names == [("radsam-lite", True)]
     assert found["folder"] == str(run_radsam.weights)
-    for name in ("radsam-lite", "radsam-nano"):
-        assert f"{name}: whole and unaltered" in run_radsam("weights", "verify", name, cwd=tmp_path).done().stdout
-        shown = run_radsam("weights", "show", name, cwd=tmp_path).done().stdout
-        for words in ("Training data", "Licence of these weights: Apache-2.0", "Not for diagnostic use"):
-            assert words in shown
+    assert (
+        "radsam-lite: whole and unaltered" in run_radsam("weights", "verify", "radsam-lite", cwd=tmp_path).done().stdout
+    )
+    shown = run_radsam("weights", "show", "radsam-lite", cwd=tmp_path).done().stdout
+    for words in ("Training data", "Licence of these weights: Apache-2.0", "Not for diagnostic use"):
+        assert words in shown
 
 
 def test_an_unknown_name_lists_the_known_ones(run_radsam: CommandLine, bundle: Path, tmp_path: Path) -> None:
     answer = run_radsam("weights", "show", "huge", cwd=tmp_path, env={"RADSAM_WEIGHTS": str(bundle.parent)})
-    refused(
-        answer, "no bundle 'huge'", "the installed ones are: radsam-lite, radsam-nano, tiny", "radsam weights convert"
-    )
+    refused(answer, "no bundle 'huge'", "the installed ones are: radsam-lite, tiny", "radsam weights convert")
 
 
 def test_an_installed_bundle_is_listed_shown_and_verified(

@@ -26,7 +26,7 @@ def distill(
     run that was stopped or killed. `radsam export` makes a bundle of the result, with the decoder
     that the configuration names; train that decoder on it afterwards.
 
-    [bold]Example:[/] radsam distill radsam_nano_encoder data.store=store embeddings.folder=emb --minutes 60
+    [bold]Example:[/] radsam distill radsam_lite_encoder data.store=store embeddings.folder=emb --minutes 60
     """
     require_extra("Distilling", "train", *TRAINING_MODULES)
     from radsam.settings import find_config, read_settings

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Model = Annotated[
     str | None,
     typer.Option(
-        help="Weights: radsam-lite, the default; radsam-nano, the fast ones; or a bundle's name or path.",
+        help="Weights: a bundle's name or path; radsam-lite if left out.",
         metavar="BUNDLE",
     ),
 ]

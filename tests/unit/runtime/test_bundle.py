@@ -200,13 +200,10 @@ def test_the_users_own_bundle_hides_one_of_the_package(weights: Path, monkeypatc
     assert find_bundle("mine") == own
 
 
-@pytest.mark.parametrize(("asked", "name"), [(None, "radsam-lite"), ("radsam-nano", "radsam-nano")])
-def test_the_default_and_the_fast_weights_are_in_the_package(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, asked: str | None, name: str
-) -> None:
+def test_the_default_weights_are_in_the_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("RADSAM_WEIGHTS", str(tmp_path / "none"))
-    found = read_bundle(find_bundle(asked))
-    assert found.spec.name == name
+    found = read_bundle(find_bundle())
+    assert found.spec.name == "radsam-lite"
     assert all(map(found.spec.can, Capability))
     # What an installation carries, and everyone downloads with it.
     assert sum(each.stat().st_size for each in found.path.iterdir()) < 25e6

@@ -213,6 +213,13 @@ def export(
         typer.Argument(help="What `radsam train` or `distill` wrote: best.pt, or last.pt.", metavar="CHECKPOINT"),
     ],
     bundle: Annotated[Path, typer.Argument(help="The weights bundle to make: a folder or a .zip.", metavar="BUNDLE")],
+    mean_with: Annotated[
+        Path | None,
+        typer.Option(
+            help="A second checkpoint of the same network, as the part before: the bundle gets the mean of both.",
+            metavar="CHECKPOINT",
+        ),
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the bundle; the configuration's if left out.")] = None,
     licence: Licence = "Apache-2.0",
     notes_file: Annotated[
@@ -236,7 +243,13 @@ def export(
         show_bundle(export_student(checkpoint, bundle), found, as_json)
         return
     made = export_checkpoint(
-        checkpoint, bundle, name=name, licence=licence, notes=_read_notes(notes_file), checked=found.append
+        checkpoint,
+        bundle,
+        mean_with=mean_with,
+        name=name,
+        licence=licence,
+        notes=_read_notes(notes_file),
+        checked=found.append,
     )
     show_bundle(made, found, as_json)
 

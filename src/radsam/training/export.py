@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from radsam.errors import BackendError, BundleError, InputError
 from radsam.model.export import export_graphs
@@ -44,6 +45,7 @@ def export_checkpoint(
     checkpoint: Path,
     target: Path,
     *,
+    mean_with: Path | None = None,
     name: str | None = None,
     licence: str = "Apache-2.0",
     notes: str = "",
@@ -55,6 +57,8 @@ def export_checkpoint(
     Args:
         checkpoint: A file that `train` wrote.
         target: The bundle's folder or ``.zip``; must not exist.
+        mean_with: Another checkpoint of the same network, for example what `checkpoint` went on from: the
+            bundle gets the mean of both weights, which may keep what either is good at.
         name: Name of the bundle; None takes the configuration's.
         licence: SPDX name of the weights' licence.
         notes: Markdown for the model card: scores, licences and origins of the data.
@@ -80,6 +84,8 @@ def export_checkpoint(
         )
     model = start_model(start)
     load_weights(model, trained.average, checkpoint)
+    if mean_with is not None:
+        load_weights(model, _mean(trained, read_checkpoint(mean_with), mean_with), mean_with)
     spec = replace(
         start.spec,
         name=name or trained.config.name,
@@ -90,7 +96,7 @@ def export_checkpoint(
         licence=licence,
         origin=f"Trained by RadSAM from {start.spec.name}, {trained.step} steps. Start: {start.spec.origin}",
     )
-    card = model_card(spec, trained, start, notes)
+    card = model_card(spec, trained, start, notes, mean_with is not None)
     with tempfile.TemporaryDirectory() as scratch:
         graphs = export_graphs(model, Path(scratch))
         encoder, decoder = graphs.encoder.read_bytes(), graphs.decoder.read_bytes()
@@ -99,6 +105,22 @@ def export_checkpoint(
         checked(check_parity(model, open_backend(read_bundle(trial), backend), spec))
     write_bundle(target, spec, encoder, decoder, card)
     return target
+
+
+def _mean(trained: Checkpoint, other: Checkpoint, path: Path) -> dict[str, Tensor]:
+    """Half of the averaged weights of each.
+
+    Raises:
+        InputError: The other one has trained other weights.
+    """
+    if {k: v.shape for k, v in trained.average.items()} != {k: v.shape for k, v in other.average.items()}:
+        raise InputError(
+            f"{path} has trained other weights, so there is no mean. Take a checkpoint of the same network."
+        )
+    return {
+        name: (value + other.average[name]) / 2 if value.is_floating_point() else value
+        for name, value in trained.average.items()
+    }
 
 
 def trained_capabilities(prompts: PromptsConfig) -> tuple[Capability, ...]:
@@ -166,13 +188,15 @@ def check_parity(model: Sam, engine: Backend, spec: BundleSpec) -> Parity:
     return worst
 
 
-def model_card(spec: BundleSpec, trained: Checkpoint, start: Start, notes: str) -> str:
+def model_card(spec: BundleSpec, trained: Checkpoint, start: Start, notes: str, mean: bool = False) -> str:
     """Write down what the weights are: all that the checkpoint knows, and the caller's notes."""
     config = trained.config
     excluded = "".join(f"- {each.case}: {each.reason}\n" for each in config.data.exclude) or "- nothing\n"
     cases = ", ".join(trained.train_cases)
     untrained = ", ".join(each for each in Capability if not spec.can(each)) or "none"
     low, high = spec.window_hu
+    meant = "; the mean of these weights and of those of an earlier part" if mean else ""
+    before = ", before the mean was taken" if mean else ""
     parts = "Image encoder, prompt encoder and mask decoder"
     if not config.encoder.train:
         parts = f"Image encoder that of {encoder_bundle(start).spec.name}, unchanged; prompt encoder and mask decoder"
@@ -187,8 +211,8 @@ def model_card(spec: BundleSpec, trained: Checkpoint, start: Start, notes: str) 
 - Not trained on: {untrained}
 - Default window: {low:g} to {high:g} HU
 - {trained.step} steps of {config.episodes_per_step} episodes, seed {config.seed}, \
-{trained.seconds / 60:.0f} minutes
-- Validation score (mean volume-level Dice): {trained.best_score:.4f}
+{trained.seconds / 60:.0f} minutes{meant}
+- Validation score (mean volume-level Dice{before}): {trained.best_score:.4f}
 
 ## Training data
 

@@ -28,9 +28,9 @@ T = TypeVar("T")
 EXIT_INTERRUPTED = 130
 
 #: Notes, progress and errors.
-notes = Console(stderr=True, highlight=False)
+notes = Console(stderr=True, highlight=False, emoji=False)
 #: Results for people. A pipe has no width: there, no column of a table is cut short.
-out = Console(highlight=False, width=None if sys.stdout.isatty() else 500)
+out = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else 500)
 
 _held: ContextVar[ExitStack] = ContextVar("resources of the running command")
 

@@ -120,7 +120,8 @@ def test_prompt_correct_undo_save_and_reload(
         app.loaded()
         assert app.settled()["objects"] == app.session["objects"]
         check_slice(app, volume, second, "axial", target.k)
-        check_slice(app, volume, second, "coronal", round(float(np.nonzero(second)[1].mean())))
+        # Where most of it is: three slices of a kidney are few pixels elsewhere.
+        check_slice(app, volume, second, "coronal", int(np.count_nonzero(second, axis=(0, 2)).argmax()))
         app.close()
 
     prompts = ("--slice", target.k, "--box", *box, "--bounds", low, high, "--name", "kidney_right")

@@ -49,7 +49,8 @@ class SlicePredictor:
         backend: The engine that runs it.
         cache: Where encoded slices are kept.
         model_path: Where the bundle is, for session files.
-        encoder_hash: `Bundle.encoder_hash`: models that encode alike share encoded slices; "" shares none.
+        encoder_hash: `Bundle.encoder_hash`: models that encode alike share encoded slices; "" shares
+            them with the same bundle only.
     """
 
     def __init__(

@@ -10,7 +10,6 @@ from radsam.errors import InputError
 from radsam.model.checkpoint import SIGNATURES
 from radsam.model.presets import FACTS, PRESETS
 from radsam.runtime import Bundle, read_bundle
-from radsam.training.checkpoint import read_checkpoint
 from radsam.training.embeddings import EncodedScenes
 from radsam.training.engine import LAST, Run, prepare_scenes
 from radsam.training.export import export_checkpoint
@@ -51,13 +50,26 @@ def test_a_run_goes_on_from_a_checkpoint_with_the_encoder_that_was_kept(
     second.save(LAST)
     export_checkpoint(tmp_path / "second" / LAST, tmp_path / "bundle")
     assert read_bundle(tmp_path / "bundle").encoder == tiny_scenes[0].encoder
-    files = tmp_path / "first" / LAST, tmp_path / "second" / LAST
-    export_checkpoint(files[1], tmp_path / "mean", mean_with=files[0])
-    mean = start_model(read_bundle(tmp_path / "mean")).state_dict()
-    one, other = (read_checkpoint(file).average for file in files)
-    for name, value in one.items():
-        expected = (value + other[name]) / 2
-        torch.testing.assert_close(mean[name], expected, rtol=1e-3, atol=1e-3, msg=name)
+
+
+def test_the_mean_of_two_parts_is_exported(tiny: Path, tiny_scenes: Prepared, tmp_path: Path) -> None:
+    run = Run(tiny_config(tiny), tmp_path, *tiny_scenes, report=lambda line: None)
+    run.save(LAST)
+    content = torch.load(tmp_path / LAST, weights_only=False)
+    name = "mask_decoder.iou_token.weight"
+    before = content["average"][name].clone()
+    content["average"][name] = before + 0.5
+    torch.save(content, tmp_path / "other.pt")
+    export_checkpoint(tmp_path / LAST, tmp_path / "mean", mean_with=tmp_path / "other.pt")
+    bundle = read_bundle(tmp_path / "mean")
+    torch.testing.assert_close(start_model(bundle).state_dict()[name], before + 0.25, rtol=1e-3, atol=1e-3)
+    assert "the mean of these weights" in bundle.card
+
+    del content["average"][name]
+    torch.save(content, tmp_path / "foreign.pt")
+    with pytest.raises(InputError, match="has trained other weights"):
+        export_checkpoint(tmp_path / LAST, tmp_path / "none", mean_with=tmp_path / "foreign.pt")
+    assert not (tmp_path / "none").exists()
 
 
 def test_a_frozen_encoder_does_not_start_from_a_checkpoint_that_trained_one(

@@ -2,12 +2,12 @@ import { render } from "preact";
 import { App } from "./state/app";
 import { Page } from "./ui/page";
 import "./ui/styles/base.css";
-import "./ui/styles/workplace.css";
-import "./ui/styles/views.css";
+import "./ui/styles/workspace.css";
+import "./ui/styles/panes.css";
 import "./ui/styles/side_panel.css";
-import "./ui/styles/over.css";
+import "./ui/styles/overlays.css";
 import "./ui/styles/dialogs.css";
-import "./ui/styles/start.css";
+import "./ui/styles/start_page.css";
 
 const app = new App();
 const root = document.getElementById("app")!;

@@ -1,7 +1,7 @@
 /** Do page, server and patient agree where a voxel is? The grids come from `tests/web_grids.py`. */
 import { describe, expect, it } from "vitest";
-import type { Ijk, PlaneInfo, PlaneName } from "../src/api/types";
-import { PLANES } from "../src/api/types";
+import type { Ijk, PlaneInfo, PlaneName } from "../src/api/wire_types";
+import { PLANES } from "../src/api/wire_types";
 import { Geometry } from "../src/volume/coordinates";
 import grids from "./fixtures/grids.json";
 

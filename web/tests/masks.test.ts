@@ -1,11 +1,11 @@
 /** Do masks survive the wire, the label map and the way to the screen? */
 import { describe, expect, it } from "vitest";
-import { parseMasks, runsFromBase64 } from "../src/api/masks";
-import { outlines } from "../src/volume/contour";
+import { parseMasks, runsFromBase64 } from "../src/api/changed_masks";
 import { Geometry } from "../src/volume/coordinates";
-import { LabelMap } from "../src/volume/labels";
-import { decodeRuns, encodeRuns } from "../src/volume/runs";
-import { surfaceOf } from "../src/volume/surface";
+import { LabelMap } from "../src/volume/label_map";
+import { outlines } from "../src/volume/mask_outlines";
+import { surfaceOf } from "../src/volume/object_surface";
+import { decodeRuns, encodeRuns } from "../src/volume/run_lengths";
 import grids from "./fixtures/grids.json";
 
 const geometry = new Geometry(grids.oblique_permuted as unknown as ConstructorParameters<typeof Geometry>[0]);

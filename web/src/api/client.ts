@@ -9,7 +9,7 @@ import type {
   SessionSummary,
   VolumeInfo,
   VolumeSummary,
-} from "./types";
+} from "./wire_types";
 
 /** What the server refused, in its own sentence. */
 export class ApiError extends Error {

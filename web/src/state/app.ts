@@ -1,8 +1,8 @@
 /** The page as a whole: which volumes and sessions there are, which one is open, what is told to the user. */
 import { ApiError, Client, tokenFromAddress } from "../api/client";
-import type { Info, SessionState, SessionSummary, VolumeSummary } from "../api/types";
-import { Store } from "./store";
-import { type Say, Work } from "./work";
+import type { Info, SessionState, SessionSummary, VolumeSummary } from "../api/wire_types";
+import { Store } from "./observable";
+import { type Say, Work } from "./open_session";
 
 export interface Toast {
   id: number;

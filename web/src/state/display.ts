@@ -1,8 +1,8 @@
 /** What is on the screen and how: slices in view, window, tool, layout. Nothing here reaches the server. */
-import type { Ijk, PlaneName } from "../api/types";
+import type { Ijk, PlaneName } from "../api/wire_types";
 import type { Geometry } from "../volume/coordinates";
-import type { WindowHu } from "../volume/windows";
-import { Store } from "./store";
+import type { WindowHu } from "../volume/hu_window";
+import { Store } from "./observable";
 
 export type Tool = "look" | "window" | "measure" | "box" | "point" | "negative" | "brush" | "lasso";
 export type Layout = "quad" | "main" | "single";

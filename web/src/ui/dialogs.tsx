@@ -1,8 +1,8 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import type { App } from "../state/app";
-import { SHORTCUTS } from "../state/keys";
 import { Icon } from "./icons";
+import { SHORTCUTS } from "./shortcuts";
 import { Library } from "./start_page";
 import { IconButton } from "./top_bar";
 

@@ -1,6 +1,6 @@
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
-import type { Work } from "../state/work";
+import type { Work } from "../state/open_session";
 import { Icon, type IconName } from "./icons";
 
 const SEEN = "radsam-first-steps";

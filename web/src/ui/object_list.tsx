@@ -1,6 +1,6 @@
 import { useState } from "preact/hooks";
-import type { PlacedPrompt, SegmentedObject } from "../api/types";
-import type { Work } from "../state/work";
+import type { PlacedPrompt, SegmentedObject } from "../api/wire_types";
+import type { Work } from "../state/open_session";
 import { Icon } from "./icons";
 import { IconButton } from "./top_bar";
 

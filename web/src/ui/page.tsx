@@ -1,11 +1,11 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { App } from "../state/app";
 import type { PaneName } from "../state/display";
-import { obey } from "../state/keys";
-import type { Work } from "../state/work";
+import type { Work } from "../state/open_session";
 import type { SlicePane } from "../view/slice_pane";
 import { Dialogs } from "./dialogs";
-import { ScenePane } from "./scene_pane";
+import { ScenePane } from "./scene_3d_pane";
+import { obey } from "./shortcuts";
 import { SidePanel } from "./side_panel";
 import { SlicePaneView } from "./slice_pane_view";
 import { StartPage, TokenPage } from "./start_page";
@@ -13,7 +13,7 @@ import { StatusBar } from "./status_bar";
 import { Toasts } from "./toasts";
 import { ToolStrip } from "./tool_strip";
 import { TopBar } from "./top_bar";
-import { useStores } from "./use_store";
+import { useStores } from "./use_observables";
 
 export function Page({ app }: { app: App }) {
   useStores(app);

@@ -1,10 +1,10 @@
 import type { App } from "../state/app";
-import type { Work } from "../state/work";
-import { DraftCard } from "./draft_card";
+import type { Work } from "../state/open_session";
 import { FirstSteps } from "./first_steps";
 import { Icon } from "./icons";
 import { ObjectList } from "./object_list";
-import { useStores } from "./use_store";
+import { DraftCard } from "./prompt_draft_card";
+import { useStores } from "./use_observables";
 
 export function SidePanel({ app, work }: { app: App; work: Work }) {
   useStores(app, work);

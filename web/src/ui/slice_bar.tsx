@@ -1,6 +1,6 @@
 import { useEffect, useRef } from "preact/hooks";
-import type { PlaneName } from "../api/types";
-import type { Work } from "../state/work";
+import type { PlaneName } from "../api/wire_types";
+import type { Work } from "../state/open_session";
 
 /** Below this the model is unsure, and the bar says so in a colour of its own. */
 const UNSURE = 0.7;

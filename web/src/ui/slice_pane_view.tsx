@@ -1,12 +1,12 @@
 import { useEffect, useRef } from "preact/hooks";
-import type { PlaneName } from "../api/types";
+import type { PlaneName } from "../api/wire_types";
 import type { PaneName } from "../state/display";
-import type { Work } from "../state/work";
-import { listen } from "../view/gestures";
+import type { Work } from "../state/open_session";
 import { SlicePane } from "../view/slice_pane";
+import { listen } from "../view/tool_gestures";
 import { SliceBar } from "./slice_bar";
 import { IconButton } from "./top_bar";
-import { useStores } from "./use_store";
+import { useStores } from "./use_observables";
 
 interface Props {
   work: Work;

@@ -1,6 +1,6 @@
 import type { App } from "../state/app";
-import type { Work } from "../state/work";
-import { useStores } from "./use_store";
+import type { Work } from "../state/open_session";
+import { useStores } from "./use_observables";
 
 /** What to do next, in one line. */
 function advice(work: Work): string {

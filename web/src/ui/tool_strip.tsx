@@ -1,7 +1,7 @@
 import type { Tool } from "../state/display";
-import type { Work } from "../state/work";
+import type { Work } from "../state/open_session";
 import { Icon } from "./icons";
-import { useStores } from "./use_store";
+import { useStores } from "./use_observables";
 
 const TOOLS: { tool: Tool; key: string; name: string }[][] = [
   [

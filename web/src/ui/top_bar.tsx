@@ -1,9 +1,9 @@
 import type { App } from "../state/app";
 import type { Layout } from "../state/display";
-import type { Work } from "../state/work";
-import { centerWidth, PRESETS, presetWindow } from "../volume/windows";
+import type { Work } from "../state/open_session";
+import { centerWidth, PRESETS, presetWindow } from "../volume/hu_window";
 import { Icon, type IconName } from "./icons";
-import { useStores } from "./use_store";
+import { useStores } from "./use_observables";
 
 const LAYOUTS: [Layout, IconName, string][] = [
   ["main", "main", "One large view and three small ones (T)"],

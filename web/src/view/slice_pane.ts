@@ -1,13 +1,13 @@
 /** One plane on the screen: the slice, what lies over it, and where a pixel of the screen is in it. */
-import type { PlaneName } from "../api/types";
-import { colourOf } from "../state/mask_keeper";
-import type { Work } from "../state/work";
-import { outlines } from "../volume/contour";
+import type { PlaneName } from "../api/wire_types";
+import { colourOf } from "../state/mask_sync";
+import type { Work } from "../state/open_session";
 import type { SliceGrid } from "../volume/coordinates";
-import { type Placement, renderSlice } from "../volume/resample";
-import { decodeRuns } from "../volume/runs";
-import type { Gesture } from "./gestures";
-import { Pen, PROMPT, scaleBar, type Xy } from "./overlay";
+import { outlines } from "../volume/mask_outlines";
+import { decodeRuns } from "../volume/run_lengths";
+import { type Placement, renderSlice } from "../volume/slice_rendering";
+import { Pen, PROMPT, scaleBar, type Xy } from "./overlay_pen";
+import type { Gesture } from "./tool_gestures";
 
 /** More picture pixels than this are interpolated by the browser: sharper than CT is, and quick at 4K. */
 const MOST_PIXELS = 1_400_000;

@@ -6,7 +6,7 @@
  * The server says how each plane's slices are turned (`PlaneInfo`); this follows it exactly, so that page,
  * model and previews agree to the voxel.
  */
-import type { AxisName, BoxPrompt, Ijk, PlaneInfo, PlaneName, VolumeInfo } from "../api/types";
+import type { AxisName, BoxPrompt, Ijk, PlaneInfo, PlaneName, VolumeInfo } from "../api/wire_types";
 
 const AXES: AxisName[] = ["i", "j", "k"];
 /** LPS axis and sign that display columns and rows follow, and the letters at left, right, top, bottom. */

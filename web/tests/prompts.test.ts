@@ -1,10 +1,10 @@
 /** Prompts, bounds, events and shortcuts. */
 import { describe, expect, it } from "vitest";
-import { EventParser } from "../src/api/events";
-import { freeName, newDraft, withBound } from "../src/state/draft";
-import { SHORTCUTS } from "../src/state/keys";
-import { fillPolygon, paintStroke } from "../src/view/brush";
-import { scaleBar } from "../src/view/overlay";
+import { EventParser } from "../src/api/event_stream";
+import { freeName, newDraft, withBound } from "../src/state/prompt_draft";
+import { SHORTCUTS } from "../src/ui/shortcuts";
+import { fillPolygon, paintStroke } from "../src/view/mask_painting";
+import { scaleBar } from "../src/view/overlay_pen";
 import { Geometry } from "../src/volume/coordinates";
 import grids from "./fixtures/grids.json";
 

@@ -1,8 +1,9 @@
 /** Keeps the page's label map equal to the server's: it asks for what changed since the last time. */
+
+import { parseMasks, runsFromBase64 } from "../api/changed_masks";
 import type { Client } from "../api/client";
-import { parseMasks, runsFromBase64 } from "../api/masks";
-import type { ServerEvents, SessionState } from "../api/types";
-import type { LabelMap } from "../volume/labels";
+import type { ServerEvents, SessionState } from "../api/wire_types";
+import type { LabelMap } from "../volume/label_map";
 
 /** In the label map, what an interrupted edit had finished; real ids count from 1. */
 const INTERRUPTED_ID = 0xffff;

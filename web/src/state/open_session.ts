@@ -1,6 +1,6 @@
 /** One session on one volume: what the user does, sent to the server, and what comes back, kept for the page. */
 import type { Client } from "../api/client";
-import { followEvents } from "../api/events";
+import { followEvents } from "../api/event_stream";
 import {
   PLANES,
   type PlaneName,
@@ -10,14 +10,14 @@ import {
   type ServerEvents,
   type SessionState,
   type VolumeInfo,
-} from "../api/types";
+} from "../api/wire_types";
 import { Geometry } from "../volume/coordinates";
-import { LabelMap } from "../volume/labels";
-import { type Voxels, voxelsOfNifti } from "../volume/nifti";
+import { LabelMap } from "../volume/label_map";
+import { type Voxels, voxelsOfNifti } from "../volume/nifti_voxels";
 import { Display } from "./display";
-import { type Draft, freeName, newDraft, withBound } from "./draft";
-import { colourOf, MaskKeeper } from "./mask_keeper";
-import { Store } from "./store";
+import { colourOf, MaskKeeper } from "./mask_sync";
+import { Store } from "./observable";
+import { type Draft, freeName, newDraft, withBound } from "./prompt_draft";
 
 export interface Job {
   name: string;

@@ -1,5 +1,5 @@
-import type { PlaneName } from "./types";
-import { PLANES } from "./types";
+import type { PlaneName } from "./wire_types";
+import { PLANES } from "./wire_types";
 
 export interface ChangedSlice {
   objectId: number;

@@ -3,7 +3,7 @@
  * fills. A big object is seen in coarser cells, so that the surface stays quick to draw.
  */
 import type { Geometry } from "./coordinates";
-import type { LabelMap } from "./labels";
+import type { LabelMap } from "./label_map";
 
 export interface Surface {
   /** Positions in RAS millimetres, three per vertex. */

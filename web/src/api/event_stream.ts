@@ -1,6 +1,6 @@
 import type { Client } from "./client";
 import { ApiError } from "./client";
-import type { ServerEvents } from "./types";
+import type { ServerEvents } from "./wire_types";
 
 export interface StreamEvent {
   id: string | null;

@@ -3,8 +3,8 @@
  * the window clips stay where they are. Catmull-Rom when enlarging, widened to an average when shrinking.
  */
 import type { SlicePlan } from "./coordinates";
-import type { Voxels } from "./nifti";
-import type { WindowHu } from "./windows";
+import type { WindowHu } from "./hu_window";
+import type { Voxels } from "./nifti_voxels";
 
 /** Where a displayed slice lands on a picture: pixel x of the slice is centred at left + (x + 0.5)·scaleX. */
 export interface Placement {

@@ -1,11 +1,11 @@
 /** Every shortcut, in one table: what the page obeys is what `?` shows. */
 
-import { moveCursor, pressCursor } from "../view/gestures";
+import type { App } from "../state/app";
+import type { Layout, Tool } from "../state/display";
+import type { Work } from "../state/open_session";
 import type { SlicePane } from "../view/slice_pane";
-import { PRESETS, presetWindow } from "../volume/windows";
-import type { App } from "./app";
-import type { Layout, Tool } from "./display";
-import type { Work } from "./work";
+import { moveCursor, pressCursor } from "../view/tool_gestures";
+import { PRESETS, presetWindow } from "../volume/hu_window";
 
 export interface Shortcut {
   group: "Tools" | "Prompt" | "Edit" | "Slices" | "View" | "Files";

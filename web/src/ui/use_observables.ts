@@ -1,5 +1,5 @@
 import { useEffect, useReducer } from "preact/hooks";
-import type { Store } from "../state/store";
+import type { Store } from "../state/observable";
 
 /** Render again whenever one of these changes. */
 export function useStores(...stores: Store[]): void {

@@ -1,8 +1,8 @@
 import { useEffect, useRef } from "preact/hooks";
-import type { RunsMask } from "../api/types";
-import { type Draft, guessedBounds, promptKind } from "../state/draft";
-import type { Work } from "../state/work";
-import { decodeRuns } from "../volume/runs";
+import type { RunsMask } from "../api/wire_types";
+import type { Work } from "../state/open_session";
+import { type Draft, guessedBounds, promptKind } from "../state/prompt_draft";
+import { decodeRuns } from "../volume/run_lengths";
 import { Icon } from "./icons";
 
 /** Names that DICOM SEG and RTSTRUCT have codes for, as a start; any other name will do. */

@@ -1,8 +1,8 @@
 /** The label map on the page: who owns each voxel, kept up to date slice by slice. */
-import type { PlaneName } from "../api/types";
-import { outlines } from "./contour";
+import type { PlaneName } from "../api/wire_types";
 import type { Geometry, SliceGrid } from "./coordinates";
-import { decodeRuns } from "./runs";
+import { outlines } from "./mask_outlines";
+import { decodeRuns } from "./run_lengths";
 
 export interface SliceOutlines {
   id: number;

@@ -1,7 +1,7 @@
 /** Is a slice on the screen what the file says? */
 import { describe, expect, it } from "vitest";
-import { renderSlice } from "../src/volume/resample";
-import { centerWidth, draggedWindow, PRESETS, presetWindow } from "../src/volume/windows";
+import { centerWidth, draggedWindow, PRESETS, presetWindow } from "../src/volume/hu_window";
+import { renderSlice } from "../src/volume/slice_rendering";
 
 const plan = { base: 0, dx: 1, dy: 4, cols: 4, rows: 3 };
 const voxels = Int16Array.from({ length: 12 }, (_, n) => n * 20);

@@ -1,5 +1,5 @@
 /** A prompt that was drawn and not yet walked through the volume. */
-import type { PlaneName, PointPrompt, Preview, Prompt } from "../api/types";
+import type { PlaneName, PointPrompt, Preview, Prompt } from "../api/wire_types";
 import type { SliceGrid } from "../volume/coordinates";
 
 export interface Draft {

@@ -1,9 +1,9 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { Work } from "../state/work";
-import type { Around, Direction, SceneObject, Viewer } from "../view/viewer";
-import { surfaceOf } from "../volume/surface";
+import type { Work } from "../state/open_session";
+import type { Around, Direction, SceneObject, Viewer } from "../view/viewer_3d";
+import { surfaceOf } from "../volume/object_surface";
 import { IconButton } from "./top_bar";
-import { useStores } from "./use_store";
+import { useStores } from "./use_observables";
 
 const SIDES: Record<Direction, string> = {
   A: "anterior",
@@ -44,7 +44,7 @@ export function ScenePane({ work, place, hidden }: { work: Work; place: string; 
   useEffect(() => {
     if (!loaded || hidden || viewer || !wanted) return;
     // NiiVue is most of the page's code and nothing before this needs it.
-    import("../view/viewer")
+    import("../view/viewer_3d")
       .then((module) => setViewer(new module.Viewer(canvas.current!)))
       .catch(() => setProblem("3D needs WebGL2, which this browser does not offer."));
   }, [loaded, hidden, viewer, wanted]);

@@ -5,8 +5,8 @@
  */
 import { Niivue, NVImage, NVMesh, SLICE_TYPE } from "@niivue/niivue";
 import type { Geometry } from "../volume/coordinates";
-import type { Voxels } from "../volume/nifti";
-import type { Surface } from "../volume/surface";
+import type { Voxels } from "../volume/nifti_voxels";
+import type { Surface } from "../volume/object_surface";
 
 export interface SceneObject {
   key: string;

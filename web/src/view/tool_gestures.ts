@@ -1,11 +1,11 @@
 /** What mouse and keys do on a slice. The left button uses the tool; the right one windows, the middle one moves. */
-import type { MaskPrompt } from "../api/types";
+import type { MaskPrompt } from "../api/wire_types";
 import type { Tool } from "../state/display";
-import { outlines } from "../volume/contour";
-import { decodeRuns, encodeRuns } from "../volume/runs";
-import { draggedWindow } from "../volume/windows";
-import { fillPolygon, paintStroke } from "./brush";
-import { type Pen, PROMPT, type Xy } from "./overlay";
+import { draggedWindow } from "../volume/hu_window";
+import { outlines } from "../volume/mask_outlines";
+import { decodeRuns, encodeRuns } from "../volume/run_lengths";
+import { fillPolygon, paintStroke } from "./mask_painting";
+import { type Pen, PROMPT, type Xy } from "./overlay_pen";
 import type { SlicePane } from "./slice_pane";
 
 export interface Gesture {

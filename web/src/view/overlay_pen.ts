@@ -1,5 +1,5 @@
 /** What is drawn over a slice: masks, prompts, measures, crosshair; lines grow with the size of text. */
-import type { Placement } from "../volume/resample";
+import type { Placement } from "../volume/slice_rendering";
 
 export const PROMPT = "#f0e442";
 export const POSITIVE = "#5ae66e";

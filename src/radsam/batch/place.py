@@ -12,8 +12,7 @@ from radsam.batch.recist import diameter_ellipse
 from radsam.batch.row import FROM_MASK, ManifestRow, Space
 from radsam.errors import PromptError, VolumeError
 from radsam.io.read import is_dicom, read_labels, require_same_grid
-from radsam.session.asker import slice_index
-from radsam.volume import Bounds, Box, Geometry, LabelVolume, Mask, Prompt, SliceGrid, Volume
+from radsam.volume import Bounds, Box, Geometry, LabelVolume, Mask, Prompt, SliceGrid, Volume, slice_index
 from radsam.volume.coordinates import Coordinates
 
 _LPS_AXIS = {"sagittal": 0, "coronal": 1, "axial": 2}

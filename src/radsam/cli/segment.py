@@ -230,7 +230,7 @@ def _check(grid: SliceGrid, prompt: Prompt, bounds: Bounds | None, corrections: 
     """Refuse bad prompts before the model is loaded: the session would only do so after it."""
     prompt.check(grid)
     if bounds is not None:
-        from radsam.session.asker import slice_index
+        from radsam.volume import slice_index
 
         bounds.check(grid, slice_index(prompt, grid))
     for points in corrections:

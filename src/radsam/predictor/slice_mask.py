@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from radsam.volume import RunMask
+from radsam.volume import Box, Mask, Point, Prompt, RunMask, SliceGrid
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,28 @@ class SlicePrompt:
     box_uvuv: tuple[int, int, int, int] | None = None
     points_uv: tuple[tuple[int, int, bool], ...] = ()
     mask: RunMask | None = None
+
+    @classmethod
+    def of(cls, prompt: Prompt, grid: SliceGrid) -> SlicePrompt:
+        """Bring a prompt in voxels to its slice of `grid`."""
+        match prompt:
+            case Point():
+                _, u, v = grid.split(prompt.index_ijk)
+                return cls(points_uv=((u, v, prompt.positive),))
+            case Box():
+                return cls(box_uvuv=prompt.uvuv)
+            case Mask():
+                return cls(mask=RunMask.encode(prompt.pixels))
+
+    @property
+    def enclosing_box(self) -> tuple[int, int, int, int] | None:
+        """The inclusive box u0, v0, u1, v1 around points, box and mask together; None without any."""
+        boxes = [(u, v, u, v) for u, v, _ in self.points_uv]
+        boxes += [each for each in (self.box_uvuv, self.mask and self.mask.enclosing_box) if each]
+        if not boxes:
+            return None
+        u0s, v0s, u1s, v1s = zip(*boxes, strict=True)
+        return min(u0s), min(v0s), max(u1s), max(v1s)
 
     def __bool__(self) -> bool:
         """Whether anything is said at all."""

@@ -29,7 +29,7 @@ def box(incoming: RunMask, said: SlicePrompt) -> SlicePrompt:
     The box grows to hold the slice's positive points; a box that the user drew on this
     slice stands.
     """
-    around = said.box_uvuv or enclosing_box(incoming)
+    around = said.box_uvuv or incoming.enclosing_box
     positive = [(u, v) for u, v, positive in said.points_uv if positive]
     if around is not None and positive:
         us, vs = zip(*positive, strict=True)
@@ -45,7 +45,7 @@ def moved_box(incoming: RunMask, said: SlicePrompt) -> SlicePrompt:
     clicked inside the part that is missing. A negative point inside pushes one side past it,
     the one that loses the least area, unless that would cost half of the box.
     """
-    around = said.box_uvuv or enclosing_box(incoming)
+    around = said.box_uvuv or incoming.enclosing_box
     if around is None:
         return SlicePrompt(points_uv=said.points_uv)
     rows, cols = incoming.shape
@@ -87,25 +87,6 @@ POLICIES: dict[str, Policy] = {"mask": mask, "box": box, "point": point, "copy":
 def default_policy(spec: BundleSpec) -> str:
     """Name the policy that a model was trained for: masks where it can, else boxes (paper, Table 5)."""
     return "mask" if spec.can(Capability.MASK) else "box"
-
-
-def enclosing_box(mask: RunMask) -> tuple[int, int, int, int] | None:
-    """Return the inclusive box u0, v0, u1, v1 around a mask, None around an empty one."""
-    pixels = mask.decode()
-    rows, cols = np.flatnonzero(pixels.any(axis=1)), np.flatnonzero(pixels.any(axis=0))
-    if rows.size == 0:
-        return None
-    return int(cols[0]), int(rows[0]), int(cols[-1]), int(rows[-1])
-
-
-def prompt_box(prompt: SlicePrompt) -> tuple[int, int, int, int] | None:
-    """Return the inclusive box u0, v0, u1, v1 around all that is said about a slice, None where nothing is."""
-    boxes = [(u, v, u, v) for u, v, _ in prompt.points_uv]
-    boxes += [each for each in (prompt.box_uvuv, prompt.mask and enclosing_box(prompt.mask)) if each]
-    if not boxes:
-        return None
-    u0s, v0s, u1s, v1s = zip(*boxes, strict=True)
-    return min(u0s), min(v0s), max(u1s), max(v1s)
 
 
 def _area(box_uvuv: tuple[int, int, int, int]) -> int:

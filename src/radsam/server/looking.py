@@ -19,9 +19,9 @@ from radsam.server.metrics import Metrics
 from radsam.server.questions import Preview, Question, edit_of
 from radsam.server.refusals import TooMany
 from radsam.server.worker import ModelThread
-from radsam.session.asker import Asker, slice_index
+from radsam.session.asker import Asker
 from radsam.session.edit import Correct, Segment
-from radsam.volume import Plane, Point, SliceGrid
+from radsam.volume import Plane, Point, SliceGrid, slice_index
 
 
 class Looking:

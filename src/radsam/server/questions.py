@@ -9,9 +9,8 @@ from radsam.predictor import SliceMask
 from radsam.preprocess import Window
 from radsam.propagate import default_policy
 from radsam.session import Session
-from radsam.session.asker import slice_index
 from radsam.session.edit import Segment
-from radsam.volume import Bounds, Mask, Plane, Point, Prompt, SliceGrid
+from radsam.volume import Bounds, Mask, Plane, Point, Prompt, SliceGrid, slice_index
 
 
 @dataclass(frozen=True)

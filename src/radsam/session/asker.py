@@ -7,10 +7,9 @@ from collections.abc import Callable
 from radsam.errors import PromptError
 from radsam.predictor import EncodedSlice, SliceMask, SlicePredictor, SlicePrompt
 from radsam.preprocess import Crop
-from radsam.propagate.next_prompt import enclosing_box, prompt_box
 from radsam.runtime import Capability
 from radsam.session.edit import Segment
-from radsam.volume import Box, Mask, Point, RunMask, SliceGrid, Volume
+from radsam.volume import SliceGrid, Volume, slice_index
 
 #: Zoom of a model that was not trained for any, where the user insists: little enough to still know what it sees.
 _UNTRAINED_ZOOM = 2.0
@@ -71,11 +70,11 @@ class Asker:
         self, index: int, prompt: SlicePrompt, decode: Callable[[EncodedSlice], tuple[SliceMask, ...]]
     ) -> tuple[SliceMask, ...]:
         """Answer a prompt on the crop, or on the whole slice where the crop is too small for it."""
-        crop, box = self.crop, prompt_box(prompt)
+        crop, box = self.crop, prompt.enclosing_box
         if crop is None or (box is not None and not crop.holds(self._grid, box)):
             return decode(self._encoded(index, None))
         answers = decode(self._encoded(index, crop))
-        found = enclosing_box(answers[0].mask)
+        found = answers[0].mask.enclosing_box
         # What reaches the edge of the crop goes on beyond it.
         return answers if found is None or crop.holds(self._grid, found) else decode(self._encoded(index, None))
 
@@ -84,9 +83,9 @@ class Asker:
 
     def _chosen_crop(self) -> Crop | None:
         """Choose where to look from the first prompt alone, so that no later edit moves it and encodes anew."""
-        prompt = slice_prompt(self._started.prompt, self._grid)
+        prompt = SlicePrompt.of(self._started.prompt, self._grid)
         if not prompt.points_uv:
-            return self._crop_around(prompt_box(prompt))
+            return self._crop_around(prompt.enclosing_box)
         # A point says nothing about the size. The whole slice gives a first idea, looking closer a second and a
         # third, and the model knows best which it is surest of: measured in docs/training.md.
         looks: list[tuple[SliceMask, Crop | None]] = []
@@ -94,11 +93,11 @@ class Asker:
         for _ in range(_LOOKS):
             answer = self._predictor.decode(self._encoded(self._started_at, crop), prompt)
             looks.append((answer, crop))
-            crop = self._crop_around(enclosing_box(answer.mask))
+            crop = self._crop_around(answer.mask.enclosing_box)
             if crop is None or crop == looks[-1][1]:
                 break
         self._found = max(looks, key=lambda look: look[0].score if look[0].mask.area else 0.0)
-        return self._crop_around(enclosing_box(self._found[0].mask))
+        return self._crop_around(self._found[0].mask.enclosing_box)
 
     def _crop_around(self, box: tuple[int, int, int, int] | None) -> Crop | None:
         spec = self._predictor.spec
@@ -107,26 +106,9 @@ class Asker:
         return Crop.around(self._grid, box, ratio=spec.crop_ratio, max_zoom=max(spec.max_zoom, _UNTRAINED_ZOOM))
 
     def _first_prompt(self) -> SlicePrompt:
-        prompt = slice_prompt(self._started.prompt, self._grid)
+        prompt = SlicePrompt.of(self._started.prompt, self._grid)
         copied = self._started.policy == "copy"
         if prompt.mask is not None and not copied and not self._predictor.spec.can(Capability.MASK):
             # A model that never saw a mask answers one with noise; its box it knows.
-            return SlicePrompt(box_uvuv=enclosing_box(prompt.mask))
+            return SlicePrompt(box_uvuv=prompt.mask.enclosing_box)
         return prompt
-
-
-def slice_index(prompt: Point | Box | Mask, grid: SliceGrid) -> int:
-    """Return the slice that a prompt lies on."""
-    return grid.split(prompt.index_ijk)[0] if isinstance(prompt, Point) else prompt.index
-
-
-def slice_prompt(prompt: Point | Box | Mask, grid: SliceGrid) -> SlicePrompt:
-    """Turn a prompt in voxels into what is said about its slice."""
-    match prompt:
-        case Point():
-            _, u, v = grid.split(prompt.index_ijk)
-            return SlicePrompt(points_uv=((u, v, prompt.positive),))
-        case Box():
-            return SlicePrompt(box_uvuv=prompt.uvuv)
-        case Mask():
-            return SlicePrompt(mask=RunMask.encode(prompt.pixels))

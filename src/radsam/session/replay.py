@@ -19,10 +19,10 @@ from radsam.propagate.next_prompt import Policy, moved_box
 from radsam.propagate.propagator import Ask
 from radsam.propagate.taper import Taper
 from radsam.runtime import Capability
-from radsam.session.asker import Asker, slice_index, slice_prompt
+from radsam.session.asker import Asker
 from radsam.session.edit import Correct, Segment
 from radsam.session.spot import follows, with_spots
-from radsam.volume import RunMask, SliceGrid, Volume
+from radsam.volume import RunMask, SliceGrid, Volume, slice_index
 
 ObjectEdits = tuple[Segment | Correct, ...]
 Record = SliceDone | WalkEnded
@@ -228,10 +228,10 @@ def said_on_slices(edits: ObjectEdits, grid: SliceGrid) -> dict[int, SlicePrompt
     said: dict[int, SlicePrompt] = {}
     for edit in edits:
         if isinstance(edit, Segment):
-            said = {slice_index(edit.prompt, grid): slice_prompt(edit.prompt, grid)}
+            said = {slice_index(edit.prompt, grid): SlicePrompt.of(edit.prompt, grid)}
             continue
         for point in edit.points:
             index = slice_index(point, grid)
             already = said.get(index, SlicePrompt())
-            said[index] = replace(already, points_uv=already.points_uv + slice_prompt(point, grid).points_uv)
+            said[index] = replace(already, points_uv=already.points_uv + SlicePrompt.of(point, grid).points_uv)
     return said

@@ -2,7 +2,7 @@
 
 from radsam.volume.geometry import Geometry
 from radsam.volume.plane import Plane, SliceGrid
-from radsam.volume.prompt import Bounds, Box, Mask, Point, Prompt
+from radsam.volume.prompt import Bounds, Box, Mask, Point, Prompt, slice_index
 from radsam.volume.rle import RunMask
 from radsam.volume.volume import LabelVolume, SeriesOrigin, Volume
 
@@ -19,4 +19,5 @@ __all__ = [
     "SeriesOrigin",
     "SliceGrid",
     "Volume",
+    "slice_index",
 ]

@@ -190,6 +190,11 @@ class Mask:
 Prompt = Point | Box | Mask
 
 
+def slice_index(prompt: Prompt, grid: SliceGrid) -> int:
+    """Return the index of the slice of `grid` that a prompt lies on."""
+    return grid.split(prompt.index_ijk)[0] if isinstance(prompt, Point) else prompt.index
+
+
 @dataclass(frozen=True)
 class Bounds:
     """The first and last slice of an object; both belong to it.

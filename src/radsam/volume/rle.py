@@ -56,6 +56,15 @@ class RunMask:
         """Number of foreground pixels."""
         return int(self.runs[1::2].sum(dtype=np.int64))
 
+    @property
+    def enclosing_box(self) -> tuple[int, int, int, int] | None:
+        """The inclusive box u0, v0, u1, v1 around the foreground; None where there is none."""
+        pixels = self.decode()
+        rows, cols = np.flatnonzero(pixels.any(axis=1)), np.flatnonzero(pixels.any(axis=0))
+        if rows.size == 0:
+            return None
+        return int(cols[0]), int(rows[0]), int(cols[-1]), int(rows[-1])
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, RunMask) and self.shape == other.shape and np.array_equal(self.runs, other.runs)
 

@@ -6,7 +6,6 @@ import pytest
 from fakes import fake_spec
 from radsam.predictor import SlicePrompt
 from radsam.propagate import POLICIES, default_policy
-from radsam.propagate.next_prompt import enclosing_box
 from radsam.runtime import Capability
 from radsam.volume import RunMask
 
@@ -63,11 +62,11 @@ def test_the_copy_policy_answers_with_the_mask_itself() -> None:
 
 @pytest.mark.parametrize("corners", [(0, 0, 11, 7), (3, 2, 6, 4), (5, 5, 5, 5), (0, 7, 11, 7)])
 def test_the_enclosing_box_is_inclusive(corners: tuple[int, int, int, int]) -> None:
-    assert enclosing_box(mask(*corners)) == corners
+    assert mask(*corners).enclosing_box == corners
 
 
 def test_an_empty_mask_has_no_enclosing_box() -> None:
-    assert enclosing_box(EMPTY) is None
+    assert EMPTY.enclosing_box is None
 
 
 @pytest.mark.parametrize(

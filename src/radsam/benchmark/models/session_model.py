@@ -11,11 +11,9 @@ from radsam.errors import PromptError
 from radsam.predictor import SlicePrompt
 from radsam.preprocess import Crop
 from radsam.propagate import default_policy
-from radsam.propagate.next_prompt import prompt_box
 from radsam.runtime import Capability
 from radsam.session import CapabilityWarning, Engine, Session
-from radsam.session.asker import slice_index, slice_prompt
-from radsam.volume import Bounds, Plane, Point, Prompt, RunMask, SliceGrid, Volume
+from radsam.volume import Bounds, Plane, Point, Prompt, RunMask, SliceGrid, Volume, slice_index
 
 _OBJECT = "object"
 
@@ -85,15 +83,15 @@ class SessionModel:
             return ()
         prompt, predictor = self._first, self._session.predictor
         grid = SliceGrid.of(self._volume.geometry, Plane.AXIAL)
-        index, said = slice_index(prompt, grid), slice_prompt(prompt, grid)
+        index, said = slice_index(prompt, grid), SlicePrompt.of(prompt, grid)
         if said.mask is not None and not predictor.spec.can(Capability.MASK):
-            said = SlicePrompt(box_uvuv=prompt_box(said))
+            said = SlicePrompt(box_uvuv=said.enclosing_box)
         encoded = predictor.encode(self._volume, grid, index, self._session.window, self._crop(grid, said))
         found = predictor.alternatives(encoded, said)[1:]
         return tuple(self._placed(grid, {index: each.mask}) for each in found)
 
     def _crop(self, grid: SliceGrid, said: SlicePrompt) -> Crop | None:
-        spec, box = self._engine.bundle.spec, prompt_box(said)
+        spec, box = self._engine.bundle.spec, said.enclosing_box
         if not self._zoom or box is None or said.points_uv:
             return None
         crop = Crop.around(grid, box, ratio=spec.crop_ratio, max_zoom=spec.max_zoom)

@@ -19,8 +19,7 @@ from jaxtyping import Bool
 from scipy import ndimage
 
 from radsam.errors import PromptError
-from radsam.session.asker import slice_index
-from radsam.volume import Box, Geometry, Mask, Plane, Point, Prompt, SliceGrid
+from radsam.volume import Box, Geometry, Mask, Plane, Point, Prompt, SliceGrid, slice_index
 
 Ranges = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
 Voxels = Bool[np.ndarray, "k j i"]

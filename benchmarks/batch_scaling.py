@@ -26,15 +26,15 @@ from pathlib import Path
 
 import numpy as np
 
-from radsam.batch.engines.in_process import run_in_process
-from radsam.batch.engines.ray import run_on_ray
-from radsam.batch.folder import OutputFolder
+from radsam.batch.batch_plan import VolumeTask, make_plan
+from radsam.batch.batch_settings import Settings
+from radsam.batch.engines.local_engine import run_in_process
+from radsam.batch.engines.ray_engine import run_on_ray
 from radsam.batch.manifest import GoodRow, Manifest
-from radsam.batch.model import Model
-from radsam.batch.plan import VolumeTask, make_plan
-from radsam.batch.results import RowResult, Status
-from radsam.batch.row import ManifestRow
-from radsam.batch.settings import Settings
+from radsam.batch.manifest_row import ManifestRow
+from radsam.batch.output_folder import OutputFolder
+from radsam.batch.row_results import RowResult, Status
+from radsam.batch.timed_model import Model
 from radsam.data.adapters.phantom import ORGANS, make_phantom
 from radsam.io.write import write_volume
 

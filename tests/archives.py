@@ -12,11 +12,11 @@ import numpy as np
 from command_line import Target
 from fakes import MODEL_HASH, FakeBackend
 from phantoms import Scene, touching_balls
-from radsam.batch.folder import OutputFolder
+from radsam.batch.batch_plan import Plan, make_plan
+from radsam.batch.batch_settings import Settings
 from radsam.batch.manifest import read_manifest
-from radsam.batch.model import Meter, Model
-from radsam.batch.plan import Plan, make_plan
-from radsam.batch.settings import Settings
+from radsam.batch.output_folder import OutputFolder
+from radsam.batch.timed_model import Meter, Model
 from radsam.data.adapters.phantom import make_phantom
 from radsam.io.write import write_labels, write_volume
 from radsam.runtime import Bundle

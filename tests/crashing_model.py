@@ -11,12 +11,12 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
+from radsam.benchmark.benchmark_config import BenchmarkConfig
+from radsam.benchmark.benchmark_run import plan
+from radsam.benchmark.benchmark_unit import Unit
 from radsam.benchmark.cohort import find_dataset
-from radsam.benchmark.models import rules
-from radsam.benchmark.models.choose import Runtime
-from radsam.benchmark.protocol import BenchmarkConfig
-from radsam.benchmark.run import plan
-from radsam.benchmark.work import Unit
+from radsam.benchmark.models import baselines
+from radsam.benchmark.models.model_names import Runtime
 from radsam.settings import settings_from_dict
 from radsam.volume import Bounds, Prompt, SliceGrid, Volume
 
@@ -24,13 +24,13 @@ from radsam.volume import Bounds, Prompt, SliceGrid, Volume
 CRASHING_CASE = "phantom_0001"
 
 
-def _crash(volume: Volume, grid: SliceGrid, prompt: Prompt, bounds: Bounds) -> dict[int, rules.Pixels]:
+def _crash(volume: Volume, grid: SliceGrid, prompt: Prompt, bounds: Bounds) -> dict[int, baselines.Pixels]:
     if CRASHING_CASE in volume.source:
         os.kill(os.getpid(), signal.SIGKILL)
-    return rules.box_fill(volume, grid, prompt, bounds)
+    return baselines.box_fill(volume, grid, prompt, bounds)
 
 
-rules.RULES["crashing"] = _crash, "dies"
+baselines.RULES["crashing"] = _crash, "dies"
 
 
 @dataclass(frozen=True)

@@ -73,8 +73,8 @@ def test_the_quick_configuration_runs_resumes_and_reports(
 @pytest.mark.slow
 def test_a_model_that_takes_its_process_down_is_recorded_and_the_run_goes_on(phantoms: Path, tmp_path: Path) -> None:
     from crashing_model import find_units
-    from radsam.benchmark.results import ResultsFolder
-    from radsam.benchmark.run import run_units
+    from radsam.benchmark.benchmark_results import ResultsFolder
+    from radsam.benchmark.benchmark_run import run_units
 
     config, units = find_units(phantoms)
     results = ResultsFolder.start(tmp_path / "out", config)

@@ -2,6 +2,6 @@
 
     manifest ─plan→ volumes with their rows ─engine→ work on one volume ─results→ parts ─run→ table, contact sheet
 
-Every engine runs the same function, `radsam.batch.work.segment_volume`; what it has done is in the
+Every engine runs the same function, `radsam.batch.volume_work.segment_volume`; what it has done is in the
 output folder, not in the engine, so any run goes on from any other.
 """

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from radsam.batch.folder import OutputFolder
+from radsam.batch.output_folder import OutputFolder
 from radsam.errors import OutputError
 from radsam.io.atomic import reason
 

@@ -14,8 +14,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from radsam.batch.folder import OutputFolder
-from radsam.batch.results import MEANINGS, RowResult, Status
+from radsam.batch.output_folder import OutputFolder
+from radsam.batch.row_results import MEANINGS, RowResult, Status
 from radsam.io.atomic import replacing
 
 #: Objects of a page: with about 8 KB each it has some MB, which a browser opens at once.

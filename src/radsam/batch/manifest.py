@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from radsam.batch.row import ManifestRow, Numbers
+from radsam.batch.manifest_row import ManifestRow, Numbers
 from radsam.errors import ManifestError, MissingExtraError
 
 COLUMNS = tuple(each.name for each in fields(ManifestRow))

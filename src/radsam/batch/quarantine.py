@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from radsam.batch.folder import OutputFolder
+from radsam.batch.output_folder import OutputFolder
 from radsam.errors import OutputError, RadsamError
 from radsam.io.atomic import replacing
 

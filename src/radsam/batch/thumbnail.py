@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool
 from PIL import Image
 
-from radsam.batch.place import Placed
+from radsam.batch.row_placement import Placed
 from radsam.render.panel import OBJECT_COLOURS, Viewport, draw_outline, draw_prompt, draw_slice
 from radsam.volume import Box, Mask, Point, SliceGrid, Volume
 

@@ -1,5 +1,5 @@
 """The benchmark: a simulated user, models behind one interface, and a report with intervals.
 
-The user (`user.py`) knows the truth and no model; the models (`models/`) know the image, the
-prompt and no truth. `score.py` lets the two talk.
+The user (`simulated_user.py`) has the truth and no model; the models (`models/`) get the image and the
+prompt, never the truth. `interaction.py` passes prompts, corrections and masks between the two.
 """

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from radsam.benchmark.protocol import DatasetConfig
+from radsam.benchmark.benchmark_config import DatasetConfig
 from radsam.data.adapters import amos, folder, msd, phantom_dataset, totalsegmentator
 from radsam.data.case import Case
 from radsam.errors import DatasetError

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
-from radsam.benchmark.results import TaskKey
-from radsam.benchmark.work import News, Unit, failed_unit, work_on
+from radsam.benchmark.benchmark_results import TaskKey
+from radsam.benchmark.benchmark_unit import News, Unit, failed_unit, work_on
 
 _MOST_ATTEMPTS = 2
 

@@ -19,9 +19,9 @@ from radsam.cli.segment import AsJson, Backend, Model, Resample
 if TYPE_CHECKING:
     from types import FrameType
 
-    from radsam.batch.folder import OutputFolder
-    from radsam.batch.plan import Plan
-    from radsam.batch.run import Summary
+    from radsam.batch.batch_plan import Plan
+    from radsam.batch.batch_run import Summary
+    from radsam.batch.output_folder import OutputFolder
 
 #: Some rows have no mask; the others do.
 EXIT_SOME_FAILED = 4
@@ -141,12 +141,12 @@ def batch(
     if engine != "ray" and (workers is not None or address is not None):
         raise usage_error("--workers and --address are of --engine ray.")
 
-    from radsam.batch.engines.slurm import Cluster
-    from radsam.batch.folder import OutputFolder
+    from radsam.batch.batch_plan import parse_shard
+    from radsam.batch.batch_run import EngineChoice, plan_batch, run_batch
+    from radsam.batch.batch_settings import Settings
+    from radsam.batch.engines.slurm_engine import Cluster
     from radsam.batch.manifest import read_manifest
-    from radsam.batch.plan import parse_shard
-    from radsam.batch.run import EngineChoice, plan_batch, run_batch
-    from radsam.batch.settings import Settings
+    from radsam.batch.output_folder import OutputFolder
     from radsam.errors import OutputError
     from radsam.io.write import LabelFormat
 
@@ -233,7 +233,7 @@ def _few(ids: tuple[str, ...]) -> str:
 
 
 def _show_plan(plan: Plan, folder: OutputFolder, as_json: bool) -> None:
-    from radsam.batch.check import find_problems
+    from radsam.batch.plan_check import find_problems
 
     with progress_bar("Looking at volumes", unit="volumes", quiet=as_json) as update:
         problems = find_problems(plan, update)
@@ -273,7 +273,7 @@ def _show_failures(rows: list[tuple[int, str, str, str]], what: str) -> None:
 
 
 def _finish(summary: Summary, folder: OutputFolder, seconds: float, as_json: bool) -> None:
-    from radsam.batch.results import Status
+    from radsam.batch.row_results import Status
 
     failed = [each for each in summary.mine if each.status is not Status.DONE]
     scores = [each.dice for each in summary.mine if each.dice is not None]
@@ -302,7 +302,7 @@ def _finish(summary: Summary, folder: OutputFolder, seconds: float, as_json: boo
 
 
 def _is_new(result: Any, summary: Summary) -> bool:
-    from radsam.batch.results import Status
+    from radsam.batch.row_results import Status
 
     return result.status is Status.DONE and result.id not in summary.plan.done
 

@@ -14,9 +14,9 @@ from rich.table import Table
 from radsam.cli.console import command, note, out, progress_bar, require_extra, until_end, usage_error, write_json
 
 if TYPE_CHECKING:
-    from radsam.benchmark.protocol import BenchmarkConfig
-    from radsam.benchmark.results import ResultsFolder
-    from radsam.benchmark.work import News
+    from radsam.benchmark.benchmark_config import BenchmarkConfig
+    from radsam.benchmark.benchmark_results import ResultsFolder
+    from radsam.benchmark.benchmark_unit import News
     from radsam.data.case import Case
 
 benchmark_app = typer.Typer(
@@ -81,11 +81,11 @@ def run(
 
     [bold]Example:[/] radsam benchmark run quick --data phantom=phantoms --workers 2
     """
+    from radsam.benchmark.benchmark_config import BenchmarkConfig
+    from radsam.benchmark.benchmark_results import ResultsFolder
+    from radsam.benchmark.benchmark_run import check_predictions, plan, run_units
     from radsam.benchmark.models import find_models
-    from radsam.benchmark.models.choose import Runtime
-    from radsam.benchmark.protocol import BenchmarkConfig
-    from radsam.benchmark.results import ResultsFolder
-    from radsam.benchmark.run import check_predictions, plan, run_units
+    from radsam.benchmark.models.model_names import Runtime
 
     settings = BenchmarkConfig.read(config, tuple(overrides or ()))
     if settings.surface.enabled:
@@ -163,9 +163,9 @@ def _program() -> str:
 
 def _finish(results: ResultsFolder, as_json: bool) -> None:
     """Write the report beside the table and show the first answers."""
+    from radsam.benchmark.benchmark_results import FAILED
     from radsam.benchmark.report import write_report
-    from radsam.benchmark.results import FAILED
-    from radsam.benchmark.summary import curves, dice_of
+    from radsam.benchmark.results_summary import curves, dice_of
 
     page, text = results.folder / "report.html", results.folder / "report.md"
     write_report(results, page)
@@ -225,8 +225,8 @@ def report(
 
     [bold]Example:[/] radsam benchmark report benchmark-val -o report.html --against ellipsoid
     """
+    from radsam.benchmark.benchmark_results import ResultsFolder
     from radsam.benchmark.report import write_report
-    from radsam.benchmark.results import ResultsFolder
 
     target = page or results / "report.html"
     write_report(ResultsFolder.read(results), target, against=against)
@@ -240,7 +240,7 @@ def report(
 @command
 def list_configs(as_json: _AsJson = False) -> None:
     """List the shipped configurations, the data that each needs, and the tables it stands for."""
-    from radsam.benchmark.protocol import GROUP, BenchmarkConfig
+    from radsam.benchmark.benchmark_config import GROUP, BenchmarkConfig
     from radsam.settings import preset_names
 
     configs = {name: BenchmarkConfig.read(name) for name in preset_names(GROUP)}

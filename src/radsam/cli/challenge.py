@@ -45,8 +45,8 @@ def cvpr25(
 
     [bold]predict.sh:[/] radsam challenge cvpr25 /workspace/inputs /workspace/outputs
     """
-    from radsam.benchmark.challenge.play import CLICKS, SECONDS_PER_CLASS, play_folder
-    from radsam.benchmark.challenge.predict import predict_folder
+    from radsam.benchmark.challenge.challenge_evaluation import CLICKS, SECONDS_PER_CLASS, play_folder
+    from radsam.benchmark.challenge.challenge_prediction import predict_folder
     from radsam.cli.console import usage_error
     from radsam.session import load
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from radsam.batch.contact_sheet import write_contact_sheet
-from radsam.batch.folder import OutputFolder
-from radsam.batch.results import RowResult, Status
+from radsam.batch.output_folder import OutputFolder
+from radsam.batch.row_results import RowResult, Status
 
 
 def results(count: int) -> list[RowResult]:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from radsam.benchmark.paper import paper_table, paper_tables
-from radsam.benchmark.protocol import GROUP, BenchmarkConfig
+from radsam.benchmark.benchmark_config import GROUP, BenchmarkConfig
+from radsam.benchmark.paper_tables import paper_table, paper_tables
 from radsam.errors import InputError
 from radsam.settings import preset_names
 

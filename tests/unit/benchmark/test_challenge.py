@@ -12,8 +12,8 @@ import pytest
 
 from fakes import fake_engine
 from phantoms import ball, touching_balls
-from radsam.benchmark.challenge.npz import read_case, read_npz
-from radsam.benchmark.challenge.predict import predict, predict_folder
+from radsam.benchmark.challenge.challenge_case import read_case, read_npz
+from radsam.benchmark.challenge.challenge_prediction import predict, predict_folder
 from radsam.errors import InputError
 from radsam.metrics import dice
 from radsam.volume import Bounds, Point
@@ -149,7 +149,7 @@ def test_a_damaged_or_missing_file_is_refused(tmp_path: Path) -> None:
 
 def test_the_whole_protocol_clicks_five_times_and_scores_as_the_challenge_does(tmp_path: Path) -> None:
     pytest.importorskip("monai", reason="the extra 'benchmark' is not installed")
-    from radsam.benchmark.challenge.play import CLICKS, play_folder
+    from radsam.benchmark.challenge.challenge_evaluation import CLICKS, play_folder
 
     truths = touching_balls().truths
     content = case_of(truths["right"], truths["left"] & ~truths["right"])

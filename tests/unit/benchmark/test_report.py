@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from radsam.benchmark.benchmark_config import BenchmarkConfig
+from radsam.benchmark.benchmark_results import ResultsFolder, Row
+from radsam.benchmark.benchmark_run import picture_name
 from radsam.benchmark.cohort import Member
-from radsam.benchmark.protocol import BenchmarkConfig
 from radsam.benchmark.report import write_report
-from radsam.benchmark.results import ResultsFolder, Row
-from radsam.benchmark.run import picture_name
-from radsam.benchmark.summary import Curve, curves, edits_to_goal, median_hd95_mm
+from radsam.benchmark.results_summary import Curve, curves, edits_to_goal, median_hd95_mm
 from radsam.errors import InputError, OutputError
 from radsam.settings import settings_from_dict
 

@@ -9,8 +9,8 @@ import tempfile
 import weakref
 from pathlib import Path
 
-from radsam.benchmark.models.interface import ModelCard, Voxels
-from radsam.benchmark.models.predictions import PredictionsFolder
+from radsam.benchmark.models.model_interface import ModelCard, Voxels
+from radsam.benchmark.models.predictions_folder import PredictionsFolder
 from radsam.errors import BackendError, InputError, PromptError
 from radsam.io.write import write_volume
 from radsam.volume import Bounds, Point, Prompt, Volume

@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 
-from radsam.benchmark.models.interface import ModelCard, Voxels
+from radsam.benchmark.models.model_interface import ModelCard, Voxels
 from radsam.errors import PromptError
 from radsam.predictor import SlicePrompt
 from radsam.preprocess import Crop

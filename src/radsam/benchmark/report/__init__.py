@@ -1,8 +1,8 @@
-"""A report: what was measured, as one page (HTML) or as text (Markdown).
+"""A report on a benchmark's results, as one page (HTML) or as text (Markdown).
 
-`content.py` says what stands in it, as blocks; `html.py` and `markdown.py` write them.
+`report_content.py` makes its blocks; `report_html.py` and `report_markdown.py` write them.
 """
 
-from radsam.benchmark.report.write import write_report
+from radsam.benchmark.report.report_file import write_report
 
 __all__ = ["write_report"]

@@ -1,0 +1,214 @@
+"""Which rows are to be done, grouped by volume; who does which; how much memory a volume needs."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from radsam.batch.manifest import BadRow, GoodRow, Manifest
+from radsam.batch.manifest_row import ManifestRow
+from radsam.batch.output_folder import OutputFolder
+from radsam.batch.row_results import RowResult, Status, read_part
+from radsam.errors import ManifestError, RadsamError
+from radsam.io.pacs.address import is_pacs_url
+from radsam.io.read import read_info
+
+#: A volume whose size is not known before it is fetched counts as one of 512×512×600 int16 voxels.
+_UNKNOWN_BYTES = 512 * 512 * 600 * 2
+#: What a worker needs beside a volume: the libraries, the model and its cache of encoded slices. With three
+#: times the volume (read, hashed, masks composed and written) it is above `benchmarks/memory.py`: 1.31 GB
+#: for 512×512×400.
+BASE_BYTES, _PER_VOLUME_BYTE = 1 << 30, 3
+#: A compressed DICOM series takes about this share of its voxels.
+_COMPRESSION = 3
+_SHARD = re.compile(r"(\d+)/(\d+)")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One row to do.
+
+    Args:
+        line: Its line of the manifest.
+        row: The row.
+        fingerprint: Hash of the row, the model and the settings.
+    """
+
+    line: int
+    row: ManifestRow
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class VolumeTask:
+    """All rows of one volume: they are done by one worker, which reads it once.
+
+    Args:
+        key: Names the volume's files in the output folder.
+        base: The folder that relative paths start from.
+        tasks: Its rows, in the order of the manifest.
+    """
+
+    key: str
+    base: Path
+    tasks: tuple[Task, ...]
+
+    @property
+    def volume(self) -> str:
+        """The volume, as the manifest names it."""
+        return self.tasks[0].row.volume
+
+    @property
+    def series(self) -> str | None:
+        """Which series of it."""
+        return self.tasks[0].row.series
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether it is in a PACS."""
+        return is_pacs_url(self.volume)
+
+    @property
+    def location(self) -> str:
+        """Its path or URL."""
+        return self.volume if self.is_remote else str(self.base / self.volume)
+
+    def memory_bytes(self) -> int:
+        """Estimate what a worker needs for it, from the header or the size of its files; it is not read."""
+        return BASE_BYTES + _PER_VOLUME_BYTE * _volume_bytes(self)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A manifest against what is done.
+
+    Args:
+        volumes: Volumes with rows to do; each has these rows only.
+        done: Results of rows that are done, or failed and are left alone, by id.
+        changed: Ids of rows that were done, and are done anew because they or the model changed.
+        kept_failures: Ids of rows that failed before and are left alone.
+        bad_rows: Rows that cannot be used.
+        mine: Ids of the rows that this shard answers for, done or not.
+        keys: The volume's key of every row that can be used, by id, in the order of the manifest.
+        fingerprints: Their fingerprints, by id.
+        rows: Every row that can be used.
+    """
+
+    volumes: tuple[VolumeTask, ...]
+    done: Mapping[str, RowResult]
+    changed: tuple[str, ...]
+    kept_failures: tuple[str, ...]
+    bad_rows: tuple[BadRow, ...]
+    mine: frozenset[str]
+    keys: Mapping[str, str]
+    fingerprints: Mapping[str, str]
+    rows: tuple[GoodRow, ...]
+
+    @property
+    def count(self) -> int:
+        """Rows to do."""
+        return sum(len(each.tasks) for each in self.volumes)
+
+
+def make_plan(
+    manifest: Manifest,
+    folder: OutputFolder,
+    identity: str,
+    *,
+    shard: tuple[int, int] = (0, 1),
+    retry_failed: bool = False,
+) -> Plan:
+    """Find out what is to be done.
+
+    Args:
+        manifest: The manifest.
+        folder: Where results are.
+        identity: What masks depend on besides their rows; see `Settings.identity`.
+        shard: Do only this part of the volumes: number, from 0, and count.
+        retry_failed: Also do rows that failed.
+    """
+    groups: dict[tuple[str, str | None], list[GoodRow]] = {}
+    for each in manifest.rows:
+        groups.setdefault((each.row.volume, each.row.series), []).append(each)
+    whole = [_volume_task(manifest.base, rows, identity) for rows in groups.values()]
+    number, count = shard
+    # The largest first, dealt out in turn: shards of about the same number of rows, the same in every run.
+    dealt = sorted(whole, key=lambda each: (-len(each.tasks), each.key))[number::count]
+    mine = {each.key for each in dealt}
+    done: dict[str, RowResult] = {}
+    changed: list[str] = []
+    kept: list[str] = []
+    volumes: list[VolumeTask] = []
+    for volume in whole:
+        part = read_part(folder, volume.key)
+        missing = []
+        for task in volume.tasks:
+            result = part.get(task.row.id)
+            if result is not None and is_settled(result, task, retry_failed):
+                done[task.row.id] = result
+                kept += [] if result.status is Status.DONE else [task.row.id]
+                continue
+            if result is not None and result.fingerprint != task.fingerprint:
+                changed.append(task.row.id)
+            missing.append(task)
+        if missing and volume.key in mine:
+            volumes.append(replace(volume, tasks=tuple(missing)))
+    return Plan(
+        volumes=tuple(volumes),
+        done=done,
+        changed=tuple(changed),
+        kept_failures=tuple(kept),
+        bad_rows=manifest.bad_rows,
+        mine=frozenset(task.row.id for volume in dealt for task in volume.tasks),
+        keys={task.row.id: volume.key for volume in whole for task in volume.tasks},
+        fingerprints={task.row.id: task.fingerprint for volume in whole for task in volume.tasks},
+        rows=manifest.rows,
+    )
+
+
+def is_settled(result: RowResult, task: Task, retry_failed: bool) -> bool:
+    """Whether a row need not be done: it is done, or failed by its own fault and is not to be tried again."""
+    if result.fingerprint != task.fingerprint:
+        return False
+    return result.status is Status.DONE or not (result.status.is_tried_again or retry_failed)
+
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """Read ``i/n``, counted from 0.
+
+    Raises:
+        ManifestError: It is not two such numbers.
+    """
+    found = _SHARD.fullmatch(text.strip())
+    number, count = (int(each) for each in found.groups()) if found else (1, 0)
+    if number >= count:
+        raise ManifestError(
+            f"A shard is written i/n with i from 0 to n - 1, for example 0/8 to 7/8; given: {text!r}. In a Kubernetes "
+            'Indexed Job: --shard "$JOB_COMPLETION_INDEX/8".'
+        )
+    return number, count
+
+
+def _volume_task(base: Path, rows: Sequence[GoodRow], identity: str) -> VolumeTask:
+    first = rows[0].row
+    key = hashlib.sha256(f"{first.volume}\n{first.series or ''}".encode()).hexdigest()[:16]
+    return VolumeTask(key, base, tuple(Task(each.line, each.row, each.row.fingerprint(identity)) for each in rows))
+
+
+def _volume_bytes(volume: VolumeTask) -> int:
+    if volume.is_remote:
+        return _UNKNOWN_BYTES
+    path = Path(volume.location)
+    try:
+        if path.is_dir():
+            return _COMPRESSION * sum(each.stat().st_size for each in path.rglob("*") if each.is_file())
+        if path.suffix.lower() == ".zip":
+            return _COMPRESSION * path.stat().st_size
+        geometry = read_info(path).geometry
+    except (OSError, RadsamError):
+        return 0  # nothing will be read of it
+    return _UNKNOWN_BYTES if geometry is None else 2 * math.prod(geometry.shape_kji)

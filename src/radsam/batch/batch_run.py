@@ -1,0 +1,180 @@
+"""A whole run: plan, do what is missing, and put the table and the contact sheet together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from filelock import FileLock
+
+from radsam.batch.batch_plan import Plan, make_plan
+from radsam.batch.batch_settings import Settings
+from radsam.batch.contact_sheet import write_contact_sheet
+from radsam.batch.engines.local_engine import run_in_process
+from radsam.batch.engines.ray_engine import run_on_ray
+from radsam.batch.engines.slurm_engine import Cluster, run_on_slurm
+from radsam.batch.manifest import Manifest
+from radsam.batch.output_folder import OutputFolder
+from radsam.batch.row_results import MEANINGS, RowResult, Status, read_part, write_table
+from radsam.batch.volume_work import Report
+from radsam.errors import InputError
+from radsam.runtime import find_bundle, read_bundle
+
+ENGINES = ("process", "ray", "slurm")
+#: Does the volumes of a plan: what an engine is once it knows its own settings.
+RunVolumes = Callable[..., list[RowResult]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineChoice:
+    """Who does the work.
+
+    Args:
+        name: One of `ENGINES`.
+        workers: Of Ray, how many; None takes what CPUs and memory allow.
+        address: Of Ray, a running cluster.
+        cluster: Of SLURM, what its jobs ask for.
+
+    Raises:
+        InputError: There is no such engine, or a number is not positive.
+    """
+
+    name: str = "process"
+    workers: int | None = None
+    address: str | None = None
+    cluster: Cluster = field(default_factory=Cluster)
+
+    def __post_init__(self) -> None:
+        if self.name not in ENGINES:
+            raise InputError(f"There is no engine {self.name!r}; choose one of {', '.join(ENGINES)}.")
+        if self.workers is not None and self.workers < 1:
+            raise InputError(f"There must be at least one worker, not {self.workers}.")
+
+    def runner(self) -> RunVolumes:
+        """Return what does the volumes."""
+        if self.name == "ray":
+            return partial(run_on_ray, workers=self.workers, address=self.address)
+        if self.name == "slurm":
+            return partial(run_on_slurm, cluster=self.cluster)
+        return run_in_process
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What came of a run.
+
+    Args:
+        plan: What was to be done.
+        results: All rows of the manifest, in its order.
+        mine: Of these, the rows that this run answers for: all, or those of its shard.
+    """
+
+    plan: Plan
+    results: tuple[RowResult, ...]
+    mine: tuple[RowResult, ...]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many of the rows that this run answers for have each status; those that none has are left out."""
+        counts = Counter(each.status for each in self.mine)
+        return {status.value: counts[status] for status in Status if counts[status]}
+
+    @property
+    def all_done(self) -> bool:
+        """Whether every one of them is done."""
+        return all(each.status is Status.DONE for each in self.mine)
+
+
+def plan_batch(
+    manifest: Manifest,
+    folder: OutputFolder,
+    settings: Settings,
+    *,
+    shard: tuple[int, int] = (0, 1),
+    retry_failed: bool = False,
+) -> Plan:
+    """Find out what is to be done; writes nothing.
+
+    Raises:
+        BundleError: There is no such model.
+    """
+    identity = settings.identity(read_bundle(find_bundle(settings.model)).sha256)
+    return make_plan(manifest, folder, identity, shard=shard, retry_failed=retry_failed)
+
+
+def run_batch(
+    plan: Plan,
+    folder: OutputFolder,
+    settings: Settings,
+    engine: EngineChoice,
+    *,
+    retry_failed: bool = False,
+    report: Report = lambda result: None,
+) -> Summary:
+    """Do what a plan says is missing, and write table and contact sheet, also when it is stopped.
+
+    Args:
+        plan: What `plan_batch` returned.
+        folder: Where results go; made if it does not exist.
+        settings: What is done with every row.
+        engine: Who does it.
+        retry_failed: Also do rows that failed.
+        report: Told after each row.
+
+    Raises:
+        RadsamError: The engine or the folder cannot be used. A row that fails raises nothing.
+    """
+    folder.make()
+    found: list[RowResult] = []
+    try:
+        if plan.count:
+            found = engine.runner()(plan.volumes, settings, folder, retry_failed=retry_failed, report=report)
+    finally:
+        results = merge(plan, folder, found)
+    mine = tuple(each for each in results if each.id in plan.mine or each.status is Status.BAD_ROW)
+    return Summary(plan, results, mine)
+
+
+def merge(plan: Plan, folder: OutputFolder, found: Sequence[RowResult] = ()) -> tuple[RowResult, ...]:
+    """Write the table and the contact sheet of every row that the manifest has.
+
+    Args:
+        plan: The plan.
+        folder: The output folder.
+        found: What this run returned; counts where the disk had no room to keep it.
+
+    Returns:
+        The results, in the order of the manifest.
+
+    Raises:
+        OutputError: They cannot be written.
+    """
+    # Shards may end together: the last one to get here sees what the others have left.
+    with FileLock(folder.attempts / "merge.lock"):
+        here = {each.id: each for each in found}
+        parts = {key: read_part(folder, key) for key in set(plan.keys.values())}
+        results = [
+            RowResult(
+                id=each.id, object="", volume=each.volume, status=Status.BAD_ROW, message=each.message, line=each.line
+            )
+            for each in plan.bad_rows
+        ]
+        for line, row in ((each.line, each.row) for each in plan.rows):
+            result = parts[plan.keys[row.id]].get(row.id) or here.get(row.id)
+            # A result of an earlier form of the row is not one of this row.
+            if result is None or result.fingerprint != plan.fingerprints[row.id]:
+                result = RowResult(
+                    id=row.id,
+                    object=row.object,
+                    volume=row.volume,
+                    status=Status.PENDING,
+                    message=MEANINGS[Status.PENDING],
+                    line=line,
+                )
+            results.append(replace(result, line=line))
+        ordered = tuple(sorted(results, key=lambda each: each.line))
+        write_table(folder.table, ordered)
+        write_contact_sheet(folder, ordered)
+    return ordered

@@ -1,0 +1,280 @@
+"""Ray's workers, on this machine or a cluster: each holds the model and does one volume at a time.
+
+A worker gets its next volume when it has done the last (backpressure), and only where its machine has
+the memory for it beside what runs there. A worker that dies, by a crash, by Ray's memory
+monitor or with its spot machine, is replaced; its volume goes back to the front of the queue, and
+the volume's part says which of its rows are left.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from typing import Any
+from urllib.parse import urlsplit
+
+from radsam.batch.attempts import MOST_ATTEMPTS
+from radsam.batch.batch_plan import BASE_BYTES, VolumeTask
+from radsam.batch.batch_settings import Settings
+from radsam.batch.output_folder import OutputFolder
+from radsam.batch.row_results import RowResult
+from radsam.batch.timed_model import Model
+from radsam.batch.volume_work import Report, segment_volume
+from radsam.errors import ExecutionError, MissingExtraError
+
+#: So often may a volume lose its worker, spot machines included, before this run gives it up.
+_MOST_LOSSES = 10
+#: Ray's shared memory; next to nothing goes through it, since results are files.
+_OBJECT_STORE_BYTES = 80 << 20
+_CONNECT_SECONDS = 10.0
+
+
+class Worker:
+    """What runs on a worker; Ray makes an actor of it.
+
+    Args:
+        settings: What is done with every row.
+        folder: Where results go.
+    """
+
+    def __init__(self, settings: Settings, folder: OutputFolder) -> None:
+        self._settings = settings
+        self._folder = folder
+        self._model = Model.load(settings)
+
+    def node(self) -> str:
+        """Return the id of the machine that this worker runs on, when it is ready."""
+        import ray
+
+        return str(ray.get_runtime_context().get_node_id())
+
+    def segment(self, task: VolumeTask, retry_failed: bool) -> list[RowResult]:
+        """Do a volume; see `segment_volume`."""
+        return segment_volume(task, self._model, self._settings, self._folder, retry_failed=retry_failed)
+
+
+@dataclass(frozen=True, eq=False)
+class _Running:
+    """A volume at work.
+
+    Args:
+        actor: Who does it.
+        node: The machine.
+        task: The volume.
+        bytes: Memory that it is expected to need.
+    """
+
+    actor: Any
+    node: str
+    task: VolumeTask
+    bytes: int
+
+
+def run_on_ray(
+    volumes: Sequence[VolumeTask],
+    settings: Settings,
+    folder: OutputFolder,
+    *,
+    workers: int | None = None,
+    address: str | None = None,
+    retry_failed: bool = False,
+    report: Report = lambda result: None,
+) -> list[RowResult]:
+    """Do every volume with Ray.
+
+    Args:
+        volumes: Volumes with the rows to do.
+        settings: What is done with every row.
+        folder: Where results go; on a cluster, on a disk that all of its machines see.
+        workers: How many; None takes as many as CPUs and memory allow, and no more than volumes.
+        address: A running cluster ("host:6379", "ray://host:10001" or "auto"); None starts one on this
+            machine, reachable from it alone, that ends with this run.
+        retry_failed: Also do rows that failed.
+        report: Told of each row, when its volume is done.
+
+    Raises:
+        MissingExtraError: Ray is not installed.
+        ExecutionError: No cluster answers, or its workers do not start.
+        OutputError: The folder cannot be worked in.
+    """
+    if find_spec("ray") is None:
+        raise MissingExtraError("--engine ray", "batch")
+    settings = replace(settings, threads=settings.threads or 1)
+    with _cluster(address, workers, settings):
+        return _Crew(settings, folder, retry_failed, report).do(volumes, workers)
+
+
+class _Crew:
+    """The workers of one run and the queue of volumes."""
+
+    def __init__(self, settings: Settings, folder: OutputFolder, retry_failed: bool, report: Report) -> None:
+        import ray
+
+        self._ray: Any = ray
+        self._settings = settings
+        self._folder = folder
+        self._retry_failed = retry_failed
+        self._report = report
+        self._dead = (
+            ray.exceptions.RayActorError,
+            ray.exceptions.WorkerCrashedError,
+            ray.exceptions.OutOfMemoryError,
+            ray.exceptions.NodeDiedError,
+        )
+        self._actor: Any = ray.remote(Worker).options(
+            num_cpus=settings.threads,
+            num_gpus=1 if settings.backend == "torch:cuda" else 0,
+            memory=BASE_BYTES,
+            max_restarts=0,  # a new one takes its place: Ray's own restart would not tell which volume was lost
+        )
+        self._starting: dict[Any, Any] = {}
+        self._idle: list[tuple[Any, str]] = []
+        self._running: dict[Any, _Running] = {}
+        self._losses: Counter[str] = Counter()
+        self._failed_starts = 0
+
+    def do(self, volumes: Sequence[VolumeTask], workers: int | None) -> list[RowResult]:
+        """Do all volumes."""
+        needs = {each.key: each.memory_bytes() for each in volumes}
+        # The largest first: the last worker is not left alone with it. What is of one size stays in order.
+        queue = deque(sorted(volumes, key=lambda each: -needs[each.key]))
+        for _ in range(min(len(volumes), workers or self._most_workers(needs))):
+            self._start()
+        found: list[RowResult] = []
+        while queue or self._running:
+            self._hand_out(queue, needs)
+            ready, _ = self._ray.wait([*self._running, *self._starting], num_returns=1)
+            for ref in ready:
+                if ref in self._starting:
+                    self._welcome(ref)
+                    continue
+                done = self._finish(ref, queue)
+                found += done
+                for each in done:
+                    self._report(each)
+        return found
+
+    def _most_workers(self, needs: dict[str, int]) -> int:
+        resources = self._ray.cluster_resources()
+        by_cpu = int(resources.get("CPU", 1)) // (self._settings.threads or 1)
+        typical = sorted(needs.values())[len(needs) // 2]
+        by_memory = int(resources.get("memory", 0)) // typical
+        return max(1, min(by_cpu, by_memory))
+
+    def _start(self) -> None:
+        actor = self._actor.remote(self._settings, self._folder)
+        self._starting[actor.node.remote()] = actor
+
+    def _welcome(self, ref: Any) -> None:
+        """Take a worker that is ready, or find out why it is not."""
+        actor = self._starting.pop(ref)
+        try:
+            self._idle.append((actor, self._ray.get(ref)))
+            self._failed_starts = 0
+        except self._dead as error:
+            self._failed_starts += 1
+            if self._failed_starts >= MOST_ATTEMPTS:
+                last = str(error).strip().splitlines()[-1]
+                raise ExecutionError(
+                    f"Ray's workers do not start: {last} "
+                    "RadSAM and the model have to be on every machine of the cluster."
+                ) from None
+            self._start()
+
+    def _hand_out(self, queue: deque[VolumeTask], needs: dict[str, int]) -> None:
+        """Give idle workers volumes that fit beside what runs on their machine."""
+        memory = {each["NodeID"]: each["Resources"].get("memory", 0) for each in self._ray.nodes() if each["Alive"]}
+        waiting = []
+        for actor, node in self._idle:
+            used = sum(each.bytes for each in self._running.values() if each.node == node)
+            # What fits nowhere is done alone.
+            fitting = (each for each in queue if not used or used + needs[each.key] <= memory.get(node, 0))
+            task = next(fitting, None)
+            if task is None:
+                waiting.append((actor, node))
+                continue
+            queue.remove(task)
+            ref = actor.segment.remote(task, self._retry_failed)
+            self._running[ref] = _Running(actor, node, task, needs[task.key])
+        self._idle = waiting
+
+    def _finish(self, ref: Any, queue: deque[VolumeTask]) -> list[RowResult]:
+        """Take the results of a volume; one that lost its worker goes back into the queue."""
+        run = self._running.pop(ref)
+        try:
+            done: list[RowResult] = self._ray.get(ref)
+        except self._dead:
+            self._losses[run.task.key] += 1
+            self._start()
+            if self._losses[run.task.key] < _MOST_LOSSES:
+                queue.appendleft(run.task)
+            return []
+        except self._ray.exceptions.RayTaskError as error:
+            raise error.cause or error from None
+        self._idle.append((run.actor, run.node))
+        return done
+
+
+@contextmanager
+def _cluster(address: str | None, workers: int | None, settings: Settings) -> Iterator[None]:
+    """Be connected to a cluster: to a given one, or to a new one on loopback that ends with the block."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # Ray would report to its makers
+    os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"  # workers run this very Python
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # its announcement is a warning
+    if address is None:
+        # The only way to Ray's mode for single machines, in which nothing listens on other addresses than loopback;
+        # an address of 127.0.0.1 alone is replaced by the machine's own.
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+        # Ray's 15 would let everything else on the machine go first, and a busy one never begin.
+        os.environ.setdefault("RAY_worker_niceness", "0")
+    import ray
+
+    if address is None:
+        cpus = max(os.cpu_count() or 1, (workers or 1) * (settings.threads or 1))
+        ray.init(
+            num_cpus=cpus,
+            include_dashboard=False,
+            object_store_memory=_OBJECT_STORE_BYTES,
+            _node_ip_address="127.0.0.1",
+            logging_level=logging.ERROR,
+            log_to_driver=False,
+        )
+    else:
+        _check_answers(address)
+        try:
+            ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
+        except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
+            raise ExecutionError(
+                f"No Ray cluster can be used at {address}: {str(error).strip().splitlines()[0]} Check the address, and "
+                "that the cluster runs the same versions of Ray and Python."
+            ) from None
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _check_answers(address: str) -> None:
+    """Find out in seconds that nobody is there; Ray itself tries for much longer."""
+    if address == "auto":
+        return
+    parts = urlsplit(address if "://" in address else f"ray://{address}")
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    if not host or port is None:
+        raise ExecutionError(f"{address!r} is no address of a Ray cluster: write host:6379, ray://host:10001 or auto.")
+    try:
+        socket.create_connection((host, port), timeout=_CONNECT_SECONDS).close()
+    except OSError as error:
+        raise ExecutionError(
+            f"No Ray cluster answers at {address}: {error.strerror or error}. "
+            "Start one with `ray start --head`, or leave --address out to use this machine."
+        ) from None

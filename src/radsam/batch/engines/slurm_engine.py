@@ -1,0 +1,170 @@
+"""SLURM through submitit: an array of jobs, each of which does a shard of the volumes in its own process.
+
+A job that is preempted, or reaches its time limit, is put into the queue again and goes on with what
+is missing. The command that submitted them waits, and may be stopped: running it again goes on, too.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from radsam.batch.batch_plan import VolumeTask, is_settled
+from radsam.batch.batch_settings import Settings
+from radsam.batch.engines.local_engine import run_in_process
+from radsam.batch.output_folder import OutputFolder
+from radsam.batch.row_results import RowResult, read_part
+from radsam.batch.volume_work import Report
+from radsam.errors import InputError, MissingExtraError
+
+if TYPE_CHECKING:
+    from submitit.helpers import DelayedSubmission
+
+#: A job hears so long before its end that it has to stop.
+_NOTICE_SECONDS = 60
+#: How often the parts are looked at; each look reads those of unfinished volumes.
+_POLL_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """What jobs ask for.
+
+    Args:
+        kind: "slurm"; submitit's "local" starts the same processes on this machine, its "debug" runs them here.
+        jobs: How many; each does its share.
+        partition: The cluster's partition; None for its default.
+        account: Whom the time is charged to; None for the default.
+        hours: Time limit of one job.
+        restarts: How often the time limit may be reached.
+
+    Raises:
+        InputError: A number is not positive.
+    """
+
+    kind: str = "slurm"
+    jobs: int = 8
+    partition: str | None = None
+    account: str | None = None
+    hours: float = 8.0
+    restarts: int = 10
+
+    def __post_init__(self) -> None:
+        if self.jobs < 1 or not 0 < self.hours < math.inf:
+            raise InputError(f"SLURM needs at least one job and a time, not {self.jobs} jobs of {self.hours:g} hours.")
+
+
+@dataclass(frozen=True)
+class ShardJob:
+    """What a job does; submitit stores it and runs it on the cluster.
+
+    Args:
+        volumes: Its share.
+        settings: What is done with every row.
+        folder: Where results go.
+        retry_failed: Also do rows that failed.
+    """
+
+    volumes: tuple[VolumeTask, ...]
+    settings: Settings
+    folder: OutputFolder
+    retry_failed: bool
+
+    def __call__(self) -> list[RowResult]:
+        """Do the share, or go on with it."""
+        return run_in_process(self.volumes, self.settings, self.folder, retry_failed=self.retry_failed)
+
+    def checkpoint(self) -> DelayedSubmission:
+        """Called when the job has to stop: the same again does what is missing."""
+        from submitit.helpers import DelayedSubmission
+
+        return DelayedSubmission(self)
+
+
+def run_on_slurm(
+    volumes: Sequence[VolumeTask],
+    settings: Settings,
+    folder: OutputFolder,
+    cluster: Cluster,
+    *,
+    retry_failed: bool = False,
+    report: Report = lambda result: None,
+) -> list[RowResult]:
+    """Do every volume with an array of jobs, and wait for them.
+
+    Args:
+        volumes: Volumes with the rows to do.
+        settings: What is done with every row.
+        folder: Where results go, on a disk that all machines see; submitit's logs go to its ``slurm``.
+        cluster: What jobs ask for.
+        retry_failed: Also do rows that failed.
+        report: Told of each row that has a result.
+
+    Returns:
+        What the jobs left in the parts; rows of a job that ended early have none.
+
+    Raises:
+        MissingExtraError: submitit is not installed.
+        InputError: There is no such cluster here.
+    """
+    if find_spec("submitit") is None:
+        raise MissingExtraError("--engine slurm", "batch")
+    import submitit
+
+    try:
+        executor = submitit.AutoExecutor(
+            folder.path / "slurm", cluster=cluster.kind, slurm_max_num_timeout=cluster.restarts
+        )
+    except (RuntimeError, ValueError) as error:
+        raise InputError(f"There is no {cluster.kind} cluster to submit to here: {error}") from error
+    threads = settings.threads or 1
+    # 0.5: the estimate is of one volume, and a job that is too small is killed.
+    memory_gb = math.ceil(1.5 * max(each.memory_bytes() for each in volumes) / (1 << 30))
+    executor.update_parameters(
+        name="radsam-batch",
+        nodes=1,
+        tasks_per_node=1,
+        cpus_per_task=threads,
+        mem_gb=memory_gb,
+        timeout_min=math.ceil(60 * cluster.hours),
+        slurm_partition=cluster.partition,
+        slurm_account=cluster.account,
+        slurm_signal_delay_s=_NOTICE_SECONDS,
+    )
+    jobs = executor.map_array(
+        lambda job: job(),
+        [
+            ShardJob(share, replace(settings, threads=threads), folder, retry_failed)
+            for share in shares(volumes, cluster.jobs)
+        ],
+    )
+    return _wait(jobs, volumes, folder, report)
+
+
+def shares(volumes: Sequence[VolumeTask], count: int) -> list[tuple[VolumeTask, ...]]:
+    """Deal volumes out to at most `count` jobs, about as many rows to each."""
+    largest_first = sorted(volumes, key=lambda each: (-len(each.tasks), each.key))
+    return [tuple(largest_first[number::count]) for number in range(min(count, len(volumes)))]
+
+
+def _wait(jobs: Sequence[Any], volumes: Sequence[VolumeTask], folder: OutputFolder, report: Report) -> list[RowResult]:
+    """Report rows as they come, until every job has ended, well or not."""
+    found: dict[str, RowResult] = {}
+    while True:
+        ended = all(each.done() for each in jobs)  # asked before the parts are read: nothing comes after it
+        for volume in volumes:
+            if all(task.row.id in found for task in volume.tasks):
+                continue
+            part = read_part(folder, volume.key)
+            for task in volume.tasks:
+                result = part.get(task.row.id)
+                if result is not None and task.row.id not in found and is_settled(result, task, retry_failed=False):
+                    found[task.row.id] = result
+                    report(result)
+        if ended:
+            return list(found.values())
+        time.sleep(_POLL_SECONDS)

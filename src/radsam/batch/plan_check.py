@@ -1,0 +1,77 @@
+"""Looking at a plan before a night is spent on it: files that are not there, prompts outside their volume."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from radsam.batch.batch_plan import Plan, Task, VolumeTask
+from radsam.batch.row_placement import place_typed
+from radsam.batch.row_results import Status
+from radsam.errors import InputError
+from radsam.io.read import read_info
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A row that would fail.
+
+    Args:
+        line: Its line of the manifest.
+        id: Its id.
+        status: The status that it would get.
+        message: Why.
+    """
+
+    line: int
+    id: str
+    status: Status
+    message: str
+
+
+def find_problems(plan: Plan, progress: Callable[[int, int | None], None] = lambda done, total: None) -> list[Problem]:
+    """Find rows that would fail, from headers alone; volumes in a PACS and mask prompts are not looked into.
+
+    Args:
+        plan: The plan.
+        progress: Called with volumes looked at and their number.
+    """
+    found = [Problem(each.line, each.id, Status.BAD_ROW, each.message) for each in plan.bad_rows]
+    for number, volume in enumerate(plan.volumes, start=1):
+        found += _of_volume(volume)
+        progress(number, len(plan.volumes))
+    return sorted(found, key=lambda each: each.line)
+
+
+def _of_volume(volume: VolumeTask) -> list[Problem]:
+    if volume.is_remote:
+        return []
+    path = Path(volume.location)
+    if not path.exists():
+        return _of_all(volume, Status.MISSING_FILE, f"There is no {volume.volume}.")
+    try:
+        info = read_info(path, series=volume.series)
+    except InputError as error:
+        return _of_all(volume, Status.BAD_INPUT, str(error))
+    found = []
+    for task in volume.tasks:
+        row = task.row
+        if row.mask is not None and not (volume.base / row.mask).exists():
+            found.append(_problem(task, Status.MISSING_FILE, f"There is no {row.mask}."))
+        elif row.mask is None and info.geometry is not None:
+            try:
+                place_typed(row, info.geometry)
+            except InputError as error:
+                found.append(_problem(task, Status.BAD_INPUT, str(error)))
+        if row.truth is not None and not (volume.base / row.truth).exists():
+            found.append(_problem(task, Status.MISSING_FILE, f"There is no truth {row.truth}: there would be no Dice."))
+    return found
+
+
+def _of_all(volume: VolumeTask, status: Status, message: str) -> list[Problem]:
+    return [_problem(task, status, message) for task in volume.tasks]
+
+
+def _problem(task: Task, status: Status, message: str) -> Problem:
+    return Problem(task.line, task.row.id, status, message)

@@ -1,0 +1,221 @@
+"""From a row and the volume's grid to a prompt and bounds in voxels, or why not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool
+
+from radsam.batch.manifest_row import FROM_MASK, ManifestRow, Space
+from radsam.batch.recist import diameter_ellipse
+from radsam.errors import PromptError, VolumeError
+from radsam.io.read import is_dicom, read_labels, require_same_grid
+from radsam.volume import Bounds, Box, Geometry, LabelVolume, Mask, Prompt, SliceGrid, Volume, slice_index
+from radsam.volume.coordinates import Coordinates
+
+_LPS_AXIS = {"sagittal": 0, "coronal": 1, "axial": 2}
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """What a row says, on the volume's own grid.
+
+    Args:
+        prompt: The prompt.
+        bounds: First and last slice, or None.
+        grid: The slices of the row's plane.
+    """
+
+    prompt: Prompt
+    bounds: Bounds | None
+    grid: SliceGrid
+
+    def __post_init__(self) -> None:
+        self.prompt.check(self.grid)
+        if self.bounds is not None:
+            self.bounds.check(self.grid, self.index)
+
+    @property
+    def index(self) -> int:
+        """The prompted slice."""
+        return slice_index(self.prompt, self.grid)
+
+
+def place_typed(row: ManifestRow, geometry: Geometry) -> Placed:
+    """Place a box, a point or a diameter; needs the volume's grid alone.
+
+    Args:
+        row: A row without a mask prompt.
+        geometry: The volume's grid.
+
+    Raises:
+        PromptError: It does not lie in the volume, or contradicts itself there.
+    """
+    grid = SliceGrid.of(geometry, row.plane)
+    typed = Coordinates(geometry, grid, row.coordinates == Space.LPS)
+    if row.box is not None and row.in_space:
+        return _box_in_space(row.box, typed)
+    if row.box is not None:
+        prompt: Prompt = typed.box(_slice(row), _four(row.box))
+        inside = (row.box[0] + row.box[2]) / 2, (row.box[1] + row.box[3]) / 2
+    elif row.point is not None:
+        prompt = (
+            typed.point(_three(row.point), True) if row.in_space else typed.point_on_slice(_slice(row), _two(row.point))
+        )
+        inside = _inside(row.point, row)
+    else:
+        ends = row.recist or ()
+        prompt = _diameter(row, typed)
+        half = len(ends) // 2
+        inside = _inside([(a + b) / 2 for a, b in zip(ends[:half], ends[half:], strict=True)], row)
+    bounds = None if row.bounds is None or isinstance(row.bounds, str) else typed.bounds(_two(row.bounds), inside)
+    return Placed(prompt, bounds, grid)
+
+
+class LabelFiles:
+    """The label files that the rows of one volume name; one is read once for all rows that follow each other.
+
+    Args:
+        volume: The volume.
+        base: The folder that relative paths start from.
+    """
+
+    def __init__(self, volume: Volume, base: Path) -> None:
+        self.volume = volume
+        self.base = base
+        self._last: tuple[Path, str | None, LabelVolume] | None = None
+
+    def mask(self, name: str, roi: str | None, column: str) -> Bool[np.ndarray, "k j i"]:
+        """Return one object of a label map, DICOM SEG or RTSTRUCT on the volume's grid.
+
+        Args:
+            name: The file, as the manifest names it.
+            roi: Of DICOM, the name of an object; of a label map, its value; None for the only one in it.
+            column: The column that `roi` is from, for messages.
+
+        Raises:
+            VolumeError: It cannot be read, or holds no such object, or several and none is chosen.
+            GridMismatchError: It lies on another grid.
+        """
+        path = self.base / name
+        dicom = is_dicom(path)
+        labels = self._read(path, roi if dicom else None)
+        present = labels.present_ids
+        if not dicom and roi is not None:
+            if not roi.isdecimal() or int(roi) not in present:
+                raise VolumeError(
+                    f"{path} has no label {roi!r}; it has {', '.join(map(str, present)) or 'none at all'}."
+                )
+            return np.asarray(labels.ids == int(roi))
+        if len(present) > 1:
+            names = ", ".join(labels.names.get(each, str(each)) for each in present)
+            raise VolumeError(f"{path} holds several objects; choose one in the column {column}: {names}.")
+        return np.asarray(labels.ids > 0)
+
+    def _read(self, path: Path, name: str | None) -> LabelVolume:
+        if self._last is None or self._last[:2] != (path, name):
+            labels = read_labels(path, on=self.volume, names=None if name is None else [name])
+            require_same_grid(labels, self.volume.geometry, f"The mask {path}")
+            self._last = path, name, labels
+        return self._last[2]
+
+
+def place(row: ManifestRow, files: LabelFiles) -> Placed:
+    """Place any prompt.
+
+    Args:
+        row: The row.
+        files: Label files of the volume that it is about.
+
+    Raises:
+        PromptError: It does not lie in the volume, or contradicts itself there.
+        VolumeError: The mask cannot be read.
+        GridMismatchError: The mask lies on another grid.
+    """
+    geometry = files.volume.geometry
+    if row.mask is None:
+        return place_typed(row, geometry)
+    grid = SliceGrid.of(geometry, row.plane)
+    typed = Coordinates(geometry, grid, row.coordinates == Space.LPS)
+    mask = files.mask(row.mask, row.mask_roi, "mask_roi")
+    areas = mask.sum(axis=tuple(2 - axis for axis in grid.uv_axes))
+    held = np.flatnonzero(areas)
+    if not held.size:
+        raise PromptError(f"The mask {row.mask} has no voxel in this volume.")
+    index = int(areas.argmax()) if row.slice is None else typed.index(row.slice)
+    bounds = None
+    if row.bounds == FROM_MASK:
+        bounds = Bounds(int(held[0]), int(held[-1]))
+    elif row.bounds is not None and not isinstance(row.bounds, str):
+        bounds = typed.bounds(_two(row.bounds), None)
+    return Placed(Mask.on(grid, index, grid.take(mask, index)), bounds, grid)
+
+
+def _box_in_space(box: tuple[float, ...], typed: Coordinates) -> Placed:
+    first, second = (typed.point(_three(box[at : at + 3]), True).index_ijk for at in (0, 3))
+    if typed.mm:  # a stored axis may run against the patient's: there the order is not the user's to know
+        ends = np.sort([first, second], axis=0).tolist()
+        first, second = _voxel(ends[0]), _voxel(ends[1])
+    grid = typed.grid
+    (low, u0, v0), (high, u1, v1) = grid.split(first), grid.split(second)
+    bounds = Bounds(low, high)
+    return Placed(Box.on(grid, (low + high) // 2, u0, v0, u1, v1), bounds, grid)
+
+
+def _diameter(row: ManifestRow, typed: Coordinates) -> Mask:
+    ends = row.recist or ()
+    grid = typed.grid
+    if row.in_space:
+        voxels = [typed.point(_three(ends[at : at + 3]), True).index_ijk for at in (0, 3)]
+    else:
+        voxels = [typed.point_on_slice(_slice(row), _two(ends[at : at + 2])).index_ijk for at in (0, 2)]
+    (index, *first), (other, *second) = (grid.split(each) for each in voxels)
+    if index != other:
+        raise PromptError(
+            f"The two ends of the diameter lie on the {grid.plane} slices {index} and {other}; a RECIST diameter is "
+            "measured on one slice. Check the plane and the coordinates."
+        )
+    for voxel in voxels:
+        if not typed.geometry.contains(voxel):
+            raise PromptError(
+                f"An end of the diameter lies outside the volume: voxel {voxel} of {typed.geometry.describe()}."
+            )
+    ellipse = diameter_ellipse(grid, (first[0], first[1]), (second[0], second[1]))
+    return Mask.on(grid, index, ellipse)
+
+
+def _inside(position: tuple[float, ...] | list[float], row: ManifestRow) -> tuple[float, float]:
+    """Return where in the slice a position lies, as typed: in an oblique volume slices depend on it."""
+    if len(position) == 2:
+        return position[0], position[1]
+    across = _LPS_AXIS[row.plane]
+    first, second = (each for axis, each in enumerate(position) if axis != across)
+    return first, second
+
+
+def _slice(row: ManifestRow) -> float:
+    if row.slice is None:
+        raise PromptError("The row names no slice.")
+    return row.slice
+
+
+def _two(numbers: tuple[float, ...]) -> tuple[float, float]:
+    first, second = numbers
+    return first, second
+
+
+def _three(numbers: tuple[float, ...]) -> tuple[float, float, float]:
+    i, j, k = numbers
+    return i, j, k
+
+
+def _four(numbers: tuple[float, ...]) -> tuple[float, float, float, float]:
+    i0, j0, i1, j1 = numbers
+    return i0, j0, i1, j1
+
+
+def _voxel(numbers: list[int]) -> tuple[int, int, int]:
+    i, j, k = numbers
+    return i, j, k

@@ -1,0 +1,161 @@
+"""What came of a row, and the parts of a run that keep it: one file per volume, written whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from radsam.batch.output_folder import OutputFolder
+from radsam.io.atomic import replacing
+
+_VERSION = 1
+
+
+class Status(StrEnum):
+    """How a row stands."""
+
+    DONE = "done"
+    PENDING = "pending"
+    BAD_ROW = "bad_row"
+    MISSING_FILE = "missing_file"
+    BAD_INPUT = "bad_input"
+    NOT_WRITTEN = "not_written"
+    UNREACHABLE = "unreachable"
+    OUT_OF_MEMORY = "out_of_memory"
+    FAILED = "failed"
+    LOST = "lost"
+
+    @property
+    def is_tried_again(self) -> bool:
+        """Whether the next run tries anew by itself: the reason lies outside the row and may be gone."""
+        return self in (Status.PENDING, Status.MISSING_FILE, Status.NOT_WRITTEN, Status.UNREACHABLE)
+
+
+#: What each status means, for `--help`, the docs and the contact sheet.
+MEANINGS: Mapping[Status, str] = {
+    Status.DONE: "the mask is written",
+    Status.PENDING: "not done yet",
+    Status.BAD_ROW: "the row contradicts itself or repeats an id",
+    Status.MISSING_FILE: "a file of it is not there (tried again by the next run)",
+    Status.BAD_INPUT: "the volume cannot be read, or the prompt does not fit it",
+    Status.NOT_WRITTEN: "the mask could not be written, for instance on a full disk (tried again)",
+    Status.UNREACHABLE: "the PACS failed (tried again)",
+    Status.OUT_OF_MEMORY: "there was not enough memory",
+    Status.FAILED: "an error while running; see quarantine/",
+    Status.LOST: "the process died on this volume several times; see quarantine/",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowResult:
+    """One line of the results table.
+
+    Args:
+        id: The row's id.
+        object: Name of the object.
+        volume: As the manifest names it.
+        status: How the row stands.
+        message: Why it is not done; empty if it is.
+        mask: The mask, relative to the output folder; empty if there is none.
+        dice: Dice with the truth, 0 to 1; None without one.
+        quality: Mean predicted IoU over the slices, the model's own guess of how good it is, 0 to 1.
+        lowest_iou: The lowest predicted IoU of a slice.
+        voxels: Voxels of the object.
+        volume_ml: Its size in millilitres.
+        first_slice: First slice of the walk.
+        last_slice: Last slice of the walk.
+        low_end: Why the walk ended at its first slice.
+        high_end: Why it ended at its last.
+        seconds: What the row took, without reading its volume.
+        seconds_model: Of these, the walk: encoding slices, answering prompts, composing the mask.
+        seconds_encode: Of these, encoding slices.
+        seconds_write: Of the row's, writing the mask.
+        seconds_read: What reading the volume took, shared by all of its rows.
+        encoded: Slices encoded for the row; those that another row had encoded do not count.
+        notes: Warnings.
+        model: Name of the model.
+        fingerprint: Hash of the row, the model and the settings.
+        worker: Which process did it, host and number.
+        finished: When, in UTC.
+        line: Line of the manifest.
+    """
+
+    id: str
+    object: str
+    volume: str
+    status: Status
+    message: str = ""
+    mask: str = ""
+    dice: float | None = None
+    quality: float | None = None
+    lowest_iou: float | None = None
+    voxels: int | None = None
+    volume_ml: float | None = None
+    first_slice: int | None = None
+    last_slice: int | None = None
+    low_end: str = ""
+    high_end: str = ""
+    seconds: float | None = None
+    seconds_model: float | None = None
+    seconds_encode: float | None = None
+    seconds_write: float | None = None
+    seconds_read: float | None = None
+    encoded: int | None = None
+    notes: str = ""
+    model: str = ""
+    fingerprint: str = ""
+    worker: str = ""
+    finished: str = ""
+    line: int = 0
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> RowResult:
+        """Build from what a part holds.
+
+        Raises:
+            TypeError: It is of another version.
+            ValueError: Its status is unknown.
+        """
+        return cls(**{**values, "status": Status(values["status"])})
+
+
+COLUMNS = tuple(each.name for each in fields(RowResult))
+
+
+def read_part(folder: OutputFolder, key: str) -> dict[str, RowResult]:
+    """Return the results of one volume by row id; one that cannot be read counts as not there."""
+    try:
+        found = json.loads((folder.parts / f"{key}.json").read_text("utf-8"))
+        if found["version"] != _VERSION:
+            return {}
+        return {each["id"]: RowResult.from_dict(each) for each in found["results"]}
+    except (OSError, ValueError, TypeError, KeyError):
+        return {}
+
+
+def write_part(folder: OutputFolder, key: str, results: Iterable[RowResult]) -> None:
+    """Write the results of one volume, whole or not at all.
+
+    Raises:
+        OutputError: The disk is full, or the place cannot be written.
+    """
+    content = {"version": _VERSION, "results": [asdict(each) for each in results]}
+    with replacing(folder.parts / f"{key}.json") as partial:
+        partial.write_text(json.dumps(content, indent=1), "utf-8")
+
+
+def write_table(path: Path, results: Iterable[RowResult]) -> None:
+    """Write the results table, whole or not at all.
+
+    Raises:
+        OutputError: The disk is full, or the place cannot be written.
+    """
+    with replacing(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(asdict(each) for each in results)

@@ -1,0 +1,73 @@
+"""A loaded model that says what it spends; each worker holds one."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float16, Float32
+
+from radsam.batch.batch_settings import Settings
+from radsam.predictor import EmbeddingCache, temporary_store
+from radsam.runtime import Backend, Bundle, Decoded, FramePrompt, find_bundle, open_backend, read_bundle
+from radsam.session import Engine
+
+
+class Meter:
+    """A backend that counts and times what it is asked.
+
+    Args:
+        backend: The backend that answers.
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self.encoded = 0
+        self.encode_seconds = 0.0
+
+    @property
+    def name(self) -> str:
+        """The engine, its device and its precision."""
+        return self._backend.name
+
+    def encode(self, images: Float32[np.ndarray, "b 3 n n"]) -> Float16[np.ndarray, "b c g g"]:
+        """Encode images; see `Backend.encode`."""
+        started = time.perf_counter()
+        embedding = self._backend.encode(images)
+        self.encode_seconds += time.perf_counter() - started
+        self.encoded += len(images)
+        return embedding
+
+    def decode(self, embedding: Float16[np.ndarray, "c g g"], prompt: FramePrompt) -> Decoded:
+        """Answer one prompt; see `Backend.decode`."""
+        return self._backend.decode(embedding, prompt)
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A model on an engine.
+
+    Args:
+        bundle: The model.
+        meter: Its engine.
+    """
+
+    bundle: Bundle
+    meter: Meter
+
+    @classmethod
+    def load(cls, settings: Settings) -> Model:
+        """Load what a run's settings name.
+
+        Raises:
+            BundleError: There is no such bundle, or it is damaged.
+            BackendError: The engine cannot run it here.
+            MissingExtraError: The engine is not installed.
+        """
+        bundle = read_bundle(find_bundle(settings.model))
+        return cls(bundle, Meter(open_backend(bundle, settings.backend, threads=settings.threads)))
+
+    def for_volume(self) -> Engine:
+        """Return an engine with an empty cache: what was encoded of one volume is of no use to the next."""
+        return Engine(self.bundle, self.meter, EmbeddingCache(overflow=temporary_store()))

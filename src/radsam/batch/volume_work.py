@@ -1,0 +1,322 @@
+"""One volume's rows become masks and results: the function that every engine runs.
+
+What is done is in the volume's part, which is written after each row. Whoever comes later, after
+an interruption or in another run, reads it and does the rest.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool
+
+from radsam.batch import quarantine
+from radsam.batch.attempts import MOST_ATTEMPTS, READING, Attempts, only_worker
+from radsam.batch.batch_plan import Task, VolumeTask, is_settled
+from radsam.batch.batch_settings import Settings
+from radsam.batch.manifest_row import ManifestRow
+from radsam.batch.output_folder import OutputFolder
+from radsam.batch.row_placement import LabelFiles, place
+from radsam.batch.row_results import RowResult, Status, read_part, write_part
+from radsam.batch.thumbnail import draw_thumbnail
+from radsam.batch.timed_model import Model
+from radsam.errors import InputError, OutputError, PacsError, RadsamError
+from radsam.io.atomic import replacing
+from radsam.io.dicom_derived import Algorithm
+from radsam.io.dicom_source import SourceSeries, read_source
+from radsam.io.pacs.lend import series_folder
+from radsam.io.read import read_volume
+from radsam.io.write import write_labels
+from radsam.metrics import dice
+from radsam.session import Engine, require_window
+from radsam.volume import Volume
+
+#: Told after each row.
+Report = Callable[[RowResult], None]
+
+#: A row's failure of this kind has nothing to tell beyond its message.
+_PLAIN = (Status.MISSING_FILE, Status.UNREACHABLE, Status.NOT_WRITTEN)
+
+
+class _MissingFileError(InputError):
+    """A file that a row names is not there."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Open:
+    """A volume that is read, and what its rows share."""
+
+    volume: Volume
+    source: SourceSeries | None
+    engine: Engine
+    files: LabelFiles
+    seconds_read: float
+
+
+def segment_volume(
+    task: VolumeTask,
+    model: Model,
+    settings: Settings,
+    folder: OutputFolder,
+    *,
+    retry_failed: bool = False,
+    report: Report = lambda result: None,
+) -> list[RowResult]:
+    """Do all rows of a volume that are not done yet.
+
+    Nothing that is wrong with a volume or a row gets out of here: it becomes the status of the rows.
+
+    Args:
+        task: The volume and its rows.
+        model: The model.
+        settings: What is done with every row.
+        folder: Where results go; it exists.
+        retry_failed: Also do rows that failed.
+        report: Told after each row.
+
+    Returns:
+        Results of all rows of the task, those done by somebody else in the meantime included.
+
+    Raises:
+        OutputError: The folder allows no locks.
+    """
+    with only_worker(folder, task.key) as attempts:
+        part = read_part(folder, task.key)
+        results: dict[str, RowResult] = {}
+        missing = []
+        for each in task.tasks:
+            known = part.get(each.row.id)
+            if known is not None and is_settled(known, each, retry_failed):
+                results[each.row.id] = known
+                report(known)
+            else:
+                missing.append(each)
+
+        def record(each: Task, result: RowResult) -> None:
+            """Keep a result; one that the disk has no room for is at least returned."""
+            stale = part.get(each.row.id)
+            part[each.row.id] = results[each.row.id] = result
+            try:
+                write_part(folder, task.key, part.values())
+            except OutputError as error:
+                part.pop(each.row.id)
+                result = replace(result, status=Status.NOT_WRITTEN, message=str(error))
+                results[each.row.id] = result
+            else:
+                if stale is not None and stale.mask and stale.mask != result.mask:
+                    (folder.path / stale.mask).unlink(missing_ok=True)
+            report(result)
+
+        if missing:
+            _do_missing(task, missing, attempts, model, settings, folder, record)
+            quarantine.release(folder, task.key, {i for i, each in results.items() if each.status is Status.DONE})
+        return [results[each.row.id] for each in task.tasks]
+
+
+def _do_missing(
+    task: VolumeTask,
+    missing: list[Task],
+    attempts: Attempts,
+    model: Model,
+    settings: Settings,
+    folder: OutputFolder,
+    record: Callable[[Task, RowResult], None],
+) -> None:
+    private = [task.location, task.volume, Path(task.volume).name, str(task.base)]
+    recorded: set[str] = set()
+
+    def put(each: Task, result: RowResult) -> None:
+        recorded.add(each.row.id)
+        record(each, result)
+
+    def fail(tasks: list[Task], status: Status, message: str, error: BaseException | None, *, keep: bool) -> None:
+        if keep:
+            told = quarantine.describe_error(error, private) if error else {"errors": [], "message": message}
+            quarantine.keep(folder, task.key, [each.row.id for each in tasks], status, told)
+        for each in tasks:
+            put(each, replace(_blank(each, model), status=status, message=message))
+
+    try:
+        if not attempts.begin(READING):
+            fail(missing, Status.LOST, _lost("reading this volume"), None, keep=True)
+            return
+        with _opened(task, model, settings) as opened:
+            attempts.passed(READING)
+            for each in missing:
+                if not attempts.begin(each.row.id):
+                    fail([each], Status.LOST, _lost("this row"), None, keep=True)
+                    continue
+                try:
+                    result = _segment_row(each, opened, model, settings, folder)
+                except Exception as error:
+                    status, message = _judge(error, task.key)
+                    fail([each], status, message, error, keep=status in (Status.FAILED, Status.OUT_OF_MEMORY))
+                else:
+                    put(each, result)
+                attempts.passed(each.row.id)
+    except Exception as error:  # of the volume itself
+        status, message = _judge(error, task.key)
+        left = [each for each in missing if each.row.id not in recorded]
+        fail(left, status, message, error, keep=status not in _PLAIN)
+
+
+@contextmanager
+def _opened(task: VolumeTask, model: Model, settings: Settings) -> Iterator[_Open]:
+    """Read a volume, fetched first if it is in a PACS."""
+    started = time.perf_counter()
+    if task.is_remote:
+        with series_folder(task.location) as lent:
+            yield _read(task, lent, model, settings, started)
+    else:
+        path = Path(task.location)
+        if not path.exists():
+            raise _MissingFileError(f"There is no {task.volume}. Relative paths start from the manifest's folder.")
+        yield _read(task, path, model, settings, started)
+
+
+def _read(task: VolumeTask, path: Path, model: Model, settings: Settings, started: float) -> _Open:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of libraries; ours about a row are recorded with it
+        source = None
+        if settings.file_format.is_dicom:
+            try:
+                source = read_source(path, series=task.series, resample=settings.resample)
+            except OutputError as error:
+                raise InputError(str(error)) from error  # it is the volume that does not fit, not the disk
+        volume = read_volume(path, series=task.series, resample=settings.resample)
+    volume.content_hash  # noqa: B018  # part of reading: every encoded slice is named by it
+    return _Open(volume, source, model.for_volume(), LabelFiles(volume, task.base), time.perf_counter() - started)
+
+
+def _segment_row(task: Task, opened: _Open, model: Model, settings: Settings, folder: OutputFolder) -> RowResult:
+    """Segment, write and describe one object."""
+    started = time.perf_counter()
+    folder.check_room()
+    row = task.row
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        if row.mask is not None and not (opened.files.base / row.mask).exists():
+            raise _MissingFileError(f"There is no {row.mask}. Relative paths start from the manifest's folder.")
+        placed = place(row, opened.files)
+        window = _pair(row.window) or settings.window
+        require_window(opened.volume, window)
+        encoded, encode_seconds = model.meter.encoded, model.meter.encode_seconds
+        model_started = time.perf_counter()
+        session = opened.engine.open(opened.volume, window=window)
+        found = session.segment(
+            placed.prompt,
+            bounds=placed.bounds,
+            name=row.object,
+            plane=row.plane,
+            policy=settings.policy,
+            zoom=settings.zoom,
+        )
+        labels = session.labels
+        write_started = time.perf_counter()
+        path = folder.masks / f"{row.id}{settings.suffix}"
+        write_labels(
+            labels,
+            path,
+            file_format=settings.file_format,
+            source=opened.source,
+            algorithm=Algorithm(model.bundle.spec.name, f"SHA-256 {model.bundle.sha256[:12]}"),
+        )
+        written = time.perf_counter()
+        mask = np.asarray(labels.ids > 0)
+        truth, no_truth = _truth(row, opened.files)
+        picture = draw_thumbnail(opened.volume, placed, mask, found.window_hu, truth)
+        with replacing(folder.thumbnails / f"{row.id}.jpg") as partial:
+            picture.save(partial, quality=82)
+    ious = [answer.score for answer in found.slices.values()]
+    voxels = int(np.count_nonzero(mask))
+    notes = dict.fromkeys([no_truth, *(str(each.message) for each in caught if _is_ours(each.category))])
+    return replace(
+        _blank(task, model),
+        status=Status.DONE,
+        mask=path.relative_to(folder.path).as_posix(),
+        dice=None if truth is None else round(dice(mask, truth), 4),
+        quality=round(float(np.mean(ious)), 4),
+        lowest_iou=round(min(ious), 4),
+        voxels=voxels,
+        volume_ml=round(voxels * opened.volume.geometry.voxel_volume_mm3 / 1000, 3),
+        first_slice=min(found.slices),
+        last_slice=max(found.slices),
+        low_end=found.low_end.value,
+        high_end=found.high_end.value,
+        encoded=model.meter.encoded - encoded,
+        seconds_read=round(opened.seconds_read, 4),
+        seconds_model=round(write_started - model_started, 4),
+        seconds_encode=round(model.meter.encode_seconds - encode_seconds, 4),
+        seconds_write=round(written - write_started, 4),
+        seconds=round(time.perf_counter() - started, 4),
+        notes=" ".join(each for each in notes if each),
+    )
+
+
+def _truth(row: ManifestRow, files: LabelFiles) -> tuple[Bool[np.ndarray, "k j i"] | None, str]:
+    """Read the truth of a row; a truth that cannot be read costs the Dice and not the mask."""
+    if row.truth is None:
+        return None, ""
+    try:
+        return files.mask(row.truth, row.truth_roi, "truth_roi"), ""
+    except InputError as error:
+        return None, f"No Dice: {error}"
+
+
+def _blank(task: Task, model: Model) -> RowResult:
+    return RowResult(
+        id=task.row.id,
+        object=task.row.object,
+        volume=task.row.volume,
+        status=Status.PENDING,
+        model=model.bundle.spec.name,
+        fingerprint=task.fingerprint,
+        worker=f"{platform.node()}:{os.getpid()}",
+        finished=datetime.now(UTC).isoformat("T", "milliseconds"),
+        line=task.line,
+    )
+
+
+def _judge(error: Exception, key: str) -> tuple[Status, str]:
+    """Say what an error means for its rows."""
+    match error:
+        case _MissingFileError():
+            return Status.MISSING_FILE, str(error)
+        case OutputError():
+            return Status.NOT_WRITTEN, str(error)
+        case PacsError():
+            return Status.UNREACHABLE, str(error)
+        case InputError():
+            return Status.BAD_INPUT, str(error)
+        case MemoryError():
+            return Status.OUT_OF_MEMORY, (
+                "There is not enough memory for this volume. Run it with fewer workers (--retry-failed), or crop it."
+            )
+        case RadsamError():
+            return Status.FAILED, str(error)
+    # The message of a library may hold what is in the file: only where it happened is told.
+    return Status.FAILED, f"{type(error).__name__} at {quarantine.place_of(error)}; see quarantine/{key}.json."
+
+
+def _lost(at: str) -> str:
+    return (
+        f"The process died {MOST_ATTEMPTS} times while {at if at.startswith('reading') else 'working on ' + at}, by a "
+        "crash or for want of memory. --retry-failed tries again."
+    )
+
+
+def _is_ours(category: type[Warning]) -> bool:
+    return category.__module__.partition(".")[0] == "radsam"
+
+
+def _pair(numbers: tuple[float, ...] | None) -> tuple[float, float] | None:
+    return None if numbers is None else (numbers[0], numbers[1])

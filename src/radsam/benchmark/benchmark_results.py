@@ -1,0 +1,301 @@
+"""The results of a benchmark on disk: a folder with one tidy table and what it was measured on.
+
+::
+
+    results.csv    one row per model, mode, object and number of edits; rows are only ever added
+    objects.csv    one row per class of every case: what was measured, and what was left out and why
+    run.json       format and version, the configuration, the models, the program
+    pictures/      the worst objects of each model and mode
+
+An object's rows are written together. Where a run was killed while writing, the rows of
+the object that is not whole are dropped when the folder is opened to go on.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from radsam.benchmark.benchmark_config import BenchmarkConfig
+from radsam.benchmark.cohort import Member
+from radsam.errors import InputError, OutputError
+from radsam.io.atomic import replacing
+from radsam.settings import settings_from_dict
+
+FORMAT, VERSION = "radsam-benchmark", 1
+TABLE, OBJECTS, RUN, PICTURES = "results.csv", "objects.csv", "run.json", "pictures"
+
+OK, NOTHING, FAILED = "ok", "nothing found", "failed"
+
+TaskKey = tuple[str, str, str, str, str, str]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One answer and its score.
+
+    Args:
+        model: Label of the model.
+        sha256: Identity of its weights.
+        dataset: Name of the dataset.
+        case: The case.
+        patient: Who it is.
+        group: The report's column that the object belongs to.
+        label_origin: Who drew the labels.
+        object: Its class.
+        voxels: Its size.
+        slices: Its slices.
+        mode: What the user did, in words.
+        level: "volume" or "slice".
+        start: Kind of the first prompt.
+        seed: Seed of the user.
+        edits: Corrections so far.
+        most_edits: Corrections in all; the object's last row has as many.
+        dice: Dice, 0 to 1.
+        nsd: Surface Dice; nan where it was not computed.
+        hd95_mm: HD95; nan where it was not computed, infinite where one mask is empty.
+        seconds: Time of this interaction.
+        status: "ok", "nothing found" at the first prompt, or "failed", which scores 0.
+        error: What went wrong.
+    """
+
+    model: str
+    sha256: str
+    dataset: str
+    case: str
+    patient: str
+    group: str
+    label_origin: str
+    object: str
+    voxels: int
+    slices: int
+    mode: str
+    level: str
+    start: str
+    seed: int
+    edits: int
+    most_edits: int
+    dice: float
+    nsd: float
+    hd95_mm: float
+    seconds: float
+    status: str
+    error: str = ""
+
+    @property
+    def key(self) -> TaskKey:
+        """What tells one object's answers of one model from all others."""
+        return self.model, self.sha256, self.mode, self.dataset, self.case, self.object
+
+
+_KINDS = {each.name: {"int": int, "float": float}.get(str(each.type), str) for each in fields(Row)}
+#: The first column, so that tables of several folders can be put under one another.
+COLUMNS = ("version", *_KINDS)
+
+
+class ResultsFolder:
+    """A folder of results, open to go on.
+
+    Args:
+        folder: The folder.
+        config: What is measured.
+        rows: The rows that it holds.
+        models: Label to what `ModelCard` says.
+    """
+
+    def __init__(
+        self, folder: Path, config: BenchmarkConfig, rows: list[Row], models: dict[str, dict[str, Any]]
+    ) -> None:
+        self.folder, self.config, self.rows, self.models = folder, config, rows, models
+        self._members: set[tuple[str, str]] | None = None
+
+    @classmethod
+    def start(cls, folder: Path, config: BenchmarkConfig) -> ResultsFolder:
+        """Open a folder to write to; made if it is not there, and gone on with if it is.
+
+        Raises:
+            InputError: It holds results of another configuration or version, or something else.
+            OutputError: It cannot be written.
+        """
+        if (folder / RUN).is_file():
+            found = cls.read(folder)
+            if found.config.fingerprint != config.fingerprint:
+                raise InputError(
+                    f"{folder} holds results of another configuration ({found.config.name!r}: another seed, mode or "
+                    "choice of objects). Give a new folder with -o, or the old configuration."
+                )
+            _cut(folder / TABLE, found.rows)
+            found.config = config
+            return found
+        if folder.is_dir() and any(folder.iterdir()):
+            raise InputError(f"{folder} is not empty and holds no results of a benchmark. Give a new folder with -o.")
+        try:
+            (folder / PICTURES).mkdir(parents=True, exist_ok=True)
+            (folder / TABLE).write_text(_line(COLUMNS), "utf-8")
+        except OSError as error:
+            raise OutputError(f"The results cannot be written to {folder}: {error.strerror or error}.") from error
+        return cls(folder, config, [], {})
+
+    @classmethod
+    def read(cls, folder: Path) -> ResultsFolder:
+        """Read a folder of results.
+
+        Raises:
+            InputError: It is none, is damaged, or is of another version.
+        """
+        run = _read_run(folder)
+        config = settings_from_dict(BenchmarkConfig, run["config"], str(folder / RUN))
+        return cls(folder, config, _read_rows(folder / TABLE), dict(run["models"]))
+
+    def members(self) -> list[dict[str, str]]:
+        """Read what was measured and what was left out."""
+        path = self.folder / OBJECTS
+        if not path.is_file():
+            return []
+        with path.open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+
+    def describe(self, program: str, notes: dict[str, Any]) -> None:
+        """Write run.json: whole or not at all.
+
+        Args:
+            program: Name and version of the program.
+            notes: Further facts for the report.
+        """
+        content = {
+            "format": FORMAT,
+            "version": VERSION,
+            "program": program,
+            "config": self.config.to_dict(),
+            "models": self.models,
+            **notes,
+        }
+        with replacing(self.folder / RUN) as partial:
+            partial.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+
+    def notes(self) -> dict[str, Any]:
+        """Read run.json as it is."""
+        return _read_run(self.folder)
+
+    def done(self, *, retry_failed: bool = False) -> set[TaskKey]:
+        """The objects that need no second run."""
+        rows = last_attempts(self.rows)
+        failed = {row.key for row in rows if row.status == FAILED} if retry_failed else set()
+        return {row.key for row in rows} - failed
+
+    def append(self, rows: Sequence[Row]) -> None:
+        """Add the rows of one object, in one write."""
+        _append(self.folder / TABLE, "".join(_line((VERSION, *_plain(row))) for row in rows))
+        self.rows += rows
+
+    def append_members(self, found: Iterable[Member]) -> None:
+        """Add the classes of a case, once."""
+        if self._members is None:
+            self._members = {(each["dataset"], each["case"]) for each in self.members()}
+        path = self.folder / OBJECTS
+        fresh = [each for each in found if (each.dataset, each.case) not in self._members]
+        if not fresh:
+            return
+        head = "" if path.is_file() else _line([each.name for each in fields(Member)])
+        _append(path, head + "".join(_line(asdict(each).values()) for each in fresh))
+        self._members |= {(each.dataset, each.case) for each in fresh}
+
+
+def last_attempts(rows: Iterable[Row]) -> list[Row]:
+    """Of an object that was tried again, keep the last attempt only."""
+    attempts: dict[TaskKey, dict[int, Row]] = {}
+    for row in rows:
+        if row.edits == 0:
+            attempts[row.key] = {}
+        attempts.setdefault(row.key, {})[row.edits] = row
+    return [row for steps in attempts.values() for row in steps.values()]
+
+
+def _read_run(folder: Path) -> dict[str, Any]:
+    path = folder / RUN
+    try:
+        run = json.loads(path.read_text("utf-8"))
+        known = run["format"] == FORMAT
+    except OSError:
+        raise InputError(
+            f"{folder} holds no results of a benchmark: looked for {RUN}. Give the folder that `radsam benchmark run` "
+            "wrote."
+        ) from None
+    except (ValueError, KeyError, TypeError):
+        raise InputError(f"{path} is damaged; the table beside it can still be read as it is.") from None
+    if not known or run["version"] != VERSION:
+        raise InputError(
+            f"{path} is of version {run.get('version')} of {run.get('format')}; this program reads version {VERSION} "
+            f"of {FORMAT}. Run the benchmark again, or use the program that wrote it."
+        )
+    return dict(run)
+
+
+def _read_rows(path: Path) -> list[Row]:
+    """Read the rows of every object that is whole."""
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.reader(file)
+        columns = tuple(next(reader, ()))
+        if columns != COLUMNS:
+            raise InputError(
+                f"{path} is a table of another version: its columns are not those of version {VERSION}. Run the "
+                "benchmark again into a new folder."
+            )
+        pending: list[Row] = []
+        rows: list[Row] = []
+        for values in reader:
+            row = _row(values)
+            if row is None:
+                break  # the line that a kill cut off
+            pending = [*pending, row] if pending and pending[-1].key == row.key else [row]
+            if row.edits == row.most_edits:
+                rows += pending
+                pending = []
+    return rows
+
+
+def _row(values: Sequence[str]) -> Row | None:
+    if len(values) != len(COLUMNS) or values[0] != str(VERSION):
+        return None
+    try:
+        return Row(**{name: kind(value) for (name, kind), value in zip(_KINDS.items(), values[1:], strict=True)})
+    except ValueError:
+        return None
+
+
+def _cut(path: Path, rows: Sequence[Row]) -> None:
+    """Drop what a kill left of an object that is not whole."""
+    whole = _line(COLUMNS) + "".join(_line((VERSION, *_plain(row))) for row in rows)
+    if path.read_text("utf-8") != whole:
+        with replacing(path) as partial:
+            partial.write_text(whole, "utf-8")
+
+
+def _append(path: Path, text: str) -> None:
+    try:
+        with path.open("a", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise OutputError(f"{path} could not be written: {error.strerror or error}.") from error
+
+
+def _plain(row: Row) -> list[object]:
+    # repr keeps every digit of a float, so that equal runs have equal tables.
+    return [repr(value) if isinstance(value, float) else value for value in asdict(row).values()]
+
+
+def _line(values: Iterable[object]) -> str:
+    text = io.StringIO(newline="")
+    # A line of its own for each row, whatever an error message holds.
+    csv.writer(text, lineterminator="\n").writerow([" ".join(str(value).split()) for value in values])
+    return text.getvalue()

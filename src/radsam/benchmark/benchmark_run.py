@@ -1,0 +1,111 @@
+"""A run: every model on every case, each object's rows written as soon as they are there.
+
+The process that runs this is the only writer, so a run may be killed at any time and goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from radsam.benchmark.benchmark_config import BenchmarkConfig
+from radsam.benchmark.benchmark_results import FAILED, PICTURES, ResultsFolder, Row, TaskKey
+from radsam.benchmark.benchmark_unit import News, Unit, work_on
+from radsam.benchmark.models import Model
+from radsam.benchmark.models.model_names import Runtime
+from radsam.benchmark.models.predictions_folder import PredictionsModel
+from radsam.benchmark.workers import news_of_workers
+from radsam.data.case import Case
+from radsam.io.read import read_info
+
+Tell = Callable[[News], None]
+
+
+def run_units(units: Sequence[Unit], results: ResultsFolder, *, workers: int, tell: Tell) -> None:
+    """Run units and write what comes out.
+
+    Args:
+        units: The units.
+        results: Where rows go.
+        workers: Processes; 1 stays in this one.
+        tell: Called after each piece of news is written.
+    """
+    here = (news for unit in units for news in work_on(unit))
+    stream = here if workers == 1 else news_of_workers(units, workers)
+    for news in stream:
+        results.append_members(news.members)
+        if news.rows:
+            results.append(news.rows)
+            _keep_worst(results, news)
+        tell(news)
+
+
+def _keep_worst(results: ResultsFolder, news: News) -> None:
+    """Keep the pictures of the worst first answers of each model and mode, as many as are wanted."""
+    first = news.rows[0]
+    rivals = [
+        row
+        for row in results.rows
+        if row.edits == 0 and (row.model, row.mode) == (first.model, first.mode) and row.status != FAILED
+    ]
+    worst = {picture_name(row) for row in worst_first(rivals)[: results.config.pictures]}
+    folder = results.folder / PICTURES
+    folder.mkdir(exist_ok=True)
+    for row in rivals:
+        if picture_name(row) not in worst:
+            (folder / picture_name(row)).unlink(missing_ok=True)
+    if news.picture and picture_name(first) in worst:
+        (folder / picture_name(first)).write_bytes(news.picture)
+
+
+def worst_first(rows: Iterable[Row]) -> list[Row]:
+    """Order first answers by Dice, the worst first; of equals the larger object."""
+    return sorted(rows, key=lambda row: (row.dice, -row.voxels, row.case, row.object))
+
+
+def picture_name(row: Row) -> str:
+    """Name the picture of an answer, fit for every file system."""
+    words = (row.model, row.mode, row.dataset, row.case, row.object)
+    return "--".join("".join(c if c.isalnum() else "-" for c in word) for word in words) + ".png"
+
+
+def plan(
+    config: BenchmarkConfig,
+    cases: Mapping[str, Sequence[Case]],
+    words: Sequence[str],
+    runtime: Runtime,
+    done: frozenset[TaskKey],
+) -> list[Unit]:
+    """List the units of a run: case by case, so that all models look at a case while it is in memory."""
+    return [
+        Unit(dataset, case, word, config, runtime, done)
+        for dataset, found in cases.items()
+        for case in found
+        for word in words
+    ]
+
+
+def check_predictions(models: Sequence[Model], cases: Mapping[str, Sequence[Case]], say: Callable[[str], None]) -> None:
+    """Compare folders of predictions with the cases before anything is measured.
+
+    Args:
+        models: The models.
+        cases: Dataset to its cases.
+        say: Told of cases without a prediction and of predictions without a case.
+
+    Raises:
+        GridMismatchError: A prediction lies on another grid than its image.
+    """
+    every = [case for found in cases.values() for case in found]
+    for model in models:
+        if not isinstance(model, PredictionsModel):
+            continue
+        apart = model.predictions.differences(case.case_id for case in every)
+        for what, names in (
+            ("no prediction, which scores zero,", apart.missing),
+            ("predictions of no case", apart.extra),
+        ):
+            if names:
+                say(f"{model.card.label} has {what} for {len(names)}: {', '.join(names[:20])}.")
+        for case in every:
+            if case.case_id in model.predictions.cases and (geometry := read_info(case.image).geometry) is not None:
+                model.predictions.check_grid(case.case_id, geometry)

@@ -1,0 +1,205 @@
+"""A unit of work: one case with one model, object by object.
+
+A model that fails on an object scores zero there, and the unit goes on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+
+from radsam.benchmark.benchmark_config import BenchmarkConfig, ModeConfig
+from radsam.benchmark.benchmark_results import FAILED, NOTHING, OK, Row, TaskKey
+from radsam.benchmark.cohort import SCORED, UNREADABLE, Member, members
+from radsam.benchmark.interaction import score_answer, talk
+from radsam.benchmark.models import Model, find_models
+from radsam.benchmark.models.model_names import Runtime
+from radsam.benchmark.picture import draw_answer
+from radsam.benchmark.simulated_user import SimulatedUser
+from radsam.data.case import Case
+from radsam.data.load import load_case
+from radsam.errors import ExecutionError, RadsamError
+from radsam.volume import LabelVolume, Volume
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One case with one model.
+
+    Args:
+        dataset: Name of the dataset.
+        case: The case.
+        model: The word of `--models`.
+        config: What is measured.
+        runtime: How bundles run.
+        done: Objects that need no second run.
+    """
+
+    dataset: str
+    case: Case
+    model: str
+    config: BenchmarkConfig
+    runtime: Runtime
+    done: frozenset[TaskKey]
+
+
+@dataclass(frozen=True)
+class News:
+    """What came out of a unit: the classes of its case, the rows of one object, or a problem.
+
+    Args:
+        members: Classes of the case.
+        rows: Rows of an object.
+        picture: A PNG of its first answer; empty where there is none to draw.
+        problem: Why the case cannot be measured at all, for people.
+    """
+
+    members: tuple[Member, ...] = ()
+    rows: tuple[Row, ...] = ()
+    picture: bytes = b""
+    problem: str = ""
+
+
+def work_on(unit: Unit) -> Iterator[News]:
+    """Run a unit, object by object.
+
+    Yields:
+        The classes of the case, then the rows of each object; or why the case cannot be read.
+    """
+    model = _model(unit.model, unit.runtime)
+    try:
+        volume, labels = _loaded(unit.case)
+    except RadsamError as error:
+        yield News(members=(_unreadable(unit),), problem=f"{unit.case.case_id} cannot be read: {error}")
+        return
+    cohort = members(unit.dataset, unit.config.datasets[unit.dataset], unit.case, labels)
+    yield News(members=tuple(cohort))
+    waiting = [
+        (member, mode)
+        for member in cohort
+        if member.status == SCORED
+        for mode in unit.config.modes
+        if mode.model_start in model.card.starts and _key(model, mode, member) not in unit.done
+    ]
+    if not waiting:
+        return
+    try:
+        model.prepare(volume, unit.case.case_id)
+    except Exception as error:  # what a model does wrong is a result
+        for member, mode in waiting:
+            yield News(rows=tuple(_failed(model, mode, member, unit.config.seed, error)))
+        return
+    for member, mode in waiting:
+        yield _scored(model, volume, labels, member, mode, unit.config)
+
+
+def _scored(
+    model: Model, volume: Volume, labels: LabelVolume, member: Member, mode: ModeConfig, config: BenchmarkConfig
+) -> News:
+    truth = np.asarray(labels.ids == member.object_id)
+    rng = np.random.default_rng([config.seed, member.object_id])
+    dataset = config.datasets[member.dataset]
+    user = SimulatedUser(truth, volume.geometry, mode, rng, min_pixels=dataset.min_pixels)
+    rows: list[Row] = []
+    picture = b""
+    blank = _blank(model, mode, member, config.seed)
+    try:
+        for answer in talk(model, user, member.name):
+            if answer.mask.shape != truth.shape:
+                raise ValueError(f"The mask is {answer.mask.shape}, the volume {truth.shape}.")
+            score = score_answer(answer, user, volume.geometry, config.surface)
+            nsd, hd95_mm = (score.surface.nsd, score.surface.hd95_mm) if score.surface else (math.nan, math.nan)
+            rows.append(
+                replace(
+                    blank,
+                    edits=score.edits,
+                    dice=score.dice,
+                    nsd=nsd,
+                    hd95_mm=hd95_mm,
+                    seconds=score.seconds,
+                    status=OK if answer.mask.any() else NOTHING,
+                )
+            )
+            if answer.prompt is not None and config.pictures:
+                index = int(user.first_index(answer.prompt))
+                picture = draw_answer(volume, truth, answer.mask, answer.prompt, index)
+    except Exception as error:  # what a model does wrong is a result
+        # What it answered before stands; every edit that was still to come scores zero.
+        rows += _failed(model, mode, member, config.seed, error)[len(rows) :]
+    return News(rows=tuple(rows), picture=picture)
+
+
+def _blank(model: Model, mode: ModeConfig, member: Member, seed: int) -> Row:
+    return Row(
+        model=model.card.label,
+        sha256=model.card.sha256,
+        dataset=member.dataset,
+        case=member.case,
+        patient=member.patient,
+        group=member.group,
+        label_origin=member.label_origin,
+        object=member.name,
+        voxels=member.voxels,
+        slices=member.slices,
+        mode=mode.name,
+        level=mode.level,
+        start=mode.start,
+        seed=seed,
+        edits=0,
+        most_edits=mode.edits if model.card.edits else 0,
+        dice=0.0,
+        nsd=0.0,
+        hd95_mm=math.inf,
+        seconds=0.0,
+        status=FAILED,
+    )
+
+
+def _failed(model: Model, mode: ModeConfig, member: Member, seed: int, error: Exception) -> list[Row]:
+    why = str(error) if isinstance(error, RadsamError) else f"{type(error).__name__}: {error}"
+    blank = replace(_blank(model, mode, member, seed), error=why)
+    return [replace(blank, edits=edits) for edits in range(blank.most_edits + 1)]
+
+
+def _key(model: Model, mode: ModeConfig, member: Member) -> TaskKey:
+    return _blank(model, mode, member, 0).key
+
+
+def failed_unit(unit: Unit, finished: frozenset[TaskKey]) -> Iterator[News]:
+    """Write down every object of a unit that ended its process, but for those that were finished."""
+    model = _model(unit.model, unit.runtime)
+    _, labels = _loaded(unit.case)
+    error = ExecutionError("The process of the model died.")
+    for member in members(unit.dataset, unit.config.datasets[unit.dataset], unit.case, labels):
+        for mode in unit.config.modes:
+            key = _key(model, mode, member)
+            if member.status == SCORED and mode.model_start in model.card.starts and key not in unit.done | finished:
+                yield News(rows=tuple(_failed(model, mode, member, unit.config.seed, error)))
+
+
+def _unreadable(unit: Unit) -> Member:
+    case = unit.case
+    return Member(unit.dataset, case.case_id, case.patient, case.label_origin, 0, "", "", 0, 0, UNREADABLE)
+
+
+@lru_cache(32)
+def _model(word: str, runtime: Runtime) -> Model:
+    """The model of the last units: loading a bundle takes a second."""
+    return find_models([word], runtime)[0]
+
+
+_last_case: list[tuple[Case, Volume, LabelVolume]] = []
+
+
+def _loaded(case: Case) -> tuple[Volume, LabelVolume]:
+    """The case of the last unit: several models look at the same one."""
+    # The whole case counts, not its name: a run over other classes has other labels.
+    if not _last_case or _last_case[0][0] != case:
+        _last_case.clear()
+        _last_case.append((case, *load_case(case)))
+    _, volume, labels = _last_case[0]
+    return volume, labels

@@ -1,0 +1,221 @@
+"""The challenge's other side: one box, then five clicks at the centre of the largest error, scored at each step.
+
+As the challenge's evaluation does it: DSC and NSD are means over the classes of a case; NSD has a
+tolerance of 2 (in the unit of the spacing, taken in the order of the file) and counts as 0 where DSC is 0.2
+or less; the areas under the curves run over the five clicks; a case without boxes scores 0 at its first step.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Shaped, UInt8
+from scipy import integrate
+
+from radsam.benchmark.challenge.challenge_case import case_from_arrays, read_npz, write_segmentation
+from radsam.benchmark.challenge.challenge_prediction import find_cases, make_folder, predict
+from radsam.benchmark.surface_metrics import surface_score
+from radsam.errors import InputError
+from radsam.io.atomic import replacing
+from radsam.metrics import dice
+from radsam.session import Engine
+from radsam.simulate import centre_voxel
+
+CLICKS = 5
+_TOLERANCE, _LEAST_DICE = 2.0, 0.2
+#: The challenge sets the scores of a case to 0 beyond this time for each class, over all steps.
+SECONDS_PER_CLASS = 90.0
+
+
+@dataclass(frozen=True)
+class CaseScore:
+    """One case, step by step: the box, then each click.
+
+    Args:
+        case: Its name.
+        dsc: DSC of each step.
+        nsd: NSD of each step.
+        seconds: Time of each step.
+        classes: Number of classes.
+    """
+
+    case: str
+    dsc: tuple[float, ...]
+    nsd: tuple[float, ...]
+    seconds: tuple[float, ...]
+    classes: int
+
+    @property
+    def dsc_auc(self) -> float:
+        """Area under DSC over the clicks, 0 to 4."""
+        return float(integrate.trapezoid(self.dsc[-CLICKS:]))
+
+    @property
+    def nsd_auc(self) -> float:
+        """Area under NSD over the clicks, 0 to 4."""
+        return float(integrate.trapezoid(self.nsd[-CLICKS:]))
+
+    @property
+    def in_time(self) -> bool:
+        """Whether it kept the challenge's limit."""
+        return sum(self.seconds) <= SECONDS_PER_CLASS * self.classes
+
+    def columns(self) -> dict[str, object]:
+        """The columns of the challenge's table of metrics."""
+        steps = range(1, CLICKS + 2)
+        return {
+            "CaseName": self.case,
+            "TotalRunningTime": sum(self.seconds),
+            **{f"RunningTime_{step}": self.seconds[step - 1] for step in steps},
+            "DSC_AUC": self.dsc_auc,
+            "NSD_AUC": self.nsd_auc,
+            "DSC_Final": self.dsc[-1],
+            "NSD_Final": self.nsd[-1],
+            **{f"DSC_{step}": self.dsc[step - 1] for step in steps},
+            **{f"NSD_{step}": self.nsd[step - 1] for step in steps},
+            "num_class": self.classes,
+            "runtime_upperbound": SECONDS_PER_CLASS * self.classes,
+        }
+
+
+def play_folder(
+    engine: Engine,
+    source: Path,
+    truths: Path | None,
+    target: Path,
+    *,
+    spacing_is_xyz: bool = True,
+    progress: Callable[[int, int | None], None] = lambda done, total: None,
+) -> list[CaseScore]:
+    """Play the challenge on every case of a folder; answers and ``metrics.csv`` go to `target`.
+
+    Args:
+        engine: The model.
+        source: Folder with one .npz per case.
+        truths: Folder with .npz of the same names that hold ``gts``; None where the cases hold them.
+        target: Folder of the answers.
+        spacing_is_xyz: See `radsam.benchmark.challenge.challenge_case.read_case`.
+        progress: Told of steps done and their number.
+
+    Raises:
+        InputError: A case or its truth is missing or cannot be read.
+    """
+    cases = find_cases(source)
+    make_folder(target)
+    scores = []
+    for number, path in enumerate(cases):
+        content = read_npz(path)
+        truth = _truth(path, truths, content)
+        content.pop("gts", None)  # the model must not see it
+
+        def told(step: int, before: int = number * (CLICKS + 1)) -> None:
+            progress(before + step, len(cases) * (CLICKS + 1))
+
+        scores.append(_play(engine, path, content, truth, target, spacing_is_xyz, told))
+        _write_metrics(target / "metrics.csv", scores)
+    return scores
+
+
+def _play(
+    engine: Engine,
+    path: Path,
+    content: dict[str, Any],
+    truth: Shaped[np.ndarray, "d h w"],
+    target: Path,
+    spacing_is_xyz: bool,
+    told: Callable[[int], None],
+) -> CaseScore:
+    classes = [int(value) for value in np.unique(truth) if value]
+    clicks: list[dict[str, list[list[int]]]] = [{"fg": [], "bg": []} for _ in classes]
+    order: list[list[str]] = [[] for _ in classes]
+    found = np.zeros(truth.shape, np.uint8)
+    every: list[UInt8[np.ndarray, "d h w"]] = []
+    dsc, nsd, seconds = [], [], []
+    for step in range(CLICKS + 1):
+        if step:
+            _click(found, truth, classes, clicks, order)
+            content |= {"clicks": clicks, "clicks_order": order, "prev_pred": found}
+        if step or "boxes" in content:
+            started = time.perf_counter()
+            # Lists of unequal length: an array of objects, as a file would give them.
+            given = content | {"clicks_order": _objects(order), "clicks": _objects(clicks)}
+            found = predict(engine, case_from_arrays(given, str(path), spacing_is_xyz=spacing_is_xyz))
+            seconds.append(time.perf_counter() - started)
+            scored = _score(found, truth, classes, np.asarray(content["spacing"], float))
+        else:
+            seconds.append(0.0)
+            scored = 0.0, 0.0
+        dsc.append(scored[0])
+        nsd.append(scored[1])
+        every.append(found)
+        told(step + 1)
+    write_segmentation(target / path.name, found, all_segs=np.stack(every))
+    return CaseScore(path.name, tuple(dsc), tuple(nsd), tuple(seconds), len(classes))
+
+
+def _click(
+    found: UInt8[np.ndarray, "d h w"],
+    truth: Shaped[np.ndarray, "d h w"],
+    classes: list[int],
+    clicks: list[dict[str, list[list[int]]]],
+    order: list[list[str]],
+) -> None:
+    """Add one click to each class that is not right everywhere."""
+    for place, value in enumerate(classes):
+        click = centre_voxel(found == value, truth == value)
+        if click is not None:
+            sign = "fg" if click.positive else "bg"
+            clicks[place][sign].append([click.k, click.j, click.i])
+            order[place].append(sign)
+
+
+def _score(
+    found: UInt8[np.ndarray, "d h w"],
+    truth: Shaped[np.ndarray, "d h w"],
+    classes: list[int],
+    spacing: np.ndarray,
+) -> tuple[float, float]:
+    dsc = float(np.mean([dice(found == value, truth == value) for value in classes]))
+    if dsc <= _LEAST_DICE:
+        return dsc, 0.0
+    # The challenge hands the numbers over as they are stored, to arrays of (d, h, w).
+    k_mm, j_mm, i_mm = (float(each) for each in spacing.ravel())
+    surfaces = [surface_score(found == value, truth == value, (i_mm, j_mm, k_mm), _TOLERANCE).nsd for value in classes]
+    return dsc, float(np.mean(surfaces))
+
+
+def _truth(path: Path, truths: Path | None, content: dict[str, Any]) -> Shaped[np.ndarray, "d h w"]:
+    where = path if truths is None else truths / path.name
+    held = content if truths is None else read_npz(where)
+    if "gts" not in held:
+        raise InputError(f"{where} holds no truth: its key is gts. Give the folder that has them with --truth.")
+    truth = np.asarray(held["gts"])
+    image_shape = np.asarray(content.get("imgs", ())).shape
+    if truth.shape != image_shape:
+        raise InputError(f"The truth in {where} is {truth.shape}, the image {image_shape}.")
+    if not truth.any():
+        raise InputError(f"The truth in {where} is empty: there is nothing to segment.")
+    return truth
+
+
+def _objects(values: list[Any]) -> np.ndarray:
+    listed = np.empty(len(values), object)
+    for number, value in enumerate(values):
+        listed[number] = value
+    return listed
+
+
+def _write_metrics(path: Path, scores: list[CaseScore]) -> None:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, [*scores[0].columns()], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(score.columns() for score in scores)
+    with replacing(path) as partial:
+        partial.write_text(text.getvalue(), "utf-8")

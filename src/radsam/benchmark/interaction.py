@@ -1,0 +1,121 @@
+"""One object: the user speaks, the model answers, and each answer is scored."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool
+
+from radsam.benchmark.benchmark_config import SurfaceConfig
+from radsam.benchmark.models import Model, Voxels
+from radsam.benchmark.simulated_user import SimulatedUser
+from radsam.benchmark.surface_metrics import SurfaceScore, surface_score
+from radsam.metrics import dice
+from radsam.volume import Geometry, Prompt, RunMask
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What the model said after so many edits.
+
+    Args:
+        edits: Corrections so far; at slice level, of each slice.
+        mask: The answer; at slice level, only prompted slices hold anything.
+        seconds: Time of this interaction; at slice level, the mean over slices.
+        prompt: The first prompt, for the first answer only; at slice level, that of the largest slice.
+    """
+
+    edits: int
+    mask: Voxels
+    seconds: float
+    prompt: Prompt | None = None
+
+
+@dataclass(frozen=True)
+class StepScore:
+    """How good an answer is.
+
+    Args:
+        edits: Corrections so far.
+        dice: Dice, 0 to 1.
+        surface: NSD and HD95; None where they were not asked for.
+        seconds: Time of the interaction.
+    """
+
+    edits: int
+    dice: float
+    surface: SurfaceScore | None
+    seconds: float
+
+
+def talk(model: Model, user: SimulatedUser, name: str) -> Iterator[Answer]:
+    """Let user and model talk about one object.
+
+    Yields:
+        The first answer and one for every edit of the mode, as long as the model takes edits.
+    """
+    if user.mode.level == "slice":
+        yield from _slice_by_slice(model, user, name)
+        return
+    first = user.first()
+    started = time.perf_counter()
+    mask = model.segment(first.prompt, first.bounds, name)
+    yield Answer(0, mask, time.perf_counter() - started, first.prompt)
+    for number in range(1, 1 + (user.mode.edits if model.card.edits else 0)):
+        points = user.correction(mask)
+        started = time.perf_counter()
+        mask = model.correct(points) if points else mask
+        yield Answer(number, mask, time.perf_counter() - started)
+
+
+def _slice_by_slice(model: Model, user: SimulatedUser, name: str) -> Iterator[Answer]:
+    """Prompt and correct each slice alone, then put the answers of each step together."""
+    edits = user.mode.edits if model.card.edits else 0
+    steps: list[dict[int, RunMask]] = [{} for _ in range(edits + 1)]
+    seconds = [0.0] * (edits + 1)
+    chosen = user.slices()
+    largest = max(chosen, key=lambda index: int(np.count_nonzero(user.grid.take(user.truth, index))))
+    shown: Prompt | None = None
+    for index in chosen:
+        first = user.first_on(index)
+        shown = first.prompt if index == largest else shown
+        started = time.perf_counter()
+        mask = model.segment(first.prompt, first.bounds, name)
+        seconds[0] += time.perf_counter() - started
+        if user.mode.oracle:
+            mask = user.best(index, (mask, *model.alternatives()))
+        steps[0][index] = RunMask.encode(user.grid.take(mask, index))
+        for number in range(1, edits + 1):
+            points = user.correction_on(index, mask)
+            started = time.perf_counter()
+            mask = model.correct(points) if points else mask
+            seconds[number] += time.perf_counter() - started
+            steps[number][index] = RunMask.encode(user.grid.take(mask, index))
+    for number, slices in enumerate(steps):
+        together = np.zeros_like(user.truth)
+        for index, runs in slices.items():
+            user.grid.put(together, index, runs.decode())
+        yield Answer(number, together, seconds[number] / len(chosen), None if number else shown)
+
+
+def score_answer(answer: Answer, user: SimulatedUser, geometry: Geometry, settings: SurfaceConfig) -> StepScore:
+    """Score one answer over the whole object; where not every slice was prompted, over those that were."""
+    predicted, truth, whole = _compared(answer.mask, user)
+    last = answer.edits == user.mode.edits
+    wanted = settings.enabled and whole and (last or answer.edits % settings.every == 0)
+    surface = surface_score(predicted, truth, geometry.spacing_mm_ijk, settings.tolerance_mm) if wanted else None
+    return StepScore(answer.edits, dice(predicted, truth), surface, answer.seconds)
+
+
+def _compared(mask: Voxels, user: SimulatedUser) -> tuple[Bool[np.ndarray, "a b c"], Bool[np.ndarray, "a b c"], bool]:
+    """The voxels that are compared, and whether they are all of the object."""
+    if user.mode.level == "volume":
+        return mask, user.truth, True
+    chosen = user.slices()
+    if len(chosen) == sum(user.grid.take(user.truth, index).any() for index in range(user.grid.count)):
+        return mask, user.truth, True
+    predicted = np.stack([user.grid.take(mask, index) for index in chosen])
+    return predicted, np.stack([user.grid.take(user.truth, index) for index in chosen]), False

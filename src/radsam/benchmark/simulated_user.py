@@ -1,0 +1,146 @@
+"""The simulated user: the only one who knows the truth.
+
+It says what a careful user would: prompts and bounds at first (paper 3.3, 4.1), then clicks in
+what is wrong (4.2). The same generator state gives the same words.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool
+
+from radsam.benchmark.benchmark_config import ModeConfig
+from radsam.simulate import (
+    VoxelClick,
+    centre_click,
+    centre_voxel,
+    diameter_box,
+    exact_box,
+    longest_diameter,
+    random_box,
+    random_click,
+    random_point,
+    random_voxel,
+    scribble_voxels,
+)
+from radsam.volume import Bounds, Box, Geometry, Mask, Plane, Point, Prompt, SliceGrid
+
+Voxels = Bool[np.ndarray, "k j i"]
+
+
+@dataclass(frozen=True)
+class FirstPrompt:
+    """What the user says at first.
+
+    Args:
+        index: The slice.
+        prompt: The prompt on it.
+        bounds: First and last slice of the object; None where the user does not say.
+    """
+
+    index: int
+    prompt: Prompt
+    bounds: Bounds | None
+
+
+class SimulatedUser:
+    """A user with an object in mind.
+
+    Args:
+        truth: The object.
+        geometry: Its grid.
+        mode: How the user behaves.
+        rng: Source of randomness.
+        min_pixels: Slices with fewer pixels of the object get no prompt.
+    """
+
+    def __init__(
+        self, truth: Voxels, geometry: Geometry, mode: ModeConfig, rng: np.random.Generator, *, min_pixels: int = 1
+    ) -> None:
+        self.truth, self.mode = truth, mode
+        self.grid = SliceGrid.of(geometry, Plane.AXIAL)
+        self._rng = rng
+        areas = np.array([np.count_nonzero(self.grid.take(truth, index)) for index in range(self.grid.count)])
+        self._held = np.flatnonzero(areas)
+        enough = np.flatnonzero(areas >= min_pixels)
+        #: Slices that may be prompted; never none, for the largest one always may.
+        self._promptable = enough if enough.size else np.array([int(areas.argmax())])
+        self._largest = int(areas.argmax())
+
+    def first(self) -> FirstPrompt:
+        """Say where the object is: one prompt on one slice, and its ends."""
+        index = self._largest
+        if self.mode.prompt_slice == "random":
+            index = int(self._promptable[self._rng.integers(self._promptable.size)])
+        bounds = Bounds(int(self._held[0]), int(self._held[-1])) if self.mode.bounds else None
+        return FirstPrompt(index, self._prompt(index), bounds)
+
+    def slices(self) -> list[int]:
+        """Choose the slices that get a prompt each, at slice level."""
+        count = self._promptable.size
+        most = min(self.mode.most_slices or count, count)
+        places = np.unique(np.linspace(0, count - 1, most).round().astype(int))
+        return [int(index) for index in self._promptable[places]]
+
+    def first_on(self, index: int) -> FirstPrompt:
+        """Prompt one slice."""
+        return FirstPrompt(index, self._prompt(index), Bounds(index, index))
+
+    def correction(self, predicted: Voxels) -> tuple[Point, ...]:
+        """Correct the volume: nothing to say where it is right."""
+        if self.mode.edit == "scribble":
+            clicks = scribble_voxels(predicted, self.truth)
+        elif self.mode.edit == "centre":
+            clicks = _some(centre_voxel(predicted, self.truth))
+        else:
+            clicks = _some(random_voxel(predicted, self.truth, self._rng))
+        return tuple(Point(i=each.i, j=each.j, k=each.k, positive=each.positive) for each in clicks)
+
+    def correction_on(self, index: int, predicted: Voxels) -> tuple[Point, ...]:
+        """Correct one slice."""
+        here, truth = self.grid.take(predicted, index), self.grid.take(self.truth, index)
+        if self.mode.edit == "scribble":
+            strokes = scribble_voxels(here[None], truth[None])
+            said = [(each.i, each.j, each.positive) for each in strokes]
+        else:
+            click = centre_click(here, truth) if self.mode.edit == "centre" else random_click(here, truth, self._rng)
+            said = [(click.x, click.y, click.positive)] if click else []
+        points = ((self.grid.join(index, u, v), positive) for u, v, positive in said)
+        return tuple(Point(i=i, j=j, k=k, positive=positive) for (i, j, k), positive in points)
+
+    def first_index(self, prompt: Prompt) -> int:
+        """The slice that a prompt lies on."""
+        return self.grid.split(prompt.index_ijk)[0] if isinstance(prompt, Point) else prompt.index
+
+    def best(self, index: int, offered: tuple[Voxels, ...]) -> Voxels:
+        """Take the best of the masks offered for a slice (paper, Table 6)."""
+        truth = self.grid.take(self.truth, index)
+        overlaps = []
+        for mask in offered:
+            here = self.grid.take(mask, index)
+            overlaps.append(2 * np.count_nonzero(here & truth) / max(1, np.count_nonzero(here) + truth.sum()))
+        return offered[int(np.argmax(overlaps))]
+
+    def _prompt(self, index: int) -> Prompt:
+        here = self.grid.take(self.truth, index)
+        match self.mode.start:
+            case "point":
+                i, j, k = self.grid.join(index, *random_point(here, self._rng))
+                return Point(i=i, j=j, k=k)
+            case "mask":
+                return Mask.on(self.grid, index, here.copy())
+            case "diameter":
+                spacing = self.grid.spacing_mm_vu
+                box = diameter_box(longest_diameter(here, spacing), spacing, self.grid.shape_vu)
+            case _ if self.mode.box == "loose":
+                # A pixel of a 1024 image, on this slice.
+                box = random_box(here, self._rng, unit=max(self.grid.shape_vu) / 1024)
+            case _:
+                box = exact_box(here)
+        return Box.on(self.grid, index, *box)
+
+
+def _some(click: VoxelClick | None) -> tuple[VoxelClick, ...]:
+    return () if click is None else (click,)

@@ -1,0 +1,56 @@
+"""Is the work shared out whole, and is what is done left alone?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from archives import planned, write_manifest
+from phantoms import ball
+from radsam.batch.batch_plan import BASE_BYTES, parse_shard
+from radsam.batch.engines.slurm_engine import shares
+from radsam.errors import ManifestError
+from radsam.io.write import write_volume
+
+ROW = {"coordinates": "ijk", "slice": 1, "box": "1 1 9 9"}
+
+
+def many(tmp_path: Path) -> Path:
+    rows = [{"id": f"{v}-{n}", "volume": f"v{v}.nii", **ROW} for v in range(7) for n in range(1 + v % 3)]
+    return write_manifest(tmp_path / "m.csv", rows)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 10])
+def test_shards_share_all_rows_and_keep_volumes_together(tmp_path: Path, count: int) -> None:
+    whole, _ = planned(many(tmp_path), tmp_path / "out")
+    shards = [planned(tmp_path / "m.csv", tmp_path / "out", shard=(n, count))[0] for n in range(count)]
+    keys = [volume.key for shard in shards for volume in shard.volumes]
+    assert sorted(keys) == sorted(volume.key for volume in whole.volumes)
+    assert sum(shard.count for shard in shards) == whole.count == 13
+    assert frozenset().union(*(shard.mine for shard in shards)) == whole.mine
+    dealt = [sum(len(volume.tasks) for volume in each) for each in shares(whole.volumes, count)]
+    assert sum(dealt) == 13
+    assert max(dealt) - min(dealt) <= 3
+
+
+def test_series_of_one_folder_are_volumes_of_their_own(tmp_path: Path) -> None:
+    rows = [{"id": s, "volume": "folder", "series": s, **ROW} for s in ("1", "2")]
+    plan, _ = planned(write_manifest(tmp_path / "m.csv", rows), tmp_path / "out")
+    assert [each.series for each in plan.volumes] == ["1", "2"]
+    assert len(set(plan.keys.values())) == 2
+
+
+def test_memory_follows_the_header_and_a_missing_volume_needs_none(tmp_path: Path) -> None:
+    write_volume(ball().volume, tmp_path / "v0.nii")
+    plan, _ = planned(many(tmp_path), tmp_path / "out")
+    needs = {each.volume: each.memory_bytes() for each in plan.volumes}
+    assert needs["v0.nii"] == BASE_BYTES + 3 * 2 * 26 * 28 * 30
+    assert needs["v1.nii"] == BASE_BYTES
+
+
+@pytest.mark.parametrize("text", ["8/8", "1", "-1/8", "1/0", "a/b", ""])
+def test_a_shard_is_written_from_zero(text: str) -> None:
+    assert parse_shard("7/8") == (7, 8)
+    with pytest.raises(ManifestError, match="0/8 to 7/8"):
+        parse_shard(text)

@@ -1,7 +1,7 @@
 """What the mask of one slice says to the next: the policies, by name.
 
-A policy takes the mask that comes in from the neighbouring slice and what the user said
-on this slice, and returns what to ask the model, or the answer itself.
+A policy takes the mask that comes in from the neighbouring slice and the user's
+prompt on this slice, and returns the prompt for the model, or the slice's mask itself.
 """
 
 from __future__ import annotations
@@ -18,39 +18,39 @@ from radsam.volume import RunMask
 Policy = Callable[[RunMask, SlicePrompt], SlicePrompt | RunMask]
 
 
-def mask(incoming: RunMask, said: SlicePrompt) -> SlicePrompt:
+def mask(incoming: RunMask, user_prompt: SlicePrompt) -> SlicePrompt:
     """Pass the mask on as a mask prompt (RadSAM, paper 4.1), with the slice's own points (4.2)."""
-    return SlicePrompt(points_uv=said.points_uv, mask=incoming if incoming.area else None)
+    return SlicePrompt(points_uv=user_prompt.points_uv, mask=incoming if incoming.area else None)
 
 
-def box(incoming: RunMask, said: SlicePrompt) -> SlicePrompt:
+def box(incoming: RunMask, user_prompt: SlicePrompt) -> SlicePrompt:
     """Pass on the box around the mask (SAM and MedSAM, paper 4.1), with the slice's own points.
 
     The box grows to hold the slice's positive points; a box that the user drew on this
     slice stands.
     """
-    around = said.box_uvuv or incoming.enclosing_box
-    positive = [(u, v) for u, v, positive in said.points_uv if positive]
+    around = user_prompt.box_uvuv or incoming.enclosing_box
+    positive = [(u, v) for u, v, positive in user_prompt.points_uv if positive]
     if around is not None and positive:
         us, vs = zip(*positive, strict=True)
         u0, v0, u1, v1 = around
         around = min(u0, *us), min(v0, *vs), max(u1, *us), max(v1, *vs)
-    return SlicePrompt(box_uvuv=around, points_uv=said.points_uv)
+    return SlicePrompt(box_uvuv=around, points_uv=user_prompt.points_uv)
 
 
-def moved_box(incoming: RunMask, said: SlicePrompt) -> SlicePrompt:
+def moved_box(incoming: RunMask, user_prompt: SlicePrompt) -> SlicePrompt:
     """Pass on the box like `box`, for a model that answers points with noise: they only move it.
 
     A positive point outside pulls the nearest sides to it and as far again beyond, for it is
     clicked inside the part that is missing. A negative point inside pushes one side past it,
     the one that loses the least area, unless that would cost half of the box.
     """
-    around = said.box_uvuv or incoming.enclosing_box
+    around = user_prompt.box_uvuv or incoming.enclosing_box
     if around is None:
-        return SlicePrompt(points_uv=said.points_uv)
+        return SlicePrompt(points_uv=user_prompt.points_uv)
     rows, cols = incoming.shape
     u0, v0, u1, v1 = around
-    for u, v, positive in said.points_uv:
+    for u, v, positive in user_prompt.points_uv:
         if positive:
             u0, v0 = max(0, min(u0, 2 * u - u0)), max(0, min(v0, 2 * v - v0))
             u1, v1 = min(cols - 1, max(u1, 2 * u - u1)), min(rows - 1, max(v1, 2 * v - v1))
@@ -63,19 +63,19 @@ def moved_box(incoming: RunMask, said: SlicePrompt) -> SlicePrompt:
     return SlicePrompt(box_uvuv=(u0, v0, u1, v1))
 
 
-def point(incoming: RunMask, said: SlicePrompt) -> SlicePrompt:
+def point(incoming: RunMask, user_prompt: SlicePrompt) -> SlicePrompt:
     """Pass on the deepest pixel of the mask as a positive point, with the slice's own points.
 
     What is left to a model that knows points and no masks, beside the box.
     """
     if not incoming.area:
-        return SlicePrompt(points_uv=said.points_uv)
+        return SlicePrompt(points_uv=user_prompt.points_uv)
     depth = ndimage.distance_transform_edt(np.pad(incoming.decode(), 1))
     v, u = np.unravel_index(int(depth.argmax()), depth.shape)
-    return SlicePrompt(points_uv=((int(u) - 1, int(v) - 1, True), *said.points_uv))
+    return SlicePrompt(points_uv=((int(u) - 1, int(v) - 1, True), *user_prompt.points_uv))
 
 
-def copy(incoming: RunMask, said: SlicePrompt) -> RunMask:
+def copy(incoming: RunMask, user_prompt: SlicePrompt) -> RunMask:
     """Repeat the mask unchanged: the baseline that never looks at the image."""
     return incoming
 

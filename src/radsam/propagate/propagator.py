@@ -17,7 +17,7 @@ from radsam.propagate.taper import Taper
 from radsam.volume import Bounds, RunMask
 
 Ask = Callable[[int, SlicePrompt], SliceMask]
-NOTHING_SAID = SlicePrompt()
+NO_PROMPT = SlicePrompt()
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def propagate(
     policy: Policy,
     slice_count: int,
     bounds: Bounds | None = None,
-    said: Mapping[int, SlicePrompt] | None = None,
+    user_prompts: Mapping[int, SlicePrompt] | None = None,
     stop_rule: StopRule | None = None,
     limits: Mapping[int, int] | None = None,
     carried: RunMask | None = None,
@@ -74,7 +74,7 @@ def propagate(
         policy: Turns the incoming mask into the next slice's prompt.
         slice_count: Number of slices in the volume.
         bounds: First and last slice of the object; without them the stop rule ends each side.
-        said: What the user said on single slices: used there in addition to the incoming
+        user_prompts: The user's prompts by slice: used there in addition to the incoming
             mask (paper 4.2). Without bounds, a side goes on at least to its farthest box, mask or positive point.
         stop_rule: Used without bounds.
         limits: The last slice to walk to on a side, by its step -1 or +1; the side ends there as at a bound.
@@ -84,7 +84,7 @@ def propagate(
     Yields:
         `SliceDone` for the start and every further slice, `WalkEnded` once per side.
     """
-    said, limits = said or {}, limits or {}
+    user_prompts, limits = user_prompts or {}, limits or {}
     total = None
     if bounds is not None:
         last = {-1: bounds.low, 1: bounds.high, **limits}
@@ -95,7 +95,7 @@ def propagate(
     incoming = start.mask if start.mask.area or carried is None else carried
     rule = stop_rule or StopRule()
     walks = [
-        _side(start, incoming, step, ask, policy, slice_count, bounds, limits.get(step), said, rule, taper)
+        _side(start, incoming, step, ask, policy, slice_count, bounds, limits.get(step), user_prompts, rule, taper)
         for step in (-1, 1)
     ]
     while walks:
@@ -118,13 +118,13 @@ def _side(
     slice_count: int,
     bounds: Bounds | None,
     limit: int | None,
-    said: Mapping[int, SlicePrompt],
+    user_prompts: Mapping[int, SlicePrompt],
     stop_rule: StopRule,
     taper: Taper | None,
 ) -> Iterator[SliceMask | WalkEnded]:
     """Walk one side; the last value is its `WalkEnded`."""
     must_reach = max(
-        (index * step for index, prompt in said.items() if _holds_object(prompt)),
+        (index * step for index, prompt in user_prompts.items() if _holds_object(prompt)),
         default=start.index * step,
     )
     index = came_from = start.index
@@ -137,7 +137,7 @@ def _side(
             yield WalkEnded(step, index - step, EndReason.VOLUME_END)
             return
         passed_on = taper(incoming, came_from, index) if taper else incoming
-        current = _answer(index, passed_on, ask, policy, said.get(index, NOTHING_SAID))
+        current = _answer(index, passed_on, ask, policy, user_prompts.get(index, NO_PROMPT))
         if bounds is None and index * step > must_reach:
             reason = stop_rule.broken_by(incoming, current)
             if reason is not None:
@@ -148,15 +148,19 @@ def _side(
             incoming, came_from = current.mask, index
 
 
-def _holds_object(said: SlicePrompt) -> bool:
-    """Whether the user said that the object is on this slice, and not only where it is not."""
-    return said.box_uvuv is not None or said.mask is not None or any(positive for *_, positive in said.points_uv)
+def _holds_object(user_prompt: SlicePrompt) -> bool:
+    """Whether the user marked the object on this slice, not only what does not belong to it."""
+    return (
+        user_prompt.box_uvuv is not None
+        or user_prompt.mask is not None
+        or any(positive for *_, positive in user_prompt.points_uv)
+    )
 
 
-def _answer(index: int, incoming: RunMask, ask: Ask, policy: Policy, said: SlicePrompt) -> SliceMask:
-    if not incoming.area and not said:
+def _answer(index: int, incoming: RunMask, ask: Ask, policy: Policy, user_prompt: SlicePrompt) -> SliceMask:
+    if not incoming.area and not user_prompt:
         return SliceMask(index, incoming, 1.0)
-    question = policy(incoming, said)
+    question = policy(incoming, user_prompt)
     if isinstance(question, RunMask):
         return SliceMask(index, question, 1.0)
     return ask(index, question) if question else SliceMask(index, incoming, 1.0)

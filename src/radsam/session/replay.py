@@ -81,7 +81,7 @@ class Replayer:
             return self.known[edits]
         started = next(edit for edit in reversed(edits) if isinstance(edit, Segment))
         grid = SliceGrid.of(self._volume.geometry, started.plane)
-        said = said_on_slices(edits, grid)
+        user_prompts = user_prompts_by_slice(edits, grid)
         ask = Asker(self._volume, self._predictor, grid, started)
         last = edits[-1]
         limits: dict[int, int] = {}
@@ -93,13 +93,13 @@ class Replayer:
             start = ask.first()
         else:
             before = self.result(edits[:-1])
-            start, by_hand = self._corrected(last, grid, said, ask, before, started.policy)
+            start, by_hand = self._corrected(last, grid, user_prompts, ask, before, started.policy)
             stood = before.answers.get(start.index)
             if start == stood:
                 # Nothing new to pass on: walking back from here would only lose what is right.
                 return self.remember(edits, before)
             carried = stood.mask if stood else None
-            limits = _limits(start.index, said)
+            limits = _limits(start.index, user_prompts)
             ends = {-1: before.low_end, 1: before.high_end}
             answers = {
                 index: answer
@@ -108,11 +108,11 @@ class Replayer:
             }
         for record in propagate(
             start,
-            ask=lambda index, prompt: _obeying(ask(index, prompt), said),
+            ask=lambda index, prompt: _obeying(ask(index, prompt), user_prompts),
             policy=self._policy(started.policy),
             slice_count=grid.count,
             bounds=started.bounds,
-            said=said,
+            user_prompts=user_prompts,
             stop_rule=self._stop_rule,
             limits=limits,
             carried=carried,
@@ -142,7 +142,7 @@ class Replayer:
             before = ObjectResult(grid, {first.index: first}, EndReason.BOUND, EndReason.BOUND)
         else:
             before = self.result(edits[:-1])
-        return (self._corrected(last, grid, said_on_slices(edits, grid), ask, before, started.policy)[0],)
+        return (self._corrected(last, grid, user_prompts_by_slice(edits, grid), ask, before, started.policy)[0],)
 
     def remember(self, edits: ObjectEdits, result: ObjectResult) -> ObjectResult:
         """Keep a step's masks, as computed here or as read from a session file."""
@@ -175,7 +175,7 @@ class Replayer:
         self,
         edit: Correct,
         grid: SliceGrid,
-        said: Mapping[int, SlicePrompt],
+        user_prompts: Mapping[int, SlicePrompt],
         ask: Ask,
         before: ObjectResult,
         policy: str,
@@ -187,51 +187,51 @@ class Replayer:
         index = slice_index(edit.points[0], grid)
         stood = before.answers.get(index)
         mask = stood.mask if stood else RunMask.encode(np.zeros(grid.shape_vu, bool))
-        if stood and self._knows_boxes_only and follows(stood.mask, said[index].points_uv):
-            return stood, False  # all is as it was said: another box could only lose it
+        if stood and self._knows_boxes_only and follows(stood.mask, user_prompts[index].points_uv):
+            return stood, False  # The mask agrees with the user already: another box could only lose it
         # Copying cannot correct: there the model answers as it was trained to.
         name = default_policy(self._predictor.spec) if policy == "copy" else policy
-        question = self._policy(name)(mask, said[index])
+        question = self._policy(name)(mask, user_prompts[index])
         if isinstance(question, RunMask):
             return SliceMask(index, question, 1.0), False
         # Only negative points on an empty slice leave nothing to ask: it stays empty.
         answer = ask(index, question) if question else SliceMask(index, mask, 1.0)
-        if follows(answer.mask, said[index].points_uv):
+        if follows(answer.mask, user_prompts[index].points_uv):
             return answer, False
         # An answer that leaves the click as it was is no correction, only another mask.
-        return _obeying(stood or SliceMask(index, mask, answer.score), said), True
+        return _obeying(stood or SliceMask(index, mask, answer.score), user_prompts), True
 
 
-def _limits(corrected: int, said: Mapping[int, SlicePrompt]) -> dict[int, int]:
-    """Find how far a correction walks to each side, -1 or 1: every slice follows what was said nearest to it.
+def _limits(corrected: int, user_prompts: Mapping[int, SlicePrompt]) -> dict[int, int]:
+    """Find how far a correction walks to each side, -1 or 1: every slice follows the nearest user prompt.
 
     The paper walks to both ends from every correction (4.2). Nearer to another prompt or correction,
-    what came from there is better than what this one sends: see docs/training.md. No limit is
-    where nothing else was said on that side.
+    what came from there is better than what this one sends: see docs/training.md. No limit applies
+    where that side has no other user prompt.
     """
     limits = {}
     for step in (-1, 1):
-        away = [(index - corrected) * step for index in said if (index - corrected) * step > 0]
+        away = [(index - corrected) * step for index in user_prompts if (index - corrected) * step > 0]
         if away:
             limits[step] = corrected + step * ((min(away) - 1) // 2)
     return limits
 
 
-def _obeying(answer: SliceMask, said: Mapping[int, SlicePrompt]) -> SliceMask:
+def _obeying(answer: SliceMask, user_prompts: Mapping[int, SlicePrompt]) -> SliceMask:
     """Return the answer with every point of its slice on the side that it names."""
-    points = said[answer.index].points_uv if answer.index in said else ()
+    points = user_prompts[answer.index].points_uv if answer.index in user_prompts else ()
     return answer if follows(answer.mask, points) else replace(answer, mask=with_spots(answer.mask, points))
 
 
-def said_on_slices(edits: ObjectEdits, grid: SliceGrid) -> dict[int, SlicePrompt]:
-    """Collect what was said per slice since the object was last started."""
-    said: dict[int, SlicePrompt] = {}
+def user_prompts_by_slice(edits: ObjectEdits, grid: SliceGrid) -> dict[int, SlicePrompt]:
+    """Collect the user's prompts by slice since the object was last started."""
+    user_prompts: dict[int, SlicePrompt] = {}
     for edit in edits:
         if isinstance(edit, Segment):
-            said = {slice_index(edit.prompt, grid): SlicePrompt.of(edit.prompt, grid)}
+            user_prompts = {slice_index(edit.prompt, grid): SlicePrompt.of(edit.prompt, grid)}
             continue
         for point in edit.points:
             index = slice_index(point, grid)
-            already = said.get(index, SlicePrompt())
-            said[index] = replace(already, points_uv=already.points_uv + SlicePrompt.of(point, grid).points_uv)
-    return said
+            already = user_prompts.get(index, SlicePrompt())
+            user_prompts[index] = replace(already, points_uv=already.points_uv + SlicePrompt.of(point, grid).points_uv)
+    return user_prompts

@@ -26,8 +26,8 @@ def test_the_mask_policy_passes_the_mask_on() -> None:
 
 
 def test_the_mask_policy_adds_the_points_of_the_slice_and_leaves_a_box_behind() -> None:
-    said = SlicePrompt(box_uvuv=(0, 0, 2, 2), points_uv=POINTS)
-    assert POLICIES["mask"](mask(), said) == SlicePrompt(points_uv=POINTS, mask=mask())
+    user_prompt = SlicePrompt(box_uvuv=(0, 0, 2, 2), points_uv=POINTS)
+    assert POLICIES["mask"](mask(), user_prompt) == SlicePrompt(points_uv=POINTS, mask=mask())
 
 
 def test_an_empty_mask_is_no_prompt() -> None:
@@ -82,9 +82,9 @@ def test_a_model_walks_as_it_was_trained_to(capabilities: tuple[Capability, ...]
     assert default_policy(fake_spec(capabilities=capabilities)) == policy
 
 
-def test_a_point_is_passed_on_from_the_deepest_pixel_with_what_was_said() -> None:
+def test_a_point_is_passed_on_from_the_deepest_pixel_with_the_users_points() -> None:
     mask = np.zeros((12, 14), bool)
     mask[2:9, 3:10] = True
-    said = SlicePrompt(points_uv=((1, 1, False),))
-    assert POLICIES["point"](RunMask.encode(mask), said) == SlicePrompt(points_uv=((6, 5, True), (1, 1, False)))
-    assert POLICIES["point"](RunMask.encode(np.zeros_like(mask)), said) == said
+    user_prompt = SlicePrompt(points_uv=((1, 1, False),))
+    assert POLICIES["point"](RunMask.encode(mask), user_prompt) == SlicePrompt(points_uv=((6, 5, True), (1, 1, False)))
+    assert POLICIES["point"](RunMask.encode(np.zeros_like(mask)), user_prompt) == user_prompt

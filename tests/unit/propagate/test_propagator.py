@@ -48,10 +48,12 @@ class Script:
         mask: RunMask | None = None,
         policy: Policy = POLICIES["mask"],
         bounds: Bounds | None = None,
-        said: dict[int, SlicePrompt] | None = None,
+        user_prompts: dict[int, SlicePrompt] | None = None,
     ) -> list[Record]:
         first = SliceMask(start, square() if mask is None else mask, 0.9)
-        return list(propagate(first, ask=self, policy=policy, slice_count=COUNT, bounds=bounds, said=said))
+        return list(
+            propagate(first, ask=self, policy=policy, slice_count=COUNT, bounds=bounds, user_prompts=user_prompts)
+        )
 
 
 def done(records: Iterable[Record]) -> list[SliceDone]:
@@ -130,23 +132,23 @@ def test_an_empty_slice_inside_bounds_is_kept_empty_and_passed_over() -> None:
 
 
 @pytest.mark.parametrize(
-    "said", [SlicePrompt(points_uv=((3, 2, True),)), SlicePrompt(box_uvuv=(2, 1, 5, 4))], ids=["point", "box"]
+    "user_prompt", [SlicePrompt(points_uv=((3, 2, True),)), SlicePrompt(box_uvuv=(2, 1, 5, 4))], ids=["point", "box"]
 )
-def test_without_bounds_a_walk_goes_on_to_the_farthest_slice_that_the_user_pointed_at(said: SlicePrompt) -> None:
-    records = Script(s6=EMPTY, s7=square(1, at=9), s10=EMPTY).walk(said={9: said})
+def test_without_bounds_a_walk_goes_on_to_the_farthest_slice_that_the_user_pointed_at(user_prompt: SlicePrompt) -> None:
+    records = Script(s6=EMPTY, s7=square(1, at=9), s10=EMPTY).walk(user_prompts={9: user_prompt})
     assert ends(records) == [(-1, 0, EndReason.VOLUME_END), (1, 9, EndReason.EMPTY)]
     assert {record.answer.index for record in done(records)} == set(range(10))
 
 
 def test_a_negative_point_holds_no_walk_back_from_ending() -> None:
-    records = Script(s7=EMPTY).walk(said={9: SlicePrompt(points_uv=((3, 2, False),))})
+    records = Script(s7=EMPTY).walk(user_prompts={9: SlicePrompt(points_uv=((3, 2, False),))})
     assert ends(records)[1] == (1, 6, EndReason.EMPTY)
 
 
-def test_what_was_said_on_a_slice_is_asked_there_beside_the_incoming_mask() -> None:
+def test_a_slice_gets_the_users_points_beside_the_incoming_mask() -> None:
     points = ((3, 2, True), (7, 2, False))
     model = Script()
-    model.walk(bounds=Bounds(4, 7), said={6: SlicePrompt(points_uv=points)})
+    model.walk(bounds=Bounds(4, 7), user_prompts={6: SlicePrompt(points_uv=points)})
     asked = dict(model.asked)
     assert asked[6] == SlicePrompt(points_uv=points, mask=square())
     assert asked[4] == asked[7] == SlicePrompt(mask=square())
@@ -154,7 +156,7 @@ def test_what_was_said_on_a_slice_is_asked_there_beside_the_incoming_mask() -> N
 
 def test_points_bring_an_object_back_where_the_incoming_mask_is_empty() -> None:
     model = Script()
-    records = model.walk(mask=EMPTY, bounds=Bounds(4, 8), said={7: SlicePrompt(points_uv=((3, 2, True),))})
+    records = model.walk(mask=EMPTY, bounds=Bounds(4, 8), user_prompts={7: SlicePrompt(points_uv=((3, 2, True),))})
     areas = {record.answer.index: record.answer.mask.area for record in done(records)}
     assert areas == {4: 0, 5: 0, 6: 0, 7: 16, 8: 16}
     assert model.indices == [7, 8]

@@ -25,32 +25,32 @@ class SliceDone:
     """A slice has its mask.
 
     Args:
-        answer: The slice's index, mask and predicted IoU.
+        slice_mask: The slice's index, mask and predicted IoU.
         done: Slices done so far, the first one included.
         total: Slices to do where both bounds are known, else None.
     """
 
-    answer: SliceMask
+    slice_mask: SliceMask
     done: int
     total: int | None
 
 
 @dataclass(frozen=True)
-class WalkEnded:
+class SideDone:
     """A side is finished.
 
     Args:
-        step: -1 for the side of smaller slice indices, +1 for the other.
+        side: -1 for the side of smaller slice indices, +1 for the other.
         last_index: The last slice that belongs to the object on this side.
         reason: Why it ended there.
     """
 
-    step: int
+    side: int
     last_index: int
     reason: EndReason
 
 
-Record = SliceDone | WalkEnded
+Record = SliceDone | SideDone
 
 
 def propagate(
@@ -82,7 +82,7 @@ def propagate(
         taper: Thins a mask before it is passed on; None passes it on as it is.
 
     Yields:
-        `SliceDone` for the start and every further slice, `WalkEnded` once per side.
+        `SliceDone` for the start and every further slice, `SideDone` once per side.
     """
     user_prompts, limits = user_prompts or {}, limits or {}
     total = None
@@ -101,7 +101,7 @@ def propagate(
     while walks:
         for walk in tuple(walks):
             record = next(walk)
-            if isinstance(record, WalkEnded):
+            if isinstance(record, SideDone):
                 walks.remove(walk)
                 yield record
             else:
@@ -121,8 +121,8 @@ def _side(
     user_prompts: Mapping[int, SlicePrompt],
     stop_rule: StopRule,
     taper: Taper | None,
-) -> Iterator[SliceMask | WalkEnded]:
-    """Walk one side; the last value is its `WalkEnded`."""
+) -> Iterator[SliceMask | SideDone]:
+    """Walk one side; the last value is its `SideDone`."""
     must_reach = max(
         (index * step for index, prompt in user_prompts.items() if _holds_object(prompt)),
         default=start.index * step,
@@ -131,17 +131,17 @@ def _side(
     while True:
         index += step
         if (bounds is not None and index not in bounds) or (limit is not None and (index - limit) * step > 0):
-            yield WalkEnded(step, index - step, EndReason.BOUND)
+            yield SideDone(step, index - step, EndReason.BOUND)
             return
         if not 0 <= index < slice_count:
-            yield WalkEnded(step, index - step, EndReason.VOLUME_END)
+            yield SideDone(step, index - step, EndReason.VOLUME_END)
             return
         passed_on = taper(incoming, came_from, index) if taper else incoming
         current = _answer(index, passed_on, ask, policy, user_prompts.get(index, NO_PROMPT))
         if bounds is None and index * step > must_reach:
             reason = stop_rule.broken_by(incoming, current)
             if reason is not None:
-                yield WalkEnded(step, index - step, reason)
+                yield SideDone(step, index - step, reason)
                 return
         yield current
         if current.mask.area:

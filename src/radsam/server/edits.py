@@ -136,7 +136,7 @@ class Edits:
         job.journal = Journal(live.journal_path, edit)
         for record in session.run(edit):
             if isinstance(record, SliceDone):
-                job.journal.append(record.answer)
+                job.journal.append(record.slice_mask)
                 self._tell(live, job, object_id, grid, record)
             yield
         live.settle()
@@ -147,7 +147,7 @@ class Edits:
         live.settle()
 
     def _tell(self, live: LiveSession, job: Job, object_id: int, grid: SliceGrid, record: SliceDone) -> None:
-        answer = record.answer
+        answer = record.slice_mask
         job.done, job.total = record.done, record.total
         self._metrics.slices.inc()
         live.channel.publish(

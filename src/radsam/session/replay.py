@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from radsam.predictor import SliceMask, SlicePredictor, SlicePrompt
-from radsam.propagate import POLICIES, EndReason, SliceDone, StopRule, WalkEnded, default_policy, propagate
+from radsam.propagate import POLICIES, EndReason, SideDone, SliceDone, StopRule, default_policy, propagate
 from radsam.propagate.next_prompt import Policy, moved_box
 from radsam.propagate.propagator import Ask
 from radsam.propagate.taper import Taper
@@ -25,7 +25,7 @@ from radsam.session.spot import follows, with_spots
 from radsam.volume import RunMask, SliceGrid, Volume, slice_index
 
 ObjectEdits = tuple[Segment | Correct, ...]
-Record = SliceDone | WalkEnded
+Record = SliceDone | SideDone
 
 #: Steps remembered; a step is some kilobytes of run lengths.
 _REMEMBERED = 2_000
@@ -119,9 +119,9 @@ class Replayer:
             taper=self._taper(edits, started, grid, start),
         ):
             if isinstance(record, SliceDone):
-                answers[record.answer.index] = record.answer
-            elif record.step not in limits:
-                ends[record.step] = record.reason
+                answers[record.slice_mask.index] = record.slice_mask
+            elif record.side not in limits:
+                ends[record.side] = record.reason
             yield record
         return self.remember(edits, ObjectResult(grid, dict(sorted(answers.items())), ends[-1], ends[1], by_hand))
 

@@ -239,7 +239,7 @@ class Session:
         It warns of nothing: see `radsam.session.cautions`.
 
         Yields:
-            `SliceDone` per slice and `WalkEnded` per side.
+            `SliceDone` per slice and `SideDone` per side.
         """
         self.check(edit)
         before = self._history

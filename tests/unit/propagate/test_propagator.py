@@ -9,7 +9,7 @@ from fakes import FakeBackend, fake_session
 from phantoms import GRIDS, ball, tube
 from radsam.metrics import dice
 from radsam.predictor import SliceMask, SlicePrompt
-from radsam.propagate import POLICIES, EndReason, Policy, SliceDone, WalkEnded, propagate
+from radsam.propagate import POLICIES, EndReason, Policy, SideDone, SliceDone, propagate
 from radsam.propagate.propagator import Record
 from radsam.volume import Bounds, Box, Plane, RunMask, SliceGrid
 
@@ -61,20 +61,20 @@ def done(records: Iterable[Record]) -> list[SliceDone]:
 
 
 def ends(records: Iterable[Record]) -> list[tuple[int, int, EndReason]]:
-    return sorted((r.step, r.last_index, r.reason) for r in records if isinstance(r, WalkEnded))
+    return sorted((r.side, r.last_index, r.reason) for r in records if isinstance(r, SideDone))
 
 
 def test_both_bounds_are_reached_and_not_passed() -> None:
     model = Script()
     records = model.walk(bounds=Bounds(2, 9))
-    assert sorted(record.answer.index for record in done(records)) == list(range(2, 10))
+    assert sorted(record.slice_mask.index for record in done(records)) == list(range(2, 10))
     assert ends(records) == [(-1, 2, EndReason.BOUND), (1, 9, EndReason.BOUND)]
     assert sorted(model.indices) == [2, 3, 4, 6, 7, 8, 9]
 
 
 def test_the_two_sides_take_turns_from_the_prompted_slice_outwards() -> None:
     records = Script().walk(bounds=Bounds(3, 9))
-    assert [record.answer.index for record in done(records)] == [5, 4, 6, 3, 7, 8, 9]
+    assert [record.slice_mask.index for record in done(records)] == [5, 4, 6, 3, 7, 8, 9]
 
 
 def test_progress_counts_to_the_total_where_there_is_one() -> None:
@@ -115,7 +115,7 @@ def test_the_slice_that_breaks_the_rule_is_not_part_of_the_object(answer: RunMas
     records = Script(s8=answer).walk()
     expected = (1, 7, reason) if reason else (1, 11, EndReason.VOLUME_END)
     assert ends(records) == [(-1, 0, EndReason.VOLUME_END), expected]
-    assert max(record.answer.index for record in done(records)) == expected[1]
+    assert max(record.slice_mask.index for record in done(records)) == expected[1]
 
 
 def test_inside_bounds_no_rule_ends_a_walk() -> None:
@@ -126,7 +126,7 @@ def test_inside_bounds_no_rule_ends_a_walk() -> None:
 def test_an_empty_slice_inside_bounds_is_kept_empty_and_passed_over() -> None:
     model = Script(s6=square(3), s7=EMPTY, s8=EMPTY)
     records = model.walk(bounds=Bounds(5, 9))
-    areas = {record.answer.index: record.answer.mask.area for record in done(records)}
+    areas = {record.slice_mask.index: record.slice_mask.mask.area for record in done(records)}
     assert areas == {5: 16, 6: 12, 7: 0, 8: 0, 9: 16}
     assert [prompt.mask for _, prompt in model.asked] == [square(), *[square(3)] * 3]
 
@@ -137,7 +137,7 @@ def test_an_empty_slice_inside_bounds_is_kept_empty_and_passed_over() -> None:
 def test_without_bounds_a_walk_goes_on_to_the_farthest_slice_that_the_user_pointed_at(user_prompt: SlicePrompt) -> None:
     records = Script(s6=EMPTY, s7=square(1, at=9), s10=EMPTY).walk(user_prompts={9: user_prompt})
     assert ends(records) == [(-1, 0, EndReason.VOLUME_END), (1, 9, EndReason.EMPTY)]
-    assert {record.answer.index for record in done(records)} == set(range(10))
+    assert {record.slice_mask.index for record in done(records)} == set(range(10))
 
 
 def test_a_negative_point_holds_no_walk_back_from_ending() -> None:
@@ -157,7 +157,7 @@ def test_a_slice_gets_the_users_points_beside_the_incoming_mask() -> None:
 def test_points_bring_an_object_back_where_the_incoming_mask_is_empty() -> None:
     model = Script()
     records = model.walk(mask=EMPTY, bounds=Bounds(4, 8), user_prompts={7: SlicePrompt(points_uv=((3, 2, True),))})
-    areas = {record.answer.index: record.answer.mask.area for record in done(records)}
+    areas = {record.slice_mask.index: record.slice_mask.mask.area for record in done(records)}
     assert areas == {4: 0, 5: 0, 6: 0, 7: 16, 8: 16}
     assert model.indices == [7, 8]
 
@@ -178,8 +178,8 @@ def test_copying_never_asks_the_model() -> None:
     model = Script()
     records = model.walk(policy=POLICIES["copy"])
     assert model.asked == []
-    assert {record.answer.mask for record in done(records)} == {square()}
-    assert {record.answer.score for record in done(records)[1:]} == {1.0}
+    assert {record.slice_mask.mask for record in done(records)} == {square()}
+    assert {record.slice_mask.score for record in done(records)[1:]} == {1.0}
 
 
 @pytest.mark.parametrize("name", GRIDS)

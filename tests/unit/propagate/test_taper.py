@@ -27,7 +27,7 @@ def walked_areas(start: int, bounds: Bounds | None, taper: float) -> dict[int, i
     low, high = (bounds.low, bounds.high) if bounds else (None, None)
     thins = Taper(start, low, high, COUNT, taper)
     walk = propagate(first, ask=repeats, policy=POLICIES["mask"], slice_count=COUNT, bounds=bounds, taper=thins)
-    return {each.answer.index: each.answer.mask.area for each in walk if isinstance(each, SliceDone)}
+    return {each.slice_mask.index: each.slice_mask.mask.area for each in walk if isinstance(each, SliceDone)}
 
 
 def test_a_repeated_disk_becomes_the_ellipsoid_between_start_and_bounds() -> None:

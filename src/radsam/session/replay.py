@@ -67,15 +67,15 @@ class Replayer:
 
     def result(self, edits: ObjectEdits) -> ObjectResult:
         """Return the masks after `edits`."""
-        walk = self.walk(edits)
+        records = self.replay(edits)
         while True:
             try:
-                next(walk)
+                next(records)
             except StopIteration as end:
                 return end.value  # type: ignore[no-any-return]
 
-    def walk(self, edits: ObjectEdits) -> Generator[Record, None, ObjectResult]:
-        """Yield the records of the last edit's walk and return the masks; at once where they are known."""
+    def replay(self, edits: ObjectEdits) -> Generator[Record, None, ObjectResult]:
+        """Yield the records of the last edit's propagation and return the masks; at once where they are known."""
         if edits in self.known:
             self.known.move_to_end(edits)
             return self.known[edits]

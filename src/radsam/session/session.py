@@ -244,7 +244,7 @@ class Session:
         self.check(edit)
         before = self._history
         history = before.push(edit)
-        yield from self._replayer.walk(edits_of(history.done, edit.name))
+        yield from self._replayer.replay(edits_of(history.done, edit.name))
         if self._history is not before:
             raise SessionError("The session was changed while this edit ran, so the edit was dropped. Do it again.")
         self._history = history
@@ -273,7 +273,7 @@ class Session:
         remaining = edits_of(history.done, edit.name)
         # Step by step from the start: what is known costs nothing, and a caller may do other things in between.
         for length in range(1, len(remaining) + 1):
-            yield from self._replayer.walk(remaining[:length])
+            yield from self._replayer.replay(remaining[:length])
         if self._history is not before:
             raise SessionError("The session was changed while a prompt was deleted, so it was not. Do it again.")
         self._history = history

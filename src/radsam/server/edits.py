@@ -20,7 +20,7 @@ from radsam.server.statuses import kind_of
 from radsam.server.store import Store
 from radsam.server.worker import Cancelled, ModelThread, Priority, Steps, Stopped
 from radsam.session import Session
-from radsam.session.cautions import cautions, not_followed
+from radsam.session.capability_warnings import capability_warnings, not_followed
 from radsam.session.edit import Correct, Segment
 from radsam.session.history import History, object_names
 from radsam.session.replay import Record
@@ -127,7 +127,7 @@ class Edits:
         job.edit = edit = make()
         session = live.session
         session.check(edit)
-        job.cautions = cautions(edit, session.predictor.spec)
+        job.capability_warnings = capability_warnings(edit, session.predictor.spec)
         names = object_names(session.history.push(edit).done)
         object_id = names.index(edit.name) + 1
         plane = edit.plane if isinstance(edit, Segment) else session.objects[edit.name].grid.plane
@@ -206,7 +206,7 @@ class Edits:
     def _end_of(live: LiveSession, job: Job) -> dict[str, Any]:
         found = next((each for each in live.state()["objects"] if each["name"] == job.name), None)
         by_hand = bool(found and found["by_hand"])
-        told = [*job.cautions, *([not_followed(job.name)] if by_hand and job.what == "correct" else [])]
+        told = [*job.capability_warnings, *([not_followed(job.name)] if by_hand and job.what == "correct" else [])]
         return {
             "job": job.id,
             "name": job.name,

@@ -40,7 +40,7 @@ class Job:
         done: Slices done.
         total: Slices to do, where that is known.
         started: When it began to run.
-        cautions: What the user should know of it.
+        capability_warnings: What the model was not trained on.
     """
 
     id: str
@@ -55,7 +55,7 @@ class Job:
     done: int = 0
     total: int | None = None
     started: float = 0.0
-    cautions: tuple[str, ...] = ()
+    capability_warnings: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return what the state says of it."""

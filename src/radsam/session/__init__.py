@@ -1,6 +1,6 @@
 """One user's work on one volume: prompts, corrections, undo, and the label map."""
 
-from radsam.session.cautions import CapabilityWarning
+from radsam.session.capability_warnings import CapabilityWarning
 from radsam.session.edit import Overlap
 from radsam.session.engine import Engine, load
 from radsam.session.file import SessionFile, read_session

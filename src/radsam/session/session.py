@@ -16,7 +16,7 @@ from radsam.errors import PromptError, SessionError
 from radsam.predictor import SliceMask, SlicePredictor
 from radsam.preprocess import Window
 from radsam.propagate import POLICIES, SliceDone, StopRule, default_policy
-from radsam.session.cautions import CapabilityWarning, cautions, not_followed
+from radsam.session.capability_warnings import CapabilityWarning, capability_warnings, not_followed
 from radsam.session.compose import compose, locked_objects, present_objects
 from radsam.session.edit import Correct, Delete, Lock, Overlap, Remove, Segment, SetOverlap
 from radsam.session.history import History, edits_of, numbered_edits_of, object_names, renamed
@@ -198,8 +198,8 @@ class Session:
 
     def _do(self, edit: Segment | Correct, progress: Progress | None) -> SegmentedObject:
         self.check(edit)
-        for caution in cautions(edit, self.predictor.spec):
-            warnings.warn(caution, CapabilityWarning, stacklevel=3)  # whoever called `segment` or `correct`
+        for message in capability_warnings(edit, self.predictor.spec):
+            warnings.warn(message, CapabilityWarning, stacklevel=3)  # whoever called `segment` or `correct`
         for record in self.run(edit):
             if progress and isinstance(record, SliceDone):
                 progress(record)
@@ -236,7 +236,7 @@ class Session:
         The edit enters the history when the last record has been taken; whoever stops
         earlier leaves the session as it was.
 
-        It warns of nothing: see `radsam.session.cautions`.
+        It warns of nothing: see `radsam.session.capability_warnings`.
 
         Yields:
             `SliceDone` per slice and `SideDone` per side.

@@ -11,7 +11,7 @@ class CapabilityWarning(UserWarning):
     """The model is asked something that it was not trained on."""
 
 
-def cautions(edit: Segment | Correct, spec: BundleSpec) -> tuple[str, ...]:
+def capability_warnings(edit: Segment | Correct, spec: BundleSpec) -> tuple[str, ...]:
     """Say what of an edit the model was not trained on; empty where all is as it should be."""
     if isinstance(edit, Correct):
         asked = {Capability.EDIT}

@@ -97,5 +97,5 @@ def _object(each: SegmentedObject, voxels: int, ml: float) -> dict[str, Any]:
             for placed in each.placed_prompts
         ],
         "scores": {str(index): round(answer.score, 4) for index, answer in each.slices.items()},
-        "by_hand": each.by_hand,
+        "by_hand": each.painted,
     }

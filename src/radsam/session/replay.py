@@ -21,7 +21,7 @@ from radsam.propagate.taper import Taper
 from radsam.runtime import Capability
 from radsam.session.asker import Asker
 from radsam.session.edit import Correct, Segment
-from radsam.session.spot import follows, with_spots
+from radsam.session.painted_click import follows_points, with_painted_clicks
 from radsam.volume import RunMask, SliceGrid, Volume, slice_index
 
 ObjectEdits = tuple[Segment | Correct, ...]
@@ -40,14 +40,14 @@ class ObjectResult:
         answers: Slice index to mask and predicted IoU.
         low_end: Why the walk ended on the side of smaller indices.
         high_end: Why it ended on the other.
-        by_hand: Whether the model did not follow the last correction, so that only the spot was set.
+        painted: Whether the model did not follow the last correction, so that only its clicks were painted.
     """
 
     grid: SliceGrid
     answers: Mapping[int, SliceMask]
     low_end: EndReason
     high_end: EndReason
-    by_hand: bool = False
+    painted: bool = False
 
 
 class Replayer:
@@ -87,13 +87,13 @@ class Replayer:
         limits: dict[int, int] = {}
         carried: RunMask | None = None
         answers: dict[int, SliceMask] = {}
-        by_hand = False
+        painted = False
         ends: dict[int, EndReason] = {}
         if isinstance(last, Segment):
             start = ask.first()
         else:
             before = self.result(edits[:-1])
-            start, by_hand = self._corrected(last, grid, user_prompts, ask, before, started.policy)
+            start, painted = self._corrected(last, grid, user_prompts, ask, before, started.policy)
             stood = before.answers.get(start.index)
             if start == stood:
                 # Nothing new to pass on: walking back from here would only lose what is right.
@@ -123,7 +123,7 @@ class Replayer:
             elif record.side not in limits:
                 ends[record.side] = record.reason
             yield record
-        return self.remember(edits, ObjectResult(grid, dict(sorted(answers.items())), ends[-1], ends[1], by_hand))
+        return self.remember(edits, ObjectResult(grid, dict(sorted(answers.items())), ends[-1], ends[1], painted))
 
     def preview(self, edits: ObjectEdits) -> tuple[SliceMask, ...]:
         """Answer on the slice of the last edit alone, as its walk will: a prompt with four masks, else one.
@@ -187,7 +187,7 @@ class Replayer:
         index = slice_index(edit.points[0], grid)
         stood = before.answers.get(index)
         mask = stood.mask if stood else RunMask.encode(np.zeros(grid.shape_vu, bool))
-        if stood and self._knows_boxes_only and follows(stood.mask, user_prompts[index].points_uv):
+        if stood and self._knows_boxes_only and follows_points(stood.mask, user_prompts[index].points_uv):
             return stood, False  # The mask agrees with the user already: another box could only lose it
         # Copying cannot correct: there the model answers as it was trained to.
         name = default_policy(self._predictor.spec) if policy == "copy" else policy
@@ -196,7 +196,7 @@ class Replayer:
             return SliceMask(index, question, 1.0), False
         # Only negative points on an empty slice leave nothing to ask: it stays empty.
         answer = ask(index, question) if question else SliceMask(index, mask, 1.0)
-        if follows(answer.mask, user_prompts[index].points_uv):
+        if follows_points(answer.mask, user_prompts[index].points_uv):
             return answer, False
         # An answer that leaves the click as it was is no correction, only another mask.
         return _obeying(stood or SliceMask(index, mask, answer.score), user_prompts), True
@@ -220,7 +220,11 @@ def _limits(corrected: int, user_prompts: Mapping[int, SlicePrompt]) -> dict[int
 def _obeying(answer: SliceMask, user_prompts: Mapping[int, SlicePrompt]) -> SliceMask:
     """Return the answer with every point of its slice on the side that it names."""
     points = user_prompts[answer.index].points_uv if answer.index in user_prompts else ()
-    return answer if follows(answer.mask, points) else replace(answer, mask=with_spots(answer.mask, points))
+    return (
+        answer
+        if follows_points(answer.mask, points)
+        else replace(answer, mask=with_painted_clicks(answer.mask, points))
+    )
 
 
 def user_prompts_by_slice(edits: ObjectEdits, grid: SliceGrid) -> dict[int, SlicePrompt]:

@@ -39,7 +39,7 @@ class SegmentedObject:
         window_hu: What the model saw.
         placed_prompts: The prompt that started it last and the correction points since then, in order.
         bounds: The first and last slice that were given; None where the stop rule found the ends.
-        by_hand: Whether the model did not follow the last correction, so that only the spot was set.
+        painted: Whether the model did not follow the last correction, so that only its clicks were painted.
     """
 
     name: str
@@ -52,4 +52,4 @@ class SegmentedObject:
     window_hu: tuple[float, float]
     placed_prompts: tuple[PlacedPrompt, ...]
     bounds: Bounds | None = None
-    by_hand: bool = False
+    painted: bool = False

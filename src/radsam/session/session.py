@@ -121,7 +121,7 @@ class Session:
                 for prompt in ((edit.prompt,) if isinstance(edit, Segment) else edit.points)
             ),
             bounds=started.bounds,
-            by_hand=result.by_hand,
+            painted=result.painted,
         )
 
     def _number(self, name: str) -> int:
@@ -203,7 +203,7 @@ class Session:
         for record in self.run(edit):
             if progress and isinstance(record, SliceDone):
                 progress(record)
-        if isinstance(edit, Correct) and self._object(edit.name).by_hand:
+        if isinstance(edit, Correct) and self._object(edit.name).painted:
             warnings.warn(not_followed(edit.name), CapabilityWarning, stacklevel=3)
         return self._object(edit.name)
 

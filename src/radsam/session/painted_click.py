@@ -12,13 +12,13 @@ from radsam.volume import RunMask
 _LARGEST_PX, _SMALLEST_PX = 8.0, 1.5
 
 
-def follows(mask: RunMask, points_uv: Iterable[tuple[int, int, bool]]) -> bool:
+def follows_points(mask: RunMask, points_uv: Iterable[tuple[int, int, bool]]) -> bool:
     """Whether every point (u, v, positive) lies on the side that it names."""
     pixels = mask.decode()
     return all(pixels[v, u] == positive for u, v, positive in points_uv)
 
 
-def with_spots(mask: RunMask, points_uv: Iterable[tuple[int, int, bool]]) -> RunMask:
+def with_painted_clicks(mask: RunMask, points_uv: Iterable[tuple[int, int, bool]]) -> RunMask:
     """Return a mask that follows every point.
 
     Each point that is on the wrong side takes a disk with it, just large enough to reach the edge

@@ -19,8 +19,8 @@ from radsam.server.metrics import Metrics
 from radsam.server.questions import Preview, Question, edit_of
 from radsam.server.refusals import TooMany
 from radsam.server.worker import ModelThread
-from radsam.session.asker import Asker
 from radsam.session.edit import Correct, Segment
+from radsam.session.object_predictor import ObjectPredictor
 from radsam.volume import Plane, Point, SliceGrid, slice_index
 
 
@@ -110,7 +110,7 @@ class Looking:
     def _look(self, live: LiveSession, edit: Segment, index: int | None = None) -> None:
         """Encode ahead as an edit will need it. Runs on the model's thread."""
         grid = SliceGrid.of(live.session.volume.geometry, edit.plane)
-        crop = Asker(live.session.volume, self._predictor, grid, edit).crop
+        crop = ObjectPredictor(live.session.volume, self._predictor, grid, edit).crop
         at = slice_index(edit.prompt, grid) if index is None else index
         self._focus(live, grid, at, edit.window, crop)
 

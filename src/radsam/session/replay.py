@@ -19,8 +19,8 @@ from radsam.propagate.next_prompt import Policy, moved_box
 from radsam.propagate.propagator import Ask
 from radsam.propagate.taper import Taper
 from radsam.runtime import Capability
-from radsam.session.asker import Asker
 from radsam.session.edit import Correct, Segment
+from radsam.session.object_predictor import ObjectPredictor
 from radsam.session.painted_click import follows_points, with_painted_clicks
 from radsam.volume import RunMask, SliceGrid, Volume, slice_index
 
@@ -82,7 +82,7 @@ class Replayer:
         started = next(edit for edit in reversed(edits) if isinstance(edit, Segment))
         grid = SliceGrid.of(self._volume.geometry, started.plane)
         user_prompts = user_prompts_by_slice(edits, grid)
-        ask = Asker(self._volume, self._predictor, grid, started)
+        ask = ObjectPredictor(self._volume, self._predictor, grid, started)
         last = edits[-1]
         limits: dict[int, int] = {}
         carried: RunMask | None = None
@@ -132,7 +132,7 @@ class Replayer:
         """
         started = next(edit for edit in reversed(edits) if isinstance(edit, Segment))
         grid = SliceGrid.of(self._volume.geometry, started.plane)
-        ask = Asker(self._volume, self._predictor, grid, started)
+        ask = ObjectPredictor(self._volume, self._predictor, grid, started)
         last = edits[-1]
         if isinstance(last, Segment):
             return ask.first_alternatives()

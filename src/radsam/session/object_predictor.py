@@ -17,7 +17,7 @@ _UNTRAINED_ZOOM = 2.0
 _LOOKS = 3
 
 
-class Asker:
+class ObjectPredictor:
     """Answers prompts on the slices of one object: on its crop where it has one and the prompt lies in it.
 
     Args:

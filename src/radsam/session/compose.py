@@ -103,5 +103,5 @@ def _frozen(
 
 
 def _paint(ids: Ids, number: int, result: ObjectResult) -> None:
-    for index, answer in result.answers.items():
+    for index, answer in result.slice_masks.items():
         result.grid.take(ids, index)[answer.mask.decode()] = number

@@ -132,7 +132,7 @@ def save_session(session: Session, path: Path) -> None:
             "edits": [numbers[id(edit)] for edit in edits],
             "answers": [
                 [index, masks.setdefault(answer.mask, len(masks)), answer.score]
-                for index, answer in result.answers.items()
+                for index, answer in result.slice_masks.items()
             ],
             "ends": [result.low_end.value, result.high_end.value],
         }

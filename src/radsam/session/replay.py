@@ -37,14 +37,14 @@ class ObjectResult:
 
     Args:
         grid: The slices that the object was walked through.
-        answers: Slice index to mask and predicted IoU.
+        slice_masks: Slice index to mask and predicted IoU.
         low_end: Why the walk ended on the side of smaller indices.
         high_end: Why it ended on the other.
         painted: Whether the model did not follow the last correction, so that only its clicks were painted.
     """
 
     grid: SliceGrid
-    answers: Mapping[int, SliceMask]
+    slice_masks: Mapping[int, SliceMask]
     low_end: EndReason
     high_end: EndReason
     painted: bool = False
@@ -86,7 +86,7 @@ class Replayer:
         last = edits[-1]
         limits: dict[int, int] = {}
         carried: RunMask | None = None
-        answers: dict[int, SliceMask] = {}
+        slice_masks: dict[int, SliceMask] = {}
         painted = False
         ends: dict[int, EndReason] = {}
         if isinstance(last, Segment):
@@ -94,16 +94,16 @@ class Replayer:
         else:
             before = self.result(edits[:-1])
             start, painted = self._corrected(last, grid, user_prompts, ask, before, started.policy)
-            stood = before.answers.get(start.index)
-            if start == stood:
+            previous = before.slice_masks.get(start.index)
+            if start == previous:
                 # Nothing new to pass on: walking back from here would only lose what is right.
                 return self.remember(edits, before)
-            carried = stood.mask if stood else None
+            carried = previous.mask if previous else None
             limits = _limits(start.index, user_prompts)
             ends = {-1: before.low_end, 1: before.high_end}
-            answers = {
-                index: answer
-                for index, answer in before.answers.items()
+            slice_masks = {
+                index: predicted
+                for index, predicted in before.slice_masks.items()
                 if any((index - limit) * step > 0 for step, limit in limits.items())
             }
         for record in propagate(
@@ -119,11 +119,11 @@ class Replayer:
             taper=self._taper(edits, started, grid, start),
         ):
             if isinstance(record, SliceDone):
-                answers[record.slice_mask.index] = record.slice_mask
+                slice_masks[record.slice_mask.index] = record.slice_mask
             elif record.side not in limits:
                 ends[record.side] = record.reason
             yield record
-        return self.remember(edits, ObjectResult(grid, dict(sorted(answers.items())), ends[-1], ends[1], painted))
+        return self.remember(edits, ObjectResult(grid, dict(sorted(slice_masks.items())), ends[-1], ends[1], painted))
 
     def preview(self, edits: ObjectEdits) -> tuple[SliceMask, ...]:
         """Answer on the slice of the last edit alone, as its walk will: a prompt with four masks, else one.
@@ -168,7 +168,7 @@ class Replayer:
         spacing_mm = self._volume.geometry.spacing_mm_ijk[grid.axis], *grid.spacing_mm_vu
         # A correction is walked on from its own slice, but the object gets thinner from where it was started.
         at = slice_index(started.prompt, grid)
-        first = start if edits[-1] is started else self.result(edits[: edits.index(started) + 1]).answers[at]
+        first = start if edits[-1] is started else self.result(edits[: edits.index(started) + 1]).slice_masks[at]
         return Taper.of(first.mask, first.index, ends, grid.count, spacing_mm, strength)
 
     def _corrected(
@@ -180,26 +180,26 @@ class Replayer:
         before: ObjectResult,
         policy: str,
     ) -> tuple[SliceMask, bool]:
-        """Ask again with the mask that stood here and every point on this slice (paper 4.2).
+        """Ask again with the mask that previous here and every point on this slice (paper 4.2).
 
         Returns the slice's new mask, and whether the spot had to be set by hand.
         """
         index = slice_index(edit.points[0], grid)
-        stood = before.answers.get(index)
-        mask = stood.mask if stood else RunMask.encode(np.zeros(grid.shape_vu, bool))
-        if stood and self._knows_boxes_only and follows_points(stood.mask, user_prompts[index].points_uv):
-            return stood, False  # The mask agrees with the user already: another box could only lose it
-        # Copying cannot correct: there the model answers as it was trained to.
+        previous = before.slice_masks.get(index)
+        mask = previous.mask if previous else RunMask.encode(np.zeros(grid.shape_vu, bool))
+        if previous and self._knows_boxes_only and follows_points(previous.mask, user_prompts[index].points_uv):
+            return previous, False  # The mask agrees with the user already: another box could only lose it
+        # Copying cannot correct: there the model slice_masks as it was trained to.
         name = default_policy(self._predictor.spec) if policy == "copy" else policy
         question = self._policy(name)(mask, user_prompts[index])
         if isinstance(question, RunMask):
             return SliceMask(index, question, 1.0), False
         # Only negative points on an empty slice leave nothing to ask: it stays empty.
-        answer = ask(index, question) if question else SliceMask(index, mask, 1.0)
-        if follows_points(answer.mask, user_prompts[index].points_uv):
-            return answer, False
-        # An answer that leaves the click as it was is no correction, only another mask.
-        return _obeying(stood or SliceMask(index, mask, answer.score), user_prompts), True
+        predicted = ask(index, question) if question else SliceMask(index, mask, 1.0)
+        if follows_points(predicted.mask, user_prompts[index].points_uv):
+            return predicted, False
+        # An predicted that leaves the click as it was is no correction, only another mask.
+        return _obeying(previous or SliceMask(index, mask, predicted.score), user_prompts), True
 
 
 def _limits(corrected: int, user_prompts: Mapping[int, SlicePrompt]) -> dict[int, int]:
@@ -217,13 +217,13 @@ def _limits(corrected: int, user_prompts: Mapping[int, SlicePrompt]) -> dict[int
     return limits
 
 
-def _obeying(answer: SliceMask, user_prompts: Mapping[int, SlicePrompt]) -> SliceMask:
-    """Return the answer with every point of its slice on the side that it names."""
-    points = user_prompts[answer.index].points_uv if answer.index in user_prompts else ()
+def _obeying(predicted: SliceMask, user_prompts: Mapping[int, SlicePrompt]) -> SliceMask:
+    """Return the predicted with every point of its slice on the side that it names."""
+    points = user_prompts[predicted.index].points_uv if predicted.index in user_prompts else ()
     return (
-        answer
-        if follows_points(answer.mask, points)
-        else replace(answer, mask=with_painted_clicks(answer.mask, points))
+        predicted
+        if follows_points(predicted.mask, points)
+        else replace(predicted, mask=with_painted_clicks(predicted.mask, points))
     )
 
 

@@ -109,7 +109,7 @@ class Session:
             name=name,
             id=self._number(name),
             grid=result.grid,
-            slices=dict(result.answers),
+            slices=dict(result.slice_masks),
             low_end=result.low_end,
             high_end=result.high_end,
             locked=name in locked_objects(self._history.done),

@@ -177,7 +177,7 @@ class _SceneWalker:
 
     def _found(self, result: ObjectResult) -> Voxels:
         found = np.zeros(self.ids.shape, bool)
-        for index, answer in result.answers.items():
+        for index, answer in result.slice_masks.items():
             found[index] = answer.mask.decode()
         return found
 

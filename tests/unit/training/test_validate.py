@@ -41,7 +41,7 @@ def test_the_quick_score_is_that_of_a_session_on_the_file(tiny: Path, tiny_scene
     engine._model = tiny_model
     predictor = SlicePredictor(bundle.spec, "", engine, EmbeddingCache())
     segment = Segment("tube", box, Bounds(1, 7), Plane.AXIAL, Window(-160.0, 240.0), "mask")
-    answers = Replayer(volume, predictor, StopRule()).result((segment,)).answers
+    answers = Replayer(volume, predictor, StopRule()).result((segment,)).slice_masks
     found = np.stack([answers[k].mask.decode() if k in answers else np.zeros(grid.shape_vu, bool) for k in range(9)])
     assert score.walk_dice > 0.2, "the model finds something to compare"
     assert score.walk_dice == pytest.approx(dice(found, truth), abs=0.01)

@@ -60,14 +60,14 @@ class FakeBackend:
         spec: Sizes of the input and the masks.
         name: What it calls itself.
         encoded: Every image that it encoded.
-        asked: Every prompt that it answered.
+        prompts: Every prompt that it decoded.
         failing: Whether it answers no more.
     """
 
     spec: BundleSpec = field(default_factory=fake_spec)
     name: str = "fake"
     encoded: list[bytes] = field(default_factory=list)
-    asked: list[FramePrompt] = field(default_factory=list)
+    prompts: list[FramePrompt] = field(default_factory=list)
     failing: bool = False
 
     def encode(self, images: Float32[np.ndarray, "b 3 n n"]) -> Float16[np.ndarray, "b c g g"]:
@@ -81,7 +81,7 @@ class FakeBackend:
         """Answer with what is bright where the prompt points; the alternatives are a less, a more and nothing."""
         if self.failing:
             raise BackendError("The fake engine was told to fail.")
-        self.asked.append(prompt)
+        self.prompts.append(prompt)
         primary = self._region(embedding[0] > BRIGHT, prompt)
         masks = primary, ndimage.binary_erosion(primary), ndimage.binary_dilation(primary), np.zeros_like(primary)
         logits = np.where(np.stack(masks), 8.0, -8.0).astype(np.float32)

@@ -149,7 +149,7 @@ class Work(RuleBasedStateMachine):
             self.backend = FakeBackend()
             self.session = fake_engine(self.backend).reopen(Path(folder) / "session", SCENE.volume)
         snapshot(self.session)
-        assert self.backend.asked == []
+        assert self.backend.prompts == []
 
     @invariant()
     def what_is_seen_is_what_was_seen_at_this_step(self) -> None:

@@ -84,7 +84,7 @@ def test_an_equal_question_is_answered_from_memory(predictor: SlicePredictor, ba
         encode(predictor), SlicePrompt(points_uv=((20, 18, True),), mask=RunMask.encode(TRUTH.copy()))
     )
     assert again is first
-    assert len(backend.asked) == 1
+    assert len(backend.prompts) == 1
 
 
 def test_another_question_or_another_slice_is_asked(predictor: SlicePredictor, backend: FakeBackend) -> None:
@@ -92,7 +92,7 @@ def test_another_question_or_another_slice_is_asked(predictor: SlicePredictor, b
     predictor.decode(encode(predictor), SlicePrompt(points_uv=((20, 18, False),)))
     predictor.decode(encode(predictor, MIDDLE + 1), SlicePrompt(points_uv=((20, 18, True),)))
     predictor.decode(encode(predictor, window=Window(-500.0, 1300.0)), SlicePrompt(points_uv=((20, 18, True),)))
-    assert len(backend.asked) == 4
+    assert len(backend.prompts) == 4
 
 
 def test_nothing_said_is_refused(predictor: SlicePredictor, backend: FakeBackend) -> None:
@@ -100,7 +100,7 @@ def test_nothing_said_is_refused(predictor: SlicePredictor, backend: FakeBackend
     for ask in (predictor.decode, predictor.alternatives):
         with pytest.raises(PromptError, match="give a box, a point or a mask"):
             ask(encode(predictor), SlicePrompt())
-    assert backend.asked == []
+    assert backend.prompts == []
 
 
 def test_the_primary_answer_is_the_first_of_four(predictor: SlicePredictor) -> None:

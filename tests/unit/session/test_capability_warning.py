@@ -74,7 +74,7 @@ def test_a_model_that_knows_no_masks_is_asked_with_the_box_of_a_mask() -> None:
     session = fake_session(SCENE.volume, backend)
     with pytest.warns(CapabilityWarning, match="not trained on masks"):
         session.segment(Mask(pixels=SCENE.truths["left"][13], k=13), bounds=(12, 14))
-    assert all(prompt.mask is None for prompt in backend.asked)
+    assert all(prompt.mask is None for prompt in backend.prompts)
 
 
 def test_a_click_on_what_is_right_already_moves_no_box() -> None:

@@ -145,10 +145,10 @@ def test_a_correction_of_the_prompted_slice_walks_both_ways(session: Session) ->
 
 def test_a_click_that_the_model_does_not_follow_sets_the_spot_around_it(session: Session, backend: FakeBackend) -> None:
     before = session.segment(RIGHT, bounds=BOUNDS, policy="box")
-    asked = len(backend.asked)
+    asked = len(backend.prompts)
     with pytest.warns(CapabilityWarning, match="did not follow the correction of 'object': only the spot"):
         after = session.correct(Point(i=1, j=1, k=15))  # where nothing is bright
-    assert len(backend.asked) > asked
+    assert len(backend.prompts) > asked
     changed = before.slices[15].mask.decode() != after.slices[15].mask.decode()
     assert after.slices[15].mask.decode()[1, 1]
     assert changed.sum() < 80
@@ -166,9 +166,9 @@ def test_a_correction_keeps_the_points_of_earlier_ones(session: Session, backend
     session.segment(RIGHT, bounds=BOUNDS)
     session.correct(Point(i=4, j=14, k=14, positive=False))
     session.correct(Point(i=14, j=14, k=16, positive=False))
-    backend.asked.clear()
+    backend.prompts.clear()
     last = session.correct(Point(i=9, j=9, k=14, positive=False))
-    said = [prompt.point_labels.tolist() for prompt in backend.asked if prompt.point_labels.size]
+    said = [prompt.point_labels.tolist() for prompt in backend.prompts if prompt.point_labels.size]
     assert said == [[NEGATIVE, NEGATIVE, PAD]]  # slice 16 stays as it was corrected
     pixels = {index: answer.mask.decode() for index, answer in last.slices.items()}
     assert not pixels[14][14, 4]
@@ -199,9 +199,9 @@ def test_an_unbounded_object_keeps_the_slice_of_its_prompt_when_its_end_is_corre
 def test_a_copied_object_is_corrected_by_the_model(session: Session, backend: FakeBackend) -> None:
     mask = Mask(pixels=SCENE.truths["right"][13], k=13)
     session.segment(mask, bounds=BOUNDS, policy="copy")
-    assert backend.asked == backend.encoded == []
+    assert backend.prompts == backend.encoded == []
     after = session.correct(Point(i=9, j=14, k=16, positive=False))
-    assert len(backend.asked) == 1
+    assert len(backend.prompts) == 1
     assert not after.slices[16].mask.decode()[14, 9]
     assert after.slices[18] == after.slices[17].__class__(18, after.slices[16].mask, 1.0)
 

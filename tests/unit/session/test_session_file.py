@@ -75,7 +75,7 @@ def test_a_reopened_session_is_the_same_and_needs_no_model(saved: Path) -> None:
         getattr(original, step)()
         getattr(reopened, step)()
         assert seen(reopened) == seen(original), step
-    assert backend.encoded == backend.asked == []
+    assert backend.encoded == backend.prompts == []
 
 
 def test_work_goes_on_after_reopening(saved: Path) -> None:

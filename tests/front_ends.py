@@ -17,11 +17,11 @@ from command_line import CommandLine
 from fakes import FakeBackend, fake_engine
 from phantoms import Scene, touching_balls
 from radsam.io.write import write_volume
-from radsam.server.app import create_app
-from radsam.server.limits import Limits
-from radsam.server.security import OneToken
+from radsam.server.access_tokens import OneToken
+from radsam.server.server_limits import Limits
+from radsam.server.server_store import ServerStore
 from radsam.server.service import Service
-from radsam.server.store import Store
+from radsam.server.web_app import create_app
 
 TOKEN = "a-token-for-tests"
 
@@ -52,8 +52,8 @@ def listening(
     """Serve two balls, and more, with the fake model."""
     scene, path = touching_balls(), folder / "ct.nii.gz"
     write_volume(scene.volume, path)
-    service = Service(fake_engine(FakeBackend()), Store(folder / "state"), given=[path, *given], limits=limits)
-    app = create_app(service, users=OneToken(TOKEN) if token else None)
+    service = Service(fake_engine(FakeBackend()), ServerStore(folder / "state"), given=[path, *given], limits=limits)
+    app = create_app(service, authenticator=OneToken(TOKEN) if token else None)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
         thread = threading.Thread(target=server.run, args=([taken],), daemon=True)

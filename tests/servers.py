@@ -18,11 +18,11 @@ from starlette.testclient import TestClient
 from fakes import FakeBackend, fake_engine
 from phantoms import Scene, touching_balls
 from radsam.io.write import write_volume
-from radsam.server.app import create_app
-from radsam.server.limits import Limits
-from radsam.server.security import Doors, Users
+from radsam.server.access_tokens import AllowedOrigins, Authenticator
+from radsam.server.server_limits import Limits
+from radsam.server.server_store import ServerStore
 from radsam.server.service import Service
-from radsam.server.store import Store
+from radsam.server.web_app import create_app
 from radsam.volume import RunMask, Volume
 
 #: On the right ball of `touching_balls`.
@@ -74,8 +74,8 @@ def served(
     folder: Path,
     *,
     limits: Limits | None = None,
-    users: Users | None = None,
-    doors: Doors | None = None,
+    authenticator: Authenticator | None = None,
+    origins: AllowedOrigins | None = None,
     volume: Volume | None = None,
     backend: FakeBackend | None = None,
     token: str | None = None,
@@ -87,8 +87,8 @@ def served(
     if not path.exists():
         write_volume(volume or scene.volume, path)
     backend = backend or FakeBackend()
-    service = Service(fake_engine(backend), Store(folder / "state"), given=[path], limits=limits)
-    app = create_app(service, users=users, doors=doors)
+    service = Service(fake_engine(backend), ServerStore(folder / "state"), given=[path], limits=limits)
+    app = create_app(service, authenticator=authenticator, origins=origins)
     headers = {"authorization": f"Bearer {token}"} if token else {}
     with TestClient(app, base_url="http://127.0.0.1:8765", headers=headers, raise_server_exceptions=False) as client:
         it = Served(service, client, backend, scene, path=path)

@@ -13,7 +13,7 @@ from radsam.cli.console import command, note, out, usage_error
 from radsam.cli.segment import Backend, Model, load_engine
 
 if TYPE_CHECKING:
-    from radsam.server.security import TokenFile, Users
+    from radsam.server.access_tokens import Authenticator, TokenFile
 
 State = Annotated[
     Path | None,
@@ -71,28 +71,28 @@ def serve(
     for folder in data or ():
         if not folder.is_dir():
             raise usage_error(f"--data takes a folder; {folder} is none.")
-    from radsam.server.app import create_app
-    from radsam.server.limits import Limits
-    from radsam.server.run import listen_on, run, url_of
-    from radsam.server.security import Doors, is_loopback
+    from radsam.server.access_tokens import AllowedOrigins, is_loopback
+    from radsam.server.http_server import listen_on, run, url_of
+    from radsam.server.server_limits import Limits
+    from radsam.server.server_store import ServerStore
     from radsam.server.service import Service
-    from radsam.server.store import Store
+    from radsam.server.web_app import create_app
 
     folder = state or _state_folder()
     reachable = not is_loopback(host) or bool(allow_host)  # a proxy brings in others
-    users, token = _users(token_file or folder / "tokens.json", reachable)
+    authenticator, token = _users(token_file or folder / "tokens.json", reachable)
     upload_bytes, memory_bytes = int(max_upload * 1e9), int(memory * 1e9)
     limits = Limits(upload_bytes=upload_bytes, cache_bytes=memory_bytes, volume_bytes=min(memory_bytes, 2 << 30))
     listening = listen_on(host, port)
     with listening:
-        store = Store(folder)
+        store = ServerStore(folder)
         service = Service(
             load_engine(model, backend, keep=True),
             store,
             given=ct or (),
             data=data or (),
             limits=limits,
-            named_by_path=users is None,
+            named_by_path=authenticator is None,
         )
         url = url_of(host, listening, token)
 
@@ -106,7 +106,11 @@ def serve(
                 # A text browser does not return before it is left.
                 Thread(target=webbrowser.open, args=(url,), daemon=True).start()
 
-        app = create_app(service, users=users, doors=Doors(host, tuple(each.lower() for each in allow_host or ())))
+        app = create_app(
+            service,
+            authenticator=authenticator,
+            origins=AllowedOrigins(host, tuple(each.lower() for each in allow_host or ())),
+        )
         run(app, service, listening, ready)
 
 
@@ -143,7 +147,7 @@ def revoke_token(
 
 
 def _file(state: Path | None, token_file: Path | None) -> TokenFile:
-    from radsam.server.security import TokenFile
+    from radsam.server.access_tokens import TokenFile
 
     return TokenFile(token_file or (state or _state_folder()) / "tokens.json")
 
@@ -154,9 +158,9 @@ def _state_folder() -> Path:
     return platformdirs.user_data_path("radsam") / "server"
 
 
-def _users(path: Path, reachable: bool) -> tuple[Users | None, str | None]:
+def _users(path: Path, reachable: bool) -> tuple[Authenticator | None, str | None]:
     """Decide who may come in; returns a token to show, where one was made for this run."""
-    from radsam.server.security import OneToken, TokenFile, new_token
+    from radsam.server.access_tokens import OneToken, TokenFile, new_token
 
     file = TokenFile(path)
     if file.tokens:

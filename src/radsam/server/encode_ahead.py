@@ -20,7 +20,7 @@ _REMEMBERED = 20_000
 
 
 @dataclass(eq=False)
-class Focus:
+class SliceInView:
     """What a user looks at.
 
     Args:
@@ -62,17 +62,20 @@ class EncodeAhead:
     """
 
     def __init__(
-        self, predictor: SlicePredictor, focuses: Callable[[], list[Focus]], counted: Callable[[], None] = lambda: None
+        self,
+        predictor: SlicePredictor,
+        slices_in_view: Callable[[], list[SliceInView]],
+        counted: Callable[[], None] = lambda: None,
     ) -> None:
         self._predictor = predictor
-        self._focuses = focuses
+        self._slices_in_view = slices_in_view
         self._counted = counted
         self._turn = 0
         self._done: dict[tuple[object, ...], None] = {}
 
     def step(self) -> bool:
         """Encode one slice; return whether there may be more to do. Runs on the model's thread."""
-        fresh = [each for each in self._focuses() if time.monotonic() - each.since < _FORGOTTEN_SECONDS]
+        fresh = [each for each in self._slices_in_view() if time.monotonic() - each.since < _FORGOTTEN_SECONDS]
         self._turn += 1
         for number in range(len(fresh)):
             focus = fresh[(number + self._turn) % len(fresh)]
@@ -80,7 +83,7 @@ class EncodeAhead:
                 return True
         return False
 
-    def _encode_next(self, focus: Focus) -> bool:
+    def _encode_next(self, focus: SliceInView) -> bool:
         if focus.missing is None:
             focus.missing = focus.outward()
         for index in focus.missing:

@@ -12,9 +12,7 @@ from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
 from radsam.errors import PromptError
-from radsam.server.questions import Question
-from radsam.server.requests import Id, Served, User, refusals
-from radsam.server.schemas import (
+from radsam.server.api_schemas import (
     CorrectRequest,
     JobStarted,
     ObjectChange,
@@ -26,12 +24,14 @@ from radsam.server.schemas import (
     to_point,
     to_prompt,
 )
+from radsam.server.questions import Question
+from radsam.server.route_dependencies import Id, Served, User, error_responses
 from radsam.volume import Plane
 
 router = APIRouter(prefix="/api/sessions/{session}", tags=["edits"])
 
 ObjectName = Annotated[str, Path(min_length=1, max_length=64, examples=["liver"])]
-_ALL = refusals(409, 413, 507)
+_ALL = error_responses(409, 413, 507)
 
 
 @router.post("/view", status_code=204, responses=_ALL)

@@ -14,12 +14,12 @@ from fastapi.responses import FileResponse, StreamingResponse
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 
-from radsam.server.events import Subscription
-from radsam.server.exports import EXPORT_TYPES
-from radsam.server.requests import Id, Served, User, refusals
+from radsam.server.api_schemas import NewSession, SessionChange, SessionListed, Spot, State
+from radsam.server.event_channel import Subscription
+from radsam.server.result_export import EXPORT_TYPES
+from radsam.server.route_dependencies import Id, Served, User, error_responses
 from radsam.server.routes_volumes import binary, receive
-from radsam.server.schemas import NewSession, SessionChange, SessionListed, Spot, State
-from radsam.server.uploads import Incoming
+from radsam.server.uploads import IncomingFile
 
 router = APIRouter(prefix="/api/sessions", tags=["sessions"])
 
@@ -27,13 +27,13 @@ _KEEP_ALIVE_SECONDS = 15.0
 _ANY_FILE = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
 
 
-@router.get("", responses=refusals())
+@router.get("", responses=error_responses())
 def list_sessions(service: Served, user: User) -> list[SessionListed]:
     """List this user's sessions, the last changed first."""
     return [SessionListed(**each) for each in service.session_rows(user)]
 
 
-@router.post("", status_code=201, responses=refusals(413))
+@router.post("", status_code=201, responses=error_responses(413))
 def create_session(new: NewSession, service: Served, user: User) -> State:
     """Start a session on a volume."""
     window = None if new.window_hu is None else (new.window_hu[0], new.window_hu[1])
@@ -43,7 +43,7 @@ def create_session(new: NewSession, service: Served, user: User) -> State:
 @router.post(
     "/import",
     status_code=201,
-    responses=refusals(409, 413, 507),
+    responses=error_responses(409, 413, 507),
     openapi_extra={"requestBody": _ANY_FILE | {"required": True}},
 )
 async def import_session(
@@ -52,7 +52,7 @@ async def import_session(
     """Start a session from a .radsam file, which is the body, on the volume that it was made on."""
     folder = Path(tempfile.mkdtemp(prefix="radsam-"))
     try:
-        incoming = Incoming(folder / "session.radsam", service.limits.session_file_bytes)
+        incoming = IncomingFile(folder / "session.radsam", service.limits.session_file_bytes)
         try:
             await receive(request, incoming)
         finally:
@@ -62,26 +62,26 @@ async def import_session(
         await run_in_threadpool(shutil.rmtree, folder, ignore_errors=True)
 
 
-@router.get("/{session}", responses=refusals(409, 413))
+@router.get("/{session}", responses=error_responses(409, 413))
 def show_session(session: Id, service: Served, user: User) -> State:
     """Return the state of a session."""
     return State(**service.state(user, session))
 
 
-@router.delete("/{session}", status_code=204, responses=refusals(409, 413))
+@router.delete("/{session}", status_code=204, responses=error_responses(409, 413))
 def delete_session(session: Id, service: Served, user: User) -> None:
     """Remove a session from memory and disk."""
     service.delete_session(user, session)
 
 
-@router.patch("/{session}", responses=refusals(409, 413, 507))
+@router.patch("/{session}", responses=error_responses(409, 413, 507))
 async def change_session(session: Id, change: SessionChange, service: Served, user: User) -> State:
     """Choose who owns a voxel that two objects claim."""
     done = await run_in_threadpool(service.set_overlap, user, session, change.overlap)
     return State(**await asyncio.wrap_future(done))
 
 
-@router.get("/{session}/next", responses=refusals(409, 413))
+@router.get("/{session}/next", responses=error_responses(409, 413))
 def review_next(
     session: Id,
     service: Served,
@@ -93,7 +93,7 @@ def review_next(
     return Spot(**service.least_sure(user, session, name, after))
 
 
-@router.get("/{session}/masks", response_class=Response, responses=refusals(409, 413) | binary("RSM1"))
+@router.get("/{session}/masks", response_class=Response, responses=error_responses(409, 413) | binary("RSM1"))
 def read_masks(
     session: Id,
     service: Served,
@@ -107,7 +107,9 @@ def read_masks(
 
 
 @router.get(
-    "/{session}/export", response_class=Response, responses=refusals(409, 413, 507) | binary("The file.", *EXPORT_TYPES)
+    "/{session}/export",
+    response_class=Response,
+    responses=error_responses(409, 413, 507) | binary("The file.", *EXPORT_TYPES),
 )
 def export_session(
     session: Id,
@@ -141,7 +143,8 @@ def _names(given: str, known: set[str]) -> list[str]:
 @router.get(
     "/{session}/events",
     response_class=StreamingResponse,
-    responses=refusals(409, 413) | {200: {"description": "Server-sent events.", "content": {"text/event-stream": {}}}},
+    responses=error_responses(409, 413)
+    | {200: {"description": "Server-sent events.", "content": {"text/event-stream": {}}}},
 )
 async def listen(
     session: Id,

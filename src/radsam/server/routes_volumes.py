@@ -8,10 +8,10 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from radsam.server.describe import volume_row
-from radsam.server.requests import Id, Served, User, refusals
-from radsam.server.schemas import VolumeDetails, VolumeRow
-from radsam.server.uploads import Incoming
+from radsam.server.api_schemas import VolumeDetails, VolumeRow
+from radsam.server.route_dependencies import Id, Served, User, error_responses
+from radsam.server.state_json import volume_row
+from radsam.server.uploads import IncomingFile
 
 router = APIRouter(prefix="/api/volumes", tags=["volumes"])
 
@@ -21,7 +21,7 @@ _BYTES = "application/octet-stream"
 _ANY_FILE = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
 
 
-@router.get("", responses=refusals())
+@router.get("", responses=error_responses())
 def list_volumes(service: Served, user: User) -> list[VolumeRow]:
     """List what can be opened. Reads headers only."""
     return [VolumeRow(**each) for each in service.volume_rows(user)]
@@ -30,7 +30,7 @@ def list_volumes(service: Served, user: User) -> list[VolumeRow]:
 @router.post(
     "",
     status_code=201,
-    responses=refusals(413, 415, 507),
+    responses=error_responses(413, 415, 507),
     openapi_extra={"requestBody": _ANY_FILE | {"required": True}},
 )
 async def upload_volume(
@@ -47,13 +47,13 @@ async def upload_volume(
     return VolumeRow(**volume_row(entry))
 
 
-@router.get("/{volume}", responses=refusals(413))
+@router.get("/{volume}", responses=error_responses(413))
 def show_volume(volume: Id, service: Served, user: User) -> VolumeDetails:
     """Describe a volume: its grid, and how each plane lies in the stored array."""
     return VolumeDetails(**service.volume_details(user, volume))
 
 
-@router.delete("/{volume}", status_code=204, responses=refusals(409))
+@router.delete("/{volume}", status_code=204, responses=error_responses(409))
 def delete_volume(volume: Id, service: Served, user: User) -> None:
     """Remove a volume that this user uploaded, with the sessions on it."""
     service.delete_upload(user, volume)
@@ -62,7 +62,8 @@ def delete_volume(volume: Id, service: Served, user: User) -> None:
 @router.get(
     "/{volume}/image.nii",
     response_class=Response,
-    responses=refusals(413) | {200: {"content": {"application/octet-stream": {}}}, 304: {"description": "Unchanged."}},
+    responses=error_responses(413)
+    | {200: {"content": {"application/octet-stream": {}}}, 304: {"description": "Unchanged."}},
 )
 def read_image(volume: Id, request: Request, service: Served, user: User) -> Response:
     """Send the voxels as uncompressed NIfTI on the stored grid."""
@@ -75,7 +76,7 @@ def read_image(volume: Id, request: Request, service: Served, user: User) -> Res
     return StreamingResponse(chunks, media_type="application/octet-stream", headers=headers)
 
 
-async def receive(request: Request, incoming: Incoming) -> None:
+async def receive(request: Request, incoming: IncomingFile) -> None:
     """Bring the body of a request to disk as it comes."""
     waiting: list[bytes] = []
     size = 0

@@ -21,24 +21,24 @@ from jaxtyping import Bool
 from radsam.errors import PromptError, SessionError
 from radsam.io.nifti_stream import nifti_chunks, nifti_length
 from radsam.preprocess import Window
-from radsam.server import describe
-from radsam.server.edits import Edits
+from radsam.server import state_json
+from radsam.server.edit_queue import EditQueue
 from radsam.server.encode_ahead import EncodeAhead
-from radsam.server.events import Subscription
-from radsam.server.exports import Export, export
-from radsam.server.imports import check_session_file
-from radsam.server.limits import Limits
-from radsam.server.live import Job, LiveSession
-from radsam.server.looking import Looking
-from radsam.server.mask_book import Place, pack
-from radsam.server.metrics import Metrics
+from radsam.server.event_channel import Subscription
+from radsam.server.live_session import Job, LiveSession
+from radsam.server.mask_revisions import SliceKey, pack
+from radsam.server.model_thread import ModelThread
+from radsam.server.preview_service import PreviewService
 from radsam.server.questions import Preview, Question, chosen, edit_of
-from radsam.server.refusals import NotFound, TooMany
-from radsam.server.sessions import Sessions
-from radsam.server.store import Store
+from radsam.server.result_export import Export, export
+from radsam.server.server_errors import NotFoundError, TooManyError
+from radsam.server.server_limits import Limits
+from radsam.server.server_metrics import ServerMetrics
+from radsam.server.server_store import ServerStore
+from radsam.server.session_import import check_session_file
+from radsam.server.session_registry import SessionRegistry
 from radsam.server.uploads import Uploads
-from radsam.server.volumes import Volumes
-from radsam.server.worker import ModelThread
+from radsam.server.volume_registry import VolumeRegistry
 from radsam.session import Engine, Session, read_session
 from radsam.session.edit import Correct, Segment
 from radsam.volume import Plane, Point, SliceGrid, Volume
@@ -69,7 +69,7 @@ class Service:
     def __init__(
         self,
         engine: Engine,
-        store: Store,
+        store: ServerStore,
         *,
         given: Sequence[Path] = (),
         data: Sequence[Path] = (),
@@ -78,19 +78,21 @@ class Service:
     ) -> None:
         self.engine = engine
         self.limits = limits or Limits()
-        self.metrics = Metrics()
+        self.metrics = ServerMetrics()
         self._store = store
         #: Where everything is kept.
         self.folder = store.folder
-        self.volumes = Volumes(list(given), list(data), store, self.limits, named_by_path=named_by_path)
+        self.volumes = VolumeRegistry(list(given), list(data), store, self.limits, named_by_path=named_by_path)
         self.uploads = Uploads(store, self.volumes, self.limits)
         self._lock = threading.Lock()
         self._streams: Counter[str] = Counter()
-        ahead = EncodeAhead(engine.predictor, lambda: self._looking.focuses, self.metrics.encoded_ahead.inc)
+        ahead = EncodeAhead(engine.predictor, lambda: self._looking.slices_in_view, self.metrics.encoded_ahead.inc)
         self._thread = ModelThread(ahead.step, _QUIET_SECONDS)
-        self._edits = Edits(self._thread, store, self.limits, self.metrics)
-        self._sessions = Sessions(engine, self._thread, store, self.volumes, self.limits, self.metrics)
-        self._looking = Looking(engine.predictor, self._thread, lambda: self._sessions.live, self.limits, self.metrics)
+        self._edits = EditQueue(self._thread, store, self.limits, self.metrics)
+        self._sessions = SessionRegistry(engine, self._thread, store, self.volumes, self.limits, self.metrics)
+        self._looking = PreviewService(
+            engine.predictor, self._thread, lambda: self._sessions.live, self.limits, self.metrics
+        )
         self.volumes.in_use = self._sessions.volumes_in_use
         self.volumes.make_room = lambda: self._sessions.expire(_ROOM_SECONDS)
         self.metrics.watch("tasks_waiting", "Tasks that wait for the model", lambda: self._thread.waiting)
@@ -113,12 +115,12 @@ class Service:
 
     def volume_rows(self, user: str) -> list[dict[str, Any]]:
         """List the volumes of a user."""
-        return [describe.volume_row(each) for each in self.volumes.listed(user)]
+        return [state_json.volume_row(each) for each in self.volumes.listed(user)]
 
     def volume_details(self, user: str, volume: str) -> dict[str, Any]:
         """Describe a volume; one that is no CT is read, to choose a window."""
         entry = self.volumes.entry(volume, user)
-        return describe.volume_details(entry, None if entry.modality == "CT" else self.volumes.load(entry))
+        return state_json.volume_details(entry, None if entry.modality == "CT" else self.volumes.load(entry))
 
     def image(self, user: str, volume: str) -> tuple[int, Iterator[bytes]]:
         """Return the length and the bytes of a volume as uncompressed NIfTI."""
@@ -129,7 +131,7 @@ class Service:
         """Keep a volume that came without a file, as an upload; returns its id.
 
         Raises:
-            TooLarge: It is too large, or the user's uploads are together.
+            TooLargeError: It is too large, or the user's uploads are together.
         """
         with self.uploads.receive(user, name, nifti_length(volume)) as incoming:
             for chunk in nifti_chunks(volume):
@@ -304,7 +306,7 @@ class Service:
 
     def masks(self, user: str, session: str, since: int = 0) -> bytes:
         """Pack the slices of the label map that changed after a revision."""
-        return self._open(user, session).book.since(since)
+        return self._open(user, session).masks.since(since)
 
     def object_mask(self, user: str, session: str, name: str) -> Future[Bool[np.ndarray, "k j i"]]:
         """Return an object's own voxels, before overlaps are settled; none where there is no such object."""
@@ -324,11 +326,11 @@ class Service:
         """Pack the slices that an interrupted edit had finished, as object 0."""
         live = self._open(user, session)
         if live.interrupted is None:
-            return pack(live.book.revision, ())
+            return pack(live.masks.revision, ())
         edit = live.interrupted.edit
         plane = edit.plane if isinstance(edit, Segment) else Plane(self._require_object(live, edit.name)["plane"])
-        slices = ((Place(0, plane, each.index), each.mask) for each in live.interrupted.answers)
-        return pack(live.book.revision, slices)
+        slices = ((SliceKey(0, plane, each.index), each.mask) for each in live.interrupted.answers)
+        return pack(live.masks.revision, slices)
 
     def least_sure(self, user: str, session: str, name: str | None = None, after: str | None = None) -> dict[str, Any]:
         """Name the slice whose mask the model is least sure of.
@@ -340,7 +342,7 @@ class Service:
             after: The cursor of the last answer: it and what came before it was reviewed.
 
         Raises:
-            NotFound: There is none, or none left.
+            NotFoundError: There is none, or none left.
             PromptError: The cursor is not one.
         """
         live = self._open(user, session)
@@ -356,7 +358,7 @@ class Service:
             reviewed = _read_cursor(after)
             spots = [spot for spot in spots if spot[:3] > reviewed]
         if not spots:
-            raise NotFound("There is no slice left to review." if after is not None else "There is no object yet.")
+            raise NotFoundError("There is no slice left to review." if after is not None else "There is no object yet.")
         score, index, of, plane = spots[0]
         return {"plane": plane, "index": index, "name": of, "score": score, "cursor": f"{score}:{index}:{of}"}
 
@@ -364,7 +366,7 @@ class Service:
         """Write the label map, or the session, into a folder.
 
         Raises:
-            NotFound: There is no such object.
+            NotFoundError: There is no such object.
             InputError: The format needs a DICOM series, and the volume is none.
         """
         live = self._open(user, session)
@@ -380,7 +382,7 @@ class Service:
         live = self._open(user, session)
         with self._lock:
             if self._streams[user] >= self.limits.streams:
-                raise TooMany(f"{self.limits.streams} event streams are open already. Close a window of the page.")
+                raise TooManyError(f"{self.limits.streams} event streams are open already. Close a window of the page.")
             self._streams[user] += 1
         subscription = live.channel.subscribe(wake, live.state, after)
         if self._sessions.ending:
@@ -411,13 +413,15 @@ class Service:
         found = next((each for each in objects if each["name"] == name), None)
         if found is None:
             known = ", ".join(each["name"] for each in objects) or "none yet"
-            raise NotFound(f"There is no object {name!r} in this session; its objects: {known}.")
+            raise NotFoundError(f"There is no object {name!r} in this session; its objects: {known}.")
         return dict(found)
 
     def _require_room_for(self, live: LiveSession, name: str) -> None:
         names = {each["name"] for each in live.state()["objects"]} | {job.name for job in tuple(live.jobs)}
         if name not in names and len(names) >= self.limits.objects:
-            raise TooMany(f"This session has {self.limits.objects} objects already. Remove some, or start another.")
+            raise TooManyError(
+                f"This session has {self.limits.objects} objects already. Remove some, or start another."
+            )
 
 
 def _read_cursor(cursor: str) -> tuple[float, int, str]:

@@ -14,17 +14,25 @@ from radsam.errors import (
     SessionError,
     VolumeError,
 )
-from radsam.server.refusals import Busy, Full, Gone, NotFound, TooLarge, TooMany, UnknownKind
+from radsam.server.server_errors import (
+    BusyError,
+    LeaseEndedError,
+    NotFoundError,
+    ServerFullError,
+    TooLargeError,
+    TooManyError,
+    UnsupportedFileError,
+)
 
 #: The first that fits counts: branches before what they grow from.
 _OF: tuple[tuple[type[BaseException], int, str], ...] = (
-    (NotFound, 404, "missing"),
-    (Busy, 409, "busy"),
-    (Gone, 410, "missing"),
-    (TooLarge, 413, "limit"),
-    (UnknownKind, 415, "input"),
-    (TooMany, 429, "limit"),
-    (Full, 503, "limit"),
+    (NotFoundError, 404, "missing"),
+    (BusyError, 409, "busy"),
+    (LeaseEndedError, 410, "missing"),
+    (TooLargeError, 413, "limit"),
+    (UnsupportedFileError, 415, "input"),
+    (TooManyError, 429, "limit"),
+    (ServerFullError, 503, "limit"),
     (PromptError, 422, "prompt"),
     (SessionError, 409, "session"),
     (OutputError, 507, "storage"),

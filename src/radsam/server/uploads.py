@@ -17,11 +17,11 @@ from typing import IO
 from radsam.errors import VolumeError
 from radsam.io.archive import unpacked
 from radsam.io.image_file import read_header
-from radsam.server.limits import Limits
-from radsam.server.listing import VolumeEntry, entries_of
-from radsam.server.refusals import Full, TooLarge, UnknownKind
-from radsam.server.store import Store, UploadRow
-from radsam.server.volumes import Volumes
+from radsam.server.server_errors import ServerFullError, TooLargeError, UnsupportedFileError
+from radsam.server.server_limits import Limits
+from radsam.server.server_store import ServerStore, UploadRow
+from radsam.server.volume_listing import VolumeEntry, entries_of
+from radsam.server.volume_registry import VolumeRegistry
 
 _ACCEPTED = (".nii", ".nii.gz", ".nrrd", ".mha", ".zip")
 _CHUNK_BYTES = 1 << 20
@@ -29,7 +29,7 @@ _CHUNK_BYTES = 1 << 20
 _SLACK_BYTES = 1 << 20
 
 
-class Incoming:
+class IncomingFile:
     """A file that is being received.
 
     Args:
@@ -47,16 +47,16 @@ class Incoming:
         """Append a chunk.
 
         Raises:
-            TooLarge: There is more than may be.
-            Full: The disk is full.
+            TooLargeError: There is more than may be.
+            ServerFullError: The disk is full.
         """
         self._bytes += len(chunk)
         if self._bytes > self._most:
-            raise TooLarge(f"The file is larger than {self._most / 1e6:.0f} MB, the limit here.")
+            raise TooLargeError(f"The file is larger than {self._most / 1e6:.0f} MB, the limit here.")
         try:
             self._file.write(chunk)
         except OSError as error:
-            raise Full(f"The disk of the server is full ({error.strerror}).") from error
+            raise ServerFullError(f"The disk of the server is full ({error.strerror}).") from error
 
     def close(self) -> None:
         """End the file."""
@@ -72,7 +72,7 @@ class Uploads:
         limits: How large they may be.
     """
 
-    def __init__(self, store: Store, volumes: Volumes, limits: Limits) -> None:
+    def __init__(self, store: ServerStore, volumes: VolumeRegistry, limits: Limits) -> None:
         self._store = store
         self._volumes = volumes
         self._limits = limits
@@ -82,7 +82,7 @@ class Uploads:
                 shutil.rmtree(folder, ignore_errors=True)  # one that a crash cut off
 
     @contextmanager
-    def receive(self, user: str, filename: str, announced: int | None) -> Iterator[Incoming]:
+    def receive(self, user: str, filename: str, announced: int | None) -> Iterator[IncomingFile]:
         """Receive a file; `keep` makes a volume of it. What is not kept is gone afterwards.
 
         Args:
@@ -91,20 +91,20 @@ class Uploads:
             announced: How long it says it is.
 
         Raises:
-            UnknownKind: The name has no suffix that is known.
-            TooLarge: It is too large, or the user's uploads are together.
+            UnsupportedFileError: The name has no suffix that is known.
+            TooLargeError: It is too large, or the user's uploads are together.
         """
         suffix = _suffix(filename)
         used = sum(row.bytes for row in self._store.every_upload() if row.owner == user)
         most = min(self._limits.upload_bytes, self._limits.uploads_bytes - used)
         if (announced or 1) > most:
-            raise TooLarge(
+            raise TooLargeError(
                 f"The file has {(announced or 1) / 1e6:.0f} MB; you may upload {max(0, most) / 1e6:.0f} MB. "
                 "Remove uploads that are not needed, or crop the volume."
             )
         folder = self._store.uploads / secrets.token_hex(8)
         folder.mkdir(mode=0o700)
-        incoming = Incoming(folder / f"volume{suffix}", most)
+        incoming = IncomingFile(folder / f"volume{suffix}", most)
         try:
             yield incoming
         finally:
@@ -112,12 +112,12 @@ class Uploads:
             if not any(Path(row.path).parts[0] == folder.name for row in self._store.every_upload()):
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def keep(self, user: str, filename: str, incoming: Incoming) -> VolumeEntry:
+    def keep(self, user: str, filename: str, incoming: IncomingFile) -> VolumeEntry:
         """Check a received file and register its volumes; of a zip with several series return the largest.
 
         Raises:
             VolumeError: It is no volume that can be read.
-            TooLarge: Its voxels, or what it unpacks to, are too much.
+            TooLargeError: Its voxels, or what it unpacks to, are too much.
         """
         incoming.close()
         path, name = incoming.path, display_name(filename)
@@ -132,7 +132,7 @@ class Uploads:
                 raise VolumeError(_without(str(error), path, name)) from None
         for entry in found:
             if entry.bytes_in_memory > self._limits.volume_bytes:
-                raise TooLarge(
+                raise TooLargeError(
                     f"{name} would take {entry.bytes_in_memory / 1e9:.1f} GB in memory; the limit here is "
                     f"{self._limits.volume_bytes / 1e9:.1f} GB. Crop it first."
                 )
@@ -159,7 +159,7 @@ class Uploads:
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
             raise VolumeError(f"The zip file is damaged ({error}). Copy or make it again.") from None
         if size > self._limits.unpacked_bytes:
-            raise TooLarge(
+            raise TooLargeError(
                 f"The zip unpacks to {size / 1e9:.1f} GB; the limit here is "
                 f"{self._limits.unpacked_bytes / 1e9:.1f} GB. Leave out what is not the series."
             )
@@ -177,7 +177,7 @@ class Uploads:
 
         Raises:
             VolumeError: It is no image, or is damaged.
-            TooLarge: It is, or unpacks to, too much.
+            TooLargeError: It is, or unpacks to, too much.
         """
         try:
             header = read_header(path)
@@ -186,7 +186,7 @@ class Uploads:
         i, j, k = header.geometry.shape_ijk
         voxels = i * j * k
         if voxels * 2 > self._limits.volume_bytes:
-            raise TooLarge(
+            raise TooLargeError(
                 f"The header promises {i}×{j}×{k} voxels; a volume may take {self._limits.volume_bytes / 1e9:.1f} GB "
                 "in memory here. Crop it first."
             )
@@ -198,7 +198,7 @@ class Uploads:
         except (EOFError, zlib.error, gzip.BadGzipFile):
             raise VolumeError("The compressed data are cut short or altered. Copy the file again.") from None
         if size > most:
-            raise TooLarge("The file unpacks to far more than its header promises. It is damaged, or an attack.")
+            raise TooLargeError("The file unpacks to far more than its header promises. It is damaged, or an attack.")
 
 
 def display_name(filename: str) -> str:
@@ -211,7 +211,7 @@ def _suffix(filename: str) -> str:
     name = filename.lower()
     found = next((each for each in sorted(_ACCEPTED, key=len, reverse=True) if name.endswith(each)), None)
     if found is None:
-        raise UnknownKind(
+        raise UnsupportedFileError(
             f"{display_name(filename)!r} is not of a kind that can be opened: upload {', '.join(_ACCEPTED)} "
             "(a zip with a DICOM series)."
         )

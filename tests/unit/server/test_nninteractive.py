@@ -14,9 +14,9 @@ import pytest
 
 from front_ends import TOKEN, Listening, command_line_mask, listening
 from radsam.errors import InputError
-from radsam.server.limits import Limits
-from radsam.server.nninteractive.arrays import read_claim, unpack
-from radsam.server.refusals import TooLarge
+from radsam.server.nninteractive.packed_arrays import parse_header, unpack
+from radsam.server.server_errors import TooLargeError
+from radsam.server.server_limits import Limits
 
 remote = pytest.importorskip("nnInteractive.inference.remote", reason="nninteractive-client is not installed")
 from nnInteractive.inference.remote.serialization import pack_array, unpack_array  # noqa: E402
@@ -258,13 +258,13 @@ def test_an_array_that_lies_about_its_size_is_refused_before_it_is_unpacked(clie
     assert refused(client, "/set_image", lie((1, 4, 4, -4), body))[0] == 422
     assert refused(client, "/set_image", lie((1, 8, 8, 8), body))[0] == 422
     assert refused(client, "/set_image", lie((1, 1, 1, 1), body))[0] == 422
-    with pytest.raises(TooLarge):
-        read_claim(body, 10)
-    start = read_claim(body, 1000).start
+    with pytest.raises(TooLargeError):
+        parse_header(body, 10)
+    start = parse_header(body, 1000).start
     for size, packed in ((64, 1 << 40), (1 << 40, len(body) - start - 20), (32, len(body) - start - 20)):
         altered = body[: start + 4] + struct.pack("<QQ", size, packed) + body[start + 20 :]
         with pytest.raises(InputError, match="not an array"):
-            unpack(read_claim(altered, 1000), altered)
+            unpack(parse_header(altered, 1000), altered)
     long = body + bytes(1 << 20)
     status, detail = refused(client, "/set_image", long)
     assert (status, "longer than its shape" in detail) == (422, True)

@@ -14,12 +14,12 @@ from hypothesis.errors import Unsatisfiable
 from schemathesis.checks import CHECKS, load_all_checks
 from schemathesis.generation import GenerationMode
 
-from radsam.server.limits import Limits
+from radsam.server.server_limits import Limits
 from servers import Served, served
 
 load_all_checks()
 
-#: Refusals of strangers are tested in test_who_may_ask.py; what is refused with which sentence, in
+#: Refusals of strangers are tested in test_access.py; what is refused with which sentence, in
 #: test_edits_over_http.py: schemathesis would also have unknown query parameters refused.
 CHECKED = (
     "not_a_server_error",
@@ -47,7 +47,7 @@ def test_every_route_keeps_to_its_description(web: Served, mode: GenerationMode)
     for found in described.get_all_operations():
         operation = found.ok()
         if operation.path.endswith("/events"):
-            continue  # it never ends: see test_events.py and the e2e tests
+            continue  # it never ends: see test_event_channel.py and the e2e tests
 
         @settings(
             max_examples=10 if mode is GenerationMode.POSITIVE else 5,

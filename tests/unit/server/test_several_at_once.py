@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from fakes import FakeBackend
-from radsam.server.limits import Limits
-from radsam.server.store import Store
+from radsam.server.server_limits import Limits
+from radsam.server.server_store import ServerStore
 from servers import BOUNDS, LEFT, RIGHT, Served, served, wait_for
 
 
@@ -120,7 +120,7 @@ def test_an_offer_can_be_given_up(tmp_path: Path) -> None:
     with served(tmp_path) as web:
         web.segment()
         journal = web.service._store.session_folder(web.session) / "journal.jsonl"
-    from radsam.server.journal import Journal
+    from radsam.server.edit_journal import Journal
     from radsam.session.edit import Correct
     from radsam.volume import Point
 
@@ -179,11 +179,11 @@ def test_slices_are_encoded_ahead_outward_from_the_one_in_view(tmp_path: Path) -
 def test_one_folder_has_one_server(tmp_path: Path) -> None:
     from radsam.errors import InputError
 
-    first = Store(tmp_path)
+    first = ServerStore(tmp_path)
     with pytest.raises(InputError, match="Another radsam serve uses"):
-        Store(tmp_path)
+        ServerStore(tmp_path)
     first.close()
-    Store(tmp_path).close()
+    ServerStore(tmp_path).close()
 
 
 def test_previews_do_not_wait_for_a_walk(slow: Served) -> None:

@@ -17,7 +17,7 @@ from dicom_files import write_series
 from phantoms import ball, touching_balls
 from radsam.io.nifti_stream import nifti_chunks
 from radsam.io.write import write_volume
-from radsam.server.limits import Limits
+from radsam.server.server_limits import Limits
 from servers import Served, served
 
 
@@ -180,9 +180,9 @@ def test_too_long_a_body_is_counted_announced_or_not(web: Served) -> None:
 
 
 def test_a_volume_that_is_too_large_is_not_opened(tmp_path: Path) -> None:
-    from radsam.server.refusals import TooLarge
+    from radsam.server.server_errors import TooLargeError
 
-    with pytest.raises(TooLarge, match=r"ct\.nii\.gz takes"), served(tmp_path, limits=Limits(volume_bytes=10_000)):
+    with pytest.raises(TooLargeError, match=r"ct\.nii\.gz takes"), served(tmp_path, limits=Limits(volume_bytes=10_000)):
         pass
 
 

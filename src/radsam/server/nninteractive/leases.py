@@ -14,14 +14,14 @@ import numpy as np
 from jaxtyping import Bool
 
 from radsam.errors import RadsamError, SessionError
-from radsam.server.nninteractive.drawing import Drawing
-from radsam.server.refusals import Full, Gone
+from radsam.server.nninteractive.interactions import Interactions
+from radsam.server.server_errors import LeaseEndedError, ServerFullError
 from radsam.server.service import Service
 from radsam.volume import Geometry
 
 
 @dataclass(frozen=True)
-class Step:
+class UndoStep:
     """What one interaction changed, to take it back.
 
     Args:
@@ -30,13 +30,13 @@ class Step:
         edits: Edits of the session that it became.
     """
 
-    drawing: Drawing
-    done: Drawing
+    interactions: Interactions
+    done: Interactions
     edits: int = 0
 
 
 @dataclass(eq=False)
-class Work:
+class LeasedImage:
     """An image and the object that is drawn on it.
 
     Args:
@@ -55,9 +55,9 @@ class Work:
     geometry: Geometry
     shown: Bool[np.ndarray, "k j i"]
     number: int = 1
-    drawing: Drawing = field(default_factory=Drawing)
-    done: Drawing = field(default_factory=Drawing)
-    steps: list[Step] = field(default_factory=list)
+    interactions: Interactions = field(default_factory=Interactions)
+    done: Interactions = field(default_factory=Interactions)
+    steps: list[UndoStep] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -84,10 +84,10 @@ class Lease:
     used: float
     heard: float
     zoom: bool = True
-    work: Work | None = None
+    work: LeasedImage | None = None
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    def require_work(self) -> Work:
+    def require_image(self) -> LeasedImage:
         """Return the image and what is drawn on it.
 
         Raises:
@@ -119,12 +119,12 @@ class Leases:
         """Begin a lease.
 
         Raises:
-            Full: All are taken.
+            ServerFullError: All are taken.
         """
         self._sweep()
         with self._lock:
             if len(self._leases) >= self._limits.leases:
-                raise Full(f"All {self._limits.leases} leases of this server are taken. Try again later.")
+                raise ServerFullError(f"All {self._limits.leases} leases of this server are taken. Try again later.")
             now = self._clock()
             lease = Lease(secrets.token_urlsafe(24), user, now, now)
             self._leases[lease.token] = lease
@@ -140,12 +140,14 @@ class Leases:
             heard: Whether this is a sign of life.
 
         Raises:
-            Gone: It ended, never was, or is another user's.
+            LeaseEndedError: It ended, never was, or is another user's.
         """
         self._sweep()
         lease = self._leases.get(token or "")
         if lease is None or lease.user != user:
-            raise Gone("This lease has ended, or never was. Connect again; what was segmented is in the page's list.")
+            raise LeaseEndedError(
+                "This lease has ended, or never was. Connect again; what was segmented is in the page's list."
+            )
         if use:
             self.touch(lease)
         elif heard:

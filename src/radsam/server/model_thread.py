@@ -1,0 +1,181 @@
+"""One thread that owns the model: tasks in order of priority, one slice at a time.
+
+A task is a generator; between two of its steps a more urgent task goes first, so a walk
+never keeps a click waiting for more than the slice in flight. Where nothing is asked,
+`background` is: it encodes ahead.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import logging
+import threading
+import time
+from collections.abc import Callable, Generator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+Steps = Generator[None, None, T]
+
+_log = logging.getLogger(__name__)
+
+
+class Priority(IntEnum):
+    """What goes first."""
+
+    NOW = 0
+    CORRECT = 1
+    WALK = 2
+
+
+class EditCancelledError(Exception):
+    """The task was cancelled; what it worked on is as before."""
+
+
+class ServerStoppingError(Exception):
+    """The program ends; what the task worked on is left for the next start."""
+
+
+@dataclass(order=True)
+class Task:
+    """A generator on the thread.
+
+    Args:
+        priority: What goes first.
+        turn: Of equals, who waited longest goes first.
+        steps: The generator.
+        future: Its return value, or why there is none.
+        cancelled: Whether to end it before its next step.
+    """
+
+    priority: int
+    turn: int
+    steps: Steps[Any] = field(compare=False)
+    future: Future[Any] = field(compare=False, default_factory=Future)
+    cancelled: bool = field(compare=False, default=False)
+
+
+class ModelThread:
+    """Runs tasks until it is closed.
+
+    Args:
+        background: Does a little work where nothing is asked; returns whether there may be more.
+        quiet_seconds: How long nothing was asked before it does: what is in flight when a click comes delays
+            it, and clicks come in series.
+    """
+
+    def __init__(self, background: Callable[[], bool] | None = None, quiet_seconds: float = 0.0) -> None:
+        self._background = background
+        self._quiet_seconds = quiet_seconds
+        self._busy_until = 0.0
+        self._waiting: list[Task] = []
+        self._turns = itertools.count()
+        self._changed = threading.Condition()
+        self._woken = False
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="model", daemon=True)
+        self._thread.start()
+
+    def call(self, function: Callable[[], T], priority: Priority = Priority.NOW) -> Future[T]:
+        """Run a function as one step; cancelling the future before it starts drops it."""
+
+        def steps() -> Steps[T]:
+            yield from ()
+            return function()
+
+        return self.start(steps(), priority).future
+
+    def start(self, steps: Steps[Any], priority: Priority) -> Task:
+        """Run a generator step by step.
+
+        Returns:
+            The task; its future's callbacks run on the thread.
+        """
+        with self._changed:
+            task = Task(priority, next(self._turns), steps)
+            if self._closing:
+                task.future.set_exception(ServerStoppingError())
+                return task
+            heapq.heappush(self._waiting, task)
+            self._changed.notify()
+        return task
+
+    def cancel(self, task: Task) -> None:
+        """End a task before its next step."""
+        with self._changed:
+            task.cancelled = True
+            task.priority = Priority.NOW
+            heapq.heapify(self._waiting)
+            self._changed.notify()
+
+    def wake(self) -> None:
+        """Say that there may be work in the background."""
+        with self._changed:
+            self._woken = True
+            self._changed.notify()
+
+    @property
+    def waiting(self) -> int:
+        """Number of tasks that wait for a step."""
+        return len(self._waiting)
+
+    def close(self) -> None:
+        """End after the current step; waiting tasks fail with `ServerStoppingError`, their generators stay open."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        self._thread.join()
+        for task in self._waiting:
+            if task.future.running() or task.future.set_running_or_notify_cancel():
+                task.future.set_exception(ServerStoppingError())
+        self._waiting.clear()
+
+    def _run(self) -> None:
+        while True:
+            task = self._next()
+            if task is None:
+                return
+            if task.future.running() or task.future.set_running_or_notify_cancel():
+                self._step(task)
+                self._busy_until = time.monotonic() + self._quiet_seconds
+
+    def _next(self) -> Task | None:
+        """Wait for a task, and work in the background meanwhile; None at the end."""
+        while True:
+            with self._changed:
+                while not (self._closing or self._waiting or (self._woken and self._quiet_for() <= 0)):
+                    self._changed.wait(self._quiet_for() if self._woken else None)
+                if self._closing:
+                    return None
+                if self._waiting:
+                    return heapq.heappop(self._waiting)
+                self._woken = False
+            try:
+                more = self._background is not None and self._background()
+            except Exception:  # encoding ahead is a favour: nobody waits for it
+                _log.exception("encoding ahead failed")
+                more = False
+            self._woken = self._woken or more
+
+    def _quiet_for(self) -> float:
+        """Seconds until the background may work."""
+        return self._busy_until - time.monotonic()
+
+    def _step(self, task: Task) -> None:
+        try:
+            if task.cancelled:
+                task.steps.close()
+                raise EditCancelledError
+            next(task.steps)
+        except StopIteration as end:
+            task.future.set_result(end.value)
+        except BaseException as error:  # whoever asked decides what it means
+            task.future.set_exception(error)
+        else:
+            with self._changed:
+                task.turn = next(self._turns)
+                heapq.heappush(self._waiting, task)

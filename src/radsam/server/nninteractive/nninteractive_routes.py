@@ -1,0 +1,341 @@
+"""The routes of nnInteractive's protocol."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Annotated, Any, cast
+
+import numpy as np
+from fastapi import APIRouter, Depends, Request, Response
+from jaxtyping import Bool
+from scipy import ndimage
+from starlette.concurrency import run_in_threadpool
+
+from radsam.errors import InputError
+from radsam.server.error_answers import CompatRoute
+from radsam.server.nninteractive import packed_arrays
+from radsam.server.nninteractive.apply_interactions import catch_up, draw, mask_of, show, undo
+from radsam.server.nninteractive.array_volume import volume_of
+from radsam.server.nninteractive.interactions import (
+    Interactions,
+    Ranges,
+    Region,
+    clipped,
+    from_segmentation,
+    with_area,
+    with_box,
+    with_point,
+)
+from radsam.server.nninteractive.leases import Lease, LeasedImage, Leases
+from radsam.server.route_dependencies import Served, User
+from radsam.server.service import Service
+from radsam.volume import Point
+
+router = APIRouter(route_class=CompatRoute, include_in_schema=False)
+
+#: The version of its API that this is.
+_VERSION = 2
+#: Brush width in voxels, per axis.
+_SCRIBBLE_THICKNESS = [2, 2, 2]
+
+Voxels = Bool[np.ndarray, "k j i"]
+
+
+def _leases(request: Request) -> Leases:
+    return cast("Leases", request.app.state.leases)
+
+
+Known = Annotated[Leases, Depends(_leases)]
+
+
+@asynccontextmanager
+async def _turn(request: Request, leases: Leases, user: str) -> AsyncIterator[Lease]:
+    """Let the interactions of a lease be done one after the other."""
+    token = request.headers.get("x-lease-token")
+    async with leases.find(token, user).turn:
+        lease = leases.find(token, user)  # it may have been released meanwhile
+        try:
+            yield lease
+        finally:
+            leases.touch(lease)  # what took long was not idle
+
+
+@router.get("/capabilities")
+def capabilities(service: Served, user: User) -> dict[str, Any]:
+    """Say what can be drawn."""
+    return {
+        "supported_interactions": dict.fromkeys(("points", "bbox2d", "bbox3d", "scribble", "lasso"), True),
+        # Channels of a network; we have none, but viewers look at them.
+        "channel_mapping": {"initial_seg": 0, "bbox": [1, 2], "lasso": [1, 2], "points": [3, 4], "scribble": [5, 6]},
+        "num_interaction_channels": 7,
+        "supports_initial_label": True,
+        "supports_zero_shot_label_refinement": False,
+        "preferred_scribble_thickness": _SCRIBBLE_THICKNESS,
+        "interaction_decay": 1.0,
+        "inference_session_version": _VERSION,
+        "license": service.engine.bundle.spec.licence,
+        "supports_undo": True,
+        "do_autozoom": True,
+    }
+
+
+@router.post("/claim")
+def claim(service: Served, user: User, leases: Known) -> dict[str, Any]:
+    """Begin a lease."""
+    packed_arrays.require_client()
+    lease = leases.claim(user)
+    return {
+        "lease_token": lease.token,
+        "idle_timeout_seconds": service.limits.lease_idle_seconds,
+        "liveness_timeout_seconds": service.limits.lease_silent_seconds,
+    }
+
+
+@router.post("/release")
+async def release(request: Request, user: User, leases: Known) -> dict[str, Any]:
+    """End a lease."""
+    async with _turn(request, leases, user) as lease:
+        await run_in_threadpool(leases.release, lease)
+    return {"released": True}
+
+
+@router.post("/heartbeat")
+def heartbeat(request: Request, user: User, leases: Known) -> dict[str, float]:
+    """Show that the program lives; the idle time goes on."""
+    lease = leases.find(request.headers.get("x-lease-token"), user, use=False)
+    return {"remaining_seconds": leases.remaining(lease)}
+
+
+@router.get("/lease_status")
+def lease_status(request: Request, service: Served, user: User, leases: Known) -> dict[str, float]:
+    """Say how long the lease lasts; prolongs nothing."""
+    lease = leases.find(request.headers.get("x-lease-token"), user, use=False, heard=False)
+    return {"remaining_seconds": leases.remaining(lease), "idle_timeout_seconds": service.limits.lease_idle_seconds}
+
+
+@router.post("/set_image")
+async def set_image(request: Request, service: Served, user: User, leases: Known) -> dict[str, Any]:
+    """Take an image; what was drawn on the one before stays in its session."""
+    properties = _meta(request).get("image_properties")
+    async with _turn(request, leases, user) as lease, leases.one_image:
+        claim, body = await packed_arrays.receive(request.stream(), service.limits.volume_bytes)
+        work = await run_in_threadpool(_open, service, user, claim, body, properties)
+        await run_in_threadpool(leases.leave, lease)
+        lease.work = work
+    return {"original_image_shape": [1, *work.geometry.shape_kji]}
+
+
+def _open(service: Service, user: str, claim: packed_arrays.ArrayHeader, body: bytes, properties: Any) -> LeasedImage:
+    volume = volume_of(packed_arrays.unpack(claim, body), properties)
+    kept = service.keep_volume(user, "nnInteractive.nii", volume)
+    try:
+        session = service.create(user, kept)["id"]
+    except BaseException:
+        service.delete_upload(user, kept)
+        raise
+    return LeasedImage(kept, session, volume.geometry, np.zeros(volume.geometry.shape_kji, bool))
+
+
+@router.post("/set_target_buffer")
+async def set_target_buffer(request: Request, user: User, leases: Known) -> dict[str, Any]:
+    """Note that the program has a new buffer, with nothing in it."""
+    given = await _json(request)
+    async with _turn(request, leases, user) as lease:
+        work = lease.require_image()
+        if given.get("shape") != list(work.geometry.shape_kji):
+            raise InputError(f"The target buffer is {given.get('shape')}, the image {list(work.geometry.shape_kji)}.")
+        work.shown = np.zeros(work.geometry.shape_kji, bool)
+    return {"ok": True}
+
+
+@router.post("/set_do_autozoom")
+async def set_do_autozoom(request: Request, user: User, leases: Known) -> dict[str, Any]:
+    """Choose whether the model looks closer at small objects."""
+    given = await _json(request)
+    async with _turn(request, leases, user) as lease:
+        lease.zoom = _flag(given, "do_autozoom", True)
+    return {"do_autozoom": lease.zoom}
+
+
+@router.post("/reset_interactions")
+async def reset_interactions(request: Request, service: Served, user: User, leases: Known) -> dict[str, Any]:
+    """Go on to the next object; what there is of the last one stays in the session."""
+    async with _turn(request, leases, user) as lease:
+        work = lease.require_image()
+        work.number += work.done.prompt is not None
+        work.interactions, work.done, work.steps = Interactions(), Interactions(), []
+        work.shown = np.zeros(work.geometry.shape_kji, bool)
+    return {"ok": True}
+
+
+@router.post("/add_point_interaction")
+async def add_point(request: Request, service: Served, user: User, leases: Known) -> Response:
+    """Add a point."""
+    given = await _json(request)
+    k, j, i = _whole_numbers(given.get("coordinates"), "coordinates")
+    point = Point(i=i, j=j, k=k, positive=_flag(given, "include_interaction", True))
+
+    def drawn(work: LeasedImage, mask: Voxels) -> Interactions:
+        return with_point(work.interactions, point, work.geometry)
+
+    return await _add(request, service, user, leases, given, drawn)
+
+
+@router.post("/add_bbox_interaction")
+async def add_bbox(request: Request, service: Served, user: User, leases: Known) -> Response:
+    """Add a box."""
+    given = await _json(request)
+    ranges = _ranges(given.get("bbox_coords"), "bbox_coords")
+    positive = _flag(given, "include_interaction", True)
+
+    def drawn(work: LeasedImage, mask: Voxels) -> Interactions:
+        return with_box(work.interactions, ranges, positive, work.geometry, mask)
+
+    return await _add(request, service, user, leases, given, drawn)
+
+
+@router.post("/add_scribble_interaction")
+async def add_scribble(request: Request, service: Served, user: User, leases: Known) -> Response:
+    """Add a scribble."""
+    return await _add_area(request, service, user, leases, fill=False)
+
+
+@router.post("/add_lasso_interaction")
+async def add_lasso(request: Request, service: Served, user: User, leases: Known) -> Response:
+    """Add a lasso; one that is only an outline is filled."""
+    return await _add_area(request, service, user, leases, fill=True)
+
+
+@router.post("/add_initial_seg_interaction")
+async def add_initial_seg(request: Request, service: Served, user: User, leases: Known) -> Response:
+    """Start the object from a mask, which the program shows already."""
+    given = _meta(request)
+    async with _turn(request, leases, user) as lease:
+        work = lease.require_image()
+        voxels = await _area(request, service, work, None, fill=False)
+        interactions = await run_in_threadpool(from_segmentation, voxels.voxels, work.geometry)
+        ran = await draw(service, lease, interactions, run=_flag(given, "run_prediction", False))
+        work.shown = voxels.voxels
+        return await _answer(service, lease, ran)
+
+
+@router.post("/predict")
+async def predict(request: Request, service: Served, user: User, leases: Known) -> Response:
+    """Do what was drawn without a prediction."""
+    async with _turn(request, leases, user) as lease:
+        return await _answer(service, lease, await catch_up(service, lease))
+
+
+@router.post("/undo")
+async def take_back(request: Request, service: Served, user: User, leases: Known) -> Response:
+    """Take back the last interaction."""
+    async with _turn(request, leases, user) as lease:
+        return await _answer(service, lease, await undo(service, lease))
+
+
+async def _add(
+    request: Request,
+    service: Service,
+    user: str,
+    leases: Leases,
+    given: dict[str, Any],
+    drawn: Callable[[LeasedImage, Voxels], Interactions],
+) -> Response:
+    async with _turn(request, leases, user) as lease:
+        work = lease.require_image()
+        mask = await mask_of(service, lease)
+        interactions = await run_in_threadpool(drawn, work, mask)
+        ran = await draw(service, lease, interactions, run=_flag(given, "run_prediction", True))
+        return await _answer(service, lease, ran)
+
+
+async def _add_area(request: Request, service: Service, user: str, leases: Leases, *, fill: bool) -> Response:
+    given = _meta(request)
+    box = given.get("interaction_bbox")
+    ranges = None if box is None else _ranges(box, "interaction_bbox")
+    positive = _flag(given, "include_interaction", True)
+    async with _turn(request, leases, user) as lease:
+        work = lease.require_image()
+        area = await _area(request, service, work, ranges, fill=fill)
+        mask = await mask_of(service, lease)
+        interactions = await run_in_threadpool(with_area, work.interactions, area, positive, work.geometry, mask)
+        ran = await draw(service, lease, interactions, run=_flag(given, "run_prediction", True))
+        return await _answer(service, lease, ran)
+
+
+async def _area(request: Request, service: Service, work: LeasedImage, ranges: Ranges | None, *, fill: bool) -> Region:
+    """Receive a mask, of the volume or of a part of it."""
+    k, j, i = work.geometry.shape_kji
+    whole: Ranges = ((0, k), (0, j), (0, i))
+    claim, body = await packed_arrays.receive(request.stream(), min(service.limits.volume_bytes, 8 * k * j * i))
+    array = await run_in_threadpool(packed_arrays.unpack, claim, body)
+    place = whole if ranges is None else ranges
+    if array.shape != tuple(high - low for low, high in place) or clipped(place, work.geometry) != place:
+        raise InputError(
+            f"The mask is {list(array.shape)} at {[list(each) for each in place]}; it has to fill a box inside the "
+            f"volume of {list(work.geometry.shape_kji)}."
+        )
+    voxels = array > 0
+    if fill:
+        axis = min(range(3), key=Region(voxels, place).extent)
+        plane = np.expand_dims(ndimage.generate_binary_structure(2, 1), axis)
+        voxels = await run_in_threadpool(ndimage.binary_fill_holes, voxels, plane)
+    return Region(voxels, place)
+
+
+async def _answer(service: Service, lease: Lease, ran: bool) -> Response:
+    """Send what changed."""
+    meta: dict[str, Any] = {"ran_prediction": ran, "bbox": None, "dtype": "uint8", "shape": None}
+    body = b""
+    if ran:
+        mask = await mask_of(service, lease)
+        part, meta["bbox"] = await run_in_threadpool(show, lease.require_image(), mask)
+        if meta["bbox"] is not None:
+            meta["shape"] = list(part.shape)
+            body = await run_in_threadpool(packed_arrays.pack, part)
+    return Response(body, media_type="application/octet-stream", headers={"x-meta": json.dumps(meta)})
+
+
+def _meta(request: Request) -> dict[str, Any]:
+    return _object(request.headers.get("x-meta", "{}"), "The X-Meta header")
+
+
+async def _json(request: Request) -> dict[str, Any]:
+    return _object(await request.body() or b"{}", "The body")
+
+
+def _object(text: str | bytes, what: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise InputError(f"{what} is no JSON object.")
+    return found
+
+
+def _flag(given: dict[str, Any], name: str, default: bool) -> bool:
+    value = given.get(name, default)
+    if not isinstance(value, bool):
+        raise InputError(f"{name} is true or false, not {value!r}.")
+    return value
+
+
+def _whole_numbers(given: Any, name: str, count: int = 3) -> list[int]:
+    """Round numbers: viewers send voxels as floats."""
+    good = isinstance(given, list) and len(given) == count
+    if not good or not all(isinstance(each, int | float) and math.isfinite(each) for each in given):
+        raise InputError(f"{name} needs {count} finite numbers, not {str(given)[:80]!r}.")
+    if any(abs(each) > 1e9 for each in given):
+        raise InputError(f"{name} is outside of any volume.")
+    return [math.floor(each + 0.5) for each in given]
+
+
+def _ranges(given: Any, name: str) -> Ranges:
+    if not isinstance(given, list) or len(given) != 3:
+        raise InputError(f"{name} needs a pair of numbers for each of z, y and x, not {str(given)[:80]!r}.")
+    z, y, x = (_whole_numbers(each, name, 2) for each in given)
+    return (z[0], z[1]), (y[0], y[1]), (x[0], x[1])

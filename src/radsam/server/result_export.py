@@ -1,0 +1,92 @@
+"""The result as a file: the same writers as the command line, hence the same files."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from radsam.errors import InputError
+from radsam.io.dicom_derived import Algorithm
+from radsam.io.dicom_source import read_source
+from radsam.io.write import write_labels
+from radsam.server.live_session import LiveSession
+from radsam.server.volume_listing import VolumeEntry
+from radsam.volume import LabelVolume
+
+_SUFFIXES = {"nii.gz": ".nii.gz", "nrrd": ".nrrd", "seg": ".dcm", "rtstruct": ".dcm", "session": ".radsam"}
+_TYPES = {"nii.gz": "application/gzip", "seg": "application/dicom", "rtstruct": "application/dicom"}
+_OTHER = "application/octet-stream"
+#: MIME types of what is exported.
+EXPORT_TYPES = (*dict.fromkeys(_TYPES.values()), _OTHER)
+
+
+@dataclass(frozen=True)
+class Export:
+    """A written file.
+
+    Args:
+        path: Where it lies.
+        name: What to call it.
+        media_type: Its MIME type.
+    """
+
+    path: Path
+    name: str
+    media_type: str
+
+
+def export(
+    live: LiveSession, entry: VolumeEntry, file_format: str, objects: Sequence[str] | None, folder: Path
+) -> Export:
+    """Write the label map of some objects, or the session, into `folder`.
+
+    Args:
+        live: The session.
+        entry: Its volume.
+        file_format: "nii.gz", "nrrd", "seg", "rtstruct" or "session".
+        objects: Names of objects; None for all.
+        folder: Where to.
+
+    Raises:
+        InputError: The format refers to DICOM images, and there are none.
+        OutputError: It cannot be written.
+    """
+    path = folder / f"result{_SUFFIXES[file_format]}"
+    name = f"{_harmless(entry.name)}-{file_format if _SUFFIXES[file_format] == '.dcm' else 'labels'}"
+    done = Export(path, name + _SUFFIXES[file_format], _TYPES.get(file_format, _OTHER))
+    if file_format == "session":
+        shutil.copyfile(live.file, path)
+        return Export(path, f"{_harmless(entry.name)}.radsam", done.media_type)
+    if path.suffix == ".dcm" and not entry.is_dicom:
+        raise InputError(
+            f"A DICOM {file_format.upper()} refers to the images that it was made on, and {entry.name} is no DICOM "
+            "series. Save NIfTI or NRRD, or open the DICOM series."
+        )
+    labels = _only(live.labels, objects)
+    if path.suffix == ".dcm":
+        predictor = live.session.predictor
+        algorithm = Algorithm(predictor.spec.name, f"SHA-256 {predictor.model_hash[:12]}")
+        source = read_source(entry.path, series=entry.series, resample=False)
+        write_labels(labels, path, file_format=file_format, source=source, algorithm=algorithm)
+    else:
+        write_labels(labels, path)
+    return done
+
+
+def _only(labels: LabelVolume, objects: Sequence[str] | None) -> LabelVolume:
+    if objects is None:
+        return labels
+    kept = {number: name for number, name in labels.names.items() if name in objects}
+    ids = np.where(np.isin(labels.ids, list(kept)), labels.ids, labels.ids.dtype.type(0))
+    return LabelVolume(ids, labels.geometry, kept)
+
+
+def _harmless(name: str) -> str:
+    for suffix in (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".zip"):
+        name = name.removesuffix(suffix)
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._")[:80] or "ct"

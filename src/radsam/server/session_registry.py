@@ -1,0 +1,207 @@
+"""The sessions in memory, and the way there and back: started, imported, reopened from disk, let go when idle."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from radsam.server.edit_journal import read_journal
+from radsam.server.live_session import LiveSession
+from radsam.server.model_thread import ModelThread, Priority
+from radsam.server.server_errors import NotFoundError, TooManyError
+from radsam.server.server_limits import Limits
+from radsam.server.server_metrics import ServerMetrics
+from radsam.server.server_store import ServerStore, SessionRow, now
+from radsam.server.volume_listing import VolumeEntry
+from radsam.server.volume_registry import VolumeRegistry
+from radsam.session import Engine, Session, read_session
+from radsam.session.edit import edit_to_json
+from radsam.volume import Volume
+
+#: How often idle sessions are looked for.
+_SWEEP_SECONDS = 30.0
+
+
+class SessionRegistry:
+    """A registry of sessions; all of them are on disk, those in use are in memory, too.
+
+    Args:
+        engine: The model.
+        thread: Where the model runs; sessions are opened there.
+        store: Where sessions are kept.
+        volumes: What they are about.
+        limits: How many, and for how long.
+        metrics: What is counted.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        thread: ModelThread,
+        store: ServerStore,
+        volumes: VolumeRegistry,
+        limits: Limits,
+        metrics: ServerMetrics,
+    ) -> None:
+        self._engine = engine
+        self._thread = thread
+        self._store = store
+        self._volumes = volumes
+        self._limits = limits
+        self._metrics = metrics
+        self._live: dict[str, LiveSession] = {}
+        self._opening: dict[str, threading.Lock] = {}
+        self._lock = threading.Lock()
+        self._ending = threading.Event()
+        threading.Thread(target=self._sweep, name="sweep", daemon=True).start()
+
+    @property
+    def live(self) -> list[LiveSession]:
+        """The sessions in memory."""
+        return list(self._live.copy().values())
+
+    @property
+    def ending(self) -> bool:
+        """Whether the program is about to end."""
+        return self._ending.is_set()
+
+    def end(self) -> None:
+        """Close all event streams, and every one that is opened from now on."""
+        self._ending.set()
+        for live in self.live:
+            live.channel.close()
+
+    def volumes_in_use(self) -> dict[str, Volume]:
+        """Return the volumes that sessions in memory hold, by id."""
+        return {each.volume_id: each.session.volume for each in self.live}
+
+    def rows(self, user: str) -> list[dict[str, Any]]:
+        """Describe the sessions of a user, the last changed first."""
+        rows = []
+        for row in self._store.sessions(user):
+            live = self._live.get(row.id)
+            cut_off = _journal(self._store, row.id).exists() if live is None else live.interrupted is not None
+            rows.append(
+                {
+                    "id": row.id,
+                    "volume": row.volume,
+                    "name": row.name,
+                    "objects": row.objects,
+                    "changed": row.changed,
+                    "interrupted": cut_off,
+                }
+            )
+        return rows
+
+    def begin(self, user: str, entry: VolumeEntry, make: Callable[[], Session]) -> LiveSession:
+        """Start a session and save it.
+
+        Args:
+            user: Whose it is.
+            entry: Its volume.
+            make: Opens the engine's session, on the model's thread.
+
+        Raises:
+            TooManyError: The user has too many.
+        """
+        if len(self._store.sessions(user)) >= self._limits.sessions:
+            raise TooManyError(f"You have {self._limits.sessions} sessions already. Delete some that are not needed.")
+        row = SessionRow("s" + secrets.token_hex(8), user, entry.id, entry.name, now(), 0, 0, {})
+        folder = self._store.session_folder(row.id)
+        live = self._thread.call(
+            lambda: LiveSession(row, make(), folder, None, self._metrics.dropped.inc), Priority.WALK
+        ).result()
+        folder.mkdir(mode=0o700)
+        try:
+            live.session.save(live.file)
+            self._store.put_session(live.row)
+        except BaseException:
+            self._store.delete_session(row.id)
+            raise
+        with self._lock:
+            self._live[row.id] = live
+        return live
+
+    def open(self, user: str, session: str) -> LiveSession:
+        """Return a session of a user, from disk where it is not in memory.
+
+        Raises:
+            NotFoundError: There is none, or it is another user's.
+            SessionError: Its volume or its model is another one by now.
+        """
+        live = self._live.get(session)
+        if live is None:
+            row = self._store.session(session, user)
+            if row is None:
+                raise NotFoundError(f"There is no session {session!r}.")
+            with self._lock:
+                opening = self._opening.setdefault(session, threading.Lock())
+            with opening:
+                live = self._live.get(session) or self._reopen(row)
+        if live.owner != user:
+            raise NotFoundError(f"There is no session {session!r}.")
+        live.touch()
+        return live
+
+    def delete(self, user: str, session: str, end: Callable[[LiveSession], object]) -> None:
+        """Remove a session from memory and disk; its volume need not be there any more.
+
+        Args:
+            user: Whose it is.
+            session: Its id.
+            end: Ends what runs in it.
+
+        Raises:
+            NotFoundError: There is none, or it is another user's.
+        """
+        if self._store.session(session, user) is None:
+            raise NotFoundError(f"There is no session {session!r}.")
+        with self._lock:
+            live = self._live.pop(session, None)
+            self._opening.pop(session, None)
+        if live is not None:
+            live.deleted = True
+            end(live)
+            live.channel.close()
+        self._store.delete_session(session)
+
+    def expire(self, idle_seconds: float) -> None:
+        """Let go of sessions that nobody used for so long. They stay on disk."""
+        with self._lock:
+            for live in list(self._live.values()):
+                with live.lock:
+                    idle = time.monotonic() - live.last_used >= idle_seconds
+                    if idle and not live.jobs and not live.channel.listeners:
+                        del self._live[live.id]
+
+    def _reopen(self, row: SessionRow) -> LiveSession:
+        volume = self._volumes.load(self._volumes.entry(row.volume, row.owner))
+        folder = self._store.session_folder(row.id)
+        saved = read_session(folder / "session.radsam")
+        interrupted = read_journal(_journal(self._store, row.id))
+        done = saved.history.done
+        if interrupted is not None and done and edit_to_json(done[-1]) == edit_to_json(interrupted.edit):
+            # It was saved, and the crash came before its journal was removed.
+            interrupted = None
+            _journal(self._store, row.id).unlink()
+        live = self._thread.call(
+            lambda: LiveSession(
+                row, self._engine.reopen(saved, volume), folder, interrupted, self._metrics.dropped.inc
+            ),
+            Priority.WALK,
+        ).result()
+        with self._lock:
+            self._live[row.id] = live
+        return live
+
+    def _sweep(self) -> None:
+        while not self._ending.wait(min(_SWEEP_SECONDS, self._limits.idle_seconds / 4)):
+            self.expire(self._limits.idle_seconds)
+
+
+def _journal(store: ServerStore, session: str) -> Path:
+    return store.session_folder(session) / "journal.jsonl"

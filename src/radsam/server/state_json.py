@@ -1,0 +1,101 @@
+"""Volumes and sessions as plain values, as the page gets them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from radsam.render.panel import OBJECT_COLOURS
+from radsam.server.mask_revisions import MaskRevisions
+from radsam.server.volume_listing import VolumeEntry
+from radsam.session import SegmentedObject, Session
+from radsam.session.edit import prompt_to_json
+from radsam.volume import Geometry, Plane, SliceGrid, Volume
+from radsam.volume.plane import AXIS_NAMES
+
+#: What shows soft tissue; the model's own window may be another one.
+_SOFT_TISSUE_HU = (-160.0, 240.0)
+
+
+def volume_row(entry: VolumeEntry) -> dict[str, Any]:
+    """Describe a volume in a listing."""
+    return {
+        "id": entry.id,
+        "name": entry.name,
+        "shape_ijk": list(entry.geometry.shape_ijk),
+        "spacing_mm_ijk": list(entry.geometry.spacing_mm_ijk),
+        "modality": entry.modality,
+        "source": entry.source,
+    }
+
+
+def volume_details(entry: VolumeEntry, volume: Volume | None) -> dict[str, Any]:
+    """Describe a volume.
+
+    Args:
+        entry: The volume.
+        volume: Its voxels, which choose the window where it is no CT.
+    """
+    low, high = _SOFT_TISSUE_HU
+    if volume is not None:
+        middle = volume.hu[volume.hu.shape[0] // 2]
+        low, high = (float(each) for each in np.percentile(middle, (1, 99)))
+    return volume_row(entry) | {
+        "affine_lps": entry.geometry.affine_lps.tolist(),
+        "default_window_hu": [low, max(high, low + 1)],
+        "dicom": entry.is_dicom,
+        "planes": {plane.value: _plane(entry.geometry, plane) for plane in Plane},
+    }
+
+
+def _plane(geometry: Geometry, plane: Plane) -> dict[str, Any]:
+    grid = SliceGrid.of(geometry, plane)
+    return {
+        "axis": grid.axis_name,
+        "count": grid.count,
+        "uv_axes": [AXIS_NAMES[axis] for axis in grid.uv_axes],
+        "transpose": grid.transpose,
+        "flip_rows": grid.flip_rows,
+        "flip_cols": grid.flip_cols,
+        "spacing_mm_vu": list(grid.spacing_mm_vu),
+    }
+
+
+def session_details(session: Session, masks: MaskRevisions) -> dict[str, Any]:
+    """Describe what follows from a session's edits."""
+    voxels = masks.voxels()
+    ml = session.volume.geometry.voxel_volume_mm3 / 1000
+    history = session.history
+    return {
+        "revision": masks.revision,
+        "window_hu": [session.window.low_hu, session.window.high_hu],
+        "can_undo": history.cursor > 0,
+        "can_redo": history.cursor < len(history.edits),
+        "overlap": session.overlap.value,
+        "objects": [_object(each, voxels.get(each.id, 0), ml) for each in session.objects.values()],
+    }
+
+
+def _object(each: SegmentedObject, voxels: int, ml: float) -> dict[str, Any]:
+    return {
+        "id": each.id,
+        "name": each.name,
+        "color": "#{:02x}{:02x}{:02x}".format(*OBJECT_COLOURS[(each.id - 1) % len(OBJECT_COLOURS)]),
+        "visible": True,
+        "locked": each.locked,
+        "plane": each.grid.plane.value,
+        "bounds": None if each.bounds is None else [each.bounds.low, each.bounds.high],
+        "low_end": each.low_end.value,
+        "high_end": each.high_end.value,
+        "slices": [min(each.slices), max(each.slices)],
+        "volume_ml": round(voxels * ml, 3),
+        "voxels": voxels,
+        "prompts": [
+            {"number": placed.number, "index": placed.index, "kind": type(placed.prompt).__name__.lower()}
+            | ({} if "mask" in (shown := prompt_to_json(placed.prompt)) else shown)
+            for placed in each.placed_prompts
+        ],
+        "scores": {str(index): round(answer.score, 4) for index, answer in each.slices.items()},
+        "by_hand": each.painted,
+    }

@@ -36,7 +36,7 @@ from radsam.batch.output_folder import OutputFolder
 from radsam.batch.row_results import RowResult, Status
 from radsam.batch.timed_model import Model
 from radsam.data.adapters.phantom import ORGANS, make_phantom
-from radsam.io.write import write_volume
+from radsam.io.volume_write import write_volume
 
 _STUDIES, _OBJECTS_PER_STUDY = 10_000, 5
 _CHOSEN = {1: "liver", 3: "spleen", 4: "kidney_right", 5: "kidney_left", 8: "vertebrae"}

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
-from radsam.io.dicom_source import read_source
-from radsam.io.read import read_info, read_labels
-from radsam.io.write import write_labels
+from radsam.io.dicom.source_series import read_source
+from radsam.io.volume_read import read_info, read_labels
+from radsam.io.volume_write import write_labels
 from radsam.volume import LabelVolume
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))

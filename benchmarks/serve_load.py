@@ -27,7 +27,7 @@ import httpx
 import numpy as np
 
 from radsam.data.adapters.phantom import make_phantom
-from radsam.io.write import write_volume
+from radsam.io.volume_write import write_volume
 
 ORGANS = ("liver", "spleen", "kidney_right", "kidney_left")
 #: The bound: whatever happens, nobody asks for longer.

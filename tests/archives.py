@@ -18,7 +18,7 @@ from radsam.batch.manifest import read_manifest
 from radsam.batch.output_folder import OutputFolder
 from radsam.batch.timed_model import Meter, Model
 from radsam.data.adapters.phantom import make_phantom
-from radsam.io.write import write_labels, write_volume
+from radsam.io.volume_write import write_labels, write_volume
 from radsam.runtime import Bundle
 from radsam.volume import LabelVolume, Volume
 

@@ -87,7 +87,7 @@ def phantom_ct(tmp_path_factory: pytest.TempPathFactory) -> PhantomFile:
     """The abdominal phantom in a NIfTI file: 80×64×24 voxels of 4.2×4.2×8 mm, oblique, rows running to anterior."""
     from command_line import PhantomFile
     from radsam.data.adapters.phantom import make_phantom
-    from radsam.io.write import write_volume
+    from radsam.io.volume_write import write_volume
 
     path = tmp_path_factory.mktemp("phantom") / "ct.nii.gz"
     phantom = make_phantom(shape_ijk=(80, 64, 24), spacing_mm_ijk=(4.2, 4.2, 8.0))

@@ -16,7 +16,7 @@ from jaxtyping import Bool
 from command_line import CommandLine
 from fakes import FakeBackend, fake_engine
 from phantoms import Scene, touching_balls
-from radsam.io.write import write_volume
+from radsam.io.volume_write import write_volume
 from radsam.server.access_tokens import OneToken
 from radsam.server.server_limits import Limits
 from radsam.server.server_store import ServerStore
@@ -69,7 +69,7 @@ def command_line_mask(path: Path, folder: Path, *args: object) -> Voxels:
     """Segment with the command line, on the fake model, and read the mask that it wrote."""
     from unittest.mock import patch
 
-    from radsam.io.read import read_labels
+    from radsam.io.volume_read import read_labels
 
     out = folder / "cli.nii.gz"
     with patch("radsam.cli.segment.load_engine", lambda *_, **__: fake_engine(FakeBackend())):

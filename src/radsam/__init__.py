@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from radsam.errors import RadsamError
-    from radsam.io.dicom_source import read_source
-    from radsam.io.read import read_info, read_labels, read_volume
-    from radsam.io.write import write_labels
+    from radsam.io.dicom.source_series import read_source
+    from radsam.io.volume_read import read_info, read_labels, read_volume
+    from radsam.io.volume_write import write_labels
     from radsam.metrics import dice
     from radsam.preprocess import Window
     from radsam.render.preview import render_preview
@@ -45,12 +45,12 @@ _HOME = {
     "Window": "radsam.preprocess",
     "dice": "radsam.metrics",
     "load": "radsam.session",
-    "read_info": "radsam.io.read",
-    "read_labels": "radsam.io.read",
-    "read_source": "radsam.io.dicom_source",
-    "read_volume": "radsam.io.read",
+    "read_info": "radsam.io.volume_read",
+    "read_labels": "radsam.io.volume_read",
+    "read_source": "radsam.io.dicom.source_series",
+    "read_volume": "radsam.io.volume_read",
     "render_preview": "radsam.render.preview",
-    "write_labels": "radsam.io.write",
+    "write_labels": "radsam.io.volume_write",
 }
 
 __all__ = [

@@ -16,8 +16,8 @@ from PIL import Image
 
 from command_line import CommandLine, PhantomFile
 from dicom_files import ct_values, write_report, write_series
-from radsam.io.read import read_labels
-from radsam.io.write import write_labels
+from radsam.io.volume_read import read_labels
+from radsam.io.volume_write import write_labels
 from radsam.volume import LabelVolume
 
 #: A prompt that fits every volume made here.

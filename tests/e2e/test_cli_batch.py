@@ -18,7 +18,7 @@ import pytest
 
 from archives import phantom_archive
 from command_line import CommandLine
-from radsam.io.read import read_labels
+from radsam.io.volume_read import read_labels
 
 #: What may differ between two runs of the same rows.
 _OF_THE_RUN = {

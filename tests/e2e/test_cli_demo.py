@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from command_line import CommandLine
-from radsam.io.read import read_labels, read_volume
+from radsam.io.volume_read import read_labels, read_volume
 
 FILES = {"ct.nii.gz", "truth.nii.gz", "mask.nii.gz", "preview.png", "liver.radsam"}
 

@@ -13,7 +13,7 @@ import SimpleITK as sitk
 
 from command_line import CommandLine
 from dicom_files import check_with_dciodvfy, ct_values, write_series
-from radsam.io.read import read_labels, read_volume
+from radsam.io.volume_read import read_labels, read_volume
 
 #: What names the patient or the study in the files of `write_series`.
 NAMES = (b"Nobody", b"secret-7", b"19500102", b"Somebody")

@@ -15,8 +15,8 @@ import pytest
 from command_line import CommandLine, Finished, PhantomFile
 from dicom_files import write_series
 from radsam.data.adapters.phantom import make_phantom
-from radsam.io.read import read_labels
-from radsam.io.write import write_volume
+from radsam.io.volume_read import read_labels
+from radsam.io.volume_write import write_volume
 
 START = ("--slice", 14, "--box", 57, 15, 70, 38, "--bounds", 12, 16)
 FIX = ("--fix", 60, 30, 15, "--fix-not", 20, 50, 15)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from command_line import CommandLine, PhantomFile
-from radsam.io.read import read_labels
+from radsam.io.volume_read import read_labels
 
 START = ("--slice", 14, "--box", 57, 15, 70, 38)
 #: A process that was started in the background may ignore Ctrl-C; a user's does not.

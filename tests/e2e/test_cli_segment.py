@@ -17,8 +17,8 @@ from PIL import Image
 import radsam
 from command_line import CommandLine, PhantomFile, Target
 from radsam.data.adapters.phantom import make_phantom
-from radsam.io.read import read_labels
-from radsam.io.write import write_labels, write_volume
+from radsam.io.volume_read import read_labels
+from radsam.io.volume_write import write_labels, write_volume
 from radsam.metrics import dice
 from radsam.session import Engine, Session
 from radsam.volume import Box, LabelVolume, Mask, Point, SliceGrid

@@ -11,7 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from command_line import WITHOUT_EXTRAS, CommandLine, PhantomFile
-from radsam.io.read import read_labels
+from radsam.io.volume_read import read_labels
 
 
 def test_torch_is_not_in_the_default_installation() -> None:

@@ -17,7 +17,7 @@ MAKE_CT = """
 import json, sys
 import numpy as np
 from radsam.data.adapters.phantom import make_phantom
-from radsam.io.write import write_labels, write_volume
+from radsam.io.volume_write import write_labels, write_volume
 phantom = make_phantom(shape_ijk=(96, 80, 16), spacing_mm_ijk=(3.6, 3.6, 8.0))
 write_volume(phantom.volume, "ct.nii.gz")
 write_labels(phantom.truth, "truth.nii.gz")

@@ -24,7 +24,7 @@ from radsam.errors import PacsError
 from radsam.io.pacs.address import PacsAddress
 from radsam.io.pacs.get import get
 from radsam.io.pacs.server import connect
-from radsam.io.read import read_labels, read_volume
+from radsam.io.volume_read import read_labels, read_volume
 
 pytestmark = pytest.mark.slow
 

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from command_line import CommandLine, PhantomFile
-from radsam.io.read import read_labels
+from radsam.io.volume_read import read_labels
 from servers import unpack, wait_for
 
 #: A process that was started in the background may ignore Ctrl-C; a user's does not.

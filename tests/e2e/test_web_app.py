@@ -16,8 +16,8 @@ from PIL import Image
 from browser import PATIENCE_MS, App, chromium, serving
 from command_line import CommandLine, PhantomFile, Target
 from radsam.data.adapters.phantom import make_phantom
-from radsam.io.read import read_labels, read_volume
-from radsam.io.write import write_volume
+from radsam.io.volume_read import read_labels, read_volume
+from radsam.io.volume_write import write_volume
 from radsam.metrics import dice
 from radsam.volume import Geometry, Plane, SliceGrid, Volume
 

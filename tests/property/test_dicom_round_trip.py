@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dicom_files import write_enhanced, write_series
-from radsam.io.dicom_source import read_source
-from radsam.io.read import read_labels, read_volume
-from radsam.io.write import write_labels
+from radsam.io.dicom.source_series import read_source
+from radsam.io.volume_read import read_labels, read_volume
+from radsam.io.volume_write import write_labels
 from radsam.volume import Geometry, LabelVolume
 
 SHAPE_KJI = (4, 9, 7)

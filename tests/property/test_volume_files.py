@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from dicom_files import ct_values, write_series
-from radsam.io.read import read_labels, read_volume
-from radsam.io.write import LABEL_SUFFIXES, write_labels
+from radsam.io.volume_read import read_labels, read_volume
+from radsam.io.volume_write import LABEL_SUFFIXES, write_labels
 from radsam.volume import Geometry, LabelVolume
 
 RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])

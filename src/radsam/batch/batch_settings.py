@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 
 from radsam.errors import PromptError
-from radsam.io.write import LabelFormat
+from radsam.io.volume_write import LabelFormat
 from radsam.propagate import POLICIES
 
 #: Raised whenever the same row would get another mask for another reason than its model or settings.

@@ -10,7 +10,7 @@ from radsam.batch.batch_plan import Plan, Task, VolumeTask
 from radsam.batch.row_placement import place_typed
 from radsam.batch.row_results import Status
 from radsam.errors import InputError
-from radsam.io.read import read_info
+from radsam.io.volume_read import read_info
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from jaxtyping import Bool
 from radsam.batch.manifest_row import FROM_MASK, ManifestRow, Space
 from radsam.batch.recist import diameter_ellipse
 from radsam.errors import PromptError, VolumeError
-from radsam.io.read import is_dicom, read_labels, require_same_grid
+from radsam.io.dicom.dicom_input import is_dicom
+from radsam.io.volume_read import read_labels, require_same_grid
 from radsam.volume import Bounds, Box, Geometry, LabelVolume, Mask, Prompt, SliceGrid, Volume, slice_index
 from radsam.volume.coordinates import Coordinates
 

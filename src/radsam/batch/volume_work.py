@@ -31,11 +31,11 @@ from radsam.batch.thumbnail import draw_thumbnail
 from radsam.batch.timed_model import Model
 from radsam.errors import InputError, OutputError, PacsError, RadsamError
 from radsam.io.atomic import replacing
-from radsam.io.dicom_derived import Algorithm
-from radsam.io.dicom_source import SourceSeries, read_source
+from radsam.io.dicom.derived_object import Algorithm
+from radsam.io.dicom.source_series import SourceSeries, read_source
 from radsam.io.pacs.lend import series_folder
-from radsam.io.read import read_volume
-from radsam.io.write import write_labels
+from radsam.io.volume_read import read_volume
+from radsam.io.volume_write import write_labels
 from radsam.metrics import dice
 from radsam.session import Engine, require_window
 from radsam.volume import Volume

@@ -15,7 +15,7 @@ from radsam.benchmark.models.model_names import Runtime
 from radsam.benchmark.models.predictions_folder import PredictionsModel
 from radsam.benchmark.workers import news_of_workers
 from radsam.data.case import Case
-from radsam.io.read import read_info
+from radsam.io.volume_read import read_info
 
 Tell = Callable[[News], None]
 

@@ -148,7 +148,7 @@ def batch(
     from radsam.batch.manifest import read_manifest
     from radsam.batch.output_folder import OutputFolder
     from radsam.errors import OutputError
-    from radsam.io.write import LabelFormat
+    from radsam.io.volume_write import LabelFormat
 
     if file_format not in tuple(LabelFormat):
         raise OutputError(f"{file_format!r} is not a format of labels: choose one of {', '.join(LabelFormat)}.")

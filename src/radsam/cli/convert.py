@@ -43,8 +43,8 @@ def convert(
     outputs = Outputs(out_path, labels_format=file_format)
     outputs.check([labels, *([ct] if ct else [])])
 
-    from radsam.io.read import read_labels, read_volume, require_same_grid
-    from radsam.io.write import label_format, write_labels
+    from radsam.io.volume_read import read_labels, read_volume, require_same_grid
+    from radsam.io.volume_write import label_format, write_labels
     from radsam.volume import LabelVolume
 
     chosen = label_format(out_path, file_format)

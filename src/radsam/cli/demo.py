@@ -40,7 +40,7 @@ def demo(
     started = time.perf_counter()
     from radsam.data.adapters.phantom import make_phantom
     from radsam.errors import OutputError
-    from radsam.io.write import write_labels, write_volume
+    from radsam.io.volume_write import write_labels, write_volume
     from radsam.metrics import dice
     from radsam.simulate import centre_click
     from radsam.volume import Point, SliceGrid, Volume

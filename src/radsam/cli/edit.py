@@ -70,7 +70,8 @@ def edit(
     if sum((undo, redo, delete is not None, bool(fix or fix_not))) > 1:
         raise usage_error("Do one thing at a time: --fix and --fix-not, or --undo, or --redo, or --delete.")
 
-    from radsam.io.read import is_dicom, read_volume
+    from radsam.io.dicom.dicom_input import is_dicom
+    from radsam.io.volume_read import read_volume
     from radsam.session import read_session
     from radsam.volume.coordinates import Coordinates, group_by_slice
 

@@ -11,7 +11,7 @@ from rich.markup import escape
 from radsam.cli.console import command, out, write_json
 
 if TYPE_CHECKING:
-    from radsam.io.info import SeriesInfo, VolumeInfo
+    from radsam.io.volume_info import SeriesInfo, VolumeInfo
 
 
 @command
@@ -26,7 +26,7 @@ def info(
 
     Reads headers only, however large the files.
     """
-    from radsam.io.read import read_info
+    from radsam.io.volume_read import read_info
 
     found = read_info(ct, series=series)
     if as_json:

@@ -15,7 +15,7 @@ from radsam.cli.console import note, out
 from radsam.errors import OutputError
 
 if TYPE_CHECKING:
-    from radsam.io.dicom_source import SourceSeries
+    from radsam.io.dicom.source_series import SourceSeries
     from radsam.session import SegmentedObject, Session
 
 #: Pictures that `--preview` can write.
@@ -45,7 +45,7 @@ class Outputs:
             OutputError: A place cannot be written, has a wrong suffix, or is one of the inputs.
         """
         from radsam.io.atomic import check_writable
-        from radsam.io.write import label_format
+        from radsam.io.volume_write import label_format
 
         label_format(self.labels, self.labels_format)
         check_writable(self.labels)
@@ -69,11 +69,11 @@ class Outputs:
         Raises:
             OutputError: The output is DICOM and the CT is not, or cannot be referred to.
         """
-        from radsam.io.write import label_format
+        from radsam.io.volume_write import label_format
 
         if not label_format(self.labels, self.labels_format).is_dicom:
             return None
-        from radsam.io.dicom_source import read_source
+        from radsam.io.dicom.source_series import read_source
 
         return read_source(ct, series=series, resample=resample)
 
@@ -88,8 +88,8 @@ class Outputs:
         Raises:
             OutputError: One cannot be written.
         """
-        from radsam.io.dicom_derived import Algorithm
-        from radsam.io.write import write_labels
+        from radsam.io.dicom.derived_object import Algorithm
+        from radsam.io.volume_write import write_labels
 
         algorithm = Algorithm(session.predictor.spec.name, f"SHA-256 {session.predictor.model_hash[:12]}")
         write_labels(session.labels, self.labels, file_format=self.labels_format, source=source, algorithm=algorithm)

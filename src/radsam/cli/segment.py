@@ -135,7 +135,7 @@ def segment(
     outputs = Outputs(out, preview, session, file_format)
     outputs.check([Path(ct), *([mask] if mask else [])])
 
-    from radsam.io.read import read_volume
+    from radsam.io.volume_read import read_volume
     from radsam.session import require_window
     from radsam.volume import SliceGrid
     from radsam.volume.coordinates import Coordinates, group_by_slice
@@ -201,7 +201,7 @@ def _prompt(
         return typed.point_on_slice(across, point)
     if mask is None:
         raise usage_error("Give exactly one prompt: --box, --point or --mask.")
-    from radsam.io.read import read_labels, require_same_grid
+    from radsam.io.volume_read import read_labels, require_same_grid
     from radsam.volume import Mask
 
     labels = read_labels(mask, on=volume, names=None if roi is None else [roi])

@@ -25,7 +25,7 @@ from radsam.data.split import assign_splits
 from radsam.data.stored_case import OBJECT_FIELDS, SliceObjects, StoredCase, write_arrays
 from radsam.errors import DatasetError, OutputError, RadsamError
 from radsam.io.atomic import reason, replacing
-from radsam.io.read import read_info
+from radsam.io.volume_read import read_info
 from radsam.volume import Plane, SliceGrid
 
 #: Raised when the files of a store change their meaning.

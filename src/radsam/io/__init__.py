@@ -1,1 +1,1 @@
-"""Files in and out; the only package that knows formats. Import its modules: `radsam.io.read`, `radsam.io.write`."""
+"""Files in and out; the only package that knows formats. Import its modules."""

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from radsam.errors import InputError
-from radsam.io.dicom_derived import Algorithm
-from radsam.io.dicom_source import read_source
-from radsam.io.write import write_labels
+from radsam.io.dicom.derived_object import Algorithm
+from radsam.io.dicom.source_series import read_source
+from radsam.io.volume_write import write_labels
 from radsam.server.live_session import LiveSession
 from radsam.server.volume_listing import VolumeEntry
 from radsam.volume import LabelVolume

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from radsam.errors import VolumeError
-from radsam.io.archive import unpacked
+from radsam.io.dicom.dicom_zip import unpacked
 from radsam.io.image_file import read_header
 from radsam.server.server_errors import ServerFullError, TooLargeError, UnsupportedFileError
 from radsam.server.server_limits import Limits

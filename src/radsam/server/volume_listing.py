@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from radsam.errors import RadsamError, VolumeError
-from radsam.io.archive import looks_like_dicom
+from radsam.io.dicom.dicom_input import is_dicom
+from radsam.io.dicom.dicom_zip import looks_like_dicom
 from radsam.io.image_file import SUFFIXES
-from radsam.io.info import VolumeInfo
-from radsam.io.read import is_dicom, read_info
+from radsam.io.volume_info import VolumeInfo
+from radsam.io.volume_read import read_info
 from radsam.volume import Geometry
 
 #: What a listing of a folder shows at most, and how deep it looks.

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from radsam.errors import RadsamError, VolumeError
-from radsam.io.read import read_volume
+from radsam.io.volume_read import read_volume
 from radsam.server.server_errors import NotFoundError, ServerFullError, TooLargeError
 from radsam.server.server_limits import Limits
 from radsam.server.server_store import ServerStore, UploadRow

@@ -11,7 +11,7 @@ from phantoms import ball
 from radsam.batch.batch_plan import BASE_BYTES, parse_shard
 from radsam.batch.engines.slurm_engine import shares
 from radsam.errors import ManifestError
-from radsam.io.write import write_volume
+from radsam.io.volume_write import write_volume
 
 ROW = {"coordinates": "ijk", "slice": 1, "box": "1 1 9 9"}
 

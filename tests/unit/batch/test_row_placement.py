@@ -15,7 +15,7 @@ from radsam.batch.manifest import parse_row
 from radsam.batch.recist import diameter_ellipse
 from radsam.batch.row_placement import LabelFiles, Placed, place, place_typed
 from radsam.errors import GridMismatchError, PromptError, VolumeError
-from radsam.io.write import write_labels
+from radsam.io.volume_write import write_labels
 from radsam.volume import Bounds, Box, LabelVolume, Mask, Point, SliceGrid
 
 GRID = GRIDS["anisotropic"]

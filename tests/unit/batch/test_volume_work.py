@@ -22,8 +22,8 @@ from radsam.batch.engines.local_engine import run_in_process
 from radsam.batch.output_folder import OutputFolder
 from radsam.batch.row_results import RowResult, Status, read_part
 from radsam.errors import OutputError, PacsError
-from radsam.io.read import read_labels
-from radsam.io.write import LabelFormat
+from radsam.io.volume_read import read_labels
+from radsam.io.volume_write import LabelFormat
 from radsam.volume import Box
 
 SETTINGS = Settings()

@@ -13,7 +13,7 @@ import pytest
 def two_cases(tmp_path: Path) -> Path:
     """A folder with a manifest: balls in two patients, "ball" in both and "speck" in one."""
     from phantoms import ball
-    from radsam.io.write import write_labels, write_volume
+    from radsam.io.volume_write import write_labels, write_volume
     from radsam.volume import LabelVolume
 
     root = tmp_path / "data"

@@ -15,7 +15,7 @@ from radsam.benchmark.models.model_names import Runtime, find_models
 from radsam.benchmark.models.nnunet import NnUNetModel
 from radsam.benchmark.models.predictions_folder import PredictionsFolder, PredictionsModel
 from radsam.errors import BackendError, DatasetError, GridMismatchError, InputError
-from radsam.io.write import write_labels
+from radsam.io.volume_write import write_labels
 from radsam.volume import Geometry, LabelVolume, Point
 
 SCENE = ball("anisotropic")

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from radsam.io.nifti_grid import GridWarning
-from radsam.io.read import read_info, read_labels, read_volume
-from radsam.io.write import write_labels
+from radsam.io.volume_read import read_info, read_labels, read_volume
+from radsam.io.volume_write import write_labels
 from radsam.volume import LabelVolume
 
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])

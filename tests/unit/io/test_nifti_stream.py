@@ -10,7 +10,7 @@ import pytest
 
 from phantoms import GRIDS, ball
 from radsam.io.nifti_stream import nifti_chunks, nifti_length
-from radsam.io.read import read_volume
+from radsam.io.volume_read import read_volume
 from radsam.volume import Volume
 
 

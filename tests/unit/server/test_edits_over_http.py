@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from fakes import fake_session
-from radsam.io.read import read_labels, read_volume
+from radsam.io.volume_read import read_labels, read_volume
 from radsam.session import Session
 from radsam.volume import Box, Mask, Point, RunMask
 from servers import BOUNDS, LEFT, RIGHT, Served, served

@@ -23,8 +23,8 @@ import pytest
 
 from dicom_files import write_series
 from front_ends import TOKEN, Listening, command_line_mask, listening
-from radsam.io.read import read_labels
-from radsam.io.write import write_labels
+from radsam.io.volume_read import read_labels
+from radsam.io.volume_write import write_labels
 from radsam.volume import LabelVolume
 
 # The client leaves its connections and files to the garbage collector.

@@ -16,7 +16,7 @@ import pytest
 from dicom_files import write_series
 from phantoms import ball, touching_balls
 from radsam.io.nifti_stream import nifti_chunks
-from radsam.io.write import write_volume
+from radsam.io.volume_write import write_volume
 from radsam.server.server_limits import Limits
 from servers import Served, served
 

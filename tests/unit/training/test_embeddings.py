@@ -8,7 +8,7 @@ import pytest
 
 from radsam.data.store import open_store
 from radsam.errors import InputError, OutputError
-from radsam.io.read import read_volume
+from radsam.io.volume_read import read_volume
 from radsam.predictor import EmbeddingCache, SlicePredictor
 from radsam.preprocess import Window
 from radsam.runtime import Bundle, open_backend

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from radsam.io.read import read_labels, read_volume
+from radsam.io.volume_read import read_labels, read_volume
 from radsam.metrics import dice
 from radsam.model.sam import Sam
 from radsam.predictor import EmbeddingCache, SlicePredictor

@@ -12,7 +12,7 @@ from pathlib import Path
 from radsam.benchmark.models.model_interface import ModelCard, Voxels
 from radsam.benchmark.models.predictions_folder import PredictionsFolder
 from radsam.errors import BackendError, InputError, PromptError
-from radsam.io.write import write_volume
+from radsam.io.volume_write import write_volume
 from radsam.volume import Bounds, Point, Prompt, Volume
 
 _COMMAND = "nnUNetv2_predict_from_modelfolder"

@@ -21,7 +21,7 @@ import numpy as np
 from radsam.benchmark.models.model_interface import ModelCard, Voxels
 from radsam.errors import DatasetError, InputError, PromptError
 from radsam.io.image_file import SUFFIXES, read_header
-from radsam.io.read import read_labels, require_same_grid
+from radsam.io.volume_read import read_labels, require_same_grid
 from radsam.volume import Bounds, Geometry, LabelVolume, Point, Prompt, Volume
 
 _DESCRIPTIONS = ("dataset.json", "labels.json")

@@ -24,7 +24,7 @@ from radsam.data.case import Case, LabelSource, only_classes
 from radsam.data.dataset_json import read_dataset_json
 from radsam.errors import DatasetError, VolumeError
 from radsam.io.image_file import SUFFIXES
-from radsam.io.read import read_labels
+from radsam.io.volume_read import read_labels
 
 #: Splits of a manifest whose cases carry labels.
 _LABELLED = ("train", "val")

@@ -14,7 +14,7 @@ from radsam.data.adapters.phantom import ORGANS, make_phantom
 from radsam.data.case import Case, LabelSource, only_classes
 from radsam.data.painting import Number
 from radsam.errors import DatasetError, OutputError
-from radsam.io.write import write_labels, write_volume
+from radsam.io.volume_write import write_labels, write_volume
 
 _NAME = re.compile(r"phantom_\d{4,}")
 _CT, _LABELS = "ct.nii.gz", "seg.nii.gz"

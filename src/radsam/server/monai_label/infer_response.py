@@ -17,7 +17,7 @@ from jaxtyping import Bool
 from starlette.background import BackgroundTask
 
 from radsam.errors import InputError
-from radsam.io.write import write_labels
+from radsam.io.volume_write import write_labels
 from radsam.server.service import Service
 from radsam.volume import Geometry, LabelVolume
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from radsam.errors import GridMismatchError, InputError, VolumeError
 from radsam.io.image_file import read_header
-from radsam.io.read import read_labels
-from radsam.io.write import write_labels
+from radsam.io.volume_read import read_labels
+from radsam.io.volume_write import write_labels
 from radsam.server.server_errors import NotFoundError
 from radsam.server.volume_listing import VolumeEntry
 from radsam.volume import LabelVolume

@@ -11,9 +11,9 @@ import SimpleITK as sitk
 
 from dicom_files import check_with_dciodvfy, decoded_with_pydicom
 from radsam.errors import SeriesError
-from radsam.io.dicom_source import read_source
-from radsam.io.read import read_info, read_labels, read_volume
-from radsam.io.write import write_labels
+from radsam.io.dicom.source_series import read_source
+from radsam.io.volume_read import read_info, read_labels, read_volume
+from radsam.io.volume_write import write_labels
 
 
 def test_a_compressed_series_equals_the_nifti_made_from_it(shared_data: Path) -> None:

@@ -19,8 +19,8 @@ from pydicom.dataset import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian, MediaStorageDirectoryStorage
 
 from radsam.errors import SeriesError
-from radsam.io.archive import looks_like_dicom
-from radsam.io.dicom_elements import integer, numbers, text
+from radsam.io.dicom.dicom_zip import looks_like_dicom
+from radsam.io.dicom.element_values import integer, numbers, text
 
 #: Objects that describe an image instead of being one. Some (SEG, RTDOSE) have pixels
 #: and even a position, so the modality decides.

@@ -22,8 +22,8 @@ import numpy as np
 from jaxtyping import Float
 
 from radsam.errors import SeriesError
-from radsam.io.dicom_header import SliceHeader
-from radsam.io.dicom_series import Series
+from radsam.io.dicom.dicom_series import Series
+from radsam.io.dicom.slice_header import SliceHeader
 from radsam.volume import Geometry
 
 #: Positions closer than this are the same place; scanners write them to 1e-3 mm or finer.

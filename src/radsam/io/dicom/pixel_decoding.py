@@ -10,9 +10,9 @@ from jaxtyping import Float, Int16, Shaped
 from pydicom.pixels.utils import iter_pixels
 
 from radsam.errors import SeriesError
-from radsam.io.dicom_header import SliceHeader
-from radsam.io.dicom_resample import resample
-from radsam.io.dicom_stack import Stack
+from radsam.io.dicom.slice_header import SliceHeader
+from radsam.io.dicom.slice_resampling import resample
+from radsam.io.dicom.slice_stack import Stack
 
 Values = Shaped[np.ndarray, "j i"]
 

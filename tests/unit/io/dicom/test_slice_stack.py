@@ -10,7 +10,7 @@ import SimpleITK as sitk
 
 from dicom_files import AXIAL, COMPRESSED, ct_values, decoded_with_pydicom, write_series
 from radsam.errors import SeriesError
-from radsam.io.read import read_info, read_volume
+from radsam.io.volume_read import read_info, read_volume
 
 SAGITTAL = (0.0, 1.0, 0.0, 0.0, 0.0, -1.0)
 OBLIQUE = (0.8, 0.6, 0.0, -0.48, 0.64, 0.6)

@@ -9,7 +9,7 @@ import pytest
 
 from dicom_files import COMPRESSED, ct_values, write_enhanced, write_series
 from radsam.errors import SeriesError
-from radsam.io.read import read_info, read_volume
+from radsam.io.volume_read import read_info, read_volume
 
 
 @pytest.mark.parametrize("cosines", [(1, 0, 0, 0, 1, 0), (0, 1, 0, 0, 0, -1), (0.8, 0.6, 0, -0.48, 0.64, 0.6)])

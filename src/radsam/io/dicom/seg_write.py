@@ -17,7 +17,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import SegmentationStorage, generate_uid
 
 from radsam.errors import OutputError
-from radsam.io.dicom_derived import (
+from radsam.io.dicom.derived_object import (
     Algorithm,
     code_item,
     decimals,
@@ -28,8 +28,8 @@ from radsam.io.dicom_derived import (
     save_object,
     start_object,
 )
-from radsam.io.dicom_source import SourceSeries
-from radsam.io.organ_codes import Code, OrganCode, organ_code
+from radsam.io.dicom.organ_codes import Code, OrganCode, organ_code
+from radsam.io.dicom.source_series import SourceSeries
 from radsam.volume import LabelVolume
 
 #: Code values of PS3.16: what the frames were derived by and from (CID 7203, CID 7202), and the

@@ -9,8 +9,8 @@ import pytest
 
 from dicom_files import ct_values, write_series
 from radsam.errors import SeriesError, VolumeError
-from radsam.io import archive
-from radsam.io.read import read_info, read_volume
+from radsam.io.dicom import dicom_zip
+from radsam.io.volume_read import read_info, read_volume
 
 
 @pytest.fixture
@@ -65,14 +65,14 @@ def test_a_failure_inside_a_zip_names_the_zip_and_leaves_nothing(tmp_path: Path,
 
 def test_a_zip_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = zipped(tmp_path / "bomb.zip", {"a.dcm": b"\0" * 128 + b"DICM" + b"\0" * 5_000_000})
-    monkeypatch.setattr(archive, "MAX_UNPACKED_BYTES", 4_000_000)
+    monkeypatch.setattr(dicom_zip, "MAX_UNPACKED_BYTES", 4_000_000)
     with pytest.raises(VolumeError, match="unpacks to 1 files"):
         read_volume(path)
 
 
 def test_a_zip_with_too_many_files_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = zipped(tmp_path / "many.zip", {f"{n}": b"" for n in range(12)})
-    monkeypatch.setattr(archive, "MAX_FILES", 10)
+    monkeypatch.setattr(dicom_zip, "MAX_FILES", 10)
     with pytest.raises(VolumeError, match="unpacks to 12 files"):
         read_volume(path)
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from radsam.errors import SeriesError
-from radsam.io.dicom_labels import DicomLabels
-from radsam.io.dicom_series import Listing, Series, select_series
-from radsam.io.dicom_stack import stack
+from radsam.io.dicom.dicom_labels import DicomLabels
+from radsam.io.dicom.dicom_series import Listing, Series, select_series
+from radsam.io.dicom.slice_stack import stack
 from radsam.volume import Geometry
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from dicom_files import ct_values, write_report, write_series
 from radsam.errors import SeriesError, VolumeError
-from radsam.io.read import read_info, read_volume
+from radsam.io.volume_read import read_info, read_volume
 
 
 @pytest.fixture

@@ -18,9 +18,9 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileDataset
 
 from radsam.errors import GridMismatchError, VolumeError
-from radsam.io.dicom_elements import integer, text
-from radsam.io.dicom_labels import DicomLabels, DicomObject
-from radsam.io.polygons import fill
+from radsam.io.dicom.dicom_labels import DicomLabels, DicomObject
+from radsam.io.dicom.element_values import integer, text
+from radsam.io.dicom.polygons import fill
 from radsam.volume import Geometry
 
 _CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")

@@ -87,7 +87,7 @@ def _key(words: list[str]) -> str:
 
 @lru_cache(maxsize=4)
 def _table(extension: str) -> Mapping[str, OrganCode]:
-    table = _parse(files("radsam.io").joinpath("organ_codes.toml").read_text("utf-8"), "organ_codes.toml")
+    table = _parse(files("radsam.io.dicom").joinpath("organ_codes.toml").read_text("utf-8"), "organ_codes.toml")
     if extension:
         try:
             table |= _parse(Path(extension).read_text("utf-8"), extension)

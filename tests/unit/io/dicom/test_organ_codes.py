@@ -8,13 +8,13 @@ import pytest
 from pydicom.sr._concepts_dict import concepts
 
 from radsam.errors import InputError
-from radsam.io.organ_codes import UNKNOWN, organ_code
+from radsam.io.dicom.organ_codes import UNKNOWN, organ_code
 
 
 def test_every_code_is_one_of_the_standard() -> None:
     """pydicom generates its dictionary from PS3.16, with the meanings that the standard gives."""
     standard = {code: found for meanings in concepts["SCT"].values() for code, found in meanings.items()}
-    described = tomllib.loads(files("radsam.io").joinpath("organ_codes.toml").read_text("utf-8"))
+    described = tomllib.loads(files("radsam.io.dicom").joinpath("organ_codes.toml").read_text("utf-8"))
     for entry in described["organ"]:
         assert entry["code"] in standard, entry
         meanings = {

@@ -17,8 +17,8 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.pixels.utils import iter_pixels
 
 from radsam.errors import GridMismatchError, VolumeError
-from radsam.io.dicom_elements import integer, numbers, text
-from radsam.io.dicom_labels import DicomLabels, DicomObject
+from radsam.io.dicom.dicom_labels import DicomLabels, DicomObject
+from radsam.io.dicom.element_values import integer, numbers, text
 from radsam.volume import Geometry
 from radsam.volume.regrid import move_mask
 

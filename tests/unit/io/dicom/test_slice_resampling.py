@@ -9,8 +9,8 @@ import pytest
 
 from dicom_files import ct_values, write_series
 from radsam.errors import SeriesError
-from radsam.io.dicom_resample import AIR_HU
-from radsam.io.read import read_volume
+from radsam.io.dicom.slice_resampling import AIR_HU
+from radsam.io.volume_read import read_volume
 
 
 def ramp(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:

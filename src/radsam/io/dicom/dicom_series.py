@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from radsam.errors import SeriesError
-from radsam.io.dicom_header import ObjectHeader, SliceHeader, read_headers
+from radsam.io.dicom.slice_header import ObjectHeader, SliceHeader, read_headers
 
 
 @dataclass(frozen=True)

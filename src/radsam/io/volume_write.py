@@ -16,11 +16,11 @@ from jaxtyping import Shaped
 
 from radsam.errors import OutputError, VolumeError
 from radsam.io.atomic import check_writable, reason, replacing
-from radsam.io.dicom_derived import CONVERTED, Algorithm
-from radsam.io.dicom_seg_write import write_seg
-from radsam.io.dicom_source import SourceSeries
+from radsam.io.dicom.derived_object import CONVERTED, Algorithm
+from radsam.io.dicom.rtstruct_write import write_rtstruct
+from radsam.io.dicom.seg_write import write_seg
+from radsam.io.dicom.source_series import SourceSeries
 from radsam.io.image_file import read_image
-from radsam.io.rtstruct_write import write_rtstruct
 from radsam.volume import Geometry, LabelVolume, Volume
 
 Voxels = Shaped[np.ndarray, "k j i"]
@@ -66,7 +66,7 @@ def write_labels(
         labels: The label map.
         path: Where to; the suffix chooses the format, ``.dcm`` a SEG.
         file_format: The format, if the suffix does not say it.
-        source: For DICOM, the images that the labels were made on (`radsam.io.dicom_source.read_source`).
+        source: For DICOM, the images that the labels were made on (`radsam.read_source`).
         algorithm: For DICOM, what made them.
         compress: For NRRD and MetaImage, whether to compress; some viewers' readers cannot unpack.
 

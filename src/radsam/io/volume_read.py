@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,16 +13,16 @@ import SimpleITK as sitk
 from jaxtyping import Float, Int16, UInt8, UInt16
 
 from radsam.errors import GridMismatchError, SeriesError, VolumeError
-from radsam.io.archive import looks_like_dicom, unpacked
-from radsam.io.dicom_decode import decode, fits_int16
-from radsam.io.dicom_elements import text
-from radsam.io.dicom_labels import DicomLabels, compose_labels
-from radsam.io.dicom_seg import open_seg
-from radsam.io.dicom_series import Listing, Series, list_dicom, select_series
-from radsam.io.dicom_stack import stack
-from radsam.io.image_file import SUFFIXES, format_of, read_header, read_image
-from radsam.io.info import VolumeInfo, describe_dicom, describe_dicom_labels
-from radsam.io.rtstruct import open_rtstruct
+from radsam.io.dicom.dicom_input import choose_series, dicom_folder, is_dicom, is_one_file
+from radsam.io.dicom.dicom_labels import DicomLabels, compose_labels
+from radsam.io.dicom.dicom_series import list_dicom
+from radsam.io.dicom.element_values import text
+from radsam.io.dicom.pixel_decoding import decode, fits_int16
+from radsam.io.dicom.rtstruct_read import open_rtstruct
+from radsam.io.dicom.seg_read import open_seg
+from radsam.io.dicom.slice_stack import stack
+from radsam.io.image_file import SUFFIXES, read_header, read_image
+from radsam.io.volume_info import VolumeInfo, describe_dicom, describe_dicom_labels
 from radsam.volume import Geometry, LabelVolume, SeriesOrigin, Volume
 
 
@@ -78,7 +77,7 @@ def read_info(path: str | os.PathLike[str], *, series: str | None = None) -> Vol
     """
     given = Path(path)
     if is_dicom(given):
-        labels = _open_dicom_labels(given) if _is_one_file(given) else None
+        labels = _open_dicom_labels(given) if is_one_file(given) else None
         if labels is not None:
             _refuse_series(given, series)
             return describe_dicom_labels(given, labels)
@@ -120,7 +119,7 @@ def read_labels(
     """
     given = Path(path)
     if is_dicom(given):
-        labels = _open_dicom_labels(given) if _is_one_file(given) else None
+        labels = _open_dicom_labels(given) if is_one_file(given) else None
         if labels is None:
             raise VolumeError(
                 f"{given} holds no segmentation: a mask is read from a DICOM SEG or RTSTRUCT file, or from one of "
@@ -154,54 +153,6 @@ def require_same_grid(labels: LabelVolume, geometry: Geometry, what: str) -> Non
         )
 
 
-def is_dicom(path: Path) -> bool:
-    """Whether to read a path as DICOM: a folder, a zip, or a file that begins like DICOM.
-
-    Raises:
-        VolumeError: There is nothing, or it is nothing known.
-    """
-    if not path.exists():
-        raise VolumeError(f"{path} does not exist. Check the spelling, and the folder you are in.")
-    if path.is_dir() or path.suffix.lower() == ".zip":
-        return True
-    if format_of(path) is not None:
-        return False
-    with path.open("rb") as stream:
-        head = stream.read(132)
-    if (
-        path.suffix.lower() in (".dcm", ".ima")
-        or head[128:132] == b"DICM"
-        or (not path.suffix and looks_like_dicom(head))
-    ):
-        return True
-    raise VolumeError(
-        f"{path} is not a volume that can be read. Known are {', '.join(SUFFIXES)}, DICOM SEG and RTSTRUCT files, "
-        "and a folder or .zip with a DICOM series."
-    )
-
-
-@contextmanager
-def dicom_folder(path: Path) -> Iterator[Path]:
-    """Yield the folder or file of DICOM at `path`, unpacked while it is needed."""
-    if path.is_dir() or _is_one_file(path):
-        yield path
-    else:
-        with unpacked(path) as folder:
-            yield folder
-
-
-def choose_series(listing: Listing, given: Path, series: str | None) -> Series:
-    """Choose one series of a listing.
-
-    Raises:
-        SeriesError: As `select_series`; or the path is a file of one slice.
-    """
-    chosen = select_series(listing.series, series)
-    if _is_one_file(given) and len(chosen.slices) == 1:
-        raise SeriesError(f"{given} is one DICOM file with one slice. Give the folder that holds the whole series.")
-    return chosen
-
-
 def _open_dicom_labels(path: Path) -> DicomLabels | None:
     """Read a SEG or RTSTRUCT file; None if it is another DICOM file.
 
@@ -219,10 +170,6 @@ def _open_dicom_labels(path: Path) -> DicomLabels | None:
         raise
     except Exception as error:  # pydicom has no common base for what damaged bytes provoke
         raise VolumeError(f"{path} begins like a DICOM file but cannot be read ({error}). Copy it again.") from error
-
-
-def _is_one_file(path: Path) -> bool:
-    return path.is_file() and path.suffix.lower() != ".zip"
 
 
 def _refuse_series(path: Path, series: str | None) -> None:

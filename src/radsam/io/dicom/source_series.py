@@ -14,10 +14,10 @@ from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
 from radsam.errors import GridMismatchError, OutputError
-from radsam.io.dicom_header import SliceHeader
-from radsam.io.dicom_series import list_dicom
-from radsam.io.dicom_stack import Stack, stack
-from radsam.io.read import choose_series, dicom_folder, is_dicom
+from radsam.io.dicom.dicom_input import choose_series, dicom_folder, is_dicom
+from radsam.io.dicom.dicom_series import list_dicom
+from radsam.io.dicom.slice_header import SliceHeader
+from radsam.io.dicom.slice_stack import Stack, stack
 from radsam.volume import Geometry, LabelVolume
 
 #: What a derived object repeats of its images' patient, study, frame of reference and clinical

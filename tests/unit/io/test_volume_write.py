@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from radsam.errors import OutputError
-from radsam.io import write
-from radsam.io.read import read_labels
-from radsam.io.write import LABEL_SUFFIXES, write_labels
+from radsam.io import volume_write
+from radsam.io.volume_read import read_labels
+from radsam.io.volume_write import LABEL_SUFFIXES, write_labels
 from radsam.volume import Geometry, LabelVolume
 
 
@@ -70,8 +70,8 @@ def test_a_file_that_reads_back_differently_never_takes_its_name(
 ) -> None:
     target = tmp_path / "mask.nii.gz"
     target.write_bytes(b"the previous mask")
-    honest = write.sitk.WriteImage
-    monkeypatch.setattr(write.sitk, "WriteImage", lambda image, *rest, **more: honest(image + 1, *rest, **more))
+    honest = volume_write.sitk.WriteImage
+    monkeypatch.setattr(volume_write.sitk, "WriteImage", lambda image, *rest, **more: honest(image + 1, *rest, **more))
     with pytest.raises(OutputError, match="other values"):
         write_labels(some_labels(), target)
     assert target.read_bytes() == b"the previous mask"
@@ -89,7 +89,7 @@ def test_a_disk_that_takes_no_more_leaves_the_previous_file(tmp_path: Path, suff
         import resource
         import numpy as np
         from radsam.errors import OutputError
-        from radsam.io.write import write_labels
+        from radsam.io.volume_write import write_labels
         from radsam.volume import Geometry, LabelVolume
 
         # Random ids do not compress, so every format passes the limit.

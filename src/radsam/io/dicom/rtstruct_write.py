@@ -17,10 +17,19 @@ from pydicom.tag import Tag
 from pydicom.uid import RTStructureSetStorage
 
 from radsam.errors import OutputError
-from radsam.io.dicom_derived import Algorithm, code_item, instance_items, item, items, named, save_object, start_object
-from radsam.io.dicom_source import SourceSeries
-from radsam.io.organ_codes import organ_code
-from radsam.io.polygons import rings_of
+from radsam.io.dicom.derived_object import (
+    Algorithm,
+    code_item,
+    instance_items,
+    item,
+    items,
+    named,
+    save_object,
+    start_object,
+)
+from radsam.io.dicom.organ_codes import organ_code
+from radsam.io.dicom.polygons import rings_of
+from radsam.io.dicom.source_series import SourceSeries
 from radsam.volume import LabelVolume
 
 _CONTOUR_DATA = Tag("ContourData")

@@ -14,8 +14,8 @@ from pydicom.sequence import Sequence as Items
 from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 
 from radsam.io.atomic import replacing
-from radsam.io.dicom_source import SourceSeries
-from radsam.io.organ_codes import Code
+from radsam.io.dicom.organ_codes import Code
+from radsam.io.dicom.source_series import SourceSeries
 from radsam.volume import LabelVolume
 
 #: Longest text of the value representations LO and DS.

@@ -22,11 +22,11 @@ from dicom_files import (
     write_series,
 )
 from radsam.errors import GridMismatchError, OutputError, VolumeError
-from radsam.io.dicom_derived import Algorithm
-from radsam.io.dicom_labels import LabelWarning
-from radsam.io.dicom_source import SourceWarning, read_source
-from radsam.io.read import read_info, read_labels, read_volume
-from radsam.io.write import write_labels
+from radsam.io.dicom.derived_object import Algorithm
+from radsam.io.dicom.dicom_labels import LabelWarning
+from radsam.io.dicom.source_series import SourceWarning, read_source
+from radsam.io.volume_read import read_info, read_labels, read_volume
+from radsam.io.volume_write import write_labels
 from radsam.volume import Geometry, LabelVolume, Volume
 from radsam.volume.regrid import move_mask
 

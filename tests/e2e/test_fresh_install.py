@@ -43,7 +43,7 @@ def test_the_wheel_segments_in_an_environment_without_torch(tmp_path: Path) -> N
         ).stdout
 
     assert run("-c", "import importlib.util as u; print(u.find_spec('torch'))").strip() == "None"
-    presets = run("-c", "from radsam.settings.presets import preset_names; print(*preset_names())").split()
+    presets = run("-c", "from radsam.settings import preset_names; print(*preset_names())").split()
     assert presets == sorted(each.stem for each in (ROOT / "configs").glob("*.toml"))
     k, *box = json.loads(run("-c", MAKE_CT))
     arguments = ["--slice", k, "--box", *box, "--bounds", k - 2, k + 2, "-o", "mask.nii.gz"]

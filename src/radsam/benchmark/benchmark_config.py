@@ -1,4 +1,4 @@
-"""What a benchmark measures: frozen dataclasses, read from TOML by `radsam.settings`.
+"""What a benchmark measures: frozen dataclasses, read from TOML and checked by `radsam.settings`.
 
 A configuration names datasets and modes; the models and the folders of the data are
 given when it is run.
@@ -6,29 +6,22 @@ given when it is run.
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
-import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from radsam.settings import Checked, at_least, find_config, one_of, read_settings
+from pydantic import Field, NonNegativeFloat, NonNegativeInt
+from pydantic.dataclasses import dataclass
 
-LAYOUTS = ("amos", "totalsegmentator", "msd", "folder", "phantom")
-LEVELS = ("volume", "slice")
-STARTS = ("box", "point", "mask", "diameter")
-BOXES = ("exact", "loose")
-PLACES = ("largest", "random")
-EDITS = ("random", "centre", "scribble")
+from radsam.settings import STRICT, Count, find_config, hash_of_values, plain_values, read_settings, require
 
 #: Where the shipped configurations are, below `configs`.
 GROUP = "benchmark"
 
 
-@dataclass(frozen=True)
-class DatasetConfig(Checked):
+@dataclass(frozen=True, config=STRICT)
+class DatasetConfig:
     """Which objects of a dataset are measured.
 
     Args:
@@ -45,33 +38,27 @@ class DatasetConfig(Checked):
         class_groups: The same by class.
     """
 
-    layout: str
-    split: str = "val"
+    layout: Literal["amos", "totalsegmentator", "msd", "folder", "phantom"]
+    split: Literal["train", "val", "test", ""] = "val"
     cases: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
-    min_voxels: int = 1
-    min_pixels: int = 1
-    most_objects: int = 0
-    most_cases: int = 0
-    make: int = 0
+    min_voxels: Count = 1
+    min_pixels: Count = 1
+    most_objects: NonNegativeInt = 0
+    most_cases: NonNegativeInt = 0
+    make: NonNegativeInt = 0
     case_groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     class_groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
-    def _problems(self) -> Iterator[str]:
-        yield from one_of(self, "layout", LAYOUTS)
-        yield from one_of(self, "split", ("train", "val", "test", ""))
-        for name in ("min_voxels", "min_pixels"):
-            yield from at_least(self, name, 1)
-        for name in ("most_objects", "most_cases", "make"):
-            yield from at_least(self, name, 0)
-        if self.make and self.layout != "phantom":
-            yield "make is for the layout phantom only"
-        if self.case_groups and self.class_groups:
-            yield "give case_groups or class_groups, not both"
+    def __post_init__(self) -> None:
+        require(
+            (not self.make or self.layout == "phantom", "make is for the layout phantom only"),
+            (not (self.case_groups and self.class_groups), "give case_groups or class_groups, not both"),
+        )
 
 
-@dataclass(frozen=True)
-class ModeConfig(Checked):
+@dataclass(frozen=True, config=STRICT)
+class ModeConfig:
     """What the simulated user does.
 
     Args:
@@ -87,35 +74,30 @@ class ModeConfig(Checked):
         oracle: Slice level: of the masks that the model offers the best one is taken (paper, Table 6).
     """
 
-    level: str = "volume"
-    start: str = "box"
-    box: str = "exact"
-    prompt_slice: str = "largest"
+    level: Literal["volume", "slice"] = "volume"
+    start: Literal["box", "point", "mask", "diameter"] = "box"
+    box: Literal["exact", "loose"] = "exact"
+    prompt_slice: Literal["largest", "random"] = "largest"
     bounds: bool = True
-    edits: int = 0
-    edit: str = "random"
-    most_slices: int = 0
+    edits: NonNegativeInt = 0
+    edit: Literal["random", "centre", "scribble"] = "random"
+    most_slices: NonNegativeInt = 0
     oracle: bool = False
 
-    def _problems(self) -> Iterator[str]:
-        for name, known in (
-            ("level", LEVELS),
-            ("start", STARTS),
-            ("box", BOXES),
-            ("prompt_slice", PLACES),
-            ("edit", EDITS),
-        ):
-            yield from one_of(self, name, known)
-        yield from at_least(self, "edits", 0)
-        yield from at_least(self, "most_slices", 0)
-        if self.level == "slice" and (not self.bounds or self.prompt_slice != "largest"):
-            yield "bounds and prompt_slice mean nothing at slice level, where every slice has its prompt"
-        if self.level == "volume" and (self.most_slices or self.oracle):
-            yield "most_slices and oracle are for the slice level only"
-        if self.oracle and self.edits:
-            yield "oracle goes without edits, as in the paper"
-        if self.level == "slice" and self.start == "diameter":
-            yield "a diameter is drawn once; use level = 'volume'"
+    def __post_init__(self) -> None:
+        volume = self.level == "volume"
+        require(
+            (
+                volume or (self.bounds and self.prompt_slice == "largest"),
+                "bounds and prompt_slice mean nothing at slice level, where every slice has its prompt",
+            ),
+            (
+                not volume or not (self.most_slices or self.oracle),
+                "most_slices and oracle are for the slice level only",
+            ),
+            (not (self.oracle and self.edits), "oracle goes without edits, as in the paper"),
+            (volume or self.start != "diameter", "a diameter is drawn once; use level = 'volume'"),
+        )
 
     @property
     def name(self) -> str:
@@ -134,8 +116,8 @@ class ModeConfig(Checked):
         return "box" if self.start == "diameter" else self.start
 
 
-@dataclass(frozen=True)
-class SurfaceConfig(Checked):
+@dataclass(frozen=True, config=STRICT)
+class SurfaceConfig:
     """Surface metrics (NSD, HD95), which cost more than Dice.
 
     Args:
@@ -145,16 +127,12 @@ class SurfaceConfig(Checked):
     """
 
     enabled: bool = True
-    tolerance_mm: float = 2.0
-    every: int = 10
-
-    def _problems(self) -> Iterator[str]:
-        yield from at_least(self, "tolerance_mm", 0)
-        yield from at_least(self, "every", 1)
+    tolerance_mm: NonNegativeFloat = 2.0
+    every: Count = 10
 
 
-@dataclass(frozen=True)
-class BenchmarkConfig(Checked):
+@dataclass(frozen=True, config=STRICT)
+class BenchmarkConfig:
     """A benchmark.
 
     Args:
@@ -170,30 +148,27 @@ class BenchmarkConfig(Checked):
     """
 
     name: str
-    datasets: Mapping[str, DatasetConfig]
-    modes: tuple[ModeConfig, ...]
+    datasets: Annotated[Mapping[str, DatasetConfig], Field(min_length=1)]
+    modes: Annotated[tuple[ModeConfig, ...], Field(min_length=1)]
     notes: str = ""
-    seed: int = 0
+    seed: NonNegativeInt = 0
     models: tuple[str, ...] = ()
     paper: tuple[str, ...] = ()
-    pictures: int = 3
+    pictures: NonNegativeInt = 3
     surface: SurfaceConfig = field(default_factory=SurfaceConfig)
 
-    def _problems(self) -> Iterator[str]:
-        if not self.datasets:
-            yield "datasets is empty; name one: [datasets.NAME] with its layout"
-        if not self.modes:
-            yield "modes is empty; write one: [[modes]]"
+    def __post_init__(self) -> None:
         names = [mode.name for mode in self.modes]
-        if len(set(names)) < len(names):
-            yield "two modes are the same but for the number of edits; the larger one holds the smaller"
-        yield from at_least(self, "seed", 0)
-        yield from at_least(self, "pictures", 0)
+        require(
+            (
+                len(set(names)) == len(names),
+                "two modes are the same but for the number of edits; the larger one holds the smaller",
+            )
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, as JSON takes them."""
-        plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
-        return plain
+        return plain_values(self)
 
     @property
     def fingerprint(self) -> str:
@@ -201,7 +176,7 @@ class BenchmarkConfig(Checked):
         decides = self.to_dict()
         for name in ("name", "notes", "models", "paper", "pictures"):
             del decides[name]
-        return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+        return hash_of_values(decides)
 
     @classmethod
     def read(cls, name_or_path: str, overrides: tuple[str, ...] = ()) -> BenchmarkConfig:

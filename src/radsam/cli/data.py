@@ -198,7 +198,7 @@ def show(
     """
     from radsam.errors import OutputError
     from radsam.io.atomic import check_writable, replacing
-    from radsam.settings.presets import find_config
+    from radsam.settings import find_config
     from radsam.training.config_file import read_config
     from radsam.training.picture import draw_batch
 

@@ -132,7 +132,7 @@ def _check_target(bundle: Path) -> None:
 def _config(work: WorkFolder, start: Path, overrides: Sequence[str] | None) -> TrainConfig:
     """The preset, with places of its own and the window that the start weights know."""
     from radsam.runtime.bundle import read_spec
-    from radsam.settings.presets import find_config
+    from radsam.settings import find_config
     from radsam.training.config_file import read_config
 
     ours = {

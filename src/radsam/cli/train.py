@@ -101,7 +101,7 @@ def run_training(
 
 
 def _read(config: str, overrides: Sequence[str] | None) -> TrainConfig:
-    from radsam.settings.presets import find_config
+    from radsam.settings import find_config
     from radsam.training.config_file import read_config
 
     return read_config(find_config(config), overrides or ())

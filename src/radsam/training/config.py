@@ -1,4 +1,4 @@
-"""What a training run is: frozen dataclasses that refuse values which make no sense.
+"""Configuration of a training run: frozen dataclasses whose values pydantic checks.
 
 Every value has its meaning here and nowhere else; `radsam.training.config_file` reads
 them from TOML.
@@ -7,22 +7,23 @@ them from TOML.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from dataclasses import field
+from typing import Annotated, Any, ClassVar, Literal
 
-from radsam.settings.checked import Checked, at_least, one_of, within
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat
+from pydantic.dataclasses import dataclass
+
+from radsam.settings import STRICT, Count, Share, hash_of_values, plain_values, require
 
 #: "auto" takes bf16-mixed where the hardware computes it, 32-true elsewhere.
-PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
-ACCELERATORS = ("auto", "cpu", "cuda", "mps")
-STRATEGIES = ("auto", "ddp")
+Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
+Accelerator = Literal["auto", "cpu", "cuda", "mps"]
+Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
-@dataclass(frozen=True)
-class Exclusion(Checked):
+@dataclass(frozen=True, config=STRICT)
+class Exclusion:
     """Cases that are left out.
 
     Args:
@@ -34,8 +35,8 @@ class Exclusion(Checked):
     reason: str
 
 
-@dataclass(frozen=True)
-class DataConfig(Checked):
+@dataclass(frozen=True, config=STRICT)
+class DataConfig:
     """Which slices are trained on and which are measured.
 
     Args:
@@ -52,20 +53,14 @@ class DataConfig(Checked):
     store: str
     train_split: str = "train"
     val_split: str = "val"
-    min_pixels: int = 15
-    balance: float = 0.5
-    weights: Mapping[str, float] = field(default_factory=dict)
+    min_pixels: Count = 15
+    balance: Share = 0.5
+    weights: Mapping[str, PositiveFloat] = field(default_factory=dict)
     exclude: tuple[Exclusion, ...] = ()
 
-    def _problems(self) -> Iterator[str]:
-        yield from within(self, "balance", 0, 1)
-        yield from at_least(self, "min_pixels", 1)
-        if any(weight <= 0 for weight in self.weights.values()):
-            yield "weights must be positive; to leave cases out, use exclude"
 
-
-@dataclass(frozen=True)
-class EmbeddingsConfig(Checked):
+@dataclass(frozen=True, config=STRICT)
+class EmbeddingsConfig:
     """Which views of the slices are encoded, once, before training with a frozen encoder.
 
     Every case is encoded as inference sees it. On top come random scenes: a short run of
@@ -93,37 +88,34 @@ class EmbeddingsConfig(Checked):
 
     folder: str = ""
     window_hu: tuple[float, float] = (-160.0, 240.0)
-    whole_share: Mapping[str, float] = field(default_factory=dict)
-    scenes: int = 0
-    scene_slices: int = 8
+    whole_share: Mapping[str, Share] = field(default_factory=dict)
+    scenes: NonNegativeInt = 0
+    scene_slices: Annotated[int, Field(ge=2)] = 8
     crop: tuple[float, float] = (1.3, 4.0)
-    max_zoom: float = 4.0
-    max_angle_deg: float = 15.0
-    max_shear: float = 0.1
-    window_jitter_hu: float = 40.0
-    max_noise_hu: float = 15.0
+    max_zoom: Annotated[float, Field(ge=1)] = 4.0
+    max_angle_deg: Annotated[float, Field(ge=0, le=180)] = 15.0
+    max_shear: Annotated[float, Field(ge=0, le=0.5)] = 0.1
+    window_jitter_hu: NonNegativeFloat = 40.0
+    max_noise_hu: NonNegativeFloat = 15.0
     seed: int = 0
 
-    def _problems(self) -> Iterator[str]:
-        if self.window_hu[0] >= self.window_hu[1]:
-            yield f"window_hu {list(self.window_hu)} is empty; give the lower end first"
-        elif 2 * self.window_jitter_hu >= self.window_hu[1] - self.window_hu[0]:
-            yield "window_jitter_hu must be less than half of the window"
-        if not all(0 <= share <= 1 for share in self.whole_share.values()):
-            yield "whole_share must be between 0 and 1"
-        yield from at_least(self, "scenes", 0)
-        yield from at_least(self, "scene_slices", 2)
-        if not 1 <= self.crop[0] <= self.crop[1]:
-            yield f"crop must be at least 1, the smaller figure first, not {list(self.crop)}"
-        yield from at_least(self, "max_zoom", 1)
-        yield from within(self, "max_angle_deg", 0, 180)
-        yield from within(self, "max_shear", 0, 0.5)
-        yield from at_least(self, "window_jitter_hu", 0)
-        yield from at_least(self, "max_noise_hu", 0)
+    def __post_init__(self) -> None:
+        low, high = self.window_hu
+        require(
+            (low < high, f"window_hu {list(self.window_hu)} is empty; give the lower end first"),
+            (
+                low >= high or 2 * self.window_jitter_hu < high - low,
+                "window_jitter_hu must be less than half of the window",
+            ),
+            (
+                1 <= self.crop[0] <= self.crop[1],
+                f"crop must be at least 1, the smaller figure first, not {list(self.crop)}",
+            ),
+        )
 
 
-@dataclass(frozen=True)
-class EncoderConfig(Checked):
+@dataclass(frozen=True, config=STRICT)
+class EncoderConfig:
     """Whether the image encoder is trained, how fast, and on which views.
 
     Every episode then draws a view of its own from the store: most look at the slices moved,
@@ -142,27 +134,29 @@ class EncoderConfig(Checked):
     """
 
     train: bool = False
-    lr_scale: float = 1.0
-    lr_decay: float = 1.0
+    lr_scale: PositiveFloat = 1.0
+    lr_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
     checkpoint_activations: bool = False
-    as_is_share: float = 0.2
+    as_is_share: Share = 0.2
     zoom: tuple[float, float] = (0.8, 1.6)
-    max_shift: float = 0.1
+    max_shift: Share = 0.1
 
-    def _problems(self) -> Iterator[str]:
-        if not (0 < self.lr_decay <= 1 and self.lr_scale > 0):
-            yield "lr_scale must be positive, and lr_decay above 0 and at most 1"
-        yield from within(self, "as_is_share", 0, 1)
-        if not 0 < self.zoom[0] <= self.zoom[1]:
-            yield f"zoom must be positive, the smaller figure first, not {list(self.zoom)}"
-        yield from within(self, "max_shift", 0, 1)
+    def __post_init__(self) -> None:
         changed = [each.name for each in dataclasses.fields(self) if getattr(self, each.name) != each.default]
-        if changed and not self.train:
-            yield f"{', '.join(changed)} mean nothing while the encoder is frozen; set train = true, or leave them out"
+        require(
+            (
+                0 < self.zoom[0] <= self.zoom[1],
+                f"zoom must be positive, the smaller figure first, not {list(self.zoom)}",
+            ),
+            (
+                self.train or not changed,
+                f"{', '.join(changed)} mean nothing while the encoder is frozen; set train = true, or leave them out",
+            ),
+        )
 
 
-@dataclass(frozen=True)
-class PromptsConfig(Checked):
+@dataclass(frozen=True, config=STRICT)
+class PromptsConfig:
     """What an episode of training asks (paper 3.3): a first prompt, then more turns.
 
     A turn either corrects the slice (a click in the error, with the previous mask) or walks
@@ -189,22 +183,22 @@ class PromptsConfig(Checked):
         bounded: Share of episodes that know where the object ends.
     """
 
-    box: float = 0.3
-    point: float = 0.2
-    mask: float = 0.1
-    neighbour: float = 0.4
-    repair: float = 0.0
-    turns: tuple[float, ...] = (0.5, 0.3, 0.2)
-    edit_share: float = 0.5
-    walk_click_share: float = 0.1
-    ended_share: float = 0.1
-    box_shrink_px: float = 5.0
-    box_grow_px: float = 20.0
-    neighbour_noise: float = 0.3
-    gap: int = 1
-    outward: float = 0.0
-    taper: float = 0.0
-    bounded: float = 0.8
+    box: NonNegativeFloat = 0.3
+    point: NonNegativeFloat = 0.2
+    mask: NonNegativeFloat = 0.1
+    neighbour: NonNegativeFloat = 0.4
+    repair: NonNegativeFloat = 0.0
+    turns: tuple[NonNegativeFloat, ...] = (0.5, 0.3, 0.2)
+    edit_share: Share = 0.5
+    walk_click_share: Share = 0.1
+    ended_share: Share = 0.1
+    box_shrink_px: NonNegativeFloat = 5.0
+    box_grow_px: NonNegativeFloat = 20.0
+    neighbour_noise: Annotated[float, Field(ge=0, le=2)] = 0.3
+    gap: Count = 1
+    outward: Share = 0.0
+    taper: Annotated[float, Field(ge=0, le=4)] = 0.0
+    bounded: Share = 0.8
 
     _KINDS: ClassVar = ("box", "point", "mask", "neighbour", "repair")
 
@@ -215,24 +209,15 @@ class PromptsConfig(Checked):
         total = sum(shares.values())
         return {name: share / total for name, share in shares.items()}
 
-    def _problems(self) -> Iterator[str]:
-        for name in self._KINDS:
-            yield from at_least(self, name, 0)
-        if sum(getattr(self, name) for name in self._KINDS) <= 0:
-            yield f"one of {', '.join(self._KINDS)} must be positive"
-        if not self.turns or min(self.turns) < 0 or sum(self.turns) <= 0:
-            yield "turns needs at least one share, none negative, not all zero"
-        for name in ("edit_share", "walk_click_share", "ended_share", "outward", "bounded"):
-            yield from within(self, name, 0, 1)
-        yield from within(self, "neighbour_noise", 0, 2)
-        yield from at_least(self, "gap", 1)
-        yield from within(self, "taper", 0, 4)
-        yield from at_least(self, "box_shrink_px", 0)
-        yield from at_least(self, "box_grow_px", 0)
+    def __post_init__(self) -> None:
+        require(
+            (sum(getattr(self, name) for name in self._KINDS) > 0, f"one of {', '.join(self._KINDS)} must be positive"),
+            (sum(self.turns) > 0, "turns needs at least one share that is positive"),
+        )
 
 
-@dataclass(frozen=True)
-class LossConfig(Checked):
+@dataclass(frozen=True, config=STRICT)
+class LossConfig:
     """Weights of the loss's parts (paper 3.4).
 
     Args:
@@ -244,22 +229,19 @@ class LossConfig(Checked):
         iou: Weight of the squared error of the predicted IoU.
     """
 
-    dice: float = 1.0
-    bce: float = 1.0
-    focal: float = 0.0
-    clicks: float = 0.0
-    secondary: float = 1.0
-    iou: float = 1.0
+    dice: NonNegativeFloat = 1.0
+    bce: NonNegativeFloat = 1.0
+    focal: NonNegativeFloat = 0.0
+    clicks: NonNegativeFloat = 0.0
+    secondary: NonNegativeFloat = 1.0
+    iou: NonNegativeFloat = 1.0
 
-    def _problems(self) -> Iterator[str]:
-        for each in dataclasses.fields(self):
-            yield from at_least(self, each.name, 0)
-        if self.dice + self.bce + self.focal <= 0:
-            yield "one of dice, bce, focal must be positive"
+    def __post_init__(self) -> None:
+        require((self.dice + self.bce + self.focal > 0, "one of dice, bce, focal must be positive"))
 
 
-@dataclass(frozen=True)
-class OptimConfig(Checked):
+@dataclass(frozen=True, config=STRICT)
+class OptimConfig:
     """How the weights move.
 
     Args:
@@ -277,37 +259,22 @@ class OptimConfig(Checked):
         lr_scale: Factor on the rate of parameters whose name starts so; the longest match counts.
     """
 
-    steps: int
-    batch: int = 8
-    accumulate: int = 1
-    lr: float = 3e-4
-    schedule: str = "cosine"
-    warmup: float = 0.05
-    final_lr: float = 0.01
-    weight_decay: float = 0.01
-    betas: tuple[float, float] = (0.9, 0.999)
-    clip_norm: float = 1.0
-    ema: float = 0.998
-    lr_scale: Mapping[str, float] = field(default_factory=dict)
-
-    def _problems(self) -> Iterator[str]:
-        for name in ("steps", "batch", "accumulate"):
-            yield from at_least(self, name, 1)
-        if self.lr <= 0 or self.clip_norm <= 0:
-            yield "lr and clip_norm must be positive"
-        if self.schedule not in ("cosine", "constant"):
-            yield f"schedule must be cosine or constant, not {self.schedule!r}"
-        yield from within(self, "warmup", 0, 1)
-        yield from within(self, "final_lr", 0, 1)
-        yield from at_least(self, "weight_decay", 0)
-        if not all(0 <= beta < 1 for beta in (*self.betas, self.ema)):
-            yield "betas and ema must be at least 0 and below 1"
-        if any(scale < 0 for scale in self.lr_scale.values()):
-            yield "lr_scale must not be negative"
+    steps: Count
+    batch: Count = 8
+    accumulate: Count = 1
+    lr: PositiveFloat = 3e-4
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup: Share = 0.05
+    final_lr: Share = 0.01
+    weight_decay: NonNegativeFloat = 0.01
+    betas: tuple[Decay, Decay] = (0.9, 0.999)
+    clip_norm: PositiveFloat = 1.0
+    ema: Decay = 0.998
+    lr_scale: Mapping[str, NonNegativeFloat] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class RunConfig(Checked):
+@dataclass(frozen=True, config=STRICT)
+class RunConfig:
     """How the run is carried out; may change between stopping and resuming.
 
     A step trains `optim.batch` × `optim.accumulate` × `devices` × `nodes` episodes. Only that
@@ -327,31 +294,19 @@ class RunConfig(Checked):
         log_steps: Steps between lines of the log.
     """
 
-    accelerator: str = "cpu"
-    devices: int = 1
-    nodes: int = 1
-    strategy: str = "auto"
-    precision: str = "auto"
-    threads: int = 0
-    checkpoint_minutes: float = 5.0
-    validate_minutes: float = 15.0
-    log_steps: int = 10
-
-    def _problems(self) -> Iterator[str]:
-        yield from one_of(self, "accelerator", ACCELERATORS)
-        yield from one_of(self, "strategy", STRATEGIES)
-        yield from one_of(self, "precision", PRECISIONS)
-        yield from at_least(self, "devices", 1)
-        yield from at_least(self, "nodes", 1)
-        yield from at_least(self, "threads", 0)
-        yield from at_least(self, "validate_minutes", 0)
-        yield from at_least(self, "log_steps", 1)
-        if self.checkpoint_minutes <= 0:
-            yield "checkpoint_minutes must be positive"
+    accelerator: Accelerator = "cpu"
+    devices: Count = 1
+    nodes: Count = 1
+    strategy: Literal["auto", "ddp"] = "auto"
+    precision: Precision = "auto"
+    threads: NonNegativeInt = 0
+    checkpoint_minutes: PositiveFloat = 5.0
+    validate_minutes: NonNegativeFloat = 15.0
+    log_steps: Count = 10
 
 
-@dataclass(frozen=True)
-class ValidationConfig(Checked):
+@dataclass(frozen=True, config=STRICT)
+class ValidationConfig:
     """The quick score during training: volume-level, one prompt and bounds, mask walk (paper 4.1).
 
     Args:
@@ -363,24 +318,16 @@ class ValidationConfig(Checked):
         seed: Seed of prompts and correction points.
     """
 
-    min_voxels: int = 200
-    objects_per_case: int = 6
-    edits: int = 3
-    edited_objects: int = 1
-    starts: tuple[str, ...] = ("box",)
+    min_voxels: Count = 200
+    objects_per_case: Count = 6
+    edits: NonNegativeInt = 3
+    edited_objects: NonNegativeInt = 1
+    starts: Annotated[tuple[Literal["box", "point"], ...], Field(min_length=1)] = ("box",)
     seed: int = 0
 
-    def _problems(self) -> Iterator[str]:
-        yield from at_least(self, "min_voxels", 1)
-        yield from at_least(self, "objects_per_case", 1)
-        yield from at_least(self, "edits", 0)
-        yield from at_least(self, "edited_objects", 0)
-        if not self.starts or not set(self.starts) <= {"box", "point"}:
-            yield f"starts must name box, point or both, not {list(self.starts)}"
 
-
-@dataclass(frozen=True)
-class TrainConfig(Checked):
+@dataclass(frozen=True, config=STRICT)
+class TrainConfig:
     """A whole training run.
 
     Args:
@@ -410,23 +357,25 @@ class TrainConfig(Checked):
     loss: LossConfig = field(default_factory=LossConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     run: RunConfig = field(default_factory=RunConfig)
-    seed: int = 0
+    seed: NonNegativeInt = 0
     notes: str = ""
 
-    def _problems(self) -> Iterator[str]:
-        yield from at_least(self, "seed", 0)
-        if not self.encoder.train and not self.embeddings.folder:
-            yield "embeddings.folder is missing; a frozen encoder's embeddings need a place"
-        if self.encoder.train and (self.embeddings.scenes or self.embeddings.whole_share):
-            yield (
+    def __post_init__(self) -> None:
+        require(
+            (
+                self.encoder.train or self.embeddings.folder,
+                "embeddings.folder is missing; a frozen encoder's embeddings need a place",
+            ),
+            (
+                not self.encoder.train or not (self.embeddings.scenes or self.embeddings.whole_share),
                 "embeddings.scenes and embeddings.whole_share say what a frozen encoder encodes once; with "
-                "encoder.train every episode draws its own view, so leave both out"
-            )
+                "encoder.train every episode draws its own view, so leave both out",
+            ),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values; what a checkpoint stores."""
-        plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
-        return plain
+        return plain_values(self)
 
     @property
     def episodes_per_step(self) -> int:
@@ -444,4 +393,4 @@ class TrainConfig(Checked):
         del decisive["data"]["store"], decisive["embeddings"]["folder"]
         del decisive["optim"]["batch"], decisive["optim"]["accumulate"], decisive["encoder"]["checkpoint_activations"]
         decisive["episodes_per_step"] = self.episodes_per_step
-        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+        return hash_of_values(decisive)

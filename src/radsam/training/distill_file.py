@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
-import json
 import pickle
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import NonNegativeInt
+from pydantic.dataclasses import dataclass as checked_dataclass
 from torch import Tensor
 
 from radsam.errors import InputError
 from radsam.io.atomic import replacing
 from radsam.model.config import TinyViTConfig
-from radsam.settings import Checked, at_least, settings_from_dict
+from radsam.settings import STRICT, Count, hash_of_values, plain_values, require, settings_from_dict
 from radsam.training.config import DataConfig, EmbeddingsConfig, OptimConfig
 
 #: Group of the shipped configurations, see `radsam.settings.find_config`.
@@ -26,8 +24,8 @@ PRESETS = "distill"
 FORMAT, FORMAT_VERSION = "radsam-distillation", 1
 
 
-@dataclass(frozen=True)
-class DistillConfig(Checked):
+@checked_dataclass(frozen=True, config=STRICT)
+class DistillConfig:
     """A whole distillation.
 
     Args:
@@ -57,17 +55,15 @@ class DistillConfig(Checked):
     threads: int = 0
     checkpoint_minutes: float = 5.0
     validate_minutes: float = 15.0
-    log_steps: int = 20
-    seed: int = 0
+    log_steps: Count = 20
+    seed: NonNegativeInt = 0
     notes: str = ""
 
-    def _problems(self) -> Iterator[str]:
-        yield from at_least(self, "seed", 0)
-        yield from at_least(self, "log_steps", 1)
-        if not self.embeddings.folder:
-            yield "embeddings.folder is missing; the teacher's embeddings need a place"
-        if self.optim.accumulate != 1:
-            yield "optim.accumulate means nothing here; choose optim.batch"
+    def __post_init__(self) -> None:
+        require(
+            (self.embeddings.folder, "embeddings.folder is missing; the teacher's embeddings need a place"),
+            (self.optim.accumulate == 1, "optim.accumulate means nothing here; choose optim.batch"),
+        )
 
     @property
     def identity(self) -> str:
@@ -76,12 +72,11 @@ class DistillConfig(Checked):
         for name in ("notes", "threads", "checkpoint_minutes", "validate_minutes", "log_steps", "decoder"):
             del decisive[name]
         del decisive["data"]["store"], decisive["embeddings"]["folder"]
-        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+        return hash_of_values(decisive)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values; what a checkpoint stores."""
-        plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
-        return plain
+        return plain_values(self)
 
 
 @dataclass(frozen=True, eq=False)

@@ -70,7 +70,7 @@ def precision_on(device: str, precision: str) -> Literal["32-true", "bf16-mixed"
 
     Args:
         device: "cpu", "cuda" or "mps".
-        precision: One of `radsam.training.config.PRECISIONS`.
+        precision: One of `radsam.training.config.Precision`.
     """
     match precision:
         case "auto":

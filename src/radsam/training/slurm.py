@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from radsam.errors import InputError, MissingExtraError
-from radsam.settings.presets import find_config
-from radsam.training.config import TrainConfig
+from radsam.settings import find_config
+from radsam.training.config import Accelerator, TrainConfig
 from radsam.training.config_file import config_from_dict, read_config
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def submit(
     return executor.submit(TrainJob(settings.to_dict(), out))
 
 
-def dealt_out(config: TrainConfig, nodes: int, processes_per_node: int, accelerator: str) -> TrainConfig:
+def dealt_out(config: TrainConfig, nodes: int, processes_per_node: int, accelerator: Accelerator) -> TrainConfig:
     """The same run on so many processes.
 
     Raises:

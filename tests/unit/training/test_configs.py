@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from radsam.settings.presets import find_config, preset_names
+from radsam.settings import find_config, preset_names
 from radsam.training.config_file import read_config
 from radsam.training.export import trained_capabilities
 

@@ -10,7 +10,7 @@ import pytest
 import submitit
 
 from radsam.errors import InputError
-from radsam.settings.presets import presets_folder
+from radsam.settings import presets_folder
 from radsam.training import slurm
 from radsam.training.checkpoint import read_checkpoint
 from radsam.training.engine import LAST
@@ -56,7 +56,7 @@ def test_fewer_processes_accumulate_more(tmp_path: Path) -> None:
 
 
 def test_what_is_wrong_is_said_before_anything_is_queued(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"optim\.lr and clip_norm must be positive"):
+    with pytest.raises(InputError, match=r"optim\.lr must be greater than 0, not -1"):
         slurm.submit("amos_vit_b", ["optim.lr=-1"], out=tmp_path / "run")
     with pytest.raises(InputError, match="no configuration 'none'"):
         slurm.submit("none", out=tmp_path / "run")

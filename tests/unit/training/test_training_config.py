@@ -27,7 +27,6 @@ optim.batch = 0
 prompts.edit_share = 1.5
 prompts.colour = "red"
 encoder.lr_decay = 0.0
-encoder.zoom = [2.0, 1.0]
 run.precision = "fp8"
 run.devices = 0
 [[data.exclude]]
@@ -39,12 +38,11 @@ case = "a"
     message = str(caught.value)
     for part in (
         "seed must be a whole number",
-        "optim.lr and clip_norm must be positive",
+        "optim.lr must be greater than 0, not -1",
         "optim.batch must be at least 1",
-        "prompts.colour is unknown",
+        "prompts.colour is unknown; known are: box, point, mask, neighbour, repair, turns",
         "data.exclude[0].reason is missing",
-        "encoder.lr_scale must be positive, and lr_decay above 0 and at most 1",
-        "encoder.zoom must be positive, the smaller figure first",
+        "encoder.lr_decay must be greater than 0, not 0",
         "run.precision must be one of auto, 32-true, bf16-mixed, 16-mixed, not 'fp8'",
         "run.devices must be at least 1, not 0",
     ):
@@ -52,13 +50,14 @@ case = "a"
 
 
 def test_a_value_that_makes_no_sense_is_named_with_its_section() -> None:
-    with pytest.raises(InputError, match=r"prompts\.edit_share must be between 0 and 1, not 1\.5"):
+    with pytest.raises(InputError, match=r"prompts\.edit_share must be at most 1, not 1\.5"):
         config_from_dict({**_smallest(), "prompts": {"edit_share": 1.5}})
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"encoder": {"train": True, "zoom": [2.0, 1.0]}}, r"encoder\.zoom must be positive, the smaller figure first"),
         ({"encoder": {"lr_scale": 0.1}}, r"lr_scale mean nothing while the encoder is frozen; set train = true"),
         ({"embeddings": {}}, r"embeddings\.folder is missing"),
         ({"encoder": {"train": True}, "embeddings": {"scenes": 5}}, r"draws its own view, so leave both out"),
@@ -107,7 +106,7 @@ def test_a_file_may_say_only_what_differs_from_another(tmp_path: Path) -> None:
 def test_a_file_that_extends_nothing_or_itself_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "one.toml"
     path.write_text('extends = "two"\n')
-    with pytest.raises(InputError, match=r"one\.toml extends one that is not there.*'two'.*amos_vit_b"):
+    with pytest.raises(InputError, match=r"one\.toml extends one that does not exist.*'two'.*amos_vit_b"):
         read_config(path)
     (tmp_path / "two.toml").write_text('extends = "one"\n')
     with pytest.raises(InputError, match="extends itself"):
@@ -124,6 +123,37 @@ def test_only_what_decides_the_weights_is_part_of_the_identity() -> None:
     same = config_from_dict({**_smallest(), "run": {"threads": 2}, "data": {"store": "elsewhere"}})
     other = config_from_dict({**_smallest(), "optim": {"steps": 10, "lr": 1e-5}})
     assert config.identity == same.identity != other.identity
+
+
+def test_checkpoints_of_earlier_versions_have_the_same_identity_and_resume() -> None:
+    config = config_from_dict(_smallest())
+    assert config.identity == "08a78854f3f2ab733888ffb55e47af7bdca5a003f84739a75851c01040e8cc1c"
+    assert config.to_dict()["embeddings"]["window_hu"] == [-160.0, 240.0]
+    data = {"store": "store", "weights": {"a_*": 2}, "exclude": [{"case": "a", "reason": "b"}]}
+    config = config_from_dict({**_smallest(), "data": data, "embeddings": {"folder": "e", "window_hu": [-100, 200]}})
+    assert config.identity == "d0e4ed94f228bbe28dbccee71c921a7eefa95fb172419db2447d7539cdd66898"
+
+
+@pytest.mark.parametrize(
+    ("optim", "message"),
+    [
+        ({"steps": True}, r"optim\.steps must be a whole number, not True"),
+        ({"steps": 3.0}, r"optim\.steps must be a whole number, not 3\.0"),
+        ({"steps": 3, "lr": "1"}, r"optim\.lr must be a number, not '1'"),
+        ({"steps": 3, "lr": float("inf")}, r"optim\.lr must be a finite number"),
+        ({"steps": 3, "betas": [0.5]}, r"optim\.betas\[1\] is missing"),
+        ({"steps": 3, "betas": [0.5, 0.5, 0.5]}, r"optim\.betas needs at most 2 values, not 3"),
+        ({"steps": 3, "betas": 1}, r"optim\.betas must be a list, not 1"),
+        ({"steps": 3, "lr_scale": 1}, r"optim\.lr_scale must be a table, not 1"),
+        ({"steps": 3, "lr_scale": {"neck": -1}}, r"optim\.lr_scale\.neck must be at least 0, not -1"),
+        (7, r"optim must be a section, not 7"),
+    ],
+)
+def test_types_are_strict(optim: object, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        config_from_dict({**_smallest(), "optim": optim})
+    config = config_from_dict({**_smallest(), "optim": {"steps": 3, "lr": 1}})
+    assert type(config.optim.lr) is float, "a whole number is a float"
 
 
 def test_however_the_episodes_of_a_step_are_dealt_out_it_is_the_same_run() -> None:

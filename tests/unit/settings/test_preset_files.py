@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from radsam.errors import InputError
-from radsam.settings.presets import find_config, preset_names, presets_folder
+from radsam.settings import find_config, preset_names, presets_folder
 from radsam.training.config_file import read_config
 
 

@@ -21,9 +21,9 @@ from command_line import CommandLine, PhantomFile, Target
 from dicom_files import check_with_dciodvfy, ct_values, write_series
 from pacs_servers import PATIENT, PATIENT_ID, write_patient
 from radsam.errors import PacsError
-from radsam.io.pacs.address import PacsAddress
-from radsam.io.pacs.get import get
-from radsam.io.pacs.server import connect
+from radsam.io.pacs.fetch_files import get
+from radsam.io.pacs.pacs_address import PacsAddress
+from radsam.io.pacs.pacs_server import connect
 from radsam.io.volume_read import read_labels, read_volume
 
 pytestmark = pytest.mark.slow

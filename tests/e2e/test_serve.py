@@ -25,7 +25,7 @@ LISTEN = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler
 #: Slices take their time, so that a test can act in the middle of a walk.
 SLOWLY = """
 import time
-import radsam.runtime.openvino as engine
+import radsam.runtime.openvino_backend as engine
 plain = engine.OpenVinoBackend.encode
 def encode(self, images):
     time.sleep(0.4)

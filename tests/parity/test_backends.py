@@ -52,11 +52,13 @@ class Engines:
     def _open(self, name: str) -> Backend:
         if name != "openvino f32":
             return open_backend(self.bundle, name)
-        from radsam.runtime import openvino
+        from radsam.runtime import openvino_backend
 
-        compiled = openvino._compile
+        compiled = openvino_backend._compile
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(openvino, "_compile", lambda core, graph, _, threads: compiled(core, graph, "f32", threads))
+            patch.setattr(
+                openvino_backend, "_compile", lambda core, graph, _, threads: compiled(core, graph, "f32", threads)
+            )
             return open_backend(self.bundle, "openvino")
 
     def predictor(self, name: str) -> SlicePredictor:

@@ -14,8 +14,8 @@ from pathlib import Path
 from filelock import FileLock
 
 from radsam.batch.output_folder import OutputFolder
+from radsam.disk.atomic_write import reason
 from radsam.errors import OutputError
-from radsam.io.atomic import reason
 
 #: As often may a process die at the same place before it is left alone.
 MOST_ATTEMPTS = 3

@@ -14,7 +14,7 @@ from radsam.batch.manifest_row import ManifestRow
 from radsam.batch.output_folder import OutputFolder
 from radsam.batch.row_results import RowResult, Status, read_part
 from radsam.errors import ManifestError, RadsamError
-from radsam.io.pacs.address import is_pacs_url
+from radsam.io.pacs.pacs_address import is_pacs_url
 from radsam.io.volume_read import read_info
 
 #: A volume whose size is not known before it is fetched counts as one of 512×512×600 int16 voxels.

@@ -16,7 +16,7 @@ from typing import Any
 
 from radsam.batch.output_folder import OutputFolder
 from radsam.batch.row_results import MEANINGS, RowResult, Status
-from radsam.io.atomic import replacing
+from radsam.disk.atomic_write import replacing
 
 #: Objects of a page: with about 8 KB each it has some MB, which a browser opens at once.
 PER_PAGE = 1000

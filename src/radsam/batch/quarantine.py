@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from radsam.batch.output_folder import OutputFolder
+from radsam.disk.atomic_write import replacing
 from radsam.errors import OutputError, RadsamError
-from radsam.io.atomic import replacing
 
 
 def describe_error(error: BaseException, private: Iterable[str] = ()) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from radsam.batch.output_folder import OutputFolder
-from radsam.io.atomic import replacing
+from radsam.disk.atomic_write import replacing
 
 _VERSION = 1
 

@@ -29,11 +29,11 @@ from radsam.batch.row_placement import LabelFiles, place
 from radsam.batch.row_results import RowResult, Status, read_part, write_part
 from radsam.batch.thumbnail import draw_thumbnail
 from radsam.batch.timed_model import Model
+from radsam.disk.atomic_write import replacing
 from radsam.errors import InputError, OutputError, PacsError, RadsamError
-from radsam.io.atomic import replacing
 from radsam.io.dicom.derived_object import Algorithm
 from radsam.io.dicom.source_series import SourceSeries, read_source
-from radsam.io.pacs.lend import series_folder
+from radsam.io.pacs.remote_series import series_folder
 from radsam.io.volume_read import read_volume
 from radsam.io.volume_write import write_labels
 from radsam.metrics import dice

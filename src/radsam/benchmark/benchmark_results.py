@@ -24,8 +24,8 @@ from typing import Any
 
 from radsam.benchmark.benchmark_config import BenchmarkConfig
 from radsam.benchmark.cohort import Member
+from radsam.disk.atomic_write import replacing
 from radsam.errors import InputError, OutputError
-from radsam.io.atomic import replacing
 from radsam.settings import settings_from_dict
 
 FORMAT, VERSION = "radsam-benchmark", 1

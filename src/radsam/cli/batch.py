@@ -197,8 +197,8 @@ def _require_pacs(plan: Plan) -> None:
     if any(each.is_remote for each in plan.volumes):
         from radsam.cli.source import warn_in_clear
         from radsam.errors import RadsamError
-        from radsam.io.pacs.address import PacsAddress
-        from radsam.io.pacs.server import require_libraries
+        from radsam.io.pacs.pacs_address import PacsAddress
+        from radsam.io.pacs.pacs_server import require_libraries
 
         require_libraries()
         told: set[str] = set()

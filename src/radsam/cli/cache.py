@@ -21,9 +21,9 @@ def show(as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = 
     `radsam segment dicomweb://…`, compiled models by whatever loads a model: the next start is
     faster. They are readable by you only, and hold no patient data but what can be told from the images.
     """
-    from radsam.io.pacs.kept import kept_bytes, kept_folder
+    from radsam.io.pacs.series_cache import kept_bytes, kept_folder
     from radsam.predictor.embedding_cache import EmbeddingStore, cache_folder
-    from radsam.runtime.kept_graphs import kept_graphs_bytes, kept_graphs_folder
+    from radsam.runtime.compiled_cache import kept_graphs_bytes, kept_graphs_folder
 
     size, images = EmbeddingStore(cache_folder()).size_bytes(), kept_bytes()
     if as_json:
@@ -47,9 +47,9 @@ def show(as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = 
 @command
 def clear() -> None:
     """Remove every encoded slice, image and compiled model. They are made, and fetched, again when needed."""
-    from radsam.io.pacs.kept import clear_kept
+    from radsam.io.pacs.series_cache import clear_kept
     from radsam.predictor.embedding_cache import EmbeddingStore, cache_folder
-    from radsam.runtime.kept_graphs import clear_kept_graphs
+    from radsam.runtime.compiled_cache import clear_kept_graphs
 
     freed = clear_kept() + clear_kept_graphs() + EmbeddingStore(cache_folder()).clear()
     out.print(f"Removed {freed / 1e6:.1f} MB from {escape(str(cache_folder()))}.", soft_wrap=True)

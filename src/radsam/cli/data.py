@@ -196,8 +196,8 @@ def show(
 
     [bold]Example:[/] radsam data show radsam_lite -o batch.png embeddings.max_angle_deg=45
     """
+    from radsam.disk.atomic_write import check_writable, replacing
     from radsam.errors import OutputError
-    from radsam.io.atomic import check_writable, replacing
     from radsam.settings import find_config
     from radsam.training.config_file import read_config
     from radsam.training.picture import draw_batch

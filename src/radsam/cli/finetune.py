@@ -121,8 +121,8 @@ def _score_before(config: TrainConfig, *, quiet: bool) -> float:
 
 def _check_target(bundle: Path) -> None:
     """Refuse a place where the bundle cannot be made, before hours of work for it."""
+    from radsam.disk.atomic_write import check_writable
     from radsam.errors import BundleError
-    from radsam.io.atomic import check_writable
 
     if bundle.exists():
         raise BundleError(f"{bundle} exists already. Remove it first, or name another place.")

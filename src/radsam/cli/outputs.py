@@ -44,7 +44,7 @@ class Outputs:
         Raises:
             OutputError: A place cannot be written, has a wrong suffix, or is one of the inputs.
         """
-        from radsam.io.atomic import check_writable
+        from radsam.disk.atomic_write import check_writable
         from radsam.io.volume_write import label_format
 
         label_format(self.labels, self.labels_format)
@@ -109,7 +109,7 @@ class Outputs:
 
 def write_preview(session: Session, name: str, path: Path) -> None:
     """Draw one object of a session and write the picture."""
-    from radsam.io.atomic import replacing
+    from radsam.disk.atomic_write import replacing
     from radsam.render.preview import render_preview
     from radsam.volume import Bounds
 

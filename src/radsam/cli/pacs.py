@@ -12,7 +12,7 @@ from radsam.cli.console import command, note, out, progress_bar, usage_error, wr
 from radsam.cli.source import warn_in_clear
 
 if TYPE_CHECKING:
-    from radsam.io.pacs.address import Level, PacsAddress
+    from radsam.io.pacs.pacs_address import Level, PacsAddress
 
 pacs_app = typer.Typer(
     help="Search a PACS, fetch from it and store in it, over DICOMweb or DIMSE. See docs/pacs.md.",
@@ -53,8 +53,8 @@ def find(
 
     [bold]Example:[/] radsam pacs find dicomweb://pacs.example.org/dicom-web --patient-id 4711 --modality CT
     """
-    from radsam.io.pacs.listing import describe
-    from radsam.io.pacs.server import check_where, connect, require_libraries
+    from radsam.io.pacs.pacs_search import describe
+    from radsam.io.pacs.pacs_server import check_where, connect, require_libraries
 
     require_libraries()
     address, level = _inside(url)
@@ -88,11 +88,11 @@ def get(
     Files come as the PACS stores them, each whole or not at all, readable by you only, and
     [bold]with the patient's data[/]. Stopped or failed, the same command goes on.
     """
-    from radsam.io.pacs.server import connect, require_libraries
+    from radsam.io.pacs.pacs_server import connect, require_libraries
 
     require_libraries()
-    from radsam.io.pacs.address import PacsAddress
-    from radsam.io.pacs.get import get as fetch
+    from radsam.io.pacs.fetch_files import get as fetch
+    from radsam.io.pacs.pacs_address import PacsAddress
 
     address = PacsAddress.parse(url)
     warn_in_clear(address)
@@ -133,12 +133,12 @@ def put(
 
     [bold]Example:[/] radsam pacs put dicomweb://pacs.example.org/dicom-web spleen.dcm
     """
-    from radsam.io.pacs.server import connect, require_libraries
+    from radsam.io.pacs.pacs_server import connect, require_libraries
 
     require_libraries()
-    from radsam.io.pacs.address import PacsAddress
-    from radsam.io.pacs.put import prepare
-    from radsam.io.pacs.put import put as store
+    from radsam.io.pacs.pacs_address import PacsAddress
+    from radsam.io.pacs.store_files import prepare
+    from radsam.io.pacs.store_files import put as store
 
     address = PacsAddress.parse(url)
     upload = prepare(paths, address, assign_uids=assign_uids)
@@ -164,12 +164,12 @@ def login(
 
     It is asked for, and never taken from the command line, which other users can read.
     """
-    from radsam.io.pacs.server import Patience, require_libraries
+    from radsam.io.pacs.pacs_server import Patience, require_libraries
 
     require_libraries()
-    from radsam.io.pacs.address import Level
-    from radsam.io.pacs.credentials import Credentials, keep_credentials
     from radsam.io.pacs.dicomweb import DicomWebServer
+    from radsam.io.pacs.pacs_address import Level
+    from radsam.io.pacs.pacs_credentials import Credentials, keep_credentials
 
     address, _ = _inside(url)
     if address.is_dimse:
@@ -193,10 +193,10 @@ def login(
 @command
 def logout(url: Url) -> None:
     """Remove the login of a server from the keyring."""
-    from radsam.io.pacs.server import require_libraries
+    from radsam.io.pacs.pacs_server import require_libraries
 
     require_libraries()
-    from radsam.io.pacs.credentials import forget_credentials
+    from radsam.io.pacs.pacs_credentials import forget_credentials
 
     address, _ = _inside(url)
     there = forget_credentials(address)
@@ -205,7 +205,7 @@ def logout(url: Url) -> None:
 
 def _inside(url: str) -> tuple[PacsAddress, Level]:
     """Return an address and the level that is listed there."""
-    from radsam.io.pacs.address import Level, PacsAddress
+    from radsam.io.pacs.pacs_address import Level, PacsAddress
 
     address = PacsAddress.parse(url)
     below = {Level.SERVER: Level.STUDY, Level.STUDY: Level.SERIES}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from radsam.cli.console import note, progress_bar, until_end
-from radsam.io.pacs.address import PacsAddress, is_pacs_url
+from radsam.io.pacs.pacs_address import PacsAddress, is_pacs_url
 
 if TYPE_CHECKING:
     from radsam.volume import Volume
@@ -27,10 +27,10 @@ def on_disk(ct: str, *, quiet: bool = False) -> Path:
     """
     if not is_pacs_url(ct):
         return Path(ct)
-    from radsam.io.pacs.server import require_libraries
+    from radsam.io.pacs.pacs_server import require_libraries
 
     require_libraries()
-    from radsam.io.pacs.lend import series_folder
+    from radsam.io.pacs.remote_series import series_folder
 
     warn_in_clear(PacsAddress.parse(ct))
     with progress_bar("Fetching", unit="images", quiet=quiet) as update:

@@ -44,7 +44,7 @@ def convert(
 
     The checkpoint is read without running any code in it.
     """
-    from radsam.runtime.convert import convert_checkpoint
+    from radsam.runtime.convert_checkpoint import convert_checkpoint
 
     path = convert_checkpoint(checkpoint, out_path, architecture=architecture, name=name)
     _tell(path, as_json)

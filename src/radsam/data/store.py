@@ -23,8 +23,8 @@ from radsam.data.case import Case
 from radsam.data.load import load_case
 from radsam.data.split import assign_splits
 from radsam.data.stored_case import OBJECT_FIELDS, SliceObjects, StoredCase, write_arrays
+from radsam.disk.atomic_write import reason, replacing
 from radsam.errors import DatasetError, OutputError, RadsamError
-from radsam.io.atomic import reason, replacing
 from radsam.io.volume_read import read_info
 from radsam.volume import Plane, SliceGrid
 

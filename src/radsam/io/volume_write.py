@@ -14,8 +14,8 @@ import numpy as np
 import SimpleITK as sitk
 from jaxtyping import Shaped
 
+from radsam.disk.atomic_write import check_writable, reason, replacing
 from radsam.errors import OutputError, VolumeError
-from radsam.io.atomic import check_writable, reason, replacing
 from radsam.io.dicom.derived_object import CONVERTED, Algorithm
 from radsam.io.dicom.rtstruct_write import write_rtstruct
 from radsam.io.dicom.seg_write import write_seg

@@ -23,8 +23,8 @@ import numpy as np
 import platformdirs
 from jaxtyping import Float16
 
+from radsam.disk.atomic_write import replacing
 from radsam.errors import OutputError
-from radsam.io.atomic import replacing
 from radsam.preprocess import Crop
 from radsam.volume import Plane
 

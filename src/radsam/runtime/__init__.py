@@ -1,8 +1,8 @@
 """How a trained model runs: a weights bundle and the engine that answers its prompts."""
 
 from radsam.runtime.backend import Backend, Decoded, FramePrompt
+from radsam.runtime.backend_choice import open_backend
 from radsam.runtime.bundle import Bundle, BundleSpec, Capability, find_bundle, read_bundle
-from radsam.runtime.choose import open_backend
 
 __all__ = [
     "Backend",

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from radsam.disk.atomic_write import replacing
 from radsam.errors import InputError
-from radsam.io.atomic import replacing
 from radsam.server.server_store import now
 
 #: Who works at a server that asks for no token.

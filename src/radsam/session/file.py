@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from radsam.disk.atomic_write import replacing
 from radsam.errors import RadsamError, SessionError
-from radsam.io.atomic import replacing
 from radsam.predictor import SliceMask
 from radsam.propagate import EndReason, StopRule
 from radsam.session.edit import Correct, Edit, Segment, edit_from_json, edit_to_json

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from radsam.disk.atomic_write import replacing
 from radsam.errors import InputError
-from radsam.io.atomic import replacing
 from radsam.training.config import TrainConfig
 from radsam.training.config_file import config_from_dict
 

@@ -12,8 +12,8 @@ from pydantic import NonNegativeInt
 from pydantic.dataclasses import dataclass as checked_dataclass
 from torch import Tensor
 
+from radsam.disk.atomic_write import replacing
 from radsam.errors import InputError
-from radsam.io.atomic import replacing
 from radsam.model.config import TinyViTConfig
 from radsam.settings import STRICT, Count, hash_of_values, plain_values, require, settings_from_dict
 from radsam.training.config import DataConfig, EmbeddingsConfig, OptimConfig

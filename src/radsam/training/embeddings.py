@@ -17,8 +17,8 @@ import numpy as np
 from jaxtyping import Float16
 
 from radsam.data.store import Store
+from radsam.disk.atomic_write import replacing
 from radsam.errors import OutputError
-from radsam.io.atomic import replacing
 from radsam.model.config import LOW_RES_PER_CELL
 from radsam.runtime import Backend, Bundle, BundleSpec
 from radsam.training.config import DataConfig, EmbeddingsConfig

@@ -31,8 +31,8 @@ import torch
 from torch import Tensor
 
 from radsam.data.store import open_store
+from radsam.disk.atomic_write import replacing
 from radsam.errors import ExecutionError, InputError, MissingExtraError
-from radsam.io.atomic import replacing
 from radsam.model.fast_decoder import FastDecoder
 from radsam.model.recompute import recompute_activations
 from radsam.runtime import open_backend

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from radsam.io.atomic import replacing
+from radsam.disk.atomic_write import replacing
 
 #: Columns of the training log.
 TRAINING_COLUMNS = (

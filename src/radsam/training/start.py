@@ -14,7 +14,7 @@ from radsam.model.config import SamConfig
 from radsam.model.export import state_dict_from_graphs
 from radsam.model.sam import Sam
 from radsam.runtime import Bundle, BundleSpec, find_bundle, read_bundle
-from radsam.runtime.convert import architecture_of_name, published_spec
+from radsam.runtime.convert_checkpoint import architecture_of_name, published_spec
 from radsam.training.checkpoint import load_weights, read_checkpoint
 
 #: Files with weights of other programs, and of our own training runs.

@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Shaped, UInt8
 
+from radsam.disk.atomic_write import replacing
 from radsam.errors import InputError
-from radsam.io.atomic import replacing
 from radsam.volume import Bounds, Box, Geometry, Point, Volume
 
 _BOX_KEYS = ("z_min", "z_max", "z_mid", "z_mid_x_min", "z_mid_y_min", "z_mid_x_max", "z_mid_y_max")

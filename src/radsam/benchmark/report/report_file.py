@@ -8,8 +8,8 @@ from radsam.benchmark.benchmark_results import ResultsFolder
 from radsam.benchmark.report.report_content import report_blocks
 from radsam.benchmark.report.report_html import to_html
 from radsam.benchmark.report.report_markdown import to_markdown
+from radsam.disk.atomic_write import check_writable, replacing
 from radsam.errors import OutputError
-from radsam.io.atomic import check_writable, replacing
 
 
 def write_report(results: ResultsFolder, path: Path, *, against: str | None = None) -> None:

@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence as Items
 from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 
-from radsam.io.atomic import replacing
+from radsam.disk.atomic_write import replacing
 from radsam.io.dicom.organ_codes import Code
 from radsam.io.dicom.source_series import SourceSeries
 from radsam.volume import LabelVolume

@@ -20,10 +20,10 @@ from pydicom.errors import InvalidDicomError
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from radsam.errors import PacsError, PacsRequestError
-from radsam.io.pacs.address import Level, PacsAddress
-from radsam.io.pacs.credentials import Credentials
-from radsam.io.pacs.server import RETURNED, Instance, Patience, check_received
-from radsam.io.pacs.status import in_words
+from radsam.io.pacs.dicom_status import in_words
+from radsam.io.pacs.pacs_address import Level, PacsAddress
+from radsam.io.pacs.pacs_credentials import Credentials
+from radsam.io.pacs.pacs_server import RETURNED, Instance, Patience, check_received
 
 T = TypeVar("T")
 

@@ -39,9 +39,9 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at impo
 )
 
 from radsam.errors import PacsError, PacsRequestError
-from radsam.io.pacs.address import Level, PacsAddress
-from radsam.io.pacs.server import RETURNED, Instance, Patience, check_received
-from radsam.io.pacs.status import in_words, is_warning
+from radsam.io.pacs.dicom_status import in_words, is_warning
+from radsam.io.pacs.pacs_address import Level, PacsAddress
+from radsam.io.pacs.pacs_server import RETURNED, Instance, Patience, check_received
 
 #: The library's own switches for keeping queries and answers, with names of patients, out of its log.
 _config.LOG_REQUEST_IDENTIFIERS = False

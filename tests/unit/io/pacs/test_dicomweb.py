@@ -27,9 +27,9 @@ from pacs_servers import (
     status,
 )
 from radsam.errors import PacsError, PacsRequestError
-from radsam.io.pacs.address import Level, PacsAddress
-from radsam.io.pacs.put import prepare, put
-from radsam.io.pacs.server import Instance, connect, list_instances
+from radsam.io.pacs.pacs_address import Level, PacsAddress
+from radsam.io.pacs.pacs_server import Instance, connect, list_instances
+from radsam.io.pacs.store_files import prepare, put
 
 
 def find(url: str, level: Level = Level.STUDY, **where: str) -> list[Dataset]:

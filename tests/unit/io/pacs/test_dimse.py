@@ -11,10 +11,10 @@ from pydicom.dataset import Dataset
 
 from pacs_servers import PATIENT, PATIENT_ID, SERIES, STUDY, DimsePacs
 from radsam.errors import PacsError, PacsRequestError
-from radsam.io.pacs.address import Level, PacsAddress
-from radsam.io.pacs.get import get
-from radsam.io.pacs.put import prepare, put
-from radsam.io.pacs.server import connect, list_instances
+from radsam.io.pacs.fetch_files import get
+from radsam.io.pacs.pacs_address import Level, PacsAddress
+from radsam.io.pacs.pacs_server import connect, list_instances
+from radsam.io.pacs.store_files import prepare, put
 
 
 def find(url: str, level: Level = Level.STUDY, limit: int | None = None, **where: str) -> list[Dataset]:

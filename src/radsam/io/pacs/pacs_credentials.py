@@ -15,7 +15,7 @@ import keyring
 from keyring.errors import KeyringError, PasswordDeleteError
 
 from radsam.errors import PacsRequestError
-from radsam.io.pacs.address import PacsAddress
+from radsam.io.pacs.pacs_address import PacsAddress
 
 #: One entry holds the login and its name: not every keyring can be searched for a name.
 _ENTRY = "login"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from radsam.io.pacs.status import in_words, is_warning
+from radsam.io.pacs.dicom_status import in_words, is_warning
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 
 from radsam.errors import MissingExtraError, PacsError, PacsRequestError
-from radsam.io.pacs.address import Level, PacsAddress, check_uid
+from radsam.io.pacs.pacs_address import Level, PacsAddress, check_uid
 
 T = TypeVar("T")
 
@@ -157,8 +157,8 @@ def connect(address: PacsAddress, patience: Patience | None = None) -> Iterator[
 
         server = DimseServer(address, waits)
     else:
-        from radsam.io.pacs.credentials import find_credentials
         from radsam.io.pacs.dicomweb import DicomWebServer
+        from radsam.io.pacs.pacs_credentials import find_credentials
 
         server = DicomWebServer(address, find_credentials(address), waits)
     try:

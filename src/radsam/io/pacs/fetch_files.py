@@ -12,10 +12,10 @@ from pathlib import Path
 import pydicom
 from pydicom.dataset import Dataset
 
+from radsam.disk.atomic_write import reason, replacing
 from radsam.errors import OutputError, PacsError, PacsRequestError
-from radsam.io.atomic import reason, replacing
-from radsam.io.pacs.address import Level, PacsAddress, check_uid
-from radsam.io.pacs.server import Server, list_instances
+from radsam.io.pacs.pacs_address import Level, PacsAddress, check_uid
+from radsam.io.pacs.pacs_server import Server, list_instances
 
 Progress = Callable[[int, int | None], None]
 

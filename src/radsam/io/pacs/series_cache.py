@@ -17,9 +17,9 @@ import platformdirs
 import pydicom
 from pydicom.dataset import Dataset
 
-from radsam.io.pacs.address import PacsAddress
-from radsam.io.pacs.get import private_folder, write_private
-from radsam.io.pacs.identity import without_identity
+from radsam.io.pacs.fetch_files import private_folder, write_private
+from radsam.io.pacs.pacs_address import PacsAddress
+from radsam.io.pacs.patient_identity import without_identity
 
 #: About 30 series of 500 compressed slices.
 _MAX_BYTES = 4 << 30

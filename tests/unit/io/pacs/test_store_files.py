@@ -11,9 +11,9 @@ import pytest
 from dicom_files import ct_values, write_series
 from pacs_servers import SERIES, STUDY, WebPacs, broken_off, status
 from radsam.errors import PacsError, PacsRequestError
-from radsam.io.pacs.address import PacsAddress
-from radsam.io.pacs.put import prepare, put
-from radsam.io.pacs.server import connect
+from radsam.io.pacs.pacs_address import PacsAddress
+from radsam.io.pacs.pacs_server import connect
+from radsam.io.pacs.store_files import prepare, put
 
 HERE = PacsAddress.parse("dicomweb://127.0.0.1/rs")
 

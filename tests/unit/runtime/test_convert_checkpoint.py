@@ -14,8 +14,8 @@ from radsam.errors import BundleError, MissingExtraError
 from radsam.model.presets import FACTS, PRESETS
 from radsam.predictor import EmbeddingCache, SlicePredictor, SlicePrompt
 from radsam.preprocess import Window
-from radsam.runtime import Bundle, Capability, convert, find_bundle, open_backend, read_bundle
-from radsam.runtime.convert import convert_checkpoint
+from radsam.runtime import Bundle, Capability, find_bundle, open_backend, read_bundle
+from radsam.runtime.convert_checkpoint import convert_checkpoint
 from radsam.volume import SliceGrid
 from small_models import SMALL_TINY_VIT, SMALL_VIT, random_model
 
@@ -105,6 +105,6 @@ def test_a_missing_checkpoint_is_refused(tmp_path: Path) -> None:
 
 
 def test_without_torch_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(convert, "find_spec", lambda name: None)
+    monkeypatch.setattr("radsam.runtime.convert_checkpoint.find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"radsam\[torch\]"):
         convert_checkpoint(tmp_path / "any.pth")

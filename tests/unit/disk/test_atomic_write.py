@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from radsam.disk.atomic_write import replacing
 from radsam.errors import OutputError
-from radsam.io.atomic import replacing
 
 
 def test_the_new_content_replaces_the_old(tmp_path: Path) -> None:
@@ -90,6 +90,7 @@ def test_a_link_is_followed_and_permissions_are_kept(tmp_path: Path) -> None:
 
 
 def test_writing_files_needs_no_format_library() -> None:
-    code = "import sys, radsam.io.atomic; print([n for n in ('SimpleITK', 'pydicom', 'torch') if n in sys.modules])"
+    libraries = ("SimpleITK", "pydicom", "torch")
+    code = f"import sys, radsam.disk.atomic_write; print([n for n in {libraries} if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -9,7 +9,7 @@ from jaxtyping import Float16, Float32
 from radsam.errors import BackendError
 from radsam.runtime.backend import Decoded, FramePrompt, decoder_inputs
 from radsam.runtime.bundle import Bundle
-from radsam.runtime.compiled import compile_graph
+from radsam.runtime.openvino_compile import compile_graph
 
 
 class OpenVinoBackend:

@@ -34,16 +34,16 @@ def open_backend(bundle: Bundle, name: str = "auto", *, threads: int | None = No
     if engine == "openvino":
         if find_spec("openvino") is None:
             raise BackendError("OpenVINO comes with RadSAM except on Intel Macs, and is missing here: choose onnx.")
-        from radsam.runtime.openvino import OpenVinoBackend
+        from radsam.runtime.openvino_backend import OpenVinoBackend
 
         return OpenVinoBackend(bundle, threads)
     if engine == "onnx":
         _require("onnxruntime", "The ONNX Runtime backend", "onnx")
-        from radsam.runtime.onnx import OnnxBackend
+        from radsam.runtime.onnx_backend import OnnxBackend
 
         return OnnxBackend(bundle, threads)
     _require("torch", "The torch backend", "torch")
-    from radsam.runtime.torch import TorchBackend
+    from radsam.runtime.torch_backend import TorchBackend
 
     return TorchBackend(bundle, device or None, threads)
 

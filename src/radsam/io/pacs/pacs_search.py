@@ -7,7 +7,7 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
-from radsam.io.pacs.address import Level, PacsAddress
+from radsam.io.pacs.pacs_address import Level, PacsAddress
 
 #: Keyword of the UID of each level, and of what describes it.
 _UID = {Level.STUDY: "StudyInstanceUID", Level.SERIES: "SeriesInstanceUID", Level.INSTANCE: "SOPInstanceUID"}

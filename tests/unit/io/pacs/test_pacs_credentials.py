@@ -10,8 +10,8 @@ from keyring.backend import KeyringBackend
 from keyring.errors import NoKeyringError, PasswordDeleteError
 
 from radsam.errors import PacsRequestError
-from radsam.io.pacs.address import PacsAddress
-from radsam.io.pacs.credentials import Credentials, find_credentials, forget_credentials, keep_credentials
+from radsam.io.pacs.pacs_address import PacsAddress
+from radsam.io.pacs.pacs_credentials import Credentials, find_credentials, forget_credentials, keep_credentials
 
 HERE = PacsAddress.parse("dicomweb://pacs.example.org/rs")
 THERE = PacsAddress.parse("dicomweb://other.example.org/rs")

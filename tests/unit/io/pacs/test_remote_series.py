@@ -12,8 +12,8 @@ import pytest
 
 from pacs_servers import PATIENT, PATIENT_ID, SERIES, DimsePacs, WebPacs, broken_off
 from radsam.errors import PacsError, PacsRequestError
-from radsam.io.pacs.kept import clear_kept, kept_bytes, kept_folder, prune_kept
-from radsam.io.pacs.lend import series_folder
+from radsam.io.pacs.remote_series import series_folder
+from radsam.io.pacs.series_cache import clear_kept, kept_bytes, kept_folder, prune_kept
 from radsam.io.volume_read import read_volume
 
 SECRETS = [b"Secret", b"SECRET", PATIENT_ID.encode()]

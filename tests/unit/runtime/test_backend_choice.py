@@ -8,7 +8,7 @@ import pytest
 
 from fakes import fake_spec
 from radsam.errors import BackendError, InputError, MissingExtraError
-from radsam.runtime import Bundle, choose, open_backend
+from radsam.runtime import Bundle, backend_choice, open_backend
 
 BROKEN = Bundle(fake_spec(), b"no graph", b"no graph", "", "0" * 64, Path("broken"))
 
@@ -18,8 +18,8 @@ def without(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Take a module away."""
 
     def take(module: str) -> None:
-        there = choose.find_spec
-        monkeypatch.setattr(choose, "find_spec", lambda name: None if name == module else there(name))
+        there = backend_choice.find_spec
+        monkeypatch.setattr(backend_choice, "find_spec", lambda name: None if name == module else there(name))
 
     return take
 

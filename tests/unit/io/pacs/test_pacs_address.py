@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from radsam.errors import PacsRequestError
-from radsam.io.pacs.address import Level, PacsAddress, is_pacs_url
+from radsam.io.pacs.pacs_address import Level, PacsAddress, is_pacs_url
 
 STUDY, SERIES, IMAGE = "1.2.840.1", "1.2.840.1.2", "1.2.840.1.2.3"
 

@@ -17,9 +17,9 @@ from pathlib import Path
 import openvino
 from openvino.preprocess import PrePostProcessor
 
+from radsam.disk.atomic_write import replacing
 from radsam.errors import OutputError
-from radsam.io.atomic import replacing
-from radsam.runtime.kept_graphs import SUFFIX, kept_graphs_folder
+from radsam.runtime.compiled_cache import SUFFIX, kept_graphs_folder
 
 #: A smaller graph is compiled faster than it is read.
 _WORTH_KEEPING_BYTES = 1 << 20

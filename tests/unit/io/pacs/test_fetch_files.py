@@ -12,9 +12,9 @@ import pytest
 
 from pacs_servers import PATIENT, SERIES, STUDY, WebPacs, broken_off, status
 from radsam.errors import OutputError, PacsError, PacsRequestError
-from radsam.io.pacs.address import PacsAddress
-from radsam.io.pacs.get import Fetched, get
-from radsam.io.pacs.server import connect
+from radsam.io.pacs.fetch_files import Fetched, get
+from radsam.io.pacs.pacs_address import PacsAddress
+from radsam.io.pacs.pacs_server import connect
 
 
 def fetch(url: str, folder: Path) -> Fetched:

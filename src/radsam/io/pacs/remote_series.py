@@ -15,11 +15,11 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 
 from radsam.errors import OutputError, PacsError, PacsRequestError
-from radsam.io.pacs.address import Level, PacsAddress
-from radsam.io.pacs.get import write_private
-from radsam.io.pacs.identity import identity
-from radsam.io.pacs.kept import KeptSeries, prune_kept
-from radsam.io.pacs.server import Instance, Server, connect, list_instances
+from radsam.io.pacs.fetch_files import write_private
+from radsam.io.pacs.pacs_address import Level, PacsAddress
+from radsam.io.pacs.pacs_server import Instance, Server, connect, list_instances
+from radsam.io.pacs.patient_identity import identity
+from radsam.io.pacs.series_cache import KeptSeries, prune_kept
 
 Progress = Callable[[int, int | None], None]
 
@@ -29,7 +29,7 @@ def series_folder(url: str, *, progress: Progress = lambda done, total: None) ->
     """Lend a series of a PACS as a folder, for a ``with`` block.
 
     Args:
-        url: Address of the series; see `radsam.io.pacs.address`.
+        url: Address of the series; see `radsam.io.pacs.pacs_address`.
         progress: Called with images that are here and their number.
 
     Yields:

@@ -8,9 +8,8 @@ import numpy as np
 import openvino
 import pytest
 
-from radsam.runtime import Bundle, find_bundle, open_backend, read_bundle
-from radsam.runtime import compiled as kept
-from radsam.runtime.kept_graphs import clear_kept_graphs, kept_graphs_bytes, kept_graphs_folder
+from radsam.runtime import Bundle, find_bundle, open_backend, openvino_compile, read_bundle
+from radsam.runtime.compiled_cache import clear_kept_graphs, kept_graphs_bytes, kept_graphs_folder
 
 
 @pytest.fixture
@@ -61,7 +60,7 @@ def test_a_folder_that_cannot_be_written_only_costs_time(
 
 
 def test_only_the_newest_are_kept(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept, "_MOST_FILES", 2)
+    monkeypatch.setattr(openvino_compile, "_MOST_FILES", 2)
     for threads in (1, 2):
         open_backend(bundle, "openvino", threads=threads)
     assert len(files()) == 2

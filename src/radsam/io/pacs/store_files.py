@@ -13,8 +13,8 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.uid import MediaStorageDirectoryStorage, generate_uid
 
 from radsam.errors import PacsError, PacsRequestError
-from radsam.io.pacs.address import PacsAddress, check_uid
-from radsam.io.pacs.server import Server
+from radsam.io.pacs.pacs_address import PacsAddress, check_uid
+from radsam.io.pacs.pacs_server import Server
 
 Progress = Callable[[int, int | None], None]
 

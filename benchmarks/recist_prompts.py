@@ -23,7 +23,7 @@ from scipy.spatial.distance import pdist, squareform
 import radsam
 from radsam.batch.recist import diameter_ellipse
 from radsam.data.adapters.folder import find_cases
-from radsam.data.load import load_case
+from radsam.data.case_load import load_case
 from radsam.errors import RadsamError
 from radsam.simulate import exact_box
 from radsam.volume import Box, Mask, SliceGrid

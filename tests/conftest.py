@@ -48,7 +48,7 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Its masks mean nothing. With this architecture and seed they are not empty, cover
     about a fifth of a slice and change with every prompt.
     """
-    from radsam.model.export import export_graphs
+    from radsam.model.onnx_export import export_graphs
     from radsam.runtime.bundle import BundleSpec, Capability, write_bundle
     from small_models import SMALL_VIT, random_model
 

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from radsam.model.build import build_sam
-from radsam.model.config import SamConfig, TinyViTConfig, ViTConfig
 from radsam.model.prompt_tokens import NEGATIVE, POSITIVE, arrange
 from radsam.model.sam import Sam
+from radsam.model.sam_build import build_sam
+from radsam.model.sam_config import SamConfig, TinyViTConfig, ViTConfig
 
 # A grid of 10 in windows of 4: the last row and column of windows are padded.
 SMALL_VIT = SamConfig(

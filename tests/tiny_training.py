@@ -9,11 +9,10 @@ import numpy as np
 import SimpleITK
 
 from radsam.data.case import Case, LabelSource
-from radsam.data.store import prepare_store
-from radsam.model.export import export_graphs
+from radsam.data.training_store import prepare_store
+from radsam.model.onnx_export import export_graphs
 from radsam.runtime.bundle import BundleSpec, Capability, write_bundle
-from radsam.training.config import TrainConfig
-from radsam.training.config_file import config_from_dict
+from radsam.training.training_config import TrainConfig, config_from_dict
 from small_models import SMALL_TINY_VIT, random_model
 
 SPLITS = {"tube_a": "train", "tube_b": "train", "tube_c": "val"}

@@ -15,20 +15,20 @@ import torch
 from torch import nn
 
 from radsam.errors import ExecutionError
-from radsam.training import processes
-from radsam.training.config_file import config_from_dict
-from radsam.training.engine import Run, prepare_scenes
+from radsam.training import distributed
+from radsam.training.training_config import config_from_dict
+from radsam.training.training_run import Run, prepare_scenes
 
 
 def main(config_file: Path, out: Path) -> None:
     torch.set_num_threads(1)
     config = config_from_dict(json.loads(config_file.read_text()))
-    fabric = processes.open_fabric(config.run)
+    fabric = distributed.open_fabric(config.run)
     first = fabric.global_rank == 0
     found: dict[str, Any] = {
-        "wishes": processes.wishes_of_all(fabric, [False, first, not first]),
-        "flags": processes.flags_of_all(fabric, [first, True]),
-        "on the first": processes.on_the_first(fabric, lambda: 7.0 if first else 0.0),
+        "wishes": distributed.wishes_of_all(fabric, [False, first, not first]),
+        "flags": distributed.flags_of_all(fabric, [first, True]),
+        "on the first": distributed.on_the_first(fabric, lambda: 7.0 if first else 0.0),
         "gradients": averaged(fabric, first),
     }
     run = Run(config, out, *prepare_scenes(config), report=lambda line: None, fabric=fabric)
@@ -50,7 +50,7 @@ def averaged(fabric: Any, first: bool) -> list[float | None]:
     parameters = [nn.Parameter(torch.zeros(2, 2)) for _ in range(3)]
     parameters[0].grad = torch.full((2, 2), 1.0 if first else 3.0)
     parameters[1].grad = torch.full((2, 2), 5.0) if first else None
-    processes.average_gradients(fabric, parameters)
+    distributed.average_gradients(fabric, parameters)
     return [None if each.grad is None else each.grad.mean().item() for each in parameters]
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from command_line import WITHOUT_EXTRAS, CommandLine, Finished
 from dataset_trees import blocks, ct, write_image, write_json
-from radsam.data.store import open_store
+from radsam.data.training_store import open_store
 from tiny_training import write_config, write_small_bundle, write_store
 
 

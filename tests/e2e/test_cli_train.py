@@ -16,8 +16,8 @@ from command_line import WITHOUT_EXTRAS, CommandLine, Finished
 from dataset_trees import write_json
 from radsam.cli import training_news
 from radsam.runtime import read_bundle
-from radsam.training.checkpoint import read_checkpoint
-from radsam.training.engine import BEST, LAST, train
+from radsam.training.training_checkpoint import read_checkpoint
+from radsam.training.training_run import BEST, LAST, train
 from tiny_training import SPLITS, tiny_config, write_config, write_small_bundle, write_store
 
 #: A process that was started in the background may ignore Ctrl-C; a user's does not.

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from command_line import CommandLine, Finished
-from radsam.model.presets import PRESETS
+from radsam.model.sam_presets import PRESETS
 from small_models import random_model
 
 

@@ -16,17 +16,17 @@ import torch
 from radsam.errors import BundleError, InputError
 from radsam.runtime import Capability, open_backend, read_bundle
 from radsam.runtime.backend import FramePrompt
-from radsam.training.checkpoint import read_checkpoint
-from radsam.training.config import TrainConfig
-from radsam.training.engine import LAST, train
-from radsam.training.export import export_checkpoint
+from radsam.training.bundle_export import export_checkpoint
+from radsam.training.training_checkpoint import read_checkpoint
+from radsam.training.training_config import TrainConfig
+from radsam.training.training_run import LAST, train
 from tiny_training import tiny_config, write_small_bundle, write_store
 
 CHILD = """
 import json, sys
 from pathlib import Path
-from radsam.training.config_file import config_from_dict
-from radsam.training.engine import train
+from radsam.training.training_config import config_from_dict
+from radsam.training.training_run import train
 config = config_from_dict(json.loads(Path(sys.argv[1]).read_text()))
 train(config, Path(sys.argv[2]), report=lambda line: print(line, flush=True))
 """

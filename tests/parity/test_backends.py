@@ -11,7 +11,7 @@ import pytest
 from fakes import fake_spec
 from phantoms import touching_balls
 from radsam.metrics import dice
-from radsam.model.export import export_graphs
+from radsam.model.onnx_export import export_graphs
 from radsam.predictor import EmbeddingCache, SlicePredictor, SlicePrompt
 from radsam.predictor.slice_predictor import frame_prompt
 from radsam.preprocess import SliceFrame, Window

@@ -14,11 +14,11 @@ import pytest
 import torch
 
 from radsam.errors import BackendError, BundleError, MissingExtraError
-from radsam.model import export
-from radsam.model.build import build_sam
-from radsam.model.checkpoint import restore_sam
-from radsam.model.export import DECODER_INPUTS, ExportedGraphs, export_graphs, state_dict_from_graphs
+from radsam.model import onnx_export
+from radsam.model.onnx_export import DECODER_INPUTS, ExportedGraphs, export_graphs, state_dict_from_graphs
+from radsam.model.published_checkpoint import restore_sam
 from radsam.model.sam import Sam
+from radsam.model.sam_build import build_sam
 from small_models import PROMPTS, SMALL_CONFIGS, SMALL_VIT, decoder_inputs, random_model
 
 Run = Callable[[dict[str, Any]], list[Any]]
@@ -97,8 +97,8 @@ def test_initializers_are_the_state_dict_by_name(tmp_path: Path, name: str, half
 
 def test_only_what_a_caller_gives_is_an_input(exported: Exported) -> None:
     for path, inputs, outputs in (
-        (exported.graphs.encoder, export.ENCODER_INPUTS, export.ENCODER_OUTPUTS),
-        (exported.graphs.decoder, export.DECODER_INPUTS, export.DECODER_OUTPUTS),
+        (exported.graphs.encoder, onnx_export.ENCODER_INPUTS, onnx_export.ENCODER_OUTPUTS),
+        (exported.graphs.decoder, onnx_export.DECODER_INPUTS, onnx_export.DECODER_OUTPUTS),
     ):
         graph = onnx.load(path)
         onnx.checker.check_model(graph, full_check=True)
@@ -121,7 +121,7 @@ def test_half_precision_rounds_large_weights_and_only_those(tmp_path: Path) -> N
     model = random_model(SMALL_VIT)
     graphs = export_graphs(model, tmp_path)
     state = state_dict_from_graphs(graphs.encoder.read_bytes(), graphs.decoder.read_bytes())
-    large = {key for key, value in model.state_dict().items() if value.numel() >= export.HALF_FROM_ELEMENTS}
+    large = {key for key, value in model.state_dict().items() if value.numel() >= onnx_export.HALF_FROM_ELEMENTS}
     assert large
     for key, value in model.state_dict().items():
         torch.testing.assert_close(state[key], value.half().float() if key in large else value, rtol=0, atol=0)

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from radsam.model.build import build_sam
 from radsam.model.fast_decoder import FastDecoder
-from radsam.model.presets import PRESETS
 from radsam.model.sam import Sam
+from radsam.model.sam_build import build_sam
+from radsam.model.sam_presets import PRESETS
 from small_models import PROMPTS, SMALL_CONFIGS, decoder_inputs, random_model
 
 

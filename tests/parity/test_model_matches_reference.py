@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from radsam.model.checkpoint import restore_sam
-from radsam.model.config import SamConfig
+from radsam.model.published_checkpoint import restore_sam
 from radsam.model.sam import Sam
+from radsam.model.sam_config import SamConfig
 from small_models import PROMPTS, SMALL_VIT, decoder_inputs, random_model
 
 transformers = pytest.importorskip("transformers", reason="the reference implementation is not installed")

@@ -21,7 +21,7 @@ from radsam.benchmark.models.model_names import Runtime
 from radsam.benchmark.picture import draw_answer
 from radsam.benchmark.simulated_user import SimulatedUser
 from radsam.data.case import Case
-from radsam.data.load import load_case
+from radsam.data.case_load import load_case
 from radsam.errors import ExecutionError, RadsamError
 from radsam.volume import LabelVolume, Volume
 

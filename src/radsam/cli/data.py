@@ -17,7 +17,7 @@ from radsam.cli.outputs import PICTURE_SUFFIXES
 
 if TYPE_CHECKING:
     from radsam.data.case import Case
-    from radsam.data.store import StoreReport
+    from radsam.data.training_store import StoreReport
 
 data_app = typer.Typer(
     help="Turn labelled CT into a store that training reads, and look at what is trained on.", no_args_is_help=True
@@ -81,7 +81,7 @@ def prepare(
         raise usage_error("--include-mri is for --dataset amos only.")
     if count and dataset is not Dataset.PHANTOM:
         raise usage_error("--count is for --dataset phantom only.")
-    from radsam.data.split import assign_splits
+    from radsam.data.patient_split import assign_splits
 
     if count:
         from radsam.data.adapters.phantom_dataset import write_phantoms
@@ -129,7 +129,7 @@ def fill_store(cases: Sequence[Case], store: Path, *, plane: str, min_pixels: in
     Raises:
         DatasetError: Every case was skipped, or as for `prepare_store`.
     """
-    from radsam.data.store import CaseOutcome, prepare_store
+    from radsam.data.training_store import CaseOutcome, prepare_store
     from radsam.errors import DatasetError
 
     with progress_bar("Preparing", unit="cases", quiet=quiet) as update:
@@ -199,8 +199,8 @@ def show(
     from radsam.disk.atomic_write import check_writable, replacing
     from radsam.errors import OutputError
     from radsam.settings import find_config
-    from radsam.training.config_file import read_config
     from radsam.training.picture import draw_batch
+    from radsam.training.training_config import read_config
 
     if picture.suffix.lower() not in PICTURE_SUFFIXES:
         raise OutputError(f"{picture} is not a picture: its suffix must be one of {PICTURE_SUFFIXES}.")

@@ -30,8 +30,8 @@ def distill(
     """
     require_extra("Distilling", "train", *TRAINING_MODULES)
     from radsam.settings import find_config, read_settings
-    from radsam.training.distill import distill as run
-    from radsam.training.distill_file import PRESETS, DistillConfig
+    from radsam.training.distillation import distill as run
+    from radsam.training.distillation_checkpoint import PRESETS, DistillConfig
 
     settings = read_settings(DistillConfig, find_config(config, PRESETS), overrides or (), group=PRESETS)
     folder = out_dir or Path("runs") / settings.name

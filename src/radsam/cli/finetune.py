@@ -16,8 +16,8 @@ from radsam.cli.train import TRAINING_MODULES, AsJson, Overrides, run_training, 
 
 if TYPE_CHECKING:
     from radsam.data.case import Case
-    from radsam.training.config import TrainConfig
-    from radsam.training.export import Parity
+    from radsam.training.bundle_export import Parity
+    from radsam.training.training_config import TrainConfig
 
 _PRESET = "finetune"
 
@@ -86,7 +86,7 @@ def finetune(
     config = _config(work, start, overrides)
     require_extra("Fine-tuning", "train", *TRAINING_MODULES)
     from radsam.runtime.bundle import read_spec
-    from radsam.training.export import export_checkpoint
+    from radsam.training.bundle_export import export_checkpoint
 
     _prepare(folder, class_names(classes), work.store, config.data.min_pixels, quiet=as_json)
     result = run_training(config, work.run, minutes=60 * hours, quiet=as_json)
@@ -111,12 +111,12 @@ def finetune(
 
 
 def _score_before(config: TrainConfig, *, quiet: bool) -> float:
-    from radsam.training import engine
-    from radsam.training.validate import summary
+    from radsam.training import training_run
+    from radsam.training.training_validation import summary
 
     if not quiet:
         notes.print("Scoring the weights it started from, to compare.")
-    return summary(engine.evaluate(config))["score"]
+    return summary(training_run.evaluate(config))["score"]
 
 
 def _check_target(bundle: Path) -> None:
@@ -133,7 +133,7 @@ def _config(work: WorkFolder, start: Path, overrides: Sequence[str] | None) -> T
     """The preset, with places of its own and the window that the start weights know."""
     from radsam.runtime.bundle import read_spec
     from radsam.settings import find_config
-    from radsam.training.config_file import read_config
+    from radsam.training.training_config import read_config
 
     ours = {
         "start": str(start.absolute()),
@@ -149,7 +149,7 @@ def _config(work: WorkFolder, start: Path, overrides: Sequence[str] | None) -> T
 def _prepare(folder: Path, classes: Sequence[str] | None, store: Path, min_pixels: int, *, quiet: bool) -> None:
     """Fill the store, both splits included."""
     from radsam.data.adapters.folder import find_cases
-    from radsam.data.split import assign_few
+    from radsam.data.patient_split import assign_few
 
     cases = find_cases(folder, classes=classes)
     _refuse_leftovers(cases, store)

@@ -15,10 +15,10 @@ from radsam.cli.console import command, note, out, progress_bar, require_extra, 
 from radsam.cli.training_news import training_news
 
 if TYPE_CHECKING:
-    from radsam.training.config import TrainConfig
-    from radsam.training.engine import TrainResult
-    from radsam.training.export import Parity
-    from radsam.training.validate import ObjectScore
+    from radsam.training.bundle_export import Parity
+    from radsam.training.training_config import TrainConfig
+    from radsam.training.training_run import TrainResult
+    from radsam.training.training_validation import ObjectScore
 
 Config = Annotated[
     str, typer.Argument(help="A training configuration: a .toml file, or a preset's name.", metavar="CONFIG")
@@ -88,11 +88,11 @@ def run_training(
     Raises:
         KeyboardInterrupt: A signal stopped the run; its checkpoint is written.
     """
-    from radsam.training import engine
+    from radsam.training import training_run
 
     started = time.monotonic()
     with training_news(config.optim.steps, quiet=quiet) as report:
-        result = engine.train(config, folder, resume=resume, minutes=minutes, report=report)
+        result = training_run.train(config, folder, resume=resume, minutes=minutes, report=report)
     time_is_up = minutes is not None and time.monotonic() - started >= 60 * minutes
     if not result.finished and not time_is_up:
         note(f"A checkpoint is written at step {result.step} of {config.optim.steps}. The same command goes on there.")
@@ -102,7 +102,7 @@ def run_training(
 
 def _read(config: str, overrides: Sequence[str] | None) -> TrainConfig:
     from radsam.settings import find_config
-    from radsam.training.config_file import read_config
+    from radsam.training.training_config import read_config
 
     return read_config(find_config(config), overrides or ())
 
@@ -136,9 +136,9 @@ def evaluate(
     """
     settings = _read(config, overrides)
     require_extra("Scoring weights", "train", "torch", "onnx")
-    from radsam.data.store import open_store
-    from radsam.training import engine
-    from radsam.training.validate import summary
+    from radsam.data.training_store import open_store
+    from radsam.training import training_run
+    from radsam.training.training_validation import summary
 
     scores: list[ObjectScore] = []
     with progress_bar("Scoring", unit="objects", quiet=as_json) as update:
@@ -147,7 +147,7 @@ def evaluate(
             scores.append(score)
             update(len(scores), None)
 
-        engine.evaluate(settings, checkpoint, tell)
+        training_run.evaluate(settings, checkpoint, tell)
     names = {
         (case.case_id, number): name
         for case in open_store(Path(settings.data.store)).cases
@@ -234,9 +234,9 @@ def export(
     [bold]Example:[/] radsam export runs/radsam-lite/best.pt my-weights --notes scores.md
     """
     require_extra("Exporting weights", "train", "torch", "onnx")
-    from radsam.training.distill_file import is_distillation
-    from radsam.training.export import export_checkpoint
-    from radsam.training.student import export_student
+    from radsam.training.bundle_export import export_checkpoint
+    from radsam.training.distillation_checkpoint import is_distillation
+    from radsam.training.student_encoder import export_student
 
     found: list[Parity] = []
     if is_distillation(checkpoint):

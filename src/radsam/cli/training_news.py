@@ -14,7 +14,7 @@ from radsam.cli.console import notes
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-#: The lines of `radsam.training.engine.train` and `distill` that say how far it is; a test holds them to this.
+#: The lines of `radsam.training.training_run.train` and `distill` that say how far it is; a test holds them to this.
 ENCODED = re.compile(r"encoded (?P<done>\d+) of (?P<total>\d+) slices")
 STEP = re.compile(r"step (?P<done>\d+) of (?P<total>\d+): (?P<loss>(loss|relative error) [^,]+)")
 RESUMED = re.compile(r"resumed at step (?P<done>\d+)")

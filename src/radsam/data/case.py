@@ -1,6 +1,6 @@
 """One labelled volume of a dataset: where its files are and what its classes are called.
 
-Adapters make cases from a folder without reading voxels; `radsam.data.load` reads them.
+Adapters make cases from a folder without reading voxels; `radsam.data.case_load` reads them.
 """
 
 from __future__ import annotations

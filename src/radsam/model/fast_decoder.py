@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from radsam.model.attention import CrossAttention, TwoWayBlock
+from radsam.model.layer_norm import LayerNorm2d
 from radsam.model.mask_decoder import MaskDecoder
-from radsam.model.norm import LayerNorm2d
 from radsam.model.sam import Sam
 
 

@@ -11,10 +11,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from radsam.model.config import ViTConfig
-from radsam.model.norm import neck
+from radsam.model.attention_windows import Windows
+from radsam.model.layer_norm import neck
 from radsam.model.recompute import BlockChain
-from radsam.model.windows import Windows
+from radsam.model.sam_config import ViTConfig
 
 #: SAM was trained with this value in the transformer blocks; torch's default is 1e-5.
 NORM_EPS = 1e-6

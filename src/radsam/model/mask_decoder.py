@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from radsam.model.attention import TwoWayTransformer
-from radsam.model.norm import LayerNorm2d
+from radsam.model.layer_norm import LayerNorm2d
 
 #: One primary mask for a clear prompt, three for the readings of an ambiguous one.
 MASKS = 4

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from radsam.model.norm import LayerNorm2d
+from radsam.model.layer_norm import LayerNorm2d
 from radsam.model.prompt_tokens import PAD
 
 #: SAM has one learnt embedding for each of the labels 0 to 3.

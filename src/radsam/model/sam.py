@@ -5,9 +5,9 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from radsam.model.config import SamConfig
 from radsam.model.mask_decoder import MaskDecoder
 from radsam.model.prompt_encoder import PromptEncoder
+from radsam.model.sam_config import SamConfig
 
 
 class Sam(nn.Module):

@@ -16,10 +16,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from radsam.model.config import TinyViTConfig
-from radsam.model.norm import LayerNorm2d, neck
+from radsam.model.attention_windows import Windows
+from radsam.model.layer_norm import LayerNorm2d, neck
 from radsam.model.recompute import BlockChain
-from radsam.model.windows import Windows
+from radsam.model.sam_config import TinyViTConfig
 
 
 class TinyViT(nn.Module):

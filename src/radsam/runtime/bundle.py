@@ -55,7 +55,7 @@ class BundleSpec:
     Args:
         name: Name of the bundle, as `radsam.load` takes it.
         architecture: Name of the architecture preset, for example "lite_medsam".
-        model: The architecture's numbers, as `radsam.model.config.SamConfig.to_dict` gives them.
+        model: The architecture's numbers, as `radsam.model.sam_config.SamConfig.to_dict` gives them.
         input_size: Side of the square input, in pixels.
         low_res_size: Side of the low-res masks, in pixels.
         window_hu: The default window, in Hounsfield units.

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from radsam.errors import BundleError, MissingExtraError
-from radsam.model.presets import FACTS, PRESETS
+from radsam.model.sam_presets import FACTS, PRESETS
 from radsam.runtime.bundle import BundleSpec, Capability, weights_folder, write_bundle
 
 
@@ -40,8 +40,8 @@ def convert_checkpoint(
     """
     if find_spec("torch") is None:
         raise MissingExtraError("Converting a checkpoint", "torch")
-    from radsam.model.checkpoint import load_sam
-    from radsam.model.export import export_graphs
+    from radsam.model.onnx_export import export_graphs
+    from radsam.model.published_checkpoint import load_sam
 
     model, architecture = load_sam(checkpoint, architecture or architecture_of_name(checkpoint))
     name = name or architecture.replace("_", "-")

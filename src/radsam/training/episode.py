@@ -21,8 +21,8 @@ from radsam.propagate.next_prompt import mask as mask_policy
 from radsam.propagate.taper import Taper
 from radsam.runtime import FramePrompt
 from radsam.simulate import MaskNoise, broken_mask, noisy_mask, random_box, random_click, random_point
-from radsam.training.config import PromptsConfig
 from radsam.training.scenes import Scenes
+from radsam.training.training_config import PromptsConfig
 from radsam.volume import RunMask
 
 Mask = Bool[np.ndarray, "rows cols"]

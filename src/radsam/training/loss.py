@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
-from radsam.training.config import LossConfig
+from radsam.training.training_config import LossConfig
 
 #: Pixels added above and below the fraction of the dice loss, so that an empty mask on an
 #: empty truth is right and every pixel of a wrong one counts.

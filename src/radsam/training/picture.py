@@ -14,17 +14,17 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64
 from PIL import Image, ImageDraw, ImageFont
 
-from radsam.data.store import Store, open_store
+from radsam.data.training_store import Store, open_store
 from radsam.model.prompt_tokens import BOX_START, NEGATIVE, POSITIVE
 from radsam.render.panel import OBJECT_COLOURS, PROMPT_COLOUR, Viewport, draw_box, draw_lines, draw_mark, draw_outline
 from radsam.runtime import BundleSpec, FramePrompt, find_bundle
 from radsam.runtime.bundle import read_spec
 from radsam.simulate import noisy_mask
-from radsam.training.config import PromptsConfig, TrainConfig
+from radsam.training.augmented_scenes import live_scenes
 from radsam.training.episode import Episode
-from radsam.training.live import live_scenes
-from radsam.training.sampler import Sampler
+from radsam.training.episode_sampler import Sampler
 from radsam.training.scenes import OBJECT_ROW, Scene, Scenes, plan_scenes, rows_of
+from radsam.training.training_config import PromptsConfig, TrainConfig
 
 Progress = Callable[[int, int], None]
 
@@ -109,7 +109,7 @@ def _spec(start: str) -> BundleSpec:
     """What the model is that a run starts from."""
     if start.endswith((".pt", ".pth", ".whl")):
         # Only here, since a checkpoint needs torch.
-        from radsam.training.start import read_start
+        from radsam.training.start_weights import read_start
 
         return read_start(start).spec
     return read_spec(find_bundle(start))

@@ -14,13 +14,13 @@ from fnmatch import fnmatchcase
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, UInt8, UInt16
 
-from radsam.data.store import Store
 from radsam.data.stored_case import StoredCase
+from radsam.data.training_store import Store
 from radsam.errors import InputError
 from radsam.preprocess import SliceFrame
 from radsam.runtime import BundleSpec
-from radsam.training.config import DataConfig, EmbeddingsConfig
-from radsam.training.view import View
+from radsam.training.slice_view import View
+from radsam.training.training_config import DataConfig, EmbeddingsConfig
 
 #: One row for each object on each slice.
 OBJECT_ROW = np.dtype([("owner", np.int32), ("slice", np.int32), ("object", np.int32), ("area", np.int32)])

@@ -18,14 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 from radsam.errors import InputError, MissingExtraError
 from radsam.settings import find_config
-from radsam.training.config import Accelerator, TrainConfig
-from radsam.training.config_file import config_from_dict, read_config
+from radsam.training.training_config import Accelerator, TrainConfig, config_from_dict, read_config
 
 if TYPE_CHECKING:
     from submitit import Job
     from submitit.helpers import DelayedSubmission
 
-    from radsam.training.engine import TrainResult
+    from radsam.training.training_run import TrainResult
 
 #: A job hears so long before its end that it has to stop.
 _NOTICE_SECONDS = 120
@@ -133,7 +132,7 @@ class TrainJob:
 
     def __call__(self) -> TrainResult:
         """Train, or go on training."""
-        from radsam.training.engine import train
+        from radsam.training.training_run import train
 
         _announce_processes()
         return train(config_from_dict(self.config), self.out, report=_to_log)

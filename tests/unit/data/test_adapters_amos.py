@@ -6,7 +6,7 @@ import pytest
 
 from dataset_trees import blocks, ct, write_image, write_json
 from radsam.data.adapters.amos import find_cases
-from radsam.data.load import load_case
+from radsam.data.case_load import load_case
 from radsam.errors import DatasetError
 
 PUBLISHED_NAMES = [

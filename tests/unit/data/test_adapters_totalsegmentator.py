@@ -6,7 +6,7 @@ import pytest
 
 from dataset_trees import SHAPE_KJI, blocks, ct, write_image
 from radsam.data.adapters.totalsegmentator import find_cases
-from radsam.data.load import load_case
+from radsam.data.case_load import load_case
 from radsam.errors import DatasetError
 
 V1_META = "image_id;age;gender;institute;study_type;split\ns0000;59;m;A;ct thorax;train\ns0001;76;m;C;ct abdomen;test\n"

@@ -7,7 +7,7 @@ import pytest
 
 from radsam.data.adapters.phantom import make_phantom
 from radsam.data.adapters.phantom_dataset import find_cases, write_phantoms
-from radsam.data.load import load_case
+from radsam.data.case_load import load_case
 from radsam.errors import DatasetError, OutputError
 
 SMALL = {"shape_ijk": (48, 40, 14), "spacing_mm_ijk": (7.0, 7.0, 16.0)}

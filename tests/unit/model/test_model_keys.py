@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from radsam.model.build import build_sam
-from radsam.model.checkpoint import load_sam
-from radsam.model.presets import PRESETS
+from radsam.model.published_checkpoint import load_sam
+from radsam.model.sam_build import build_sam
+from radsam.model.sam_presets import PRESETS
 
 Shapes = dict[str, tuple[int, ...]]
 

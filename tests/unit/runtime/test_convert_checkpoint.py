@@ -11,7 +11,7 @@ import torch
 
 from phantoms import ball
 from radsam.errors import BundleError, MissingExtraError
-from radsam.model.presets import FACTS, PRESETS
+from radsam.model.sam_presets import FACTS, PRESETS
 from radsam.predictor import EmbeddingCache, SlicePredictor, SlicePrompt
 from radsam.preprocess import Window
 from radsam.runtime import Bundle, Capability, find_bundle, open_backend, read_bundle

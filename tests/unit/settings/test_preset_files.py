@@ -6,7 +6,7 @@ import pytest
 
 from radsam.errors import InputError
 from radsam.settings import find_config, preset_names, presets_folder
-from radsam.training.config_file import read_config
+from radsam.training.training_config import read_config
 
 
 @pytest.mark.parametrize("name", preset_names())

@@ -6,8 +6,8 @@ import pytest
 
 from radsam.model.sam import Sam
 from radsam.runtime import Bundle
-from radsam.training.embeddings import EncodedScenes
-from radsam.training.engine import Run, prepare_scenes
+from radsam.training.stored_embeddings import EncodedScenes
+from radsam.training.training_run import Run, prepare_scenes
 from tiny_training import tiny_config, write_small_bundle, write_store
 
 

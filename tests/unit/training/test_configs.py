@@ -7,8 +7,8 @@ import re
 import pytest
 
 from radsam.settings import find_config, preset_names
-from radsam.training.config_file import read_config
-from radsam.training.export import trained_capabilities
+from radsam.training.bundle_export import trained_capabilities
+from radsam.training.training_config import read_config
 
 #: The paper's experiments, and the tables that each of them reproduces.
 TABLES = {

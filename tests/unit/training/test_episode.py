@@ -10,12 +10,12 @@ from radsam.predictor import EmbeddingCache, EncodedSlice, SlicePredictor
 from radsam.predictor.embedding_cache import EmbeddingKey
 from radsam.propagate.taper import Taper
 from radsam.runtime import Bundle, open_backend
-from radsam.training.config import PromptsConfig
-from radsam.training.embedder import StoredEmbeddings
-from radsam.training.embeddings import EncodedScenes
 from radsam.training.episode import Episode
-from radsam.training.start import start_model
-from radsam.training.step import by_signature, prompt_batch
+from radsam.training.episode_embeddings import StoredEmbeddings
+from radsam.training.start_weights import start_model
+from radsam.training.stored_embeddings import EncodedScenes
+from radsam.training.training_config import PromptsConfig
+from radsam.training.training_step import by_signature, prompt_batch
 from radsam.volume import Plane, RunMask
 
 Prepared = tuple[Bundle, EncodedScenes]

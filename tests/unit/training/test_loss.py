@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from radsam.training.config import LossConfig
 from radsam.training.loss import cross_entropy, dice_loss, focal_loss, prompt_loss, true_iou
+from radsam.training.training_config import LossConfig
 
 #: Logit of a probability of 3/4.
 LOGIT = math.log(3)

@@ -8,9 +8,9 @@ import pytest
 from radsam.errors import DatasetError
 from radsam.render.panel import OBJECT_COLOURS, PROMPT_COLOUR
 from radsam.runtime import Bundle
-from radsam.training.embeddings import EncodedScenes
+from radsam.training.episode_sampler import Sampler
 from radsam.training.picture import draw_batch
-from radsam.training.sampler import Sampler
+from radsam.training.stored_embeddings import EncodedScenes
 from tiny_training import tiny_config
 
 #: Left and top of the first picture on the page, and its side.

@@ -12,8 +12,8 @@ import submitit
 from radsam.errors import InputError
 from radsam.settings import presets_folder
 from radsam.training import slurm
-from radsam.training.checkpoint import read_checkpoint
-from radsam.training.engine import LAST
+from radsam.training.training_checkpoint import read_checkpoint
+from radsam.training.training_run import LAST
 from tiny_training import tiny_config, write_config
 
 #: Two processes import torch and train a few steps; far more than they need.

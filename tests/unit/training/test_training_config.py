@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from radsam.errors import InputError
-from radsam.training.config_file import config_from_dict, read_config
+from radsam.training.training_config import config_from_dict, read_config
 
 SMALLEST = """
 name = "x"

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Bool
 from scipy.spatial.transform import Rotation
 
-from radsam.data.painting import Canvas, Field, Number, Places, Shape, Tissue, ellipsoid, tube
+from radsam.data.phantom_painting import Canvas, Field, Number, Places, Shape, Tissue, ellipsoid, tube
 from radsam.errors import InputError
 from radsam.volume import Geometry, LabelVolume, Volume
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from radsam.data.adapters.phantom import ORGANS, make_phantom
 from radsam.data.case import Case, LabelSource, only_classes
-from radsam.data.painting import Number
+from radsam.data.phantom_painting import Number
 from radsam.errors import DatasetError, OutputError
 from radsam.io.volume_write import write_labels, write_volume
 

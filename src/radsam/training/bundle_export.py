@@ -1,0 +1,226 @@
+"""From a training checkpoint to a weights bundle, checked against the weights it came from."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from radsam.errors import BackendError, BundleError, InputError
+from radsam.model.onnx_export import export_graphs
+from radsam.model.prompt_tokens import POSITIVE, arrange
+from radsam.model.sam import Sam
+from radsam.runtime import Backend, BundleSpec, Capability, FramePrompt, open_backend, read_bundle
+from radsam.runtime.bundle import write_bundle
+from radsam.training.start_weights import Start, encoder_bundle, read_start, start_model
+from radsam.training.training_checkpoint import Checkpoint, load_weights, read_checkpoint
+from radsam.training.training_config import PromptsConfig, TrainConfig
+
+#: Weights are stored rounded to float16, which moves masks at their very edge.
+MOST_DIFFERING_PIXELS = 0.005
+MOST_DIFFERING_SCORE = 0.02
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far exported graphs differ from the weights they were made of, at worst over every kind of prompt.
+
+    Args:
+        engine: The engine that ran the graphs.
+        pixels: Share of the low-res pixels that changed sides.
+        score: Difference of a predicted IoU.
+    """
+
+    engine: str
+    pixels: float
+    score: float
+
+
+def export_checkpoint(
+    checkpoint: Path,
+    target: Path,
+    *,
+    mean_with: Path | None = None,
+    name: str | None = None,
+    licence: str = "Apache-2.0",
+    notes: str = "",
+    backend: str = "auto",
+    checked: Callable[[Parity], None] = lambda parity: None,
+) -> Path:
+    """Write a bundle from a checkpoint's averaged weights; a frozen encoder is that of its start.
+
+    Args:
+        checkpoint: A file that `train` wrote.
+        target: The bundle's folder or ``.zip``; must not exist.
+        mean_with: Another checkpoint of the same network, for example what `checkpoint` went on from: the
+            bundle gets the mean of both weights, which may keep what either is good at.
+        name: Name of the bundle; None takes the configuration's.
+        licence: SPDX name of the weights' licence.
+        notes: Markdown for the model card: scores, licences and origins of the data.
+        backend: Engine that the exported graphs are compared on.
+        checked: Called with the outcome of that comparison, when it was good enough.
+
+    Returns:
+        The bundle's path.
+
+    Raises:
+        InputError: The checkpoint, or the bundle it started from, cannot be used.
+        BundleError: `target` exists or cannot be written.
+        BackendError: The exported graphs answer otherwise than the weights.
+    """
+    if target.exists():
+        raise BundleError(f"{target} exists already. Remove it first, or name another place.")
+    trained = read_checkpoint(checkpoint)
+    start = read_start(trained.config.start)
+    if start.sha256 != trained.start_sha256:
+        raise InputError(
+            f"The weights {trained.config.start!r} are not those that {checkpoint} started from, so what was not "
+            "trained does not fit. Install the same weights again."
+        )
+    model = start_model(start)
+    load_weights(model, trained.average, checkpoint)
+    if mean_with is not None:
+        load_weights(model, _mean(trained, read_checkpoint(mean_with), mean_with), mean_with)
+    spec = replace(
+        start.spec,
+        name=name or trained.config.name,
+        window_hu=trained.config.embeddings.window_hu,
+        capabilities=trained_capabilities(trained.config.prompts),
+        max_zoom=trained_zoom(trained.config, start.spec),
+        taper=trained.config.prompts.taper,
+        licence=licence,
+        origin=f"Trained by RadSAM from {start.spec.name}, {trained.step} steps. Start: {start.spec.origin}",
+    )
+    card = model_card(spec, trained, start, notes, mean_with is not None)
+    with tempfile.TemporaryDirectory() as scratch:
+        graphs = export_graphs(model, Path(scratch))
+        encoder, decoder = graphs.encoder.read_bytes(), graphs.decoder.read_bytes()
+        trial = Path(scratch) / "trial"
+        write_bundle(trial, spec, encoder, decoder, card)
+        checked(check_parity(model, open_backend(read_bundle(trial), backend), spec))
+    write_bundle(target, spec, encoder, decoder, card)
+    return target
+
+
+def _mean(trained: Checkpoint, other: Checkpoint, path: Path) -> dict[str, Tensor]:
+    """Half of the averaged weights of each.
+
+    Raises:
+        InputError: The other one has trained other weights.
+    """
+    if {k: v.shape for k, v in trained.average.items()} != {k: v.shape for k, v in other.average.items()}:
+        raise InputError(
+            f"{path} has trained other weights, so there is no mean. Take a checkpoint of the same network."
+        )
+    return {
+        name: (value + other.average[name]) / 2 if value.is_floating_point() else value
+        for name, value in trained.average.items()
+    }
+
+
+def trained_capabilities(prompts: PromptsConfig) -> tuple[Capability, ...]:
+    """Name the kinds of prompt that a configuration trains."""
+    several_turns = sum(prompts.turns[1:]) > 0
+    trained = {
+        Capability.BOX: prompts.box > 0,
+        Capability.POINT: prompts.point > 0,
+        Capability.MASK: prompts.mask + prompts.neighbour > 0 or (several_turns and prompts.edit_share < 1),
+        Capability.EDIT: several_turns and prompts.edit_share > 0,
+    }
+    return tuple(capability for capability, was in trained.items() if was)
+
+
+def trained_zoom(config: TrainConfig, start: BundleSpec) -> float:
+    """The largest magnification that a model has seen: of random scenes or views, or in the training before."""
+    if config.encoder.train:
+        return max(config.encoder.zoom[1], start.max_zoom)
+    return max(config.embeddings.max_zoom, start.max_zoom) if config.embeddings.scenes else start.max_zoom
+
+
+@torch.inference_mode()
+def check_parity(model: Sam, engine: Backend, spec: BundleSpec) -> Parity:
+    """Compare an engine with the weights on one image and every kind of prompt.
+
+    Raises:
+        BackendError: They differ by more than rounding explains.
+    """
+    rng = np.random.default_rng(0)
+    n, m = spec.input_size, spec.low_res_size
+    # Smooth, so that the masks have an inside and an outside rather than noise.
+    coarse = torch.from_numpy(rng.random((1, 3, 8, 8), np.float32))
+    image = torch.nn.functional.interpolate(coarse, size=(n, n), mode="bicubic").clamp(0, 1)
+    embedding = model.encode(image).numpy().astype(np.float16)
+    box = np.array([0.3 * n, 0.3 * n, 0.6 * n, 0.7 * n])
+    click, label = np.array([[0.45 * n, 0.5 * n]]), np.array([POSITIVE])
+    none, no_label = np.zeros((0, 2)), np.zeros(0, np.int64)
+    mask = np.zeros((m, m), np.float32)
+    mask[m // 3 : 2 * m // 3, m // 3 : 2 * m // 3] = 1.0
+    worst = Parity(engine.name, 0.0, 0.0)
+    for kind, (points, labels, corners, given) in {
+        "box": (none, no_label, box, None),
+        "point": (click, label, None, None),
+        "mask": (none, no_label, None, mask),
+        "edit": (click, label, None, mask),
+    }.items():
+        xy, kinds = arrange(points, labels, corners)
+        logits, scores = model.decode(
+            torch.from_numpy(embedding.astype(np.float32)),
+            torch.from_numpy(xy),
+            torch.from_numpy(kinds),
+            torch.from_numpy((np.zeros((m, m), np.float32) if given is None else given)[None, None]),
+            torch.tensor([float(given is not None)]),
+        )
+        answer = engine.decode(embedding[0], FramePrompt(xy[0], kinds[0], given))
+        pixels = float(((logits[0].numpy() > 0) != (answer.logits > 0)).mean())
+        score = float(np.abs(scores[0].numpy() - answer.scores).max())
+        if not (pixels <= MOST_DIFFERING_PIXELS and score <= MOST_DIFFERING_SCORE):
+            raise BackendError(
+                f"The exported graphs on {engine.name} answer a {kind} otherwise than the trained weights: "
+                f"{100 * pixels:.2f} % of the pixels and {score:.3f} of the score differ. Nothing was written; "
+                "try another release of torch."
+            )
+        worst = Parity(engine.name, max(worst.pixels, pixels), max(worst.score, score))
+    return worst
+
+
+def model_card(spec: BundleSpec, trained: Checkpoint, start: Start, notes: str, mean: bool = False) -> str:
+    """Write down what the weights are: all that the checkpoint knows, and the caller's notes."""
+    config = trained.config
+    excluded = "".join(f"- {each.case}: {each.reason}\n" for each in config.data.exclude) or "- nothing\n"
+    cases = ", ".join(trained.train_cases)
+    untrained = ", ".join(each for each in Capability if not spec.can(each)) or "none"
+    low, high = spec.window_hu
+    meant = "; the mean of these weights and of those of an earlier part" if mean else ""
+    before = ", before the mean was taken" if mean else ""
+    parts = "Image encoder, prompt encoder and mask decoder"
+    if not config.encoder.train:
+        parts = f"Image encoder that of {encoder_bundle(start).spec.name}, unchanged; prompt encoder and mask decoder"
+    return f"""# {spec.name}
+
+{parts} trained by RadSAM.
+
+- Origin of the start: {start.spec.origin} ({start.spec.licence})
+- Licence of these weights: {spec.licence}
+- Architecture: {spec.architecture}, input {spec.input_size} px, masks {spec.low_res_size} px
+- Trained on these prompts: {", ".join(spec.capabilities)}
+- Not trained on: {untrained}
+- Default window: {low:g} to {high:g} HU
+- {trained.step} steps of {config.episodes_per_step} episodes, seed {config.seed}, \
+{trained.seconds / 60:.0f} minutes{meant}
+- Validation score (mean volume-level Dice{before}): {trained.best_score:.4f}
+
+## Training data
+
+{len(trained.train_cases)} cases: {cases}
+
+Left out:
+
+{excluded}
+{notes}
+Not a medical device. Not for diagnostic use.
+"""

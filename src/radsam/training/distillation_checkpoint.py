@@ -1,0 +1,143 @@
+"""What a distillation is, and the checkpoint that it goes on from."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import NonNegativeInt
+from pydantic.dataclasses import dataclass as checked_dataclass
+from torch import Tensor
+
+from radsam.disk.atomic_write import replacing
+from radsam.errors import InputError
+from radsam.model.sam_config import TinyViTConfig
+from radsam.settings import STRICT, Count, hash_of_values, plain_values, require, settings_from_dict
+from radsam.training.training_config import DataConfig, EmbeddingsConfig, OptimConfig
+
+#: Group of the shipped configurations, see `radsam.settings.find_config`.
+PRESETS = "distill"
+
+FORMAT, FORMAT_VERSION = "radsam-distillation", 1
+
+
+@checked_dataclass(frozen=True, config=STRICT)
+class DistillConfig:
+    """A whole distillation.
+
+    Args:
+        name: Name of the weights.
+        start: Bundle of the teacher.
+        decoder: Bundle whose prompt encoder and mask decoder the student is put before; its encoder must be the
+            teacher's, so that it understands the embeddings.
+        student: Sizes of the student's encoder.
+        data: Cases whose slices are seen.
+        embeddings: How they are seen.
+        optim: How the weights move; `batch` counts slices.
+        threads: CPU threads of torch; 0 leaves it to torch.
+        checkpoint_minutes: Time between checkpoints.
+        validate_minutes: Time between validations.
+        log_steps: Steps between lines of the log.
+        seed: Seed of the student's weights and of what is drawn.
+        notes: What it is for and what it costs, for people.
+    """
+
+    name: str
+    start: str
+    decoder: str
+    student: TinyViTConfig
+    data: DataConfig
+    embeddings: EmbeddingsConfig
+    optim: OptimConfig
+    threads: int = 0
+    checkpoint_minutes: float = 5.0
+    validate_minutes: float = 15.0
+    log_steps: Count = 20
+    seed: NonNegativeInt = 0
+    notes: str = ""
+
+    def __post_init__(self) -> None:
+        require(
+            (self.embeddings.folder, "embeddings.folder is missing; the teacher's embeddings need a place"),
+            (self.optim.accumulate == 1, "optim.accumulate means nothing here; choose optim.batch"),
+        )
+
+    @property
+    def identity(self) -> str:
+        """Hash of all that decides what is learnt; paths and the clock do not."""
+        decisive = self.to_dict()
+        for name in ("notes", "threads", "checkpoint_minutes", "validate_minutes", "log_steps", "decoder"):
+            del decisive[name]
+        del decisive["data"]["store"], decisive["embeddings"]["folder"]
+        return hash_of_values(decisive)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values; what a checkpoint stores."""
+        return plain_values(self)
+
+
+@dataclass(frozen=True, eq=False)
+class DistillCheckpoint:
+    """Everything that a distillation needs to go on, or to be exported.
+
+    Args:
+        config: Its configuration.
+        start_sha256: Identity of the teacher.
+        data_identity: Identity of the encoded scenes.
+        cases: Names of the cases whose slices were seen.
+        step: Optimizer steps done.
+        seconds: Time spent.
+        error: Latest relative error on the validation split; -1 before the first.
+        weights: The student's encoder, statistics of its batch normalisation included.
+        average: Their running average.
+        optimizer: The optimizer's state.
+    """
+
+    config: DistillConfig
+    start_sha256: str
+    data_identity: str
+    cases: tuple[str, ...]
+    step: int
+    seconds: float
+    error: float
+    weights: dict[str, Tensor]
+    average: dict[str, Tensor]
+    optimizer: dict[str, Any] = field(default_factory=dict)
+
+
+def write_distillation(path: Path, checkpoint: DistillCheckpoint) -> None:
+    """Write a checkpoint, whole or not at all."""
+    plain = {**vars(checkpoint), "config": checkpoint.config.to_dict(), "cases": list(checkpoint.cases)}
+    with replacing(path) as scratch:
+        torch.save({"format": FORMAT, "version": FORMAT_VERSION, **plain}, scratch)
+
+
+def read_distillation(path: Path) -> DistillCheckpoint:
+    """Read a checkpoint of a distillation.
+
+    Raises:
+        InputError: It is missing, broken, of another version, or of another kind.
+    """
+    if not path.is_file():
+        raise InputError(f"There is no checkpoint at {path}.")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path} is not a checkpoint, or it is not complete.") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT or content.get("version") != FORMAT_VERSION:
+        raise InputError(f"{path} is not a checkpoint of 'radsam distill', version {FORMAT_VERSION}.")
+    del content["format"], content["version"]
+    content["config"] = settings_from_dict(DistillConfig, content["config"], f"The configuration in {path}")
+    content["cases"] = tuple(content["cases"])
+    return DistillCheckpoint(**content)
+
+
+def is_distillation(path: Path) -> bool:
+    """Whether a file is a checkpoint that `distill` wrote."""
+    try:
+        return bool(torch.load(path, map_location="cpu", weights_only=True, mmap=True)["format"] == FORMAT)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError, TypeError):
+        return False

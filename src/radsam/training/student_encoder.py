@@ -1,0 +1,96 @@
+"""The encoder that is taught: how it starts, and the bundle that it ends in."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from radsam.errors import BundleError, InputError
+from radsam.model.onnx_export import export_graphs
+from radsam.model.sam import Sam
+from radsam.model.sam_build import build_sam
+from radsam.model.sam_config import SamConfig
+from radsam.runtime import Bundle, find_bundle, read_bundle
+from radsam.runtime.bundle import write_bundle
+from radsam.training.distillation_checkpoint import DistillCheckpoint, DistillConfig, read_distillation
+from radsam.training.start_weights import start_model
+
+
+def student_of(config: DistillConfig, teacher: Bundle) -> nn.Module:
+    """Build the student's encoder: random but for what it can take from the teacher, by name and shape.
+
+    Its attention, perceptrons and last normalisation start as the teacher's, which learns faster
+    than chance even where their grids differ.
+
+    Raises:
+        InputError: Its images or embeddings have another size than the teacher's.
+    """
+    sizes = SamConfig.from_dict(teacher.spec.model)
+    if (config.student.image_size, config.student.grid) != (sizes.input_size, sizes.embedding_grid):
+        raise InputError(
+            f"The student sees {config.student.image_size} px and answers on a grid of {config.student.grid}; its "
+            f"teacher {teacher.spec.name!r} sees {sizes.input_size} px and answers on {sizes.embedding_grid}. "
+            "Change image_size, patch_size, strides or pyramid_dim in the section student."
+        )
+    student = build_sam(dataclasses.replace(sizes, encoder=config.student)).image_encoder
+    known, own = start_model(teacher).image_encoder.state_dict(), student.state_dict()
+    shared = {name: value for name, value in known.items() if name in own and own[name].shape == value.shape}
+    last = max(name for name in known if name.startswith("neck.")).rpartition(".")[0]
+    ours = max(name for name in own if name.startswith("neck.")).rpartition(".")[0]
+    shared |= {f"{ours}.{part}": known[f"{last}.{part}"] for part in ("weight", "bias")}
+    student.load_state_dict(shared, strict=False)
+    return student.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def export_student(checkpoint: Path, target: Path) -> Path:
+    """Write a bundle with the student's averaged encoder before the decoder of `DistillConfig.decoder`.
+
+    Args:
+        checkpoint: A file that `distill` wrote.
+        target: The bundle's folder or ``.zip``; must not exist.
+
+    Raises:
+        InputError: The checkpoint, or the decoder's bundle, cannot be used.
+        BundleError: `target` exists or cannot be written.
+    """
+    if target.exists():
+        raise BundleError(f"{target} exists already. Remove it first, or name another place.")
+    learnt = read_distillation(checkpoint)
+    config = learnt.config
+    before = read_bundle(find_bundle(config.decoder))
+    model = _with_student(learnt, start_model(before))
+    spec = dataclasses.replace(
+        before.spec,
+        name=config.name,
+        architecture=config.name,
+        model=model.config.to_dict(),
+        origin=f"Encoder distilled by RadSAM from {config.start}, {learnt.step} steps; decoder: {before.spec.name}. "
+        f"{before.spec.origin}",
+    )
+    card = f"""# {spec.name}
+
+A fast encoder that was taught to answer as that of {config.start}, with the decoder of {before.spec.name} behind it.
+
+- Relative squared error of its embeddings on slices it was not taught with: {learnt.error:.3f}
+- {learnt.step} steps of {config.optim.batch} slices, seed {config.seed}, {learnt.seconds / 60:.0f} minutes
+- Licence of these weights: {spec.licence}
+- Cases: {", ".join(learnt.cases)}
+
+Not a medical device. Not for diagnostic use.
+"""
+    with tempfile.TemporaryDirectory() as scratch:
+        graphs = export_graphs(model, Path(scratch))
+        write_bundle(target, spec, graphs.encoder.read_bytes(), graphs.decoder.read_bytes(), card)
+    return target
+
+
+def _with_student(learnt: DistillCheckpoint, before: Sam) -> Sam:
+    model = build_sam(dataclasses.replace(before.config, encoder=learnt.config.student))
+    model.prompt_encoder.load_state_dict(before.prompt_encoder.state_dict())
+    model.mask_decoder.load_state_dict(before.mask_decoder.state_dict())
+    model.image_encoder.load_state_dict(learnt.average, strict=False)
+    return model.eval()

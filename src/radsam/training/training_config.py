@@ -1,0 +1,420 @@
+"""Configuration of a training run: frozen dataclasses whose values pydantic checks, and how TOML becomes one."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import field
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat
+from pydantic.dataclasses import dataclass
+
+from radsam.settings import (
+    STRICT,
+    Count,
+    Share,
+    hash_of_values,
+    plain_values,
+    read_settings,
+    require,
+    settings_from_dict,
+)
+
+#: "auto" takes bf16-mixed where the hardware computes it, 32-true elsewhere.
+Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
+Accelerator = Literal["auto", "cpu", "cuda", "mps"]
+Decay = Annotated[float, Field(ge=0, lt=1)]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Exclusion:
+    """Cases that are left out.
+
+    Args:
+        case: Name of the case, or a pattern such as ``sarcoma_*``.
+        reason: Why, for the model card.
+    """
+
+    case: str
+    reason: str
+
+
+@dataclass(frozen=True, config=STRICT)
+class DataConfig:
+    """Which slices are trained on and which are measured.
+
+    Args:
+        store: Folder that `radsam.data` prepared.
+        train_split: Split that is trained on.
+        val_split: Split that chooses the best checkpoint.
+        min_pixels: Objects with fewer pixels on a slice are left out there (paper 3.2).
+        balance: 0 draws every (slice, object) equally often; 1 draws every object of every
+            case equally often; between them, a compromise.
+        weights: How much more often cases are drawn, by name or pattern; the last match counts.
+        exclude: Cases left out of training.
+    """
+
+    store: str
+    train_split: str = "train"
+    val_split: str = "val"
+    min_pixels: Count = 15
+    balance: Share = 0.5
+    weights: Mapping[str, PositiveFloat] = field(default_factory=dict)
+    exclude: tuple[Exclusion, ...] = ()
+
+
+@dataclass(frozen=True, config=STRICT)
+class EmbeddingsConfig:
+    """Which views of the slices are encoded, once, before training with a frozen encoder.
+
+    Every case is encoded as inference sees it. On top come random scenes: a short run of
+    slices around an object, cropped, turned and windowed in one random way. An encoder that
+    is trained sees a random scene of its own in every episode, see `EncoderConfig`.
+
+    Args:
+        folder: Where embeddings are kept, about 2 MB each for LiteMedSAM; not needed where the
+            encoder is trained.
+        window_hu: The window, lowest and highest value.
+        whole_share: Share of a training case's slices that is encoded as inference sees it, by
+            name or pattern; the last match counts, and cases without a match are encoded whole.
+            Random runs of `scene_slices` slices are kept.
+        scenes: Number of random scenes.
+        scene_slices: Slices of a random scene.
+        crop: Side of a random scene's square, as multiples of the object's longer side: at
+            least and at most; each scene draws its own, evenly over the logarithm.
+        max_zoom: But no square is smaller than the slice's longer side divided by this.
+        max_angle_deg: Largest turn.
+        max_shear: Largest shear, as a fraction.
+        window_jitter_hu: Largest random shift of each end of the window.
+        max_noise_hu: Largest standard deviation of added Gaussian noise.
+        seed: Seed of the scenes.
+    """
+
+    folder: str = ""
+    window_hu: tuple[float, float] = (-160.0, 240.0)
+    whole_share: Mapping[str, Share] = field(default_factory=dict)
+    scenes: NonNegativeInt = 0
+    scene_slices: Annotated[int, Field(ge=2)] = 8
+    crop: tuple[float, float] = (1.3, 4.0)
+    max_zoom: Annotated[float, Field(ge=1)] = 4.0
+    max_angle_deg: Annotated[float, Field(ge=0, le=180)] = 15.0
+    max_shear: Annotated[float, Field(ge=0, le=0.5)] = 0.1
+    window_jitter_hu: NonNegativeFloat = 40.0
+    max_noise_hu: NonNegativeFloat = 15.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        low, high = self.window_hu
+        require(
+            (low < high, f"window_hu {list(self.window_hu)} is empty; give the lower end first"),
+            (
+                low >= high or 2 * self.window_jitter_hu < high - low,
+                "window_jitter_hu must be less than half of the window",
+            ),
+            (
+                1 <= self.crop[0] <= self.crop[1],
+                f"crop must be at least 1, the smaller figure first, not {list(self.crop)}",
+            ),
+        )
+
+
+@dataclass(frozen=True, config=STRICT)
+class EncoderConfig:
+    """Whether the image encoder is trained, how fast, and on which views.
+
+    Every episode then draws a view of its own from the store: most look at the slices moved,
+    turned, sheared, zoomed, windowed and with noise (paper 3.4; the angle, shear, window and
+    noise are those of [embeddings]), some as inference sees them.
+
+    Args:
+        train: Train the encoder; otherwise it stays as it is and its embeddings are kept.
+        lr_scale: Factor on the learning rate of all of the encoder.
+        lr_decay: Factor from each block to the one before it: early blocks change least.
+        checkpoint_activations: Compute each block again on the way back instead of keeping what
+            it computed: a third more work, several times less memory. For ViT-L and ViT-H.
+        as_is_share: Share of episodes that see whole slices as inference does.
+        zoom: Least and greatest magnification of the others, drawn evenly over the logarithm.
+        max_shift: How far their view may leave the slice, as a share of the slice's side.
+    """
+
+    train: bool = False
+    lr_scale: PositiveFloat = 1.0
+    lr_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    checkpoint_activations: bool = False
+    as_is_share: Share = 0.2
+    zoom: tuple[float, float] = (0.8, 1.6)
+    max_shift: Share = 0.1
+
+    def __post_init__(self) -> None:
+        changed = [each.name for each in dataclasses.fields(self) if getattr(self, each.name) != each.default]
+        require(
+            (
+                0 < self.zoom[0] <= self.zoom[1],
+                f"zoom must be positive, the smaller figure first, not {list(self.zoom)}",
+            ),
+            (
+                self.train or not changed,
+                f"{', '.join(changed)} mean nothing while the encoder is frozen; set train = true, or leave them out",
+            ),
+        )
+
+
+@dataclass(frozen=True, config=STRICT)
+class PromptsConfig:
+    """What an episode of training asks (paper 3.3): a first prompt, then more turns.
+
+    A turn either corrects the slice (a click in the error, with the previous mask) or walks
+    to the neighbouring slice with the model's own mask as the prompt: a rollout.
+
+    Args:
+        box: Share of episodes that start with a box.
+        point: Share that start with a point.
+        mask: Share that start with a noisy mask of the slice itself.
+        neighbour: Share that start with the slightly noisy mask of the slice beside it.
+        repair: Share that start with a badly wrong mask of the slice and a click in the error.
+        turns: Share of steps with 1, 2, 3 … turns in their episodes.
+        edit_share: Share of later turns that correct; the others walk.
+        walk_click_share: Share of walks onto a slice that already has a correction point.
+        ended_share: Share of steps past an object's end that are trained, with an empty target.
+        box_shrink_px: How far a box's side may move inwards, at 1024 px.
+        box_grow_px: How far it may move outwards, at 1024 px.
+        neighbour_noise: Strength of the noise on a neighbour's mask, relative to a noisy mask.
+        gap: From how many slices away a mask may come at most, in a neighbour and in a walk: the further,
+            the less there is to be copied.
+        outward: Share of episodes that walk away from the object's largest slice, as a walk from a good
+            prompt does; the others start anywhere in the object.
+        taper: How much thinner a mask gets on its way to the object's end, here as in the bundle.
+        bounded: Share of episodes that know where the object ends.
+    """
+
+    box: NonNegativeFloat = 0.3
+    point: NonNegativeFloat = 0.2
+    mask: NonNegativeFloat = 0.1
+    neighbour: NonNegativeFloat = 0.4
+    repair: NonNegativeFloat = 0.0
+    turns: tuple[NonNegativeFloat, ...] = (0.5, 0.3, 0.2)
+    edit_share: Share = 0.5
+    walk_click_share: Share = 0.1
+    ended_share: Share = 0.1
+    box_shrink_px: NonNegativeFloat = 5.0
+    box_grow_px: NonNegativeFloat = 20.0
+    neighbour_noise: Annotated[float, Field(ge=0, le=2)] = 0.3
+    gap: Count = 1
+    outward: Share = 0.0
+    taper: Annotated[float, Field(ge=0, le=4)] = 0.0
+    bounded: Share = 0.8
+
+    _KINDS: ClassVar = ("box", "point", "mask", "neighbour", "repair")
+
+    @property
+    def kinds(self) -> dict[str, float]:
+        """Share of each first prompt, adding up to 1."""
+        shares = {name: getattr(self, name) for name in self._KINDS}
+        total = sum(shares.values())
+        return {name: share / total for name, share in shares.items()}
+
+    def __post_init__(self) -> None:
+        require(
+            (sum(getattr(self, name) for name in self._KINDS) > 0, f"one of {', '.join(self._KINDS)} must be positive"),
+            (sum(self.turns) > 0, "turns needs at least one share that is positive"),
+        )
+
+
+@dataclass(frozen=True, config=STRICT)
+class LossConfig:
+    """Weights of the loss's parts (paper 3.4).
+
+    Args:
+        dice: Weight of the dice loss.
+        bce: Weight of binary cross-entropy.
+        focal: Weight of focal loss, which the paper does without.
+        clicks: Weight of the cross-entropy around the slice's points, which the paper does without.
+        secondary: Weight of the best of the three secondary masks against the primary one.
+        iou: Weight of the squared error of the predicted IoU.
+    """
+
+    dice: NonNegativeFloat = 1.0
+    bce: NonNegativeFloat = 1.0
+    focal: NonNegativeFloat = 0.0
+    clicks: NonNegativeFloat = 0.0
+    secondary: NonNegativeFloat = 1.0
+    iou: NonNegativeFloat = 1.0
+
+    def __post_init__(self) -> None:
+        require((self.dice + self.bce + self.focal > 0, "one of dice, bce, focal must be positive"))
+
+
+@dataclass(frozen=True, config=STRICT)
+class OptimConfig:
+    """How the weights move.
+
+    Args:
+        steps: Optimizer steps of the whole run.
+        batch: Episodes of a forward pass; each process has its own.
+        accumulate: Forward passes of a step.
+        lr: Largest learning rate.
+        schedule: "cosine" falls to `final_lr` at the last step, "constant" stays.
+        warmup: Share of the steps in which the rate rises from zero.
+        final_lr: Last rate of the cosine schedule, as a fraction of `lr`.
+        weight_decay: AdamW's decay of weight matrices; biases, norms and embeddings have none.
+        betas: AdamW's betas.
+        clip_norm: Largest norm of the gradient.
+        ema: Decay of the averaged weights, which are validated and exported; 0 averages nothing.
+        lr_scale: Factor on the rate of parameters whose name starts so; the longest match counts.
+    """
+
+    steps: Count
+    batch: Count = 8
+    accumulate: Count = 1
+    lr: PositiveFloat = 3e-4
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup: Share = 0.05
+    final_lr: Share = 0.01
+    weight_decay: NonNegativeFloat = 0.01
+    betas: tuple[Decay, Decay] = (0.9, 0.999)
+    clip_norm: PositiveFloat = 1.0
+    ema: Decay = 0.998
+    lr_scale: Mapping[str, NonNegativeFloat] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, config=STRICT)
+class RunConfig:
+    """How the run is carried out; may change between stopping and resuming.
+
+    A step trains `optim.batch` × `optim.accumulate` × `devices` × `nodes` episodes. Only that
+    product decides what is learnt, however it is dealt out.
+
+    Args:
+        accelerator: "cpu", "cuda", "mps" or "auto".
+        devices: Processes on each node, each with its own device.
+        nodes: Number of machines; each is started with torchrun or by SLURM.
+        strategy: "auto" or "ddp": several processes each hold the whole model and add up their
+            gradients once a step.
+        precision: "32-true", "bf16-mixed" or "16-mixed"; "auto" takes bf16-mixed on hardware that
+            computes it and 32-true elsewhere.
+        threads: CPU threads of torch; 0 leaves it to torch.
+        checkpoint_minutes: Time between checkpoints.
+        validate_minutes: Time between validations; 0 validates only at the end.
+        log_steps: Steps between lines of the log.
+    """
+
+    accelerator: Accelerator = "cpu"
+    devices: Count = 1
+    nodes: Count = 1
+    strategy: Literal["auto", "ddp"] = "auto"
+    precision: Precision = "auto"
+    threads: NonNegativeInt = 0
+    checkpoint_minutes: PositiveFloat = 5.0
+    validate_minutes: NonNegativeFloat = 15.0
+    log_steps: Count = 10
+
+
+@dataclass(frozen=True, config=STRICT)
+class ValidationConfig:
+    """The quick score during training: volume-level, one prompt and bounds, mask walk (paper 4.1).
+
+    Args:
+        min_voxels: Objects smaller than this are not scored.
+        objects_per_case: At most so many objects of a case, spread evenly over their sizes.
+        edits: Correction points after the walk, on `edited_objects` objects of each case.
+        edited_objects: How many objects of a case are corrected.
+        starts: First prompts: "box", "point" or both.
+        seed: Seed of prompts and correction points.
+    """
+
+    min_voxels: Count = 200
+    objects_per_case: Count = 6
+    edits: NonNegativeInt = 3
+    edited_objects: NonNegativeInt = 1
+    starts: Annotated[tuple[Literal["box", "point"], ...], Field(min_length=1)] = ("box",)
+    seed: int = 0
+
+
+@dataclass(frozen=True, config=STRICT)
+class TrainConfig:
+    """A whole training run.
+
+    Args:
+        name: Name of the weights.
+        start: Weights to start from: a bundle, by name or path. Where the encoder is trained, also a
+            published checkpoint (``.pth``), or one of another run (``.pt``), of which the averaged
+            weights are taken.
+        data: What is trained on.
+        embeddings: How it is encoded.
+        encoder: Whether the image encoder is trained, too.
+        optim: How the weights move.
+        prompts: What is asked.
+        loss: What counts as wrong.
+        validation: The quick score.
+        run: How the run is carried out.
+        seed: Seed of everything that is drawn during training.
+        notes: Which table it reproduces and what it costs, for people.
+    """
+
+    name: str
+    start: str
+    data: DataConfig
+    embeddings: EmbeddingsConfig
+    optim: OptimConfig
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    prompts: PromptsConfig = field(default_factory=PromptsConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
+    run: RunConfig = field(default_factory=RunConfig)
+    seed: NonNegativeInt = 0
+    notes: str = ""
+
+    def __post_init__(self) -> None:
+        require(
+            (
+                self.encoder.train or self.embeddings.folder,
+                "embeddings.folder is missing; a frozen encoder's embeddings need a place",
+            ),
+            (
+                not self.encoder.train or not (self.embeddings.scenes or self.embeddings.whole_share),
+                "embeddings.scenes and embeddings.whole_share say what a frozen encoder encodes once; with "
+                "encoder.train every episode draws its own view, so leave both out",
+            ),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values; what a checkpoint stores."""
+        return plain_values(self)
+
+    @property
+    def episodes_per_step(self) -> int:
+        """Episodes of an optimizer step, over all processes and forward passes."""
+        return self.optim.batch * self.optim.accumulate * self.run.devices * self.run.nodes
+
+    @property
+    def identity(self) -> str:
+        """Hash of all that decides what is learnt; `run`, `validation` and paths do not.
+
+        Of `batch`, `accumulate` and the number of processes only the product does.
+        """
+        decisive = self.to_dict()
+        del decisive["run"], decisive["validation"], decisive["notes"]
+        del decisive["data"]["store"], decisive["embeddings"]["folder"]
+        del decisive["optim"]["batch"], decisive["optim"]["accumulate"], decisive["encoder"]["checkpoint_activations"]
+        decisive["episodes_per_step"] = self.episodes_per_step
+        return hash_of_values(decisive)
+
+
+def read_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
+    """Read a training configuration; `overrides` are ``section.key=value``.
+
+    Raises:
+        InputError: The file cannot be read, or something in it is wrong; all of it is listed.
+    """
+    return read_settings(TrainConfig, path, overrides)
+
+
+def config_from_dict(values: Mapping[str, Any], source: str = "The configuration") -> TrainConfig:
+    """Build a training configuration from plain values.
+
+    Raises:
+        InputError: Something is wrong; every unknown key, missing key and bad value is listed.
+    """
+    return settings_from_dict(TrainConfig, values, source)

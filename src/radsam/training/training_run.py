@@ -1,0 +1,416 @@
+"""The training run: Lightning Fabric, checkpoints by the clock, exact resume.
+
+With several processes each of them trains its own parts of every step (see
+`radsam.training.distributed`); the first one validates and writes.
+
+::
+
+    out/last.pt          the newest checkpoint; `train` goes on from it
+    out/best.pt          the one with the best validation score
+    out/train.csv        losses by step
+    out/validation.csv   scores by step
+    out/config.json      the configuration
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from radsam.data.training_store import open_store
+from radsam.disk.atomic_write import replacing
+from radsam.errors import ExecutionError, InputError, MissingExtraError
+from radsam.model.fast_decoder import FastDecoder
+from radsam.model.recompute import recompute_activations
+from radsam.runtime import open_backend
+from radsam.training import distributed
+from radsam.training.augmented_scenes import LiveScenes, live_scenes
+from radsam.training.episode_embeddings import Embedder, StoredEmbeddings, TrainedEmbeddings
+from radsam.training.episode_sampler import Sampler
+from radsam.training.optimizer import Average, choose_parameters, make_optimizer, set_rate
+from radsam.training.start_weights import Start, encoder_bundle, read_start, start_model
+from radsam.training.stored_embeddings import EncodedScenes, Progress, encode_scenes
+from radsam.training.training_checkpoint import (
+    Checkpoint,
+    load_weights,
+    read_checkpoint,
+    require_same_run,
+    write_checkpoint,
+)
+from radsam.training.training_config import TrainConfig
+from radsam.training.training_log import TRAINING_COLUMNS, RunLog
+from radsam.training.training_step import StepLosses, run_episodes
+from radsam.training.training_validation import ObjectScore, summary, validate
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+LAST, BEST = "last.pt", "best.pt"
+
+#: Takes a line of news for people.
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """How a run stands when `train` returns.
+
+    Args:
+        step: Optimizer steps done.
+        finished: Whether all steps are done; otherwise `train` goes on from here when called again.
+        best_score: Best validation score; -1 where none was made.
+        checkpoint: The checkpoint to export: the best one, or the last where none was scored.
+        rank: Which of the run's processes returned it; 0 is the first one.
+    """
+
+    step: int
+    finished: bool
+    best_score: float
+    checkpoint: Path
+    rank: int = 0
+
+
+def prepare_scenes(
+    config: TrainConfig, progress: Progress = lambda done, total: None, backend: str = "auto"
+) -> tuple[Start, EncodedScenes | LiveScenes]:
+    """Open the start weights and the store; for a frozen encoder, encode what is not encoded yet.
+
+    Raises:
+        InputError: The store, the weights or the embeddings cannot be used.
+        OutputError: There is too little room on the disk.
+    """
+    start = read_start(config.start)
+    store = open_store(Path(config.data.store))
+    if config.encoder.train:
+        return start, live_scenes(store, start.spec, config)
+    scenes = encode_scenes(
+        store,
+        encoder_bundle(start),
+        config.data,
+        config.embeddings,
+        Path(config.embeddings.folder),
+        open_engine=lambda bundle: open_backend(bundle, backend),
+        progress=progress,
+    )
+    return start, scenes
+
+
+def train(
+    config: TrainConfig,
+    out: Path,
+    *,
+    resume: bool = True,
+    minutes: float | None = None,
+    report: Report = lambda line: None,
+) -> TrainResult:
+    """Train, or go on training.
+
+    Ctrl-C and SIGTERM finish the step, write a checkpoint and return. With several processes
+    (`config.run`), this is called in each of them; one that was started alone starts the
+    others of its machine.
+
+    Args:
+        config: What to train.
+        out: Folder of the run.
+        resume: Go on from the folder's last checkpoint; without, the folder must have none.
+        minutes: Stop after this time, to go on later; None trains to the last step.
+        report: Takes lines of news.
+
+    Raises:
+        InputError: The configuration, data, weights or checkpoint cannot be used.
+        ExecutionError: The loss is not a number; the last good checkpoint is kept.
+        MissingExtraError: Lightning Fabric is not installed.
+    """
+    if find_spec("lightning_fabric") is None:
+        raise MissingExtraError("Training", "train")
+    if not resume and (out / LAST).exists():
+        raise InputError(f"{out} holds a run already. Resume it, or name another folder for a new one.")
+    fabric = distributed.open_fabric(config.run)
+    if not fabric.is_global_zero:
+        report = _silent
+    # What the first process has encoded the others find on the disk.
+    with fabric.rank_zero_first():
+        start, scenes = prepare_scenes(config, lambda done, total: report(f"encoded {done} of {total} slices"))
+    run = Run(config, out, start, scenes, report, fabric)
+    deadline = math.inf if minutes is None else time.monotonic() + 60 * minutes
+    return run.until(deadline)
+
+
+def evaluate(
+    config: TrainConfig, checkpoint: Path | None = None, progress: Callable[[ObjectScore], None] = lambda score: None
+) -> list[ObjectScore]:
+    """Score a checkpoint's averaged weights, or the start weights, on the validation split.
+
+    Args:
+        config: The run; its sections [data], [embeddings] and [validation] say what is scored.
+        checkpoint: A file that `train` wrote; None scores the weights that the run starts from.
+        progress: Called after each object.
+
+    Raises:
+        InputError: The configuration, data, weights or checkpoint cannot be used.
+    """
+    start, scenes = prepare_scenes(config)
+    model = start_model(start)
+    if checkpoint is not None:
+        load_weights(model, read_checkpoint(checkpoint).average, checkpoint)
+    return validate(model.to(distributed.one_device(config.run)), scenes, config, progress)
+
+
+class Run:
+    """One training run, as one of its processes sees it.
+
+    Args:
+        config: What to train.
+        out: Folder of the run, made if it is missing; holds the checkpoint to go on from, if any.
+        start: The start weights.
+        scenes: What is looked at: encoded scenes, or live ones where the encoder is trained.
+        report: Takes lines of news.
+        fabric: Where it runs; None opens what `config.run` says.
+
+    Raises:
+        InputError: The folder's checkpoint belongs to another run.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        out: Path,
+        start: Start,
+        scenes: EncodedScenes | LiveScenes,
+        report: Report,
+        fabric: Fabric | None = None,
+    ) -> None:
+        self.config, self._out, self._start, self._scenes, self._report = config, out, start, scenes, report
+        if config.run.threads:
+            torch.set_num_threads(config.run.threads)
+        self._fabric = fabric or distributed.open_fabric(config.run)
+        self._sampler = Sampler(scenes, config)
+        self.model = start_model(start).to(self._fabric.device)
+        self._decoder = FastDecoder(self.model)
+        if config.encoder.checkpoint_activations:
+            recompute_activations(self.model.image_encoder)
+        self._parameters = choose_parameters(self.model, config.encoder)
+        self._optimizer = make_optimizer(self._parameters, config.optim, config.encoder)
+        self._average = Average(self._parameters, config.optim.ema)
+        self.step, self._seconds, self.best_score = 0, 0.0, -1.0
+        if (out / LAST).exists():
+            self._restore(read_checkpoint(out / LAST))
+        self._log: RunLog | None = None
+        if self._fabric.is_global_zero:
+            out.mkdir(parents=True, exist_ok=True)
+            self._log = RunLog(out, self.step)
+            with replacing(out / "config.json") as scratch:
+                scratch.write_text(json.dumps(config.to_dict(), indent=2) + "\n", "utf-8")
+
+    def until(self, deadline: float) -> TrainResult:
+        """Train to the last step, the deadline (of `time.monotonic`) or a signal to stop."""
+        run = self.config.run
+        saved = validated = logged_at = time.monotonic()
+        losses, steps = StepLosses(), 0
+        with stop_signals() as stop:
+            while self.step < self.config.optim.steps:
+                now = time.monotonic()
+                due = run.validate_minutes > 0 and now - validated > 60 * run.validate_minutes
+                stopping, validating = distributed.wishes_of_all(self._fabric, (stop.is_set() or now >= deadline, due))
+                if stopping:
+                    break
+                if validating:
+                    self.validate()
+                    validated = logged_at = time.monotonic()
+                began = time.monotonic()
+                done, rate, norm = self.train_step()
+                losses.add(done)
+                steps += 1
+                self._seconds += time.monotonic() - began
+                if self.step % run.log_steps == 0 or self.step == self.config.optim.steps:
+                    self._note(losses, rate, norm, (time.monotonic() - logged_at) / steps)
+                    losses, steps, logged_at = StepLosses(), 0, time.monotonic()
+                if time.monotonic() - saved > 60 * run.checkpoint_minutes:
+                    self.save(LAST)
+                    saved = time.monotonic()
+        self.save(LAST)
+        finished = self.step >= self.config.optim.steps
+        if finished:
+            self.validate()
+            self.save(LAST)
+        if self._log is not None:
+            self._log.close()
+        self._fabric.barrier()
+        checkpoint = self._out / (BEST if (self._out / BEST).exists() else LAST)
+        return TrainResult(self.step, finished, self.best_score, checkpoint, self._fabric.global_rank)
+
+    def train_step(self) -> tuple[StepLosses, float, float]:
+        """Do one optimizer step; return its losses on this process, the learning rate and the gradient's norm.
+
+        Raises:
+            ExecutionError: The loss or the gradient is not a number; the weights are as before the step.
+        """
+        optim, fabric = self.config.optim, self._fabric
+        rate = set_rate(self._optimizer, optim, self.step)
+        turns = self._sampler.turns(self.step)
+        by_part = [self._forward_and_back(part, turns) for part in self._parts(fabric.global_rank)]
+        distributed.average_gradients(fabric, self._parameters.values())
+        clipped = fabric.clip_gradients(self.model, self._optimizer, max_norm=optim.clip_norm, error_if_nonfinite=False)
+        norm = math.nan if clipped is None else float(clipped)
+        finite = distributed.flags_of_all(fabric, [math.isfinite(losses.total) for losses in by_part])
+        # In 16-mixed a gradient may overflow: then the step is left out and the loss scaled less.
+        if not all(finite) or not (math.isfinite(norm) or self.config.run.precision == "16-mixed"):
+            self._stop_at_nan([part for part, good in enumerate(finite) if not good] or range(len(finite)))
+        fabric.strategy.optimizer_step(self._optimizer)
+        self._optimizer.zero_grad()
+        self._average.update(self._parameters, self.step)
+        self.step += 1
+        losses = StepLosses()
+        for each in by_part:
+            losses.add(each)
+        return losses, rate, norm
+
+    def _parts(self, process: int) -> range:
+        """Which parts of a step a process trains."""
+        accumulate = self.config.optim.accumulate
+        return range(process * accumulate, (process + 1) * accumulate)
+
+    def _forward_and_back(self, part: int, turns: int) -> StepLosses:
+        return run_episodes(
+            self._embedder(),
+            self._decode,
+            self._fabric.device,
+            self._sampler.episodes(self.step, part),
+            turns,
+            self.config.loss,
+            self._fabric.backward,
+            share=1 / self.config.optim.accumulate,
+        )
+
+    def _embedder(self) -> Embedder:
+        if self.config.encoder.train:
+            return TrainedEmbeddings(self._encode, self._fabric.device)
+        return StoredEmbeddings(self._fabric.device)
+
+    def _encode(self, images: Tensor) -> Tensor:
+        with self._fabric.autocast():
+            return self.model.encode(images)
+
+    def _decode(
+        self, embedding: Tensor, points_xy: Tensor, point_labels: Tensor, mask: Tensor, has_mask: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        with self._fabric.autocast():
+            logits, scores = self._decoder(embedding, points_xy, point_labels, mask, has_mask)
+        return logits, scores
+
+    def validate(self) -> float:
+        """Score the averaged weights; keep the best. The first process does, the others wait."""
+        score = distributed.on_the_first(self._fabric, self._score)
+        if score > self.best_score:
+            self.best_score = score
+            self.save(BEST)
+        return score
+
+    def _score(self) -> float:
+        began = time.monotonic()
+        averaged = copy.deepcopy(self.model)
+        averaged.load_state_dict(self._average.values, strict=False)
+        means = summary(validate(averaged, self._scenes, self.config))
+        self._write("validation", {"step": self.step, "seconds": self._seconds, **means})
+        self._report(
+            f"step {self.step}: validation Dice {means['score']:.4f} over {means['objects']:.0f} objects "
+            f"({time.monotonic() - began:.0f} s)"
+        )
+        return means["score"]
+
+    def save(self, name: str) -> None:
+        """Write a checkpoint into the run's folder; the first process does."""
+        if not self._fabric.is_global_zero:
+            return
+        write_checkpoint(
+            self._out / name,
+            Checkpoint(
+                config=self.config,
+                start_sha256=self._start.sha256,
+                data_identity=self._scenes.identity,
+                train_cases=self._train_cases(),
+                step=self.step,
+                seconds=self._seconds,
+                best_score=self.best_score,
+                weights={name: value.detach() for name, value in self._parameters.items()},
+                average=self._average.values,
+                optimizer=self._optimizer.state_dict(),
+                precision=self._fabric.strategy.precision.state_dict(),
+            ),
+        )
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        require_same_run(checkpoint, self.config, self._start.sha256, self._scenes.identity, self._out / LAST)
+        load_weights(self.model, checkpoint.weights, self._out / LAST)
+        self._average.load(checkpoint.average)
+        self._optimizer.load_state_dict(checkpoint.optimizer)
+        if checkpoint.precision:
+            self._fabric.strategy.precision.load_state_dict(checkpoint.precision)
+        self.step, self._seconds, self.best_score = checkpoint.step, checkpoint.seconds, checkpoint.best_score
+        self._report(f"resumed at step {self.step}")
+
+    def _stop_at_nan(self, parts: Iterable[int]) -> None:
+        kept = self._out / LAST
+        # Drawn again, as they were before they were asked.
+        episodes = [episode for part in parts for episode in self._sampler.episodes(self.step, part)]
+        raise ExecutionError(
+            f"The loss of step {self.step} is not a number. Its batch (seed {self.config.seed}) was: "
+            f"{'; '.join(episode.describe() for episode in episodes)}. "
+            + (f"The last good checkpoint is kept at {kept}. " if kept.exists() else "No checkpoint was due yet. ")
+            + "Look at these slices, lower optim.lr, or train with run.precision=32-true."
+        )
+
+    def _note(self, losses: StepLosses, rate: float, norm: float, seconds_per_step: float) -> None:
+        losses = distributed.losses_of_all(self._fabric, losses)
+        row = dict.fromkeys(TRAINING_COLUMNS, math.nan)
+        row |= {"step": self.step, "seconds": self._seconds, "lr": rate, "grad_norm": norm}
+        row |= {"loss": losses.mean("total"), "dice_loss": losses.mean("dice")}
+        row |= {"bce": losses.mean("bce"), "iou_error": losses.mean("iou")}
+        row |= {f"dice_loss_{kind}": total / count for kind, (count, total) in losses.by_kind.items()}
+        self._write("train", row)
+        self._report(
+            f"step {self.step} of {self.config.optim.steps}: loss {row['loss']:.4f}, dice loss {row['dice_loss']:.4f}, "
+            f"lr {rate:.2e}, {seconds_per_step:.2f} s a step"
+        )
+
+    def _write(self, name: str, row: Mapping[str, float | int]) -> None:
+        if self._log is not None:
+            self._log.write(name, row)
+
+    def _train_cases(self) -> tuple[str, ...]:
+        numbers = range(len(self._scenes.scenes))
+        split = self.config.data.train_split
+        return tuple(sorted({self._scenes.case_name(n) for n in numbers if self._scenes.split(n) == split}))
+
+
+def _silent(line: str) -> None:
+    """News of all but the first process, which says the same."""
+
+
+@contextmanager
+def stop_signals() -> Iterator[threading.Event]:
+    """An event that Ctrl-C and SIGTERM set, instead of ending the process in the middle of a step."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(each, lambda *_: stop.set()) for each in signals]
+    try:
+        yield stop
+    finally:
+        for each, handler in zip(signals, before, strict=True):
+            signal.signal(each, handler)

@@ -1,0 +1,145 @@
+"""One forward pass: ask all episodes turn by turn, judge every answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from radsam.runtime import FramePrompt
+from radsam.training.episode import Episode
+from radsam.training.episode_embeddings import Embedder
+from radsam.training.loss import PromptLoss, prompt_loss
+from radsam.training.training_config import LossConfig
+
+#: `Sam.decode`, as it is or wrapped for mixed precision and several processes.
+Decode = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+
+
+@dataclass
+class StepLosses:
+    """Sums over the prompts of a step, for the log.
+
+    Args:
+        prompts: Number of prompts that were answered.
+        total: Sum of the loss.
+        dice: Sum of the primary masks' dice loss.
+        bce: Sum of their binary cross-entropy.
+        iou: Sum of the squared errors of the predicted IoU.
+        by_kind: For each kind of turn: number of prompts and sum of the dice loss.
+    """
+
+    prompts: int = 0
+    total: float = 0.0
+    dice: float = 0.0
+    bce: float = 0.0
+    iou: float = 0.0
+    by_kind: dict[str, tuple[int, float]] = field(default_factory=dict)
+
+    def mean(self, name: str) -> float:
+        """The mean over prompts of one of the sums."""
+        return float(getattr(self, name)) / max(1, self.prompts)
+
+    def note(self, kinds: Sequence[str], loss: PromptLoss) -> None:
+        """Count the prompts of one group."""
+        self.prompts += len(kinds)
+        for name in ("total", "dice", "bce", "iou"):
+            setattr(self, name, getattr(self, name) + float(getattr(loss, name).detach().sum()))
+        for kind, value in zip(kinds, loss.dice.detach().tolist(), strict=True):
+            self._count(kind, 1, value)
+
+    def add(self, other: StepLosses) -> None:
+        """Add the sums of another step."""
+        for name in ("prompts", "total", "dice", "bce", "iou"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for kind, (count, dice) in other.by_kind.items():
+            self._count(kind, count, dice)
+
+    def _count(self, kind: str, count: int, dice: float) -> None:
+        before = self.by_kind.get(kind, (0, 0.0))
+        self.by_kind[kind] = before[0] + count, before[1] + dice
+
+
+def run_episodes(
+    embedder: Embedder,
+    decode: Decode,
+    device: torch.device,
+    episodes: Sequence[Episode],
+    turns: int,
+    weights: LossConfig,
+    backward: Callable[[Tensor], None],
+    share: float = 1.0,
+) -> StepLosses:
+    """Ask every episode, turn by turn, and pass each turn's loss to `backward`.
+
+    The loss is averaged over turns and episodes (paper 3.4). Masks are passed on as
+    binary, so no gradient flows between turns and each can be propagated back at once.
+
+    Args:
+        embedder: Gives episodes the embeddings they look at.
+        decode: Answers as `Sam.decode` does.
+        device: Where it wants its inputs.
+        episodes: The episodes; they are used up.
+        turns: How often each is asked at most.
+        weights: Weights of the loss's parts.
+        backward: Called with a part of the loss.
+        share: The part of a step that this pass is.
+    """
+    losses = StepLosses()
+    for turn in range(turns):
+        asked = by_signature(episodes)
+        embedder.look([episode for group, _ in asked for episode in group])
+        for group, questions in asked:
+            prompts = [part.to(device) for part in prompt_batch(questions, group[0].scenes.spec.low_res_size)]
+            logits, scores = decode(embedder.of(group), *prompts)
+            truth, content, clicked = (
+                torch.from_numpy(np.stack([getattr(episode, name) for episode in group])).to(device)
+                for name in ("truth", "content", "clicked")
+            )
+            loss = prompt_loss(logits, scores, truth, content, clicked, weights)
+            backward(loss.total.sum() * (share / (len(episodes) * turns)))
+            losses.note([episode.kind for episode in group], loss)
+            if turn + 1 < turns:
+                for episode, answer in zip(group, logits[:, 0].detach().float().cpu().numpy(), strict=True):
+                    episode.answered(answer)
+    embedder.leave()
+    return losses
+
+
+def by_signature(episodes: Sequence[Episode]) -> list[tuple[list[Episode], list[FramePrompt]]]:
+    """Group episodes whose prompts have equally many points.
+
+    Points are not padded to a common number: a padding point is a token of its own and
+    changes the answer, and inference has exactly one, or none.
+    """
+    groups: dict[int, tuple[list[Episode], list[FramePrompt]]] = {}
+    for episode in episodes:
+        question = episode.question
+        if question is not None:
+            group = groups.setdefault(len(question.point_labels), ([], []))
+            group[0].append(episode)
+            group[1].append(question)
+    return [groups[points] for points in sorted(groups)]
+
+
+def prompt_batch(
+    questions: Sequence[FramePrompt], low_res_size: int
+) -> tuple[Float[Tensor, "b p 2"], Float[Tensor, "b p"], Float[Tensor, "b 1 m m"], Float[Tensor, " b"]]:
+    """Stack what `Sam.decode` takes besides the embeddings.
+
+    Args:
+        questions: All with equally many points.
+        low_res_size: Side of the mask prompts, in pixels.
+    """
+    none = np.zeros((low_res_size, low_res_size), np.float32)
+    masks = np.stack([none if question.mask is None else question.mask for question in questions])
+    return (
+        torch.from_numpy(np.stack([question.points_xy for question in questions])),
+        torch.from_numpy(np.stack([question.point_labels for question in questions])),
+        torch.from_numpy(masks[:, None]),
+        torch.tensor([float(question.mask is not None) for question in questions]),
+    )

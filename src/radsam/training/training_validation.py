@@ -1,0 +1,240 @@
+"""The quick score during training: whole objects, walked through by the engine of inference.
+
+Everything but the encoder runs as a session does: one prompt on the object's largest
+slice, both bounds, masks passed on (paper 4.1), then correction points uniform in the
+error (4.2). Embeddings come from the disk, or from the model where its encoder is trained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float16, Float32
+
+from radsam.errors import BackendError, PromptError
+from radsam.metrics import dice
+from radsam.model.sam import Sam
+from radsam.predictor import EmbeddingCache, EncodedSlice, SlicePredictor
+from radsam.predictor.embedding_cache import Embedding, EmbeddingKey
+from radsam.preprocess import Crop, Window
+from radsam.propagate import StopRule
+from radsam.runtime import BundleSpec, Decoded, FramePrompt
+from radsam.runtime.backend import decoder_inputs
+from radsam.session.edit import Correct, Segment
+from radsam.session.replay import ObjectResult, Replayer
+from radsam.simulate import random_box, random_point
+from radsam.training.bundle_export import trained_capabilities
+from radsam.training.scenes import Scenes
+from radsam.training.stored_embeddings import EncodedScenes
+from radsam.training.training_config import TrainConfig
+from radsam.volume import Bounds, Box, Geometry, Plane, Point, Prompt, SliceGrid, Volume
+
+Voxels = Bool[np.ndarray, "k j i"]
+_NAME = "object"
+
+#: Slices of a case whose embeddings are kept for its next object; 2 MB each in ViT-B.
+_KEPT_SLICES = 256
+
+
+@dataclass(frozen=True)
+class ObjectScore:
+    """How well one object was found.
+
+    Args:
+        case: The case.
+        object_id: The object.
+        start: Kind of the first prompt.
+        voxels: Size of the object.
+        first_dice: Dice on the prompted slice.
+        walk_dice: Dice of the whole object after the walk.
+        edited_dice: Dice after each correction point; empty where the object was not corrected.
+    """
+
+    case: str
+    object_id: int
+    start: str
+    voxels: int
+    first_dice: float
+    walk_dice: float
+    edited_dice: tuple[float, ...]
+
+
+def validate(
+    model: Sam, scenes: Scenes, config: TrainConfig, progress: Callable[[ObjectScore], None] = lambda score: None
+) -> list[ObjectScore]:
+    """Score a model on the validation split.
+
+    Args:
+        model: With float32 weights; its encoder is used where the scenes are not encoded.
+        scenes: The scenes.
+        config: The run; its section [validation] says what is scored.
+        progress: Called after each object.
+    """
+    scores: list[ObjectScore] = []
+    # What a session may ask is what is being trained, whatever the start weights knew.
+    spec = replace(scenes.spec, capabilities=trained_capabilities(config.prompts), taper=config.prompts.taper)
+    for number, scene in enumerate(scenes.scenes):
+        if scenes.split(number) != config.data.val_split:
+            continue
+        walker = _SceneWalker(model, scenes, number, spec)
+        chosen = _choose(walker.ids, config.validation.min_voxels, config.validation.objects_per_case)
+        for place, object_id in enumerate(chosen):
+            edits = config.validation.edits if place < config.validation.edited_objects else 0
+            for start in config.validation.starts:
+                rng = np.random.default_rng([config.validation.seed, scene.case_number, object_id])
+                scores.append(walker.score(object_id, start, edits, rng))
+                progress(scores[-1])
+    return scores
+
+
+def summary(scores: Iterable[ObjectScore]) -> dict[str, float]:
+    """Mean Dice over objects, in all and by kind of case (the first word of its name).
+
+    The entry "score" is the mean over cases of their objects' mean, so that a case with
+    many objects does not decide alone.
+    """
+    scores = list(scores)
+    columns: dict[str, list[float]] = {}
+    by_case: dict[str, list[float]] = {}
+    for score in scores:
+        by_case.setdefault(score.case, []).append(score.walk_dice)
+        columns.setdefault(f"{score.start}_first", []).append(score.first_dice)
+        columns.setdefault(f"{score.start}_walk", []).append(score.walk_dice)
+        columns.setdefault(f"{score.start}_walk_{score.case.split('_')[0]}", []).append(score.walk_dice)
+        for number, value in enumerate((score.walk_dice, *score.edited_dice) if score.edited_dice else ()):
+            columns.setdefault(f"{score.start}_edit_{number}", []).append(value)
+    mean = {name: float(np.mean(values)) for name, values in sorted(columns.items())}
+    score_of_cases = float(np.mean([np.mean(values) for values in by_case.values()])) if by_case else 0.0
+    return {"score": score_of_cases, "objects": float(len(scores)), **mean}
+
+
+class _SceneWalker:
+    """One case, ready to be walked through."""
+
+    def __init__(self, model: Sam, scenes: Scenes, number: int, spec: BundleSpec) -> None:
+        scene = scenes.scenes[number]
+        case = scenes.store.cases[scene.case_number]
+        slices = slice(scene.first, scene.first + scene.count)
+        self.ids = np.asarray(case.ids[slices])
+        geometry = Geometry.from_parts(
+            self.ids.shape, (0.0, 0.0, 0.0), (case.col_mm, case.row_mm, case.slice_mm), np.eye(3)
+        )
+        self._case, self._unit_px, self._window = case.case_id, scene.view.unit_px, scene.view.window
+        self._grid = SliceGrid.of(geometry, Plane.AXIAL)
+        volume = Volume(np.asarray(case.hu[slices]), geometry)
+        self._replayer = Replayer(volume, _ScenePredictor(model, scenes, number, spec), StopRule())
+
+    def score(self, object_id: int, start: str, edits: int, rng: np.random.Generator) -> ObjectScore:
+        truth: Voxels = np.asarray(self.ids == object_id)
+        areas = truth.sum(axis=(1, 2))
+        where, index = np.flatnonzero(areas), int(areas.argmax())
+        segment = Segment(
+            name=_NAME,
+            prompt=self._prompt(truth[index], index, start, rng),
+            bounds=Bounds(int(where[0]), int(where[-1])),
+            plane=Plane.AXIAL,
+            window=self._window,
+            policy="mask",
+        )
+        steps: tuple[Segment | Correct, ...] = (segment,)
+        try:
+            found = self._found(self._replayer.result(steps))
+        except PromptError:
+            # Nothing at the prompt: scored as nothing found.
+            found = np.zeros_like(truth)
+            edits = 0
+        walk, edited = dice(found, truth), []
+        for _ in range(edits):
+            wrong = np.flatnonzero(found != truth)
+            if not wrong.size:
+                break
+            k, j, i = (int(each) for each in np.unravel_index(wrong[rng.integers(wrong.size)], truth.shape))
+            steps = (*steps, Correct(_NAME, (Point(i=i, j=j, k=k, positive=bool(truth[k, j, i])),)))
+            found = self._found(self._replayer.result(steps))
+            edited.append(dice(found, truth))
+        return ObjectScore(
+            case=self._case,
+            object_id=object_id,
+            start=start,
+            voxels=int(areas.sum()),
+            first_dice=dice(found[index], truth[index]) if not edited else self._first_dice(steps, truth, index),
+            walk_dice=walk,
+            edited_dice=tuple(edited),
+        )
+
+    def _first_dice(self, steps: tuple[Segment | Correct, ...], truth: Voxels, index: int) -> float:
+        return dice(self._found(self._replayer.result(steps[:1]))[index], truth[index])
+
+    def _prompt(self, truth: Bool[np.ndarray, "j i"], index: int, start: str, rng: np.random.Generator) -> Prompt:
+        if start == "box":
+            return Box.on(self._grid, index, *random_box(truth, rng, unit=self._unit_px))
+        x, y = random_point(truth, rng)
+        return Point(i=x, j=y, k=index)
+
+    def _found(self, result: ObjectResult) -> Voxels:
+        found = np.zeros(self.ids.shape, bool)
+        for index, answer in result.slice_masks.items():
+            found[index] = answer.mask.decode()
+        return found
+
+
+class _ScenePredictor(SlicePredictor):
+    """A predictor on the slices of one scene."""
+
+    def __init__(self, model: Sam, scenes: Scenes, number: int, spec: BundleSpec) -> None:
+        super().__init__(spec, "", _DecoderBackend(model, spec.low_res_size), EmbeddingCache())
+        self._frame, self._embedding = scenes.frame(number), _embeddings(model, scenes, number)
+
+    def encode(
+        self, volume: Volume, grid: SliceGrid, index: int, window: Window, crop: Crop | None = None
+    ) -> EncodedSlice:
+        key = EmbeddingKey("", grid.plane, index, (window.low_hu, window.high_hu), "", self.backend.name)
+        return EncodedSlice(key, self._frame, self._embedding(index))
+
+
+def _embeddings(model: Sam, scenes: Scenes, number: int) -> Callable[[int], Embedding]:
+    """The embeddings of a scene's slices: those from before training, or the model's own."""
+    if isinstance(scenes, EncodedScenes):
+        return lambda index: scenes.embedding(number, index)
+
+    @lru_cache(_KEPT_SLICES)
+    @torch.inference_mode()
+    def encode(index: int) -> Embedding:
+        device = model.prompt_encoder.no_mask_embed.weight.device
+        image = torch.from_numpy(scenes.image(number, index)[None]).to(device)
+        embedding: Embedding = model.encode(image)[0].cpu().numpy().astype(np.float16)
+        return embedding
+
+    return encode
+
+
+class _DecoderBackend:
+    """The decoder as it stands in training, without an encoder."""
+
+    name = "torch decoder"
+
+    def __init__(self, model: Sam, low_res_size: int) -> None:
+        self._model, self._low_res_size = model, low_res_size
+
+    def encode(self, images: Float32[np.ndarray, "b 3 n n"]) -> Float16[np.ndarray, "b c g g"]:
+        raise BackendError("Slices that were not encoded before training cannot be scored during it.")
+
+    @torch.inference_mode()
+    def decode(self, embedding: Float16[np.ndarray, "c g g"], prompt: FramePrompt) -> Decoded:
+        device = self._model.prompt_encoder.no_mask_embed.weight.device
+        inputs = {"embedding": embedding[None].astype(np.float32), **decoder_inputs(prompt, self._low_res_size)}
+        logits, scores = self._model.decode(**{k: torch.from_numpy(v).to(device) for k, v in inputs.items()})
+        return Decoded(logits[0].cpu().numpy(), scores[0].cpu().numpy())
+
+
+def _choose(ids: np.ndarray, min_voxels: int, most: int) -> list[int]:
+    """Objects that are large enough, spread evenly over their sizes, the largest first."""
+    sizes = np.bincount(ids.ravel())
+    sizes[0] = 0
+    large = [int(each) for each in np.argsort(-sizes, kind="stable") if sizes[each] >= min_voxels]
+    places = np.unique(np.linspace(0, len(large) - 1, min(most, len(large))).round().astype(int))
+    return [large[place] for place in places]

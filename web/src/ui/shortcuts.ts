@@ -3,8 +3,8 @@
 import type { App } from "../state/app";
 import type { Layout, Tool } from "../state/display";
 import type { Work } from "../state/open_session";
+import { moveCursor, pressCursor } from "../view/pane_input";
 import type { SlicePane } from "../view/slice_pane";
-import { moveCursor, pressCursor } from "../view/tool_gestures";
 import { PRESETS, presetWindow } from "../volume/hu_window";
 
 export interface Shortcut {

@@ -6,8 +6,8 @@ import type { SliceGrid } from "../volume/coordinates";
 import { outlines } from "../volume/mask_outlines";
 import { decodeRuns } from "../volume/run_lengths";
 import { type Placement, renderSlice } from "../volume/slice_rendering";
+import type { Gesture } from "./gesture";
 import { Pen, PROMPT, scaleBar, type Xy } from "./overlay_pen";
-import type { Gesture } from "./tool_gestures";
 
 /** More picture pixels than this are interpolated by the browser: sharper than CT is, and quick at 4K. */
 const MOST_PIXELS = 1_400_000;

@@ -2,7 +2,7 @@
 import { ApiError, Client, tokenFromAddress } from "../api/client";
 import type { Info, SessionState, SessionSummary, VolumeSummary } from "../api/wire_types";
 import { Store } from "./observable";
-import { type Say, Work } from "./open_session";
+import { OpenSession, type Say } from "./open_session";
 
 export interface Toast {
   id: number;
@@ -16,11 +16,11 @@ const TOAST_MS = 6000;
 
 export class App extends Store {
   readonly client = new Client(tokenFromAddress());
-  screen: "loading" | "token" | "start" | "work" = "loading";
+  screen: "loading" | "token" | "start" | "session" = "loading";
   info: Info | null = null;
   volumes: VolumeSummary[] = [];
   sessions: SessionSummary[] = [];
-  work: Work | null = null;
+  session: OpenSession | null = null;
   toasts: Toast[] = [];
   dialog: Dialog = null;
   upload: { name: string; share: number; stop: AbortController } | null = null;
@@ -94,7 +94,7 @@ export class App extends Store {
   }
 
   async importSession(file: File): Promise<void> {
-    const volume = this.work?.volume.id ?? (this.volumes.length === 1 ? this.volumes[0].id : null);
+    const volume = this.session?.volume.id ?? (this.volumes.length === 1 ? this.volumes[0].id : null);
     if (!volume)
       return this.say("error", "Open the CT of this session first, then drop the .radsam file on it.");
     await this.open(file.name, () => this.client.importSession(volume, file));
@@ -119,23 +119,23 @@ export class App extends Store {
     return this.volumes.find((each) => each.id === volume)?.name ?? "volume";
   }
 
-  private async open(name: string, session: () => Promise<SessionState>): Promise<void> {
+  private async open(name: string, load: () => Promise<SessionState>): Promise<void> {
     this.opening = name;
     this.dialog = null;
     this.notify();
     try {
-      const state = await session();
+      const state = await load();
       const volume = await this.client.volume(state.volume);
-      this.work?.close();
-      const work = new Work(this.client, volume, state, this.say);
-      this.work = work;
-      this.screen = "work";
+      this.session?.close();
+      const session = new OpenSession(this.client, volume, state, this.say);
+      this.session = session;
+      this.screen = "session";
       document.title = `${volume.name} · RadSAM`;
       history.replaceState(null, "", `${location.pathname}?session=${encodeURIComponent(state.id)}`);
       this.notify();
-      await work.start();
+      await session.start();
     } catch (error) {
-      if (!this.work) this.screen = "start";
+      if (!this.session) this.screen = "start";
       this.say("error", (error as Error).message);
     } finally {
       this.opening = null;
@@ -188,9 +188,9 @@ export class App extends Store {
   }
 
   async save(format: string): Promise<void> {
-    if (!this.work) return;
+    if (!this.session) return;
     try {
-      this.say("done", `Saved ${await this.client.download(this.work.session.id, format)}.`);
+      this.say("done", `Saved ${await this.client.download(this.session.state.id, format)}.`);
     } catch (error) {
       this.say("error", (error as Error).message);
     }

@@ -27,43 +27,43 @@ export class MaskKeeper {
     private readonly labels: LabelMap,
   ) {}
 
-  isBehind(session: SessionState): boolean {
-    return session.revision !== this.revision || (session.interrupted !== null) !== this.interruptedShown;
+  isBehind(state: SessionState): boolean {
+    return state.revision !== this.revision || (state.interrupted !== null) !== this.interruptedShown;
   }
 
-  /** Fetch what is new in `session`, or everything: after a walk that failed, its slices have to go. */
-  fetch(session: () => SessionState, everything = false): Promise<void> {
-    this.last = this.last.catch(() => undefined).then(() => this.fetchNow(session(), everything));
+  /** Fetch what is new in `state`, or everything: after a walk that failed, its slices have to go. */
+  fetch(state: () => SessionState, everything = false): Promise<void> {
+    this.last = this.last.catch(() => undefined).then(() => this.fetchNow(state(), everything));
     return this.last;
   }
 
-  private async fetchNow(session: SessionState, everything: boolean): Promise<void> {
+  private async fetchNow(state: SessionState, everything: boolean): Promise<void> {
     const since = everything ? 0 : this.revision;
-    const { revision, slices } = parseMasks(await this.client.masks(session.id, since));
+    const { revision, slices } = parseMasks(await this.client.masks(state.id, since));
     if (since === 0) {
       this.labels.clear();
       this.interruptedShown = false;
     }
     for (const { objectId, plane, index, runs } of slices) this.labels.putSlice(objectId, plane, index, runs);
     this.revision = revision;
-    await this.showInterrupted(session);
+    await this.showInterrupted(state);
   }
 
   /** Show the slices of an interrupted edit where nothing else is, as long as it waits to be resumed. */
-  private async showInterrupted(session: SessionState): Promise<void> {
-    const waits = session.interrupted !== null;
+  private async showInterrupted(state: SessionState): Promise<void> {
+    const waits = state.interrupted !== null;
     if (waits === this.interruptedShown) return;
     this.interruptedShown = waits;
     if (!waits) return this.labels.drop(INTERRUPTED_ID);
-    const others = new Set(session.objects.map((each) => each.id));
-    const { slices } = parseMasks(await this.client.interruptedMasks(session.id));
+    const others = new Set(state.objects.map((each) => each.id));
+    const { slices } = parseMasks(await this.client.interruptedMasks(state.id));
     for (const { plane, index, runs } of slices)
       this.labels.putSlice(INTERRUPTED_ID, plane, index, runs, others);
   }
 
   /** Show a slice of the walk that runs; what locked objects own stays theirs. */
-  putWalked(slice: ServerEvents["slice"], session: SessionState): void {
-    const locked = new Set(session.objects.filter((each) => each.locked).map((each) => each.id));
+  putWalked(slice: ServerEvents["slice"], state: SessionState): void {
+    const locked = new Set(state.objects.filter((each) => each.locked).map((each) => each.id));
     this.labels.putSlice(slice.object_id, slice.plane, slice.index, runsFromBase64(slice.runs_b64), locked);
   }
 }

@@ -29,7 +29,7 @@ export type Say = (kind: "error" | "info" | "done", text: string) => void;
 /** Waiting this long before telling the server what is in view keeps a quick scroll from asking for everything. */
 const VIEW_DELAY_MS = 150;
 
-export class Work extends Store {
+export class OpenSession extends Store {
   readonly geometry: Geometry;
   readonly display: Display;
   readonly labels: LabelMap;
@@ -61,16 +61,16 @@ export class Work extends Store {
   constructor(
     readonly client: Client,
     readonly volume: VolumeInfo,
-    public session: SessionState,
+    public state: SessionState,
     private readonly say: Say,
   ) {
     super();
     this.geometry = new Geometry(volume);
-    this.display = new Display(this.geometry, session.window_hu);
+    this.display = new Display(this.geometry, state.window_hu);
     this.labels = new LabelMap(this.geometry);
     this.masks = new MaskKeeper(client, this.labels);
-    this.selected = session.objects.at(-1)?.name ?? null;
-    if (session.busy) this.job = session.busy;
+    this.selected = state.objects.at(-1)?.name ?? null;
+    if (state.busy) this.job = state.busy;
     this.display.subscribe(() => this.tellView());
   }
 
@@ -79,7 +79,7 @@ export class Work extends Store {
     this.tellView();
     void followEvents(
       this.client,
-      this.session.id,
+      this.state.id,
       (name, data) => this.receive(name, data),
       (online) => this.setOnline(online),
       this.closed.signal,
@@ -103,7 +103,7 @@ export class Work extends Store {
   // What is there
 
   get objects(): SegmentedObject[] {
-    return this.session.objects;
+    return this.state.objects;
   }
 
   object(name: string | null): SegmentedObject | null {
@@ -195,7 +195,7 @@ export class Work extends Store {
     try {
       const existing = this.object(name) ? name : undefined;
       const answer = await this.client.preview(
-        this.session.id,
+        this.state.id,
         { prompt, plane, ...(points.length ? { points } : {}), name: existing },
         asked.signal,
       );
@@ -217,14 +217,14 @@ export class Work extends Store {
     await this.attempt(async () => {
       const { name, prompt, bounds, plane, choice, points } = draft;
       if (!this.busy) this.begin(name);
-      await this.client.segment(this.session.id, {
+      await this.client.segment(this.state.id, {
         name,
         prompt,
         bounds,
         plane,
         alternative: points.length ? 0 : choice,
       });
-      if (points.length) await this.client.correct(this.session.id, name, points); // queued behind the walk
+      if (points.length) await this.client.correct(this.state.id, name, points); // queued behind the walk
       this.asked?.abort();
       if (this.busy && this.walked.size === 0) this.sent = draft;
       this.draft = null;
@@ -235,19 +235,19 @@ export class Work extends Store {
   async correct(name: string, points: PointPrompt[]): Promise<void> {
     await this.attempt(async () => {
       if (!this.busy) this.begin(name);
-      await this.client.correct(this.session.id, name, points);
+      await this.client.correct(this.state.id, name, points);
     });
   }
 
   async stop(): Promise<void> {
-    await this.attempt(() => this.client.cancel(this.session.id));
+    await this.attempt(() => this.client.cancel(this.state.id));
   }
 
   async resume(): Promise<void> {
-    const name = this.session.interrupted?.name;
+    const name = this.state.interrupted?.name;
     await this.attempt(async () => {
       if (name) this.begin(name);
-      await this.client.resume(this.session.id);
+      await this.client.resume(this.state.id);
     });
   }
 
@@ -257,26 +257,26 @@ export class Work extends Store {
       return this.askPreview();
     }
     if (this.draft) return this.dropDraft();
-    if (!this.session.can_undo) return;
-    await this.attempt(async () => this.take(await this.client.undo(this.session.id)));
+    if (!this.state.can_undo) return;
+    await this.attempt(async () => this.take(await this.client.undo(this.state.id)));
   }
 
   async redo(): Promise<void> {
-    if (!this.session.can_redo) return;
-    await this.attempt(async () => this.take(await this.client.redo(this.session.id)));
+    if (!this.state.can_redo) return;
+    await this.attempt(async () => this.take(await this.client.redo(this.state.id)));
   }
 
   async deletePrompt(number: number): Promise<void> {
-    await this.attempt(async () => this.take(await this.client.deletePrompt(this.session.id, number)));
+    await this.attempt(async () => this.take(await this.client.deletePrompt(this.state.id, number)));
   }
 
   async deleteObject(name: string): Promise<void> {
-    await this.attempt(async () => this.take(await this.client.deleteObject(this.session.id, name)));
+    await this.attempt(async () => this.take(await this.client.deleteObject(this.state.id, name)));
   }
 
   async changeObject(name: string, change: Parameters<Client["changeObject"]>[2]): Promise<void> {
     await this.attempt(async () => {
-      const state = await this.client.changeObject(this.session.id, name, change);
+      const state = await this.client.changeObject(this.state.id, name, change);
       if (change.new_name && this.selected === name) this.selected = change.new_name;
       this.take(state);
     });
@@ -288,7 +288,7 @@ export class Work extends Store {
       const name = this.selected;
       const after = this.reviewed && this.reviewed.name === name ? this.reviewed.cursor : null;
       this.reviewed = null; // past the last slice, it starts with the first again
-      const next = await this.client.next(this.session.id, name, after);
+      const next = await this.client.next(this.state.id, name, after);
       this.reviewed = { name: next.name, cursor: next.cursor };
       this.selected = next.name;
       this.display.set({
@@ -332,11 +332,11 @@ export class Work extends Store {
     this.online = online;
     this.notify();
     // What happened meanwhile was told to nobody.
-    if (back) void this.attempt(async () => this.take(await this.client.session(this.session.id)));
+    if (back) void this.attempt(async () => this.take(await this.client.session(this.state.id)));
   }
 
   private take(state: SessionState): void {
-    this.session = state;
+    this.state = state;
     for (const plane of PLANES)
       for (const index of state.encoded?.[plane] ?? []) this.encoded[plane].add(index);
     if (!state.busy && this.job && this.job.done > 0) this.job = null;
@@ -348,7 +348,7 @@ export class Work extends Store {
 
   private async fetchMasks(everything = false): Promise<void> {
     await this.masks
-      .fetch(() => this.session, everything)
+      .fetch(() => this.state, everything)
       .catch((error: Error) => this.say("error", error.message));
     this.notify();
   }
@@ -381,7 +381,7 @@ export class Work extends Store {
   }
 
   private receiveSlice(slice: ServerEvents["slice"]): void {
-    this.masks.putWalked(slice, this.session);
+    this.masks.putWalked(slice, this.state);
     this.encoded[slice.plane].add(slice.index);
     this.walked.set(slice.index, slice.score);
     this.walkedPlane = slice.plane;
@@ -410,7 +410,7 @@ export class Work extends Store {
     clearTimeout(this.viewTimer);
     this.viewTimer = setTimeout(() => {
       this.viewed = seen;
-      this.client.view(this.session.id, plane, index).catch(() => undefined); // only a hint: nothing is lost
+      this.client.view(this.state.id, plane, index).catch(() => undefined); // only a hint: nothing is lost
     }, VIEW_DELAY_MS);
   }
 }

@@ -85,15 +85,15 @@ const FORMATS: { format: string; name: string; what: string; dicom?: boolean }[]
 ];
 
 function Save({ app }: { app: App }) {
-  const work = app.work!;
-  const empty = work.objects.length === 0;
+  const session = app.session!;
+  const empty = session.objects.length === 0;
   return (
     <Frame app={app} title="Save">
       {empty && <p class="note">There are no objects to save yet.</p>}
       <ul class="choices">
         {FORMATS.filter(({ format }) => !app.info || app.info.formats.includes(format)).map(
           ({ format, name, what, dicom }) => {
-            const missing = dicom && !work.volume.dicom;
+            const missing = dicom && !session.volume.dicom;
             return (
               <li key={format}>
                 <button

@@ -1,16 +1,16 @@
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
-import type { Work } from "../state/open_session";
+import type { OpenSession } from "../state/open_session";
 import { Icon, type IconName } from "./icons";
 
 const SEEN = "radsam-first-steps";
 
 /** The three steps of the whole thing, the next one lit; shown until they were done or closed once. */
-export function FirstSteps({ work }: { work: Work }) {
+export function FirstSteps({ session }: { session: OpenSession }) {
   const [seen, setSeen] = useState(() => localStorage.getItem(SEEN) !== null);
-  const corrected = work.objects.some((each) => each.prompts.length > 1);
-  if (seen || (corrected && !work.draft)) return null;
-  const now = work.draft || work.busy ? 1 : work.objects.length ? 2 : 0;
+  const corrected = session.objects.some((each) => each.prompts.length > 1);
+  if (seen || (corrected && !session.draft)) return null;
+  const now = session.draft || session.busy ? 1 : session.objects.length ? 2 : 0;
   const close = () => {
     localStorage.setItem(SEEN, "yes");
     setSeen(true);

@@ -1,11 +1,11 @@
 import { useState } from "preact/hooks";
 import type { PlacedPrompt, SegmentedObject } from "../api/wire_types";
-import type { Work } from "../state/open_session";
+import type { OpenSession } from "../state/open_session";
 import { Icon } from "./icons";
 import { IconButton } from "./top_bar";
 
-export function ObjectList({ work }: { work: Work }) {
-  const { objects } = work;
+export function ObjectList({ session }: { session: OpenSession }) {
+  const { objects } = session;
   const total = objects.reduce((sum, each) => sum + each.volume_ml, 0);
   return (
     <section class="objects" aria-label="Object list">
@@ -17,21 +17,21 @@ export function ObjectList({ work }: { work: Work }) {
             class="quiet"
             disabled={!objects.length}
             title="Go to the slice where the model is least sure (R)"
-            onClick={() => work.reviewNext()}
+            onClick={() => session.reviewNext()}
           >
             <Icon name="review" /> Review next
           </button>
-          <IconButton icon="plus" label="New object (O)" run={() => work.select(null)} />
+          <IconButton icon="plus" label="New object (O)" run={() => session.select(null)} />
         </span>
       </header>
-      {objects.length === 0 && !work.busy && <p class="empty">Nothing segmented yet.</p>}
+      {objects.length === 0 && !session.busy && <p class="empty">Nothing segmented yet.</p>}
       <ul>
         {objects.map((object) => (
           <ObjectRow
             key={object.id}
-            work={work}
+            session={session}
             object={object}
-            open={object.name === work.selected && !work.draft}
+            open={object.name === session.selected && !session.draft}
           />
         ))}
       </ul>
@@ -48,9 +48,18 @@ function volume(ml: number): string {
   return `${ml < 10 ? ml.toFixed(2) : ml < 100 ? ml.toFixed(1) : Math.round(ml)} ml`;
 }
 
-function ObjectRow({ work, object, open }: { work: Work; object: SegmentedObject; open: boolean }) {
+function ObjectRow({
+  session,
+  object,
+  open,
+}: {
+  session: OpenSession;
+  object: SegmentedObject;
+  open: boolean;
+}) {
   const [renaming, setRenaming] = useState(false);
-  const change = (what: Parameters<Work["changeObject"]>[1]) => work.changeObject(object.name, what);
+  const change = (what: Parameters<OpenSession["changeObject"]>[1]) =>
+    session.changeObject(object.name, what);
   const rename = (name: string) => {
     setRenaming(false);
     if (name.trim() && name !== object.name) void change({ new_name: name.trim() });
@@ -85,7 +94,7 @@ function ObjectRow({ work, object, open }: { work: Work; object: SegmentedObject
             class="object-name ellipsis"
             aria-pressed={open}
             title="Select; double-click to rename"
-            onClick={() => work.select(object.name)}
+            onClick={() => session.select(object.name)}
             onDblClick={() => setRenaming(true)}
           >
             {object.name}
@@ -104,22 +113,30 @@ function ObjectRow({ work, object, open }: { work: Work; object: SegmentedObject
           run={() => change({ locked: !object.locked })}
         />
       </div>
-      {open && <Details work={work} object={object} rename={() => setRenaming(true)} />}
+      {open && <Details session={session} object={object} rename={() => setRenaming(true)} />}
     </li>
   );
 }
 
-function Details({ work, object, rename }: { work: Work; object: SegmentedObject; rename: () => void }) {
+function Details({
+  session,
+  object,
+  rename,
+}: {
+  session: OpenSession;
+  object: SegmentedObject;
+  rename: () => void;
+}) {
   const scores = Object.values(object.scores);
   const mean = scores.reduce((sum, each) => sum + each, 0) / Math.max(1, scores.length);
   const restart = () => {
     const first = object.prompts[0];
     if (!first?.box && !first?.point) return;
     const prompt = first.box ? { box: first.box } : { point: first.point!, positive: true };
-    work.display.set({ active: object.plane });
-    work.display.goTo(object.plane, first.index);
-    work.prompt(object.plane, first.index, prompt);
-    work.changeDraft({ name: object.name, bounds: object.bounds });
+    session.display.set({ active: object.plane });
+    session.display.goTo(object.plane, first.index);
+    session.prompt(object.plane, first.index, prompt);
+    session.changeDraft({ name: object.name, bounds: object.bounds });
   };
   return (
     <div class="details">
@@ -143,7 +160,7 @@ function Details({ work, object, rename }: { work: Work; object: SegmentedObject
       </dl>
       <ul class="prompts" aria-label={`Prompts of ${object.name}`}>
         {object.prompts.map((prompt, n) => (
-          <PromptRow key={`${prompt.number} ${n}`} work={work} object={object} prompt={prompt} />
+          <PromptRow key={`${prompt.number} ${n}`} session={session} object={object} prompt={prompt} />
         ))}
       </ul>
       <div class="row tight">
@@ -164,7 +181,7 @@ function Details({ work, object, rename }: { work: Work; object: SegmentedObject
           type="button"
           class="quiet danger"
           disabled={object.locked}
-          onClick={() => work.deleteObject(object.name)}
+          onClick={() => session.deleteObject(object.name)}
         >
           <Icon name="trash" /> Delete
         </button>
@@ -173,7 +190,15 @@ function Details({ work, object, rename }: { work: Work; object: SegmentedObject
   );
 }
 
-function PromptRow({ work, object, prompt }: { work: Work; object: SegmentedObject; prompt: PlacedPrompt }) {
+function PromptRow({
+  session,
+  object,
+  prompt,
+}: {
+  session: OpenSession;
+  object: SegmentedObject;
+  prompt: PlacedPrompt;
+}) {
   const what = prompt.kind === "point" ? (prompt.positive ? "belongs" : "does not belong") : prompt.kind;
   const icon =
     prompt.kind === "point"
@@ -189,8 +214,8 @@ function PromptRow({ work, object, prompt }: { work: Work; object: SegmentedObje
         type="button"
         class={`prompt grow ${icon}`}
         onClick={() => {
-          work.display.set({ active: object.plane });
-          work.display.goTo(object.plane, prompt.index);
+          session.display.set({ active: object.plane });
+          session.display.goTo(object.plane, prompt.index);
         }}
       >
         <Icon name={icon} /> <span class="grow">{what}</span>{" "}
@@ -200,7 +225,7 @@ function PromptRow({ work, object, prompt }: { work: Work; object: SegmentedObje
         icon="trash"
         label={`Delete this prompt of ${object.name}`}
         disabled={object.locked}
-        run={() => work.deletePrompt(prompt.number)}
+        run={() => session.deletePrompt(prompt.number)}
       />
     </li>
   );

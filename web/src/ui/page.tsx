@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { App } from "../state/app";
 import type { PaneName } from "../state/display";
-import type { Work } from "../state/open_session";
+import type { OpenSession } from "../state/open_session";
 import type { SlicePane } from "../view/slice_pane";
 import { Dialogs } from "./dialogs";
 import { ScenePane } from "./scene_3d_pane";
@@ -24,7 +24,9 @@ export function Page({ app }: { app: App }) {
       {app.screen === "token" && <TokenPage app={app} />}
       {app.screen === "start" && <StartPage app={app} />}
       {app.screen === "loading" && <Waiting name={app.opening} />}
-      {app.screen === "work" && app.work && <Workplace key={app.work.session.id} app={app} work={app.work} />}
+      {app.screen === "session" && app.session && (
+        <Workspace key={app.session.state.id} app={app} session={app.session} />
+      )}
       {dropping && <div class="drop-cover">Drop a CT or a session file anywhere</div>}
       {app.upload && <Upload app={app} />}
       <Dialogs app={app} />
@@ -60,33 +62,33 @@ function Upload({ app }: { app: App }) {
 
 const PANES: PaneName[] = ["axial", "coronal", "sagittal", "3d"];
 
-function Workplace({ app, work }: { app: App; work: Work }) {
-  const { display } = work;
+function Workspace({ app, session }: { app: App; session: OpenSession }) {
+  const { display } = session;
   useStores(display);
   const panes = useRef(new Map<PaneName, SlicePane>());
   useEffect(() => {
     const press = (event: KeyboardEvent) => {
-      if (!app.dialog) obey(event, { app, work, pane: panes.current.get(display.active) ?? null });
+      if (!app.dialog) obey(event, { app, session, pane: panes.current.get(display.active) ?? null });
     };
     addEventListener("keydown", press);
     return () => removeEventListener("keydown", press);
-  }, [app, work]);
+  }, [app, session]);
   let small = 0;
   return (
-    <div class="workplace">
-      <TopBar app={app} work={work} />
-      <ToolStrip work={work} />
+    <div class="workspace">
+      <TopBar app={app} session={session} />
+      <ToolStrip session={session} />
       <main class={`panes layout-${display.layout}`} aria-label="Views">
         {PANES.map((name) => {
           const place =
             display.layout === "quad" ? name : name === display.large ? "large" : `small${++small}`;
           const hidden = display.layout === "single" && place !== "large";
           return name === "3d" ? (
-            <ScenePane key={name} work={work} place={place} hidden={hidden} />
+            <ScenePane key={name} session={session} place={place} hidden={hidden} />
           ) : (
             <SlicePaneView
               key={name}
-              work={work}
+              session={session}
               plane={name}
               place={place}
               hidden={hidden}
@@ -95,8 +97,8 @@ function Workplace({ app, work }: { app: App; work: Work }) {
           );
         })}
       </main>
-      <SidePanel app={app} work={work} />
-      <StatusBar app={app} work={work} />
+      <SidePanel app={app} session={session} />
+      <StatusBar app={app} session={session} />
     </div>
   );
 }

@@ -1,6 +1,6 @@
 import { useEffect, useRef } from "preact/hooks";
 import type { RunsMask } from "../api/wire_types";
-import type { Work } from "../state/open_session";
+import type { OpenSession } from "../state/open_session";
 import { type Draft, guessedBounds, promptKind } from "../state/prompt_draft";
 import { decodeRuns } from "../volume/run_lengths";
 import { Icon } from "./icons";
@@ -18,17 +18,17 @@ const SUGGESTIONS = [
   "tumor",
 ];
 
-export function DraftCard({ work, draft }: { work: Work; draft: Draft }) {
-  const grid = work.geometry.grids[draft.plane];
+export function DraftCard({ session, draft }: { session: OpenSession; draft: Draft }) {
+  const grid = session.geometry.grids[draft.plane];
   const kind = promptKind(draft.prompt);
-  const existing = work.object(draft.name);
+  const existing = session.object(draft.name);
   const { bounds } = draft;
   return (
     <section class="card draft" aria-label="New prompt">
       <label class="field">
         <span>Object</span>
         <span class="name-field">
-          <i class="swatch" style={{ background: work.draftColour }} />
+          <i class="swatch" style={{ background: session.draftColour }} />
           <input
             type="text"
             value={draft.name}
@@ -36,11 +36,11 @@ export function DraftCard({ work, draft }: { work: Work; draft: Draft }) {
             maxLength={64}
             spellcheck={false}
             onFocus={(event) => event.currentTarget.select()}
-            onInput={(event) => work.changeDraft({ name: event.currentTarget.value })}
+            onInput={(event) => session.changeDraft({ name: event.currentTarget.value })}
             onKeyDown={(event) => {
               if (event.key !== "Enter" && event.key !== "Escape") return;
               event.currentTarget.blur();
-              if (event.key === "Enter") void work.walk();
+              if (event.key === "Enter") void session.walk();
             }}
           />
         </span>
@@ -60,7 +60,7 @@ export function DraftCard({ work, draft }: { work: Work; draft: Draft }) {
         on {draft.plane} slice {draft.index}
         {draft.ms !== null && !draft.asking && <span class="numbers"> · {Math.round(draft.ms)} ms</span>}
       </p>
-      <Alternatives work={work} draft={draft} />
+      <Alternatives session={session} draft={draft} />
       <fieldset class="ends">
         <legend>Ends of the object</legend>
         <label>
@@ -68,7 +68,7 @@ export function DraftCard({ work, draft }: { work: Work; draft: Draft }) {
             type="radio"
             name="ends"
             checked={!bounds}
-            onChange={() => work.changeDraft({ bounds: null, said: { low: false, high: false } })}
+            onChange={() => session.changeDraft({ bounds: null, said: { low: false, high: false } })}
           />
           Find them <kbd>F</kbd>
         </label>
@@ -77,7 +77,7 @@ export function DraftCard({ work, draft }: { work: Work; draft: Draft }) {
             type="radio"
             name="ends"
             checked={bounds !== null}
-            onChange={() => work.changeDraft({ bounds: guessedBounds(draft, grid) })}
+            onChange={() => session.changeDraft({ bounds: guessedBounds(draft, grid) })}
           />
           Set them <kbd>[</kbd> <kbd>]</kbd>
         </label>
@@ -88,11 +88,11 @@ export function DraftCard({ work, draft }: { work: Work; draft: Draft }) {
           type="button"
           class="primary grow"
           disabled={!draft.name.trim() || existing?.locked}
-          onClick={() => work.walk()}
+          onClick={() => session.walk()}
         >
           <Icon name="walk" /> Walk <kbd>Enter</kbd>
         </button>
-        <button type="button" onClick={() => work.dropDraft()}>
+        <button type="button" onClick={() => session.dropDraft()}>
           Drop <kbd>Esc</kbd>
         </button>
       </div>
@@ -100,8 +100,8 @@ export function DraftCard({ work, draft }: { work: Work; draft: Draft }) {
   );
 }
 
-function Alternatives({ work, draft }: { work: Work; draft: Draft }) {
-  const { cols, rows } = work.geometry.grids[draft.plane];
+function Alternatives({ session, draft }: { session: OpenSession; draft: Draft }) {
+  const { cols, rows } = session.geometry.grids[draft.plane];
   return (
     <div class="alternatives" role="radiogroup" aria-label="Which of the model's four masks (A)">
       {[0, 1, 2, 3].map((n) => {
@@ -114,9 +114,9 @@ function Alternatives({ work, draft }: { work: Work; draft: Draft }) {
             aria-checked={draft.choice === n}
             aria-label={mask ? `Mask ${n + 1}, ${Math.round(100 * mask.score)} % sure` : `Mask ${n + 1}`}
             disabled={!mask || draft.points.length > 0}
-            onClick={() => work.changeDraft({ choice: n })}
+            onClick={() => session.changeDraft({ choice: n })}
           >
-            {mask ? <Thumb work={work} draft={draft} mask={mask} /> : <span class="thumb" />}
+            {mask ? <Thumb session={session} draft={draft} mask={mask} /> : <span class="thumb" />}
             <span class="numbers">{mask ? `${Math.round(100 * mask.score)} %` : "–"}</span>
           </button>
         );
@@ -131,10 +131,10 @@ function Alternatives({ work, draft }: { work: Work; draft: Draft }) {
 const THUMB_PX = 112;
 
 /** A small picture of a mask, around the largest of the alternatives so that they can be compared. */
-function Thumb({ work, draft, mask }: { work: Work; draft: Draft; mask: RunsMask }) {
+function Thumb({ session, draft, mask }: { session: OpenSession; draft: Draft; mask: RunsMask }) {
   const canvas = useRef<HTMLCanvasElement>(null);
   useEffect(() => {
-    const grid = work.geometry.grids[draft.plane];
+    const grid = session.geometry.grids[draft.plane];
     const shown = draft.masks.map((each) =>
       grid.maskToDisplay(decodeRuns(each.runs, each.shape[0] * each.shape[1])),
     );
@@ -142,7 +142,7 @@ function Thumb({ work, draft, mask }: { work: Work; draft: Draft; mask: RunsMask
     const pixels = shown[draft.masks.indexOf(mask as Draft["masks"][number])];
     const c = canvas.current!.getContext("2d")!;
     c.clearRect(0, 0, THUMB_PX, THUMB_PX);
-    c.fillStyle = work.draftColour;
+    c.fillStyle = session.draftColour;
     const scale = THUMB_PX / side;
     for (let y = 0; y < side; y++)
       for (let x = 0; x < side; x++) {

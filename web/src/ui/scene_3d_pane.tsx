@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { Work } from "../state/open_session";
+import type { OpenSession } from "../state/open_session";
 import type { Around, Direction, SceneObject, Viewer } from "../view/viewer_3d";
 import { surfaceOf } from "../volume/object_surface";
 import { IconButton } from "./top_bar";
@@ -26,16 +26,24 @@ function withoutGpu(): boolean {
 /** Surfaces are made again when the masks have been still for this long. */
 const STILL_MS = 250;
 
-export function ScenePane({ work, place, hidden }: { work: Work; place: string; hidden: boolean }) {
-  const { display } = work;
-  useStores(work, display);
+export function ScenePane({
+  session,
+  place,
+  hidden,
+}: {
+  session: OpenSession;
+  place: string;
+  hidden: boolean;
+}) {
+  const { display } = session;
+  useStores(session, display);
   const canvas = useRef<HTMLCanvasElement>(null);
   const [viewer, setViewer] = useState<Viewer | null>(null);
   const [around, setAround] = useState<Around>("bones");
   const [problem, setProblem] = useState<string | null>(null);
   const [from, setFrom] = useState<Direction>("A");
   const [wanted, setWanted] = useState(false);
-  const loaded = work.voxels !== null;
+  const loaded = session.voxels !== null;
 
   useEffect(() => {
     if (loaded) setWanted(!withoutGpu());
@@ -50,16 +58,16 @@ export function ScenePane({ work, place, hidden }: { work: Work; place: string; 
   }, [loaded, hidden, viewer, wanted]);
   useEffect(() => () => viewer?.dispose(), [viewer]);
   useEffect(() => {
-    if (viewer && work.voxels) void viewer.setVolume(work.voxels, work.geometry, around);
+    if (viewer && session.voxels) void viewer.setVolume(session.voxels, session.geometry, around);
   }, [viewer, around]);
 
-  const version = work.busy ? -1 : work.labels.version;
-  const shown = work.objects.filter((each) => each.visible && display.masks);
+  const version = session.busy ? -1 : session.labels.version;
+  const shown = session.objects.filter((each) => each.visible && display.masks);
   const look = shown.map((each) => `${each.id} ${each.color}`).join();
   useEffect(() => {
-    if (!viewer || hidden || work.busy) return;
+    if (!viewer || hidden || session.busy) return;
     const timer = setTimeout(() => {
-      void viewer.setObjects(shown.map(sceneObject(work)).filter((each) => each !== null));
+      void viewer.setObjects(shown.map(sceneObject(session)).filter((each) => each !== null));
     }, STILL_MS);
     return () => clearTimeout(timer);
   }, [viewer, version, look, hidden]);
@@ -128,11 +136,15 @@ export function ScenePane({ work, place, hidden }: { work: Work; place: string; 
 }
 
 /** The surface of an object, made again only when its masks have changed. */
-function sceneObject(work: Work): (object: Work["objects"][number]) => SceneObject | null {
+function sceneObject(session: OpenSession): (object: OpenSession["objects"][number]) => SceneObject | null {
   return (object) => {
-    const surface = surfaceOf(work.labels, object.id);
+    const surface = surfaceOf(session.labels, object.id);
     return (
-      surface && { key: `${object.id} ${object.color} ${work.labels.version}`, surface, colour: object.color }
+      surface && {
+        key: `${object.id} ${object.color} ${session.labels.version}`,
+        surface,
+        colour: object.color,
+      }
     );
   };
 }

@@ -2,7 +2,7 @@
 
 import type { App } from "../state/app";
 import type { Layout, Tool } from "../state/display";
-import type { Work } from "../state/open_session";
+import type { OpenSession } from "../state/open_session";
 import { moveCursor, pressCursor } from "../view/pane_input";
 import type { SlicePane } from "../view/slice_pane";
 import { PRESETS, presetWindow } from "../volume/hu_window";
@@ -19,7 +19,7 @@ export interface Shortcut {
 
 export interface Context {
   app: App;
-  work: Work;
+  session: OpenSession;
   pane: SlicePane | null;
 }
 
@@ -28,7 +28,7 @@ const tool = (key: string, name: Tool, what: string): Shortcut => ({
   keys: key.toUpperCase(),
   what,
   on: [key],
-  run: ({ work }) => work.display.set({ tool: name }),
+  run: ({ session }) => session.display.set({ tool: name }),
 });
 
 const LAYOUTS: Layout[] = ["main", "quad", "single"];
@@ -53,27 +53,27 @@ export const SHORTCUTS: readonly Shortcut[] = [
     keys: "− / =",
     what: "Smaller, larger brush",
     on: ["-", "="],
-    run: ({ work }, key) => work.display.setBrush(work.display.brushMm * (key === "-" ? 0.8 : 1.25)),
+    run: ({ session }, key) => session.display.setBrush(session.display.brushMm * (key === "-" ? 0.8 : 1.25)),
   },
   {
     group: "Prompt",
     keys: "Enter",
     what: "Walk through the volume",
     on: ["enter"],
-    run: ({ work }) => work.walk(),
+    run: ({ session }) => session.walk(),
   },
   {
     group: "Prompt",
     keys: "Esc",
     what: "Drop the prompt, or stop the walk",
     on: ["escape"],
-    run: ({ work, pane }) => {
+    run: ({ session, pane }) => {
       if (pane?.gesture) {
         pane.gesture = null;
         pane.redraw();
-      } else if (work.busy) void work.stop();
-      else if (work.draft) work.dropDraft();
-      else work.display.set({ tool: "look" });
+      } else if (session.busy) void session.stop();
+      else if (session.draft) session.dropDraft();
+      else session.display.set({ tool: "look" });
     },
   },
   {
@@ -81,48 +81,48 @@ export const SHORTCUTS: readonly Shortcut[] = [
     keys: "A",
     what: "Next of the four masks (Shift+A: previous)",
     on: ["a", "shift+a"],
-    run: ({ work }, key) => work.nextAlternative(key === "a" ? 1 : -1),
+    run: ({ session }, key) => session.nextAlternative(key === "a" ? 1 : -1),
   },
   {
     group: "Prompt",
     keys: "]",
     what: "The object ends here, towards the top of the slice bar",
     on: ["]"],
-    run: ({ work }) => boundHere(work, true),
+    run: ({ session }) => boundHere(session, true),
   },
   {
     group: "Prompt",
     keys: "[",
     what: "The object ends here, towards the bottom",
     on: ["["],
-    run: ({ work }) => boundHere(work, false),
+    run: ({ session }) => boundHere(session, false),
   },
   {
     group: "Prompt",
     keys: "F",
     what: "Find the ends by itself",
     on: ["f"],
-    run: ({ work }) => work.changeDraft({ bounds: null, said: { low: false, high: false } }),
+    run: ({ session }) => session.changeDraft({ bounds: null, said: { low: false, high: false } }),
   },
-  { group: "Edit", keys: "Ctrl+Z", what: "Undo", on: ["ctrl+z"], run: ({ work }) => work.undo() },
+  { group: "Edit", keys: "Ctrl+Z", what: "Undo", on: ["ctrl+z"], run: ({ session }) => session.undo() },
   {
     group: "Edit",
     keys: "Ctrl+Shift+Z",
     what: "Redo",
     on: ["ctrl+shift+z", "ctrl+y"],
-    run: ({ work }) => work.redo(),
+    run: ({ session }) => session.redo(),
   },
-  { group: "Edit", keys: "O", what: "New object", on: ["o"], run: ({ work }) => work.select(null) },
+  { group: "Edit", keys: "O", what: "New object", on: ["o"], run: ({ session }) => session.select(null) },
   {
     group: "Edit",
     keys: ", / .",
     what: "Previous, next object",
     on: [",", "."],
-    run: ({ work }, key) => {
-      const { objects } = work;
+    run: ({ session }, key) => {
+      const { objects } = session;
       if (!objects.length) return;
-      const at = objects.findIndex((each) => each.name === work.selected);
-      work.select(objects[(at + (key === "," ? -1 : 1) + 2 * objects.length) % objects.length].name);
+      const at = objects.findIndex((each) => each.name === session.selected);
+      session.select(objects[(at + (key === "," ? -1 : 1) + 2 * objects.length) % objects.length].name);
     },
   },
   {
@@ -130,9 +130,9 @@ export const SHORTCUTS: readonly Shortcut[] = [
     keys: "K",
     what: "Lock or unlock the object",
     on: ["k"],
-    run: ({ work }) => {
-      const object = work.object(work.selected);
-      if (object) void work.changeObject(object.name, { locked: !object.locked });
+    run: ({ session }) => {
+      const object = session.object(session.selected);
+      if (object) void session.changeObject(object.name, { locked: !object.locked });
     },
   },
   {
@@ -140,10 +140,10 @@ export const SHORTCUTS: readonly Shortcut[] = [
     keys: "Delete",
     what: "Delete the object's last prompt",
     on: ["delete", "backspace"],
-    run: ({ work }) => {
-      if (work.draft) return work.dropDraft();
-      const last = work.object(work.selected)?.prompts.at(-1);
-      if (last) void work.deletePrompt(last.number);
+    run: ({ session }) => {
+      if (session.draft) return session.dropDraft();
+      const last = session.object(session.selected)?.prompts.at(-1);
+      if (last) void session.deletePrompt(last.number);
     },
   },
   {
@@ -151,28 +151,28 @@ export const SHORTCUTS: readonly Shortcut[] = [
     keys: "R",
     what: "Review next: where the model is least sure",
     on: ["r"],
-    run: ({ work }) => work.reviewNext(),
+    run: ({ session }) => session.reviewNext(),
   },
   {
     group: "Slices",
     keys: "↑ / ↓",
     what: "Next slice towards the top, the bottom (or the wheel)",
     on: ["arrowup", "arrowdown"],
-    run: ({ work }, key) => work.display.step(work.display.active, key === "arrowup" ? 1 : -1),
+    run: ({ session }, key) => session.display.step(session.display.active, key === "arrowup" ? 1 : -1),
   },
   {
     group: "Slices",
     keys: "PgUp / PgDn",
     what: "Ten slices",
     on: ["pageup", "pagedown"],
-    run: ({ work }, key) => work.display.step(work.display.active, key === "pageup" ? 10 : -10),
+    run: ({ session }, key) => session.display.step(session.display.active, key === "pageup" ? 10 : -10),
   },
   {
     group: "Slices",
     keys: "Home / End",
     what: "Topmost, lowest slice",
     on: ["home", "end"],
-    run: ({ work }, key) => work.display.step(work.display.active, key === "home" ? 1e6 : -1e6),
+    run: ({ session }, key) => session.display.step(session.display.active, key === "home" ? 1e6 : -1e6),
   },
   {
     group: "Slices",
@@ -205,7 +205,7 @@ export const SHORTCUTS: readonly Shortcut[] = [
       keys: String(n + 1),
       what: `${preset.name} window (${preset.width} / ${preset.center})`,
       on: [String(n + 1)],
-      run: ({ work }) => work.display.set({ window: presetWindow(preset) }),
+      run: ({ session }) => session.display.set({ window: presetWindow(preset) }),
     }),
   ),
   {
@@ -213,9 +213,9 @@ export const SHORTCUTS: readonly Shortcut[] = [
     keys: "T",
     what: "Next layout",
     on: ["t"],
-    run: ({ work }) => {
-      const { layout, active } = work.display;
-      work.display.set({ layout: LAYOUTS[(LAYOUTS.indexOf(layout) + 1) % LAYOUTS.length], large: active });
+    run: ({ session }) => {
+      const { layout, active } = session.display;
+      session.display.set({ layout: LAYOUTS[(LAYOUTS.indexOf(layout) + 1) % LAYOUTS.length], large: active });
     },
   },
   {
@@ -223,29 +223,29 @@ export const SHORTCUTS: readonly Shortcut[] = [
     keys: "G",
     what: "This pane alone, and back (or double-click)",
     on: ["g"],
-    run: ({ work }) => work.display.enlarge(work.display.active),
+    run: ({ session }) => session.display.enlarge(session.display.active),
   },
   {
     group: "View",
     keys: "Z / Shift+Z",
     what: "Zoom in, out (or Ctrl+wheel; middle button moves)",
     on: ["z", "shift+z", "+"],
-    run: ({ work }, key) => work.display.zoom(work.display.active, key === "shift+z" ? 0.8 : 1.25),
+    run: ({ session }, key) => session.display.zoom(session.display.active, key === "shift+z" ? 0.8 : 1.25),
   },
-  { group: "View", keys: "0", what: "Whole slices", on: ["0"], run: ({ work }) => work.display.fit() },
+  { group: "View", keys: "0", what: "Whole slices", on: ["0"], run: ({ session }) => session.display.fit() },
   {
     group: "View",
     keys: "H",
     what: "Hide or show the masks",
     on: ["h"],
-    run: ({ work }) => work.display.set({ masks: !work.display.masks }),
+    run: ({ session }) => session.display.set({ masks: !session.display.masks }),
   },
   {
     group: "View",
     keys: "X",
     what: "Crosshair",
     on: ["x"],
-    run: ({ work }) => work.display.set({ crosshair: !work.display.crosshair }),
+    run: ({ session }) => session.display.set({ crosshair: !session.display.crosshair }),
   },
   { group: "Files", keys: "Ctrl+S", what: "Save", on: ["ctrl+s"], run: ({ app }) => app.show("save") },
   { group: "Files", keys: "Ctrl+O", what: "Open", on: ["ctrl+o"], run: ({ app }) => app.show("open") },
@@ -258,11 +258,11 @@ export const SHORTCUTS: readonly Shortcut[] = [
   },
 ];
 
-function boundHere(work: Work, top: boolean): void {
-  const { draft } = work;
+function boundHere(session: OpenSession, top: boolean): void {
+  const { draft } = session;
   if (!draft) return;
-  const { topIsLast } = work.geometry.grids[draft.plane];
-  work.bound(top === topIsLast ? "high" : "low", work.display.index(draft.plane));
+  const { topIsLast } = session.geometry.grids[draft.plane];
+  session.bound(top === topIsLast ? "high" : "low", session.display.index(draft.plane));
 }
 
 const BY_KEY = new Map(SHORTCUTS.flatMap((shortcut) => shortcut.on.map((key) => [key, shortcut] as const)));

@@ -1,43 +1,43 @@
 import type { App } from "../state/app";
-import type { Work } from "../state/open_session";
+import type { OpenSession } from "../state/open_session";
 import { FirstSteps } from "./first_steps";
 import { Icon } from "./icons";
 import { ObjectList } from "./object_list";
 import { DraftCard } from "./prompt_draft_card";
 import { useStores } from "./use_observables";
 
-export function SidePanel({ app, work }: { app: App; work: Work }) {
-  useStores(app, work);
+export function SidePanel({ app, session }: { app: App; session: OpenSession }) {
+  useStores(app, session);
   return (
     <aside class="side-panel" aria-label="Objects">
-      {work.session.interrupted && !work.busy && <Interrupted work={work} />}
+      {session.state.interrupted && !session.busy && <Interrupted session={session} />}
       <div class="card-slot">
-        {work.job ? (
-          <JobCard work={work} />
-        ) : work.draft ? (
-          <DraftCard work={work} draft={work.draft} />
+        {session.job ? (
+          <JobCard session={session} />
+        ) : session.draft ? (
+          <DraftCard session={session} draft={session.draft} />
         ) : null}
       </div>
-      <ObjectList work={work} />
-      <FirstSteps work={work} />
+      <ObjectList session={session} />
+      <FirstSteps session={session} />
     </aside>
   );
 }
 
-function Interrupted({ work }: { work: Work }) {
-  const { name, finished, what } = work.session.interrupted!;
+function Interrupted({ session }: { session: OpenSession }) {
+  const { name, finished, what } = session.state.interrupted!;
   return (
-    <section class="card warning" aria-label="Interrupted work">
+    <section class="card warning" aria-label="Interrupted session">
       <h2>Interrupted</h2>
       <p>
         {what === "segment" ? "Segmenting" : "Correcting"} <b>{name}</b> stopped after {finished.length}{" "}
         {finished.length === 1 ? "slice" : "slices"}. Those are kept; going on takes only the rest.
       </p>
       <div class="row">
-        <button type="button" class="primary" onClick={() => work.resume()}>
+        <button type="button" class="primary" onClick={() => session.resume()}>
           <Icon name="walk" /> Resume
         </button>
-        <button type="button" onClick={() => work.stop()}>
+        <button type="button" onClick={() => session.stop()}>
           Discard
         </button>
       </div>
@@ -45,9 +45,9 @@ function Interrupted({ work }: { work: Work }) {
   );
 }
 
-function JobCard({ work }: { work: Work }) {
-  const { name, done, total } = work.job!;
-  const scores = [...work.walked.values()];
+function JobCard({ session }: { session: OpenSession }) {
+  const { name, done, total } = session.job!;
+  const scores = [...session.walked.values()];
   const sure = scores.length ? scores.reduce((sum, each) => sum + each, 0) / scores.length : null;
   return (
     <section class="card" aria-label="Running">
@@ -60,7 +60,7 @@ function JobCard({ work }: { work: Work }) {
         </span>
         {sure !== null && <span class="numbers dim">{Math.round(100 * sure)} % sure</span>}
       </p>
-      <button type="button" onClick={() => work.stop()}>
+      <button type="button" onClick={() => session.stop()}>
         <Icon name="stop" /> Stop <kbd>Esc</kbd>
       </button>
     </section>

@@ -1,24 +1,24 @@
 import { useEffect, useRef } from "preact/hooks";
 import type { PlaneName } from "../api/wire_types";
-import type { Work } from "../state/open_session";
+import type { OpenSession } from "../state/open_session";
 
 /** Below this the model is unsure, and the bar says so in a colour of its own. */
 const UNSURE = 0.7;
 
 /** Where each slice is, which have been looked at, which have masks and how sure the model was; the bounds. */
-export function SliceBar({ work, plane }: { work: Work; plane: PlaneName }) {
-  const { display } = work;
-  const grid = work.geometry.grids[plane];
+export function SliceBar({ session, plane }: { session: OpenSession; plane: PlaneName }) {
+  const { display } = session;
+  const grid = session.geometry.grids[plane];
   const index = display.index(plane);
   const track = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
-  const draft = work.draft?.plane === plane ? work.draft : null;
-  useEffect(() => paint(canvas.current, work, plane));
+  const draft = session.draft?.plane === plane ? session.draft : null;
+  useEffect(() => paint(canvas.current, session, plane));
   useEffect(() => {
-    const sizes = new ResizeObserver(() => paint(canvas.current, work, plane));
+    const sizes = new ResizeObserver(() => paint(canvas.current, session, plane));
     sizes.observe(canvas.current!);
     return () => sizes.disconnect();
-  }, [work, plane]);
+  }, [session, plane]);
 
   /** The share of the bar, from its top, where the middle of a slice is. */
   const share = (slice: number) => (grid.topIsLast ? grid.count - 0.5 - slice : slice + 0.5) / grid.count;
@@ -56,8 +56,8 @@ export function SliceBar({ work, plane }: { work: Work; plane: PlaneName }) {
     if (slice === undefined) return null;
     const top = (end === "high") === grid.topIsLast;
     const set = (next: number) => {
-      work.bound(end, next);
-      display.goTo(plane, work.draft?.bounds?.[end === "low" ? 0 : 1] ?? next);
+      session.bound(end, next);
+      display.goTo(plane, session.draft?.bounds?.[end === "low" ? 0 : 1] ?? next);
     };
     return (
       <div
@@ -111,14 +111,14 @@ export function SliceBar({ work, plane }: { work: Work; plane: PlaneName }) {
   );
 }
 
-function paint(canvas: HTMLCanvasElement | null, work: Work, plane: PlaneName): void {
+function paint(canvas: HTMLCanvasElement | null, session: OpenSession, plane: PlaneName): void {
   if (!canvas?.clientHeight) return;
   const ratio = devicePixelRatio || 1;
   const [width, height] = [Math.round(canvas.clientWidth * ratio), Math.round(canvas.clientHeight * ratio)];
   if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
   const c = canvas.getContext("2d")!;
   c.clearRect(0, 0, width, height);
-  const grid = work.geometry.grids[plane];
+  const grid = session.geometry.grids[plane];
   const row = (index: number): [number, number] => {
     const from = grid.topIsLast ? grid.count - 1 - index : index;
     const top = Math.floor((from * height) / grid.count);
@@ -130,19 +130,19 @@ function paint(canvas: HTMLCanvasElement | null, work: Work, plane: PlaneName): 
     c.fillStyle = colour;
     c.fillRect(left * width, top, (right - left) * width, tall);
   };
-  for (const index of work.encoded[plane]) bar(index, 0, 0.14, "#7f8b99");
-  const { draft } = work;
-  const selected = work.object(work.selected);
-  for (const object of work.objects)
+  for (const index of session.encoded[plane]) bar(index, 0, 0.14, "#7f8b99");
+  const { draft } = session;
+  const selected = session.object(session.selected);
+  for (const object of session.objects)
     if (object.plane === plane && object.visible && object !== selected)
       for (const index of Object.keys(object.scores)) bar(Number(index), 0.78, 1, object.color, 0.5);
   const told = selected?.plane === plane ? Object.entries(selected.scores) : [];
-  const scores = !work.busy
+  const scores = !session.busy
     ? told.map(([index, score]) => [Number(index), score])
-    : work.walkedPlane === plane
-      ? [...work.walked]
+    : session.walkedPlane === plane
+      ? [...session.walked]
       : [];
-  const colour = selected?.color ?? work.draftColour;
+  const colour = selected?.color ?? session.draftColour;
   for (const [index, score] of scores) {
     const sure = Math.min(1, Math.max(0.15, (score - 0.4) / 0.6));
     bar(index, 0.22, 0.22 + 0.5 * sure, score < UNSURE ? "#ff8a5c" : colour);

@@ -1,7 +1,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import type { PlaneName } from "../api/wire_types";
 import type { PaneName } from "../state/display";
-import type { Work } from "../state/open_session";
+import type { OpenSession } from "../state/open_session";
 import { listen } from "../view/pane_input";
 import { SlicePane } from "../view/slice_pane";
 import { SliceBar } from "./slice_bar";
@@ -9,19 +9,19 @@ import { IconButton } from "./top_bar";
 import { useStores } from "./use_observables";
 
 interface Props {
-  work: Work;
+  session: OpenSession;
   plane: PlaneName;
   place: string;
   hidden: boolean;
   panes: Map<PaneName, SlicePane>;
 }
 
-export function SlicePaneView({ work, plane, place, hidden, panes }: Props) {
-  const { display } = work;
-  useStores(work, display);
+export function SlicePaneView({ session, plane, place, hidden, panes }: Props) {
+  const { display } = session;
+  useStores(session, display);
   const host = useRef<HTMLDivElement>(null);
   useEffect(() => {
-    const pane = new SlicePane(host.current!, work, plane);
+    const pane = new SlicePane(host.current!, session, plane);
     const stop = listen(pane);
     panes.set(plane, pane);
     return () => {
@@ -29,8 +29,8 @@ export function SlicePaneView({ work, plane, place, hidden, panes }: Props) {
       pane.dispose();
       panes.delete(plane);
     };
-  }, [work, plane]);
-  const grid = work.geometry.grids[plane];
+  }, [session, plane]);
+  const grid = session.geometry.grids[plane];
   const index = display.index(plane);
   const title = plane[0].toUpperCase() + plane.slice(1);
   return (
@@ -49,9 +49,9 @@ export function SlicePaneView({ work, plane, place, hidden, panes }: Props) {
         <span class="letter right">{grid.letters.right}</span>
         <span class="letter top">{grid.letters.top}</span>
         <span class="letter bottom">{grid.letters.bottom}</span>
-        {work.loaded < 1 && (
+        {session.loaded < 1 && (
           <span class="pane-loading" role="status">
-            Loading {Math.round(100 * work.loaded)} %
+            Loading {Math.round(100 * session.loaded)} %
           </span>
         )}
       </div>
@@ -63,7 +63,7 @@ export function SlicePaneView({ work, plane, place, hidden, panes }: Props) {
         <span class="pane-mm numbers">{grid.position(index)}</span>
       </div>
       <IconButton icon="enlarge" label={`${title} alone, or back (G)`} run={() => display.enlarge(plane)} />
-      <SliceBar work={work} plane={plane} />
+      <SliceBar session={session} plane={plane} />
     </section>
   );
 }

@@ -69,7 +69,7 @@ export function Library({ app }: { app: App }) {
                 <IconButton
                   icon="trash"
                   label={`Delete this session on ${nameOf(each.volume)}`}
-                  disabled={each.id === app.work?.session.id}
+                  disabled={each.id === app.session?.state.id}
                   run={() => app.deleteSession(each.id)}
                 />
               </li>

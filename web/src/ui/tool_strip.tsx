@@ -1,5 +1,5 @@
 import type { Tool } from "../state/display";
-import type { Work } from "../state/open_session";
+import type { OpenSession } from "../state/open_session";
 import { Icon } from "./icons";
 import { useStores } from "./use_observables";
 
@@ -18,8 +18,8 @@ const TOOLS: { tool: Tool; key: string; name: string }[][] = [
   ],
 ];
 
-export function ToolStrip({ work }: { work: Work }) {
-  const { display } = work;
+export function ToolStrip({ session }: { session: OpenSession }) {
+  const { display } = session;
   useStores(display);
   return (
     <nav class="tool-strip" aria-label="Tools">

@@ -1,6 +1,6 @@
 import type { App } from "../state/app";
 import type { Layout } from "../state/display";
-import type { Work } from "../state/open_session";
+import type { OpenSession } from "../state/open_session";
 import { centerWidth, PRESETS, presetWindow } from "../volume/hu_window";
 import { Icon, type IconName } from "./icons";
 import { useStores } from "./use_observables";
@@ -11,9 +11,9 @@ const LAYOUTS: [Layout, IconName, string][] = [
   ["single", "single", "One view (G)"],
 ];
 
-export function TopBar({ app, work }: { app: App; work: Work }) {
-  const { display, session, volume } = work;
-  useStores(work, display);
+export function TopBar({ app, session }: { app: App; session: OpenSession }) {
+  const { display, state, volume } = session;
+  useStores(session, display);
   const { center, width } = centerWidth(display.window);
   const preset = PRESETS.find((each) => each.center === center && each.width === width);
   const size = volume.shape_ijk.join(" × ");
@@ -78,14 +78,14 @@ export function TopBar({ app, work }: { app: App; work: Work }) {
         <IconButton
           icon="undo"
           label="Undo (Ctrl+Z)"
-          disabled={!session.can_undo && !work.draft}
-          run={() => work.undo()}
+          disabled={!state.can_undo && !session.draft}
+          run={() => session.undo()}
         />
         <IconButton
           icon="redo"
           label="Redo (Ctrl+Shift+Z)"
-          disabled={!session.can_redo}
-          run={() => work.redo()}
+          disabled={!state.can_redo}
+          run={() => session.redo()}
         />
       </div>
       <IconButton icon="help" label="Shortcuts (?)" run={() => app.show("shortcuts")} />

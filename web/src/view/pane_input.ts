@@ -20,7 +20,7 @@ export function listen(pane: SlicePane): () => void {
         host.setPointerCapture(event.pointerId);
         last = start = [event.clientX, event.clientY];
         moved = false;
-        if (pane.work.display.active !== pane.plane) pane.work.display.set({ active: pane.plane });
+        if (pane.session.display.active !== pane.plane) pane.session.display.set({ active: pane.plane });
         pane.gesture = begin(pane, event);
         track(event);
       },
@@ -51,7 +51,7 @@ export function listen(pane: SlicePane): () => void {
     [
       "pointerleave",
       () => {
-        if (!pane.gesture) pane.work.display.point(null);
+        if (!pane.gesture) pane.session.display.point(null);
       },
     ],
     ["contextmenu", (event: Event) => event.preventDefault()],
@@ -59,7 +59,7 @@ export function listen(pane: SlicePane): () => void {
     [
       "dblclick",
       (event: MouseEvent) => {
-        if (pane.work.display.tool === "look" && inside(event)) pane.work.display.enlarge(pane.plane);
+        if (pane.session.display.tool === "look" && inside(event)) pane.session.display.enlarge(pane.plane);
       },
     ],
   ];
@@ -69,7 +69,7 @@ export function listen(pane: SlicePane): () => void {
   function track(event: PointerEvent): void {
     pane.byKeys = false;
     const [x, y] = pane.xyAt(event.clientX, event.clientY);
-    pane.work.display.point({ plane: pane.plane, x, y });
+    pane.session.display.point({ plane: pane.plane, x, y });
     host.style.cursor = cursorOf(pane, [x, y]);
   }
   function finish(): void {
@@ -86,7 +86,7 @@ export function listen(pane: SlicePane): () => void {
 }
 
 function cursorOf(pane: SlicePane, xy: Xy): string {
-  const { tool } = pane.work.display;
+  const { tool } = pane.session.display;
   if (tool === "box" && grabbedEdges(pane, xy)) return "move";
   return tool === "look"
     ? "default"
@@ -109,12 +109,12 @@ function wheel(pane: SlicePane, event: WheelEvent): void {
   const steps = Math.trunc(wheeled / 60);
   if (!steps) return;
   wheeled = 0;
-  pane.work.display.step(pane.plane, -Math.sign(steps) * Math.min(3, Math.abs(steps)));
+  pane.session.display.step(pane.plane, -Math.sign(steps) * Math.min(3, Math.abs(steps)));
 }
 
 /** Zoom so that what is under `client` stays under it. */
 function zoomAt(pane: SlicePane, factor: number, client: Xy): void {
-  const { display } = pane.work;
+  const { display } = pane.session;
   const before = pane.xyAt(client[0], client[1]);
   display.zoom(pane.plane, factor);
   const after = pane.xyAt(client[0], client[1]);
@@ -127,7 +127,7 @@ function zoomAt(pane: SlicePane, factor: number, client: Xy): void {
 }
 
 function begin(pane: SlicePane, event: PointerEvent): Gesture | null {
-  const { display } = pane.work;
+  const { display } = pane.session;
   const xy = pane.xyAt(event.clientX, event.clientY);
   if (event.button === 1 || (event.button === 0 && (event.ctrlKey || event.metaKey))) return panning(pane);
   if (event.button === 2) {
@@ -141,7 +141,7 @@ function begin(pane: SlicePane, event: PointerEvent): Gesture | null {
 // The same with keys: the cursor is moved by Shift+arrows, and Space presses or releases.
 
 export function moveCursor(pane: SlicePane, dx: number, dy: number): void {
-  const { display } = pane.work;
+  const { display } = pane.session;
   const { grid } = pane;
   const at = display.pointer?.plane === pane.plane ? display.pointer : null;
   const [x, y] = at ? [Math.round(at.x), Math.round(at.y)] : grid.ijkToXy(display.focus);
@@ -156,7 +156,7 @@ export function moveCursor(pane: SlicePane, dx: number, dy: number): void {
 }
 
 export function pressCursor(pane: SlicePane, shift: boolean): void {
-  const { display } = pane.work;
+  const { display } = pane.session;
   if (display.pointer?.plane !== pane.plane) {
     moveCursor(pane, 0, 0);
     return;

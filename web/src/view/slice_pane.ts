@@ -1,7 +1,7 @@
 /** One plane on the screen: the slice, what lies over it, and where a pixel of the screen is in it. */
 import type { PlaneName } from "../api/wire_types";
 import { colourOf } from "../state/mask_sync";
-import type { Work } from "../state/open_session";
+import type { OpenSession } from "../state/open_session";
 import type { SliceGrid } from "../volume/coordinates";
 import { outlines } from "../volume/mask_outlines";
 import { decodeRuns } from "../volume/run_lengths";
@@ -40,10 +40,10 @@ export class SlicePane {
 
   constructor(
     readonly host: HTMLElement,
-    readonly work: Work,
+    readonly session: OpenSession,
     readonly plane: PlaneName,
   ) {
-    this.grid = work.geometry.grids[plane];
+    this.grid = session.geometry.grids[plane];
     this.readout.className = "pane-readout";
     this.bar.className = "pane-scale";
     this.picture.setAttribute("aria-hidden", "true");
@@ -53,9 +53,9 @@ export class SlicePane {
     sizes.observe(host);
     const redraw = () => this.redraw();
     this.stops.push(
-      work.subscribe(redraw),
-      work.display.subscribe(redraw),
-      work.display.pointing.subscribe(redraw),
+      session.subscribe(redraw),
+      session.display.subscribe(redraw),
+      session.display.pointing.subscribe(redraw),
       () => sizes.disconnect(),
     );
     this.resize();
@@ -68,20 +68,20 @@ export class SlicePane {
   }
 
   get index(): number {
-    return this.work.display.index(this.plane);
+    return this.session.display.index(this.plane);
   }
 
   get pxPerMm(): number {
     const { cols, colMm, rows, rowMm } = this.grid;
     const room = (size: number) => Math.max(16, size - 2 * MARGIN_PX);
     const whole = Math.min(room(this.width) / (cols * colMm), room(this.height) / (rows * rowMm));
-    return whole * this.work.display.cameras[this.plane].zoom;
+    return whole * this.session.display.cameras[this.plane].zoom;
   }
 
   /** Where the slice lies in CSS pixels of the pane. */
   get placement(): Placement {
     const scale = this.pxPerMm;
-    const camera = this.work.display.cameras[this.plane];
+    const camera = this.session.display.cameras[this.plane];
     const [scaleX, scaleY] = [scale * this.grid.colMm, scale * this.grid.rowMm];
     return {
       left: this.width / 2 - (this.grid.cols * scaleX) / 2 - camera.x * scale,
@@ -131,7 +131,7 @@ export class SlicePane {
   private draw(): void {
     this.frame = 0;
     if (!this.width || !this.height) return;
-    const { display, voxels } = this.work;
+    const { display, voxels } = this.session;
     const place = this.placement;
     const picture = JSON.stringify([this.index, display.window, place, voxels !== null, this.picture.width]);
     if (picture !== this.drawn) {
@@ -147,7 +147,7 @@ export class SlicePane {
     c.setTransform(1, 0, 0, 1, 0, 0);
     c.fillStyle = "#000";
     c.fillRect(0, 0, this.picture.width, this.picture.height);
-    const { voxels } = this.work;
+    const { voxels } = this.session;
     if (!voxels) return;
     const ratio = this.picture.width / this.width;
     const left = Math.max(0, place.left * ratio);
@@ -169,7 +169,7 @@ export class SlicePane {
     };
     const image = new ImageData(width, height);
     const pixels = new Uint32Array(image.data.buffer);
-    renderSlice(voxels, this.grid.plan(this.index), part, width, height, this.work.display.window, pixels);
+    renderSlice(voxels, this.grid.plan(this.index), part, width, height, this.session.display.window, pixels);
     this.small.width = width;
     this.small.height = height;
     this.small.getContext("2d", CPU)!.putImageData(image, 0, 0);
@@ -179,8 +179,8 @@ export class SlicePane {
 
   /** Whether anything that lies over the slice is new; most news concern other slices or no picture at all. */
   private overChanged(place: Placement): boolean {
-    const { work } = this;
-    const { display, draft } = work;
+    const { session } = this;
+    const { display, draft } = session;
     const pointed = display.pointer?.plane === this.plane && (this.byKeys || display.tool === "brush");
     const next: unknown[] = [
       ...[place.left, place.top, place.scaleX, this.over.width, this.over.height, this.index],
@@ -192,7 +192,15 @@ export class SlicePane {
         display.measures,
         display.tool,
       ],
-      ...[work.labels.version, work.session, work.selected, draft, work.sent, this.gesture, this.byKeys],
+      ...[
+        session.labels.version,
+        session.state,
+        session.selected,
+        draft,
+        session.sent,
+        this.gesture,
+        this.byKeys,
+      ],
       ...[display.brushMm, pointed ? display.pointer : null],
     ];
     const changed = this.gesture !== null || next.some((value, n) => value !== this.drawnOver[n]);
@@ -206,7 +214,7 @@ export class SlicePane {
     c.setTransform(ratio, 0, 0, ratio, 0, 0);
     c.clearRect(0, 0, this.width, this.height);
     const pen = new Pen(c, place, this.unit);
-    const { display } = this.work;
+    const { display } = this.session;
     if (display.masks) this.drawMasks(pen);
     if (display.crosshair && display.layout !== "single")
       pen.crosshair(this.grid.ijkToXy(display.focus), this.width, this.height);
@@ -220,19 +228,19 @@ export class SlicePane {
   }
 
   private drawMasks(pen: Pen): void {
-    const { work } = this;
-    for (const { id, polygons } of work.labels.outlines(this.grid, this.index)) {
-      const object = work.objects.find((each) => each.id === id);
+    const { session } = this;
+    for (const { id, polygons } of session.labels.outlines(this.grid, this.index)) {
+      const object = session.objects.find((each) => each.id === id);
       if (object && !object.visible) continue;
       const colour = object?.color ?? colourOf(id);
-      pen.mask(polygons, colour, object ? object.name === work.selected : true);
+      pen.mask(polygons, colour, object ? object.name === session.selected : true);
     }
   }
 
   /** The prompts of the selected object that lie on this slice. */
   private drawPrompts(pen: Pen): void {
-    const { work } = this;
-    const object = work.draft ? null : work.object(work.selected);
+    const { session } = this;
+    const object = session.draft ? null : session.object(session.selected);
     for (const prompt of object?.prompts ?? []) {
       if (prompt.point && this.grid.split(prompt.point)[0] === this.index)
         pen.point(this.grid.ijkToXy(prompt.point), prompt.positive ?? true);
@@ -242,7 +250,7 @@ export class SlicePane {
   }
 
   private drawDraft(pen: Pen): void {
-    const draft = this.work.draft ?? this.work.sent;
+    const draft = this.session.draft ?? this.session.sent;
     if (!draft || draft.plane !== this.plane || draft.index !== this.index) return;
     const mask = draft.masks[draft.choice];
     if (mask) {
@@ -251,9 +259,9 @@ export class SlicePane {
         const { cols, rows } = this.grid;
         this.draftOutlines = { mask, polygons: outlines((x, y) => shown[y * cols + x] === 1, cols, rows) };
       }
-      pen.mask(this.draftOutlines.polygons, this.work.draftColour, true);
+      pen.mask(this.draftOutlines.polygons, this.session.draftColour, true);
     }
-    if (this.gesture?.hidesPrompt || !this.work.draft) return;
+    if (this.gesture?.hidesPrompt || !this.session.draft) return;
     if ("box" in draft.prompt) {
       const edges = this.grid.boxEdges(draft.prompt.box, this.index);
       if (edges) pen.box(edges, PROMPT, true);
@@ -263,7 +271,7 @@ export class SlicePane {
   }
 
   private drawCursor(pen: Pen): void {
-    const { display } = this.work;
+    const { display } = this.session;
     const { pointer } = display;
     if (pointer?.plane !== this.plane) return;
     const xy: Xy = [pointer.x, pointer.y];
@@ -273,18 +281,18 @@ export class SlicePane {
 
   distance(a: Xy, b: Xy): number {
     const at = (xy: Xy) => this.grid.xyToIjk(this.index, xy[0], xy[1]);
-    return this.work.geometry.distance(at(a), at(b));
+    return this.session.geometry.distance(at(a), at(b));
   }
 
   /** HU, voxel and millimetres under the pointer; the scale bar. */
   private write(): void {
-    const { display, voxels, geometry } = this.work;
+    const { display, voxels, geometry } = this.session;
     const { pointer } = display;
     let text = "";
     if (voxels && pointer?.plane === this.plane && this.holds([pointer.x, pointer.y])) {
       const ijk = this.grid.xyToIjk(this.index, Math.round(pointer.x), Math.round(pointer.y));
       const value = voxels[geometry.offset(ijk)];
-      const unit = this.work.volume.modality === "CT" ? " HU" : "";
+      const unit = this.session.volume.modality === "CT" ? " HU" : "";
       text = `${Math.round(value * 10) / 10}${unit}  ·  (${ijk.join(", ")})`;
     }
     if (this.readout.textContent !== text) this.readout.textContent = text;

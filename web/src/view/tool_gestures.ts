@@ -26,11 +26,11 @@ export const TOOLS: Record<Tool, (pane: SlicePane, xy: Xy, shift: boolean) => Ge
 export function click(pane: SlicePane, xy: Xy, positive: boolean): void {
   if (!pane.holds(xy)) return;
   const point = pane.grid.xyToIjk(pane.index, Math.round(xy[0]), Math.round(xy[1]));
-  pane.work.point(pane.plane, pane.index, { point, positive });
+  pane.session.point(pane.plane, pane.index, { point, positive });
 }
 
 function looking(pane: SlicePane, xy: Xy): Gesture {
-  const look = ([x, y]: Xy) => pane.work.display.look(pane.grid.xyToIjk(pane.index, x, y));
+  const look = ([x, y]: Xy) => pane.session.display.look(pane.grid.xyToIjk(pane.index, x, y));
   look(xy);
   return { move: look };
 }
@@ -38,7 +38,7 @@ function looking(pane: SlicePane, xy: Xy): Gesture {
 export function panning(pane: SlicePane): Gesture {
   return {
     move: (_, dx, dy) => {
-      const { display } = pane.work;
+      const { display } = pane.session;
       const camera = display.cameras[pane.plane];
       display.moveCamera(pane.plane, {
         ...camera,
@@ -50,7 +50,7 @@ export function panning(pane: SlicePane): Gesture {
 }
 
 export function windowing(pane: SlicePane): Gesture {
-  const { display } = pane.work;
+  const { display } = pane.session;
   return { move: (_, dx, dy) => display.set({ window: draggedWindow(display.window, dx, dy) }) };
 }
 
@@ -68,13 +68,13 @@ function measuring(pane: SlicePane, a: Xy): Gesture {
 }
 
 function addMeasure(pane: SlicePane, a: Xy, b: Xy): void {
-  const { display } = pane.work;
+  const { display } = pane.session;
   display.measures = [...display.measures, { plane: pane.plane, index: pane.index, a: [...a], b: [...b] }];
   display.notify();
 }
 
 function draftEdges(pane: SlicePane): [number, number, number, number] | null {
-  const { draft } = pane.work;
+  const { draft } = pane.session;
   if (!draft || draft.plane !== pane.plane || !("box" in draft.prompt)) return null;
   return pane.grid.boxEdges(draft.prompt.box, pane.index);
 }
@@ -126,12 +126,12 @@ function boxing(pane: SlicePane, start: Xy): Gesture {
 }
 
 function sendBox(pane: SlicePane, a: Xy, b: Xy): void {
-  pane.work.prompt(pane.plane, pane.index, pane.grid.box(pane.index, [a[0], a[1]], [b[0], b[1]]));
+  pane.session.prompt(pane.plane, pane.index, pane.grid.box(pane.index, [a[0], a[1]], [b[0], b[1]]));
 }
 
 /** The mask that was painted on this slice so far, as displayed. */
 function paintedMask(pane: SlicePane): Uint8Array {
-  const { draft } = pane.work;
+  const { draft } = pane.session;
   const { grid } = pane;
   if (draft && "mask" in draft.prompt && draft.plane === pane.plane && draft.index === pane.index)
     return grid.maskToDisplay(decodeRuns(draft.prompt.runs, grid.cols * grid.rows));
@@ -140,7 +140,7 @@ function paintedMask(pane: SlicePane): Uint8Array {
 
 function sendMask(pane: SlicePane, mask: Uint8Array): void {
   if (!mask.includes(1)) {
-    pane.work.dropDraft();
+    pane.session.dropDraft();
     return;
   }
   const prompt: MaskPrompt = {
@@ -148,7 +148,7 @@ function sendMask(pane: SlicePane, mask: Uint8Array): void {
     shape: pane.grid.shapeVu,
     runs: encodeRuns(pane.grid.maskToStored(mask)),
   };
-  pane.work.prompt(pane.plane, pane.index, prompt);
+  pane.session.prompt(pane.plane, pane.index, prompt);
 }
 
 function drawMask(pane: SlicePane, mask: Uint8Array, pen: Pen): void {
@@ -165,7 +165,7 @@ function brushing(pane: SlicePane, start: Xy, erase: boolean): Gesture {
   const mask = paintedMask(pane);
   const value = erase ? 0 : 1;
   let last = start;
-  const stroke = (to: Xy) => paintStroke(mask, pane.grid, last, to, pane.work.display.brushMm, value);
+  const stroke = (to: Xy) => paintStroke(mask, pane.grid, last, to, pane.session.display.brushMm, value);
   stroke(start);
   return {
     hidesPrompt: true,

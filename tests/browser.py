@@ -1,4 +1,4 @@
-"""A real browser on a real server: what the tests of the page start, and what they read off the screen."""
+"""A browser on a running server: how the tests of the page start them and read the screen."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-#: Room that a view leaves around a whole slice, in CSS pixels (MARGIN_PX of `web/src/view/slice_pane.ts`).
+#: Margin that a view leaves around a whole slice, in CSS pixels (MARGIN_PX of `web/src/view/slice_pane.ts`).
 MARGIN_PX = 20
-#: A walk of a few slices takes seconds; a loaded machine may take this long.
-PATIENCE_MS = 120_000
+#: A propagation through a few slices takes seconds; a loaded machine may take this long.
+TIMEOUT_MS = 120_000
 
 
 def find_chromium() -> str:
-    """Debian's Chromium, or skip."""
+    """Return the path of Debian's Chromium, or skip the test."""
     pytest.importorskip("playwright", reason="no playwright here (pip install playwright)")
     found = os.environ.get("RADSAM_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     if not found:
@@ -82,14 +82,14 @@ def serving(run_radsam: CommandLine, folder: Path, *args: object) -> Iterator[Se
         "serve", *args, "--port", 0, "--no-browser", "--state", state, cwd=folder, stderr=subprocess.STDOUT
     )
     try:
-        said: list[str] = []
+        lines: list[str] = []
         assert process.stdout is not None
         for line in process.stdout:
-            said.append(line)
+            lines.append(line)
             if found := re.search(r"http://127\.0\.0\.1:\d+/", line):
                 break
         else:
-            raise AssertionError("".join(said))
+            raise AssertionError("".join(lines))
         yield Server(process, found.group(), state)
     finally:
         process.terminate()
@@ -102,21 +102,21 @@ def serving(run_radsam: CommandLine, folder: Path, *args: object) -> Iterator[Se
 
 @dataclass
 class App:
-    """The page, as its user sees it."""
+    """The page in the browser."""
 
     page: Any
     server: Server
-    complaints: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
 
     @classmethod
     def open(cls, browser: Any, server: Server, width: int = 1280, height: int = 800) -> App:
         """Open the page and wait for the picture."""
         context = browser.new_context(viewport={"width": width, "height": height})
         app = cls(context.new_page(), server)
-        app.page.set_default_timeout(PATIENCE_MS)
-        app.page.on("pageerror", lambda error: app.complaints.append(str(error)))
-        app.page.on("console", lambda said: said.type == "error" and app.complaints.append(said.text))
-        app.page.on("request", lambda sent: app.complaints.extend(_outside(sent.url)))
+        app.page.set_default_timeout(TIMEOUT_MS)
+        app.page.on("pageerror", lambda error: app.errors.append(str(error)))
+        app.page.on("console", lambda message: message.type == "error" and app.errors.append(message.text))
+        app.page.on("request", lambda request: app.errors.extend(_outside(request.url)))
         app.page.goto(server.url)
         app.loaded()
         return app
@@ -127,9 +127,9 @@ class App:
 
     def close(self) -> None:
         self.page.context.close()
-        assert not self.complaints, self.complaints
+        assert not self.errors, self.errors
 
-    # What the server knows
+    # The state on the server
 
     @property
     def session(self) -> dict[str, Any]:
@@ -138,9 +138,9 @@ class App:
         return self.get(f"sessions/{found.group(1)}")
 
     def get(self, path: str) -> Any:
-        answer = self.page.request.get(f"{self.server.url}api/{path}")
-        assert answer.ok, answer.text()
-        return answer.json()
+        response = self.page.request.get(f"{self.server.url}api/{path}")
+        assert response.ok, response.text()
+        return response.json()
 
     def settled(self, objects: int = 1) -> dict[str, Any]:
         """Wait until no edit runs, for the server and on the page."""
@@ -150,15 +150,15 @@ class App:
         return self.session
 
     def count(self, selector: str, number: int) -> None:
-        """Wait until so many are there."""
+        """Wait until the selector matches `number` elements."""
         from playwright.sync_api import expect
 
-        expect(self.page.locator(selector)).to_have_count(number, timeout=PATIENCE_MS)
+        expect(self.page.locator(selector)).to_have_count(number, timeout=TIMEOUT_MS)
 
-    # Where things are on the screen
+    # Positions on the screen
 
     def client_xy(self, grid: SliceGrid, x: float, y: float) -> tuple[float, float]:
-        """Where displayed pixel (x, y) of a slice is on the page: whole slices are centred, in true proportions."""
+        """Position of displayed pixel (x, y) of a slice on the page: a whole slice is centred, in true proportions."""
         edges = self.page.locator(f"[data-plane={grid.plane}]").bounding_box()
         (rows, cols), (row_mm, col_mm) = grid.display_shape, grid.display_spacing_mm
         px_per_mm = min(
@@ -181,15 +181,15 @@ class App:
         self.page.wait_for_timeout(150)  # drawn at the next frame
         return np.asarray(Image.open(io.BytesIO(self.page.screenshot())).convert("RGB"))
 
-    def look(self, grid: SliceGrid) -> tuple[Float[np.ndarray, "rows cols"], Bool[np.ndarray, "rows cols"]]:
-        """Look at a slice: its grey values without masks, 0 to 255, and the pixels that the masks change."""
+    def view(self, grid: SliceGrid) -> tuple[Float[np.ndarray, "rows cols"], Bool[np.ndarray, "rows cols"]]:
+        """Read a slice: its grey values without masks, 0 to 255, and the pixels that the masks change."""
         shown = self.at_pixels(self.screenshot(), grid).astype(float)
         self.page.keyboard.press("h")
         hidden = self.at_pixels(self.screenshot(), grid).astype(float)
         self.page.keyboard.press("h")
         return hidden.mean(axis=2), np.abs(shown - hidden).max(axis=2) > 8
 
-    def seen_draft(self, grid: SliceGrid) -> Bool[np.ndarray, "rows cols"]:
+    def draft_pixels(self, grid: SliceGrid) -> Bool[np.ndarray, "rows cols"]:
         """The pixels of a slice that are coloured; a draft is not hidden with the masks."""
         picture = self.at_pixels(self.screenshot(), grid).astype(int)
         return picture.max(axis=2) - picture.min(axis=2) > 12

@@ -1,6 +1,6 @@
-"""Grids on which the page and the server must agree where a voxel is: `web/tests/fixtures/grids.json`.
+"""Grids on which the page and the server must put each voxel at the same place: `web/tests/fixtures/grids.json`.
 
-Run this module to write the file anew; `tests/unit/server/test_web_grids.py` compares it with `SliceGrid`, and the
+Running this module rewrites the file; `tests/unit/server/test_web_grids.py` compares it with `SliceGrid`, and the
 page's own tests (`web/tests/coordinates.test.ts`) read it.
 """
 
@@ -17,12 +17,12 @@ from radsam.volume import Geometry, Plane, SliceGrid
 FIXTURE = Path(__file__).resolve().parents[1] / "web" / "tests" / "fixtures" / "grids.json"
 SHAPE_KJI = (5, 4, 3)
 SPACING_MM_IJK = (0.7, 0.8, 2.5)
-#: Voxels, as stored, whose places on the screen are written down.
+#: Voxels, as stored, whose positions on the screen the file holds.
 VOXELS = ((0, 0, 0), (2, 0, 0), (0, 3, 0), (0, 0, 4), (2, 1, 3))
 
 
 def directions() -> dict[str, np.ndarray]:
-    """Return LPS directions of the voxel axes (as columns) by name: as usual, mirrored, permuted and tilted."""
+    """Return LPS directions of the voxel axes (as columns) by name: usual, mirrored, permuted and oblique."""
     usual = np.eye(3)
     flipped = np.diag([-1.0, 1.0, -1.0])
     sagittal = usual[:, [1, 2, 0]]
@@ -51,7 +51,7 @@ def rotation(*degrees_xyz: float) -> np.ndarray:
 
 
 def grids() -> dict[str, Any]:
-    """Return, per grid, what the server tells about it and where its planes show `VOXELS`."""
+    """Return, per grid, what the server sends about it and where its planes show `VOXELS`."""
     return {name: grid(direction) for name, direction in directions().items()}
 
 
@@ -62,7 +62,7 @@ def grid(direction: np.ndarray) -> dict[str, Any]:
         "shape_ijk": list(geometry.shape_ijk),
         "spacing_mm_ijk": [round(mm, 9) for mm in geometry.spacing_mm_ijk],
         "affine_lps": np.round(geometry.affine_lps, 9).tolist(),
-        "planes": {name: told(each) for name, each in planes.items()},
+        "planes": {name: plane_info(each) for name, each in planes.items()},
         "shown": {name: [shown(each, voxel) for voxel in VOXELS] for name, each in planes.items()},
         "voxels": [list(voxel) for voxel in VOXELS],
     }
@@ -73,7 +73,7 @@ def shown(grid: SliceGrid, voxel: tuple[int, int, int]) -> list[int]:
     return [index, *(int(each) for each in grid.uv_to_display_xy(float(u), float(v)))]
 
 
-def told(grid: SliceGrid) -> dict[str, Any]:
+def plane_info(grid: SliceGrid) -> dict[str, Any]:
     return {
         "axis": grid.axis_name,
         "count": grid.count,

@@ -1,4 +1,4 @@
-"""The page of `radsam serve` in a real browser: is what one sees what the server and the command line say?"""
+"""The page of `radsam serve` in a real browser: does it show what the server and the command line compute?"""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from browser import PATIENCE_MS, App, chromium, serving
+from browser import TIMEOUT_MS, App, chromium, serving
 from command_line import CommandLine, PhantomFile, Target
 from radsam.data.adapters.phantom import make_phantom
 from radsam.io.volume_read import read_labels, read_volume
@@ -49,12 +49,12 @@ def check_slice(app: App, volume: Volume, ids: np.ndarray, plane: str, index: in
     """Compare picture and mask on the screen with the volume and with the label map, in the radiological display."""
     grid = SliceGrid.of(volume.geometry, plane)
     app.go_to(grid, index)
-    grey, seen = app.look(grid)
+    grey, shown = app.view(grid)
     expected = windowed(grid.to_display(grid.take(volume.hu, index)))
     assert np.corrcoef(grey.ravel(), expected.ravel())[0, 1] > 0.97, f"{plane} slice {index} shows something else"
     mask = grid.to_display(grid.take(ids == number, index))
     assert mask.any()
-    assert dice(seen, mask) > 0.9, f"the mask on {plane} slice {index} lies elsewhere"
+    assert dice(shown, mask) > 0.9, f"the mask on {plane} slice {index} lies elsewhere"
 
 
 def test_prompt_correct_undo_save_and_reload(
@@ -69,7 +69,7 @@ def test_prompt_correct_undo_save_and_reload(
         app.go_to(grid, target.k)
         app.draw_box(grid, target.box)
         truth = grid.to_display(phantom_ct.phantom.mask("kidney_right")[target.k])
-        assert dice(app.seen_draft(grid), truth) > 0.5
+        assert dice(app.draft_pixels(grid), truth) > 0.5
 
         scores = app.page.locator(".alternatives button")
         app.page.keyboard.press("a")
@@ -93,7 +93,7 @@ def test_prompt_correct_undo_save_and_reload(
         first = saved(app, tmp_path / "first.nii.gz")
         check_slice(app, volume, first, "axial", target.k)
 
-        # One click on the slice above: this does not belong to it.
+        # One negative click on the neighbouring slice.
         app.go_to(grid, low)
         wrong = clickable(first[low] == 1)
         app.page.keyboard.press("n")
@@ -113,14 +113,14 @@ def test_prompt_correct_undo_save_and_reload(
         np.testing.assert_array_equal(saved(app, tmp_path / "redone.nii.gz"), second)
 
         app.page.keyboard.press("r")
-        spot = app.get(f"sessions/{state['id']}/next")
-        app.page.get_by_text(f"Slice {spot['index']} of kidney_right").wait_for()
+        next_slice = app.get(f"sessions/{state['id']}/next")
+        app.page.get_by_text(f"Slice {next_slice['index']} of kidney_right").wait_for()
 
         app.page.reload()
         app.loaded()
         assert app.settled()["objects"] == app.session["objects"]
         check_slice(app, volume, second, "axial", target.k)
-        # Where most of it is: three slices of a kidney are few pixels elsewhere.
+        # Through its largest part: three slices of a kidney are few pixels elsewhere.
         check_slice(app, volume, second, "coronal", int(np.count_nonzero(second, axis=(0, 2)).argmax()))
         app.close()
 
@@ -149,7 +149,7 @@ def clickable(mask: np.ndarray) -> tuple[float, float]:
     [("LPS", (0, 0, 0)), ("RAS", (0, 0, 0)), ("LAI", (12, -9, 15)), ("SRP", (-8, 10, 6))],
     ids=["usual", "flipped", "oblique_flipped", "oblique_stored_sagittally"],
 )
-def test_picture_and_masks_lie_right(
+def test_picture_and_masks_are_in_the_right_place(
     browser: Any, run_radsam: CommandLine, tiny_bundle: Path, tmp_path: Path, axes: str, tilt_deg: tuple[int, int, int]
 ) -> None:
     size = {"L": (64, 5.0), "R": (64, 5.0), "A": (48, 5.0), "P": (48, 5.0), "S": (20, 8.0), "I": (20, 8.0)}
@@ -231,7 +231,7 @@ def test_first_paint_of_a_large_ct(browser: Any, run_radsam: CommandLine, tiny_b
     write_volume(Volume(hu, Geometry(hu.shape, np.diag([0.75, 0.75, 2.0, 1.0]))), tmp_path / "ct.nii")
     with serving(run_radsam, tmp_path, tmp_path / "ct.nii", "--model", tiny_bundle) as server:
         paints, pictures = [], []
-        # The best of three: others use this machine, too.
+        # The best of three, since the machine may be loaded.
         for _ in range(3):
             app = App.open(browser, server)
             pictures.append(app.page.evaluate("performance.now()"))
@@ -250,7 +250,7 @@ def test_uploads_and_refusals(
         page.goto(server.url)
         choose = page.get_by_label("File to upload")
         choose.set_input_files(tmp_path / "broken.nii.gz")
-        page.get_by_role("alert").filter(has_text="damaged").wait_for(timeout=PATIENCE_MS)
+        page.get_by_role("alert").filter(has_text="damaged").wait_for(timeout=TIMEOUT_MS)
         choose.set_input_files(phantom_ct.path)
         page.wait_for_selector("[data-plane=axial]")
         page.wait_for_selector(".pane-loading", state="detached")
@@ -258,7 +258,7 @@ def test_uploads_and_refusals(
         page.context.close()
 
 
-def test_a_killed_walk_is_offered_again(
+def test_an_interrupted_propagation_can_be_resumed(
     browser: Any, run_radsam: CommandLine, phantom_ct: PhantomFile, tmp_path: Path
 ) -> None:
     target = phantom_ct.target("liver")
@@ -274,10 +274,10 @@ def test_a_killed_walk_is_offered_again(
         app.page.context.close()
     with serving(run_radsam, tmp_path, phantom_ct.path) as server:
         app = App.open(browser, server)
-        card = app.page.get_by_label("Interrupted work")
+        card = app.page.get_by_label("Interrupted edit")
         assert "object 1" in card.inner_text()
         app.go_to(grid, app.session["interrupted"]["finished"][0])
-        assert app.look(grid)[1].any()
+        assert app.view(grid)[1].any()
         card.get_by_role("button", name="Resume").click()
         (object_,) = app.settled()["objects"]
         assert object_["voxels"] > 0
@@ -334,7 +334,7 @@ def test_a_real_ct(browser: Any, run_radsam: CommandLine, shared_data: Path, tmp
         app = App.open(browser, server)
         app.go_to(grid, target.k)
         app.draw_box(grid, target.box)
-        app.page.get_by_label("Set them").check()
+        app.page.get_by_label(re.compile("^Set")).check()
         for slice_ in (low, high):
             app.go_to(grid, slice_)
             app.page.keyboard.press("[" if (slice_ == low) == grid_grows_upwards(volume.geometry) else "]")

@@ -1,6 +1,6 @@
 /** Do masks survive the wire, the label map and the way to the screen? */
 import { describe, expect, it } from "vitest";
-import { parseMasks, runsFromBase64 } from "../src/api/changed_masks";
+import { parseChangedMasks, runsFromBase64 } from "../src/api/changed_masks";
 import { Geometry } from "../src/volume/coordinates";
 import { LabelMap } from "../src/volume/label_map";
 import { outlines } from "../src/volume/mask_outlines";
@@ -52,7 +52,7 @@ it("reads changed slices, also those that start off a multiple of four", () => {
       view.setUint32(at + 4 + 4 * n, value, true);
     at += 20 + 4 * runs.length;
   }
-  const { revision, slices } = parseMasks(bytes.buffer);
+  const { revision, slices } = parseChangedMasks(bytes.buffer);
   expect(revision).toBe(7);
   expect(slices.map(({ objectId, plane, index, runs }) => [objectId, plane, index, [...runs]])).toEqual([
     [1, "axial", 3, [2, 2, 8]],

@@ -1,7 +1,8 @@
 /** Prompts, bounds, events and shortcuts. */
 import { describe, expect, it } from "vitest";
 import { EventParser } from "../src/api/event_stream";
-import { freeName, newDraft, withBound } from "../src/state/prompt_draft";
+import { promptAction } from "../src/state/prompt_action";
+import { type DrawnPrompt, freeName, newDraft, withBound } from "../src/state/prompt_draft";
 import { SHORTCUTS } from "../src/ui/shortcuts";
 import { fillPolygon, paintStroke } from "../src/view/mask_painting";
 import { scaleBar } from "../src/view/overlay_pen";
@@ -21,12 +22,12 @@ describe("events", () => {
 });
 
 describe("bounds", () => {
-  const draft = newDraft("liver", "axial", 2, { point: [0, 0, 2], positive: true });
+  const draft = newDraft("liver", { plane: "axial", index: 2, prompt: { point: [0, 0, 2], positive: true } });
 
   it("guesses the other end and marks it as a guess", () => {
     const next = withBound(draft, geometry.grids.axial, "high", 3);
     expect(next.bounds).toEqual([0, 3]);
-    expect(next.said).toEqual({ low: false, high: true });
+    expect(next.boundSet).toEqual({ low: false, high: true });
   });
 
   it("keeps the prompt inside, and the volume around", () => {
@@ -35,10 +36,43 @@ describe("bounds", () => {
   });
 });
 
+describe("a drawn prompt", () => {
+  const on = (index: number, prompt: DrawnPrompt["prompt"]): DrawnPrompt => ({
+    plane: "axial",
+    index,
+    prompt,
+  });
+  const point = (positive: boolean) => ({ point: [0, 0, 2] as [number, number, number], positive });
+  const box = geometry.grids.axial.box(2, [0, 0], [1, 1]);
+  const draft = { plane: "axial", index: 2 } as const;
+
+  it("starts an object where there is nothing to correct", () => {
+    expect(promptAction(on(2, point(true)), null, null).kind).toBe("start object");
+    expect(promptAction(on(2, point(false)), null, null).kind).toBe("refuse");
+  });
+
+  it("corrects the draft on its slice, and waits elsewhere", () => {
+    const correction = point(false);
+    expect(promptAction(on(2, correction), draft, null)).toEqual({ kind: "correct draft", correction });
+    expect(promptAction(on(3, correction), draft, "liver").kind).toBe("refuse");
+  });
+
+  it("corrects the selected object", () => {
+    const correction = point(false);
+    const action = promptAction(on(3, correction), null, "liver");
+    expect(action).toEqual({ kind: "correct object", name: "liver", correction });
+  });
+
+  it("starts an object if it is a box", () => {
+    expect(promptAction(on(2, box), draft, null).kind).toBe("start object");
+    expect(promptAction(on(2, box), null, "liver").kind).toBe("start object");
+  });
+});
+
 it("takes the first free name", () => expect(freeName(["object 1", "liver"])).toBe("object 2"));
 
 it("gives every key one meaning", () => {
-  const keys = SHORTCUTS.flatMap((each) => each.on);
+  const keys = SHORTCUTS.flatMap((each) => each.bindings);
   expect(new Set(keys).size).toBe(keys.length);
 });
 

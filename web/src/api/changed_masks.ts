@@ -10,10 +10,10 @@ export interface ChangedSlice {
 }
 
 /** Read `RSM1`, the changed slices of a label map; little-endian throughout. */
-export function parseMasks(buffer: ArrayBuffer): { revision: number; slices: ChangedSlice[] } {
+export function parseChangedMasks(buffer: ArrayBuffer): { revision: number; slices: ChangedSlice[] } {
   const view = new DataView(buffer);
   if (buffer.byteLength < 12 || view.getUint32(0, true) !== 0x314d5352)
-    throw new Error("Not a list of masks.");
+    throw new Error("The server sent masks in an unknown format. Reload the page.");
   const revision = view.getUint32(4, true);
   const count = view.getUint32(8, true);
   const slices: ChangedSlice[] = [];

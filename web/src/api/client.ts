@@ -2,16 +2,13 @@ import type {
   Info,
   NextSlice,
   PlaneName,
-  PointPrompt,
-  Preview,
-  Prompt,
   SessionState,
   SessionSummary,
   VolumeInfo,
   VolumeSummary,
 } from "./wire_types";
 
-/** What the server refused, in its own sentence. */
+/** An error answer of the server, with its message for the user. */
 export class ApiError extends Error {
   constructor(
     readonly status: number,
@@ -34,7 +31,7 @@ export function tokenFromAddress(): string | null {
   return sessionStorage.getItem(TOKEN_KEY);
 }
 
-/** Calls of the server; every failure is an `ApiError` with a sentence for a person. */
+/** The requests of the page; every failure is an `ApiError` with a message for the user. */
 export class Client {
   constructor(private token: string | null) {}
 
@@ -43,34 +40,34 @@ export class Client {
     sessionStorage.setItem(TOKEN_KEY, token);
   }
 
-  headers(more: Record<string, string> = {}): Record<string, string> {
-    return this.token ? { ...more, Authorization: `Bearer ${this.token}` } : more;
+  headers(others: Record<string, string> = {}): Record<string, string> {
+    return this.token ? { ...others, Authorization: `Bearer ${this.token}` } : others;
   }
 
   async fetch(path: string, init: RequestInit = {}): Promise<Response> {
-    let answer: Response;
+    let response: Response;
     try {
-      answer = await fetch(`/api${path}`, {
+      response = await fetch(`/api${path}`, {
         ...init,
         headers: this.headers(init.headers as Record<string, string> | undefined),
       });
     } catch (error) {
       if (error instanceof DOMException && error.name === "AbortError") throw error;
-      throw new ApiError(0, "network", "The server does not answer. Is `radsam serve` still running?");
+      throw new ApiError(0, "network", "The server does not answer. Check that `radsam serve` is running.");
     }
-    if (!answer.ok) throw errorOf(answer.status, await answer.text());
-    return answer;
+    if (!response.ok) throw errorOf(response.status, await response.text());
+    return response;
   }
 
   private async json<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
-    const answer = await this.fetch(path, {
+    const response = await this.fetch(path, {
       method,
       signal,
       ...(body === undefined
         ? {}
         : { body: JSON.stringify(body), headers: { "Content-Type": "application/json" } }),
     });
-    return (answer.status === 204 ? undefined : await answer.json()) as T;
+    return (response.status === 204 ? undefined : await response.json()) as T;
   }
 
   info = () => this.json<Info>("GET", "/info");
@@ -81,33 +78,17 @@ export class Client {
   createSession = (volume: string) => this.json<SessionState>("POST", "/sessions", { volume });
   deleteSession = (id: string) => this.json<void>("DELETE", `/sessions/${id}`);
 
-  view = (id: string, plane: PlaneName, index: number) =>
-    this.json<void>("POST", `/sessions/${id}/view`, { plane, index });
+  view = (id: string, plane: PlaneName, index: number) => this.post<void>("view", id, { plane, index });
 
-  preview = (
-    id: string,
-    question: { prompt: Prompt; plane: PlaneName; points?: PointPrompt[]; name?: string },
-    signal: AbortSignal,
-  ) => this.json<Preview>("POST", `/sessions/${id}/preview`, question, signal);
+  /** Post to a session; `edit_requests.ts` writes the requests that make and change objects. */
+  post<T>(action: string, id: string, body?: unknown, signal?: AbortSignal): Promise<T> {
+    return this.json<T>("POST", `/sessions/${id}/${action}`, body, signal);
+  }
 
-  segment = (
-    id: string,
-    edit: {
-      name: string;
-      prompt: Prompt;
-      bounds: [number, number] | null;
-      plane: PlaneName;
-      alternative: number;
-    },
-  ) => this.json<{ job: string }>("POST", `/sessions/${id}/segment`, edit);
-
-  correct = (id: string, name: string, points: PointPrompt[]) =>
-    this.json<{ job: string }>("POST", `/sessions/${id}/correct`, { name, points });
-
-  cancel = (id: string) => this.json<unknown>("POST", `/sessions/${id}/cancel`);
-  resume = (id: string) => this.json<unknown>("POST", `/sessions/${id}/resume`);
-  undo = (id: string) => this.json<SessionState>("POST", `/sessions/${id}/undo`);
-  redo = (id: string) => this.json<SessionState>("POST", `/sessions/${id}/redo`);
+  cancel = (id: string) => this.post<unknown>("cancel", id);
+  resume = (id: string) => this.post<unknown>("resume", id);
+  undo = (id: string) => this.post<SessionState>("undo", id);
+  redo = (id: string) => this.post<SessionState>("redo", id);
   deletePrompt = (id: string, number: number) =>
     this.json<SessionState>("DELETE", `/sessions/${id}/prompts/${number}`);
   deleteObject = (id: string, name: string) =>
@@ -129,18 +110,18 @@ export class Client {
     return (await this.fetch(`/sessions/${id}/masks?since=${since}`)).arrayBuffer();
   }
 
-  /** What an interrupted edit had finished. */
+  /** The slices that an interrupted edit had finished. */
   async interruptedMasks(id: string): Promise<ArrayBuffer> {
     return (await this.fetch(`/sessions/${id}/masks?part=interrupted`)).arrayBuffer();
   }
 
-  /** Fetch the voxels, telling how much has come. */
+  /** Fetch the voxels; `progress` gets the share that has arrived. */
   async image(id: string, progress: (share: number) => void): Promise<ArrayBuffer> {
-    const answer = await this.fetch(`/volumes/${id}/image.nii`);
-    const total = Number(answer.headers.get("Content-Length") ?? 0);
-    if (!answer.body || !total) return answer.arrayBuffer();
+    const response = await this.fetch(`/volumes/${id}/image.nii`);
+    const total = Number(response.headers.get("Content-Length") ?? 0);
+    if (!response.body || !total) return response.arrayBuffer();
     const bytes = new Uint8Array(total);
-    const reader = answer.body.getReader();
+    const reader = response.body.getReader();
     let at = 0;
     for (;;) {
       const { done, value } = await reader.read();
@@ -149,18 +130,18 @@ export class Client {
       at += value.length;
       progress(at / total);
     }
-    if (at !== total) throw new ApiError(0, "network", "The image arrived incomplete. Load the page again.");
+    if (at !== total) throw new ApiError(0, "network", "The image arrived incomplete. Reload the page.");
     return bytes.buffer;
   }
 
   /** Save a result as a file, through the browser's own download. */
   async download(id: string, format: string): Promise<string> {
-    const answer = await this.fetch(`/sessions/${id}/export?format=${encodeURIComponent(format)}`);
+    const response = await this.fetch(`/sessions/${id}/export?format=${encodeURIComponent(format)}`);
     const name =
-      /filename="?([^";]+)"?/.exec(answer.headers.get("Content-Disposition") ?? "")?.[1] ??
+      /filename="?([^";]+)"?/.exec(response.headers.get("Content-Disposition") ?? "")?.[1] ??
       `labels.${format}`;
     const link = document.createElement("a");
-    link.href = URL.createObjectURL(await answer.blob());
+    link.href = URL.createObjectURL(await response.blob());
     link.download = name;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
@@ -168,15 +149,15 @@ export class Client {
   }
 
   async importSession(volume: string, file: Blob): Promise<SessionState> {
-    const answer = await this.fetch(`/sessions/import?volume=${encodeURIComponent(volume)}`, {
+    const response = await this.fetch(`/sessions/import?volume=${encodeURIComponent(volume)}`, {
       method: "POST",
       body: file,
       headers: { "Content-Type": "application/octet-stream" },
     });
-    return answer.json() as Promise<SessionState>;
+    return response.json() as Promise<SessionState>;
   }
 
-  /** Upload a volume. `fetch` does not tell how much was sent, so this is an XMLHttpRequest. */
+  /** Upload a volume. `fetch` reports no progress of an upload, so this is an XMLHttpRequest. */
   upload(file: File, progress: (share: number) => void, signal: AbortSignal): Promise<VolumeSummary> {
     return new Promise((resolve, reject) => {
       const request = new XMLHttpRequest();
@@ -189,7 +170,7 @@ export class Client {
         else reject(errorOf(request.status, request.responseText));
       };
       request.onerror = () =>
-        reject(new ApiError(0, "network", `${file.name} could not be sent: the connection broke.`));
+        reject(new ApiError(0, "network", `${file.name} was not uploaded: the connection broke. Try again.`));
       request.onabort = () => reject(new DOMException("Upload stopped.", "AbortError"));
       signal.addEventListener("abort", () => request.abort());
       request.send(file);
@@ -202,6 +183,6 @@ function errorOf(status: number, body: string): ApiError {
     const { error } = JSON.parse(body) as { error: { kind: string; message: string } };
     return new ApiError(status, error.kind, error.message);
   } catch {
-    return new ApiError(status, "server", `The server answered ${status}. Its log says more.`);
+    return new ApiError(status, "server", `The server answered ${status}. Its log has the cause.`);
   }
 }

@@ -8,13 +8,13 @@ export interface StreamEvent {
   data: string;
 }
 
-/** Cut a stream of server-sent events into events; feed it pieces as they come. */
+/** Parses a stream of server-sent events, piece by piece. */
 export class EventParser {
-  private rest = "";
+  private unparsed = "";
 
   push(text: string): StreamEvent[] {
-    const blocks = (this.rest + text).replaceAll("\r\n", "\n").split("\n\n");
-    this.rest = blocks.pop() ?? "";
+    const blocks = (this.unparsed + text).replaceAll("\r\n", "\n").split("\n\n");
+    this.unparsed = blocks.pop() ?? "";
     return blocks.map(parseBlock).filter((event) => event !== null);
   }
 }
@@ -35,27 +35,27 @@ function parseBlock(block: string): StreamEvent | null {
   return data.length ? event : null;
 }
 
-type Handler = <K extends keyof ServerEvents>(name: K, data: ServerEvents[K]) => void;
+type EventHandler = <K extends keyof ServerEvents>(name: K, data: ServerEvents[K]) => void;
 
-/** Follow a session's events until `signal` stops it, coming back by itself after each break. */
+/** Follow a session's events until `signal` aborts; reconnects after each break. */
 export async function followEvents(
   client: Client,
   session: string,
-  handle: Handler,
-  online: (connected: boolean) => void,
+  handle: EventHandler,
+  setOnline: (online: boolean) => void,
   signal: AbortSignal,
 ): Promise<void> {
   let last: string | null = null;
   let wait = 500;
   while (!signal.aborted) {
     try {
-      const answer: Response = await client.fetch(`/sessions/${session}/events`, {
+      const response: Response = await client.fetch(`/sessions/${session}/events`, {
         signal,
         headers: { Accept: "text/event-stream", ...(last ? { "Last-Event-ID": last } : {}) },
       });
-      online(true);
+      setOnline(true);
       wait = 500;
-      const reader = answer.body!.pipeThrough(new TextDecoderStream()).getReader();
+      const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
       const parser = new EventParser();
       for (;;) {
         const { done, value } = await reader.read();
@@ -67,11 +67,11 @@ export async function followEvents(
       }
     } catch (error) {
       if (signal.aborted) return;
-      // Refused for good: asking again would not help.
+      // Refused: another try would be refused, too.
       if (error instanceof ApiError && [401, 403, 404].includes(error.status)) throw error;
     }
     if (signal.aborted) return;
-    online(false);
+    setOnline(false);
     await new Promise((resolve) => setTimeout(resolve, wait));
     wait = Math.min(wait * 2, 8000);
   }

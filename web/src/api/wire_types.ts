@@ -1,4 +1,4 @@
-/** The server's words. Voxels are (i, j, k) as stored, counted from 0; both ends of ranges are included. */
+/** What the server sends and takes. Voxels are (i, j, k) as stored, counted from 0; ranges include both ends. */
 
 export type PlaneName = "axial" | "coronal" | "sagittal";
 export const PLANES: readonly PlaneName[] = ["axial", "coronal", "sagittal"];
@@ -53,7 +53,8 @@ export interface MaskPrompt {
 }
 export type Prompt = PointPrompt | BoxPrompt | MaskPrompt;
 
-export interface PlacedPrompt {
+/** A prompt or a correction of an object. */
+export interface ObjectPrompt {
   number: number;
   index: number;
   kind: "box" | "point" | "mask";
@@ -75,9 +76,8 @@ export interface SegmentedObject {
   slices: [number, number] | null;
   volume_ml: number;
   voxels: number;
-  prompts: PlacedPrompt[];
+  prompts: ObjectPrompt[];
   scores: Record<string, number>;
-  by_hand: boolean;
 }
 
 export interface SessionState {
@@ -119,7 +119,7 @@ export interface NextSlice {
   index: number;
   name: string;
   score: number;
-  /** Passed back as `after`, leads to the next least sure. */
+  /** Sent back as `after`, gives the slice with the next lowest score. */
   cursor: string;
 }
 
@@ -141,7 +141,6 @@ export interface ServerEvents {
     name: string;
     low_end: string;
     high_end: string;
-    by_hand: boolean;
     warnings: string[];
   };
   failed: { job: string; name: string; kind: string; message: string };

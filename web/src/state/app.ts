@@ -1,8 +1,8 @@
-/** The page as a whole: which volumes and sessions there are, which one is open, what is told to the user. */
+/** The page as a whole: the volumes and sessions of the server, the open session, dialogs and messages. */
 import { ApiError, Client, tokenFromAddress } from "../api/client";
 import type { Info, SessionState, SessionSummary, VolumeSummary } from "../api/wire_types";
-import { Store } from "./observable";
-import { OpenSession, type Say } from "./open_session";
+import { Observable } from "./observable";
+import { OpenSession, type ShowToast } from "./open_session";
 
 export interface Toast {
   id: number;
@@ -11,10 +11,10 @@ export interface Toast {
 }
 export type Dialog = "shortcuts" | "open" | "save" | null;
 
-/** A toast is read at about this pace; an error stays until it is closed. */
+/** How long a toast stays; an error stays until it is closed. */
 const TOAST_MS = 6000;
 
-export class App extends Store {
+export class App extends Observable {
   readonly client = new Client(tokenFromAddress());
   screen: "loading" | "token" | "start" | "session" = "loading";
   info: Info | null = null;
@@ -25,10 +25,10 @@ export class App extends Store {
   dialog: Dialog = null;
   upload: { name: string; share: number; stop: AbortController } | null = null;
   opening: string | null = null;
-  tokenProblem: string | null = null;
+  tokenError: string | null = null;
   private lastToast = 0;
 
-  readonly say: Say = (kind, text) => {
+  readonly showToast: ShowToast = (kind, text) => {
     const id = ++this.lastToast;
     this.toasts = [...this.toasts.filter((each) => each.text !== text), { id, kind, text }].slice(-4);
     if (kind !== "error") setTimeout(() => this.closeToast(id), TOAST_MS);
@@ -53,15 +53,15 @@ export class App extends Store {
     } catch (error) {
       if (error instanceof ApiError && (error.status === 401 || error.status === 403)) {
         this.screen = "token";
-        this.tokenProblem = error.message;
+        this.tokenError = error.message;
       } else {
         this.screen = "start";
-        this.say("error", (error as Error).message);
+        this.showToast("error", (error as Error).message);
       }
       return this.notify();
     }
-    const wanted = new URLSearchParams(location.search).get("session");
-    if (wanted && this.sessions.some((each) => each.id === wanted)) return this.openSession(wanted);
+    const requested = new URLSearchParams(location.search).get("session");
+    if (requested && this.sessions.some((each) => each.id === requested)) return this.openSession(requested);
     const given = this.volumes.filter((each) => each.source === "given");
     if (given.length === 1) return this.openVolume(given[0].id);
     this.screen = "start";
@@ -81,10 +81,10 @@ export class App extends Store {
   }
 
   /** Open a volume: in its newest session, or in a new one. */
-  async openVolume(id: string, afresh = false): Promise<void> {
+  async openVolume(id: string, newSession = false): Promise<void> {
     const known = this.sessions.filter((each) => each.volume === id);
     known.sort((a, b) => b.changed.localeCompare(a.changed));
-    if (known.length && !afresh) return this.openSession(known[0].id);
+    if (known.length && !newSession) return this.openSession(known[0].id);
     await this.open(this.nameOf(id), () => this.client.createSession(id));
   }
 
@@ -96,7 +96,10 @@ export class App extends Store {
   async importSession(file: File): Promise<void> {
     const volume = this.session?.volume.id ?? (this.volumes.length === 1 ? this.volumes[0].id : null);
     if (!volume)
-      return this.say("error", "Open the CT of this session first, then drop the .radsam file on it.");
+      return this.showToast(
+        "error",
+        "A .radsam session needs its CT. Open the CT first, then drop the session on it.",
+      );
     await this.open(file.name, () => this.client.importSession(volume, file));
   }
 
@@ -111,7 +114,7 @@ export class App extends Store {
       await this.client.deleteSession(id);
       await this.refresh();
     } catch (error) {
-      this.say("error", (error as Error).message);
+      this.showToast("error", (error as Error).message);
     }
   }
 
@@ -127,7 +130,7 @@ export class App extends Store {
       const state = await load();
       const volume = await this.client.volume(state.volume);
       this.session?.close();
-      const session = new OpenSession(this.client, volume, state, this.say);
+      const session = new OpenSession(this.client, volume, state, this.showToast);
       this.session = session;
       this.screen = "session";
       document.title = `${volume.name} · RadSAM`;
@@ -136,7 +139,7 @@ export class App extends Store {
       await session.start();
     } catch (error) {
       if (!this.session) this.screen = "start";
-      this.say("error", (error as Error).message);
+      this.showToast("error", (error as Error).message);
     } finally {
       this.opening = null;
       this.notify();
@@ -148,7 +151,10 @@ export class App extends Store {
     const [file, ...others] = files;
     if (!file || this.upload) return;
     if (others.length)
-      this.say("error", "One file at a time, please; put the files of a DICOM series into one .zip.");
+      this.showToast(
+        "error",
+        `${files.length} files were dropped and one is taken at a time. Put the files of a DICOM series into one .zip.`,
+      );
     else if (file.name.endsWith(".radsam")) await this.importSession(file);
     else await this.uploadFile(file);
   }
@@ -156,14 +162,14 @@ export class App extends Store {
   private async uploadFile(file: File): Promise<void> {
     const limit = this.info?.limits.upload_bytes ?? Number.POSITIVE_INFINITY;
     if (!/\.(nii|nii\.gz|nrrd|mha|zip)$/i.test(file.name))
-      return this.say(
+      return this.showToast(
         "error",
-        `${file.name} is not a .nii, .nii.gz, .nrrd or .mha file, nor a .zip of a DICOM series.`,
+        `${file.name} is not a .nii, .nii.gz, .nrrd or .mha file, or a .zip with a DICOM series.`,
       );
     if (file.size > limit)
-      return this.say(
+      return this.showToast(
         "error",
-        `${file.name} has ${megabytes(file.size)}; this server takes up to ${megabytes(limit)}.`,
+        `${file.name} has ${megabytes(file.size)}, and this server takes up to ${megabytes(limit)}. Give its path to \`radsam serve\` instead.`,
       );
     const stop = new AbortController();
     this.upload = { name: file.name, share: 0, stop };
@@ -182,7 +188,7 @@ export class App extends Store {
       await this.openVolume(volume.id, true);
     } catch (error) {
       this.upload = null;
-      if (!(error instanceof DOMException)) this.say("error", (error as Error).message);
+      if (!(error instanceof DOMException)) this.showToast("error", (error as Error).message);
     }
     this.notify();
   }
@@ -190,9 +196,9 @@ export class App extends Store {
   async save(format: string): Promise<void> {
     if (!this.session) return;
     try {
-      this.say("done", `Saved ${await this.client.download(this.session.state.id, format)}.`);
+      this.showToast("done", `Saved ${await this.client.download(this.session.state.id, format)}.`);
     } catch (error) {
-      this.say("error", (error as Error).message);
+      this.showToast("error", (error as Error).message);
     }
   }
 }

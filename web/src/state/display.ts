@@ -1,10 +1,10 @@
-/** What is on the screen and how: slices in view, window, tool, layout. Nothing here reaches the server. */
+/** How the volume is shown: slices in view, window, tool, layout. Only the slice in view is reported to the server. */
 import type { Ijk, PlaneName } from "../api/wire_types";
 import type { Geometry } from "../volume/coordinates";
 import type { WindowHu } from "../volume/hu_window";
-import { Store } from "./observable";
+import { Observable } from "./observable";
 
-export type Tool = "look" | "window" | "measure" | "box" | "point" | "negative" | "brush" | "lasso";
+export type Tool = "navigate" | "window" | "measure" | "box" | "point" | "negative" | "brush" | "lasso";
 export type Layout = "quad" | "main" | "single";
 export type PaneName = PlaneName | "3d";
 
@@ -30,7 +30,7 @@ export interface Pointer {
 
 const WHOLE: Camera = { zoom: 1, x: 0, y: 0 };
 
-export class Display extends Store {
+export class Display extends Observable {
   /** The voxel whose three slices are in view. */
   focus: Ijk;
   window: WindowHu;
@@ -46,8 +46,8 @@ export class Display extends Store {
   measures: Measure[] = [];
   /** Under the mouse, or moved by keys. */
   pointer: Pointer | null = null;
-  /** Tells of the pointer alone, which moves all the time. */
-  readonly pointing = new Store();
+  /** Notifies of the pointer alone, which moves all the time. */
+  readonly pointing = new Observable();
 
   constructor(
     readonly geometry: Geometry,
@@ -78,7 +78,7 @@ export class Display extends Store {
     const grid = this.geometry.grids[plane];
     const next = [...this.focus] as Ijk;
     next[grid.axis] = Math.min(grid.count - 1, Math.max(0, Math.round(index)));
-    this.look(next);
+    this.focusOn(next);
   }
 
   /** Step towards the top of the slice bar (superior, anterior, right) or the bottom. */
@@ -87,7 +87,7 @@ export class Display extends Store {
     this.goTo(plane, this.index(plane) + (grid.topIsLast ? towardsTop : -towardsTop));
   }
 
-  look(ijk: Ijk): void {
+  focusOn(ijk: Ijk): void {
     this.focus = ijk.map((value, axis) =>
       Math.min(this.geometry.shape[axis] - 1, Math.max(0, Math.round(value))),
     ) as Ijk;

@@ -1,19 +1,19 @@
-/** What others can watch. Changes within one frame are told once. */
-export class Store {
-  private listeners = new Set<() => void>();
-  private told = true;
+/** State that the page draws from: subscribers are called once for all changes of one turn of the event loop. */
+export class Observable {
+  private subscribers = new Set<() => void>();
+  private scheduled = false;
 
-  subscribe(listener: () => void): () => void {
-    this.listeners.add(listener);
-    return () => this.listeners.delete(listener);
+  subscribe(subscriber: () => void): () => void {
+    this.subscribers.add(subscriber);
+    return () => this.subscribers.delete(subscriber);
   }
 
   notify(): void {
-    if (!this.told) return;
-    this.told = false;
+    if (this.scheduled) return;
+    this.scheduled = true;
     queueMicrotask(() => {
-      this.told = true;
-      for (const listener of [...this.listeners]) listener();
+      this.scheduled = false;
+      for (const subscriber of [...this.subscribers]) subscriber();
     });
   }
 }

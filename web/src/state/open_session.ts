@@ -1,11 +1,10 @@
-/** One session on one volume: what the user does, sent to the server, and what comes back, kept for the page. */
+/** The open session: sends what the user does to the server, and holds what the page shows. */
 import type { Client } from "../api/client";
+import { type Correction, EditRequests } from "../api/edit_requests";
 import { followEvents } from "../api/event_stream";
 import {
   PLANES,
   type PlaneName,
-  type PointPrompt,
-  type Prompt,
   type SegmentedObject,
   type ServerEvents,
   type SessionState,
@@ -15,75 +14,79 @@ import { Geometry } from "../volume/coordinates";
 import { LabelMap } from "../volume/label_map";
 import { type Voxels, voxelsOfNifti } from "../volume/nifti_voxels";
 import { Display } from "./display";
-import { colourOf, MaskKeeper } from "./mask_sync";
-import { Store } from "./observable";
-import { type Draft, freeName, newDraft, withBound } from "./prompt_draft";
+import { colourOf, MaskSync } from "./mask_sync";
+import { Observable } from "./observable";
+import { promptAction } from "./prompt_action";
+import { type DrawnPrompt, freeName, newDraft, type PromptDraft, withBound } from "./prompt_draft";
 
 export interface Job {
   name: string;
   done: number;
   total: number | null;
 }
-export type Say = (kind: "error" | "info" | "done", text: string) => void;
+export type ShowToast = (kind: "error" | "info" | "done", text: string) => void;
 
-/** Waiting this long before telling the server what is in view keeps a quick scroll from asking for everything. */
+/** The server encodes ahead around the slice in view; a slice that is passed in a quick scroll is not reported. */
 const VIEW_DELAY_MS = 150;
 
-export class OpenSession extends Store {
+export class OpenSession extends Observable {
   readonly geometry: Geometry;
   readonly display: Display;
   readonly labels: LabelMap;
   voxels: Voxels | null = null;
+  /** The share of the image that has arrived. */
   loaded = 0;
-  draft: Draft | null = null;
-  /** The draft that was sent off, shown until its first slice comes back. */
-  sent: Draft | null = null;
+  draft: PromptDraft | null = null;
+  /** The draft whose propagation was requested, shown until its first slice arrives. */
+  sentDraft: PromptDraft | null = null;
   selected: string | null = null;
   job: Job | null = null;
   online = true;
-  /** Slices that the model has looked at, so that a prompt there is answered at once. */
+  /** Encoded slices: the model predicts at once there. */
   readonly encoded: Record<PlaneName, Set<number>> = {
     axial: new Set(),
     coronal: new Set(),
     sagittal: new Set(),
   };
-  /** How sure the model was on the slices of the walk that runs. */
-  walked = new Map<number, number>();
-  walkedPlane: PlaneName | null = null;
-  reviewed: { name: string; cursor: string } | null = null;
+  /** Scores by slice of the running propagation. */
+  jobScores = new Map<number, number>();
+  jobPlane: PlaneName | null = null;
 
-  private readonly masks: MaskKeeper;
-  private asked: AbortController | null = null;
+  private reviewed: { name: string; cursor: string } | null = null;
+  private readonly requests: EditRequests;
+  private readonly masks: MaskSync;
+  private lastPreview: AbortController | null = null;
   private readonly closed = new AbortController();
   private viewTimer: ReturnType<typeof setTimeout> | undefined;
-  private viewed = "";
+  private reportedView = "";
 
   constructor(
     readonly client: Client,
     readonly volume: VolumeInfo,
     public state: SessionState,
-    private readonly say: Say,
+    private readonly showToast: ShowToast,
   ) {
     super();
     this.geometry = new Geometry(volume);
     this.display = new Display(this.geometry, state.window_hu);
     this.labels = new LabelMap(this.geometry);
-    this.masks = new MaskKeeper(client, this.labels);
+    this.requests = new EditRequests(client, state.id);
+    this.masks = new MaskSync(client, this.labels);
     this.selected = state.objects.at(-1)?.name ?? null;
     if (state.busy) this.job = state.busy;
-    this.display.subscribe(() => this.tellView());
+    this.display.subscribe(() => this.reportView());
   }
 
-  /** Fetch the voxels and masks, and follow what happens from here on. */
+  /** Fetch the voxels and masks, and follow the server's events. */
   async start(): Promise<void> {
-    this.tellView();
+    this.reportView();
     void followEvents(
       this.client,
       this.state.id,
       (name, data) => this.receive(name, data),
       (online) => this.setOnline(online),
       this.closed.signal,
-    ).catch((error: Error) => this.say("error", error.message));
+    ).catch((error: Error) => this.showToast("error", error.message));
     const buffer = await this.client.image(this.volume.id, (share) => {
       this.loaded = share;
       this.notify();
@@ -100,8 +103,6 @@ export class OpenSession extends Store {
     clearTimeout(this.viewTimer);
   }
 
-  // What is there
-
   get objects(): SegmentedObject[] {
     return this.state.objects;
   }
@@ -112,7 +113,7 @@ export class OpenSession extends Store {
 
   /** The colour that the draft will have as an object. */
   get draftColour(): string {
-    const known = this.object((this.draft ?? this.sent)?.name ?? null);
+    const known = this.object((this.draft ?? this.sentDraft)?.name ?? null);
     return known?.color ?? colourOf(1 + Math.max(0, ...this.objects.map((each) => each.id)));
   }
 
@@ -120,52 +121,43 @@ export class OpenSession extends Store {
     return this.job !== null;
   }
 
-  // What the user draws
+  // Prompts and the draft
 
-  /** Start over with a prompt on one slice, and ask for a preview. */
-  prompt(plane: PlaneName, index: number, prompt: Prompt): void {
-    const before = this.draft;
-    const name = before?.name ?? freeName(this.objects.map((each) => each.name));
-    this.draft = newDraft(name, plane, index, prompt);
-    if (
-      before &&
-      before.plane === plane &&
-      before.bounds &&
-      before.bounds[0] <= index &&
-      index <= before.bounds[1]
-    )
-      this.draft = { ...this.draft, bounds: before.bounds, said: before.said };
+  /** Take a prompt that the user drew: every tool that draws ends here. */
+  takePrompt(drawn: DrawnPrompt): void {
+    const action = promptAction(drawn, this.draft, this.selected);
+    if (action.kind === "start object") this.startDraft(drawn);
+    else if (action.kind === "correct draft") this.correctDraft(action.correction);
+    else if (action.kind === "correct object") void this.correct(action.name, [action.correction]);
+    else this.showToast("info", action.message);
+  }
+
+  /** Start a draft and preview it; it keeps the name and, where they fit, the bounds of the draft before. */
+  startDraft(drawn: DrawnPrompt): void {
+    const { draft } = this;
+    const name = draft?.name ?? freeName(this.objects.map((each) => each.name));
+    this.draft = newDraft(name, drawn);
+    const { plane, index } = drawn;
+    if (draft?.bounds && draft.plane === plane && draft.bounds[0] <= index && index <= draft.bounds[1])
+      this.draft = { ...this.draft, bounds: draft.bounds, boundSet: draft.boundSet };
     this.selected = null;
-    void this.askPreview();
+    void this.preview();
   }
 
-  /** A point: refines the draft on its slice, corrects the selected object, or starts an object. */
-  point(plane: PlaneName, index: number, point: PointPrompt): void {
-    if (this.draft && this.draft.plane === plane && this.draft.index === index) {
-      this.draft = { ...this.draft, points: [...this.draft.points, point], choice: 0 };
-      void this.askPreview();
-    } else if (this.draft) {
-      this.say(
-        "info",
-        `The preview is on ${this.draft.plane} slice ${this.draft.index}. Press Enter to walk it through the volume ` +
-          "first, then correct it anywhere; or Esc to drop it.",
-      );
-    } else if (this.selected) void this.correct(this.selected, [point]);
-    else if (point.positive) this.prompt(plane, index, point);
-    else
-      this.say(
-        "info",
-        "Select the object that this point does not belong to, or start with a point inside one.",
-      );
+  private correctDraft(correction: Correction): void {
+    const { draft } = this;
+    if (!draft) return;
+    this.draft = { ...draft, corrections: [...draft.corrections, correction], alternative: 0 };
+    void this.preview();
   }
 
-  changeDraft(change: Partial<Draft>): void {
+  changeDraft(change: Partial<PromptDraft>): void {
     if (!this.draft) return;
     this.draft = { ...this.draft, ...change };
     this.notify();
   }
 
-  bound(end: "low" | "high", index: number): void {
+  setBound(end: "low" | "high", index: number): void {
     if (!this.draft) return;
     this.draft = withBound(this.draft, this.geometry.grids[this.draft.plane], end, index);
     this.notify();
@@ -174,68 +166,56 @@ export class OpenSession extends Store {
   nextAlternative(step = 1): void {
     const { draft } = this;
     if (!draft?.masks.length) return;
-    this.changeDraft({ choice: (draft.choice + step + draft.masks.length) % draft.masks.length });
+    const alternative = (draft.alternative + step + draft.masks.length) % draft.masks.length;
+    this.changeDraft({ alternative });
   }
 
-  dropDraft(): void {
-    this.asked?.abort();
+  discardDraft(): void {
+    this.lastPreview?.abort();
     this.draft = null;
     this.selected ??= this.objects.at(-1)?.name ?? null;
     this.notify();
   }
 
-  private async askPreview(): Promise<void> {
+  private async preview(): Promise<void> {
     const { draft } = this;
     if (!draft) return;
-    this.asked?.abort();
-    const asked = new AbortController();
-    this.asked = asked;
-    this.changeDraft({ asking: true, problem: null });
-    const { prompt, plane, points, name } = draft;
+    this.lastPreview?.abort();
+    const request = new AbortController();
+    this.lastPreview = request;
+    this.changeDraft({ predicting: true, error: null });
     try {
-      const existing = this.object(name) ? name : undefined;
-      const answer = await this.client.preview(
-        this.state.id,
-        { prompt, plane, ...(points.length ? { points } : {}), name: existing },
-        asked.signal,
-      );
-      this.encoded[plane].add(answer.index);
-      if (this.asked === asked) this.changeDraft({ masks: answer.masks, ms: answer.ms, asking: false });
+      const existing = this.object(draft.name) ? draft.name : undefined;
+      const { index, masks, ms } = await this.requests.preview(draft, existing, request.signal);
+      this.encoded[draft.plane].add(index);
+      if (this.lastPreview === request) this.changeDraft({ masks, ms, predicting: false });
     } catch (error) {
-      if (this.asked !== asked || asked.signal.aborted) return;
-      this.changeDraft({ asking: false, problem: (error as Error).message, masks: [] });
-      this.say("error", (error as Error).message);
+      if (this.lastPreview !== request || request.signal.aborted) return;
+      this.changeDraft({ predicting: false, error: (error as Error).message, masks: [] });
+      this.showToast("error", (error as Error).message);
     }
   }
 
-  // What changes the session
+  // Edits
 
-  /** Walk the draft through the volume. */
-  async walk(): Promise<void> {
+  /** Propagate the draft through the volume. */
+  async propagate(): Promise<void> {
     const { draft } = this;
     if (!draft) return;
     await this.attempt(async () => {
-      const { name, prompt, bounds, plane, choice, points } = draft;
-      if (!this.busy) this.begin(name);
-      await this.client.segment(this.state.id, {
-        name,
-        prompt,
-        bounds,
-        plane,
-        alternative: points.length ? 0 : choice,
-      });
-      if (points.length) await this.client.correct(this.state.id, name, points); // queued behind the walk
-      this.asked?.abort();
-      if (this.busy && this.walked.size === 0) this.sent = draft;
+      if (!this.busy) this.begin(draft.name);
+      await this.requests.segment(draft);
+      this.lastPreview?.abort();
+      if (this.busy && this.jobScores.size === 0) this.sentDraft = draft;
       this.draft = null;
-      this.selected = name;
+      this.selected = draft.name;
     });
   }
 
-  async correct(name: string, points: PointPrompt[]): Promise<void> {
+  private async correct(name: string, corrections: Correction[]): Promise<void> {
     await this.attempt(async () => {
       if (!this.busy) this.begin(name);
-      await this.client.correct(this.state.id, name, points);
+      await this.requests.correct(name, corrections);
     });
   }
 
@@ -251,43 +231,44 @@ export class OpenSession extends Store {
     });
   }
 
+  /** Take back the draft's last correction, the draft itself, or the session's last edit. */
   async undo(): Promise<void> {
-    if (this.draft?.points.length) {
-      this.draft = { ...this.draft, points: this.draft.points.slice(0, -1) };
-      return this.askPreview();
+    if (this.draft?.corrections.length) {
+      this.draft = { ...this.draft, corrections: this.draft.corrections.slice(0, -1) };
+      return this.preview();
     }
-    if (this.draft) return this.dropDraft();
+    if (this.draft) return this.discardDraft();
     if (!this.state.can_undo) return;
-    await this.attempt(async () => this.take(await this.client.undo(this.state.id)));
+    await this.attempt(async () => this.takeState(await this.client.undo(this.state.id)));
   }
 
   async redo(): Promise<void> {
     if (!this.state.can_redo) return;
-    await this.attempt(async () => this.take(await this.client.redo(this.state.id)));
+    await this.attempt(async () => this.takeState(await this.client.redo(this.state.id)));
   }
 
   async deletePrompt(number: number): Promise<void> {
-    await this.attempt(async () => this.take(await this.client.deletePrompt(this.state.id, number)));
+    await this.attempt(async () => this.takeState(await this.client.deletePrompt(this.state.id, number)));
   }
 
   async deleteObject(name: string): Promise<void> {
-    await this.attempt(async () => this.take(await this.client.deleteObject(this.state.id, name)));
+    await this.attempt(async () => this.takeState(await this.client.deleteObject(this.state.id, name)));
   }
 
   async changeObject(name: string, change: Parameters<Client["changeObject"]>[2]): Promise<void> {
     await this.attempt(async () => {
       const state = await this.client.changeObject(this.state.id, name, change);
       if (change.new_name && this.selected === name) this.selected = change.new_name;
-      this.take(state);
+      this.takeState(state);
     });
   }
 
-  /** Go to the slice where the model is least sure, then to the next least, and so on. */
+  /** Go to the slice with the lowest score, then to the next lowest, and so on. */
   async reviewNext(): Promise<void> {
     await this.attempt(async () => {
       const name = this.selected;
       const after = this.reviewed && this.reviewed.name === name ? this.reviewed.cursor : null;
-      this.reviewed = null; // past the last slice, it starts with the first again
+      this.reviewed = null; // after the last slice, the first comes again
       const next = await this.client.next(this.state.id, name, after);
       this.reviewed = { name: next.name, cursor: next.cursor };
       this.selected = next.name;
@@ -296,10 +277,7 @@ export class OpenSession extends Store {
         ...(this.display.layout === "quad" ? {} : { large: next.plane }),
       });
       this.display.goTo(next.plane, next.index);
-      this.say(
-        "info",
-        `Slice ${next.index} of ${next.name}: the model is ${Math.round(100 * next.score)} % sure here.`,
-      );
+      this.showToast("info", `Slice ${next.index} of ${next.name}: score ${Math.round(100 * next.score)} %.`);
     });
   }
 
@@ -310,32 +288,32 @@ export class OpenSession extends Store {
 
   private begin(name: string): void {
     this.job = { name, done: 0, total: null };
-    this.walked.clear();
+    this.jobScores.clear();
     this.notify();
   }
 
-  private async attempt(step: () => Promise<unknown>): Promise<void> {
+  private async attempt(request: () => Promise<unknown>): Promise<void> {
     const jobBefore = this.job;
     try {
-      await step();
+      await request();
     } catch (error) {
       this.job = jobBefore;
-      this.say("error", (error as Error).message);
+      this.showToast("error", (error as Error).message);
     }
     this.notify();
   }
 
-  // What the server tells
+  // Events of the server
 
   private setOnline(online: boolean): void {
     const back = online && !this.online;
     this.online = online;
     this.notify();
-    // What happened meanwhile was told to nobody.
-    if (back) void this.attempt(async () => this.take(await this.client.session(this.state.id)));
+    // No event came while the connection was broken.
+    if (back) void this.attempt(async () => this.takeState(await this.client.session(this.state.id)));
   }
 
-  private take(state: SessionState): void {
+  private takeState(state: SessionState): void {
     this.state = state;
     for (const plane of PLANES)
       for (const index of state.encoded?.[plane] ?? []) this.encoded[plane].add(index);
@@ -349,13 +327,13 @@ export class OpenSession extends Store {
   private async fetchMasks(everything = false): Promise<void> {
     await this.masks
       .fetch(() => this.state, everything)
-      .catch((error: Error) => this.say("error", error.message));
+      .catch((error: Error) => this.showToast("error", error.message));
     this.notify();
   }
 
   private receive<K extends keyof ServerEvents>(name: K, data: ServerEvents[K]): void {
     const handlers: { [E in keyof ServerEvents]: (data: ServerEvents[E]) => void } = {
-      state: (state) => this.take(state),
+      state: (state) => this.takeState(state),
       progress: ({ name, done, total }) => {
         this.job = { name, done, total };
         this.notify();
@@ -364,12 +342,12 @@ export class OpenSession extends Store {
       ended: (end) => this.receiveEnd(end),
       failed: ({ message }) => {
         this.finish();
-        this.say("error", message);
+        this.showToast("error", message);
         void this.fetchMasks(true);
       },
       cancelled: () => {
         this.finish();
-        this.say("info", "Stopped. Everything is as it was before.");
+        this.showToast("info", "Stopped. The object is as it was before.");
         void this.fetchMasks(true);
       },
       encoded: ({ plane, index }) => {
@@ -381,35 +359,35 @@ export class OpenSession extends Store {
   }
 
   private receiveSlice(slice: ServerEvents["slice"]): void {
-    this.masks.putWalked(slice, this.state);
+    this.masks.putSlice(slice, this.state);
     this.encoded[slice.plane].add(slice.index);
-    this.walked.set(slice.index, slice.score);
-    this.walkedPlane = slice.plane;
-    this.sent = null;
+    this.jobScores.set(slice.index, slice.score);
+    this.jobPlane = slice.plane;
+    this.sentDraft = null;
     this.notify();
   }
 
   private receiveEnd(end: ServerEvents["ended"]): void {
     this.finish();
     this.selected = end.name;
-    for (const warning of end.warnings) this.say("info", warning);
+    for (const warning of end.warnings) this.showToast("info", warning);
   }
 
   private finish(): void {
     this.job = null;
-    this.sent = null;
-    this.walked.clear();
+    this.sentDraft = null;
+    this.jobScores.clear();
     this.notify();
   }
 
-  private tellView(): void {
+  private reportView(): void {
     const plane = this.display.active;
     const index = this.display.index(plane);
-    const seen = `${plane} ${index}`;
-    if (seen === this.viewed) return;
+    const view = `${plane} ${index}`;
+    if (view === this.reportedView) return;
     clearTimeout(this.viewTimer);
     this.viewTimer = setTimeout(() => {
-      this.viewed = seen;
+      this.reportedView = view;
       this.client.view(this.state.id, plane, index).catch(() => undefined); // only a hint: nothing is lost
     }, VIEW_DELAY_MS);
   }

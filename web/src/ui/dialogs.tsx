@@ -25,14 +25,14 @@ interface FrameProps {
   children: ComponentChildren;
 }
 
-/** A modal dialog; the browser keeps the focus inside and gives it back. */
+/** A modal dialog; the browser holds the focus inside and gives it back. */
 function Frame({ app, title, wide, children }: FrameProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => {
     dialog.current?.showModal();
   }, []);
   return (
-    // biome-ignore lint/a11y/useKeyWithClickEvents: keys close it by Esc, which the browser does
+    // biome-ignore lint/a11y/useKeyWithClickEvents: the browser closes it on Esc
     <dialog
       ref={dialog}
       aria-label={title}
@@ -60,12 +60,12 @@ function Shortcuts({ app }: { app: App }) {
           <section key={group}>
             <h3>{group}</h3>
             <dl>
-              {SHORTCUTS.filter((each) => each.group === group).map(({ keys, what }) => (
-                <div key={keys}>
+              {SHORTCUTS.filter((each) => each.group === group).map(({ label, description }) => (
+                <div key={label}>
                   <dt>
-                    <kbd>{keys}</kbd>
+                    <kbd>{label}</kbd>
                   </dt>
-                  <dd>{what}</dd>
+                  <dd>{description}</dd>
                 </div>
               ))}
             </dl>
@@ -76,12 +76,21 @@ function Shortcuts({ app }: { app: App }) {
   );
 }
 
-const FORMATS: { format: string; name: string; what: string; dicom?: boolean }[] = [
-  { format: "nii.gz", name: "NIfTI", what: "Label map on the grid of the CT (.nii.gz)" },
-  { format: "nrrd", name: "NRRD", what: "The same, with names and colours (.nrrd)" },
-  { format: "seg", name: "DICOM SEG", what: "Refers to the original images", dicom: true },
-  { format: "rtstruct", name: "DICOM RTSTRUCT", what: "Contours on the original images", dicom: true },
-  { format: "session", name: "Session", what: "Prompts, masks and history, to go on later (.radsam)" },
+const FORMATS: { format: string; name: string; description: string; dicom?: boolean }[] = [
+  { format: "nii.gz", name: "NIfTI", description: "Label map on the grid of the CT (.nii.gz)" },
+  { format: "nrrd", name: "NRRD", description: "The same, with names and colours (.nrrd)" },
+  {
+    format: "seg",
+    name: "DICOM SEG",
+    description: "Label map that refers to the original images",
+    dicom: true,
+  },
+  { format: "rtstruct", name: "DICOM RTSTRUCT", description: "Contours on the original images", dicom: true },
+  {
+    format: "session",
+    name: "Session",
+    description: "Prompts, masks and history, to continue later (.radsam)",
+  },
 ];
 
 function Save({ app }: { app: App }) {
@@ -92,7 +101,7 @@ function Save({ app }: { app: App }) {
       {empty && <p class="note">There are no objects to save yet.</p>}
       <ul class="choices">
         {FORMATS.filter(({ format }) => !app.info || app.info.formats.includes(format)).map(
-          ({ format, name, what, dicom }) => {
+          ({ format, name, description, dicom }) => {
             const missing = dicom && !session.volume.dicom;
             return (
               <li key={format}>
@@ -107,7 +116,7 @@ function Save({ app }: { app: App }) {
                   <Icon name="save" />
                   <span>
                     <b>{name}</b>
-                    <span class="dim">{missing ? "Needs a CT that came as DICOM" : what}</span>
+                    <span class="dim">{missing ? "Needs a CT opened from DICOM" : description}</span>
                   </span>
                 </button>
               </li>
@@ -116,7 +125,7 @@ function Save({ app }: { app: App }) {
         )}
       </ul>
       <p class="dim">
-        The session itself is kept by the server after every step; nothing has to be saved to be safe.
+        The server saves the session after every edit. Files are only needed outside of RadSAM.
       </p>
     </Frame>
   );

@@ -5,7 +5,7 @@ import { Icon, type IconName } from "./icons";
 
 const SEEN = "radsam-first-steps";
 
-/** The three steps of the whole thing, the next one lit; shown until they were done or closed once. */
+/** The three steps of segmenting, the next one highlighted; shown until they are done or closed once. */
 export function FirstSteps({ session }: { session: OpenSession }) {
   const [seen, setSeen] = useState(() => localStorage.getItem(SEEN) !== null);
   const corrected = session.objects.some((each) => each.prompts.length > 1);
@@ -21,12 +21,12 @@ export function FirstSteps({ session }: { session: OpenSession }) {
         <Step icon="box" lit={now === 0}>
           <b>Draw a box</b> around an organ or a tumour. The mask appears at once.
         </Step>
-        <Step icon="walk" lit={now === 1}>
-          Press <kbd>Enter</kbd>: the mask <b>walks</b> through the slices.
+        <Step icon="propagate" lit={now === 1}>
+          Press <kbd>Enter</kbd> to <b>propagate</b> the mask through the slices.
         </Step>
         <Step icon="point" lit={now === 2}>
-          Where it is wrong, <b>click</b> with the point tool (<kbd>P</kbd>): this belongs to it.{" "}
-          <kbd>Shift</kbd>-click: this does not.
+          Where it is wrong, <b>click</b> with the point tool (<kbd>P</kbd>) what is missing, <kbd>Shift</kbd>
+          -click what is too much.
         </Step>
       </ol>
       <p class="row spread dim">

@@ -1,6 +1,6 @@
 /** Line icons on a 24 grid, drawn for this page. */
 const PATHS = {
-  look: "M12 3v5M12 16v5M3 12h5M16 12h5M12 11.5v1M11.5 12h1",
+  navigate: "M12 3v5M12 16v5M3 12h5M16 12h5M12 11.5v1M11.5 12h1",
   window: "M12 3.5a8.5 8.5 0 1 0 0 17zM12 3.5a8.5 8.5 0 0 1 0 17",
   measure: "M3 16.5 16.5 3 21 7.5 7.5 21zM7 12.5l2 2M10 9.5l3 3M13 6.5l2 2",
   box: "M4.5 4.5h15v15h-15zM3 3h3v3H3zM18 3h3v3h-3zM3 18h3v3H3zM18 18h3v3h-3z",
@@ -29,7 +29,7 @@ const PATHS = {
   single: "M4 4h16v16H4z",
   enlarge: "M14 4h6v6M20 4l-7 7M10 20H4v-6M4 20l7-7",
   stop: "M6.5 6.5h11v11h-11z",
-  walk: "M5 4.5v15L19 12z",
+  propagate: "M5 4.5v15L19 12z",
   upload: "M12 15.5v-11M7.5 9 12 4.5 16.5 9M4 15.5V20h16v-4.5",
 } as const;
 

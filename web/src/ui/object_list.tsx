@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks";
-import type { PlacedPrompt, SegmentedObject } from "../api/wire_types";
+import type { ObjectPrompt, SegmentedObject } from "../api/wire_types";
 import type { OpenSession } from "../state/open_session";
 import { Icon } from "./icons";
 import { IconButton } from "./top_bar";
@@ -16,7 +16,7 @@ export function ObjectList({ session }: { session: OpenSession }) {
             type="button"
             class="quiet"
             disabled={!objects.length}
-            title="Go to the slice where the model is least sure (R)"
+            title="Go to the slice with the lowest score (R)"
             onClick={() => session.reviewNext()}
           >
             <Icon name="review" /> Review next
@@ -24,7 +24,7 @@ export function ObjectList({ session }: { session: OpenSession }) {
           <IconButton icon="plus" label="New object (O)" run={() => session.select(null)} />
         </span>
       </header>
-      {objects.length === 0 && !session.busy && <p class="empty">Nothing segmented yet.</p>}
+      {objects.length === 0 && !session.busy && <p class="empty">No objects yet.</p>}
       <ul>
         {objects.map((object) => (
           <ObjectRow
@@ -58,8 +58,8 @@ function ObjectRow({
   open: boolean;
 }) {
   const [renaming, setRenaming] = useState(false);
-  const change = (what: Parameters<OpenSession["changeObject"]>[1]) =>
-    session.changeObject(object.name, what);
+  const change = (changes: Parameters<OpenSession["changeObject"]>[1]) =>
+    session.changeObject(object.name, changes);
   const rename = (name: string) => {
     setRenaming(false);
     if (name.trim() && name !== object.name) void change({ new_name: name.trim() });
@@ -135,7 +135,7 @@ function Details({
     const prompt = first.box ? { box: first.box } : { point: first.point!, positive: true };
     session.display.set({ active: object.plane });
     session.display.goTo(object.plane, first.index);
-    session.prompt(object.plane, first.index, prompt);
+    session.startDraft({ plane: object.plane, index: first.index, prompt });
     session.changeDraft({ name: object.name, bounds: object.bounds });
   };
   return (
@@ -149,16 +149,16 @@ function Details({
             </dd>
           </>
         )}
-        <dt>Ended</dt>
+        <dt>Ends</dt>
         <dd>
           {object.low_end} · {object.high_end}
         </dd>
-        <dt>Sure</dt>
+        <dt>Score</dt>
         <dd class="numbers">
-          {Math.round(100 * mean)} % mean, {Math.round(100 * Math.min(1, ...scores))} % least
+          {Math.round(100 * mean)} % mean, {Math.round(100 * Math.min(1, ...scores))} % lowest
         </dd>
       </dl>
-      <ul class="prompts" aria-label={`Prompts of ${object.name}`}>
+      <ul class="prompts" aria-label={`Prompts and corrections of ${object.name}`}>
         {object.prompts.map((prompt, n) => (
           <PromptRow key={`${prompt.number} ${n}`} session={session} object={object} prompt={prompt} />
         ))}
@@ -197,9 +197,10 @@ function PromptRow({
 }: {
   session: OpenSession;
   object: SegmentedObject;
-  prompt: PlacedPrompt;
+  prompt: ObjectPrompt;
 }) {
-  const what = prompt.kind === "point" ? (prompt.positive ? "belongs" : "does not belong") : prompt.kind;
+  const label =
+    prompt.kind === "point" ? (prompt.positive ? "positive point" : "negative point") : prompt.kind;
   const icon =
     prompt.kind === "point"
       ? prompt.positive
@@ -218,12 +219,12 @@ function PromptRow({
           session.display.goTo(object.plane, prompt.index);
         }}
       >
-        <Icon name={icon} /> <span class="grow">{what}</span>{" "}
+        <Icon name={icon} /> <span class="grow">{label}</span>{" "}
         <span class="numbers dim">slice {prompt.index}</span>
       </button>
       <IconButton
         icon="trash"
-        label={`Delete this prompt of ${object.name}`}
+        label={`Delete this ${label} of ${object.name}`}
         disabled={object.locked}
         run={() => session.deletePrompt(prompt.number)}
       />

@@ -4,8 +4,8 @@ import type { PaneName } from "../state/display";
 import type { OpenSession } from "../state/open_session";
 import type { SlicePane } from "../view/slice_pane";
 import { Dialogs } from "./dialogs";
-import { ScenePane } from "./scene_3d_pane";
-import { obey } from "./shortcuts";
+import { Scene3dPane } from "./scene_3d_pane";
+import { handleKey } from "./shortcuts";
 import { SidePanel } from "./side_panel";
 import { SlicePaneView } from "./slice_pane_view";
 import { StartPage, TokenPage } from "./start_page";
@@ -13,17 +13,17 @@ import { StatusBar } from "./status_bar";
 import { Toasts } from "./toasts";
 import { ToolStrip } from "./tool_strip";
 import { TopBar } from "./top_bar";
-import { useStores } from "./use_observables";
+import { useObservables } from "./use_observables";
 
 export function Page({ app }: { app: App }) {
-  useStores(app);
+  useObservables(app);
   const [dropping, setDropping] = useState(false);
   useEffect(() => acceptDrops(app, setDropping), [app]);
   return (
     <>
       {app.screen === "token" && <TokenPage app={app} />}
       {app.screen === "start" && <StartPage app={app} />}
-      {app.screen === "loading" && <Waiting name={app.opening} />}
+      {app.screen === "loading" && <LoadingPage name={app.opening} />}
       {app.screen === "session" && app.session && (
         <Workspace key={app.session.state.id} app={app} session={app.session} />
       )}
@@ -35,7 +35,7 @@ export function Page({ app }: { app: App }) {
   );
 }
 
-function Waiting({ name }: { name: string | null }) {
+function LoadingPage({ name }: { name: string | null }) {
   return (
     <p class="boot" role="status">
       RadSAM{name && <span class="boot-what">Opening {name} …</span>}
@@ -64,11 +64,11 @@ const PANES: PaneName[] = ["axial", "coronal", "sagittal", "3d"];
 
 function Workspace({ app, session }: { app: App; session: OpenSession }) {
   const { display } = session;
-  useStores(display);
+  useObservables(display);
   const panes = useRef(new Map<PaneName, SlicePane>());
   useEffect(() => {
     const press = (event: KeyboardEvent) => {
-      if (!app.dialog) obey(event, { app, session, pane: panes.current.get(display.active) ?? null });
+      if (!app.dialog) handleKey(event, { app, session, pane: panes.current.get(display.active) ?? null });
     };
     addEventListener("keydown", press);
     return () => removeEventListener("keydown", press);
@@ -84,7 +84,7 @@ function Workspace({ app, session }: { app: App; session: OpenSession }) {
             display.layout === "quad" ? name : name === display.large ? "large" : `small${++small}`;
           const hidden = display.layout === "single" && place !== "large";
           return name === "3d" ? (
-            <ScenePane key={name} session={session} place={place} hidden={hidden} />
+            <Scene3dPane key={name} session={session} place={place} hidden={hidden} />
           ) : (
             <SlicePaneView
               key={name}

@@ -1,11 +1,11 @@
 import { useEffect, useRef } from "preact/hooks";
 import type { RunsMask } from "../api/wire_types";
 import type { OpenSession } from "../state/open_session";
-import { type Draft, guessedBounds, promptKind } from "../state/prompt_draft";
+import { guessedBounds, type PromptDraft, promptKind, WITHOUT_BOUNDS } from "../state/prompt_draft";
 import { decodeRuns } from "../volume/run_lengths";
 import { Icon } from "./icons";
 
-/** Names that DICOM SEG and RTSTRUCT have codes for, as a start; any other name will do. */
+/** Some of the names that have a SNOMED CT code for DICOM; any other name is allowed. */
 const SUGGESTIONS = [
   "liver",
   "spleen",
@@ -18,7 +18,7 @@ const SUGGESTIONS = [
   "tumor",
 ];
 
-export function DraftCard({ session, draft }: { session: OpenSession; draft: Draft }) {
+export function PromptDraftCard({ session, draft }: { session: OpenSession; draft: PromptDraft }) {
   const grid = session.geometry.grids[draft.plane];
   const kind = promptKind(draft.prompt);
   const existing = session.object(draft.name);
@@ -40,7 +40,7 @@ export function DraftCard({ session, draft }: { session: OpenSession; draft: Dra
             onKeyDown={(event) => {
               if (event.key !== "Enter" && event.key !== "Escape") return;
               event.currentTarget.blur();
-              if (event.key === "Enter") void session.walk();
+              if (event.key === "Enter") void session.propagate();
             }}
           />
         </span>
@@ -51,35 +51,39 @@ export function DraftCard({ session, draft }: { session: OpenSession; draft: Dra
         </datalist>
       </label>
       {existing && (
-        <p class="note">{existing.locked ? `${draft.name} is locked.` : `This starts ${draft.name} anew.`}</p>
+        <p class="note">
+          {existing.locked
+            ? `${draft.name} is locked. Unlock it (K) or choose another name.`
+            : `This replaces ${draft.name}.`}
+        </p>
       )}
       <p class="dim">
-        {kind === "box" ? "Box" : kind === "point" ? "Point" : "Rough mask"}
-        {draft.points.length > 0 &&
-          ` and ${draft.points.length} ${draft.points.length === 1 ? "point" : "points"}`}{" "}
+        {kind === "box" ? "Box" : kind === "point" ? "Point" : "Mask"}
+        {draft.corrections.length > 0 &&
+          ` and ${draft.corrections.length} ${draft.corrections.length === 1 ? "correction" : "corrections"}`}{" "}
         on {draft.plane} slice {draft.index}
-        {draft.ms !== null && !draft.asking && <span class="numbers"> · {Math.round(draft.ms)} ms</span>}
+        {draft.ms !== null && !draft.predicting && <span class="numbers"> · {Math.round(draft.ms)} ms</span>}
       </p>
       <Alternatives session={session} draft={draft} />
       <fieldset class="ends">
-        <legend>Ends of the object</legend>
+        <legend>Bounds (first and last slice)</legend>
         <label>
           <input
             type="radio"
-            name="ends"
+            name="bounds"
             checked={!bounds}
-            onChange={() => session.changeDraft({ bounds: null, said: { low: false, high: false } })}
+            onChange={() => session.changeDraft(WITHOUT_BOUNDS)}
           />
-          Find them <kbd>F</kbd>
+          Automatic <kbd>F</kbd>
         </label>
         <label>
           <input
             type="radio"
-            name="ends"
+            name="bounds"
             checked={bounds !== null}
             onChange={() => session.changeDraft({ bounds: guessedBounds(draft, grid) })}
           />
-          Set them <kbd>[</kbd> <kbd>]</kbd>
+          Set <kbd>[</kbd> <kbd>]</kbd>
         </label>
         <span class="numbers ends-values">{bounds ? `${bounds[0]} – ${bounds[1]}` : "by the stop rule"}</span>
       </fieldset>
@@ -88,22 +92,22 @@ export function DraftCard({ session, draft }: { session: OpenSession; draft: Dra
           type="button"
           class="primary grow"
           disabled={!draft.name.trim() || existing?.locked}
-          onClick={() => session.walk()}
+          onClick={() => session.propagate()}
         >
-          <Icon name="walk" /> Walk <kbd>Enter</kbd>
+          <Icon name="propagate" /> Propagate <kbd>Enter</kbd>
         </button>
-        <button type="button" onClick={() => session.dropDraft()}>
-          Drop <kbd>Esc</kbd>
+        <button type="button" onClick={() => session.discardDraft()}>
+          Discard <kbd>Esc</kbd>
         </button>
       </div>
     </section>
   );
 }
 
-function Alternatives({ session, draft }: { session: OpenSession; draft: Draft }) {
+function Alternatives({ session, draft }: { session: OpenSession; draft: PromptDraft }) {
   const { cols, rows } = session.geometry.grids[draft.plane];
   return (
-    <div class="alternatives" role="radiogroup" aria-label="Which of the model's four masks (A)">
+    <div class="alternatives" role="radiogroup" aria-label="The model's four masks (A)">
       {[0, 1, 2, 3].map((n) => {
         const mask = draft.masks[n];
         return (
@@ -111,10 +115,10 @@ function Alternatives({ session, draft }: { session: OpenSession; draft: Draft }
             key={n}
             type="button"
             role="radio"
-            aria-checked={draft.choice === n}
-            aria-label={mask ? `Mask ${n + 1}, ${Math.round(100 * mask.score)} % sure` : `Mask ${n + 1}`}
-            disabled={!mask || draft.points.length > 0}
-            onClick={() => session.changeDraft({ choice: n })}
+            aria-checked={draft.alternative === n}
+            aria-label={mask ? `Mask ${n + 1}, score ${Math.round(100 * mask.score)} %` : `Mask ${n + 1}`}
+            disabled={!mask || draft.corrections.length > 0}
+            onClick={() => session.changeDraft({ alternative: n })}
           >
             {mask ? <Thumb session={session} draft={draft} mask={mask} /> : <span class="thumb" />}
             <span class="numbers">{mask ? `${Math.round(100 * mask.score)} %` : "–"}</span>
@@ -130,8 +134,8 @@ function Alternatives({ session, draft }: { session: OpenSession; draft: Draft }
 
 const THUMB_PX = 112;
 
-/** A small picture of a mask, around the largest of the alternatives so that they can be compared. */
-function Thumb({ session, draft, mask }: { session: OpenSession; draft: Draft; mask: RunsMask }) {
+/** A small picture of a mask, cropped to the largest of the four so that they can be compared. */
+function Thumb({ session, draft, mask }: { session: OpenSession; draft: PromptDraft; mask: RunsMask }) {
   const canvas = useRef<HTMLCanvasElement>(null);
   useEffect(() => {
     const grid = session.geometry.grids[draft.plane];
@@ -139,7 +143,7 @@ function Thumb({ session, draft, mask }: { session: OpenSession; draft: Draft; m
       grid.maskToDisplay(decodeRuns(each.runs, each.shape[0] * each.shape[1])),
     );
     const [left, top, side] = commonSquare(shown, grid.cols, grid.rows);
-    const pixels = shown[draft.masks.indexOf(mask as Draft["masks"][number])];
+    const pixels = shown[draft.masks.indexOf(mask as PromptDraft["masks"][number])];
     const c = canvas.current!.getContext("2d")!;
     c.clearRect(0, 0, THUMB_PX, THUMB_PX);
     c.fillStyle = session.draftColour;

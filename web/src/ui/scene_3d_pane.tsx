@@ -1,9 +1,9 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { OpenSession } from "../state/open_session";
-import type { Around, Direction, SceneObject, Viewer } from "../view/viewer_3d";
+import type { Direction, SceneObject, Surroundings, Viewer3d } from "../view/viewer_3d";
 import { surfaceOf } from "../volume/object_surface";
 import { IconButton } from "./top_bar";
-import { useStores } from "./use_observables";
+import { useObservables } from "./use_observables";
 
 const SIDES: Record<Direction, string> = {
   A: "anterior",
@@ -14,7 +14,7 @@ const SIDES: Record<Direction, string> = {
   I: "inferior",
 };
 
-/** Whether WebGL runs on the CPU: then the first 3D picture stops the page for seconds, and is made on demand. */
+/** Whether WebGL runs on the CPU: the first 3D picture then blocks the page for seconds, so it waits for a click. */
 function withoutGpu(): boolean {
   const gl = document.createElement("canvas").getContext("webgl2");
   const names = gl?.getExtension("WEBGL_debug_renderer_info");
@@ -23,10 +23,10 @@ function withoutGpu(): boolean {
   return /swiftshader|llvmpipe|softpipe|software/i.test(renderer);
 }
 
-/** Surfaces are made again when the masks have been still for this long. */
-const STILL_MS = 250;
+/** Surfaces are recomputed when the masks have not changed for this long. */
+const SURFACE_DELAY_MS = 250;
 
-export function ScenePane({
+export function Scene3dPane({
   session,
   place,
   hidden,
@@ -36,26 +36,28 @@ export function ScenePane({
   hidden: boolean;
 }) {
   const { display } = session;
-  useStores(session, display);
+  useObservables(session, display);
   const canvas = useRef<HTMLCanvasElement>(null);
-  const [viewer, setViewer] = useState<Viewer | null>(null);
-  const [around, setAround] = useState<Around>("bones");
-  const [problem, setProblem] = useState<string | null>(null);
-  const [from, setFrom] = useState<Direction>("A");
-  const [wanted, setWanted] = useState(false);
+  const [viewer, setViewer] = useState<Viewer3d | null>(null);
+  const [around, setAround] = useState<Surroundings>("bones");
+  const [error, setError] = useState<string | null>(null);
+  const [side, setSide] = useState<Direction>("A");
+  const [requested, setRequested] = useState(false);
   const loaded = session.voxels !== null;
 
   useEffect(() => {
-    if (loaded) setWanted(!withoutGpu());
+    if (loaded) setRequested(!withoutGpu());
   }, [loaded]);
 
   useEffect(() => {
-    if (!loaded || hidden || viewer || !wanted) return;
-    // NiiVue is most of the page's code and nothing before this needs it.
+    if (!loaded || hidden || viewer || !requested) return;
+    // NiiVue is most of the page's code, and only the 3D view needs it.
     import("../view/viewer_3d")
-      .then((module) => setViewer(new module.Viewer(canvas.current!)))
-      .catch(() => setProblem("3D needs WebGL2, which this browser does not offer."));
-  }, [loaded, hidden, viewer, wanted]);
+      .then((module) => setViewer(new module.Viewer3d(canvas.current!)))
+      .catch(() =>
+        setError("The 3D view needs WebGL2, which this browser does not have. Slices work without it."),
+      );
+  }, [loaded, hidden, viewer, requested]);
   useEffect(() => () => viewer?.dispose(), [viewer]);
   useEffect(() => {
     if (viewer && session.voxels) void viewer.setVolume(session.voxels, session.geometry, around);
@@ -63,14 +65,14 @@ export function ScenePane({
 
   const version = session.busy ? -1 : session.labels.version;
   const shown = session.objects.filter((each) => each.visible && display.masks);
-  const look = shown.map((each) => `${each.id} ${each.color}`).join();
+  const appearance = shown.map((each) => `${each.id} ${each.color}`).join();
   useEffect(() => {
     if (!viewer || hidden || session.busy) return;
     const timer = setTimeout(() => {
       void viewer.setObjects(shown.map(sceneObject(session)).filter((each) => each !== null));
-    }, STILL_MS);
+    }, SURFACE_DELAY_MS);
     return () => clearTimeout(timer);
-  }, [viewer, version, look, hidden]);
+  }, [viewer, version, appearance, hidden]);
 
   return (
     <section class="pane" data-place={place} hidden={hidden} aria-label="3D view">
@@ -89,22 +91,22 @@ export function ScenePane({
             viewer?.turn(turn[0], turn[1]);
           }}
         />
-        {loaded && !wanted && (
+        {loaded && !requested && (
           <div class="scene-start">
-            <button type="button" onClick={() => setWanted(true)}>
+            <button type="button" onClick={() => setRequested(true)}>
               Show 3D
             </button>
-            <span>There is no GPU here, so this takes a moment.</span>
+            <span>Without a GPU, the first picture takes some seconds.</span>
           </div>
         )}
-        {problem && <p class="pane-problem">{problem}</p>}
+        {error && <p class="pane-problem">{error}</p>}
       </div>
       <div class="pane-title">
         <b>3D</b>
         <select
           value={around}
           aria-label="Shown around the objects"
-          onChange={(event) => setAround(event.currentTarget.value as Around)}
+          onChange={(event) => setAround(event.currentTarget.value as Surroundings)}
         >
           <option value="bones">with bones</option>
           <option value="skin">with body</option>
@@ -112,25 +114,25 @@ export function ScenePane({
         </select>
       </div>
       {viewer && (
-        <div class="view-from" role="group" aria-label="Look from">
-          {(Object.keys(SIDES) as Direction[]).map((side) => (
+        <div class="view-from" role="group" aria-label="View from">
+          {(Object.keys(SIDES) as Direction[]).map((each) => (
             <button
-              key={side}
+              key={each}
               type="button"
-              aria-pressed={from === side}
-              aria-label={`Look from ${SIDES[side]}`}
-              title={`Look from ${SIDES[side]}`}
+              aria-pressed={side === each}
+              aria-label={`View from ${SIDES[each]}`}
+              title={`View from ${SIDES[each]}`}
               onClick={() => {
-                viewer.lookFrom(side);
-                setFrom(side);
+                viewer.viewFrom(each);
+                setSide(each);
               }}
             >
-              {side}
+              {each}
             </button>
           ))}
         </div>
       )}
-      <IconButton icon="enlarge" label="3D alone, or back" run={() => display.enlarge("3d")} />
+      <IconButton icon="enlarge" label="Only the 3D view, and back" run={() => display.enlarge("3d")} />
     </section>
   );
 }

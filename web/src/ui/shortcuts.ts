@@ -1,19 +1,20 @@
-/** Every shortcut, in one table: what the page obeys is what `?` shows. */
+/** The table of all shortcuts: the page handles these keys, and `?` shows them. */
 
 import type { App } from "../state/app";
 import type { Layout, Tool } from "../state/display";
 import type { OpenSession } from "../state/open_session";
+import { WITHOUT_BOUNDS } from "../state/prompt_draft";
 import { moveCursor, pressCursor } from "../view/pane_input";
 import type { SlicePane } from "../view/slice_pane";
 import { PRESETS, presetWindow } from "../volume/hu_window";
 
 export interface Shortcut {
   group: "Tools" | "Prompt" | "Edit" | "Slices" | "View" | "Files";
-  /** As written in the table. */
-  keys: string;
-  what: string;
-  /** As `KeyboardEvent.key` in lower case, with `ctrl+` and `shift+` where they count. */
-  on: readonly string[];
+  /** The keys as shown by `?`. */
+  label: string;
+  description: string;
+  /** `KeyboardEvent.key` in lower case, with `ctrl+` and `shift+` where they matter. */
+  bindings: readonly string[];
   run: (context: Context, key: string) => unknown;
 }
 
@@ -23,11 +24,11 @@ export interface Context {
   pane: SlicePane | null;
 }
 
-const tool = (key: string, name: Tool, what: string): Shortcut => ({
+const tool = (key: string, name: Tool, description: string): Shortcut => ({
   group: "Tools",
-  keys: key.toUpperCase(),
-  what,
-  on: [key],
+  label: key.toUpperCase(),
+  description,
+  bindings: [key],
   run: ({ session }) => session.display.set({ tool: name }),
 });
 
@@ -41,83 +42,95 @@ const ARROWS: Record<string, [number, number]> = {
 
 export const SHORTCUTS: readonly Shortcut[] = [
   tool("b", "box", "Box around the object"),
-  tool("p", "point", "Point: belongs to it (Shift-click: does not)"),
-  tool("n", "negative", "Point: does not belong to it"),
-  tool("d", "brush", "Paint a rough mask (Shift erases)"),
-  tool("l", "lasso", "Lasso a rough mask"),
+  tool("p", "point", "Positive point: part of the object (Shift-click: negative)"),
+  tool("n", "negative", "Negative point: not part of the object"),
+  tool("d", "brush", "Paint a mask (Shift erases)"),
+  tool("l", "lasso", "Draw a mask with a lasso"),
   tool("m", "measure", "Measure in mm"),
   tool("w", "window", "Window by dragging (or right button, any tool)"),
-  tool("v", "look", "Look: click moves all planes there"),
+  tool("v", "navigate", "Navigate: a click moves all planes there"),
   {
     group: "Tools",
-    keys: "− / =",
-    what: "Smaller, larger brush",
-    on: ["-", "="],
+    label: "− / =",
+    description: "Smaller, larger brush",
+    bindings: ["-", "="],
     run: ({ session }, key) => session.display.setBrush(session.display.brushMm * (key === "-" ? 0.8 : 1.25)),
   },
   {
     group: "Prompt",
-    keys: "Enter",
-    what: "Walk through the volume",
-    on: ["enter"],
-    run: ({ session }) => session.walk(),
+    label: "Enter",
+    description: "Propagate through the volume",
+    bindings: ["enter"],
+    run: ({ session }) => session.propagate(),
   },
   {
     group: "Prompt",
-    keys: "Esc",
-    what: "Drop the prompt, or stop the walk",
-    on: ["escape"],
+    label: "Esc",
+    description: "Discard the prompt, or stop the propagation",
+    bindings: ["escape"],
     run: ({ session, pane }) => {
       if (pane?.gesture) {
         pane.gesture = null;
         pane.redraw();
       } else if (session.busy) void session.stop();
-      else if (session.draft) session.dropDraft();
-      else session.display.set({ tool: "look" });
+      else if (session.draft) session.discardDraft();
+      else session.display.set({ tool: "navigate" });
     },
   },
   {
     group: "Prompt",
-    keys: "A",
-    what: "Next of the four masks (Shift+A: previous)",
-    on: ["a", "shift+a"],
+    label: "A",
+    description: "Next of the four masks (Shift+A: previous)",
+    bindings: ["a", "shift+a"],
     run: ({ session }, key) => session.nextAlternative(key === "a" ? 1 : -1),
   },
   {
     group: "Prompt",
-    keys: "]",
-    what: "The object ends here, towards the top of the slice bar",
-    on: ["]"],
-    run: ({ session }) => boundHere(session, true),
+    label: "]",
+    description: "Set the upper bound to this slice",
+    bindings: ["]"],
+    run: ({ session }) => setBoundHere(session, true),
   },
   {
     group: "Prompt",
-    keys: "[",
-    what: "The object ends here, towards the bottom",
-    on: ["["],
-    run: ({ session }) => boundHere(session, false),
+    label: "[",
+    description: "Set the lower bound to this slice",
+    bindings: ["["],
+    run: ({ session }) => setBoundHere(session, false),
   },
   {
     group: "Prompt",
-    keys: "F",
-    what: "Find the ends by itself",
-    on: ["f"],
-    run: ({ session }) => session.changeDraft({ bounds: null, said: { low: false, high: false } }),
+    label: "F",
+    description: "Leave the bounds to the stop rule",
+    bindings: ["f"],
+    run: ({ session }) => session.changeDraft(WITHOUT_BOUNDS),
   },
-  { group: "Edit", keys: "Ctrl+Z", what: "Undo", on: ["ctrl+z"], run: ({ session }) => session.undo() },
   {
     group: "Edit",
-    keys: "Ctrl+Shift+Z",
-    what: "Redo",
-    on: ["ctrl+shift+z", "ctrl+y"],
+    label: "Ctrl+Z",
+    description: "Undo",
+    bindings: ["ctrl+z"],
+    run: ({ session }) => session.undo(),
+  },
+  {
+    group: "Edit",
+    label: "Ctrl+Shift+Z",
+    description: "Redo",
+    bindings: ["ctrl+shift+z", "ctrl+y"],
     run: ({ session }) => session.redo(),
   },
-  { group: "Edit", keys: "O", what: "New object", on: ["o"], run: ({ session }) => session.select(null) },
   {
     group: "Edit",
-    keys: ", / .",
-    what: "Previous, next object",
-    on: [",", "."],
+    label: "O",
+    description: "New object",
+    bindings: ["o"],
+    run: ({ session }) => session.select(null),
+  },
+  {
+    group: "Edit",
+    label: ", / .",
+    description: "Previous, next object",
+    bindings: [",", "."],
     run: ({ session }, key) => {
       const { objects } = session;
       if (!objects.length) return;
@@ -127,9 +140,9 @@ export const SHORTCUTS: readonly Shortcut[] = [
   },
   {
     group: "Edit",
-    keys: "K",
-    what: "Lock or unlock the object",
-    on: ["k"],
+    label: "K",
+    description: "Lock or unlock the object",
+    bindings: ["k"],
     run: ({ session }) => {
       const object = session.object(session.selected);
       if (object) void session.changeObject(object.name, { locked: !object.locked });
@@ -137,55 +150,55 @@ export const SHORTCUTS: readonly Shortcut[] = [
   },
   {
     group: "Edit",
-    keys: "Delete",
-    what: "Delete the object's last prompt",
-    on: ["delete", "backspace"],
+    label: "Delete",
+    description: "Delete the object's last prompt or correction",
+    bindings: ["delete", "backspace"],
     run: ({ session }) => {
-      if (session.draft) return session.dropDraft();
+      if (session.draft) return session.discardDraft();
       const last = session.object(session.selected)?.prompts.at(-1);
       if (last) void session.deletePrompt(last.number);
     },
   },
   {
     group: "Edit",
-    keys: "R",
-    what: "Review next: where the model is least sure",
-    on: ["r"],
+    label: "R",
+    description: "Review next: the slice with the lowest score",
+    bindings: ["r"],
     run: ({ session }) => session.reviewNext(),
   },
   {
     group: "Slices",
-    keys: "↑ / ↓",
-    what: "Next slice towards the top, the bottom (or the wheel)",
-    on: ["arrowup", "arrowdown"],
+    label: "↑ / ↓",
+    description: "One slice up, down (or the wheel)",
+    bindings: ["arrowup", "arrowdown"],
     run: ({ session }, key) => session.display.step(session.display.active, key === "arrowup" ? 1 : -1),
   },
   {
     group: "Slices",
-    keys: "PgUp / PgDn",
-    what: "Ten slices",
-    on: ["pageup", "pagedown"],
+    label: "PgUp / PgDn",
+    description: "Ten slices up, down",
+    bindings: ["pageup", "pagedown"],
     run: ({ session }, key) => session.display.step(session.display.active, key === "pageup" ? 10 : -10),
   },
   {
     group: "Slices",
-    keys: "Home / End",
-    what: "Topmost, lowest slice",
-    on: ["home", "end"],
+    label: "Home / End",
+    description: "Topmost, lowest slice",
+    bindings: ["home", "end"],
     run: ({ session }, key) => session.display.step(session.display.active, key === "home" ? 1e6 : -1e6),
   },
   {
     group: "Slices",
-    keys: "Tab",
-    what: "Next pane or button",
-    on: [],
+    label: "Tab",
+    description: "Next view or button",
+    bindings: [],
     run: () => undefined,
   },
   {
     group: "Slices",
-    keys: "Shift+arrows",
-    what: "Move the cursor by a voxel (with Ctrl: ten)",
-    on: Object.keys(ARROWS).flatMap((key) => [`shift+${key}`, `ctrl+shift+${key}`]),
+    label: "Shift+arrows",
+    description: "Move the cursor by a voxel (with Ctrl: ten)",
+    bindings: Object.keys(ARROWS).flatMap((key) => [`shift+${key}`, `ctrl+shift+${key}`]),
     run: ({ pane }, key) => {
       const [dx, dy] = ARROWS[key.split("+").at(-1)!];
       const step = key.startsWith("ctrl") ? 10 : 1;
@@ -194,25 +207,25 @@ export const SHORTCUTS: readonly Shortcut[] = [
   },
   {
     group: "Slices",
-    keys: "Space",
-    what: "Press at the cursor: a click, or a box's two corners",
-    on: [" ", "shift+ "],
+    label: "Space",
+    description: "Press at the cursor: a click, or a box's two corners",
+    bindings: [" ", "shift+ "],
     run: ({ pane }, key) => pane && pressCursor(pane, key.startsWith("shift")),
   },
   ...PRESETS.map(
     (preset, n): Shortcut => ({
       group: "View",
-      keys: String(n + 1),
-      what: `${preset.name} window (${preset.width} / ${preset.center})`,
-      on: [String(n + 1)],
+      label: String(n + 1),
+      description: `${preset.name} window (${preset.width} / ${preset.center})`,
+      bindings: [String(n + 1)],
       run: ({ session }) => session.display.set({ window: presetWindow(preset) }),
     }),
   ),
   {
     group: "View",
-    keys: "T",
-    what: "Next layout",
-    on: ["t"],
+    label: "T",
+    description: "Next layout",
+    bindings: ["t"],
     run: ({ session }) => {
       const { layout, active } = session.display;
       session.display.set({ layout: LAYOUTS[(LAYOUTS.indexOf(layout) + 1) % LAYOUTS.length], large: active });
@@ -220,69 +233,89 @@ export const SHORTCUTS: readonly Shortcut[] = [
   },
   {
     group: "View",
-    keys: "G",
-    what: "This pane alone, and back (or double-click)",
-    on: ["g"],
+    label: "G",
+    description: "Only this view, and back (or double-click)",
+    bindings: ["g"],
     run: ({ session }) => session.display.enlarge(session.display.active),
   },
   {
     group: "View",
-    keys: "Z / Shift+Z",
-    what: "Zoom in, out (or Ctrl+wheel; middle button moves)",
-    on: ["z", "shift+z", "+"],
+    label: "Z / Shift+Z",
+    description: "Zoom in, out (or Ctrl+wheel; middle button moves)",
+    bindings: ["z", "shift+z", "+"],
     run: ({ session }, key) => session.display.zoom(session.display.active, key === "shift+z" ? 0.8 : 1.25),
   },
-  { group: "View", keys: "0", what: "Whole slices", on: ["0"], run: ({ session }) => session.display.fit() },
   {
     group: "View",
-    keys: "H",
-    what: "Hide or show the masks",
-    on: ["h"],
+    label: "0",
+    description: "Fit the slices into the views",
+    bindings: ["0"],
+    run: ({ session }) => session.display.fit(),
+  },
+  {
+    group: "View",
+    label: "H",
+    description: "Hide or show the masks",
+    bindings: ["h"],
     run: ({ session }) => session.display.set({ masks: !session.display.masks }),
   },
   {
     group: "View",
-    keys: "X",
-    what: "Crosshair",
-    on: ["x"],
+    label: "X",
+    description: "Hide or show the crosshair",
+    bindings: ["x"],
     run: ({ session }) => session.display.set({ crosshair: !session.display.crosshair }),
   },
-  { group: "Files", keys: "Ctrl+S", what: "Save", on: ["ctrl+s"], run: ({ app }) => app.show("save") },
-  { group: "Files", keys: "Ctrl+O", what: "Open", on: ["ctrl+o"], run: ({ app }) => app.show("open") },
   {
     group: "Files",
-    keys: "?",
-    what: "These shortcuts",
-    on: ["?", "shift+?"],
+    label: "Ctrl+S",
+    description: "Save",
+    bindings: ["ctrl+s"],
+    run: ({ app }) => app.show("save"),
+  },
+  {
+    group: "Files",
+    label: "Ctrl+O",
+    description: "Open",
+    bindings: ["ctrl+o"],
+    run: ({ app }) => app.show("open"),
+  },
+  {
+    group: "Files",
+    label: "?",
+    description: "Show these shortcuts",
+    bindings: ["?", "shift+?"],
     run: ({ app }) => app.show("shortcuts"),
   },
 ];
 
-function boundHere(session: OpenSession, top: boolean): void {
+function setBoundHere(session: OpenSession, top: boolean): void {
   const { draft } = session;
   if (!draft) return;
   const { topIsLast } = session.geometry.grids[draft.plane];
-  session.bound(top === topIsLast ? "high" : "low", session.display.index(draft.plane));
+  session.setBound(top === topIsLast ? "high" : "low", session.display.index(draft.plane));
 }
 
-const BY_KEY = new Map(SHORTCUTS.flatMap((shortcut) => shortcut.on.map((key) => [key, shortcut] as const)));
+const BY_BINDING = new Map(
+  SHORTCUTS.flatMap((shortcut) => shortcut.bindings.map((key) => [key, shortcut] as const)),
+);
 
-function named(event: KeyboardEvent): string {
+function bindingOf(event: KeyboardEvent): string {
   const key = event.key.toLowerCase();
   const ctrl = event.ctrlKey || event.metaKey ? "ctrl+" : "";
   return `${ctrl}${event.shiftKey ? "shift+" : ""}${key}`;
 }
 
-/** Obey a key, unless it is meant for a field, a button or a dialog. */
-export function obey(event: KeyboardEvent, context: Context): void {
+/** Run the shortcut of a key, unless the key belongs to a field, a button or a dialog. */
+export function handleKey(event: KeyboardEvent, context: Context): void {
   const target = event.target as HTMLElement;
   const typing = target.closest("input, select, textarea, dialog, [role=menu]");
   const pressing = target.closest("button, a, summary") && (event.key === "Enter" || event.key === " ");
   const sliding = target.closest("[role=slider]") && event.key.startsWith("Arrow");
   if (event.altKey || typing || pressing || sliding || event.defaultPrevented) return;
-  const name = named(event);
-  const shortcut = BY_KEY.get(name);
+  const binding = bindingOf(event);
+  const shortcut = BY_BINDING.get(binding);
   if (!shortcut) return;
   event.preventDefault();
-  shortcut.run(context, name);
+  shortcut.run(context, binding);
 }

@@ -3,11 +3,11 @@ import type { OpenSession } from "../state/open_session";
 import { FirstSteps } from "./first_steps";
 import { Icon } from "./icons";
 import { ObjectList } from "./object_list";
-import { DraftCard } from "./prompt_draft_card";
-import { useStores } from "./use_observables";
+import { PromptDraftCard } from "./prompt_draft_card";
+import { useObservables } from "./use_observables";
 
 export function SidePanel({ app, session }: { app: App; session: OpenSession }) {
-  useStores(app, session);
+  useObservables(app, session);
   return (
     <aside class="side-panel" aria-label="Objects">
       {session.state.interrupted && !session.busy && <Interrupted session={session} />}
@@ -15,7 +15,7 @@ export function SidePanel({ app, session }: { app: App; session: OpenSession }) 
         {session.job ? (
           <JobCard session={session} />
         ) : session.draft ? (
-          <DraftCard session={session} draft={session.draft} />
+          <PromptDraftCard session={session} draft={session.draft} />
         ) : null}
       </div>
       <ObjectList session={session} />
@@ -27,15 +27,15 @@ export function SidePanel({ app, session }: { app: App; session: OpenSession }) 
 function Interrupted({ session }: { session: OpenSession }) {
   const { name, finished, what } = session.state.interrupted!;
   return (
-    <section class="card warning" aria-label="Interrupted session">
+    <section class="card warning" aria-label="Interrupted edit">
       <h2>Interrupted</h2>
       <p>
         {what === "segment" ? "Segmenting" : "Correcting"} <b>{name}</b> stopped after {finished.length}{" "}
-        {finished.length === 1 ? "slice" : "slices"}. Those are kept; going on takes only the rest.
+        {finished.length === 1 ? "slice" : "slices"}. Those are saved; Resume computes only the rest.
       </p>
       <div class="row">
         <button type="button" class="primary" onClick={() => session.resume()}>
-          <Icon name="walk" /> Resume
+          <Icon name="propagate" /> Resume
         </button>
         <button type="button" onClick={() => session.stop()}>
           Discard
@@ -47,8 +47,8 @@ function Interrupted({ session }: { session: OpenSession }) {
 
 function JobCard({ session }: { session: OpenSession }) {
   const { name, done, total } = session.job!;
-  const scores = [...session.walked.values()];
-  const sure = scores.length ? scores.reduce((sum, each) => sum + each, 0) / scores.length : null;
+  const scores = [...session.jobScores.values()];
+  const score = scores.length ? scores.reduce((sum, each) => sum + each, 0) / scores.length : null;
   return (
     <section class="card" aria-label="Running">
       <h2 class="ellipsis">{name}</h2>
@@ -58,7 +58,7 @@ function JobCard({ session }: { session: OpenSession }) {
           {done}
           {total ? ` of ${total}` : ""} slices
         </span>
-        {sure !== null && <span class="numbers dim">{Math.round(100 * sure)} % sure</span>}
+        {score !== null && <span class="numbers dim">score {Math.round(100 * score)} %</span>}
       </p>
       <button type="button" onClick={() => session.stop()}>
         <Icon name="stop" /> Stop <kbd>Esc</kbd>

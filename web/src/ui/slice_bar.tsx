@@ -2,10 +2,10 @@ import { useEffect, useRef } from "preact/hooks";
 import type { PlaneName } from "../api/wire_types";
 import type { OpenSession } from "../state/open_session";
 
-/** Below this the model is unsure, and the bar says so in a colour of its own. */
-const UNSURE = 0.7;
+/** Slices with a lower score have a colour of their own. */
+const LOW_SCORE = 0.7;
 
-/** Where each slice is, which have been looked at, which have masks and how sure the model was; the bounds. */
+/** Shows the slice in view, encoded slices, slices with masks and their scores, and the bounds. */
 export function SliceBar({ session, plane }: { session: OpenSession; plane: PlaneName }) {
   const { display } = session;
   const grid = session.geometry.grids[plane];
@@ -20,7 +20,7 @@ export function SliceBar({ session, plane }: { session: OpenSession; plane: Plan
     return () => sizes.disconnect();
   }, [session, plane]);
 
-  /** The share of the bar, from its top, where the middle of a slice is. */
+  /** The position of a slice's middle on the bar, from its top, 0 to 1. */
   const share = (slice: number) => (grid.topIsLast ? grid.count - 0.5 - slice : slice + 0.5) / grid.count;
   const sliceAt = (clientY: number) => {
     const { top, height } = track.current!.getBoundingClientRect();
@@ -56,22 +56,22 @@ export function SliceBar({ session, plane }: { session: OpenSession; plane: Plan
     if (slice === undefined) return null;
     const top = (end === "high") === grid.topIsLast;
     const set = (next: number) => {
-      session.bound(end, next);
+      session.setBound(end, next);
       display.goTo(plane, session.draft?.bounds?.[end === "low" ? 0 : 1] ?? next);
     };
     return (
       <div
         key={end}
-        class={`bound ${top ? "bound-top" : "bound-bottom"} ${draft?.said[end] ? "" : "guessed"}`}
+        class={`bound ${top ? "bound-top" : "bound-bottom"} ${draft?.boundSet[end] ? "" : "guessed"}`}
         style={{ top: `${100 * share(slice)}%` }}
         role="slider"
         tabIndex={0}
         aria-orientation="vertical"
-        aria-label={`${top ? "Top" : "Bottom"} slice of the object`}
+        aria-label={`${top ? "Upper" : "Lower"} bound of the object`}
         aria-valuemin={0}
         aria-valuemax={grid.count - 1}
         aria-valuenow={slice}
-        title={`${top ? "Top" : "Bottom"} of the object: slice ${slice}`}
+        title={`${top ? "Upper" : "Lower"} bound: slice ${slice}`}
         onPointerDown={dragging(set)}
         onKeyDown={(event) => {
           const by = step(event);
@@ -136,16 +136,16 @@ function paint(canvas: HTMLCanvasElement | null, session: OpenSession, plane: Pl
   for (const object of session.objects)
     if (object.plane === plane && object.visible && object !== selected)
       for (const index of Object.keys(object.scores)) bar(Number(index), 0.78, 1, object.color, 0.5);
-  const told = selected?.plane === plane ? Object.entries(selected.scores) : [];
+  const selectedScores = selected?.plane === plane ? Object.entries(selected.scores) : [];
   const scores = !session.busy
-    ? told.map(([index, score]) => [Number(index), score])
-    : session.walkedPlane === plane
-      ? [...session.walked]
+    ? selectedScores.map(([index, score]) => [Number(index), score])
+    : session.jobPlane === plane
+      ? [...session.jobScores]
       : [];
   const colour = selected?.color ?? session.draftColour;
   for (const [index, score] of scores) {
-    const sure = Math.min(1, Math.max(0.15, (score - 0.4) / 0.6));
-    bar(index, 0.22, 0.22 + 0.5 * sure, score < UNSURE ? "#ff8a5c" : colour);
+    const length = Math.min(1, Math.max(0.15, (score - 0.4) / 0.6));
+    bar(index, 0.22, 0.22 + 0.5 * length, score < LOW_SCORE ? "#ff8a5c" : colour);
   }
   if (draft?.plane === plane) {
     if (draft.bounds)

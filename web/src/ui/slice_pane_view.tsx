@@ -6,7 +6,7 @@ import { listen } from "../view/pane_input";
 import { SlicePane } from "../view/slice_pane";
 import { SliceBar } from "./slice_bar";
 import { IconButton } from "./top_bar";
-import { useStores } from "./use_observables";
+import { useObservables } from "./use_observables";
 
 interface Props {
   session: OpenSession;
@@ -18,7 +18,7 @@ interface Props {
 
 export function SlicePaneView({ session, plane, place, hidden, panes }: Props) {
   const { display } = session;
-  useStores(session, display);
+  useObservables(session, display);
   const host = useRef<HTMLDivElement>(null);
   useEffect(() => {
     const pane = new SlicePane(host.current!, session, plane);
@@ -62,7 +62,11 @@ export function SlicePaneView({ session, plane, place, hidden, panes }: Props) {
         </span>
         <span class="pane-mm numbers">{grid.position(index)}</span>
       </div>
-      <IconButton icon="enlarge" label={`${title} alone, or back (G)`} run={() => display.enlarge(plane)} />
+      <IconButton
+        icon="enlarge"
+        label={`Only the ${title.toLowerCase()} view, and back (G)`}
+        run={() => display.enlarge(plane)}
+      />
       <SliceBar session={session} plane={plane} />
     </section>
   );

@@ -8,7 +8,7 @@ export function StartPage({ app }: { app: App }) {
     <main class="start">
       <h1>RadSAM</h1>
       <p class="lead">
-        Segment an organ or a tumour in a CT from one prompt on one slice, and correct it with a click.
+        Segment an organ or a tumour in a CT with one prompt on one slice, and correct it with a click.
       </p>
       <Library app={app} />
       <p class="dim">Not for diagnostic use. Everything stays on this server.</p>
@@ -16,7 +16,7 @@ export function StartPage({ app }: { app: App }) {
   );
 }
 
-/** Volumes, sessions and a place to drop files. */
+/** Volumes, sessions and the area to drop files on. */
 export function Library({ app }: { app: App }) {
   const field = useRef<HTMLInputElement>(null);
   const sessions = [...app.sessions].sort((a, b) => b.changed.localeCompare(a.changed));
@@ -51,7 +51,7 @@ export function Library({ app }: { app: App }) {
       />
       {sessions.length > 0 && (
         <section>
-          <h2>Go on</h2>
+          <h2>Continue a session</h2>
           <ul class="choices">
             {sessions.slice(0, 12).map((each) => (
               <li key={each.id} class="row tight">
@@ -78,8 +78,8 @@ export function Library({ app }: { app: App }) {
         </section>
       )}
       <section>
-        <h2>Start anew</h2>
-        {app.volumes.length === 0 && <p class="dim">This server has no volumes yet. Drop one above.</p>}
+        <h2>Start a new session</h2>
+        {app.volumes.length === 0 && <p class="dim">This server has no volumes yet. Drop a CT above.</p>}
         <ul class="choices">
           {app.volumes.map((each) => (
             <li key={each.id}>
@@ -122,7 +122,7 @@ export function TokenPage({ app }: { app: App }) {
             onInput={(event) => setToken(event.currentTarget.value)}
           />
         </label>
-        <p class="dim">{app.tokenProblem} Who runs this server has it: `radsam serve` printed it.</p>
+        <p class="dim">{app.tokenError} `radsam serve` prints the token when it starts.</p>
         <button type="submit" class="primary" disabled={!token.trim()}>
           Continue
         </button>

@@ -1,31 +1,31 @@
 import type { App } from "../state/app";
 import type { OpenSession } from "../state/open_session";
-import { useStores } from "./use_observables";
+import { useObservables } from "./use_observables";
 
-/** What to do next, in one line. */
+/** The next step, in one line. */
 function advice(session: OpenSession): string {
   const { draft, display } = session;
   const { tool } = display;
-  if (session.job) return `${session.job.name} is growing through the slices. Esc stops it.`;
-  if (draft?.asking) return "Looking at this slice …";
-  if (draft?.problem) return draft.problem;
+  if (session.job) return `Propagating ${session.job.name} through the volume. Esc stops it.`;
+  if (draft?.predicting) return "Predicting on this slice …";
+  if (draft?.error) return draft.error;
   if (draft)
-    return "Enter walks this mask through the volume. A shows another of the four masks; [ and ] set the ends here.";
+    return "Enter propagates this mask through the volume. A shows another of the four masks; [ and ] set the bounds.";
   if (tool === "measure") return "Drag to measure a distance in mm.";
-  if (tool === "window") return "Drag: to the right widens the window, downwards darkens.";
-  if (tool === "look") return "Click to move all planes there; double-click to enlarge a view.";
+  if (tool === "window") return "Drag to the right to widen the window, downwards to darken.";
+  if (tool === "navigate") return "Click to move all planes there; double-click to enlarge a view.";
   if (tool === "point" || tool === "negative") {
     if (!session.selected) return "Click inside an organ to start an object.";
     return tool === "point"
-      ? `Click what belongs to ${session.selected}; Shift-click or right-click what does not.`
-      : `Click what does not belong to ${session.selected}.`;
+      ? `Click what ${session.selected} lacks; Shift-click or right-click what is not part of it.`
+      : `Click what is not part of ${session.selected}.`;
   }
-  const shape = { box: "Draw a box around", brush: "Paint roughly over", lasso: "Circle" }[tool];
+  const shape = { box: "Draw a box around", brush: "Paint over", lasso: "Circle" }[tool];
   return `${shape} an object to start a new one.${session.selected ? ` Points (P) correct ${session.selected}.` : ""}`;
 }
 
 export function StatusBar({ app, session }: { app: App; session: OpenSession }) {
-  useStores(app, session, session.display);
+  useObservables(app, session, session.display);
   const plane = session.display.active;
   const grid = session.geometry.grids[plane];
   return (
@@ -34,8 +34,8 @@ export function StatusBar({ app, session }: { app: App; session: OpenSession }) 
         {advice(session)}
       </span>
       <span class="gap" />
-      <span class="numbers" title="Slices that the model has looked at: prompts there are answered at once">
-        {session.encoded[plane].size} / {grid.count} {plane} slices ready
+      <span class="numbers" title="Encoded slices: the model predicts at once there">
+        {session.encoded[plane].size} / {grid.count} {plane} slices encoded
       </span>
       <span title="The model">{app.info?.model.name}</span>
       <span class={session.online ? "online" : "offline"}>

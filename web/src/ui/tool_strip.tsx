@@ -1,26 +1,26 @@
 import type { Tool } from "../state/display";
 import type { OpenSession } from "../state/open_session";
 import { Icon } from "./icons";
-import { useStores } from "./use_observables";
+import { useObservables } from "./use_observables";
 
 const TOOLS: { tool: Tool; key: string; name: string }[][] = [
   [
     { tool: "box", key: "B", name: "Box" },
     { tool: "point", key: "P", name: "Point" },
-    { tool: "negative", key: "N", name: "Not this" },
+    { tool: "negative", key: "N", name: "Negative" },
     { tool: "brush", key: "D", name: "Paint" },
     { tool: "lasso", key: "L", name: "Lasso" },
   ],
   [
     { tool: "measure", key: "M", name: "Measure" },
     { tool: "window", key: "W", name: "Window" },
-    { tool: "look", key: "V", name: "Look" },
+    { tool: "navigate", key: "V", name: "Navigate" },
   ],
 ];
 
 export function ToolStrip({ session }: { session: OpenSession }) {
   const { display } = session;
-  useStores(display);
+  useObservables(display);
   return (
     <nav class="tool-strip" aria-label="Tools">
       {TOOLS.map((group) => (

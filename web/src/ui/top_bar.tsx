@@ -3,7 +3,7 @@ import type { Layout } from "../state/display";
 import type { OpenSession } from "../state/open_session";
 import { centerWidth, PRESETS, presetWindow } from "../volume/hu_window";
 import { Icon, type IconName } from "./icons";
-import { useStores } from "./use_observables";
+import { useObservables } from "./use_observables";
 
 const LAYOUTS: [Layout, IconName, string][] = [
   ["main", "main", "One large view and three small ones (T)"],
@@ -13,7 +13,7 @@ const LAYOUTS: [Layout, IconName, string][] = [
 
 export function TopBar({ app, session }: { app: App; session: OpenSession }) {
   const { display, state, volume } = session;
-  useStores(session, display);
+  useObservables(session, display);
   const { center, width } = centerWidth(display.window);
   const preset = PRESETS.find((each) => each.center === center && each.width === width);
   const size = volume.shape_ijk.join(" × ");
@@ -44,7 +44,7 @@ export function TopBar({ app, session }: { app: App; session: OpenSession }) {
             event.currentTarget.blur();
           }}
         >
-          {!preset && <option value="">Own</option>}
+          {!preset && <option value="">Custom</option>}
           {PRESETS.map((each, n) => (
             <option key={each.name} value={each.name}>
               {each.name} ({n + 1})

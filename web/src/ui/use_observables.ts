@@ -1,13 +1,13 @@
 import { useEffect, useReducer } from "preact/hooks";
-import type { Store } from "../state/observable";
+import type { Observable } from "../state/observable";
 
 /** Render again whenever one of these changes. */
-export function useStores(...stores: Store[]): void {
-  const [, again] = useReducer((count: number) => count + 1, 0);
+export function useObservables(...observables: Observable[]): void {
+  const [, render] = useReducer((count: number) => count + 1, 0);
   useEffect(() => {
-    const stops = stores.map((store) => store.subscribe(() => again(null)));
+    const unsubscribers = observables.map((each) => each.subscribe(() => render(null)));
     return () => {
-      for (const stop of stops) stop();
+      for (const unsubscribe of unsubscribers) unsubscribe();
     };
-  }, stores);
+  }, observables);
 }

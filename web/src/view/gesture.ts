@@ -1,8 +1,8 @@
-/** One press of a button (or of Space) until its release. */
+/** A gesture lasts from the press of a button (or of Space) to its release. */
 import type { Pen, Xy } from "./overlay_pen";
 
 export interface Gesture {
-  /** The pointer went to `xy` of the displayed slice, `dx` and `dy` CSS pixels from where it was. */
+  /** The pointer moved by `dx` and `dy` CSS pixels to `xy`, in displayed pixels of the slice. */
   move(xy: Xy, dx: number, dy: number): void;
   /** The button was released; `moved` is false for a click. */
   end?(moved: boolean): void;

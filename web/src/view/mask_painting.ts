@@ -1,4 +1,4 @@
-/** Rough masks by hand, on the pixels of a displayed slice. */
+/** Painted masks: brush strokes and lassos on the pixels of a displayed slice. */
 import type { SliceGrid } from "../volume/coordinates";
 
 type Xy = readonly [number, number];

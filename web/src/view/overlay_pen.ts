@@ -1,4 +1,4 @@
-/** What is drawn over a slice: masks, prompts, measures, crosshair; lines grow with the size of text. */
+/** Draws masks, prompts, measures and crosshair over a slice; lines grow with the size of text. */
 import type { Placement } from "../volume/slice_rendering";
 
 export const PROMPT = "#f0e442";
@@ -33,7 +33,7 @@ export class Pen {
     return path;
   }
 
-  /** A mask: a light fill that lets the anatomy through, and a contour that holds against bone and lung. */
+  /** A mask: a light fill through which the anatomy is seen, and a contour that is visible on bone and on lung. */
   mask(polygons: readonly ArrayLike<number>[], colour: string, strong: boolean, dashed = false): void {
     const { c } = this;
     const path = this.path(polygons);
@@ -75,7 +75,7 @@ export class Pen {
       }
   }
 
-  /** A point prompt: + belongs to the object, − does not. */
+  /** A point: + positive, − negative. */
   point(xy: Xy, positive: boolean): void {
     const { c } = this;
     const [x, y] = this.at(xy);
@@ -161,7 +161,7 @@ export class Pen {
     c.stroke();
   }
 
-  /** Where the other planes cut this slice: open around the point itself, which stays readable. */
+  /** Where the other planes cut this slice; open at the centre, so that the voxel there is visible. */
   crosshair(xy: Xy, width: number, height: number): void {
     const { c } = this;
     const [x, y] = this.at(xy).map((value) => Math.round(value) + 0.5);
@@ -186,7 +186,7 @@ export class Pen {
     c.stroke();
   }
 
-  /** The cursor that keys move. */
+  /** The cursor that is moved by keys. */
   keyCursor(xy: Xy, colour: string): void {
     const { c } = this;
     const [x, y] = this.at(xy);

@@ -59,7 +59,8 @@ export function listen(pane: SlicePane): () => void {
     [
       "dblclick",
       (event: MouseEvent) => {
-        if (pane.session.display.tool === "look" && inside(event)) pane.session.display.enlarge(pane.plane);
+        if (pane.session.display.tool === "navigate" && inside(event))
+          pane.session.display.enlarge(pane.plane);
       },
     ],
   ];
@@ -88,7 +89,7 @@ export function listen(pane: SlicePane): () => void {
 function cursorOf(pane: SlicePane, xy: Xy): string {
   const { tool } = pane.session.display;
   if (tool === "box" && grabbedEdges(pane, xy)) return "move";
-  return tool === "look"
+  return tool === "navigate"
     ? "default"
     : tool === "window"
       ? "ns-resize"
@@ -104,7 +105,7 @@ function wheel(pane: SlicePane, event: WheelEvent): void {
     zoomAt(pane, Math.exp(-event.deltaY / 400), [event.clientX, event.clientY]);
     return;
   }
-  // Mice send about 100 per notch, touchpads many small steps.
+  // A mouse sends about 100 per notch, a touchpad many small steps.
   wheeled += event.deltaMode === 1 ? event.deltaY * 33 : event.deltaY;
   const steps = Math.trunc(wheeled / 60);
   if (!steps) return;
@@ -112,7 +113,7 @@ function wheel(pane: SlicePane, event: WheelEvent): void {
   pane.session.display.step(pane.plane, -Math.sign(steps) * Math.min(3, Math.abs(steps)));
 }
 
-/** Zoom so that what is under `client` stays under it. */
+/** Zoom around the position `client` on the page. */
 function zoomAt(pane: SlicePane, factor: number, client: Xy): void {
   const { display } = pane.session;
   const before = pane.xyAt(client[0], client[1]);
@@ -138,7 +139,7 @@ function begin(pane: SlicePane, event: PointerEvent): Gesture | null {
   return TOOLS[display.tool](pane, xy, event.shiftKey);
 }
 
-// The same with keys: the cursor is moved by Shift+arrows, and Space presses or releases.
+// With keys: Shift+arrows move the cursor, and Space presses or releases.
 
 export function moveCursor(pane: SlicePane, dx: number, dy: number): void {
   const { display } = pane.session;
@@ -168,8 +169,8 @@ export function pressCursor(pane: SlicePane, shift: boolean): void {
     gesture.end?.(true);
   } else {
     const gesture = TOOLS[display.tool](pane, xy, shift);
-    // A click is over at once; a box, a stroke or a distance goes on to the next Space.
-    if (display.tool === "point" || display.tool === "negative" || display.tool === "look")
+    // A click ends at once; a box, a stroke or a distance ends with the next Space.
+    if (display.tool === "point" || display.tool === "negative" || display.tool === "navigate")
       gesture?.end?.(false);
     else pane.gesture = gesture;
   }

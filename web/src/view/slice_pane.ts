@@ -1,5 +1,5 @@
-/** One plane on the screen: the slice, what lies over it, and where a pixel of the screen is in it. */
-import type { PlaneName } from "../api/wire_types";
+/** One plane on the screen: draws the slice and its overlay, and maps positions on the screen to the slice. */
+import type { ObjectPrompt, PlaneName, Prompt } from "../api/wire_types";
 import { colourOf } from "../state/mask_sync";
 import type { OpenSession } from "../state/open_session";
 import type { SliceGrid } from "../volume/coordinates";
@@ -9,11 +9,11 @@ import { type Placement, renderSlice } from "../volume/slice_rendering";
 import type { Gesture } from "./gesture";
 import { Pen, PROMPT, scaleBar, type Xy } from "./overlay_pen";
 
-/** More picture pixels than this are interpolated by the browser: sharper than CT is, and quick at 4K. */
-const MOST_PIXELS = 1_400_000;
-/** Slices are made on the CPU; keeping their canvases there spares a trip through the GPU, or its software stand-in. */
+/** A slice is rendered with at most so many pixels and scaled up by the browser: finer than CT, and fast at 4K. */
+const MAX_PIXELS = 1_400_000;
+/** Slices are rendered on the CPU; canvases in main memory need no copy to the GPU (or to its emulation) and back. */
 const CPU: CanvasRenderingContext2DSettings = { willReadFrequently: true };
-/** The root size on a small screen, see base.css. */
+/** The font size of the root on a small screen, see base.css. */
 const SMALL_TEXT_PX = 14;
 /** Room for the orientation letters around a whole slice. */
 const MARGIN_PX = 20;
@@ -21,21 +21,21 @@ const MARGIN_PX = 20;
 export class SlicePane {
   readonly grid: SliceGrid;
   gesture: Gesture | null = null;
-  /** Whether the pointer was last moved by keys, which need a cursor of their own. */
+  /** Whether keys moved the pointer last; they need a cursor of their own. */
   byKeys = false;
-  private readonly picture = document.createElement("canvas");
-  private readonly over = document.createElement("canvas");
-  private readonly small = document.createElement("canvas");
+  private readonly slice = document.createElement("canvas");
+  private readonly overlay = document.createElement("canvas");
+  private readonly buffer = document.createElement("canvas");
   private readonly readout = document.createElement("div");
   private readonly bar = document.createElement("div");
-  /** How much larger than on a small screen text and lines are. */
+  /** The size of text and lines relative to a small screen. */
   private unit = 1;
   private width = 0;
   private height = 0;
-  private drawn = "";
-  private drawnOver: unknown[] = [];
+  private drawnSlice = "";
+  private drawnOverlay: unknown[] = [];
   private frame = 0;
-  private readonly stops: (() => void)[] = [];
+  private readonly cleanups: (() => void)[] = [];
   private draftOutlines: { mask: unknown; polygons: Float32Array[] } | null = null;
 
   constructor(
@@ -46,13 +46,13 @@ export class SlicePane {
     this.grid = session.geometry.grids[plane];
     this.readout.className = "pane-readout";
     this.bar.className = "pane-scale";
-    this.picture.setAttribute("aria-hidden", "true");
-    this.over.setAttribute("aria-hidden", "true");
-    host.prepend(this.picture, this.over, this.readout, this.bar);
+    this.slice.setAttribute("aria-hidden", "true");
+    this.overlay.setAttribute("aria-hidden", "true");
+    host.prepend(this.slice, this.overlay, this.readout, this.bar);
     const sizes = new ResizeObserver(() => this.resize());
     sizes.observe(host);
     const redraw = () => this.redraw();
-    this.stops.push(
+    this.cleanups.push(
       session.subscribe(redraw),
       session.display.subscribe(redraw),
       session.display.pointing.subscribe(redraw),
@@ -62,9 +62,9 @@ export class SlicePane {
   }
 
   dispose(): void {
-    for (const stop of this.stops) stop();
+    for (const cleanup of this.cleanups) cleanup();
     cancelAnimationFrame(this.frame);
-    for (const part of [this.picture, this.over, this.readout, this.bar]) part.remove();
+    for (const part of [this.slice, this.overlay, this.readout, this.bar]) part.remove();
   }
 
   get index(): number {
@@ -91,21 +91,21 @@ export class SlicePane {
     };
   }
 
-  /** The displayed pixel, with fractions, under a place on the page. */
+  /** The displayed pixel, with fractions, at a position on the page. */
   xyAt(clientX: number, clientY: number): [number, number] {
-    const edges = this.over.getBoundingClientRect();
+    const edges = this.overlay.getBoundingClientRect();
     const { left, top, scaleX, scaleY } = this.placement;
     return [(clientX - edges.left - left) / scaleX - 0.5, (clientY - edges.top - top) / scaleY - 0.5];
   }
 
-  /** Where a displayed pixel is on the page. */
+  /** The position of a displayed pixel on the page. */
   clientAt([x, y]: Xy): [number, number] {
-    const edges = this.over.getBoundingClientRect();
+    const edges = this.overlay.getBoundingClientRect();
     const { left, top, scaleX, scaleY } = this.placement;
     return [edges.left + left + (x + 0.5) * scaleX, edges.top + top + (y + 0.5) * scaleY];
   }
 
-  holds([x, y]: Xy): boolean {
+  contains([x, y]: Xy): boolean {
     return x >= -0.5 && y >= -0.5 && x < this.grid.cols - 0.5 && y < this.grid.rows - 0.5;
   }
 
@@ -118,13 +118,13 @@ export class SlicePane {
     this.height = this.host.clientHeight;
     this.unit = Number.parseFloat(getComputedStyle(document.documentElement).fontSize) / SMALL_TEXT_PX;
     const ratio = window.devicePixelRatio || 1;
-    for (const canvas of [this.picture, this.over]) {
+    for (const canvas of [this.slice, this.overlay]) {
       canvas.width = Math.max(1, Math.round(this.width * ratio));
       canvas.height = Math.max(1, Math.round(this.height * ratio));
     }
-    this.drawn = "";
-    this.drawnOver = [];
-    // At once: a resized canvas is empty until it is drawn again.
+    this.drawnSlice = "";
+    this.drawnOverlay = [];
+    // Now, not at the next frame: a resized canvas is empty until it is drawn again.
     this.draw();
   }
 
@@ -133,29 +133,29 @@ export class SlicePane {
     if (!this.width || !this.height) return;
     const { display, voxels } = this.session;
     const place = this.placement;
-    const picture = JSON.stringify([this.index, display.window, place, voxels !== null, this.picture.width]);
-    if (picture !== this.drawn) {
-      this.drawn = picture;
-      this.drawPicture(place);
+    const slice = JSON.stringify([this.index, display.window, place, voxels !== null, this.slice.width]);
+    if (slice !== this.drawnSlice) {
+      this.drawnSlice = slice;
+      this.drawSlice(place);
     }
-    if (this.overChanged(place)) this.drawOver(place);
-    this.write();
+    if (this.overlayChanged(place)) this.drawOverlay(place);
+    this.writeReadout();
   }
 
-  private drawPicture(place: Placement): void {
-    const c = this.picture.getContext("2d", CPU)!;
+  private drawSlice(place: Placement): void {
+    const c = this.slice.getContext("2d", CPU)!;
     c.setTransform(1, 0, 0, 1, 0, 0);
     c.fillStyle = "#000";
-    c.fillRect(0, 0, this.picture.width, this.picture.height);
+    c.fillRect(0, 0, this.slice.width, this.slice.height);
     const { voxels } = this.session;
     if (!voxels) return;
-    const ratio = this.picture.width / this.width;
+    const ratio = this.slice.width / this.width;
     const left = Math.max(0, place.left * ratio);
     const top = Math.max(0, place.top * ratio);
-    const right = Math.min(this.picture.width, (place.left + this.grid.cols * place.scaleX) * ratio);
-    const bottom = Math.min(this.picture.height, (place.top + this.grid.rows * place.scaleY) * ratio);
+    const right = Math.min(this.slice.width, (place.left + this.grid.cols * place.scaleX) * ratio);
+    const bottom = Math.min(this.slice.height, (place.top + this.grid.rows * place.scaleY) * ratio);
     if (right <= left || bottom <= top) return;
-    const shrink = Math.min(1, Math.sqrt(MOST_PIXELS / ((right - left) * (bottom - top))));
+    const shrink = Math.min(1, Math.sqrt(MAX_PIXELS / ((right - left) * (bottom - top))));
     const [width, height] = [
       Math.max(1, Math.round((right - left) * shrink)),
       Math.max(1, Math.round((bottom - top) * shrink)),
@@ -170,20 +170,20 @@ export class SlicePane {
     const image = new ImageData(width, height);
     const pixels = new Uint32Array(image.data.buffer);
     renderSlice(voxels, this.grid.plan(this.index), part, width, height, this.session.display.window, pixels);
-    this.small.width = width;
-    this.small.height = height;
-    this.small.getContext("2d", CPU)!.putImageData(image, 0, 0);
+    this.buffer.width = width;
+    this.buffer.height = height;
+    this.buffer.getContext("2d", CPU)!.putImageData(image, 0, 0);
     c.imageSmoothingQuality = "high";
-    c.drawImage(this.small, left, top, right - left, bottom - top);
+    c.drawImage(this.buffer, left, top, right - left, bottom - top);
   }
 
-  /** Whether anything that lies over the slice is new; most news concern other slices or no picture at all. */
-  private overChanged(place: Placement): boolean {
+  /** Whether anything in the overlay has changed; most notifications concern other slices or only the panel. */
+  private overlayChanged(place: Placement): boolean {
     const { session } = this;
     const { display, draft } = session;
     const pointed = display.pointer?.plane === this.plane && (this.byKeys || display.tool === "brush");
     const next: unknown[] = [
-      ...[place.left, place.top, place.scaleX, this.over.width, this.over.height, this.index],
+      ...[place.left, place.top, place.scaleX, this.overlay.width, this.overlay.height, this.index],
       ...[
         display.focus.join(),
         display.crosshair,
@@ -197,20 +197,20 @@ export class SlicePane {
         session.state,
         session.selected,
         draft,
-        session.sent,
+        session.sentDraft,
         this.gesture,
         this.byKeys,
       ],
       ...[display.brushMm, pointed ? display.pointer : null],
     ];
-    const changed = this.gesture !== null || next.some((value, n) => value !== this.drawnOver[n]);
-    this.drawnOver = next;
+    const changed = this.gesture !== null || next.some((value, n) => value !== this.drawnOverlay[n]);
+    this.drawnOverlay = next;
     return changed;
   }
 
-  private drawOver(place: Placement): void {
-    const c = this.over.getContext("2d", CPU)!;
-    const ratio = this.over.width / this.width;
+  private drawOverlay(place: Placement): void {
+    const c = this.overlay.getContext("2d", CPU)!;
+    const ratio = this.overlay.width / this.width;
     c.setTransform(ratio, 0, 0, ratio, 0, 0);
     c.clearRect(0, 0, this.width, this.height);
     const pen = new Pen(c, place, this.unit);
@@ -237,22 +237,25 @@ export class SlicePane {
     }
   }
 
-  /** The prompts of the selected object that lie on this slice. */
+  /** The prompts and corrections of the selected object on this slice. */
   private drawPrompts(pen: Pen): void {
     const { session } = this;
     const object = session.draft ? null : session.object(session.selected);
-    for (const prompt of object?.prompts ?? []) {
-      if (prompt.point && this.grid.split(prompt.point)[0] === this.index)
-        pen.point(this.grid.ijkToXy(prompt.point), prompt.positive ?? true);
-      const edges = prompt.box && this.grid.boxEdges(prompt.box, this.index);
-      if (edges) pen.box(edges, PROMPT, false);
-    }
+    for (const prompt of object?.prompts ?? []) this.drawPrompt(pen, prompt, false);
+  }
+
+  /** Draw a point or box that lies on this slice; a mask is shown by its outline alone. */
+  private drawPrompt(pen: Pen, prompt: Prompt | ObjectPrompt, handles: boolean): void {
+    if ("point" in prompt && prompt.point && this.grid.split(prompt.point)[0] === this.index)
+      pen.point(this.grid.ijkToXy(prompt.point), prompt.positive ?? true);
+    const edges = "box" in prompt && prompt.box && this.grid.boxEdges(prompt.box, this.index);
+    if (edges) pen.box(edges, PROMPT, handles);
   }
 
   private drawDraft(pen: Pen): void {
-    const draft = this.session.draft ?? this.session.sent;
+    const draft = this.session.draft ?? this.session.sentDraft;
     if (!draft || draft.plane !== this.plane || draft.index !== this.index) return;
-    const mask = draft.masks[draft.choice];
+    const mask = draft.masks[draft.alternative];
     if (mask) {
       if (this.draftOutlines?.mask !== mask) {
         const shown = this.grid.maskToDisplay(decodeRuns(mask.runs, mask.shape[0] * mask.shape[1]));
@@ -262,12 +265,7 @@ export class SlicePane {
       pen.mask(this.draftOutlines.polygons, this.session.draftColour, true);
     }
     if (this.gesture?.hidesPrompt || !this.session.draft) return;
-    if ("box" in draft.prompt) {
-      const edges = this.grid.boxEdges(draft.prompt.box, this.index);
-      if (edges) pen.box(edges, PROMPT, true);
-    } else if ("point" in draft.prompt)
-      pen.point(this.grid.ijkToXy(draft.prompt.point), draft.prompt.positive);
-    for (const { point, positive } of draft.points) pen.point(this.grid.ijkToXy(point), positive);
+    for (const prompt of [draft.prompt, ...draft.corrections]) this.drawPrompt(pen, prompt, true);
   }
 
   private drawCursor(pen: Pen): void {
@@ -284,12 +282,12 @@ export class SlicePane {
     return this.session.geometry.distance(at(a), at(b));
   }
 
-  /** HU, voxel and millimetres under the pointer; the scale bar. */
-  private write(): void {
+  /** HU and voxel under the pointer, and the scale bar. */
+  private writeReadout(): void {
     const { display, voxels, geometry } = this.session;
     const { pointer } = display;
     let text = "";
-    if (voxels && pointer?.plane === this.plane && this.holds([pointer.x, pointer.y])) {
+    if (voxels && pointer?.plane === this.plane && this.contains([pointer.x, pointer.y])) {
       const ijk = this.grid.xyToIjk(this.index, Math.round(pointer.x), Math.round(pointer.y));
       const value = voxels[geometry.offset(ijk)];
       const unit = this.session.volume.modality === "CT" ? " HU" : "";

@@ -1,5 +1,5 @@
 /** What each tool does on a slice, from the press of the button to its release. */
-import type { MaskPrompt } from "../api/wire_types";
+import type { MaskPrompt, Prompt } from "../api/wire_types";
 import type { Tool } from "../state/display";
 import { draggedWindow } from "../volume/hu_window";
 import { outlines } from "../volume/mask_outlines";
@@ -9,11 +9,11 @@ import { fillPolygon, paintStroke } from "./mask_painting";
 import { type Pen, PROMPT, type Xy } from "./overlay_pen";
 import type { SlicePane } from "./slice_pane";
 
-/** This near an edge of the box, dragging moves the edge. */
+/** Within this distance of an edge of the box, dragging moves the edge. */
 const EDGE_PX = 7;
 
 export const TOOLS: Record<Tool, (pane: SlicePane, xy: Xy, shift: boolean) => Gesture | null> = {
-  look: looking,
+  navigate: navigating,
   window: windowing,
   measure: measuring,
   box: boxing,
@@ -23,16 +23,21 @@ export const TOOLS: Record<Tool, (pane: SlicePane, xy: Xy, shift: boolean) => Ge
   lasso: lassoing,
 };
 
-export function click(pane: SlicePane, xy: Xy, positive: boolean): void {
-  if (!pane.holds(xy)) return;
-  const point = pane.grid.xyToIjk(pane.index, Math.round(xy[0]), Math.round(xy[1]));
-  pane.session.point(pane.plane, pane.index, { point, positive });
+/** Hand a drawn prompt to the session, which decides what it does (`prompt_action.ts`). */
+function takePrompt(pane: SlicePane, prompt: Prompt): void {
+  pane.session.takePrompt({ plane: pane.plane, index: pane.index, prompt });
 }
 
-function looking(pane: SlicePane, xy: Xy): Gesture {
-  const look = ([x, y]: Xy) => pane.session.display.look(pane.grid.xyToIjk(pane.index, x, y));
-  look(xy);
-  return { move: look };
+export function click(pane: SlicePane, xy: Xy, positive: boolean): void {
+  if (!pane.contains(xy)) return;
+  const point = pane.grid.xyToIjk(pane.index, Math.round(xy[0]), Math.round(xy[1]));
+  takePrompt(pane, { point, positive });
+}
+
+function navigating(pane: SlicePane, xy: Xy): Gesture {
+  const focus = ([x, y]: Xy) => pane.session.display.focusOn(pane.grid.xyToIjk(pane.index, x, y));
+  focus(xy);
+  return { move: focus };
 }
 
 export function panning(pane: SlicePane): Gesture {
@@ -97,7 +102,7 @@ export function grabbedEdges(pane: SlicePane, [x, y]: Xy): number[] | null {
 
 function boxing(pane: SlicePane, start: Xy): Gesture {
   const grabbed = grabbedEdges(pane, start);
-  // Edges lie half a pixel outside the box's own voxels.
+  // Edges lie half a pixel outside the centres of the box's outer voxels.
   const known = draftEdges(pane);
   const edges =
     grabbed && known
@@ -109,7 +114,7 @@ function boxing(pane: SlicePane, start: Xy): Gesture {
       for (const edge of grabbed ?? [2, 3]) edges[edge] = edge % 2 ? y : x;
     },
     end: (moved) => {
-      if (moved) sendBox(pane, [edges[0], edges[1]], [edges[2], edges[3]]);
+      if (moved) finishBox(pane, [edges[0], edges[1]], [edges[2], edges[3]]);
     },
     draw: (pen) =>
       pen.box(
@@ -125,11 +130,11 @@ function boxing(pane: SlicePane, start: Xy): Gesture {
   };
 }
 
-function sendBox(pane: SlicePane, a: Xy, b: Xy): void {
-  pane.session.prompt(pane.plane, pane.index, pane.grid.box(pane.index, [a[0], a[1]], [b[0], b[1]]));
+function finishBox(pane: SlicePane, a: Xy, b: Xy): void {
+  takePrompt(pane, pane.grid.box(pane.index, [a[0], a[1]], [b[0], b[1]]));
 }
 
-/** The mask that was painted on this slice so far, as displayed. */
+/** The mask that is painted on this slice so far, as displayed. */
 function paintedMask(pane: SlicePane): Uint8Array {
   const { draft } = pane.session;
   const { grid } = pane;
@@ -138,9 +143,9 @@ function paintedMask(pane: SlicePane): Uint8Array {
   return new Uint8Array(grid.cols * grid.rows);
 }
 
-function sendMask(pane: SlicePane, mask: Uint8Array): void {
+function finishMask(pane: SlicePane, mask: Uint8Array): void {
   if (!mask.includes(1)) {
-    pane.session.dropDraft();
+    pane.session.discardDraft();
     return;
   }
   const prompt: MaskPrompt = {
@@ -148,7 +153,7 @@ function sendMask(pane: SlicePane, mask: Uint8Array): void {
     shape: pane.grid.shapeVu,
     runs: encodeRuns(pane.grid.maskToStored(mask)),
   };
-  pane.session.prompt(pane.plane, pane.index, prompt);
+  takePrompt(pane, prompt);
 }
 
 function drawMask(pane: SlicePane, mask: Uint8Array, pen: Pen): void {
@@ -173,7 +178,7 @@ function brushing(pane: SlicePane, start: Xy, erase: boolean): Gesture {
       stroke(xy);
       last = xy;
     },
-    end: () => sendMask(pane, mask),
+    end: () => finishMask(pane, mask),
     draw: (pen) => drawMask(pane, mask, pen),
   };
 }
@@ -184,14 +189,14 @@ function lassoing(pane: SlicePane, start: Xy): Gesture {
     hidesPrompt: true,
     move: (xy) => points.push(xy),
     end: (moved) => {
-      if (moved) sendLasso(pane, points);
+      if (moved) finishLasso(pane, points);
     },
     draw: (pen) => pen.line(points, PROMPT, points.length > 2),
   };
 }
 
-function sendLasso(pane: SlicePane, points: readonly Xy[]): void {
+function finishLasso(pane: SlicePane, points: readonly Xy[]): void {
   const mask = new Uint8Array(pane.grid.cols * pane.grid.rows);
   fillPolygon(mask, pane.grid, points);
-  if (mask.includes(1)) sendMask(pane, mask);
+  if (mask.includes(1)) finishMask(pane, mask);
 }

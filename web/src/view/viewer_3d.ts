@@ -1,7 +1,6 @@
 /**
- * The 3D view, and the only file that knows NiiVue. It is given millimetres only: a coarse copy of the CT with
- * its own affine, and surfaces in RAS, so NiiVue's own voxel order never matters. Slices are not drawn here:
- * see `slice_pane.ts`.
+ * The 3D view, and the only file that knows NiiVue. It takes millimetres only: a coarse copy of the CT with
+ * its own affine, and surfaces in RAS, so NiiVue's own voxel order never matters. `slice_pane.ts` draws slices.
  */
 import { Niivue, NVImage, NVMesh, SLICE_TYPE } from "@niivue/niivue";
 import type { Geometry } from "../volume/coordinates";
@@ -13,12 +12,12 @@ export interface SceneObject {
   surface: Surface;
   colour: string;
 }
-/** What is shown around the objects. */
-export type Around = "bones" | "skin" | "nothing";
+/** The part of the CT that is shown around the objects. */
+export type Surroundings = "bones" | "skin" | "nothing";
 
-/** Voxels along the longest side of the coarse copy: what a small pane can show, and quick without a GPU. */
-const MOST_VOXELS = 144;
-/** From which side of the patient one looks: NiiVue's azimuth and elevation in degrees. */
+/** Voxels along the longest side of the coarse copy: as many as a small pane shows, and fast without a GPU. */
+const MAX_VOXELS = 144;
+/** NiiVue's azimuth and elevation in degrees, by the side of the patient that faces the viewer. */
 const DIRECTIONS = {
   A: [180, 8],
   P: [0, 8],
@@ -28,12 +27,12 @@ const DIRECTIONS = {
   I: [180, -90],
 } as const satisfies Record<string, readonly [number, number]>;
 export type Direction = keyof typeof DIRECTIONS;
-const LOOKS: Record<Exclude<Around, "nothing">, { colormap: string; low: number; high: number }> = {
+const COLORMAPS: Record<Exclude<Surroundings, "nothing">, { colormap: string; low: number; high: number }> = {
   bones: { colormap: "bone", low: 140, high: 900 },
   skin: { colormap: "gray", low: -320, high: 400 },
 };
 
-export class Viewer {
+export class Viewer3d {
   private readonly niivue: Niivue;
   private shown = new Map<string, NVMesh>();
   private image: NVImage | null = null;
@@ -52,23 +51,23 @@ export class Viewer {
     this.ready = this.niivue.attachToCanvas(canvas, false).then(() => {
       this.niivue.setSliceType(SLICE_TYPE.RENDER);
       this.niivue.setRadiologicalConvention(true);
-      this.lookFrom("A");
+      this.viewFrom("A");
     });
   }
 
   /** Show the CT around the objects, or nothing. */
-  async setVolume(voxels: Voxels, geometry: Geometry, around: Around): Promise<void> {
+  async setVolume(voxels: Voxels, geometry: Geometry, around: Surroundings): Promise<void> {
     await this.ready;
     this.coarse ??= coarseCopy(voxels, geometry);
     if (this.image) this.niivue.removeVolume(this.image);
-    const look = LOOKS[around === "nothing" ? "skin" : around];
+    const colours = COLORMAPS[around === "nothing" ? "skin" : around];
     this.image = await NVImage.loadFromUrl({
       url: "ct.nii",
       name: "ct.nii",
       buffer: this.coarse.slice().buffer,
-      colormap: look.colormap,
-      cal_min: look.low,
-      cal_max: look.high,
+      colormap: colours.colormap,
+      cal_min: colours.low,
+      cal_max: colours.high,
       opacity: around === "nothing" ? 0 : 1,
     });
     this.niivue.addVolume(this.image);
@@ -97,7 +96,7 @@ export class Viewer {
     this.niivue.drawScene();
   }
 
-  lookFrom(direction: Direction): void {
+  viewFrom(direction: Direction): void {
     const [azimuth, elevation] = DIRECTIONS[direction];
     this.niivue.setRenderAzimuthElevation(azimuth, elevation);
   }
@@ -116,7 +115,7 @@ export class Viewer {
 /** A NIfTI file of block means, with the affine that puts each block where its voxels are. */
 function coarseCopy(voxels: Voxels, geometry: Geometry): Uint8Array<ArrayBuffer> {
   const cellMm = Math.max(
-    ...geometry.shape.map((size, axis) => (size * geometry.spacing[axis]) / MOST_VOXELS),
+    ...geometry.shape.map((size, axis) => (size * geometry.spacing[axis]) / MAX_VOXELS),
   );
   const step = geometry.spacing.map((mm) => Math.max(1, Math.round(cellMm / mm)));
   const size = geometry.shape.map((length, axis) => Math.max(1, Math.floor(length / step[axis])));

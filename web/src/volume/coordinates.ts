@@ -1,21 +1,21 @@
 /**
- * The one place that knows where a voxel is on the screen and in the patient.
+ * Coordinates: the only file that maps voxels to the screen and to the patient.
  *
  * Four frames: voxels (i, j, k) as stored; (index, u, v) inside one slice as stored; (x, y) of the slice
- * turned to the radiological display, pixel centres on whole numbers; and millimetres in LPS.
- * The server says how each plane's slices are turned (`PlaneInfo`); this follows it exactly, so that page,
- * model and previews agree to the voxel.
+ * in the radiological display, pixel centres on whole numbers; and millimetres in LPS.
+ * `PlaneInfo`, sent by the server, gives each plane's transpose and flips, so that page, model and previews
+ * agree to the voxel.
  */
 import type { AxisName, BoxPrompt, Ijk, PlaneInfo, PlaneName, VolumeInfo } from "../api/wire_types";
 
 const AXES: AxisName[] = ["i", "j", "k"];
-/** LPS axis and sign that display columns and rows follow, and the letters at left, right, top, bottom. */
+/** LPS axis and sign of display columns and rows, and the letters at left, right, top, bottom. */
 const DISPLAY: Record<PlaneName, { col: [number, number]; row: [number, number]; letters: string }> = {
   axial: { col: [0, 1], row: [1, 1], letters: "RLAP" },
   coronal: { col: [0, 1], row: [2, -1], letters: "RLSI" },
   sagittal: { col: [1, 1], row: [2, -1], letters: "APSI" },
 };
-/** LPS axis of each plane's normal, and the sign that points to the top of the slice bar: S, A, R. */
+/** LPS axis of each plane's normal, and the sign towards the top of the slice bar: S, A, R. */
 const NORMAL: Record<PlaneName, [number, number]> = { axial: [2, 1], coronal: [1, -1], sagittal: [0, -1] };
 const NORMAL_LETTERS = [
   ["L", "R"],
@@ -23,7 +23,7 @@ const NORMAL_LETTERS = [
   ["S", "I"],
 ];
 
-/** Where displayed pixel (x, y) of one slice lies in an array that is stored i fastest: base + x·dx + y·dy. */
+/** Offset of displayed pixel (x, y) of one slice in an array stored i fastest: base + x·dx + y·dy. */
 export interface SlicePlan {
   base: number;
   dx: number;
@@ -69,7 +69,7 @@ export class SliceGrid {
     this.topIsLast = geometry.direction(this.axis)[lps] * sign > 0;
   }
 
-  /** Rows and columns of a slice as stored, as masks have them. */
+  /** Rows and columns of a slice as stored; the shape of masks. */
   get shapeVu(): [number, number] {
     return [this.geometry.shape[this.v], this.geometry.shape[this.u]];
   }
@@ -113,7 +113,7 @@ export class SliceGrid {
     return { base, dx: at(1, 0) - base, dy: at(0, 1) - base, cols: this.cols, rows: this.rows };
   }
 
-  /** Where stored pixel (u, v) of a slice lies in an array that is stored i fastest: base + u·du + v·dv. */
+  /** (base, du, dv): offset of stored pixel (u, v) of a slice in an array stored i fastest: base + u·du + v·dv. */
   strides(index: number): [number, number, number] {
     const base = this.geometry.offset(this.join(index, 0, 0));
     const du = this.geometry.offset(this.join(index, 1, 0)) - base;
@@ -121,7 +121,7 @@ export class SliceGrid {
     return [base, du, dv];
   }
 
-  /** A box prompt from two displayed corners, cut to the slice and to whole voxels. */
+  /** A box prompt from two displayed corners, clipped to the slice and rounded to voxels. */
   box(index: number, a: [number, number], b: [number, number]): BoxPrompt {
     const clamp = (value: number, size: number) => Math.min(size - 1, Math.max(0, Math.round(value)));
     const corners = [a, b].map(([x, y]) => this.xyToUv(clamp(x, this.cols), clamp(y, this.rows)));
@@ -147,7 +147,7 @@ export class SliceGrid {
     return [Math.min(x0, x1) - 0.5, Math.min(y0, y1) - 0.5, Math.max(x0, x1) + 0.5, Math.max(y0, y1) + 0.5];
   }
 
-  /** The axis name and number that a mask prompt is called by. */
+  /** The slice of a mask prompt: its axis and index. */
   maskSlice(index: number): Partial<Record<AxisName, number>> {
     return { [AXES[this.axis]]: index };
   }
@@ -178,7 +178,7 @@ export class SliceGrid {
     return display;
   }
 
-  /** Where a slice lies along the patient, as radiologists read it: "S 120.5 mm". */
+  /** The position of a slice along the patient in the radiological notation: "S 120.5 mm". */
   position(index: number): string {
     const centre = this.xyToIjk(index, (this.cols - 1) / 2, (this.rows - 1) / 2);
     const [lps] = NORMAL[this.plane];

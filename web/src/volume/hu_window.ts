@@ -1,4 +1,4 @@
-/** What becomes black and what becomes white, in HU. */
+/** The HU shown as black and as white. */
 export type WindowHu = [number, number];
 
 export interface WindowPreset {
@@ -7,7 +7,7 @@ export interface WindowPreset {
   width: number;
 }
 
-/** Centre and width as they are on most CT consoles. */
+/** The usual presets of CT consoles. */
 export const PRESETS: readonly WindowPreset[] = [
   { name: "Soft tissue", center: 40, width: 400 },
   { name: "Lung", center: -600, width: 1500 },
@@ -24,7 +24,7 @@ export function centerWidth([low, high]: WindowHu): { center: number; width: num
   return { center: Math.round((low + high) / 2), width: Math.round(high - low) };
 }
 
-/** Drag to window: to the right widens, downwards brightens, in proportion to the width. */
+/** The window after a drag: to the right widens it, downwards raises the centre, in proportion to its width. */
 export function draggedWindow(from: WindowHu, dx: number, dy: number): WindowHu {
   const width = from[1] - from[0];
   const step = Math.max(0.25, width / 300);

@@ -1,4 +1,4 @@
-/** The label map on the page: who owns each voxel, kept up to date slice by slice. */
+/** The label map of the page: the object id of each voxel, updated slice by slice. */
 import type { PlaneName } from "../api/wire_types";
 import type { Geometry, SliceGrid } from "./coordinates";
 import { outlines } from "./mask_outlines";
@@ -11,7 +11,7 @@ export interface SliceOutlines {
 
 export class LabelMap {
   readonly ids: Uint16Array;
-  /** Grows with every change, so that whoever draws knows when. */
+  /** Grows with every change; who draws compares it. */
   version = 0;
   private cache = new Map<string, SliceOutlines[]>();
 
@@ -29,19 +29,19 @@ export class LabelMap {
     this.changed();
   }
 
-  /** Take an object's voxels away. */
+  /** Remove an object's voxels. */
   drop(id: number): void {
     for (let at = 0; at < this.ids.length; at++) if (this.ids[at] === id) this.ids[at] = 0;
     this.changed();
   }
 
-  /** Replace what object `id` owns on one slice; voxels of the objects in `kept` stay theirs. */
+  /** Replace the mask of object `id` on one slice; the objects in `locked` keep their voxels. */
   putSlice(
     id: number,
     plane: PlaneName,
     index: number,
     runs: ArrayLike<number>,
-    kept: ReadonlySet<number> = new Set(),
+    locked: ReadonlySet<number> = new Set(),
   ): void {
     const grid = this.geometry.grids[plane];
     const [rows, cols] = grid.shapeVu;
@@ -52,7 +52,7 @@ export class LabelMap {
         const at = base + u * du + v * dv;
         const owner = this.ids[at];
         if (mask[v * cols + u]) {
-          if (!kept.has(owner)) this.ids[at] = id;
+          if (!locked.has(owner)) this.ids[at] = id;
         } else if (owner === id) this.ids[at] = 0;
       }
     this.changed();

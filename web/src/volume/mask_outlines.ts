@@ -1,9 +1,9 @@
 /**
- * Outlines of a mask. Each runs along the edges of the mask's pixels through the middle of every edge, which
- * cuts the corners: the 0.5 level between pixel centres, as in the previews of the command line.
+ * Outlines of a mask: the 0.5 level between pixel centres, as in the previews of the command line. An outline
+ * connects the middles of the edges of the mask's pixels, which cuts the corners.
  */
 
-/** Sides of a pixel, clockwise: how the walk moves along each, and where the side's middle is. */
+/** Sides of a pixel, clockwise: the step to the next pixel along each, and the middle of the side. */
 const MOVE = [
   [1, 0],
   [0, 1],
@@ -62,17 +62,17 @@ function trace(
   return straightened(points);
 }
 
-/** Drop the points in the middle of straight stretches. */
+/** Drop the points inside straight lines. */
 function straightened(points: number[]): Float32Array {
   const size = points.length / 2;
-  const kept: number[] = [];
+  const corners: number[] = [];
   for (let n = 0; n < size; n++) {
     const [p, q] = [(n + size - 1) % size, (n + 1) % size];
     const ax = points[2 * n] - points[2 * p];
     const ay = points[2 * n + 1] - points[2 * p + 1];
     const bx = points[2 * q] - points[2 * n];
     const by = points[2 * q + 1] - points[2 * n + 1];
-    if (ax !== bx || ay !== by) kept.push(points[2 * n], points[2 * n + 1]);
+    if (ax !== bx || ay !== by) corners.push(points[2 * n], points[2 * n + 1]);
   }
-  return Float32Array.from(kept);
+  return Float32Array.from(corners);
 }

@@ -1,6 +1,6 @@
 /**
  * The surface of an object for the 3D view: naive surface nets over the share of each cell that the object
- * fills. A big object is seen in coarser cells, so that the surface stays quick to draw.
+ * fills. A large object gets coarser cells, so that its surface is fast to draw.
  */
 import type { Geometry } from "./coordinates";
 import type { LabelMap } from "./label_map";
@@ -11,15 +11,15 @@ export interface Surface {
   triangles: Uint32Array;
 }
 
-/** Cells along the longest side, at most: about what a 3D pane can show. */
-const MOST_CELLS = 96;
+/** Cells along the longest side, at most: about as many as a 3D pane shows. */
+const MAX_CELLS = 96;
 
 export function surfaceOf(labels: LabelMap, id: number): Surface | null {
   const extent = labels.extent(id);
   if (!extent) return null;
   const { geometry } = labels;
   const lengths = extent.map(([low, high], axis) => (high - low + 1) * geometry.spacing[axis]);
-  const cellMm = Math.max(Math.max(...lengths) / MOST_CELLS, Math.min(...geometry.spacing));
+  const cellMm = Math.max(Math.max(...lengths) / MAX_CELLS, Math.min(...geometry.spacing));
   const step = geometry.spacing.map((mm) => Math.max(1, Math.round(cellMm / mm)));
   // One empty cell around the object closes the surface.
   const size = extent.map(([low, high], axis) => Math.ceil((high - low + 1) / step[axis]) + 2);
@@ -47,7 +47,7 @@ function filled(
   return field;
 }
 
-/** A 1-2-1 filter along each axis takes the stairs out of a surface of voxels. */
+/** A 1-2-1 filter along each axis smooths the steps of a surface of voxels. */
 function smoothed(field: Float32Array, size: number[]): Float32Array {
   const strides = [1, size[0], size[0] * size[1]];
   let from = field;
@@ -92,7 +92,7 @@ function nets(field: Float32Array, size: number[], place: (cell: number[]) => nu
       for (let i = 0; i < size[0] - 1; i++) {
         const at = i + strides[1] * j + strides[2] * k;
         for (let axis = 0; axis < 3; axis++) {
-          // An edge has a cube on each of its four sides only away from the border of the other two axes.
+          // An edge at the border of the other two axes lacks cubes on some of its four sides.
           if ([i, j, k].some((value, other) => other !== axis && value === 0)) continue;
           const here = field[at] >= LEVEL;
           if (here === field[at + strides[axis]] >= LEVEL) continue;
@@ -107,7 +107,7 @@ function nets(field: Float32Array, size: number[], place: (cell: number[]) => nu
     : null;
 }
 
-/** The mean of where the level crosses the twelve edges of a cube; null where it does not. */
+/** The mean of the points where the level crosses the twelve edges of a cube; null without a crossing. */
 function crossing(field: Float32Array, at: number, strides: number[]): number[] | null {
   let count = 0;
   const sum = [0, 0, 0];

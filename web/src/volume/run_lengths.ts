@@ -1,4 +1,4 @@
-/** Run lengths of a mask: background first, row after row over the stored slice [v, u]. */
+/** Run lengths of a mask: background first, row by row over the stored slice [v, u]. */
 
 export function encodeRuns(mask: Uint8Array): number[] {
   const runs: number[] = [];
@@ -24,6 +24,6 @@ export function decodeRuns(runs: ArrayLike<number>, size: number): Uint8Array {
     if (n % 2) mask.fill(1, at, at + runs[n]);
     at += runs[n];
   }
-  if (at !== size) throw new Error(`A mask of ${at} pixels for a slice of ${size}.`);
+  if (at !== size) throw new Error(`The mask has ${at} pixels, and its slice has ${size}.`);
   return mask;
 }

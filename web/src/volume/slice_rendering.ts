@@ -1,12 +1,12 @@
 /**
- * A slice at screen resolution: interpolated in HU and windowed afterwards, as viewers do, so that edges which
- * the window clips stay where they are. Catmull-Rom when enlarging, widened to an average when shrinking.
+ * A slice at screen resolution: interpolated in HU and windowed afterwards, so that an edge which the window
+ * clips keeps its position. Catmull-Rom when enlarging; widened to an average when shrinking.
  */
 import type { SlicePlan } from "./coordinates";
 import type { WindowHu } from "./hu_window";
 import type { Voxels } from "./nifti_voxels";
 
-/** Where a displayed slice lands on a picture: pixel x of the slice is centred at left + (x + 0.5)·scaleX. */
+/** The position of a displayed slice in a picture: pixel x of the slice is centred at left + (x + 0.5)·scaleX. */
 export interface Placement {
   left: number;
   top: number;
@@ -26,7 +26,7 @@ function cubic(t: number): number {
   return a < 2 ? -0.5 * a * a * a + 2.5 * a * a - 4 * a + 2 : 0;
 }
 
-/** For each picture pixel, which slice pixels it is mixed of; those beyond the border repeat it. */
+/** For each picture pixel, the slice pixels and weights it is mixed from; pixels beyond the border repeat it. */
 function taps(length: number, start: number, scale: number, size: number): Taps {
   const widen = Math.max(1, 1 / scale);
   const count = Math.ceil(4 * widen);

@@ -3,7 +3,6 @@ import type { RunsMask } from "../api/wire_types";
 import type { OpenSession } from "../state/open_session";
 import { guessedBounds, type PromptDraft, promptKind, WITHOUT_BOUNDS } from "../state/prompt_draft";
 import { decodeRuns } from "../volume/run_lengths";
-import { Icon } from "./icons";
 
 /** Some of the names that have a SNOMED CT code for DICOM; any other name is allowed. */
 const SUGGESTIONS = [
@@ -94,10 +93,10 @@ export function PromptDraftCard({ session, draft }: { session: OpenSession; draf
           disabled={!draft.name.trim() || existing?.locked}
           onClick={() => session.propagate()}
         >
-          <Icon name="propagate" /> Propagate <kbd>Enter</kbd>
+          Propagate <kbd>Enter</kbd>
         </button>
-        <button type="button" onClick={() => session.discardDraft()}>
-          Discard <kbd>Esc</kbd>
+        <button type="button" title="Discard (Esc)" onClick={() => session.discardDraft()}>
+          Discard
         </button>
       </div>
     </section>

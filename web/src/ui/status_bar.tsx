@@ -17,8 +17,8 @@ function advice(session: OpenSession): string {
   if (tool === "point" || tool === "negative") {
     if (!session.selected) return "Click inside an organ to start an object.";
     return tool === "point"
-      ? `Click what ${session.selected} lacks; Shift-click or right-click what is not part of it.`
-      : `Click what is not part of ${session.selected}.`;
+      ? `Click what is missing from ${session.selected}; Shift-click or right-click what is too much.`
+      : `Click what is too much in ${session.selected}.`;
   }
   const shape = { box: "Draw a box around", brush: "Paint over", lasso: "Circle" }[tool];
   return `${shape} an object to start a new one.${session.selected ? ` Points (P) correct ${session.selected}.` : ""}`;

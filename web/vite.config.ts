@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { defineConfig, type Plugin } from "vite";
 
-/** NiiVue brings decoders of OME-Zarr (numcodecs, 470 kB compressed). This page gives it plain voxels only. */
+/** Leaves out NiiVue's decoders of OME-Zarr (numcodecs, 470 kB compressed): this page gives it plain voxels only. */
 const withoutZarrCodecs: Plugin = {
   name: "without-zarr-codecs",
   enforce: "pre",
@@ -10,7 +10,7 @@ const withoutZarrCodecs: Plugin = {
   load: (id) => (id === "\0no-codec" ? "export default null;" : null),
 };
 
-/** Writes what the page was built from, so that a test without Node can tell when it is older than its sources. */
+/** Writes the hash of the sources, so that a test without Node can tell when the page is older than they are. */
 const stampBuild: Plugin = {
   name: "stamp-build",
   generateBundle() {
@@ -19,7 +19,7 @@ const stampBuild: Plugin = {
   },
 };
 
-/** SHA-256 over names and contents of everything the page is built from; `tests/unit/server/test_web_build.py` too. */
+/** SHA-256 over names and contents of the sources; `tests/unit/server/test_web_build.py` computes the same. */
 function hashOfSources(): string {
   const names = [
     "index.html",
@@ -46,7 +46,7 @@ export default defineConfig({
     outDir: "../src/radsam/server/static",
     emptyOutDir: true,
     target: "es2022",
-    // Names without a hash: the server answers with ETags, and the built page changes in as few files as it can.
+    // Names without a hash: the server sends ETags, and a new build changes few files.
     rollupOptions: {
       output: { assetFileNames: "[name][extname]", chunkFileNames: "[name].js", entryFileNames: "[name].js" },
     },

@@ -1,4 +1,4 @@
-/** Do page, server and patient agree where a voxel is? The grids come from `tests/web_grids.py`. */
+/** The page puts each voxel where the server and the patient have it. The grids come from `tests/web_grids.py`. */
 import { describe, expect, it } from "vitest";
 import type { Ijk, PlaneInfo, PlaneName } from "../src/api/wire_types";
 import { PLANES } from "../src/api/wire_types";
@@ -14,7 +14,7 @@ interface Grid {
   voxels: Ijk[];
 }
 const cases = Object.entries(grids as unknown as Record<string, Grid>);
-/** LPS axis and sign that the display's columns and rows must follow in the radiological convention. */
+/** LPS axis and sign of the display's columns and rows in the radiological convention. */
 const RIGHTWARDS = { axial: [0, 1], coronal: [0, 1], sagittal: [1, 1] } as const;
 const DOWNWARDS = { axial: [1, 1], coronal: [2, -1], sagittal: [2, -1] } as const;
 
@@ -26,7 +26,7 @@ describe.each(cases)("grid %s", (_, given) => {
   describe.each(PLANES)("%s", (plane) => {
     const grid = geometry.grids[plane];
 
-    it("shows voxels where the server says", () => {
+    it("shows voxels where the server shows them", () => {
       given.voxels.forEach((voxel, n) => {
         const [index, x, y] = given.shown[plane][n];
         expect(grid.split(voxel)[0]).toBe(index);
@@ -34,14 +34,14 @@ describe.each(cases)("grid %s", (_, given) => {
       });
     });
 
-    it("finds every voxel again from the screen", () => {
+    it("maps every displayed position back to its voxel", () => {
       for (const voxel of all) {
         const [x, y] = grid.ijkToXy(voxel);
         expect(grid.xyToIjk(grid.split(voxel)[0], x, y)).toEqual(voxel);
       }
     });
 
-    it("goes to the patient's left, back or feet on the screen as radiologists expect", () => {
+    it("has columns and rows in the radiological convention", () => {
       const at = (x: number, y: number) => geometry.toLps(grid.xyToIjk(0, x, y));
       const [right, down] = [RIGHTWARDS[plane], DOWNWARDS[plane]];
       expect((at(1, 0)[right[0]] - at(0, 0)[right[0]]) * right[1]).toBeGreaterThan(0);
@@ -74,7 +74,7 @@ describe.each(cases)("grid %s", (_, given) => {
       expect(stored[v * grid.shapeVu[1] + u]).toBe(display[1]);
     });
 
-    it("draws a box where it was drawn, inside the slice, with the smaller end first", () => {
+    it("clips a drawn box to the slice, with the smaller end first", () => {
       const { box } = grid.box(1, [-3, 0.4], [1.2, 99]);
       expect(grid.boxEdges(box, 1)).toEqual([-0.5, -0.5, 1.5, grid.rows - 0.5]);
       expect(grid.boxEdges(box, 0)).toBeNull();
@@ -91,7 +91,7 @@ describe.each(cases)("grid %s", (_, given) => {
   });
 });
 
-it("names the position of a slice as radiologists read it", () => {
+it("writes the position of a slice in the radiological notation", () => {
   const geometry = new Geometry((grids as unknown as Record<string, Grid>).usual);
   expect(geometry.grids.axial.position(0)).toBe("S 30.0 mm");
   expect(geometry.grids.coronal.position(0)).toBe("A 20.0 mm");

@@ -1,4 +1,4 @@
-/** Do masks survive the wire, the label map and the way to the screen? */
+/** Masks from the wire through the label map to outlines and surfaces. */
 import { describe, expect, it } from "vitest";
 import { parseChangedMasks, runsFromBase64 } from "../src/api/changed_masks";
 import { Geometry } from "../src/volume/coordinates";
@@ -66,7 +66,7 @@ describe("label map", () => {
   const runsAt = (u: number, v: number) =>
     encodeRuns(new Uint8Array(rows * cols).fill(1, v * cols + u, v * cols + u + 1));
 
-  it("puts a stored pixel at its voxel, and takes it away again", () => {
+  it("puts a stored pixel at its voxel, and removes it", () => {
     const labels = new LabelMap(geometry);
     labels.putSlice(4, "coronal", 1, runsAt(1, 2));
     expect(labels.at(geometry.offset(grid.join(1, 1, 2)))).toBe(4);
@@ -75,7 +75,7 @@ describe("label map", () => {
     expect(labels.ids.some(Boolean)).toBe(false);
   });
 
-  it("lets locked objects keep their voxels, and takes those of others", () => {
+  it("leaves locked objects their voxels, and overwrites those of others", () => {
     const labels = new LabelMap(geometry);
     labels.putSlice(1, "coronal", 1, runsAt(0, 0));
     labels.putSlice(2, "coronal", 1, runsAt(1, 0));
@@ -108,7 +108,7 @@ describe("outlines", () => {
     return sum / 2;
   };
 
-  it("has nothing to say about an empty mask", () => expect(of("..", "..")).toEqual([]));
+  it("has no outline for an empty mask", () => expect(of("..", "..")).toEqual([]));
 
   it("cuts the corners of a rectangle and follows its edges", () => {
     const [square] = of("###", "###");
@@ -124,7 +124,7 @@ describe("outlines", () => {
   it("keeps diagonal neighbours apart", () => expect(of("#.", ".#")).toHaveLength(2));
 });
 
-it("makes a closed surface around an object, at its place in the patient", () => {
+it("makes a closed surface around an object, at its position in the patient", () => {
   const labels = new LabelMap(geometry);
   const grid = geometry.grids.axial;
   const [rows, cols] = grid.shapeVu;

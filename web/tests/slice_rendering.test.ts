@@ -1,4 +1,4 @@
-/** Is a slice on the screen what the file says? */
+/** A slice on the screen shows the values of the file. */
 import { describe, expect, it } from "vitest";
 import { centerWidth, draggedWindow, PRESETS, presetWindow } from "../src/volume/hu_window";
 import { renderSlice } from "../src/volume/slice_rendering";
@@ -12,7 +12,7 @@ const greys = (width: number, height: number, scale: number, left = 0, top = 0) 
 };
 
 describe("renderSlice", () => {
-  it("shows every voxel as it is at one pixel each", () => {
+  it("shows every voxel unchanged at one pixel each", () => {
     expect(greys(4, 3, 1)).toEqual([...voxels]);
   });
 

@@ -21,7 +21,7 @@ export class ApiError extends Error {
 
 const TOKEN_KEY = "radsam-token";
 
-/** Take the token from `#token=…`, keep it for this tab, and take it out of the address bar. */
+/** Read the token from `#token=…`, store it for this tab, and remove it from the address bar. */
 export function tokenFromAddress(): string | null {
   const found = /(?:^#|&)token=([^&]+)/.exec(location.hash);
   if (found) {

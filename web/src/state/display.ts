@@ -8,7 +8,7 @@ export type Tool = "navigate" | "window" | "measure" | "box" | "point" | "negati
 export type Layout = "quad" | "main" | "single";
 export type PaneName = PlaneName | "3d";
 
-/** Zoom of a pane relative to the whole slice, and where its centre is, in millimetres off the slice's. */
+/** Zoom of a pane relative to the whole slice, and the offset of its centre from the slice's in mm. */
 export interface Camera {
   zoom: number;
   x: number;

@@ -8,7 +8,7 @@ import type { LabelMap } from "../volume/label_map";
 /** The id of an interrupted edit's slices in the label map; objects count from 1. */
 const INTERRUPTED_ID = 0xffff;
 const INTERRUPTED_COLOUR = "#f0e442";
-/** The palette of `radsam.render.panel`: Okabe and Ito's, its dark tones lightened for a black page. */
+/** The palette of the preview pictures: Okabe and Ito's, with dark tones lightened for a black page. */
 const COLOURS = ["#56b4e9", "#e69f00", "#00be8c", "#de87be", "#eb6e32", "#7896ff", "#bec878", "#c8c8d2"];
 
 /** The colour that the server will give to object `id`. */

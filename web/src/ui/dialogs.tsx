@@ -1,10 +1,9 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import type { App } from "../state/app";
-import { Icon } from "./icons";
+import { Icon, IconButton } from "./icons";
 import { SHORTCUTS } from "./shortcuts";
 import { Library } from "./start_page";
-import { IconButton } from "./top_bar";
 
 export function Dialogs({ app }: { app: App }) {
   if (app.dialog === "shortcuts") return <Shortcuts app={app} />;

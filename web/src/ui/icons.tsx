@@ -1,4 +1,4 @@
-/** Line icons on a 24 grid, drawn for this page. */
+/** Line icons of 24 × 24 units, drawn for this page. */
 const PATHS = {
   navigate: "M12 3v5M12 16v5M3 12h5M16 12h5M12 11.5v1M11.5 12h1",
   window: "M12 3.5a8.5 8.5 0 1 0 0 17zM12 3.5a8.5 8.5 0 0 1 0 17",
@@ -40,5 +40,30 @@ export function Icon({ name }: { name: IconName }) {
     <svg class="icon" viewBox="0 0 24 24" aria-hidden="true">
       <path d={PATHS[name]} />
     </svg>
+  );
+}
+
+export function IconButton(props: {
+  icon: IconName;
+  label: string;
+  run: () => unknown;
+  disabled?: boolean;
+  pressed?: boolean;
+}) {
+  return (
+    <button
+      type="button"
+      class="icon-button"
+      aria-label={props.label}
+      aria-pressed={props.pressed}
+      title={props.label}
+      disabled={props.disabled}
+      onClick={(event) => {
+        event.stopPropagation();
+        props.run();
+      }}
+    >
+      <Icon name={props.icon} />
+    </button>
   );
 }

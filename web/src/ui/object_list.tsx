@@ -1,8 +1,7 @@
 import { useState } from "preact/hooks";
 import type { ObjectPrompt, SegmentedObject } from "../api/wire_types";
 import type { OpenSession } from "../state/open_session";
-import { Icon } from "./icons";
-import { IconButton } from "./top_bar";
+import { Icon, IconButton } from "./icons";
 
 export function ObjectList({ session }: { session: OpenSession }) {
   const { objects } = session;

@@ -2,7 +2,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type { OpenSession } from "../state/open_session";
 import type { Direction, SceneObject, Surroundings, Viewer3d } from "../view/viewer_3d";
 import { surfaceOf } from "../volume/object_surface";
-import { IconButton } from "./top_bar";
+import { IconButton } from "./icons";
 import { useObservables } from "./use_observables";
 
 const SIDES: Record<Direction, string> = {
@@ -137,7 +137,7 @@ export function Scene3dPane({
   );
 }
 
-/** The surface of an object, made again only when its masks have changed. */
+/** The surface of an object, recomputed only when its masks have changed. */
 function sceneObject(session: OpenSession): (object: OpenSession["objects"][number]) => SceneObject | null {
   return (object) => {
     const surface = surfaceOf(session.labels, object.id);

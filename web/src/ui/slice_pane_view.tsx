@@ -4,8 +4,8 @@ import type { PaneName } from "../state/display";
 import type { OpenSession } from "../state/open_session";
 import { listen } from "../view/pane_input";
 import { SlicePane } from "../view/slice_pane";
+import { IconButton } from "./icons";
 import { SliceBar } from "./slice_bar";
-import { IconButton } from "./top_bar";
 import { useObservables } from "./use_observables";
 
 interface Props {

@@ -1,7 +1,6 @@
 import { useRef, useState } from "preact/hooks";
 import type { App } from "../state/app";
-import { Icon } from "./icons";
-import { IconButton } from "./top_bar";
+import { Icon, IconButton } from "./icons";
 
 export function StartPage({ app }: { app: App }) {
   return (

@@ -2,7 +2,7 @@ import type { App } from "../state/app";
 import type { Layout } from "../state/display";
 import type { OpenSession } from "../state/open_session";
 import { centerWidth, PRESETS, presetWindow } from "../volume/hu_window";
-import { Icon, type IconName } from "./icons";
+import { Icon, IconButton, type IconName } from "./icons";
 import { useObservables } from "./use_observables";
 
 const LAYOUTS: [Layout, IconName, string][] = [
@@ -93,30 +93,5 @@ export function TopBar({ app, session }: { app: App; session: OpenSession }) {
         <Icon name="save" /> Save
       </button>
     </header>
-  );
-}
-
-export function IconButton(props: {
-  icon: IconName;
-  label: string;
-  run: () => unknown;
-  disabled?: boolean;
-  pressed?: boolean;
-}) {
-  return (
-    <button
-      type="button"
-      class="icon-button"
-      aria-label={props.label}
-      aria-pressed={props.pressed}
-      title={props.label}
-      disabled={props.disabled}
-      onClick={(event) => {
-        event.stopPropagation();
-        props.run();
-      }}
-    >
-      <Icon name={props.icon} />
-    </button>
   );
 }

@@ -112,7 +112,7 @@ export class Viewer3d {
   }
 }
 
-/** A NIfTI file of block means, with the affine that puts each block where its voxels are. */
+/** A NIfTI file of block means, with the affine that puts each block at the centre of its voxels. */
 function coarseCopy(voxels: Voxels, geometry: Geometry): Uint8Array<ArrayBuffer> {
   const cellMm = Math.max(
     ...geometry.shape.map((size, axis) => (size * geometry.spacing[axis]) / MAX_VOXELS),

@@ -11,7 +11,7 @@ export interface SliceOutlines {
 
 export class LabelMap {
   readonly ids: Uint16Array;
-  /** Grows with every change; who draws compares it. */
+  /** Grows with every change, so that drawing code can tell that the map is new. */
   version = 0;
   private cache = new Map<string, SliceOutlines[]>();
 

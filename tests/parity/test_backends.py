@@ -14,7 +14,7 @@ from radsam.metrics import dice
 from radsam.model.onnx_export import export_graphs
 from radsam.predictor import EmbeddingCache, SlicePredictor, SlicePrompt
 from radsam.predictor.slice_predictor import frame_prompt
-from radsam.preprocess import SliceFrame, Window
+from radsam.preprocess import Normalisation, SliceFrame, Window
 from radsam.runtime import Backend, Bundle, open_backend
 from radsam.volume import RunMask, SliceGrid
 from small_models import SMALL_CONFIGS, random_model
@@ -65,7 +65,9 @@ class Engines:
         return SlicePredictor(self.bundle.spec, self.bundle.sha256, self.open(name), EmbeddingCache())
 
     def embedding(self, name: str) -> np.ndarray:
-        return self.open(name).encode(self.frame.image(GRID.take(SCENE.volume.hu, INDEX), WINDOW)[None])[0]
+        return self.open(name).encode(self.frame.image(GRID.take(SCENE.volume.hu, INDEX), Normalisation(WINDOW))[None])[
+            0
+        ]
 
     def precise(self, name: str) -> bool:
         return name == "openvino f32" or "bf16" not in self.open(name).name
@@ -108,7 +110,7 @@ def test_masks_on_the_slice_differ_only_where_the_reference_is_undecided(
     answers = []
     for name in (REFERENCE, engine):
         predictor = engines.predictor(name)
-        encoded = predictor.encode(SCENE.volume, GRID, INDEX, WINDOW)
+        encoded = predictor.encode(SCENE.volume, predictor.view(GRID, WINDOW), INDEX)
         answers.append(predictor.alternatives(encoded, PROMPTS[prompt]))
     asked = frame_prompt(engines.frame, PROMPTS[prompt])
     low_res = engines.open(REFERENCE).decode(engines.embedding(REFERENCE), asked).logits
@@ -124,6 +126,6 @@ def test_masks_on_the_slice_differ_only_where_the_reference_is_undecided(
 
 def test_different_prompts_have_different_answers(engines: Engines) -> None:
     predictor = engines.predictor("onnx")
-    encoded = predictor.encode(SCENE.volume, GRID, INDEX, WINDOW)
+    encoded = predictor.encode(SCENE.volume, predictor.view(GRID, WINDOW), INDEX)
     answers = {prompt: predictor.decode(encoded, asked) for prompt, asked in PROMPTS.items()}
     assert len({answer.score for answer in answers.values()}) == len(PROMPTS)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from phantoms import stored_otherwise
 from radsam.metrics import dice
-from radsam.preprocess import Crop, SliceFrame, Window
+from radsam.preprocess import Crop, Normalisation, SliceFrame, Window
 from radsam.volume import Geometry, Plane, SliceGrid, Volume
 
 SIZES = [(256, 256), (1024, 256), (128, 64), (64, 64)]
@@ -133,7 +133,7 @@ def test_the_same_anatomy_stored_otherwise_gives_the_same_bits(
         voxel = np.round(where * (np.array(geometry.shape_ijk) - 1))
         i, j, k = np.round(each.geometry.mm_to_index(geometry.index_to_mm(voxel))).astype(int)
         index, _, _ = grid.split((int(i), int(j), int(k)))
-        images.append(SliceFrame(grid, *size).image(grid.take(each.hu, index), Window(-160.0, 240.0)))
+        images.append(SliceFrame(grid, *size).image(grid.take(each.hu, index), Normalisation(Window(-160.0, 240.0))))
     np.testing.assert_array_equal(images[0], images[1])
 
 
@@ -172,10 +172,11 @@ def test_a_crop_is_seen_as_if_the_volume_ended_there(case: Stored, data: st.Data
     part = grid.take(case.volume.hu, index)[v0 : v1 + 1, u0 : u1 + 1]
     alone = SliceFrame(replace(grid, shape_vu=part.shape), *case.sizes)
 
-    window = Window(-160.0, 240.0)
+    normalisation = Normalisation(Window(-160.0, 240.0))
     assert cropped.content_shape == alone.content_shape
     np.testing.assert_array_equal(
-        cropped.image(grid.take(case.volume.hu, index), window), alone.image(np.ascontiguousarray(part), window)
+        cropped.image(grid.take(case.volume.hu, index), normalisation),
+        alone.image(np.ascontiguousarray(part), normalisation),
     )
     points_uv = np.array([[u0, v0], [u1, v1], [(u0 + u1) / 2, v0 - 0.5]])
     points_xy = cropped.points_to_frame(points_uv)

@@ -1,6 +1,8 @@
 """One slice: encode it once, answer any number of prompts."""
 
 from radsam.predictor.embedding_cache import EmbeddingCache, EmbeddingStore, temporary_store
+from radsam.predictor.object_predictor import ObjectPredictor, choose_view
+from radsam.predictor.object_view import ObjectView
 from radsam.predictor.slice_mask import SliceMask, SlicePrompt
 from radsam.predictor.slice_predictor import EncodedSlice, SlicePredictor
 
@@ -8,8 +10,11 @@ __all__ = [
     "EmbeddingCache",
     "EmbeddingStore",
     "EncodedSlice",
+    "ObjectPredictor",
+    "ObjectView",
     "SliceMask",
     "SlicePredictor",
     "SlicePrompt",
+    "choose_view",
     "temporary_store",
 ]

@@ -1,4 +1,4 @@
-"""What is asked of one slice, and what is answered.
+"""The prompt of one slice, and its mask.
 
 Coordinates are pixels (u, v) of the slice as stored; see `radsam.volume.plane`.
 """
@@ -12,7 +12,7 @@ from radsam.volume import Box, Mask, Point, Prompt, RunMask, SliceGrid
 
 @dataclass(frozen=True)
 class SlicePrompt:
-    """Everything that is said about one slice; hashable, so that an answer can be remembered.
+    """All prompts of one slice together; hashable, so that a prediction can be remembered.
 
     Args:
         box_uvuv: An inclusive box u0, v0, u1, v1.
@@ -46,19 +46,28 @@ class SlicePrompt:
         u0s, v0s, u1s, v1s = zip(*boxes, strict=True)
         return min(u0s), min(v0s), max(u1s), max(v1s)
 
+    def merged(self, later: SlicePrompt) -> SlicePrompt:
+        """Return this prompt with a later one of the same slice: points add up, a later box or mask replaces one."""
+        return SlicePrompt(later.box_uvuv or self.box_uvuv, self.points_uv + later.points_uv, later.mask or self.mask)
+
+    @property
+    def marks_object(self) -> bool:
+        """Whether it marks the object, and not only voxels outside of it."""
+        return self.box_uvuv is not None or self.mask is not None or any(positive for *_, positive in self.points_uv)
+
     def __bool__(self) -> bool:
-        """Whether anything is said at all."""
+        """Whether there is any prompt."""
         return self.box_uvuv is not None or bool(self.points_uv) or self.mask is not None
 
 
 @dataclass(frozen=True)
 class SliceMask:
-    """The answer on one slice.
+    """The mask of one slice.
 
     Args:
         index: The slice.
         mask: The mask, on the slice as stored.
-        score: The IoU that the model predicts for it; 1.0 where no model was asked.
+        score: The IoU that the model predicts for it; 1.0 where the mask was not predicted.
     """
 
     index: int

@@ -2,8 +2,8 @@
 
 The two halves are separate calls with one frozen value between them::
 
-    encoded = predictor.encode(volume, grid, index, window)     # costly, cached
-    answer = predictor.decode(encoded, prompt)                  # cheap, remembered
+    encoded = predictor.encode(volume, view, index)     # costly, cached
+    slice_mask = predictor.decode(encoded, prompt)      # cheap, remembered
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ import numpy as np
 from radsam.errors import PromptError
 from radsam.model.prompt_tokens import NEGATIVE, POSITIVE, arrange
 from radsam.predictor.embedding_cache import Embedding, EmbeddingCache, EmbeddingKey
+from radsam.predictor.object_view import ObjectView
 from radsam.predictor.slice_mask import SliceMask, SlicePrompt
-from radsam.preprocess import Crop, SliceFrame, Window
+from radsam.preprocess import SliceFrame, Window
 from radsam.runtime import Backend, BundleSpec, Decoded, FramePrompt
 from radsam.volume import RunMask, SliceGrid, Volume
 
@@ -70,18 +71,19 @@ class SlicePredictor:
         self._cache = cache
         self._answers: OrderedDict[tuple[EmbeddingKey, SlicePrompt], SliceMask] = OrderedDict()
 
-    def encode(
-        self, volume: Volume, grid: SliceGrid, index: int, window: Window, crop: Crop | None = None
-    ) -> EncodedSlice:
-        """Encode slice `index`, or the crop of it, or take it from the cache.
+    def view(self, grid: SliceGrid, window: Window) -> ObjectView:
+        """Return how the model sees whole slices in a window."""
+        return ObjectView(grid, self.spec.normalisation.with_window(window))
+
+    def encode(self, volume: Volume, view: ObjectView, index: int) -> EncodedSlice:
+        """Encode slice `index` as `view` shows it, or take it from the cache.
 
         Raises:
             PromptError: There is no such slice.
             BackendError: The engine failed.
         """
-        frame = SliceFrame(
-            grid, self.spec.input_size, self.spec.low_res_size, self.spec.pixel_mean, self.spec.pixel_std, crop
-        )
+        grid, window = view.grid, view.normalisation.window
+        frame = SliceFrame(grid, self.spec.input_size, self.spec.low_res_size, view.crop)
         key = EmbeddingKey(
             volume_hash=volume.content_hash,
             plane=grid.plane,
@@ -89,11 +91,11 @@ class SlicePredictor:
             window_hu=(window.low_hu, window.high_hu),
             encoder_hash=self._encoder_hash,
             engine=self.backend.name,
-            crop=crop,
+            crop=view.crop,
         )
         embedding = self._cache.get(key)
         if embedding is None:
-            embedding = self.backend.encode(frame.image(grid.take(volume.hu, index), window)[None])[0]
+            embedding = self.backend.encode(frame.image(grid.take(volume.hu, index), view.normalisation)[None])[0]
             self._cache.put(key, embedding)
         return EncodedSlice(key, frame, embedding)
 

@@ -2,6 +2,7 @@
 
 from radsam.preprocess.crop import Crop
 from radsam.preprocess.frame import SliceFrame
+from radsam.preprocess.normalisation import Normalisation
 from radsam.preprocess.window import Window
 
-__all__ = ["Crop", "SliceFrame", "Window"]
+__all__ = ["Crop", "Normalisation", "SliceFrame", "Window"]

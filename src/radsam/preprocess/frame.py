@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float, Float32, Shaped
 from PIL import Image
 
 from radsam.preprocess.crop import Crop
-from radsam.preprocess.window import Window
+from radsam.preprocess.normalisation import Normalisation
 from radsam.volume import SliceGrid
 
 
@@ -30,16 +30,12 @@ class SliceFrame:
         grid: The slices.
         input_size: Side of the model's square input, in pixels.
         low_res_size: Side of the model's low-res mask, in pixels; divides `input_size`.
-        pixel_mean: Subtracted from the windowed image ([0, 1]), per channel.
-        pixel_std: Divides it afterwards, per channel. Padding is 0 after both.
         crop: The part of the displayed slice that the model sees; None for all of it.
     """
 
     grid: SliceGrid
     input_size: int
     low_res_size: int
-    pixel_mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    pixel_std: tuple[float, float, float] = (1.0, 1.0, 1.0)
     crop: Crop | None = None
 
     @property
@@ -65,14 +61,12 @@ class SliceFrame:
         # series and its NIfTI, must not fall to two sides of a half.
         return max(1, round(round(share * self.low_res_size, 3)))
 
-    def image(self, slice_hu: Shaped[np.ndarray, "v u"], window: Window) -> Float32[np.ndarray, "3 n n"]:
-        """Turn a slice of Hounsfield units into the model's normalised, padded input."""
-        seen = window.apply(np.ascontiguousarray(self.seen.take(self.grid.to_display(slice_hu))))
+    def image(self, slice_hu: Shaped[np.ndarray, "v u"], normalisation: Normalisation) -> Float32[np.ndarray, "3 n n"]:
+        """Turn a slice of Hounsfield units into the model's normalised input; the padding is 0."""
+        seen = normalisation.to_unit(np.ascontiguousarray(self.seen.take(self.grid.to_display(slice_hu))))
         rows, cols = self.content_shape
-        scaled = _resize(seen, (rows, cols))
         frame = np.zeros((3, self.input_size, self.input_size), np.float32)
-        for channel, (mean, std) in enumerate(zip(self.pixel_mean, self.pixel_std, strict=True)):
-            frame[channel, :rows, :cols] = (scaled - np.float32(mean)) / np.float32(std)
+        frame[:, :rows, :cols] = normalisation.to_channels(_resize(seen, (rows, cols)))
         return frame
 
     def points_to_frame(self, points_uv: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 2"]:

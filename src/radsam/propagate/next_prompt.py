@@ -84,6 +84,16 @@ def copy(incoming: RunMask, user_prompt: SlicePrompt) -> RunMask:
 POLICIES: dict[str, Policy] = {"mask": mask, "box": box, "point": point, "copy": copy}
 
 
+def policy_for(spec: BundleSpec, name: str) -> Policy:
+    """Return a policy by name, for a model that knows boxes only in the form that points move the box."""
+    return moved_box if name == "box" and is_box_only(spec) else POLICIES[name]
+
+
+def is_box_only(spec: BundleSpec) -> bool:
+    """Whether a model was trained on boxes, but not on points of any kind."""
+    return not (spec.can(Capability.POINT) or spec.can(Capability.EDIT))
+
+
 def default_policy(spec: BundleSpec) -> str:
     """Name the policy that a model was trained for: masks where it can, else boxes (paper, Table 5)."""
     return "mask" if spec.can(Capability.MASK) else "box"

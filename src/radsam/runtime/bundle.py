@@ -29,6 +29,7 @@ from typing import Any
 import platformdirs
 
 from radsam.errors import BundleError
+from radsam.preprocess import Normalisation, Window
 
 FORMAT = "radsam-bundle"
 FORMAT_VERSION = 1
@@ -116,6 +117,11 @@ class BundleSpec:
                 f"capabilities {[*self.capabilities]}, crop ratio {self.crop_ratio}, zoom {self.max_zoom}, "
                 f"taper {self.taper}."
             )
+
+    @property
+    def normalisation(self) -> Normalisation:
+        """How an image becomes the model's input, with the model's own window."""
+        return Normalisation(Window(*self.window_hu), self.pixel_mean, self.pixel_std)
 
     def can(self, capability: Capability) -> bool:
         """Whether the model was trained on this kind of prompt."""

@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from radsam.errors import RadsamError
-from radsam.propagate import SliceDone
+from radsam.propagate import Record, SliceDone
 from radsam.server.edit_journal import Journal, pack_runs
 from radsam.server.live_session import Job, LiveSession
 from radsam.server.model_thread import EditCancelledError, ModelThread, Priority, ServerStoppingError, Steps
@@ -23,7 +23,6 @@ from radsam.session import Session
 from radsam.session.capability_warnings import capability_warnings, not_followed
 from radsam.session.edit import Correct, Segment
 from radsam.session.history import History, object_names
-from radsam.session.replay import Record
 from radsam.volume import SliceGrid
 
 _log = logging.getLogger(__name__)

@@ -92,7 +92,8 @@ class EncodeAhead:
             if key in self._done:
                 continue
             try:
-                self._predictor.encode(focus.volume, focus.grid, index, focus.window, focus.crop)
+                view = self._predictor.view(focus.grid, focus.window).with_crop(focus.crop)
+                self._predictor.encode(focus.volume, view, index)
             except RadsamError:
                 focus.missing = iter(())  # whoever asks for the slice is told why
                 return False

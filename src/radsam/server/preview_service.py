@@ -20,7 +20,7 @@ from radsam.server.server_errors import TooManyError
 from radsam.server.server_limits import Limits
 from radsam.server.server_metrics import ServerMetrics
 from radsam.session.edit import Correct, Segment
-from radsam.session.object_predictor import ObjectPredictor
+from radsam.session.started_object import StartedObject
 from radsam.volume import Plane, Point, SliceGrid, slice_index
 
 
@@ -110,7 +110,7 @@ class PreviewService:
     def _look(self, live: LiveSession, edit: Segment, index: int | None = None) -> None:
         """Encode ahead as an edit will need it. Runs on the model's thread."""
         grid = SliceGrid.of(live.session.volume.geometry, edit.plane)
-        crop = ObjectPredictor(live.session.volume, self._predictor, grid, edit).crop
+        crop = StartedObject(live.session.volume, self._predictor, edit).view.crop
         at = slice_index(edit.prompt, grid) if index is None else index
         self._focus(live, grid, at, edit.window, crop)
 

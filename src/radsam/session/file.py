@@ -24,7 +24,8 @@ from radsam.predictor import SliceMask
 from radsam.propagate import EndReason, StopRule
 from radsam.session.edit import Correct, Edit, Segment, edit_from_json, edit_to_json
 from radsam.session.history import History
-from radsam.session.replay import ObjectEdits, ObjectResult
+from radsam.session.replay import ObjectResult
+from radsam.session.user_prompts import ObjectEdits
 from radsam.volume import RunMask, SliceGrid, Volume
 
 if TYPE_CHECKING:

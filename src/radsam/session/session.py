@@ -15,13 +15,13 @@ from jaxtyping import Bool
 from radsam.errors import PromptError, SessionError
 from radsam.predictor import SliceMask, SlicePredictor
 from radsam.preprocess import Window
-from radsam.propagate import POLICIES, SliceDone, StopRule, default_policy
+from radsam.propagate import POLICIES, Record, SliceDone, StopRule, default_policy
 from radsam.session.capability_warnings import CapabilityWarning, capability_warnings, not_followed
 from radsam.session.compose import compose, locked_objects, present_objects
 from radsam.session.edit import Correct, Delete, Lock, Overlap, Remove, Segment, SetOverlap
 from radsam.session.history import History, edits_of, numbered_edits_of, object_names, renamed
-from radsam.session.replay import ObjectResult, Record, Replayer
-from radsam.session.segmented import PlacedPrompt, SegmentedObject
+from radsam.session.replay import ObjectResult, Replayer
+from radsam.session.segmented_object import PlacedPrompt, SegmentedObject
 from radsam.volume import Bounds, LabelVolume, Plane, Point, Prompt, SliceGrid, Volume, slice_index
 
 Progress = Callable[[SliceDone], None]

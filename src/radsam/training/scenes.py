@@ -103,7 +103,7 @@ def scene_image(store: Store, spec: BundleSpec, scene: Scene, index: int) -> Flo
     seen = view.hu(
         np.asarray(store.cases[scene.case_number].hu[scene.first + index]), np.random.default_rng([scene.seed, index])
     )
-    return view.frame(spec, scene.count).image(seen, view.window)
+    return view.frame(spec, scene.count).image(seen, spec.normalisation.with_window(view.window))
 
 
 def ids_seen(

@@ -71,7 +71,7 @@ class View:
 
     def frame(self, spec: BundleSpec, count: int) -> SliceFrame:
         """How the view's slices lie in a model's input."""
-        return SliceFrame(self.grid(count), spec.input_size, spec.low_res_size, spec.pixel_mean, spec.pixel_std)
+        return SliceFrame(self.grid(count), spec.input_size, spec.low_res_size)
 
     @property
     def window(self) -> Window:

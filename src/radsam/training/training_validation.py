@@ -18,9 +18,8 @@ from jaxtyping import Bool, Float16, Float32
 from radsam.errors import BackendError, PromptError
 from radsam.metrics import dice
 from radsam.model.sam import Sam
-from radsam.predictor import EmbeddingCache, EncodedSlice, SlicePredictor
+from radsam.predictor import EmbeddingCache, EncodedSlice, ObjectView, SlicePredictor
 from radsam.predictor.embedding_cache import Embedding, EmbeddingKey
-from radsam.preprocess import Crop, Window
 from radsam.propagate import StopRule
 from radsam.runtime import BundleSpec, Decoded, FramePrompt
 from radsam.runtime.backend import decoder_inputs
@@ -189,10 +188,9 @@ class _ScenePredictor(SlicePredictor):
         super().__init__(spec, "", _DecoderBackend(model, spec.low_res_size), EmbeddingCache())
         self._frame, self._embedding = scenes.frame(number), _embeddings(model, scenes, number)
 
-    def encode(
-        self, volume: Volume, grid: SliceGrid, index: int, window: Window, crop: Crop | None = None
-    ) -> EncodedSlice:
-        key = EmbeddingKey("", grid.plane, index, (window.low_hu, window.high_hu), "", self.backend.name)
+    def encode(self, volume: Volume, view: ObjectView, index: int) -> EncodedSlice:
+        window = view.normalisation.window
+        key = EmbeddingKey("", view.grid.plane, index, (window.low_hu, window.high_hu), "", self.backend.name)
         return EncodedSlice(key, self._frame, self._embedding(index))
 
 

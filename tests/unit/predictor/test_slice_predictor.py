@@ -23,7 +23,7 @@ BOX = SlicePrompt(box_uvuv=(5, 5, 34, 30))
 
 
 def encode(predictor: SlicePredictor, index: int = MIDDLE, window: Window = WINDOW) -> EncodedSlice:
-    return predictor.encode(SCENE.volume, GRID, index, window)
+    return predictor.encode(SCENE.volume, predictor.view(GRID, window), index)
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_the_answer_lies_where_the_object_is(predictor: SlicePredictor, prompt: 
         prompt = SlicePrompt(mask=RunMask.encode(truth))
     else:
         prompt = SlicePrompt(points_uv=((int(u[len(u) // 2]), int(v[len(v) // 2]), True),))
-    answer = predictor.decode(predictor.encode(SCENE.volume, grid, index, WINDOW), prompt)
+    answer = predictor.decode(predictor.encode(SCENE.volume, predictor.view(grid, WINDOW), index), prompt)
     assert answer.index == index
     assert dice(answer.mask.decode(), truth) > 0.97
 

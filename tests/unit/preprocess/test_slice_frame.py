@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from radsam.preprocess import SliceFrame, Window
+from radsam.preprocess import Normalisation, SliceFrame, Window
 from radsam.volume import Geometry, SliceGrid
 
-WINDOW = Window(0.0, 100.0)
+NORMALISATION = Normalisation(Window(0.0, 100.0))
 
 
 def frame_of(
@@ -15,10 +15,9 @@ def frame_of(
     plane: str = "axial",
     input_size: int = 64,
     low_res_size: int = 32,
-    **normalisation: tuple[float, float, float],
 ) -> SliceFrame:
     geometry = Geometry.from_parts(shape_kji, (0.0, 0.0, 0.0), spacing_mm_ijk, np.eye(3))
-    return SliceFrame(SliceGrid.of(geometry, plane), input_size, low_res_size, **normalisation)
+    return SliceFrame(SliceGrid.of(geometry, plane), input_size, low_res_size)
 
 
 @pytest.mark.parametrize(
@@ -46,8 +45,8 @@ def test_a_side_of_half_a_low_res_pixel_is_rounded_the_same_for_every_file_forma
 
 
 def test_padding_is_at_the_right_and_the_bottom_and_is_zero_after_normalisation() -> None:
-    frame = frame_of((2, 6, 8), pixel_mean=(0.5, 0.4, 0.3), pixel_std=(0.2, 0.25, 0.5))
-    image = frame.image(np.full((6, 8), 90, np.int16), WINDOW)
+    normalisation = Normalisation(Window(0.0, 100.0), pixel_mean=(0.5, 0.4, 0.3), pixel_std=(0.2, 0.25, 0.5))
+    image = frame_of((2, 6, 8)).image(np.full((6, 8), 90, np.int16), normalisation)
     assert image.shape == (3, 64, 64)
     assert not image[:, 48:].any()
     for channel, expected in enumerate([(0.9 - 0.5) / 0.2, (0.9 - 0.4) / 0.25, (0.9 - 0.3) / 0.5]):
@@ -58,14 +57,14 @@ def test_the_image_is_turned_to_the_radiological_display() -> None:
     frame = frame_of((6, 2, 8), plane="coronal")
     slice_vu = np.zeros((6, 8), np.int16)
     slice_vu[5, 0] = 100  # the highest slice, at the patient's right
-    image = frame.image(slice_vu, WINDOW)[0]
+    image = frame.image(slice_vu, NORMALISATION)[0]
     assert np.unravel_index(image.argmax(), image.shape) < (8, 8)
     assert image[:4, :4].min() > 0.9
 
 
 def test_shrinking_does_not_alias() -> None:
     checkers = (np.indices((256, 256)).sum(axis=0) % 2 * 100).astype(np.int16)
-    image = frame_of((2, 256, 256), input_size=64).image(checkers, WINDOW)
+    image = frame_of((2, 256, 256), input_size=64).image(checkers, NORMALISATION)
     np.testing.assert_allclose(image[:, 2:-2, 2:-2], 0.5, atol=0.02)
 
 

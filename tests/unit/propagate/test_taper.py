@@ -3,8 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fakes import fake_spec
 from radsam.predictor import SliceMask, SlicePrompt
-from radsam.propagate import POLICIES, SliceDone, propagate
+from radsam.propagate import PropagationPlan, SliceDone, propagate
+from radsam.propagate.step import MaskStep
 from radsam.propagate.taper import Taper, thinned
 from radsam.volume import Bounds, RunMask
 
@@ -16,7 +18,7 @@ def disk(radius: float, shape: tuple[int, int] = (60, 60), centre: tuple[float, 
     return RunMask.encode((y - centre[0]) ** 2 + (x - centre[1]) ** 2 <= radius**2)
 
 
-def walked_areas(start: int, bounds: Bounds | None, taper: float) -> dict[int, int]:
+def propagated_areas(start: int, bounds: Bounds | None, taper: float) -> dict[int, int]:
     """Areas by slice of a model that repeats what it is shown."""
     first = SliceMask(start, disk(20), 1.0)
 
@@ -26,12 +28,13 @@ def walked_areas(start: int, bounds: Bounds | None, taper: float) -> dict[int, i
 
     low, high = (bounds.low, bounds.high) if bounds else (None, None)
     thins = Taper(start, low, high, COUNT, taper)
-    walk = propagate(first, ask=repeats, policy=POLICIES["mask"], slice_count=COUNT, bounds=bounds, taper=thins)
-    return {each.slice_mask.index: each.slice_mask.mask.area for each in walk if isinstance(each, SliceDone)}
+    plan = PropagationPlan(first, COUNT, bounds=bounds, taper=thins)
+    records = propagate(plan, MaskStep(fake_spec(), repeats, "mask", first.mask.shape))
+    return {each.slice_mask.index: each.slice_mask.mask.area for each in records if isinstance(each, SliceDone)}
 
 
 def test_a_repeated_disk_becomes_the_ellipsoid_between_start_and_bounds() -> None:
-    areas = walked_areas(14, Bounds(5, 23), 1.0)
+    areas = propagated_areas(14, Bounds(5, 23), 1.0)
     for index, area in areas.items():
         way = (index - 14) / 10
         assert area == pytest.approx(areas[14] * (1 - way * way), rel=0.1), index
@@ -39,14 +42,14 @@ def test_a_repeated_disk_becomes_the_ellipsoid_between_start_and_bounds() -> Non
 
 
 def test_strength_stands_between_cylinder_and_ellipsoid() -> None:
-    cylinder, half, ellipsoid = (walked_areas(14, Bounds(5, 23), taper)[22] for taper in (0.0, 0.5, 1.0))
+    cylinder, half, ellipsoid = (propagated_areas(14, Bounds(5, 23), taper)[22] for taper in (0.0, 0.5, 1.0))
     assert cylinder > half > ellipsoid > 0
-    assert cylinder == walked_areas(14, Bounds(5, 23), 0.0)[14]
+    assert cylinder == propagated_areas(14, Bounds(5, 23), 0.0)[14]
 
 
 def test_nothing_gets_thinner_without_bounds_or_where_the_volume_ends() -> None:
-    assert len(set(walked_areas(14, None, 1.0).values())) == 1
-    areas = walked_areas(14, Bounds(0, 23), 1.0)
+    assert len(set(propagated_areas(14, None, 1.0).values())) == 1
+    areas = propagated_areas(14, Bounds(0, 23), 1.0)
     assert areas[0] == areas[14]
     assert areas[23] < areas[14] / 2
 

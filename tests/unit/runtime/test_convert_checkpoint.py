@@ -62,7 +62,9 @@ def test_the_bundle_answers_on_every_engine(converted: Bundle, engine: str) -> N
     assert backend.name.startswith(engine.replace(":", " "))
     predictor = SlicePredictor(converted.spec, converted.sha256, backend, EmbeddingCache())
     volume = ball().volume
-    encoded = predictor.encode(volume, SliceGrid.of(volume.geometry, "axial"), 13, Window(-160.0, 240.0))
+    encoded = predictor.encode(
+        volume, predictor.view(SliceGrid.of(volume.geometry, "axial"), Window(-160.0, 240.0)), 13
+    )
     assert encoded.embedding.dtype == np.float16
     answers = predictor.alternatives(encoded, SlicePrompt(box_uvuv=(7, 6, 22, 21)))
     assert [each.mask.shape for each in answers] == [(28, 30)] * 4

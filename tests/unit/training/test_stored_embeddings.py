@@ -31,7 +31,9 @@ def test_a_slice_is_encoded_as_inference_encodes_it(tiny: Path, tiny_scenes: Pre
     volume = read_volume(tiny / "tube_c.nii.gz")
     predictor = SlicePredictor(bundle.spec, "", open_backend(bundle, "torch:cpu"), EmbeddingCache())
     scene = next(n for n in range(len(scenes.scenes)) if scenes.case_name(n) == "tube_c")
-    expected = predictor.encode(volume, SliceGrid.of(volume.geometry, Plane.AXIAL), 4, Window(-160.0, 240.0))
+    expected = predictor.encode(
+        volume, predictor.view(SliceGrid.of(volume.geometry, Plane.AXIAL), Window(-160.0, 240.0)), 4
+    )
     found = scenes.embedding(scene, 4 - scenes.scenes[scene].first)
     np.testing.assert_array_equal(found, expected.embedding)
 

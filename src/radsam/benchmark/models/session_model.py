@@ -86,7 +86,8 @@ class SessionModel:
         index, said = slice_index(prompt, grid), SlicePrompt.of(prompt, grid)
         if said.mask is not None and not predictor.spec.can(Capability.MASK):
             said = SlicePrompt(box_uvuv=said.enclosing_box)
-        encoded = predictor.encode(self._volume, grid, index, self._session.window, self._crop(grid, said))
+        view = predictor.view(grid, self._session.window)
+        encoded = predictor.encode(self._volume, view.with_crop(self._crop(grid, said)), index)
         found = predictor.alternatives(encoded, said)[1:]
         return tuple(self._placed(grid, {index: each.mask}) for each in found)
 

@@ -5,12 +5,13 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 
-from fakes import FakeBackend, fake_session
+from fakes import FakeBackend, fake_session, fake_spec
 from phantoms import GRIDS, ball, tube
 from radsam.metrics import dice
 from radsam.predictor import SliceMask, SlicePrompt
-from radsam.propagate import POLICIES, EndReason, Policy, SideDone, SliceDone, propagate
-from radsam.propagate.propagator import Record
+from radsam.propagate import EndReason, PropagationPlan, SideDone, SliceDone, propagate
+from radsam.propagate.propagation import Record
+from radsam.propagate.step import MaskStep
 from radsam.volume import Bounds, Box, Plane, RunMask, SliceGrid
 
 SHAPE = (6, 10)
@@ -27,33 +28,35 @@ EMPTY = RunMask.encode(np.zeros(SHAPE, bool))
 
 
 class Script:
-    """A model that answers each slice as written, else with the same square; it notes its questions."""
+    """A model that predicts each slice as written, else the same square; it notes its prompts."""
 
-    def __init__(self, **answers: RunMask) -> None:
-        self.answers = {int(name[1:]): mask for name, mask in answers.items()}
-        self.asked: list[tuple[int, SlicePrompt]] = []
+    def __init__(self, **masks: RunMask) -> None:
+        self.masks = {int(name[1:]): mask for name, mask in masks.items()}
+        self.prompts: list[tuple[int, SlicePrompt]] = []
 
     def __call__(self, index: int, prompt: SlicePrompt) -> SliceMask:
-        self.asked.append((index, prompt))
-        return SliceMask(index, self.answers.get(index, square()), 0.9)
+        self.prompts.append((index, prompt))
+        return SliceMask(index, self.masks.get(index, square()), 0.9)
 
     @property
     def indices(self) -> list[int]:
-        return [index for index, _ in self.asked]
+        return [index for index, _ in self.prompts]
 
-    def walk(
+    def propagate(
         self,
         start: int = 5,
         *,
         mask: RunMask | None = None,
-        policy: Policy = POLICIES["mask"],
+        policy: str = "mask",
         bounds: Bounds | None = None,
         user_prompts: dict[int, SlicePrompt] | None = None,
     ) -> list[Record]:
         first = SliceMask(start, square() if mask is None else mask, 0.9)
-        return list(
-            propagate(first, ask=self, policy=policy, slice_count=COUNT, bounds=bounds, user_prompts=user_prompts)
-        )
+        plan = PropagationPlan(first, COUNT, bounds=bounds, user_prompts=user_prompts or {})
+        return list(propagate(plan, self.step(policy)))
+
+    def step(self, policy: str = "mask") -> MaskStep:
+        return MaskStep(fake_spec(), self, policy, SHAPE)
 
 
 def done(records: Iterable[Record]) -> list[SliceDone]:
@@ -66,44 +69,44 @@ def ends(records: Iterable[Record]) -> list[tuple[int, int, EndReason]]:
 
 def test_both_bounds_are_reached_and_not_passed() -> None:
     model = Script()
-    records = model.walk(bounds=Bounds(2, 9))
+    records = model.propagate(bounds=Bounds(2, 9))
     assert sorted(record.slice_mask.index for record in done(records)) == list(range(2, 10))
     assert ends(records) == [(-1, 2, EndReason.BOUND), (1, 9, EndReason.BOUND)]
     assert sorted(model.indices) == [2, 3, 4, 6, 7, 8, 9]
 
 
 def test_the_two_sides_take_turns_from_the_prompted_slice_outwards() -> None:
-    records = Script().walk(bounds=Bounds(3, 9))
+    records = Script().propagate(bounds=Bounds(3, 9))
     assert [record.slice_mask.index for record in done(records)] == [5, 4, 6, 3, 7, 8, 9]
 
 
 def test_progress_counts_to_the_total_where_there_is_one() -> None:
-    records = done(Script().walk(bounds=Bounds(3, 9)))
+    records = done(Script().propagate(bounds=Bounds(3, 9)))
     assert [(record.done, record.total) for record in records] == [(n, 7) for n in range(1, 8)]
-    assert {record.total for record in done(Script().walk())} == {None}
+    assert {record.total for record in done(Script().propagate())} == {None}
 
 
-def test_without_bounds_a_walk_ends_with_the_volume() -> None:
-    records = Script().walk()
+def test_without_bounds_a_propagation_ends_with_the_volume() -> None:
+    records = Script().propagate()
     assert len(done(records)) == COUNT
     assert ends(records) == [(-1, 0, EndReason.VOLUME_END), (1, 11, EndReason.VOLUME_END)]
 
 
 @pytest.mark.parametrize(("start", "bounds"), [(0, None), (11, None), (0, Bounds(0, 11)), (4, Bounds(4, 4))])
 def test_a_prompt_on_the_first_or_last_slice_ends_that_side_at_once(start: int, bounds: Bounds | None) -> None:
-    records = Script().walk(start, bounds=bounds)
+    records = Script().propagate(start, bounds=bounds)
     assert len(done(records)) == (bounds.high - bounds.low + 1 if bounds else COUNT)
     assert len(ends(records)) == 2
 
 
 def test_each_mask_prompts_its_neighbour() -> None:
     model = Script(s6=square(3), s7=square(2))
-    model.walk(bounds=Bounds(5, 8))
-    assert [prompt.mask for _, prompt in model.asked] == [square(), square(3), square(2)]
+    model.propagate(bounds=Bounds(5, 8))
+    assert [prompt.mask for _, prompt in model.prompts] == [square(), square(3), square(2)]
 
 
 @pytest.mark.parametrize(
-    ("answer", "reason"),
+    ("mask", "reason"),
     [
         (EMPTY, EndReason.EMPTY),
         (square(2, at=3), None),
@@ -111,73 +114,75 @@ def test_each_mask_prompts_its_neighbour() -> None:
         (square(4, at=6), EndReason.DRIFT),
     ],
 )
-def test_the_slice_that_breaks_the_rule_is_not_part_of_the_object(answer: RunMask, reason: EndReason | None) -> None:
-    records = Script(s8=answer).walk()
+def test_the_slice_that_breaks_the_rule_is_not_part_of_the_object(mask: RunMask, reason: EndReason | None) -> None:
+    records = Script(s8=mask).propagate()
     expected = (1, 7, reason) if reason else (1, 11, EndReason.VOLUME_END)
     assert ends(records) == [(-1, 0, EndReason.VOLUME_END), expected]
     assert max(record.slice_mask.index for record in done(records)) == expected[1]
 
 
-def test_inside_bounds_no_rule_ends_a_walk() -> None:
-    records = Script(s6=square(1, at=9), s7=square(9, at=0)).walk(bounds=Bounds(4, 8))
+def test_inside_bounds_no_rule_ends_a_propagation() -> None:
+    records = Script(s6=square(1, at=9), s7=square(9, at=0)).propagate(bounds=Bounds(4, 8))
     assert len(done(records)) == 5
 
 
 def test_an_empty_slice_inside_bounds_is_kept_empty_and_passed_over() -> None:
     model = Script(s6=square(3), s7=EMPTY, s8=EMPTY)
-    records = model.walk(bounds=Bounds(5, 9))
+    records = model.propagate(bounds=Bounds(5, 9))
     areas = {record.slice_mask.index: record.slice_mask.mask.area for record in done(records)}
     assert areas == {5: 16, 6: 12, 7: 0, 8: 0, 9: 16}
-    assert [prompt.mask for _, prompt in model.asked] == [square(), *[square(3)] * 3]
+    assert [prompt.mask for _, prompt in model.prompts] == [square(), *[square(3)] * 3]
 
 
 @pytest.mark.parametrize(
     "user_prompt", [SlicePrompt(points_uv=((3, 2, True),)), SlicePrompt(box_uvuv=(2, 1, 5, 4))], ids=["point", "box"]
 )
-def test_without_bounds_a_walk_goes_on_to_the_farthest_slice_that_the_user_pointed_at(user_prompt: SlicePrompt) -> None:
-    records = Script(s6=EMPTY, s7=square(1, at=9), s10=EMPTY).walk(user_prompts={9: user_prompt})
+def test_without_bounds_a_side_goes_on_to_the_farthest_slice_that_the_user_marked(
+    user_prompt: SlicePrompt,
+) -> None:
+    records = Script(s6=EMPTY, s7=square(1, at=9), s10=EMPTY).propagate(user_prompts={9: user_prompt})
     assert ends(records) == [(-1, 0, EndReason.VOLUME_END), (1, 9, EndReason.EMPTY)]
     assert {record.slice_mask.index for record in done(records)} == set(range(10))
 
 
-def test_a_negative_point_holds_no_walk_back_from_ending() -> None:
-    records = Script(s7=EMPTY).walk(user_prompts={9: SlicePrompt(points_uv=((3, 2, False),))})
+def test_a_negative_point_keeps_no_propagation_from_ending() -> None:
+    records = Script(s7=EMPTY).propagate(user_prompts={9: SlicePrompt(points_uv=((3, 2, False),))})
     assert ends(records)[1] == (1, 6, EndReason.EMPTY)
 
 
 def test_a_slice_gets_the_users_points_beside_the_incoming_mask() -> None:
     points = ((3, 2, True), (7, 2, False))
     model = Script()
-    model.walk(bounds=Bounds(4, 7), user_prompts={6: SlicePrompt(points_uv=points)})
-    asked = dict(model.asked)
-    assert asked[6] == SlicePrompt(points_uv=points, mask=square())
-    assert asked[4] == asked[7] == SlicePrompt(mask=square())
+    model.propagate(bounds=Bounds(4, 7), user_prompts={6: SlicePrompt(points_uv=points)})
+    prompts = dict(model.prompts)
+    assert prompts[6] == SlicePrompt(points_uv=points, mask=square())
+    assert prompts[4] == prompts[7] == SlicePrompt(mask=square())
 
 
 def test_points_bring_an_object_back_where_the_incoming_mask_is_empty() -> None:
     model = Script()
-    records = model.walk(mask=EMPTY, bounds=Bounds(4, 8), user_prompts={7: SlicePrompt(points_uv=((3, 2, True),))})
+    records = model.propagate(mask=EMPTY, bounds=Bounds(4, 8), user_prompts={7: SlicePrompt(points_uv=((3, 2, True),))})
     areas = {record.slice_mask.index: record.slice_mask.mask.area for record in done(records)}
     assert areas == {4: 0, 5: 0, 6: 0, 7: 16, 8: 16}
     assert model.indices == [7, 8]
 
 
-def test_nothing_is_asked_before_it_is_needed_and_nothing_after_the_walk_is_closed() -> None:
+def test_nothing_is_predicted_before_it_is_needed_and_nothing_after_the_propagation_is_closed() -> None:
     model = Script()
-    walk = propagate(SliceMask(5, square(), 0.9), ask=model, policy=POLICIES["mask"], slice_count=COUNT)
-    next(walk)
+    records = propagate(PropagationPlan(SliceMask(5, square(), 0.9), COUNT), model.step())
+    next(records)
     assert model.indices == []
-    next(walk)
-    next(walk)
-    walk.close()  # type: ignore[attr-defined]
+    next(records)
+    next(records)
+    records.close()  # type: ignore[attr-defined]
     assert model.indices == [4, 6]
-    assert list(walk) == []
+    assert list(records) == []
 
 
-def test_copying_never_asks_the_model() -> None:
+def test_copying_never_prompts_the_model() -> None:
     model = Script()
-    records = model.walk(policy=POLICIES["copy"])
-    assert model.asked == []
+    records = model.propagate(policy="copy")
+    assert model.prompts == []
     assert {record.slice_mask.mask for record in done(records)} == {square()}
     assert {record.slice_mask.score for record in done(records)[1:]} == {1.0}
 
@@ -201,8 +206,8 @@ def test_a_ball_is_found_in_every_plane_of_every_grid(name: str, plane: Plane, p
     least = 0.9 if policy == "mask" else 0.4
     for found in (bounded, free):
         mask = np.zeros_like(scene.truth)
-        for index, answer in found.slices.items():
-            grid.put(mask, index, answer.mask.decode())
+        for index, each in found.slices.items():
+            grid.put(mask, index, each.mask.decode())
         assert dice(mask, scene.truth) > least
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radsam.session.painted_click import follows_points, with_painted_clicks
+from radsam.propagate.painted_click import follows_points, with_painted_clicks
 from radsam.volume import RunMask
 
 SQUARE = np.zeros((40, 50), bool)

@@ -1,0 +1,105 @@
+"""Masks on the slices of one object, for a propagation and for a preview alike: on its crop, or on whole slices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from radsam.predictor.object_view import ObjectView
+from radsam.predictor.slice_mask import SliceMask, SlicePrompt
+from radsam.predictor.slice_predictor import EncodedSlice, SlicePredictor
+from radsam.preprocess import Crop
+from radsam.runtime import BundleSpec
+from radsam.volume import Volume
+
+#: Zoom for a model that was not trained on crops, where the user wants one: little enough to know the picture.
+_UNTRAINED_ZOOM = 2.0
+#: How often a point is predicted, each time on a smaller crop, before the best mask is chosen.
+_POINT_PREDICTIONS = 3
+
+
+class ObjectPredictor:
+    """Predicts masks on the slices of one object.
+
+    It sees the object's crop, and the whole slice where the prompt or the mask does not fit into the crop.
+
+    Args:
+        predictor: Predicts single slices.
+        volume: The CT.
+        view: How the model sees the object.
+    """
+
+    def __init__(self, predictor: SlicePredictor, volume: Volume, view: ObjectView) -> None:
+        self.view = view
+        self._predictor = predictor
+        self._volume = volume
+
+    @property
+    def spec(self) -> BundleSpec:
+        """The model."""
+        return self._predictor.spec
+
+    def __call__(self, index: int, prompt: SlicePrompt) -> SliceMask:
+        """Predict the primary mask of slice `index`."""
+        return self._on_crop_or_whole(index, prompt, lambda encoded: (self._predictor.decode(encoded, prompt),))[0]
+
+    def first(self, index: int, prompt: SlicePrompt) -> SliceMask:
+        """Predict the primary mask of the first prompt."""
+        return self.view.first or self(index, prompt)
+
+    def first_alternatives(self, index: int, prompt: SlicePrompt) -> tuple[SliceMask, ...]:
+        """Predict all four masks of the first prompt: the one of `first`, then the three others."""
+        if self.view.first:
+            return self._predictor.alternatives(self.encoded(index, self.view.first_crop), prompt)
+        return self._on_crop_or_whole(index, prompt, lambda encoded: self._predictor.alternatives(encoded, prompt))
+
+    def encoded(self, index: int, crop: Crop | None) -> EncodedSlice:
+        """Encode a slice, or a crop of it, as the model sees this object."""
+        return self._predictor.encode(self._volume, self.view.with_crop(crop), index)
+
+    def _on_crop_or_whole(
+        self, index: int, prompt: SlicePrompt, decode: Callable[[EncodedSlice], tuple[SliceMask, ...]]
+    ) -> tuple[SliceMask, ...]:
+        crop, grid, box = self.view.crop, self.view.grid, prompt.enclosing_box
+        if crop is None or (box is not None and not crop.holds(grid, box)):
+            return decode(self.encoded(index, None))
+        masks = decode(self.encoded(index, crop))
+        found = masks[0].mask.enclosing_box
+        # A mask that reaches the edge of the crop goes on beyond it.
+        return masks if found is None or crop.holds(grid, found) else decode(self.encoded(index, None))
+
+
+def choose_view(
+    predictor: SlicePredictor, volume: Volume, view: ObjectView, index: int, prompt: SlicePrompt
+) -> ObjectView:
+    """Choose an object's crop from its first prompt alone, so that no later edit moves it and encodes again.
+
+    A point says nothing about the object's size. The model therefore predicts the whole slice, then a crop
+    around that mask, and again; the mask with the highest score decides: measured in docs/training.md.
+
+    Args:
+        predictor: Predicts single slices.
+        volume: The CT.
+        view: How the model sees whole slices.
+        index: The slice of the first prompt.
+        prompt: The first prompt.
+    """
+
+    def crop_around(box: tuple[int, int, int, int] | None) -> Crop | None:
+        spec = predictor.spec
+        if box is None:
+            return None
+        return Crop.around(view.grid, box, ratio=spec.crop_ratio, max_zoom=max(spec.max_zoom, _UNTRAINED_ZOOM))
+
+    if not prompt.points_uv:
+        return view.with_crop(crop_around(prompt.enclosing_box))
+    found: list[tuple[SliceMask, Crop | None]] = []
+    crop = None
+    for _ in range(_POINT_PREDICTIONS):
+        predicted = predictor.decode(predictor.encode(volume, view.with_crop(crop), index), prompt)
+        found.append((predicted, crop))
+        crop = crop_around(predicted.mask.enclosing_box)
+        if crop is None or crop == found[-1][1]:
+            break
+    first, first_crop = max(found, key=lambda each: each[0].score if each[0].mask.area else 0.0)
+    return replace(view, crop=crop_around(first.mask.enclosing_box), first=first, first_crop=first_crop)

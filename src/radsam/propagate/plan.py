@@ -1,0 +1,83 @@
+"""What one propagation has to do, as one frozen value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from radsam.predictor import SliceMask, SlicePrompt
+from radsam.propagate.stop_rule import EndReason, StopRule
+from radsam.propagate.taper import Taper
+from radsam.volume import Bounds, RunMask
+
+#: The two directions of a propagation: towards smaller and towards larger slice indices.
+SIDES = (-1, 1)
+
+
+@dataclass(frozen=True)
+class PropagationPlan:
+    """Where a propagation starts, what it carries, how far it goes on each side, and what it follows.
+
+    Args:
+        start: The slice to start from, with its mask.
+        slice_count: Number of slices in the volume.
+        bounds: First and last slice of the object; without them the stop rule ends each side.
+        limits: The last slice of a side (-1 or 1) that reaches less far than the object; the side ends
+            there as at a bound.
+        user_prompts: The user's prompts by slice, used there in addition to the incoming mask (paper 4.2).
+            Without bounds, a side goes on at least to its farthest box, mask or positive point.
+        previous: The mask of the start's slice before a correction: it goes on where the correction emptied the slice.
+        taper: Thins a mask before the next slice gets it; None passes it on as it is.
+        stop_rule: Ends a side without a bound.
+    """
+
+    start: SliceMask
+    slice_count: int
+    bounds: Bounds | None = None
+    limits: Mapping[int, int] = field(default_factory=dict)
+    user_prompts: Mapping[int, SlicePrompt] = field(default_factory=dict)
+    previous: RunMask | None = None
+    taper: Taper | None = None
+    stop_rule: StopRule = field(default_factory=StopRule)
+
+    @property
+    def carried(self) -> RunMask:
+        """The mask that the start passes on: an empty slice does not end the object."""
+        return self.start.mask if self.start.mask.area or self.previous is None else self.previous
+
+    @property
+    def total(self) -> int | None:
+        """Slices to do, the start included, where both bounds are known, else None."""
+        ends = [self.last_index(side) for side in SIDES]
+        return None if self.bounds is None else 1 + sum(abs(end - self.start.index) for end in ends if end is not None)
+
+    def last_index(self, side: int) -> int | None:
+        """The last slice of a side, by its limit or bound; None where the stop rule finds it."""
+        if side in self.limits or self.bounds is None:
+            return self.limits.get(side)
+        return self.bounds.low if side < 0 else self.bounds.high
+
+    def is_beyond(self, index: int) -> bool:
+        """Whether a slice lies beyond a limit, so that it keeps its mask."""
+        return any((index - limit) * side > 0 for side, limit in self.limits.items())
+
+    def end_before(self, index: int, side: int) -> EndReason | None:
+        """Why a side ends before slice `index`; None where it includes that slice."""
+        last = self.last_index(side)
+        if last is not None and (index - last) * side > 0:
+            return EndReason.BOUND
+        return None if 0 <= index < self.slice_count else EndReason.VOLUME_END
+
+    def stop_reason(self, incoming: RunMask, current: SliceMask, side: int) -> EndReason | None:
+        """Why the stop rule ends a side before `current`; None where the side goes on, as it does inside bounds.
+
+        Args:
+            incoming: The last mask before it that was not empty.
+            current: The slice's mask.
+            side: -1 or 1.
+        """
+        if self.bounds is not None or any(
+            (index - current.index) * side >= 0 for index, prompt in self.user_prompts.items() if prompt.marks_object
+        ):
+            return None
+        return self.stop_rule.broken_by(incoming, current)

@@ -8,6 +8,7 @@ turns each branch into one exit code::
     │   ├── VolumeError           a file or folder that is not one readable CT volume
     │   │   └── SeriesError           a DICOM folder: several series, gaps, tilt, duplicates
     │   ├── PromptError           a prompt or bounds that do not fit the volume
+    │   │   └── RequestError          a request whose values have a wrong type or range
     │   ├── GridMismatchError     a mask on another grid than the volume
     │   ├── BundleError           a weights bundle or checkpoint that is missing or broken
     │   ├── DatasetError          a dataset or a store of training cases that cannot be used
@@ -44,6 +45,10 @@ class SeriesError(VolumeError):
 
 class PromptError(InputError):
     """A prompt or bounds that do not fit the volume."""
+
+
+class RequestError(PromptError):
+    """A request to a session whose values have a wrong type or range; the message names all of them."""
 
 
 class GridMismatchError(InputError):

@@ -6,82 +6,21 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt
 
-from radsam.errors import PromptError
-from radsam.session.edit import prompt_from_json
-from radsam.volume import Point, Prompt
+from radsam.session.prompt_json import BoxPrompt, Index, MaskPrompt, PointPrompt
+from radsam.volume import Point
 
-#: An index of a voxel. What leaves the volume is refused with a sentence; this only keeps numbers to numbers.
-Index = Annotated[StrictInt, Field(ge=-(2**31), le=2**31 - 1)]
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$")]
 Hu = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
 WindowHu = Annotated[list[Hu], Field(min_length=2, max_length=2, examples=[[-160, 240]])]
 Bounds = Annotated[list[Index], Field(min_length=2, max_length=2, examples=[[30, 70]])]
 PlaneName = Literal["axial", "coronal", "sagittal"]
-#: No slice has more pixels.
-_MOST_PIXELS = 1 << 26
 
 
 class _Given(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class BoxOnSlice(_Given):
-    """A box: one axis names the slice, the two others have a range; both ends belong to it."""
-
-    i: Index | None = None
-    j: Index | None = None
-    k: Index | None = None
-    i0: Index | None = None
-    i1: Index | None = None
-    j0: Index | None = None
-    j1: Index | None = None
-    k0: Index | None = None
-    k1: Index | None = None
-
-
-class BoxPrompt(_Given):
-    """A box on one slice."""
-
-    box: Annotated[BoxOnSlice, Field(examples=[{"k": 41, "i0": 120, "j0": 88, "i1": 210, "j1": 170}])]
-
-
-class PointPrompt(_Given):
-    """One voxel that belongs to the object, or does not."""
-
-    point: Annotated[list[Index], Field(min_length=3, max_length=3, examples=[[150, 120, 50]])]
-    positive: StrictBool = True
-
-
-class MaskOnSlice(_Given):
-    """The slice that a mask lies on."""
-
-    i: Index | None = None
-    j: Index | None = None
-    k: Index | None = None
-
-
-class MaskPrompt(_Given):
-    """A rough mask of a whole slice: run lengths, background first, rows of [v, u]."""
-
-    mask: MaskOnSlice
-    shape: Annotated[list[Annotated[StrictInt, Field(ge=1, le=65535)]], Field(min_length=2, max_length=2)]
-    runs: Annotated[list[Annotated[StrictInt, Field(ge=0, le=2**32 - 1)]], Field(min_length=1, max_length=2_000_000)]
-
-
 AnyPrompt = BoxPrompt | PointPrompt | MaskPrompt
-
-
-def to_prompt(given: AnyPrompt) -> Prompt:
-    """Turn a prompt into the engine's.
-
-    Raises:
-        PromptError: It makes no sense.
-    """
-    if isinstance(given, MaskPrompt):
-        rows, cols = given.shape
-        if rows * cols > _MOST_PIXELS or sum(given.runs) != rows * cols:
-            raise PromptError(f"The runs of the mask do not fill {rows}×{cols} pixels.")
-    return prompt_from_json(given.model_dump(exclude_none=True))
 
 
 def to_point(given: PointPrompt) -> Point:

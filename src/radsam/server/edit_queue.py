@@ -125,7 +125,7 @@ class EditQueue:
         live.publish_state()
         job.edit = edit = make()
         session = live.session
-        session.check(edit)
+        session.to_edit(edit)
         job.capability_warnings = capability_warnings(edit, session.predictor.spec)
         names = object_names(session.history.push(edit).done)
         object_id = names.index(edit.name) + 1

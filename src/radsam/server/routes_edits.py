@@ -22,10 +22,10 @@ from radsam.server.api_schemas import (
     State,
     View,
     to_point,
-    to_prompt,
 )
 from radsam.server.questions import Question
 from radsam.server.route_dependencies import Id, Served, User, error_responses
+from radsam.session.prompt_json import to_prompt
 from radsam.volume import Plane
 
 router = APIRouter(prefix="/api/sessions/{session}", tags=["edits"])

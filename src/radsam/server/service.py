@@ -41,6 +41,7 @@ from radsam.server.uploads import Uploads
 from radsam.server.volume_registry import VolumeRegistry
 from radsam.session import Engine, Session, read_session
 from radsam.session.edit import Correct, Segment
+from radsam.session.edit_request import DeleteRequest
 from radsam.volume import Plane, Point, SliceGrid, Volume
 
 #: A session that was not used for so long makes room for a volume: no request is at work in it.
@@ -201,7 +202,7 @@ class Service:
         with live.lock:
             self._require_room_for(live, edit.name)
             if not live.jobs:
-                live.session.check(edit)
+                live.session.to_edit(edit)
             return self._edits.edit(
                 live, edit.name, "segment", partial(chosen, live.session, edit, question.alternative)
             )
@@ -215,7 +216,7 @@ class Service:
         with live.lock:
             if not live.jobs:
                 self._require_object(live, name)
-                live.session.check(edit)
+                live.session.to_edit(edit)
             return self._edits.edit(live, name, "correct", lambda: edit)
 
     def cancel(self, user: str, session: str) -> dict[str, Any]:
@@ -247,7 +248,7 @@ class Service:
 
     def delete_prompt(self, user: str, session: str, number: int) -> Future[dict[str, Any]]:
         """Take back one prompt; the others are replayed."""
-        return self._edits.change(self._open(user, session), lambda each: each.run_delete(number))
+        return self._edits.change(self._open(user, session), lambda each: each.run(DeleteRequest(number=number)))
 
     def remove_object(self, user: str, session: str, name: str) -> Future[dict[str, Any]]:
         """Remove an object."""

@@ -10,7 +10,7 @@ from radsam.render.panel import OBJECT_COLOURS
 from radsam.server.mask_revisions import MaskRevisions
 from radsam.server.volume_listing import VolumeEntry
 from radsam.session import SegmentedObject, Session
-from radsam.session.edit import prompt_to_json
+from radsam.session.prompt_json import prompt_to_json
 from radsam.volume import Geometry, Plane, SliceGrid, Volume
 from radsam.volume.plane import AXIS_NAMES
 

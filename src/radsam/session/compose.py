@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import UInt8, UInt16
 
-from radsam.session.edit import Correct, Delete, Edit, Lock, Overlap, Remove, Segment, SetOverlap
-from radsam.session.history import edits_of, object_names
+from radsam.session.edit import Correct, Delete, Edit, Overlap, Segment, SetOverlap
+from radsam.session.history import edits_of, locks_of, object_names, present_objects
 from radsam.session.replay import ObjectResult, Replayer
 from radsam.volume import Geometry, RunMask
 
@@ -40,13 +40,13 @@ def compose(
     """
     names = object_names(edits)
     ids = np.zeros(geometry.shape_kji, np.uint8 if len(names) < 256 else np.uint16)
-    locks = _locks(edits)
+    locks = locks_of(edits)
     frozen_at = {} if frozen_at is None else frozen_at
     for name, at in locks.items():
         if at not in frozen_at:
             frozen_at[at] = _frozen(edits[:at], name, geometry, replayer, frozen_at)
     frozen = {name: frozen_at[at] for name, at in locks.items()}
-    painted = [name for name in _painting_order(edits, names) if name not in frozen]
+    painted = [name for name in _painting_order(edits) if name not in frozen]
     for name in painted:
         _paint(ids, names.index(name) + 1, replayer.result(edits_of(edits, name)))
     for name, slices in frozen.items():
@@ -55,32 +55,8 @@ def compose(
     return ids
 
 
-def present_objects(edits: Sequence[Edit]) -> list[str]:
-    """Name the objects that are there now, in order of their ids."""
-    return [name for name in object_names(edits) if edits_of(edits, name)]
-
-
-def locked_objects(edits: Sequence[Edit]) -> set[str]:
-    """Name the objects that are locked now."""
-    return set(_locks(edits))
-
-
-def _locks(edits: Sequence[Edit]) -> dict[str, int]:
-    """Return the locked objects, each with the place in the history of its lock."""
-    locks: dict[str, int] = {}
-    for number, edit in enumerate(edits):
-        match edit:
-            case Lock(name=name, locked=True):
-                locks.setdefault(name, number)
-            case Lock(name=name) | Remove(name=name):
-                locks.pop(name, None)
-            case _:
-                pass
-    return {name: number for name, number in locks.items() if edits_of(edits, name)}
-
-
-def _painting_order(edits: Sequence[Edit], names: list[str]) -> list[str]:
-    present = [name for name in names if edits_of(edits, name)]
+def _painting_order(edits: Sequence[Edit]) -> list[str]:
+    present = present_objects(edits)
     overlap = next((e.overlap for e in reversed(edits) if isinstance(e, SetOverlap)), Overlap.LAST_WINS)
     if overlap is Overlap.KEEP_FIRST:
         return present[::-1]

@@ -1,17 +1,21 @@
-"""What a user did: plain data, in order. Undo is replay without the last one."""
+"""What a user did: plain data, in order. Undo is replay without the last one.
+
+An edit is a request (`radsam.session.edit_request`) with nothing left open: plane, window, policy and zoom are set.
+Its JSON form is that of session files and of the server's journal.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any, Literal
 
-import numpy as np
+from pydantic import Discriminator, Field, StrictBool, StrictInt, TypeAdapter, ValidationError
 
-from radsam.errors import PromptError, SessionError
-from radsam.preprocess import Window
-from radsam.volume import Bounds, Box, Mask, Plane, Point, Prompt, RunMask
+from radsam.errors import PromptError, RadsamError, SessionError
+from radsam.session.prompt_json import AnyPrompt, OnePoint, SliceBounds, WindowHu, describe_errors
+from radsam.volume import Plane
 
 
 class Overlap(StrEnum):
@@ -29,19 +33,23 @@ class Segment:
         name: The object.
         prompt: Point, box or mask on one slice.
         bounds: First and last slice, or None for the stop rule.
-        plane: The plane to walk in.
-        window: What the model sees.
+        plane: The plane of the propagation.
+        window: What the model sees, in Hounsfield units.
         policy: Name of the next-prompt policy.
-        zoom: Whether the model looks at a crop around the object instead of whole slices.
+        zoom: Whether the model sees a crop around the object instead of whole slices.
+
+    Raises:
+        PromptError: The name is empty.
     """
 
     name: str
-    prompt: Prompt
-    bounds: Bounds | None
+    prompt: AnyPrompt
+    bounds: SliceBounds | None
     plane: Plane
-    window: Window
+    window: Annotated[WindowHu, Field(alias="window_hu")]
     policy: str
     zoom: bool = False
+    edit: Literal["segment"] = field(default="segment", repr=False, kw_only=True)
 
     def __post_init__(self) -> None:
         if not self.name.strip():
@@ -55,10 +63,14 @@ class Correct:
     Args:
         name: The object.
         points: Positive or negative points, all on one slice of the object's plane.
+
+    Raises:
+        PromptError: There is no point.
     """
 
     name: str
-    points: tuple[Point, ...]
+    points: tuple[OnePoint, ...]
+    edit: Literal["correct"] = field(default="correct", repr=False, kw_only=True)
 
     def __post_init__(self) -> None:
         if not self.points:
@@ -67,13 +79,14 @@ class Correct:
 
 @dataclass(frozen=True)
 class Delete:
-    """Take back one earlier prompt or correction, wherever it stands in the history.
+    """Take back one earlier prompt or correction, wherever it is in the history.
 
     Args:
         number: The edit's number, counted from 0.
     """
 
-    number: int
+    number: StrictInt
+    edit: Literal["delete"] = field(default="delete", repr=False, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -85,6 +98,7 @@ class Remove:
     """
 
     name: str
+    edit: Literal["remove"] = field(default="remove", repr=False, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -97,7 +111,8 @@ class Lock:
     """
 
     name: str
-    locked: bool = True
+    locked: StrictBool = True
+    edit: Literal["lock"] = field(default="lock", repr=False, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -109,35 +124,18 @@ class SetOverlap:
     """
 
     overlap: Overlap
+    edit: Literal["overlap"] = field(default="overlap", repr=False, kw_only=True)
 
 
 Edit = Segment | Correct | Delete | Remove | Lock | SetOverlap
 
+_EDIT: TypeAdapter[Edit] = TypeAdapter(Annotated[Edit, Discriminator("edit")])
+
 
 def edit_to_json(edit: Edit) -> dict[str, Any]:
     """Turn an edit into plain JSON values."""
-    match edit:
-        case Segment():
-            return {
-                "edit": "segment",
-                "name": edit.name,
-                "prompt": prompt_to_json(edit.prompt),
-                "bounds": None if edit.bounds is None else [edit.bounds.low, edit.bounds.high],
-                "plane": edit.plane.value,
-                "window_hu": [edit.window.low_hu, edit.window.high_hu],
-                "policy": edit.policy,
-                "zoom": edit.zoom,
-            }
-        case Correct():
-            return {"edit": "correct", "name": edit.name, "points": [prompt_to_json(each) for each in edit.points]}
-        case Delete():
-            return {"edit": "delete", "number": edit.number}
-        case Remove():
-            return {"edit": "remove", "name": edit.name}
-        case Lock():
-            return {"edit": "lock", "name": edit.name, "locked": edit.locked}
-        case SetOverlap():
-            return {"edit": "overlap", "overlap": edit.overlap.value}
+    written: dict[str, Any] = _EDIT.dump_python(edit, mode="json", by_alias=True)
+    return written
 
 
 def edit_from_json(stored: Mapping[str, Any]) -> Edit:
@@ -147,56 +145,8 @@ def edit_from_json(stored: Mapping[str, Any]) -> Edit:
         SessionError: The values are not those of an edit.
     """
     try:
-        match stored["edit"]:
-            case "segment":
-                return Segment(
-                    name=stored["name"],
-                    prompt=prompt_from_json(stored["prompt"]),
-                    bounds=None if stored["bounds"] is None else Bounds(*stored["bounds"]),
-                    plane=Plane(stored["plane"]),
-                    window=Window(*stored["window_hu"]),
-                    policy=stored["policy"],
-                    zoom=stored["zoom"],
-                )
-            case "correct":
-                return Correct(stored["name"], tuple(_point_from_json(each) for each in stored["points"]))
-            case "delete":
-                return Delete(stored["number"])
-            case "remove":
-                return Remove(stored["name"])
-            case "lock":
-                return Lock(stored["name"], stored["locked"])
-            case "overlap":
-                return SetOverlap(Overlap(stored["overlap"]))
-            case kind:
-                raise SessionError(f"The session holds an edit of an unknown kind: {kind!r}.")
-    except (KeyError, TypeError, ValueError) as error:
-        raise SessionError(f"The session holds a damaged edit: {error!r}.") from error
-
-
-def prompt_to_json(prompt: Prompt) -> dict[str, Any]:
-    """Turn a prompt into plain JSON values."""
-    match prompt:
-        case Point():
-            return {"point": list(prompt.index_ijk), "positive": prompt.positive}
-        case Box():
-            return {"box": {name: value for name, value in vars(prompt).items() if value is not None}}
-        case Mask():
-            runs = RunMask.encode(prompt.pixels)
-            return {"mask": {"ijk"[prompt.axis]: prompt.index}, "shape": list(runs.shape), "runs": runs.runs.tolist()}
-
-
-def prompt_from_json(stored: Mapping[str, Any]) -> Prompt:
-    """Turn JSON values back into a prompt; the inverse of `prompt_to_json`."""
-    if "point" in stored:
-        return _point_from_json(stored)
-    if "box" in stored:
-        return Box(**stored["box"])
-    rows, cols = stored["shape"]
-    runs = RunMask((rows, cols), np.array(stored["runs"], np.uint32))
-    return Mask(pixels=runs.decode(), **stored["mask"])
-
-
-def _point_from_json(stored: Mapping[str, Any]) -> Point:
-    i, j, k = stored["point"]
-    return Point(i=i, j=j, k=k, positive=stored["positive"])
+        return _EDIT.validate_python(stored)
+    except ValidationError as error:
+        raise SessionError(f"The session holds a damaged edit: {describe_errors(error)}.") from error
+    except RadsamError as error:
+        raise SessionError(f"The session holds a damaged edit: {error}") from error

@@ -92,6 +92,37 @@ def edits_of(edits: Sequence[Edit], name: str) -> tuple[Segment | Correct, ...]:
     return tuple(numbered_edits_of(edits, name).values())
 
 
+def present_objects(edits: Sequence[Edit]) -> list[str]:
+    """Name the objects that are there now, in order of their ids."""
+    return [name for name in object_names(edits) if edits_of(edits, name)]
+
+
+def require_object(edits: Sequence[Edit], name: str) -> None:
+    """Refuse an object that is not there.
+
+    Raises:
+        SessionError: There is no such object.
+    """
+    present = present_objects(edits)
+    if name not in present:
+        known = ", ".join(present) or "none yet"
+        raise SessionError(f"There is no object {name!r} in this session; its objects: {known}.")
+
+
+def locks_of(edits: Sequence[Edit]) -> dict[str, int]:
+    """Return the locked objects, each with the place in the history of its lock."""
+    locks: dict[str, int] = {}
+    for number, edit in enumerate(edits):
+        match edit:
+            case Lock(name=name, locked=True):
+                locks.setdefault(name, number)
+            case Lock(name=name) | Remove(name=name):
+                locks.pop(name, None)
+            case _:
+                pass
+    return {name: number for name, number in locks.items() if edits_of(edits, name)}
+
+
 def renamed(edit: E, name: str, new_name: str) -> E:
     """Return an edit of object `name` as one of object `new_name`; other edits stay."""
     if isinstance(edit, Segment | Correct | Lock | Remove) and edit.name == name:

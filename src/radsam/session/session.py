@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 from jaxtyping import Bool
@@ -15,14 +17,35 @@ from jaxtyping import Bool
 from radsam.errors import PromptError, SessionError
 from radsam.predictor import SliceMask, SlicePredictor
 from radsam.preprocess import Window
-from radsam.propagate import POLICIES, Record, SliceDone, StopRule, default_policy
+from radsam.propagate import Record, SliceDone, StopRule
 from radsam.session.capability_warnings import CapabilityWarning, capability_warnings, not_followed
-from radsam.session.compose import compose, locked_objects, present_objects
-from radsam.session.edit import Correct, Delete, Lock, Overlap, Remove, Segment, SetOverlap
-from radsam.session.history import History, edits_of, numbered_edits_of, object_names, renamed
+from radsam.session.compose import compose
+from radsam.session.edit import Correct, Delete, Edit, Overlap, Segment, SetOverlap
+from radsam.session.edit_request import (
+    CorrectionRequest,
+    DeleteRequest,
+    EditRequest,
+    LockRequest,
+    OverlapRequest,
+    RemoveRequest,
+    RenameRequest,
+    RequestContext,
+    SegmentRequest,
+    request_of,
+)
+from radsam.session.history import (
+    History,
+    edits_of,
+    locks_of,
+    numbered_edits_of,
+    object_names,
+    present_objects,
+    renamed,
+    require_object,
+)
 from radsam.session.replay import ObjectResult, Replayer
 from radsam.session.segmented_object import PlacedPrompt, SegmentedObject
-from radsam.volume import Bounds, LabelVolume, Plane, Point, Prompt, SliceGrid, Volume, slice_index
+from radsam.volume import Bounds, LabelVolume, Mask, Plane, Point, Prompt, SliceGrid, Volume, slice_index
 
 Progress = Callable[[SliceDone], None]
 
@@ -112,7 +135,7 @@ class Session:
             slices=dict(result.slice_masks),
             low_end=result.low_end,
             high_end=result.high_end,
-            locked=name in locked_objects(self._history.done),
+            locked=name in locks_of(self._history.done),
             window_hu=(started.window.low_hu, started.window.high_hu),
             placed_prompts=tuple(
                 PlacedPrompt(number, slice_index(prompt, result.grid), prompt)
@@ -125,17 +148,36 @@ class Session:
         )
 
     def _number(self, name: str) -> int:
-        present = present_objects(self._history.done)
-        if name not in present:
-            known = ", ".join(present) or "none yet"
-            raise SessionError(f"There is no object {name!r} in this session; its objects: {known}.")
+        require_object(self._history.done, name)
         return object_names(self._history.done).index(name) + 1
+
+    @property
+    def context(self) -> RequestContext:
+        """What a request meets here: volume, window, model, and the edits in force."""
+        return RequestContext(self.volume.geometry, self.window, self.predictor.spec, self._history.done)
 
     # What a user does
 
+    @overload
+    def segment(self, prompt: SegmentRequest, *, progress: Progress | None = None) -> SegmentedObject: ...
+
+    @overload
     def segment(
         self,
         prompt: Prompt,
+        *,
+        bounds: Bounds | tuple[int, int] | None = None,
+        name: str = "object",
+        plane: Plane | str = Plane.AXIAL,
+        window: Window | tuple[float, float] | None = None,
+        policy: str | None = None,
+        zoom: bool | None = None,
+        progress: Progress | None = None,
+    ) -> SegmentedObject: ...
+
+    def segment(
+        self,
+        prompt: Prompt | SegmentRequest,
         *,
         bounds: Bounds | tuple[int, int] | None = None,
         name: str = "object",
@@ -148,45 +190,45 @@ class Session:
         """Segment an object from one prompt on one slice (paper 4.1).
 
         Args:
-            prompt: Box, point or mask, in voxels of the volume as stored.
-            bounds: First and last slice of the object; without them the stop rule finds its ends.
+            prompt: Box, positive point or mask, in voxels of the volume as stored; or a whole request, without
+                the keywords below.
+            bounds: First and last slice of the object, both included; None lets the stop rule find the ends.
             name: The object; an existing one is started anew.
-            plane: The plane to walk in.
-            window: What the model sees, if other than the session's.
-            policy: "mask", "box", "point" or "copy"; None takes what the model was trained for.
-            zoom: Look at a crop around the object, which shows small ones better, instead of whole
-                slices; None does where the model was trained for it.
+            plane: The plane of the propagation: axial, coronal or sagittal.
+            window: What the model sees, in Hounsfield units; None takes the session's window.
+            policy: What a slice passes to the next: "mask", "box", "point" or "copy"; None takes what the model
+                was trained for.
+            zoom: Whether the model sees a crop around the object, which shows small ones better, instead of whole
+                slices; None takes what the model was trained for.
             progress: Called after each slice.
 
         Returns:
-            The object as it stands now.
+            The object as it is now.
 
         Raises:
             PromptError: The prompt or the bounds do not fit the volume, or the model found nothing.
+            RequestError: A value has the wrong type or lies outside its range.
             SessionError: The object is locked.
             BackendError: The engine failed; the session is as before.
         """
-        edit = Segment(
-            name=name,
-            prompt=prompt,
-            bounds=Bounds(*bounds) if isinstance(bounds, tuple) else bounds,
-            plane=SliceGrid.of(self.volume.geometry, plane).plane,
-            window=(Window(*window) if isinstance(window, tuple) else window) or self.window,
-            policy=policy or default_policy(self.predictor.spec),
-            zoom=self.predictor.spec.max_zoom > 1 if zoom is None else zoom,
-        )
-        return self._do(edit, progress)
+        request = prompt
+        if not isinstance(request, SegmentRequest):
+            given = {"prompt": prompt, "bounds": bounds, "name": name, "plane": plane, "policy": policy, "zoom": zoom}
+            request = SegmentRequest.model_validate(given | {"window_hu": window})
+        return self._do(request, progress)
 
-    def correct(self, *points: Point, name: str = "object", progress: Progress | None = None) -> SegmentedObject:
-        """Correct an object with points on one slice, and propagate from there (paper 4.2).
+    def correct(
+        self, *points: Point | CorrectionRequest, name: str = "object", progress: Progress | None = None
+    ) -> SegmentedObject:
+        """Correct an object on one slice, and propagate from there (paper 4.2).
 
         Args:
-            points: Positive or negative points, all on one slice.
+            points: Positive or negative points, all on one slice; or one whole request, without `name`.
             name: The object.
             progress: Called after each slice.
 
         Returns:
-            The object as it stands now.
+            The object as it is now.
 
         Raises:
             PromptError: A point lies outside the volume or the object's bounds, or the points lie
@@ -194,12 +236,16 @@ class Session:
             SessionError: There is no such object, or it is locked.
             BackendError: The engine failed; the session is as before.
         """
-        return self._do(Correct(name, points), progress)
+        match points:
+            case (CorrectionRequest() as request,):
+                return self._do(request, progress)
+            case _:
+                return self._do(CorrectionRequest.model_validate({"name": name, "points": points}), progress)
 
-    def _do(self, edit: Segment | Correct, progress: Progress | None) -> SegmentedObject:
-        self.check(edit)
+    def _do(self, request: SegmentRequest | CorrectionRequest, progress: Progress | None) -> SegmentedObject:
+        edit = self.to_edit(request)
         for message in capability_warnings(edit, self.predictor.spec):
-            warnings.warn(message, CapabilityWarning, stacklevel=3)  # whoever called `segment` or `correct`
+            warnings.warn(message, CapabilityWarning, stacklevel=3)  # the caller of `segment` or `correct`
         for record in self.run(edit):
             if progress and isinstance(record, SliceDone):
                 progress(record)
@@ -207,12 +253,45 @@ class Session:
             warnings.warn(not_followed(edit.name), CapabilityWarning, stacklevel=3)
         return self._object(edit.name)
 
-    def preview(self, edit: Segment | Correct, then: Correct | None = None) -> tuple[SliceMask, ...]:
-        """Answer an edit on its own slice alone, as `run` will begin; the session stays as it is.
+    @overload
+    def to_edit(self, request: SegmentRequest | CorrectionRequest | Segment | Correct) -> Segment | Correct: ...
+
+    @overload
+    def to_edit(self, request: EditRequest | Segment | Correct) -> Edit: ...
+
+    def to_edit(self, request: EditRequest | Segment | Correct) -> Edit:
+        """Return the edit of a request, and refuse what cannot be done as the session is now.
 
         Args:
-            edit: What would be done.
-            then: Corrections on the same slice that would follow.
+            request: The request; or an edit that was not done, as a crash leaves one behind.
+
+        Raises:
+            PromptError: As for `segment` and `correct`; or the chosen alternative mask is empty.
+            SessionError: As for `segment`, `correct`, `delete`, `remove` and `lock`.
+            BackendError: The engine failed; only a request with an alternative needs it.
+        """
+        if isinstance(request, Segment | Correct):
+            request = request_of(request)
+        edit = request.to_edit(self.context)
+        if not (isinstance(request, SegmentRequest) and isinstance(edit, Segment) and request.alternative):
+            return edit
+        masks = self._replayer.preview((edit,))
+        if request.alternative >= len(masks) or not masks[request.alternative].mask.area:
+            raise PromptError(f"The model's mask number {request.alternative} is empty here: choose another one.")
+        chosen = masks[request.alternative]
+        grid = SliceGrid.of(self.volume.geometry, edit.plane)
+        return replace(edit, prompt=Mask.on(grid, chosen.index, chosen.mask.decode()))
+
+    def preview(
+        self,
+        request: SegmentRequest | CorrectionRequest | Segment | Correct,
+        then: CorrectionRequest | Correct | None = None,
+    ) -> tuple[SliceMask, ...]:
+        """Predict the request's own slice alone, as `run` will begin; the session stays as it is.
+
+        Args:
+            request: What would be done.
+            then: A correction of the same slice that would follow a prompt.
 
         Returns:
             The mask, and after it, where a prompt starts an object, the model's three alternatives.
@@ -222,29 +301,40 @@ class Session:
             SessionError: There is no such object to correct, or it is locked.
             BackendError: The engine failed.
         """
-        self.check(edit)
+        edit = self.to_edit(request)
         if isinstance(edit, Correct):
             return self._replayer.preview((*edits_of(self._history.done, edit.name), edit))
         if then is None:
             return self._replayer.preview((edit,))
-        self._check_points(then, edit)
-        return self._replayer.preview((edit, then))
+        if isinstance(then, Correct):
+            then = CorrectionRequest(name=then.name, points=then.points)
+        return self._replayer.preview((edit, then.to_edit(self.context.after(edit))))
 
-    def run(self, edit: Segment | Correct) -> Iterator[Record]:
-        """Do an edit slice by slice: the generator behind `segment` and `correct`.
+    def run(self, request: EditRequest | Segment | Correct) -> Iterator[Record]:
+        """Do what a request asks for, slice by slice: the generator behind every method that changes the session.
 
-        The edit enters the history when the last record has been taken; whoever stops
-        earlier leaves the session as it was.
+        The edit enters the history after the last record was taken; a caller that stops earlier leaves the session
+        as it was. No warning is given: see `radsam.session.capability_warnings`.
 
-        It warns of nothing: see `radsam.session.capability_warnings`.
+        Args:
+            request: The request; or an edit, as for `to_edit`.
 
         Yields:
-            `SliceDone` per slice and `SideDone` per side.
+            `SliceDone` per slice and `SideDone` per side, for prompts, corrections and what is taken back of them.
+
+        Raises:
+            SessionError: The session was changed meanwhile, so the edit was dropped; or as for `to_edit`.
         """
-        self.check(edit)
+        edit = self.to_edit(request)
         before = self._history
         history = before.push(edit)
-        yield from self._replayer.replay(edits_of(history.done, edit.name))
+        if isinstance(edit, Segment | Correct):
+            yield from self._replayer.replay(edits_of(history.done, edit.name))
+        elif isinstance(edit, Delete) and isinstance(deleted := before.done[edit.number], Segment | Correct):
+            remaining = edits_of(history.done, deleted.name)
+            # Step by step from the start: known steps cost nothing, and a caller may do other things in between.
+            for length in range(1, len(remaining) + 1):
+                yield from self._replayer.replay(remaining[:length])
         if self._history is not before:
             raise SessionError("The session was changed while this edit ran, so the edit was dropped. Do it again.")
         self._history = history
@@ -255,28 +345,7 @@ class Session:
         Raises:
             SessionError: There is no such prompt, or its object is locked.
         """
-        for _ in self.run_delete(number):
-            pass
-
-    def run_delete(self, number: int) -> Iterator[Record]:
-        """Take back one prompt slice by slice: the generator behind `delete`.
-
-        The session changes after the last record, as in `run`.
-        """
-        done = self._history.done
-        edit = done[number] if 0 <= number < len(done) else None
-        if not isinstance(edit, Segment | Correct) or number not in numbered_edits_of(done, edit.name):
-            raise SessionError(f"There is no prompt number {number} to delete.")
-        self._refuse_locked(edit.name)
-        before = self._history
-        history = before.push(Delete(number))
-        remaining = edits_of(history.done, edit.name)
-        # Step by step from the start: what is known costs nothing, and a caller may do other things in between.
-        for length in range(1, len(remaining) + 1):
-            yield from self._replayer.replay(remaining[:length])
-        if self._history is not before:
-            raise SessionError("The session was changed while a prompt was deleted, so it was not. Do it again.")
-        self._history = history
+        self._run_all(DeleteRequest(number=number))
 
     def remove(self, name: str) -> None:
         """Remove an object.
@@ -284,20 +353,16 @@ class Session:
         Raises:
             SessionError: There is no such object, or it is locked.
         """
-        self._number(name)
-        self._refuse_locked(name)
-        self._history = self._history.push(Remove(name))
+        self._run_all(RemoveRequest(name=name))
 
     def rename(self, name: str, new_name: str) -> None:
-        """Give an object another name, in all of its history; this is no step to undo.
+        """Give an object another name, in all of its history; this is not a step to undo.
 
         Raises:
             SessionError: There is no such object, or the new name is taken.
             PromptError: The new name is empty.
         """
-        self._number(name)
-        if new_name in object_names(self._history.edits):
-            raise SessionError(f"The name {new_name!r} is or was that of another object; choose another one.")
+        RenameRequest(name=name, new_name=new_name).check(self._history)
         known = {
             tuple(renamed(edit, name, new_name) for edit in edits): result
             for edits, result in self.known_results().items()
@@ -311,8 +376,11 @@ class Session:
         Raises:
             SessionError: There is no such object.
         """
-        self._number(name)
-        self._history = self._history.push(Lock(name, locked))
+        self._run_all(LockRequest(name=name, locked=locked))
+
+    def _run_all(self, request: EditRequest) -> None:
+        for _ in self.run(request):
+            pass
 
     @property
     def overlap(self) -> Overlap:
@@ -322,11 +390,7 @@ class Session:
 
     @overlap.setter
     def overlap(self, overlap: Overlap | str) -> None:
-        try:
-            chosen = Overlap(overlap)
-        except ValueError:
-            raise SessionError(f"There is no overlap {overlap!r}; choose one of {', '.join(Overlap)}.") from None
-        self._history = self._history.push(SetOverlap(chosen))
+        self._run_all(OverlapRequest.model_validate({"overlap": overlap}))
 
     def undo(self) -> None:
         """Step back in the history.
@@ -365,54 +429,3 @@ class Session:
         edits = self._history.edits
         steps = {edits_of(edits[:length], name) for length in range(1, len(edits) + 1) for name in object_names(edits)}
         return {step: self._replayer.known[step] for step in steps if step in self._replayer.known}
-
-    # What is refused
-
-    def check(self, edit: Segment | Correct) -> None:
-        """Refuse an edit that cannot be done as the session stands.
-
-        Raises:
-            PromptError: As for `segment` and `correct`.
-            SessionError: There is no such object to correct, or it is locked.
-        """
-        self._refuse_locked(edit.name)
-        if isinstance(edit, Segment):
-            self._check_segment(edit)
-        else:
-            self._check_correct(edit)
-
-    def _check_segment(self, edit: Segment) -> None:
-        if edit.policy not in POLICIES:
-            raise PromptError(f"There is no policy {edit.policy!r}; choose one of {', '.join(POLICIES)}.")
-        grid = SliceGrid.of(self.volume.geometry, edit.plane)
-        edit.prompt.check(grid)
-        if isinstance(edit.prompt, Point) and not edit.prompt.positive:
-            raise PromptError("An object starts with a positive point; negative ones correct it afterwards.")
-        if edit.bounds is not None:
-            edit.bounds.check(grid, slice_index(edit.prompt, grid))
-
-    def _check_correct(self, edit: Correct) -> None:
-        self._number(edit.name)
-        started = next(e for e in reversed(edits_of(self._history.done, edit.name)) if isinstance(e, Segment))
-        self._check_points(edit, started)
-
-    def _check_points(self, edit: Correct, started: Segment) -> None:
-        grid = SliceGrid.of(self.volume.geometry, started.plane)
-        for point in edit.points:
-            point.check(grid)
-        indices = {slice_index(point, grid) for point in edit.points}
-        if len(indices) > 1:
-            raise PromptError(
-                f"The points lie on the {grid.plane} slices {', '.join(map(str, sorted(indices)))}; "
-                "a correction starts from one slice. Correct them one after the other."
-            )
-        (index,) = indices
-        if started.bounds is not None and index not in started.bounds:
-            raise PromptError(
-                f"The point lies on slice {index}, outside the bounds {started.bounds.low} to {started.bounds.high} "
-                f"of {edit.name!r}. Segment it again with wider bounds to let it grow there."
-            )
-
-    def _refuse_locked(self, name: str) -> None:
-        if name in locked_objects(self._history.done):
-            raise SessionError(f"{name!r} is locked. Unlock it to change it.")

@@ -307,8 +307,12 @@ def test_undo_and_redo_step_through_every_kind_of_edit(session: Session) -> None
         (lambda s: s.segment(RIGHT, bounds=(14, 19)), PromptError, "widen them"),
         (lambda s: s.segment(RIGHT, bounds=(7, 99)), PromptError, "numbered 0 to 25"),
         (lambda s: s.segment(RIGHT, bounds=(19, 7)), PromptError, "smaller slice first"),
-        (lambda s: s.segment(RIGHT, plane="diagonal"), PromptError, "choose one of axial, coronal, sagittal"),
-        (lambda s: s.segment(RIGHT, policy="guess"), PromptError, "choose one of mask, box, point, copy"),
+        (
+            lambda s: s.segment(RIGHT, plane="diagonal"),
+            PromptError,
+            "plane: choose 'axial', 'coronal' or 'sagittal', not 'diagonal'",
+        ),
+        (lambda s: s.segment(RIGHT, policy="guess"), PromptError, "policy: choose 'mask', .*, not 'guess'"),
         (lambda s: s.segment(RIGHT, name=" "), PromptError, "needs a name"),
         (lambda s: s.segment(RIGHT, window=(240.0, -160.0)), PromptError, "lower end first"),
         (lambda s: s.segment(Point(i=9, j=14, k=13, positive=False)), PromptError, "starts with a positive point"),
@@ -316,7 +320,7 @@ def test_undo_and_redo_step_through_every_kind_of_edit(session: Session) -> None
         (lambda s: s.segment(RIGHT, name="locked"), SessionError, "Unlock it to change it"),
         (lambda s: s.correct(Point(i=9, j=14, k=13), name="other"), SessionError, "its objects: here, locked"),
         (lambda s: s.correct(Point(i=9, j=14, k=13), name="locked"), SessionError, "Unlock it to change it"),
-        (lambda s: s.correct(name="here"), PromptError, "at least one point"),
+        (lambda s: s.correct(name="here"), PromptError, "points: give at least 1"),
         (lambda s: s.correct(Point(i=9, j=14, k=99), name="here"), PromptError, "k goes from 0 to 25"),
         (lambda s: s.correct(Point(i=9, j=14, k=20), name="here"), PromptError, "wider bounds"),
         (

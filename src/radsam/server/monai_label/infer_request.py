@@ -11,7 +11,7 @@ from typing import Any
 from radsam.errors import InputError, PromptError
 from radsam.server.questions import Question
 from radsam.server.service import Service
-from radsam.session.edit import prompt_to_json
+from radsam.session.prompt_json import prompt_to_json
 from radsam.volume import Box, Geometry, Point, SliceGrid
 
 Voxel = tuple[int, int, int]

@@ -1,0 +1,365 @@
+"""Requests to a session: what a user wants, parsed and validated once, in one place.
+
+Every way into a session builds one of these: the command line, HTTP, batch manifests, the adapters of other
+programs, the benchmark and validation. A request is built from JSON (`SegmentRequest.model_validate`; FastAPI takes
+the classes as bodies) or from Python values, and becomes an edit::
+
+    request = SegmentRequest(name="liver", prompt=Box(k=41, i0=120, j0=88, i1=210, j1=170), bounds=(30, 70))
+    request.check(volume.geometry)               # needs no model: refuse early
+    edit = request.to_edit(session.context)      # checks the rest, and fills in what was left out
+    session.run(request)                         # or do it at once
+
+What exists is well formed: types, ranges, numbers of points and names are checked when a request is built, all of
+them at once, and a `RequestError` names each. `check` compares it with the volume, `to_edit` with the session. All
+errors are of the `RadsamError` tree; pydantic's own never come out.
+
+Another kind of correction (scribble, lasso, box, mask) is a form in `prompt_json.py`, a field or a member of the
+union in `CorrectionRequest`, and a rule in its `check`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    ValidationError,
+    model_validator,
+)
+
+from radsam.errors import PromptError, RequestError, SessionError
+from radsam.preprocess import Window
+from radsam.propagate import default_policy
+from radsam.runtime import BundleSpec
+from radsam.session.edit import Correct, Delete, Edit, Lock, Overlap, Remove, Segment, SetOverlap
+from radsam.session.history import (
+    History,
+    edits_of,
+    locks_of,
+    numbered_edits_of,
+    object_names,
+    require_object,
+)
+from radsam.session.prompt_json import AnyPrompt, OnePoint, SliceBounds, WindowHu, describe_errors
+from radsam.volume import Geometry, Plane, Point, SliceGrid, slice_index
+
+
+class PolicyName(StrEnum):
+    """What a slice passes to the next; see `radsam.propagate.next_prompt`."""
+
+    MASK = "mask"
+    BOX = "box"
+    POINT = "point"
+    COPY = "copy"
+
+
+@dataclass(frozen=True)
+class RequestContext:
+    """What a request meets: the volume, the model, and the edits of the session.
+
+    Args:
+        geometry: The volume's grid.
+        window: What the model sees where a request names no window.
+        spec: The model: its policy and zoom apply where a request names none.
+        edits: The edits in force.
+    """
+
+    geometry: Geometry
+    window: Window
+    spec: BundleSpec
+    edits: tuple[Edit, ...] = ()
+
+    def after(self, edit: Edit) -> RequestContext:
+        """Return the context after one more edit."""
+        return replace(self, edits=(*self.edits, edit))
+
+    def require_unlocked(self, name: str) -> None:
+        """Refuse to change a locked object.
+
+        Raises:
+            SessionError: The object is locked.
+        """
+        if name in locks_of(self.edits):
+            raise SessionError(f"{name!r} is locked. Unlock it to change it.")
+
+
+def _not_blank(name: str) -> str:
+    if not name.strip():
+        raise PromptError("An object needs a name.")
+    return name
+
+
+def _overlap(given: Any) -> Overlap:
+    try:
+        return Overlap(given)
+    except ValueError:
+        raise SessionError(f"There is no overlap policy {given!r}; choose one of {', '.join(Overlap)}.") from None
+
+
+ObjectName = Annotated[str, AfterValidator(_not_blank)]
+
+
+class Request(BaseModel):
+    """A request; frozen, and well formed if it exists.
+
+    Raises:
+        RequestError: A value has the wrong type or lies outside its range; the message names every such value.
+        PromptError: A prompt, bounds, a window or a name is impossible in itself.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _in_plain_words(cls, given: Any, handler: Callable[[Any], Any]) -> Any:
+        try:
+            return handler(given)
+        except ValidationError as error:
+            raise RequestError(f"{describe_errors(error)}.") from error
+
+
+class SegmentRequest(Request):
+    """Start an object, or start it anew: one prompt on one slice, and the bounds (paper 4.1).
+
+    Args:
+        name: The object.
+        prompt: A box, a positive point or a mask on one slice, in voxels of the volume as stored.
+        plane: The plane of the propagation; the prompt lies on one of its slices.
+        bounds: First and last slice, both included; None lets the stop rule find the ends.
+        window_hu: What the model sees, in Hounsfield units; None takes the session's window.
+        policy: What a slice passes to the next; None takes what the model was trained for.
+        zoom: Whether the model sees a crop around the object instead of whole slices; None takes what the model was
+            trained for.
+        alternative: 0 propagates the model's primary mask; 1 to 3 one of its three other masks of the prompt's slice.
+    """
+
+    name: ObjectName = "object"
+    prompt: AnyPrompt
+    plane: Plane = Plane.AXIAL
+    bounds: SliceBounds | None = None
+    window_hu: WindowHu | None = None
+    policy: PolicyName | None = None
+    zoom: StrictBool | None = None
+    alternative: Annotated[StrictInt, Field(ge=0, le=3)] = 0
+
+    @model_validator(mode="after")
+    def _starts_positive(self) -> SegmentRequest:
+        if isinstance(self.prompt, Point) and not self.prompt.positive:
+            raise PromptError("An object starts with a positive point; negative ones correct it afterwards.")
+        return self
+
+    def check(self, geometry: Geometry) -> None:
+        """Refuse a prompt or bounds that do not fit a volume.
+
+        Raises:
+            PromptError: The prompt does not lie on a slice of the plane, inside the volume, or the bounds leave the
+                volume or exclude the prompt's slice.
+        """
+        grid = SliceGrid.of(geometry, self.plane)
+        self.prompt.check(grid)
+        if self.bounds is not None:
+            self.bounds.check(grid, slice_index(self.prompt, grid))
+
+    def to_edit(self, context: RequestContext) -> Segment:
+        """Return the edit, with the prompt as given: `Session.to_edit` also applies `alternative`.
+
+        Raises:
+            PromptError: As for `check`.
+            SessionError: The object is locked.
+        """
+        context.require_unlocked(self.name)
+        self.check(context.geometry)
+        return Segment(
+            name=self.name,
+            prompt=self.prompt,
+            bounds=self.bounds,
+            plane=self.plane,
+            window=self.window_hu or context.window,
+            policy=(self.policy or PolicyName(default_policy(context.spec))).value,
+            zoom=context.spec.max_zoom > 1 if self.zoom is None else self.zoom,
+        )
+
+
+class CorrectionRequest(Request):
+    """Correct an object on one slice, and propagate from there (paper 4.2).
+
+    Args:
+        name: The object.
+        points: Positive or negative points, 1 to 1000, all on one slice of the object's plane.
+    """
+
+    name: ObjectName = "object"
+    points: Annotated[tuple[OnePoint, ...], Field(min_length=1, max_length=1000)]
+
+    def check(self, geometry: Geometry, started: Segment | SegmentRequest | None = None) -> None:
+        """Refuse points that do not fit a volume and, where it is known, what started the object.
+
+        Raises:
+            PromptError: Points lie outside the volume, on several slices, or outside the object's bounds.
+        """
+        grid = SliceGrid.of(geometry, Plane.AXIAL if started is None else started.plane)
+        outside = []
+        for point in self.points:
+            try:
+                point.check(grid)
+            except PromptError as error:
+                outside.append(str(error))
+        if outside:
+            raise PromptError("\n".join(outside))
+        if started is None:
+            return
+        indices = {slice_index(point, grid) for point in self.points}
+        if len(indices) > 1:
+            raise PromptError(
+                f"The points lie on the {grid.plane} slices {', '.join(map(str, sorted(indices)))}; "
+                "a correction starts from one slice. Correct them one after the other."
+            )
+        (index,) = indices
+        if started.bounds is not None and index not in started.bounds:
+            raise PromptError(
+                f"The point {self.points[0].index_ijk} lies on slice {index}, outside the bounds {started.bounds.low} "
+                f"to {started.bounds.high} of {self.name!r}. Segment it with wider bounds to let it grow there."
+            )
+
+    def to_edit(self, context: RequestContext) -> Correct:
+        """Return the edit.
+
+        Raises:
+            PromptError: As for `check`.
+            SessionError: There is no such object, or it is locked.
+        """
+        context.require_unlocked(self.name)
+        require_object(context.edits, self.name)
+        started = next(each for each in reversed(edits_of(context.edits, self.name)) if isinstance(each, Segment))
+        self.check(context.geometry, started)
+        return Correct(self.name, self.points)
+
+
+class DeleteRequest(Request):
+    """Take back one prompt or correction; the others are replayed.
+
+    Args:
+        number: Its edit's number in the history, counted from 0.
+    """
+
+    number: StrictInt
+
+    def to_edit(self, context: RequestContext) -> Delete:
+        """Return the edit.
+
+        Raises:
+            SessionError: There is no such prompt, or its object is locked.
+        """
+        edit = context.edits[self.number] if 0 <= self.number < len(context.edits) else None
+        if not isinstance(edit, Segment | Correct) or self.number not in numbered_edits_of(context.edits, edit.name):
+            raise SessionError(f"There is no prompt number {self.number} to delete.")
+        context.require_unlocked(edit.name)
+        return Delete(self.number)
+
+
+class RemoveRequest(Request):
+    """Remove an object with all its prompts.
+
+    Args:
+        name: The object.
+    """
+
+    name: str
+
+    def to_edit(self, context: RequestContext) -> Remove:
+        """Return the edit.
+
+        Raises:
+            SessionError: There is no such object, or it is locked.
+        """
+        require_object(context.edits, self.name)
+        context.require_unlocked(self.name)
+        return Remove(self.name)
+
+
+class LockRequest(Request):
+    """Lock an object, so that later edits cannot take voxels from it, or unlock it.
+
+    Args:
+        name: The object.
+        locked: Whether it is locked from now on.
+    """
+
+    name: str
+    locked: StrictBool = True
+
+    def to_edit(self, context: RequestContext) -> Lock:
+        """Return the edit.
+
+        Raises:
+            SessionError: There is no such object.
+        """
+        require_object(context.edits, self.name)
+        return Lock(self.name, self.locked)
+
+
+class OverlapRequest(Request):
+    """Choose who owns a voxel that two objects claim.
+
+    Args:
+        overlap: "last wins" or "keep first".
+
+    Raises:
+        SessionError: There is no such policy.
+    """
+
+    overlap: Annotated[Overlap, BeforeValidator(_overlap)]
+
+    def to_edit(self, context: RequestContext) -> SetOverlap:
+        """Return the edit; every context allows it."""
+        return SetOverlap(self.overlap)
+
+
+class RenameRequest(Request):
+    """Give an object another name, in all of its history; this is not an edit, and undo does not take it back.
+
+    Args:
+        name: The object.
+        new_name: Its name from now on.
+    """
+
+    name: str
+    new_name: ObjectName
+
+    def check(self, history: History) -> None:
+        """Refuse an object that is not there, or a name that another object of the history has.
+
+        Raises:
+            SessionError: There is no such object, or the new name is taken.
+        """
+        require_object(history.done, self.name)
+        if self.new_name in object_names(history.edits):
+            raise SessionError(f"The name {self.new_name!r} belongs to another object; choose another name.")
+
+
+#: Every request that becomes an edit: what `Session.run` does.
+EditRequest = SegmentRequest | CorrectionRequest | DeleteRequest | RemoveRequest | LockRequest | OverlapRequest
+
+
+def request_of(edit: Segment | Correct) -> SegmentRequest | CorrectionRequest:
+    """Return the request that asks for an edit again, as after a crash."""
+    if isinstance(edit, Correct):
+        return CorrectionRequest(name=edit.name, points=edit.points)
+    return SegmentRequest(
+        name=edit.name,
+        prompt=edit.prompt,
+        plane=edit.plane,
+        bounds=edit.bounds,
+        window_hu=edit.window,
+        policy=PolicyName(edit.policy),
+        zoom=edit.zoom,
+    )

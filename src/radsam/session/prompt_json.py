@@ -1,0 +1,211 @@
+"""Prompts, bounds and windows as JSON, written once: session files, the journal and HTTP read and write these forms.
+
+::
+
+    point   {"point": [i, j, k], "positive": true}
+    box     {"box": {"k": 41, "i0": 120, "j0": 88, "i1": 210, "j1": 170}}
+    mask    {"mask": {"k": 41}, "shape": [rows, columns], "runs": [background, object, background, …]}
+    bounds  [first slice, last slice]
+    window  [low HU, high HU]
+
+A field annotated with one of the types below holds the value of `radsam.volume` or `radsam.preprocess`; it takes
+that value or its JSON form, and is described and written as JSON. Errors of the values themselves (a box without an
+area, reversed bounds) are `PromptError`; pydantic does not catch those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    GetCoreSchemaHandler,
+    StrictBool,
+    StrictInt,
+    Tag,
+    ValidationError,
+)
+from pydantic_core import CoreSchema, core_schema
+
+from radsam.errors import PromptError
+from radsam.preprocess import Window
+from radsam.volume import Bounds, Box, Mask, Point, Prompt, RunMask
+
+#: No slice has more pixels.
+_MOST_PIXELS = 1 << 26
+
+#: A voxel index. The range only bounds the number: a request refuses an index outside the volume by itself.
+Index = Annotated[
+    StrictInt,
+    Field(ge=-(2**31), le=2**31 - 1),
+    BeforeValidator(lambda given: int(given) if isinstance(given, np.integer) else given),
+]
+
+
+class _Form(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class PointPrompt(_Form):
+    """One voxel that belongs to the object, or does not."""
+
+    point: Annotated[list[Index], Field(min_length=3, max_length=3, examples=[[150, 120, 50]])]
+    positive: StrictBool = True
+
+
+class SliceOfMask(_Form):
+    """The slice of a mask: exactly one of the three indices."""
+
+    i: Index | None = None
+    j: Index | None = None
+    k: Index | None = None
+
+
+class SliceBox(SliceOfMask):
+    """A box: one index names the slice, the two other axes have a range; both ends belong to it."""
+
+    i0: Index | None = None
+    i1: Index | None = None
+    j0: Index | None = None
+    j1: Index | None = None
+    k0: Index | None = None
+    k1: Index | None = None
+
+
+class BoxPrompt(_Form):
+    """A box on one slice."""
+
+    box: Annotated[SliceBox, Field(examples=[{"k": 41, "i0": 120, "j0": 88, "i1": 210, "j1": 170}])]
+
+
+class MaskPrompt(_Form):
+    """A rough mask of a whole slice: run lengths, background first, rows of [v, u]."""
+
+    mask: SliceOfMask
+    shape: Annotated[list[Annotated[StrictInt, Field(ge=1, le=65535)]], Field(min_length=2, max_length=2)]
+    runs: Annotated[list[Annotated[StrictInt, Field(ge=0, le=2**32 - 1)]], Field(min_length=1, max_length=2_000_000)]
+
+
+def _kind(given: Any) -> str | None:
+    """Name the form of a prompt by the key that only it has."""
+    keys = given if isinstance(given, dict) else ()
+    return next((kind for kind in ("point", "box", "mask") if kind in keys), None)
+
+
+_AnyPrompt = Annotated[
+    Annotated[PointPrompt, Tag("point")] | Annotated[BoxPrompt, Tag("box")] | Annotated[MaskPrompt, Tag("mask")],
+    Discriminator(
+        _kind,
+        custom_error_type="prompt",
+        custom_error_message="A prompt is an object with the key point, box or mask",
+    ),
+]
+
+
+def to_prompt(form: PointPrompt | BoxPrompt | MaskPrompt) -> Prompt:
+    """Make the prompt of its JSON form.
+
+    Raises:
+        PromptError: The form is no possible prompt: a box without an area, runs that do not fill the mask.
+    """
+    match form:
+        case PointPrompt(point=[i, j, k]):
+            return Point(i=i, j=j, k=k, positive=form.positive)
+        case BoxPrompt():
+            return Box(**form.box.model_dump())
+        case MaskPrompt(shape=[rows, cols]):
+            if rows * cols > _MOST_PIXELS or sum(form.runs) != rows * cols:
+                raise PromptError(f"The runs of the mask do not fill {rows}×{cols} pixels.")
+            pixels = RunMask((rows, cols), np.array(form.runs, np.uint32)).decode()
+            return Mask(pixels=pixels, **form.mask.model_dump())
+    raise TypeError(f"{form!r} is not the form of a prompt.")  # pydantic has checked the lengths above
+
+
+def prompt_to_json(prompt: Prompt) -> dict[str, Any]:
+    """Turn a prompt into plain JSON values."""
+    match prompt:
+        case Point():
+            return {"point": list(prompt.index_ijk), "positive": prompt.positive}
+        case Box():
+            return {"box": {name: value for name, value in vars(prompt).items() if value is not None}}
+        case Mask():
+            runs = RunMask.encode(prompt.pixels)
+            return {"mask": {"ijk"[prompt.axis]: prompt.index}, "shape": list(runs.shape), "runs": runs.runs.tolist()}
+
+
+@dataclass(frozen=True)
+class _JsonForm:
+    """Makes a field of a value that has a JSON form.
+
+    Args:
+        value: The value's class.
+        form: The pydantic type of its JSON form.
+        read: Makes the value of the form.
+        write: Makes plain JSON of the value.
+    """
+
+    value: Any
+    form: Any
+    read: Callable[[Any], Any]
+    write: Callable[[Any], Any]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        def parse(given: Any, validate: Callable[[Any], Any]) -> Any:
+            return given if isinstance(given, self.value) else self.read(validate(given))
+
+        return core_schema.no_info_wrap_validator_function(
+            parse,
+            handler.generate_schema(self.form),
+            serialization=core_schema.plain_serializer_function_ser_schema(self.write),
+        )
+
+
+_Hu = Annotated[float, Field(ge=-1e9, le=1e9, allow_inf_nan=False)]
+_Pair = Annotated[list[Index], Field(min_length=2, max_length=2, examples=[[30, 70]])]
+_HuPair = Annotated[list[_Hu], Field(min_length=2, max_length=2, examples=[[-160, 240]])]
+
+#: A prompt of any kind.
+AnyPrompt = Annotated[Prompt, _JsonForm(Prompt, _AnyPrompt, to_prompt, prompt_to_json)]
+#: A point.
+OnePoint = Annotated[Point, _JsonForm(Point, PointPrompt, to_prompt, prompt_to_json)]
+#: First and last slice, both included.
+SliceBounds = Annotated[
+    Bounds, _JsonForm(Bounds, _Pair, lambda pair: Bounds(*pair), lambda bounds: [bounds.low, bounds.high])
+]
+#: A window in Hounsfield units.
+WindowHu = Annotated[
+    Window, _JsonForm(Window, _HuPair, lambda pair: Window(*pair), lambda window: [window.low_hu, window.high_hu])
+]
+
+
+#: What is needed, where pydantic's own words do not say it well.
+_NEEDED = {
+    "enum": "choose {expected}",
+    "literal_error": "choose {expected}",
+    "missing": "is missing",
+    "extra_forbidden": "is unknown here",
+    "too_short": "give at least {min_length}",
+    "too_long": "give at most {max_length}, not {actual_length}",
+    "union_tag_invalid": "choose one of {expected_tags}, not {tag!r}",
+    "union_tag_not_found": "{discriminator} is missing",
+}
+_WITHOUT_INPUT = {"missing", "extra_forbidden", "too_short", "too_long", "union_tag_invalid", "union_tag_not_found"}
+
+
+def describe_errors(error: ValidationError) -> str:
+    """Name every field that pydantic refuses, what was given and what is needed, in one line."""
+    described = []
+    for each in error.errors(include_url=False):
+        kind, given = each["type"], repr(each["input"])
+        needed = _NEEDED[kind].format(**each.get("ctx", {})) if kind in _NEEDED else each["msg"].lower()
+        place = ".".join(map(str, each["loc"]))
+        shown = "" if kind in _WITHOUT_INPUT or len(given) > 80 else f", not {given}"
+        described.append(f"{place}: {needed}{shown}" if place else f"{needed}{shown}")
+    return "; ".join(described)

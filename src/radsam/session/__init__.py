@@ -3,9 +3,9 @@
 from radsam.session.capability_warnings import CapabilityWarning
 from radsam.session.edit import Overlap
 from radsam.session.engine import Engine, load
-from radsam.session.file import SessionFile, read_session
 from radsam.session.segmented_object import SegmentedObject
 from radsam.session.session import Session, require_window
+from radsam.session.session_file import SessionFile, read_session
 
 __all__ = [
     "CapabilityWarning",

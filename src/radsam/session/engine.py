@@ -8,8 +8,8 @@ from radsam.predictor import EmbeddingCache, EmbeddingStore, SlicePredictor, tem
 from radsam.preprocess import Window
 from radsam.propagate import StopRule
 from radsam.runtime import Backend, Bundle, find_bundle, open_backend, read_bundle
-from radsam.session.file import SessionFile, read_session
 from radsam.session.session import Session
+from radsam.session.session_file import SessionFile, read_session
 from radsam.volume import Volume
 
 

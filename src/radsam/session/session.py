@@ -45,6 +45,7 @@ from radsam.session.history import (
 )
 from radsam.session.replay import ObjectResult, Replayer
 from radsam.session.segmented_object import PlacedPrompt, SegmentedObject
+from radsam.session.session_file import SessionFile
 from radsam.volume import Bounds, LabelVolume, Mask, Plane, Point, Prompt, SliceGrid, Volume, slice_index
 
 Progress = Callable[[SliceDone], None]
@@ -414,9 +415,10 @@ class Session:
         Raises:
             OutputError: The file cannot be written.
         """
-        from radsam.session.file import save_session
-
-        save_session(self, Path(path))
+        saved = SessionFile.of(
+            self.volume, self.predictor, self.window, self.stop_rule, self._history, self.known_results()
+        )
+        saved.write(Path(path))
 
     def restore(self, history: History, known: dict[tuple[Segment | Correct, ...], ObjectResult]) -> None:
         """Take over a stored history and the masks that belong to its steps."""

@@ -12,7 +12,7 @@ from phantoms import ORIGIN_LPS, ball, tube
 from radsam.metrics import dice
 from radsam.runtime import Decoded, FramePrompt
 from radsam.session import Session
-from radsam.session.file import read_session
+from radsam.session.session_file import read_session
 from radsam.volume import Bounds, Box, Geometry, Point
 
 #: A slice of 96 mm in 64 low-res pixels: a ball of 4 mm has few of them.

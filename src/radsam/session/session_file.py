@@ -14,22 +14,20 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from radsam.disk.atomic_write import replacing
 from radsam.errors import RadsamError, SessionError
-from radsam.predictor import SliceMask
+from radsam.predictor import SliceMask, SlicePredictor
+from radsam.preprocess import Window
 from radsam.propagate import EndReason, StopRule
 from radsam.session.edit import Correct, Edit, Segment, edit_from_json, edit_to_json
 from radsam.session.history import History
 from radsam.session.replay import ObjectResult
 from radsam.session.user_prompts import ObjectEdits
 from radsam.volume import RunMask, SliceGrid, Volume
-
-if TYPE_CHECKING:
-    from radsam.session.session import Session
 
 FORMAT = "radsam-session"
 FORMAT_VERSION = 1
@@ -38,18 +36,18 @@ _DESCRIPTION, _MASKS = "session.json", "masks.npz"
 
 @dataclass(frozen=True, eq=False)
 class SessionFile:
-    """What a session file says, before it meets its CT and its model.
+    """The content of a session file, without its CT and its model.
 
     Args:
         volume_hash: `Volume.content_hash` of its CT.
         volume_source: Path of its CT, as it was opened.
         volume_series: Which DICOM series of that folder; empty for a file.
-        volume_resampled: Whether its slices had to be resampled.
+        volume_resampled: Whether its slices were resampled.
         model_name: Name of its bundle.
-        model_path: Where that bundle was.
+        model_path: Path of that bundle.
         model_hash: `Bundle.sha256` of its bundle.
-        window_hu: The session's window.
-        stop_rule: Ends its walks without bounds.
+        window_hu: The session's window, low and high, in Hounsfield units.
+        stop_rule: Ends propagation where an object has no bounds.
         history: Its edits.
         stored: Per step, the numbers of the edits that make it and its masks as stored.
         masks: Every distinct mask.
@@ -67,6 +65,72 @@ class SessionFile:
     history: History
     stored: tuple[Mapping[str, Any], ...]
     masks: tuple[RunMask, ...]
+
+    @classmethod
+    def of(
+        cls,
+        volume: Volume,
+        predictor: SlicePredictor,
+        window: Window,
+        stop_rule: StopRule,
+        history: History,
+        results: Mapping[ObjectEdits, ObjectResult],
+    ) -> SessionFile:
+        """Describe a session; the arguments are its parts, `results` the masks after every step."""
+        series = volume.series
+        numbers = {id(edit): number for number, edit in enumerate(history.edits)}
+        masks: dict[RunMask, int] = {}
+        stored = tuple(
+            {
+                "edits": [numbers[id(edit)] for edit in edits],
+                "answers": [
+                    [index, masks.setdefault(each.mask, len(masks)), each.score]
+                    for index, each in result.slice_masks.items()
+                ],
+                "ends": [result.low_end.value, result.high_end.value],
+            }
+            for edits, result in results.items()
+        )
+        return cls(
+            volume_hash=volume.content_hash,
+            volume_source=_absolute(volume.source),
+            volume_series=series.selector if series else "",
+            volume_resampled=bool(series and series.resampled),
+            model_name=predictor.spec.name,
+            model_path=predictor.model_path,
+            model_hash=predictor.model_hash,
+            window_hu=(window.low_hu, window.high_hu),
+            stop_rule=stop_rule,
+            history=history,
+            stored=stored,
+            masks=tuple(masks),
+        )
+
+    def write(self, path: Path) -> None:
+        """Write the file, whole or not at all.
+
+        Raises:
+            OutputError: The file cannot be written.
+        """
+        description = {
+            "format": FORMAT,
+            "version": FORMAT_VERSION,
+            "volume": {
+                "sha256": self.volume_hash,
+                "source": self.volume_source,
+                "series": self.volume_series,
+                "resampled": self.volume_resampled,
+            },
+            "model": {"name": self.model_name, "sha256": self.model_hash, "path": self.model_path},
+            "window_hu": list(self.window_hu),
+            "stop_rule": asdict(self.stop_rule),
+            "edits": [edit_to_json(edit) for edit in self.history.edits],
+            "cursor": self.history.cursor,
+            "steps": self.stored,
+        }
+        with replacing(path) as scratch, zipfile.ZipFile(scratch, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(_DESCRIPTION, json.dumps(description))
+            archive.writestr(_MASKS, _pack(self.masks))
 
     @property
     def model_reference(self) -> str:
@@ -117,51 +181,6 @@ class SessionFile:
             raise ValueError("a mask lies outside the volume")
         low_end, high_end = (EndReason(each) for each in step["ends"])
         return edits, ObjectResult(grid, answers, low_end, high_end)
-
-
-def save_session(session: Session, path: Path) -> None:
-    """Write a session to one file, whole or not at all.
-
-    Raises:
-        OutputError: The file cannot be written.
-    """
-    history, series = session.history, session.volume.series
-    numbers = {id(edit): number for number, edit in enumerate(history.edits)}
-    masks: dict[RunMask, int] = {}
-    steps = [
-        {
-            "edits": [numbers[id(edit)] for edit in edits],
-            "answers": [
-                [index, masks.setdefault(answer.mask, len(masks)), answer.score]
-                for index, answer in result.slice_masks.items()
-            ],
-            "ends": [result.low_end.value, result.high_end.value],
-        }
-        for edits, result in session.known_results().items()
-    ]
-    description = {
-        "format": FORMAT,
-        "version": FORMAT_VERSION,
-        "volume": {
-            "sha256": session.volume.content_hash,
-            "source": _absolute(session.volume.source),
-            "series": series.selector if series else "",
-            "resampled": bool(series and series.resampled),
-        },
-        "model": {
-            "name": session.predictor.spec.name,
-            "sha256": session.predictor.model_hash,
-            "path": session.predictor.model_path,
-        },
-        "window_hu": [session.window.low_hu, session.window.high_hu],
-        "stop_rule": asdict(session.stop_rule),
-        "edits": [edit_to_json(edit) for edit in history.edits],
-        "cursor": history.cursor,
-        "steps": steps,
-    }
-    with replacing(path) as scratch, zipfile.ZipFile(scratch, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(_DESCRIPTION, json.dumps(description))
-        archive.writestr(_MASKS, _pack(list(masks)))
 
 
 def read_session(path: Path) -> SessionFile:
@@ -215,7 +234,7 @@ def _object_edit(edit: Edit) -> Segment | Correct:
     return edit
 
 
-def _pack(masks: list[RunMask]) -> bytes:
+def _pack(masks: tuple[RunMask, ...]) -> bytes:
     buffer = io.BytesIO()
     np.savez_compressed(
         buffer,

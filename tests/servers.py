@@ -18,7 +18,8 @@ from starlette.testclient import TestClient
 from fakes import FakeBackend, fake_engine
 from phantoms import Scene, touching_balls
 from radsam.io.volume_write import write_volume
-from radsam.server.access_tokens import AllowedOrigins, Authenticator
+from radsam.server.access_tokens import Authenticator
+from radsam.server.allowed_origins import AllowedOrigins
 from radsam.server.server_limits import Limits
 from radsam.server.server_store import ServerStore
 from radsam.server.service import Service

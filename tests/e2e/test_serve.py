@@ -158,7 +158,7 @@ def test_a_port_in_use_is_named_before_anything_is_loaded(run_radsam: CommandLin
         port = taken.getsockname()[1]
         answer = run_radsam("serve", "--port", port, "--state", tmp_path / "state", cwd=tmp_path)
     assert answer.returncode == 3
-    assert f"127.0.0.1:{port} cannot be listened to" in answer.said
+    assert f"cannot listen on 127.0.0.1:{port}" in answer.said
     assert "Give --port 0 for a free one" in answer.said
     assert not list(tmp_path.iterdir())
 

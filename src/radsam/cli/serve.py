@@ -71,8 +71,8 @@ def serve(
     for folder in data or ():
         if not folder.is_dir():
             raise usage_error(f"--data takes a folder; {folder} is none.")
-    from radsam.server.access_tokens import AllowedOrigins, is_loopback
-    from radsam.server.http_server import listen_on, run, url_of
+    from radsam.server.allowed_origins import AllowedOrigins, is_loopback
+    from radsam.server.http_server import listen_on, serve_app, url_of
     from radsam.server.server_limits import Limits
     from radsam.server.server_store import ServerStore
     from radsam.server.service import Service
@@ -111,7 +111,7 @@ def serve(
             authenticator=authenticator,
             origins=AllowedOrigins(host, tuple(each.lower() for each in allow_host or ())),
         )
-        run(app, service, listening, ready)
+        serve_app(app, service, listening, ready)
 
 
 @tokens_app.command("add")

@@ -1,4 +1,4 @@
-"""What comes in and goes out as JSON, with examples: the OpenAPI description is made of these."""
+"""JSON bodies and answers of the API, with examples: the OpenAPI document is built from them."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def to_point(given: PointPrompt) -> Point:
 
 
 class NewSession(_Given):
-    """Which volume to work on."""
+    """The volume of a new session."""
 
     volume: Annotated[str, Field(max_length=64, examples=["v0123456789abcdef"])]
     window_hu: WindowHu | None = None
 
 
 class View(_Given):
-    """What is on screen."""
+    """The slice in view."""
 
     plane: PlaneName
     index: Index
@@ -45,7 +45,7 @@ class View(_Given):
 
 
 class PreviewRequest(_Given):
-    """A prompt, or corrections of an object, to be answered on one slice."""
+    """A prompt, or corrections of an object, to predict on one slice."""
 
     prompt: AnyPrompt | None = None
     plane: PlaneName = "axial"
@@ -77,7 +77,7 @@ class CorrectRequest(_Given):
 
 
 class ObjectChange(_Given):
-    """How an object is shown, and whether it is locked."""
+    """A change of how an object is shown, locked or named."""
 
     color: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$", examples=["#e69f00"])] | None = None
     visible: StrictBool | None = None
@@ -86,36 +86,36 @@ class ObjectChange(_Given):
 
 
 class SessionChange(_Given):
-    """Who owns a voxel that two objects claim."""
+    """The overlap policy: which object owns a voxel that two objects claim."""
 
     overlap: Literal["last wins", "keep first"]
 
 
-# What goes out
+# Answers
 
 
 class ErrorBody(BaseModel):
-    """Why not."""
+    """The kind of an error, a word for programs, and its message, a sentence for users."""
 
     kind: str
     message: str
 
 
 class Error(BaseModel):
-    """Every answer that is not 2xx."""
+    """The error answer of every route."""
 
     error: ErrorBody
 
 
 class Health(BaseModel):
-    """The server is there."""
+    """The server runs."""
 
     status: Literal["ok"] = "ok"
     version: str
 
 
 class Model(BaseModel):
-    """The model, and what it was trained on."""
+    """The model and its capabilities."""
 
     name: str
     capabilities: list[str]
@@ -125,7 +125,7 @@ class Model(BaseModel):
 
 
 class Info(BaseModel):
-    """What this server is and allows."""
+    """Version, model and limits of the server."""
 
     version: str
     model: Model
@@ -146,7 +146,7 @@ class VolumeRow(BaseModel):
 
 
 class PlaneDetails(BaseModel):
-    """How the slices of a plane lie in the stored array; see `radsam.volume.plane`."""
+    """The layout of the slices of a plane in the stored array; see `radsam.volume.plane`."""
 
     axis: Literal["i", "j", "k"]
     count: int
@@ -178,7 +178,7 @@ class SessionListed(BaseModel):
 
 
 class Busy(BaseModel):
-    """The edit that runs."""
+    """The running edit."""
 
     job: str
     name: str
@@ -187,7 +187,7 @@ class Busy(BaseModel):
 
 
 class Interrupted(BaseModel):
-    """An edit that a crash cut off."""
+    """An edit that a crash interrupted."""
 
     name: str
     finished: list[int]
@@ -195,7 +195,7 @@ class Interrupted(BaseModel):
 
 
 class PlacedPrompt(BaseModel):
-    """A prompt of an object; a mask is named, not shown."""
+    """A prompt of an object; the pixels of a mask prompt are left out."""
 
     number: int
     index: int
@@ -242,13 +242,13 @@ class State(BaseModel):
 
 
 class JobStarted(BaseModel):
-    """An edit was queued; its news come as events."""
+    """The id of a queued edit; its progress is sent as events."""
 
     job: str
 
 
 class PackedMask(BaseModel):
-    """A mask of a slice as run lengths, background first."""
+    """The mask of a slice as run lengths, background first."""
 
     shape: list[int]
     runs: list[int]
@@ -263,7 +263,7 @@ class PreviewAnswer(BaseModel):
     ms: float
 
 
-class Spot(BaseModel):
+class SliceToReview(BaseModel):
     """A slice to review."""
 
     plane: PlaneName

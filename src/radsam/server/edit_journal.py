@@ -1,4 +1,4 @@
-"""The slices of a running edit on disk, as they come: what a crash leaves behind is offered again."""
+"""The journal of a running edit: its slices on disk as they are predicted, so that a crash loses none of them."""
 
 from __future__ import annotations
 
@@ -18,31 +18,30 @@ from radsam.volume import RunMask
 
 @dataclass(frozen=True, eq=False)
 class InterruptedEdit:
-    """An edit that did not come to its end.
+    """An edit that a crash interrupted.
 
     Args:
         edit: The edit.
-        answers: The slices that were finished, in the order in which they were.
+        slice_masks: The finished slices, in order of their prediction.
     """
 
     edit: Segment | Correct
-    answers: tuple[SliceMask, ...]
+    slice_masks: tuple[SliceMask, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what the state says of it."""
+        """Return it as the state of the session shows it."""
         what = "segment" if isinstance(self.edit, Segment) else "correct"
-        return {"name": self.edit.name, "finished": [each.index for each in self.answers], "what": what}
+        return {"name": self.edit.name, "finished": [each.index for each in self.slice_masks], "what": what}
 
 
 class Journal:
-    """Appends to one file.
+    """Writes the journal of one edit.
 
-    A line is handed to the operating system at once, so it outlives this process; a cut last
-    line is a slice that was not finished.
+    Each line is written unbuffered, so it survives a crash of this process. An incomplete last line is ignored.
 
     Args:
-        path: The file; one that is there is replaced.
-        edit: The edit that runs.
+        path: The file; an existing one is replaced.
+        edit: The running edit.
     """
 
     def __init__(self, path: Path, edit: Segment | Correct) -> None:
@@ -50,23 +49,23 @@ class Journal:
         self._file = path.open("wb", buffering=0)
         self._write(edit_to_json(edit))
 
-    def append(self, answer: SliceMask) -> None:
-        """Keep a finished slice."""
+    def append(self, slice_mask: SliceMask) -> None:
+        """Add a finished slice."""
         self._write(
             {
-                "index": answer.index,
-                "score": answer.score,
-                "shape": list(answer.mask.shape),
-                "runs": pack_runs(answer.mask),
+                "index": slice_mask.index,
+                "score": slice_mask.score,
+                "shape": list(slice_mask.mask.shape),
+                "runs": pack_runs(slice_mask.mask),
             }
         )
 
     def close(self) -> None:
-        """Leave the file for the next start."""
+        """Close the file and leave it for the next start."""
         self._file.close()
 
     def discard(self) -> None:
-        """Remove the file: the edit is done, or was given up."""
+        """Remove the file: the edit is saved, or was given up."""
         self.close()
         self._path.unlink(missing_ok=True)
 
@@ -75,7 +74,7 @@ class Journal:
 
 
 def read_journal(path: Path) -> InterruptedEdit | None:
-    """Read what an edit left behind; None where there is nothing, or nothing that can be read."""
+    """Read a journal; None if it is missing or cannot be read."""
     try:
         first, *lines = path.read_bytes().splitlines(keepends=True)
         edit = edit_from_json(json.loads(first))
@@ -83,13 +82,13 @@ def read_journal(path: Path) -> InterruptedEdit | None:
         return None
     if not isinstance(edit, Segment | Correct):
         return None
-    answers = []
+    slice_masks = []
     for line in lines:
         if not line.endswith(b"\n"):
             break
-        said = json.loads(line)
-        answers.append(SliceMask(said["index"], unpack_runs(said["shape"], said["runs"]), said["score"]))
-    return InterruptedEdit(edit, tuple(answers))
+        entry = json.loads(line)
+        slice_masks.append(SliceMask(entry["index"], unpack_runs(entry["shape"], entry["runs"]), entry["score"]))
+    return InterruptedEdit(edit, tuple(slice_masks))
 
 
 def pack_runs(mask: RunMask) -> str:

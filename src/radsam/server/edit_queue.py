@@ -1,4 +1,4 @@
-"""The way of an edit: queued per session, walked on the model's thread, saved, and only then told as done."""
+"""The queue of edits: edits of a session run in order on the model's thread, and count as done only once saved."""
 
 from __future__ import annotations
 
@@ -9,16 +9,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from radsam.errors import RadsamError
 from radsam.propagate import Record, SliceDone
 from radsam.server.edit_journal import Journal, pack_runs
 from radsam.server.live_session import Job, LiveSession
-from radsam.server.model_thread import EditCancelledError, ModelThread, Priority, ServerStoppingError, Steps
-from radsam.server.server_errors import BusyError, TooManyError
+from radsam.server.model_thread import ModelThread, Priority, Steps
+from radsam.server.server_errors import BusyError, EditCancelledError, ServerStoppingError, TooManyError, classify
 from radsam.server.server_limits import Limits
 from radsam.server.server_metrics import ServerMetrics
 from radsam.server.server_store import ServerStore
-from radsam.server.statuses import kind_of
 from radsam.session import Session
 from radsam.session.capability_warnings import capability_warnings, not_followed
 from radsam.session.edit import Correct, Segment
@@ -29,13 +27,13 @@ _log = logging.getLogger(__name__)
 
 
 class EditQueue:
-    """Does edits of all sessions, those of one session in their order.
+    """Runs the edits of all sessions.
 
     Args:
-        thread: Where the model runs.
-        store: Where sessions are kept.
+        thread: The model's thread.
+        store: Where sessions are saved.
         limits: How many edits may wait.
-        metrics: What is counted.
+        metrics: Where edits and slices are counted.
     """
 
     def __init__(self, thread: ModelThread, store: ServerStore, limits: Limits, metrics: ServerMetrics) -> None:
@@ -43,36 +41,36 @@ class EditQueue:
         self._store = store
         self._limits = limits
         self._metrics = metrics
-        # Two: a large session that is being compressed keeps nobody else's click from being done.
+        # Two threads: compressing one large session must not delay the clicks of other users.
         self._savers = ThreadPoolExecutor(2, "save")
 
     def close(self) -> None:
-        """Wait until what is finished is saved."""
+        """Wait until finished edits are saved."""
         self._savers.shutdown(wait=True)
 
-    def edit(self, live: LiveSession, name: str, what: str, make: Callable[[], Segment | Correct]) -> Job:
+    def edit(self, live: LiveSession, name: str, kind: str, make: Callable[[], Segment | Correct]) -> Job:
         """Queue an edit.
 
         Args:
             live: The session.
             name: The object.
-            what: "segment" or "correct".
-            make: Makes the edit when its turn has come, on the model's thread.
+            kind: "segment" or "correct".
+            make: Builds the edit on the model's thread when the job starts.
 
         Raises:
             TooManyError: Too many edits wait.
         """
-        urgent = Priority.CORRECT if what == "correct" else Priority.WALK
-        return self._queue(live, Job(_job_id(), what, name, lambda job: self._edit_steps(live, job, make), urgent))
+        priority = Priority.CORRECT if kind == "correct" else Priority.SEGMENT
+        return self._queue(live, Job(_job_id(), kind, name, lambda job: self._edit_steps(live, job, make), priority))
 
     def change(
         self, live: LiveSession, change: Callable[[Session], Iterator[Record] | None], name: str = ""
     ) -> Future[dict[str, Any]]:
-        """Do what is no walk of its own: undo, remove, lock.
+        """Queue a change without a propagation of its own: undo, remove, lock.
 
         Args:
             live: The session.
-            change: Changes the session, on the model's thread; what it yields is done step by step.
+            change: Changes the session on the model's thread, step by step if it returns an iterator.
             name: The object.
 
         Returns:
@@ -82,29 +80,30 @@ class EditQueue:
             BusyError: An edit runs or waits.
         """
         with live.lock:
-            if any(job.what != "change" for job in live.jobs):
+            if any(job.kind != "change" for job in live.jobs):
                 raise BusyError(
-                    f"{live.jobs[0].name or 'An edit'!r} is still being worked on. Wait until it is done, or cancel it."
+                    f"An edit of {live.jobs[0].name!r} is still running. Wait until it is done, or cancel it."
                 )
-            steps = lambda job: self._change_steps(live, change)  # noqa: E731 - as `edit` does
-            return self._queue(live, Job(_job_id(), "change", name, steps, Priority.NOW)).future
+            steps = lambda job: self._change_steps(live, change)  # noqa: E731 - like `edit`
+            return self._queue(live, Job(_job_id(), "change", name, steps, Priority.CLICK)).future
 
     def cancel(self, live: LiveSession) -> list[Job]:
-        """End what runs and drop what waits; the session is as before."""
+        """Cancel the running edit and all waiting ones; the session stays as it was before them."""
         with live.lock:
-            waiting = [job for job in list(live.jobs)[1:] if job.what != "change"]
+            waiting = [job for job in list(live.jobs)[1:] if job.kind != "change"]
             for job in waiting:
                 live.jobs.remove(job)
-            running = live.running if live.running is not None and live.running.what != "change" else None
-            if running is not None and running.task is not None:
-                self._thread.cancel(running.task)
+            running = [job for job in list(live.jobs)[:1] if job.kind != "change"]
+            for job in running:
+                if job.task is not None:
+                    self._thread.cancel(job.task)
         for job in waiting:
             live.channel.publish("cancelled", {"job": job.id})
             job.future.set_exception(EditCancelledError())
-        return ([] if running is None else [running]) + waiting
+        return running + waiting
 
     def _queue(self, live: LiveSession, job: Job) -> Job:
-        job.future.set_running_or_notify_cancel()  # whoever waits for it may go away, but not take it along
+        job.future.set_running_or_notify_cancel()  # a client that stops waiting does not cancel the edit
         with live.lock:
             if len(live.jobs) >= self._limits.queued_edits:
                 raise TooManyError(f"{len(live.jobs)} edits of this session wait already. Wait until some are done.")
@@ -115,18 +114,17 @@ class EditQueue:
 
     def _begin(self, live: LiveSession) -> None:
         """Start the first job of the queue."""
-        job = live.jobs[0]
-        before = live.session.history
+        job, before = live.jobs[0], live.session.history
         job.started = time.monotonic()
         job.task = self._thread.start(job.steps(job), job.priority)
-        job.task.future.add_done_callback(lambda walked: self._walked(live, job, before, walked))
+        job.task.future.add_done_callback(lambda task: self._ended(live, job, before, task.exception()))
 
     def _edit_steps(self, live: LiveSession, job: Job, make: Callable[[], Segment | Correct]) -> Steps[None]:
         live.publish_state()
         job.edit = edit = make()
         session = live.session
         session.to_edit(edit)
-        job.capability_warnings = capability_warnings(edit, session.predictor.spec)
+        job.warnings = capability_warnings(edit, session.predictor.spec)
         names = object_names(session.history.push(edit).done)
         object_id = names.index(edit.name) + 1
         plane = edit.plane if isinstance(edit, Segment) else session.objects[edit.name].grid.plane
@@ -136,7 +134,7 @@ class EditQueue:
         for record in session.run(edit):
             if isinstance(record, SliceDone):
                 job.journal.append(record.slice_mask)
-                self._tell(live, job, object_id, grid, record)
+                self._publish_slice(live, job, object_id, grid, record)
             yield
         live.settle()
 
@@ -145,8 +143,8 @@ class EditQueue:
             yield
         live.settle()
 
-    def _tell(self, live: LiveSession, job: Job, object_id: int, grid: SliceGrid, record: SliceDone) -> None:
-        answer = record.slice_mask
+    def _publish_slice(self, live: LiveSession, job: Job, object_id: int, grid: SliceGrid, record: SliceDone) -> None:
+        slice_mask = record.slice_mask
         job.done, job.total = record.done, record.total
         self._metrics.slices.inc()
         live.channel.publish(
@@ -156,23 +154,22 @@ class EditQueue:
                 "name": job.name,
                 "object_id": object_id,
                 "plane": grid.plane.value,
-                "index": answer.index,
-                "score": round(answer.score, 4),
-                "shape": list(answer.mask.shape),
-                "runs_b64": pack_runs(answer.mask),
+                "index": slice_mask.index,
+                "score": round(slice_mask.score, 4),
+                "shape": list(slice_mask.mask.shape),
+                "runs_b64": pack_runs(slice_mask.mask),
             },
         )
         seconds = round(time.monotonic() - job.started, 3)
         live.channel.publish("progress", job.to_dict() | {"seconds": seconds})
 
-    def _walked(self, live: LiveSession, job: Job, before: History, walked: Future[None]) -> None:
-        """Go on after the last step, on the model's thread."""
-        error = walked.exception()
+    def _ended(self, live: LiveSession, job: Job, before: History, error: BaseException | None) -> None:
+        """Handle the end of the last step, on the model's thread."""
         if error is None:
             self._savers.submit(self._save, live, job, before)
         elif isinstance(error, ServerStoppingError):
             if job.journal is not None:
-                job.journal.close()  # it stays for the next start
+                job.journal.close()  # the next start offers to resume the edit
             job.future.set_exception(error)
         else:
             self._failed(live, job, error)
@@ -183,7 +180,7 @@ class EditQueue:
                 live.stamp()
                 live.session.save(live.file)
                 self._store.put_session(live.row)
-        except Exception as error:  # a full disk, above all: what is not kept was not done
+        except Exception as error:  # mostly a full disk: an edit that cannot be saved is taken back
             self._thread.call(lambda: self._roll_back(live, before)).result()
             self._failed(live, job, error)
             return
@@ -191,8 +188,8 @@ class EditQueue:
             job.journal.discard()
         self._release(live, job)
         if job.edit is not None:
-            self._metrics.edits.labels(job.what, "done").inc()
-            live.channel.publish("ended", self._end_of(live, job))
+            self._metrics.edits.labels(job.kind, "done").inc()
+            live.channel.publish("ended", self._ended_event(live, job))
         live.publish_state()
         job.future.set_result(live.state())
 
@@ -202,17 +199,16 @@ class EditQueue:
         live.settle()
 
     @staticmethod
-    def _end_of(live: LiveSession, job: Job) -> dict[str, Any]:
+    def _ended_event(live: LiveSession, job: Job) -> dict[str, Any]:
         found = next((each for each in live.state()["objects"] if each["name"] == job.name), None)
-        by_hand = bool(found and found["by_hand"])
-        told = [*job.capability_warnings, *([not_followed(job.name)] if by_hand and job.what == "correct" else [])]
+        painted = bool(found and found["by_hand"])
         return {
             "job": job.id,
             "name": job.name,
             "low_end": found["low_end"] if found else None,
             "high_end": found["high_end"] if found else None,
-            "by_hand": by_hand,
-            "warnings": told,
+            "by_hand": painted,
+            "warnings": [*job.warnings, *([not_followed(job.name)] if painted and job.kind == "correct" else [])],
         }
 
     def _failed(self, live: LiveSession, job: Job, error: BaseException) -> None:
@@ -220,17 +216,14 @@ class EditQueue:
             job.journal.discard()
         self._release(live, job)
         if isinstance(error, EditCancelledError):
-            self._metrics.edits.labels(job.what, "cancelled").inc()
+            self._metrics.edits.labels(job.kind, "cancelled").inc()
             live.channel.publish("cancelled", {"job": job.id})
-        elif job.what != "change":
-            self._metrics.edits.labels(job.what, "failed").inc()
-            known = isinstance(error, RadsamError)
-            if not known:
+        elif job.kind != "change":
+            self._metrics.edits.labels(job.kind, "failed").inc()
+            _, kind, message = classify(error)
+            if kind == "bug":
                 _log.error("edit failed", exc_info=error)
-            message = str(error) if known else "This is a bug in RadSAM; the server's log has the details."
-            live.channel.publish(
-                "failed", {"job": job.id, "name": job.name, "kind": kind_of(error), "message": message}
-            )
+            live.channel.publish("failed", {"job": job.id, "name": job.name, "kind": kind, "message": message})
         live.publish_state()
         job.future.set_exception(error)
 

@@ -1,4 +1,4 @@
-"""Encoding slices before they are asked for, outward from the slice in view, while nothing else is to do."""
+"""Encodes slices before a prompt needs them, outward from the slice in view, while the model is idle."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from radsam.predictor import SlicePredictor
 from radsam.preprocess import Crop, Window
 from radsam.volume import SliceGrid, Volume
 
-#: How far it looks to each side: what a cache of 384 MB holds of 64×64×256 embeddings.
+#: Slices to each side: as many embeddings of 64×64×256 as a cache of 384 MB holds.
 _REACH = 90
-#: Whoever has not looked for so long has gone away.
-_FORGOTTEN_SECONDS = 300.0
-#: Slices remembered as done; more than any volume has.
-_REMEMBERED = 20_000
+#: A view older than this is ignored: the user has left.
+_STALE_SECONDS = 300.0
+#: Keys of encoded slices in memory; more than any volume has.
+_MAX_DONE = 20_000
 
 
 @dataclass(eq=False)
 class SliceInView:
-    """What a user looks at.
+    """The slice that a user sees.
 
     Args:
         volume: The CT.
         grid: The plane.
-        index: The slice in view.
-        window: What the model sees.
-        crop: The part of the slice that the model looks at; None for all of it.
-        encoded: Told of each slice.
-        since: When the user looked.
-        missing: The slices still to do, in order.
+        index: The slice number.
+        window: The model's window.
+        crop: The part of the slice that the model sees; None for the whole slice.
+        on_encoded: Called with plane and index of each encoded slice.
+        since: When it came into view.
+        missing: The slices still to encode, in order.
     """
 
     volume: Volume
@@ -39,12 +39,12 @@ class SliceInView:
     index: int
     window: Window
     crop: Crop | None
-    encoded: Callable[[str, int], None]
+    on_encoded: Callable[[str, int], None]
     since: float = field(default_factory=time.monotonic)
     missing: Iterator[int] | None = None
 
     def outward(self) -> Iterator[int]:
-        """Name the slices from the one in view to both sides."""
+        """Yield the slice numbers from the slice in view to both sides."""
         yield self.index
         for step in range(1, _REACH + 1):
             for index in (self.index + step, self.index - step):
@@ -53,12 +53,12 @@ class SliceInView:
 
 
 class EncodeAhead:
-    """Encodes one slice per call, in turn for everybody who looks at something.
+    """Encodes one slice per call, for each view in turn.
 
     Args:
         predictor: The model.
-        focuses: What is looked at now.
-        counted: Called per slice.
+        slices_in_view: Returns the slices in view.
+        counted: Called per encoded slice.
     """
 
     def __init__(
@@ -74,33 +74,29 @@ class EncodeAhead:
         self._done: dict[tuple[object, ...], None] = {}
 
     def step(self) -> bool:
-        """Encode one slice; return whether there may be more to do. Runs on the model's thread."""
-        fresh = [each for each in self._slices_in_view() if time.monotonic() - each.since < _FORGOTTEN_SECONDS]
+        """Encode one slice, on the model's thread; return whether there may be more to do."""
+        fresh = [each for each in self._slices_in_view() if time.monotonic() - each.since < _STALE_SECONDS]
         self._turn += 1
-        for number in range(len(fresh)):
-            focus = fresh[(number + self._turn) % len(fresh)]
-            if self._encode_next(focus):
-                return True
-        return False
+        return any(self._encode_next(fresh[(number + self._turn) % len(fresh)]) for number in range(len(fresh)))
 
-    def _encode_next(self, focus: SliceInView) -> bool:
-        if focus.missing is None:
-            focus.missing = focus.outward()
-        for index in focus.missing:
-            window = focus.window.low_hu, focus.window.high_hu
-            key = (focus.volume.content_hash, focus.grid.plane, index, window, focus.crop)
+    def _encode_next(self, view: SliceInView) -> bool:
+        if view.missing is None:
+            view.missing = view.outward()
+        for index in view.missing:
+            window = view.window.low_hu, view.window.high_hu
+            key = (view.volume.content_hash, view.grid.plane, index, window, view.crop)
             if key in self._done:
                 continue
             try:
-                view = self._predictor.view(focus.grid, focus.window).with_crop(focus.crop)
-                self._predictor.encode(focus.volume, view, index)
+                slice_view = self._predictor.view(view.grid, view.window).with_crop(view.crop)
+                self._predictor.encode(view.volume, slice_view, index)
             except RadsamError:
-                focus.missing = iter(())  # whoever asks for the slice is told why
+                view.missing = iter(())  # a prompt on the slice gets the error
                 return False
             self._done[key] = None
-            if len(self._done) > _REMEMBERED:
+            if len(self._done) > _MAX_DONE:
                 del self._done[next(iter(self._done))]
             self._counted()
-            focus.encoded(focus.grid.plane.value, index)
+            view.on_encoded(view.grid.plane.value, index)
             return True
         return False

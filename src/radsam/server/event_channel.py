@@ -1,4 +1,4 @@
-"""News of a session for whoever listens: server-sent events that can be resumed, and that never pile up."""
+"""Events of a session as server-sent events: a client can resume them, and their memory is bounded."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-#: What is kept for who comes back: events, and bytes of them.
-_KEPT_EVENTS, _KEPT_BYTES = 1024, 8 << 20
-#: What may wait for one listener before it is dropped.
+#: Recent events for clients that resume: their number and bytes.
+_RECENT_EVENTS, _RECENT_BYTES = 1024, 8 << 20
+#: Bytes that may wait for one client before it is dropped.
 _WAITING_BYTES = 16 << 20
 
 
 class Subscription:
-    """One listener: frames that wait for it, until it is closed.
+    """The events that wait for one client.
 
     Args:
-        wake: Called from any thread when there is something to take.
-        backlog: What it missed.
+        wake: Called from any thread when events wait.
+        backlog: The first events.
     """
 
     def __init__(self, wake: Callable[[], None], backlog: list[bytes]) -> None:
@@ -32,7 +32,7 @@ class Subscription:
         self.dropped = False
 
     def take(self) -> list[bytes]:
-        """Return what waits, in order."""
+        """Remove and return the waiting events, in order."""
         with self._lock:
             frames = list(self._frames)
             self._frames.clear()
@@ -40,14 +40,14 @@ class Subscription:
             return frames
 
     def close(self) -> None:
-        """End it; what waits can still be taken."""
+        """Close the subscription; waiting events can still be taken."""
         self.closed = True
         self._wake()
 
     def _put(self, frame: bytes) -> None:
         with self._lock:
             if self._bytes + len(frame) > _WAITING_BYTES:
-                # It reads more slowly than things happen: it may come back and start from the state.
+                # The client reads too slowly: it may connect again and start from the state.
                 self._frames.clear()
                 self._bytes = 0
                 self.closed = self.dropped = True
@@ -58,18 +58,18 @@ class Subscription:
 
 
 class EventChannel:
-    """The news of one session.
+    """The events of one session.
 
     Args:
-        on_drop: Called when a listener was too slow.
+        on_drop: Called when a client was too slow and is dropped.
     """
 
     def __init__(self, on_drop: Callable[[], None] = lambda: None) -> None:
-        # Numbers of an earlier process mean nothing in this one.
+        # Event numbers are valid within one process only.
         self._epoch = secrets.token_hex(4)
         self._number = 0
-        self._kept: deque[tuple[int, bytes]] = deque()
-        self._kept_bytes = 0
+        self._recent: deque[tuple[int, bytes]] = deque()
+        self._recent_bytes = 0
         self._subscriptions: set[Subscription] = set()
         self._lock = threading.Lock()
         self._on_drop = on_drop
@@ -80,14 +80,14 @@ class EventChannel:
         return len(self._subscriptions)
 
     def publish(self, event: str, data: dict[str, Any]) -> None:
-        """Send an event to every listener."""
+        """Send an event to every subscription."""
         with self._lock:
             self._number += 1
             frame = self._frame(event, data)
-            self._kept.append((self._number, frame))
-            self._kept_bytes += len(frame)
-            while len(self._kept) > _KEPT_EVENTS or self._kept_bytes > _KEPT_BYTES:
-                self._kept_bytes -= len(self._kept.popleft()[1])
+            self._recent.append((self._number, frame))
+            self._recent_bytes += len(frame)
+            while len(self._recent) > _RECENT_EVENTS or self._recent_bytes > _RECENT_BYTES:
+                self._recent_bytes -= len(self._recent.popleft()[1])
             for each in tuple(self._subscriptions):
                 each._put(frame)
                 if each.closed:
@@ -97,12 +97,12 @@ class EventChannel:
     def subscribe(
         self, wake: Callable[[], None], state: Callable[[], dict[str, Any]], after: str | None = None
     ) -> Subscription:
-        """Listen.
+        """Subscribe.
 
         Args:
-            wake: Called from any thread when there is something to take.
-            state: What stands now, for who was not there, or too long ago.
-            after: The id of the last event that was seen.
+            wake: Called from any thread when events wait.
+            state: Returns the state, the first event if `after` is None or too old.
+            after: The id of the last event that the client got.
         """
         with self._lock:
             missed = self._missed(after)
@@ -113,12 +113,12 @@ class EventChannel:
         return subscription
 
     def leave(self, subscription: Subscription) -> None:
-        """Forget a listener."""
+        """Remove a subscription."""
         with self._lock:
             self._subscriptions.discard(subscription)
 
     def close(self) -> None:
-        """End every subscription."""
+        """Close every subscription."""
         with self._lock:
             ending = tuple(self._subscriptions)
             self._subscriptions.clear()
@@ -126,15 +126,15 @@ class EventChannel:
             each.close()
 
     def _missed(self, after: str | None) -> list[bytes] | None:
-        """Return what came after an event; None where that is not known any more."""
+        """Return the events after an event; None if they are not all in memory."""
         epoch, _, text = (after or "").partition("-")
         if epoch != self._epoch or not text.isdecimal() or len(text) > 18:
             return None
         number = int(text)
-        first = self._kept[0][0] if self._kept else self._number + 1
+        first = self._recent[0][0] if self._recent else self._number + 1
         if not first - 1 <= number <= self._number:
             return None
-        return [frame for kept, frame in self._kept if kept > number]
+        return [frame for each, frame in self._recent if each > number]
 
     def _frame(self, event: str, data: dict[str, Any]) -> bytes:
         text = json.dumps(data, separators=(",", ":"))

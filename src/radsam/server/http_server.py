@@ -1,4 +1,4 @@
-"""Running the application: the socket, the address to open, and a graceful end."""
+"""The HTTP server: the socket, the address to open, and a graceful stop."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from fastapi import FastAPI
 from radsam.errors import InputError
 from radsam.server.service import Service
 
-#: Connections that may be open; event streams count.
+#: Open connections, event streams included.
 _CONNECTIONS = 512
-#: How long a request that runs may take when the server ends.
+#: Time for running requests when the server stops.
 _GRACE_SECONDS = 5
 
 
 class _Server(uvicorn.Server):
-    """Tells event streams that the end has come: they would keep it waiting."""
+    """Closes the event streams when the server stops: they would keep it waiting."""
 
     def __init__(self, config: uvicorn.Config, service: Service, ready: Callable[[], None]) -> None:
         super().__init__(config)
@@ -37,43 +37,43 @@ class _Server(uvicorn.Server):
 
 
 def listen_on(host: str, port: int) -> socket.socket:
-    """Take an address.
+    """Listen on an address.
 
     Args:
         host: Name or address.
         port: Port; 0 takes a free one.
 
     Raises:
-        InputError: The port is taken or not allowed, or the host is not one of this computer.
+        InputError: The port is in use or not permitted, or the host is not an address of this computer.
     """
     try:
-        family, *_, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(place[:2], family=family, backlog=128)
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=family, backlog=128)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             why = "another program uses it, perhaps another radsam serve. Give --port 0 for a free one, or another port"
         elif error.errno == errno.EACCES:
-            why = "ports below 1024 are not for everybody. Give a higher one"
+            why = "ports below 1024 need special permission. Give a higher one"
         else:
             why = f"{error.strerror or error}. Give an address of this computer with --host"
-        raise InputError(f"{host}:{port} cannot be listened to: {why}.") from error
+        raise InputError(f"The server cannot listen on {host}:{port}: {why}.") from error
 
 
 def url_of(host: str, listening: socket.socket, token: str | None) -> str:
-    """Return the address of the page; a token goes into the fragment, which browsers send nowhere."""
+    """Return the URL of the page; a token goes into the fragment, which browsers do not send."""
     shown = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname()}.get(host, host)
     name = f"[{shown}]" if ":" in shown else shown
     return f"http://{name}:{listening.getsockname()[1]}/" + (f"#token={token}" if token else "")
 
 
-def run(app: FastAPI, service: Service, listening: socket.socket, ready: Callable[[], None]) -> None:
+def serve_app(app: FastAPI, service: Service, listening: socket.socket, ready: Callable[[], None]) -> None:
     """Serve until Ctrl-C or SIGTERM.
 
     Args:
         app: The application.
         service: Its service.
-        listening: Where to listen.
-        ready: Called when it answers.
+        listening: The socket from `listen_on`.
+        ready: Called once requests are accepted.
     """
     config = uvicorn.Config(
         app,

@@ -1,4 +1,4 @@
-"""A session in memory: its edits, who listens, and what runs."""
+"""A session in memory: its edits, its event streams, and its jobs."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ class Job:
 
     Args:
         id: Its id.
-        what: "segment", "correct" or "change".
-        name: The object; empty where it is none in particular.
-        steps: Makes the generator that does it, on the model's thread.
-        priority: What goes first.
-        future: Set when it has ended: the state, or why it was not done.
-        edit: What it does, as soon as that is known.
-        journal: Where its slices go.
-        task: Where it runs.
-        done: Slices done.
-        total: Slices to do, where that is known.
-        started: When it began to run.
-        capability_warnings: What the model was not trained on.
+        kind: "segment", "correct" or "change".
+        name: The object; empty if the job is not about one object.
+        steps: Creates the generator that does the job on the model's thread.
+        priority: Its priority on the model's thread.
+        future: The state of the session after the job, or the error.
+        edit: The edit, once the job has started.
+        journal: The journal of its slices.
+        task: Its task on the model's thread.
+        done: Number of finished slices.
+        total: Number of slices to do, if known.
+        started: When it started to run.
+        warnings: Warnings about what the model was not trained on.
     """
 
     id: str
-    what: str
+    kind: str
     name: str
     steps: Callable[[Job], Steps[None]]
     priority: Priority
@@ -55,25 +55,25 @@ class Job:
     done: int = 0
     total: int | None = None
     started: float = 0.0
-    capability_warnings: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what the state says of it."""
+        """Return it as the state of the session shows it."""
         return {"job": self.id, "name": self.name, "done": self.done, "total": self.total}
 
 
 class LiveSession:
     """A session in memory.
 
-    Its `session` is touched by the model's thread, or by the thread that saves a finished edit, never by both;
-    everybody else reads `labels`, `book` and `state`, which are replaced as a whole.
+    Only the model's thread, or the thread that saves a finished edit, uses its `session`, never both at once. Other
+    threads read `labels`, `masks` and `state`, which are replaced as a whole.
 
     Args:
-        row: What the database says of it.
+        row: Its row in the database.
         session: The engine's session.
-        folder: Where its files lie.
-        interrupted: An edit that a crash cut off.
-        on_drop: Called when a listener was too slow.
+        folder: The folder of its files.
+        interrupted: An edit that a crash interrupted.
+        on_drop: Called when an event stream was too slow and is closed.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class LiveSession:
         self.channel = EventChannel(on_drop)
         self.lock = threading.RLock()
         self.jobs: deque[Job] = deque()
-        self.focus: SliceInView | None = None
+        self.in_view: SliceInView | None = None
         #: Slices that were encoded ahead, by plane.
         self.encoded: dict[str, set[int]] = {}
         self.last_used = time.monotonic()
@@ -113,42 +113,28 @@ class LiveSession:
         return self.folder / "journal.jsonl"
 
     @property
-    def running(self) -> Job | None:
-        """The job that runs."""
-        return self.jobs[0] if self.jobs else None
-
-    @property
     def row(self) -> SessionRow:
-        """What to write to the database."""
-        objects = len(self._details["objects"])
-        return SessionRow(
-            self.id,
-            self.owner,
-            self.volume_id,
-            self.name,
-            self.changed,
-            self.masks.revision,
-            objects,
-            self.shown,
-        )
+        """Its row in the database."""
+        objects, revision = len(self._details["objects"]), self.masks.revision
+        return SessionRow(self.id, self.owner, self.volume_id, self.name, self.changed, revision, objects, self.shown)
 
     def settle(self) -> None:
-        """Bring label map, masks and description up to the edits."""
+        """Update label map, masks and description to the current edits."""
         self.labels = self.session.labels
         self.masks.update(self.labels.ids, self.session.objects)
         self._details = session_details(self.session, self.masks)
 
     def touch(self) -> None:
-        """Note that somebody used it."""
+        """Note a use of the session."""
         self.last_used = time.monotonic()
 
     def stamp(self) -> None:
-        """Note that it changed now."""
+        """Note a change of the session."""
         self.changed = now()
 
     def state(self) -> dict[str, Any]:
-        """Describe it as it stands."""
-        running = next((job for job in tuple(self.jobs) if job.edit is not None or job.what != "change"), None)
+        """Return the state of the session."""
+        running = next((job for job in tuple(self.jobs) if job.edit is not None or job.kind != "change"), None)
         interrupted = self.interrupted
         details = self._details
         return {
@@ -162,5 +148,5 @@ class LiveSession:
         }
 
     def publish_state(self) -> None:
-        """Tell every listener how it stands."""
+        """Send the state to every event stream."""
         self.channel.publish("state", self.state())

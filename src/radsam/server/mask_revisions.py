@@ -1,6 +1,6 @@
-"""The label map slice by slice, each with the revision in which it last changed: what a page has to fetch.
+"""Mask revisions: the slices of the label map, each with the revision in which it last changed.
 
-On the wire, little-endian::
+A page fetches only what changed since its revision. On the wire, little-endian::
 
     "RSM1", uint32 revision, uint32 count, then per slice
     uint16 object, uint8 plane, uint8 0, uint32 index, uint32 rows, uint32 cols, uint32 n, n × uint32 runs
@@ -24,12 +24,12 @@ _PLANES = {Plane.AXIAL: 0, Plane.CORONAL: 1, Plane.SAGITTAL: 2}
 
 @dataclass(frozen=True)
 class SliceKey:
-    """Which slice of which object.
+    """A slice of an object.
 
     Args:
         object_id: The object's id in the label map.
-        plane: The plane that it is walked in.
-        index: The slice.
+        plane: The plane of the object.
+        index: The slice number.
     """
 
     object_id: int
@@ -41,10 +41,10 @@ Ids = UInt8[np.ndarray, "k j i"] | UInt16[np.ndarray, "k j i"]
 
 
 class MaskRevisions:
-    """The slices of all objects as they are in the label map.
+    """The slices of all objects in the label map.
 
     Args:
-        revision: The revision to start from.
+        revision: The first revision.
     """
 
     def __init__(self, revision: int = 0) -> None:
@@ -53,28 +53,28 @@ class MaskRevisions:
         self._ids: Ids | None = None
 
     def update(self, ids: Ids, objects: Mapping[str, SegmentedObject]) -> bool:
-        """Take over a label map; return whether any slice changed, and then count a revision."""
-        touched = _touched(self._ids, ids)
-        there, looked_at = set(), {}
+        """Compare a new label map slice by slice; if any slice changed, start a new revision and return True."""
+        changed_slices = _changed_slices(self._ids, ids)
+        present, encoded = set(), {}
         for each in objects.values():
             for index in each.slices:
-                place = SliceKey(each.id, each.grid.plane, index)
-                there.add(place)
-                if place not in self._slices or touched[each.grid.axis][index]:
-                    looked_at[place] = RunMask.encode(each.grid.take(ids, index) == each.id)
-        for place, (mask, _) in self._slices.items():
-            if place not in there and mask.area:
-                looked_at[place] = RunMask.encode(np.zeros(mask.shape, bool))
+                key = SliceKey(each.id, each.grid.plane, index)
+                present.add(key)
+                if key not in self._slices or changed_slices[each.grid.axis][index]:
+                    encoded[key] = RunMask.encode(each.grid.take(ids, index) == each.id)
+        for key, (mask, _) in self._slices.items():
+            if key not in present and mask.area:
+                encoded[key] = RunMask.encode(np.zeros(mask.shape, bool))
         revision = self.revision + 1
         changed = {
-            place: (mask, revision)
-            for place, mask in looked_at.items()
-            if (mask.area if place not in self._slices else self._slices[place][0] != mask)
+            key: (mask, revision)
+            for key, mask in encoded.items()
+            if (mask.area if key not in self._slices else self._slices[key][0] != mask)
         }
         self._ids = ids
         if not changed:
             return False
-        # A new dict: who reads the old one meanwhile sees a whole revision.
+        # A new dict: a concurrent reader of the old one sees a whole revision.
         self._slices = self._slices | changed
         self.revision = revision
         return True
@@ -82,33 +82,31 @@ class MaskRevisions:
     def voxels(self) -> dict[int, int]:
         """Count the voxels of each object."""
         counts: dict[int, int] = {}
-        for place, (mask, _) in self._slices.items():
-            counts[place.object_id] = counts.get(place.object_id, 0) + mask.area
+        for key, (mask, _) in self._slices.items():
+            counts[key.object_id] = counts.get(key.object_id, 0) + mask.area
         return counts
 
     def since(self, revision: int) -> bytes:
-        """Pack what changed after a revision; all of it for one that is 0 or not known."""
+        """Pack the slices that changed after a revision; all slices if the revision is 0 or unknown."""
         now, slices = self.revision, self._slices
         first = revision if 0 < revision <= now else 0
-        return pack(now, ((place, mask) for place, (mask, changed) in slices.items() if changed > first))
+        return pack(now, ((key, mask) for key, (mask, changed) in slices.items() if changed > first))
 
 
 def pack(revision: int, slices: Iterable[tuple[SliceKey, RunMask]]) -> bytes:
     """Pack slices for the wire."""
     parts = []
-    for place, mask in slices:
+    for key, mask in slices:
         rows, cols = mask.shape
-        head = struct.pack(
-            "<HBBIIII", place.object_id, _PLANES[place.plane], 0, place.index, rows, cols, mask.runs.size
-        )
+        head = struct.pack("<HBBIIII", key.object_id, _PLANES[key.plane], 0, key.index, rows, cols, mask.runs.size)
         parts.append(head + mask.runs.astype("<u4").tobytes())
     return _MAGIC + struct.pack("<II", revision, len(parts)) + b"".join(parts)
 
 
-def _touched(
+def _changed_slices(
     before: Ids | None, now: Ids
 ) -> tuple[Bool[np.ndarray, " i"], Bool[np.ndarray, " j"], Bool[np.ndarray, " k"]]:
-    """Say which slices across i, j and k differ; looking at every slice of every object would take seconds."""
+    """Return which slices along i, j and k differ; comparing every slice of every object would take seconds."""
     k, j, i = (np.zeros(n, bool) for n in now.shape)
     for index, after in enumerate(now):
         if before is None or not np.array_equal(before[index], after):

@@ -1,8 +1,7 @@
-"""One thread that owns the model: tasks in order of priority, one slice at a time.
+"""The one thread that uses the model: tasks in order of priority, one slice at a time.
 
-A task is a generator; between two of its steps a more urgent task goes first, so a walk
-never keeps a click waiting for more than the slice in flight. Where nothing is asked,
-`background` is: it encodes ahead.
+A task is a generator. Between two of its steps a more urgent task runs, so a click never waits longer than the
+slice being computed. While no task waits, `background` runs: it encodes ahead.
 """
 
 from __future__ import annotations
@@ -18,6 +17,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, TypeVar
 
+from radsam.server.server_errors import EditCancelledError, ServerStoppingError
+
 T = TypeVar("T")
 Steps = Generator[None, None, T]
 
@@ -25,19 +26,11 @@ _log = logging.getLogger(__name__)
 
 
 class Priority(IntEnum):
-    """What goes first."""
+    """Order of tasks: the lowest number runs first."""
 
-    NOW = 0
+    CLICK = 0
     CORRECT = 1
-    WALK = 2
-
-
-class EditCancelledError(Exception):
-    """The task was cancelled; what it worked on is as before."""
-
-
-class ServerStoppingError(Exception):
-    """The program ends; what the task worked on is left for the next start."""
+    SEGMENT = 2
 
 
 @dataclass(order=True)
@@ -45,10 +38,10 @@ class Task:
     """A generator on the thread.
 
     Args:
-        priority: What goes first.
-        turn: Of equals, who waited longest goes first.
+        priority: Its priority.
+        turn: Order among tasks of equal priority: the lowest runs first.
         steps: The generator.
-        future: Its return value, or why there is none.
+        future: The return value of the generator, or its error.
         cancelled: Whether to end it before its next step.
     """
 
@@ -63,9 +56,9 @@ class ModelThread:
     """Runs tasks until it is closed.
 
     Args:
-        background: Does a little work where nothing is asked; returns whether there may be more.
-        quiet_seconds: How long nothing was asked before it does: what is in flight when a click comes delays
-            it, and clicks come in series.
+        background: Does a little work while no task waits; returns whether there may be more to do.
+        quiet_seconds: Pause after the last task before `background` runs: its step would delay the next click, and
+            clicks come in series.
     """
 
     def __init__(self, background: Callable[[], bool] | None = None, quiet_seconds: float = 0.0) -> None:
@@ -80,8 +73,8 @@ class ModelThread:
         self._thread = threading.Thread(target=self._run, name="model", daemon=True)
         self._thread.start()
 
-    def call(self, function: Callable[[], T], priority: Priority = Priority.NOW) -> Future[T]:
-        """Run a function as one step; cancelling the future before it starts drops it."""
+    def call(self, function: Callable[[], T], priority: Priority = Priority.CLICK) -> Future[T]:
+        """Run a function as one step; cancelling the future before it starts drops the call."""
 
         def steps() -> Steps[T]:
             yield from ()
@@ -93,7 +86,7 @@ class ModelThread:
         """Run a generator step by step.
 
         Returns:
-            The task; its future's callbacks run on the thread.
+            The task; the callbacks of its future run on this thread.
         """
         with self._changed:
             task = Task(priority, next(self._turns), steps)
@@ -108,12 +101,12 @@ class ModelThread:
         """End a task before its next step."""
         with self._changed:
             task.cancelled = True
-            task.priority = Priority.NOW
+            task.priority = Priority.CLICK
             heapq.heapify(self._waiting)
             self._changed.notify()
 
     def wake(self) -> None:
-        """Say that there may be work in the background."""
+        """Note that `background` may have work."""
         with self._changed:
             self._woken = True
             self._changed.notify()
@@ -144,7 +137,7 @@ class ModelThread:
                 self._busy_until = time.monotonic() + self._quiet_seconds
 
     def _next(self) -> Task | None:
-        """Wait for a task, and work in the background meanwhile; None at the end."""
+        """Wait for a task and run `background` meanwhile; None when the thread is closing."""
         while True:
             with self._changed:
                 while not (self._closing or self._waiting or (self._woken and self._quiet_for() <= 0)):
@@ -156,13 +149,13 @@ class ModelThread:
                 self._woken = False
             try:
                 more = self._background is not None and self._background()
-            except Exception:  # encoding ahead is a favour: nobody waits for it
+            except Exception:  # no request waits for encoding ahead
                 _log.exception("encoding ahead failed")
                 more = False
             self._woken = self._woken or more
 
     def _quiet_for(self) -> float:
-        """Seconds until the background may work."""
+        """Seconds until `background` may run."""
         return self._busy_until - time.monotonic()
 
     def _step(self, task: Task) -> None:
@@ -173,7 +166,7 @@ class ModelThread:
             next(task.steps)
         except StopIteration as end:
             task.future.set_result(end.value)
-        except BaseException as error:  # whoever asked decides what it means
+        except BaseException as error:  # the caller handles it
             task.future.set_exception(error)
         else:
             with self._changed:

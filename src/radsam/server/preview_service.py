@@ -1,4 +1,4 @@
-"""Looking at a session: previews, and what is encoded ahead because of them. Changes nothing."""
+"""Previews on single slices, and which slices to encode ahead. Nothing here changes a session."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from radsam.volume import Plane, Point, SliceGrid, slice_index
 
 
 class PreviewService:
-    """Answers on single slices.
+    """Predicts single slices for previews.
 
     Args:
         predictor: The model.
-        thread: Where it runs.
-        sessions: The sessions in memory.
+        thread: The model's thread.
+        sessions: Returns the sessions in memory.
         limits: How many previews may wait.
-        metrics: What is counted.
+        metrics: Where previews are measured.
     """
 
     def __init__(
@@ -53,14 +53,14 @@ class PreviewService:
 
     @property
     def slices_in_view(self) -> list[SliceInView]:
-        """What is looked at now, for `EncodeAhead`."""
-        return [each.focus for each in self._sessions() if each.focus is not None]
+        """The slices in view, for `EncodeAhead`."""
+        return [each.in_view for each in self._sessions() if each.in_view is not None]
 
     def view(self, live: LiveSession, plane: Plane, index: int, zoomed: Question | None) -> None:
-        """Note what is on screen.
+        """Set the slice in view.
 
         Raises:
-            PromptError: There is no such slice, or the prompt does not fit.
+            PromptError: The slice lies outside the volume, or the prompt does not fit.
         """
         grid = SliceGrid.of(live.session.volume.geometry, plane)
         if not 0 <= index < grid.count:
@@ -69,33 +69,33 @@ class PreviewService:
             )
         edit = None if zoomed is None else edit_of(zoomed, live.session)
         if edit is not None and edit.zoom:
-            self._thread.call(lambda: self._look(live, edit, index))
+            self._thread.call(lambda: self._view_crop(live, edit, index))
         else:
-            self._focus(live, grid, index, live.session.window, None)
+            self._set_view(live, grid, index, live.session.window, None)
 
     def preview(self, live: LiveSession, question: Question, points: Sequence[Point]) -> Future[Preview]:
-        """Answer a prompt, and further points, on its slice alone, as the walk will."""
+        """Predict the slice of a prompt, corrected by `points`, as the propagation will."""
         edit = edit_of(replace(question, bounds=None), live.session)
         then = Correct(edit.name, tuple(points)) if points else None
-        return self._answer(live, lambda: live.session.preview(edit, then), lambda: self._look(live, edit))
+        return self._queue(live, lambda: live.session.preview(edit, then), lambda: self._view_crop(live, edit))
 
     def preview_correction(self, live: LiveSession, edit: Correct) -> Future[Preview]:
-        """Answer a correction on its slice alone, as its walk will."""
-        return self._answer(live, lambda: live.session.preview(edit), lambda: None)
+        """Predict the slice of a correction, as its propagation will."""
+        return self._queue(live, lambda: live.session.preview(edit), lambda: None)
 
-    def _answer(
-        self, live: LiveSession, ask: Callable[[], tuple[SliceMask, ...]], then: Callable[[], None]
+    def _queue(
+        self, live: LiveSession, predict: Callable[[], tuple[SliceMask, ...]], then: Callable[[], None]
     ) -> Future[Preview]:
         with self._lock:
             if self._waiting[live.owner] >= self._limits.previews:
-                raise TooManyError("Too many previews wait already. Ask for the next one when the last has come.")
+                raise TooManyError("Too many previews wait already. Request the next one after the last has arrived.")
             self._waiting[live.owner] += 1
-        asked = time.monotonic()
+        requested = time.monotonic()
 
-        def answer() -> Preview:
-            masks = ask()
+        def run() -> Preview:
+            masks = predict()
             then()
-            return Preview(masks, time.monotonic() - asked)
+            return Preview(masks, time.monotonic() - requested)
 
         def count(done: Future[Preview]) -> None:
             with self._lock:
@@ -103,24 +103,24 @@ class PreviewService:
             if not done.cancelled() and done.exception() is None:
                 self._metrics.previews.observe(done.result().seconds)
 
-        answered = self._thread.call(answer)
-        answered.add_done_callback(count)
-        return answered
+        preview = self._thread.call(run)
+        preview.add_done_callback(count)
+        return preview
 
-    def _look(self, live: LiveSession, edit: Segment, index: int | None = None) -> None:
-        """Encode ahead as an edit will need it. Runs on the model's thread."""
+    def _view_crop(self, live: LiveSession, edit: Segment, index: int | None = None) -> None:
+        """Encode ahead the crop that an edit will use. Runs on the model's thread."""
         grid = SliceGrid.of(live.session.volume.geometry, edit.plane)
         crop = StartedObject(live.session.volume, self._predictor, edit).view.crop
-        at = slice_index(edit.prompt, grid) if index is None else index
-        self._focus(live, grid, at, edit.window, crop)
+        shown = slice_index(edit.prompt, grid) if index is None else index
+        self._set_view(live, grid, shown, edit.window, crop)
 
-    def _focus(self, live: LiveSession, grid: SliceGrid, index: int, window: Window, crop: Crop | None) -> None:
-        def encoded(plane: str, which: int) -> None:
-            live.encoded.setdefault(plane, set()).add(which)
-            live.channel.publish("encoded", {"plane": plane, "index": which})
+    def _set_view(self, live: LiveSession, grid: SliceGrid, index: int, window: Window, crop: Crop | None) -> None:
+        def on_encoded(plane: str, encoded: int) -> None:
+            live.encoded.setdefault(plane, set()).add(encoded)
+            live.channel.publish("encoded", {"plane": plane, "index": encoded})
 
-        known = live.focus
-        if known is None or (known.window, known.crop) != (window, crop):
+        before = live.in_view
+        if before is None or (before.window, before.crop) != (window, crop):
             live.encoded = {}
-        live.focus = SliceInView(live.session.volume, grid, index, window, crop, encoded)
+        live.in_view = SliceInView(live.session.volume, grid, index, window, crop, on_encoded)
         self._thread.wake()

@@ -1,4 +1,4 @@
-"""The result as a file: the same writers as the command line, hence the same files."""
+"""Exports label maps and sessions with the writers of the command line, so the files are the same."""
 
 from __future__ import annotations
 
@@ -21,17 +21,19 @@ from radsam.volume import LabelVolume
 _SUFFIXES = {"nii.gz": ".nii.gz", "nrrd": ".nrrd", "seg": ".dcm", "rtstruct": ".dcm", "session": ".radsam"}
 _TYPES = {"nii.gz": "application/gzip", "seg": "application/dicom", "rtstruct": "application/dicom"}
 _OTHER = "application/octet-stream"
-#: MIME types of what is exported.
+#: Names of the export formats on the wire.
+FORMATS = tuple(_SUFFIXES)
+#: MIME types of the exported files.
 EXPORT_TYPES = (*dict.fromkeys(_TYPES.values()), _OTHER)
 
 
 @dataclass(frozen=True)
-class Export:
-    """A written file.
+class ExportedFile:
+    """An exported file.
 
     Args:
-        path: Where it lies.
-        name: What to call it.
+        path: Its path.
+        name: Its name for the user.
         media_type: Its MIME type.
     """
 
@@ -40,9 +42,9 @@ class Export:
     media_type: str
 
 
-def export(
+def export_result(
     live: LiveSession, entry: VolumeEntry, file_format: str, objects: Sequence[str] | None, folder: Path
-) -> Export:
+) -> ExportedFile:
     """Write the label map of some objects, or the session, into `folder`.
 
     Args:
@@ -50,24 +52,24 @@ def export(
         entry: Its volume.
         file_format: "nii.gz", "nrrd", "seg", "rtstruct" or "session".
         objects: Names of objects; None for all.
-        folder: Where to.
+        folder: The folder of the file.
 
     Raises:
-        InputError: The format refers to DICOM images, and there are none.
-        OutputError: It cannot be written.
+        InputError: The format refers to DICOM images, and the volume is not a DICOM series.
+        OutputError: The file cannot be written.
     """
     path = folder / f"result{_SUFFIXES[file_format]}"
-    name = f"{_harmless(entry.name)}-{file_format if _SUFFIXES[file_format] == '.dcm' else 'labels'}"
-    done = Export(path, name + _SUFFIXES[file_format], _TYPES.get(file_format, _OTHER))
+    name = f"{_file_stem(entry.name)}-{file_format if _SUFFIXES[file_format] == '.dcm' else 'labels'}"
+    exported = ExportedFile(path, name + _SUFFIXES[file_format], _TYPES.get(file_format, _OTHER))
     if file_format == "session":
         shutil.copyfile(live.file, path)
-        return Export(path, f"{_harmless(entry.name)}.radsam", done.media_type)
+        return ExportedFile(path, f"{_file_stem(entry.name)}.radsam", exported.media_type)
     if path.suffix == ".dcm" and not entry.is_dicom:
         raise InputError(
-            f"A DICOM {file_format.upper()} refers to the images that it was made on, and {entry.name} is no DICOM "
-            "series. Save NIfTI or NRRD, or open the DICOM series."
+            f"A DICOM {file_format.upper()} refers to DICOM images, and {entry.name} is not a DICOM series. Export "
+            "NIfTI or NRRD, or open the DICOM series."
         )
-    labels = _only(live.labels, objects)
+    labels = _selected(live.labels, objects)
     if path.suffix == ".dcm":
         predictor = live.session.predictor
         algorithm = Algorithm(predictor.spec.name, f"SHA-256 {predictor.model_hash[:12]}")
@@ -75,18 +77,18 @@ def export(
         write_labels(labels, path, file_format=file_format, source=source, algorithm=algorithm)
     else:
         write_labels(labels, path)
-    return done
+    return exported
 
 
-def _only(labels: LabelVolume, objects: Sequence[str] | None) -> LabelVolume:
+def _selected(labels: LabelVolume, objects: Sequence[str] | None) -> LabelVolume:
     if objects is None:
         return labels
-    kept = {number: name for number, name in labels.names.items() if name in objects}
-    ids = np.where(np.isin(labels.ids, list(kept)), labels.ids, labels.ids.dtype.type(0))
-    return LabelVolume(ids, labels.geometry, kept)
+    names = {number: name for number, name in labels.names.items() if name in objects}
+    ids = np.where(np.isin(labels.ids, list(names)), labels.ids, labels.ids.dtype.type(0))
+    return LabelVolume(ids, labels.geometry, names)
 
 
-def _harmless(name: str) -> str:
+def _file_stem(name: str) -> str:
     for suffix in (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".zip"):
         name = name.removesuffix(suffix)
     return re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._")[:80] or "ct"

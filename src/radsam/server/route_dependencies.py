@@ -1,4 +1,4 @@
-"""What the routes have in common: who asks, of which service, and which refusals are described."""
+"""Dependencies and descriptions that the routes share: the service, the user, and the documented error answers."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from radsam.server.api_schemas import Error
 from radsam.server.service import Service
 
 _REASONS = {
-    400: "The request is not understood.",
-    401: "A token is missing or wrong.",
-    403: "Another web page asks.",
-    404: "There is no such thing for this user.",
-    409: "The session does not allow it now.",
-    413: "It is larger than the limits allow.",
-    415: "Not a file of a known kind.",
-    422: "What was given does not fit; the message says why.",
-    429: "Too much at once.",
+    400: "The request cannot be read, or its Host header names another server.",
+    401: "The token is missing or wrong.",
+    403: "The request comes from another web page.",
+    404: "Not found for this user.",
+    409: "The session does not allow the request now.",
+    413: "Larger than the limits allow.",
+    415: "Not a file of a supported kind.",
+    422: "The request does not fit; the message says why.",
+    429: "Too many requests, sessions or objects at once.",
     503: "The model or the memory is not available.",
     507: "The disk is full.",
 }
 
 
 def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Describe the refusals of a route; those that every route may answer are added."""
+    """Document the error answers of a route: those given, and those that every route has."""
     every = sorted({400, 401, 403, 404, 422, 429, 503, *statuses})
     return {status: {"model": Error, "description": _REASONS[status]} for status in every}
 

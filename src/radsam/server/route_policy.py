@@ -1,14 +1,14 @@
-"""Which paths ask for a token, and which take a whole volume as their body."""
+"""Route policy: which paths need a token, and which requests may have a body as large as an upload."""
 
 from __future__ import annotations
 
-#: nnInteractive's protocol; its /healthz is open, as ours is.
+#: nnInteractive's protocol; its /healthz is public, as ours is.
 _NNINTERACTIVE = (
     "/capabilities", "/claim", "/release", "/heartbeat", "/lease_status", "/set_image", "/set_target_buffer",
     "/set_do_autozoom", "/reset_interactions", "/predict", "/undo", "/add_bbox_interaction", "/add_point_interaction",
     "/add_scribble_interaction", "/add_lasso_interaction", "/add_initial_seg_interaction",
 )  # fmt: skip
-#: MONAI Label's; its /auth/ says whether a token is needed, so it needs none.
+#: MONAI Label's interface; its /auth/ tells whether a token is needed, so it needs none itself.
 _MONAI_LABEL = ("/info", "/session", "/infer", "/datastore", "/activelearning", "/auth/token/valid")
 _PRIVATE = ("/api", "/metrics", *_NNINTERACTIVE, *_MONAI_LABEL)
 

@@ -1,4 +1,4 @@
-"""Prompts, corrections and what takes them back, over HTTP."""
+"""Routes of edits: prompts, corrections, undo, redo, and changes of objects."""
 
 from __future__ import annotations
 
@@ -36,82 +36,82 @@ _ALL = error_responses(409, 413, 507)
 
 @router.post("/view", status_code=204, responses=_ALL)
 def view(session: Id, seen: View, service: Served, user: User) -> None:
-    """Say what is on screen: it and the slices around it are encoded ahead."""
+    """Set the slice in view: it and the slices around it are encoded ahead."""
     plane = Plane(seen.plane)
     zoomed = None if seen.zoom_prompt is None else Question(to_prompt(seen.zoom_prompt), plane)
     service.view(user, session, plane, seen.index, zoomed)
 
 
 @router.post("/preview", response_model=PreviewAnswer, responses=_ALL)
-async def preview(session: Id, asked: PreviewRequest, service: Served, user: User) -> Response:
-    """Answer a prompt, or corrections of the object `name`, on their slice alone. Changes nothing."""
-    points = [to_point(each) for each in asked.points]
-    if asked.prompt is None:
-        if asked.name is None or not points:
+async def preview(session: Id, request: PreviewRequest, service: Served, user: User) -> Response:
+    """Predict the slice of a prompt, or of a correction of the object `name`. Changes nothing."""
+    points = [to_point(each) for each in request.points]
+    if request.prompt is None:
+        if request.name is None or not points:
             raise PromptError("Give a prompt, or the name of an object and points that correct it.")
-        waiting = await run_in_threadpool(service.preview_correction, user, session, asked.name, points)
+        waiting = await run_in_threadpool(service.preview_correction, user, session, request.name, points)
     else:
         question = Question(
-            prompt=to_prompt(asked.prompt),
-            plane=Plane(asked.plane),
-            name=asked.name or "preview",
-            window_hu=_pair(asked.window_hu),
-            policy=asked.policy,
-            zoom=asked.zoom,
+            prompt=to_prompt(request.prompt),
+            plane=Plane(request.plane),
+            name=request.name or "preview",
+            window_hu=_pair(request.window_hu),
+            policy=request.policy,
+            zoom=request.zoom,
         )
         waiting = await run_in_threadpool(service.preview, user, session, question, points)
     answer = await asyncio.wrap_future(waiting)
     masks = [
         {"shape": list(each.mask.shape), "runs": each.mask.runs.tolist(), "score": each.score} for each in answer.masks
     ]
-    # Not through the model: checking thousands of run lengths once more takes longer than the network.
+    # Without the pydantic model: validating thousands of run lengths takes longer than sending them.
     return JSONResponse({"index": answer.masks[0].index, "masks": masks, "ms": round(answer.seconds * 1000, 1)})
 
 
 @router.post("/segment", status_code=202, responses=_ALL)
-def segment(session: Id, asked: SegmentRequest, service: Served, user: User) -> JobStarted:
-    """Segment an object through the volume; its slices come as events."""
+def segment(session: Id, request: SegmentRequest, service: Served, user: User) -> JobStarted:
+    """Segment an object through the volume; its slices are sent as events."""
     question = Question(
-        prompt=to_prompt(asked.prompt),
-        plane=Plane(asked.plane),
-        name=asked.name,
-        bounds=_pair(asked.bounds),
-        window_hu=_pair(asked.window_hu),
-        policy=asked.policy,
-        zoom=asked.zoom,
-        alternative=asked.alternative,
+        prompt=to_prompt(request.prompt),
+        plane=Plane(request.plane),
+        name=request.name,
+        bounds=_pair(request.bounds),
+        window_hu=_pair(request.window_hu),
+        policy=request.policy,
+        zoom=request.zoom,
+        alternative=request.alternative,
     )
     return JobStarted(job=service.segment(user, session, question).id)
 
 
 @router.post("/correct", status_code=202, responses=_ALL)
-def correct(session: Id, asked: CorrectRequest, service: Served, user: User) -> JobStarted:
-    """Correct an object with points on one slice, and walk on from there."""
-    points = [to_point(each) for each in asked.points]
-    return JobStarted(job=service.correct(user, session, asked.name, points).id)
+def correct(session: Id, request: CorrectRequest, service: Served, user: User) -> JobStarted:
+    """Correct an object with points on one slice, and propagate from there."""
+    points = [to_point(each) for each in request.points]
+    return JobStarted(job=service.correct(user, session, request.name, points).id)
 
 
 @router.post("/cancel", responses=_ALL)
 def cancel(session: Id, service: Served, user: User) -> State:
-    """End what runs and drop what waits: the session is as before. Gives up an interrupted edit where none runs."""
+    """Cancel the running and waiting edits of a session; without any, give up an interrupted edit."""
     return State(**service.cancel(user, session))
 
 
 @router.post("/resume", status_code=202, responses=_ALL)
 def resume(session: Id, service: Served, user: User) -> JobStarted:
-    """Do the interrupted edit again; slices that were encoded are not encoded again."""
+    """Run the interrupted edit again; encoded slices are not encoded again."""
     return JobStarted(job=service.resume(user, session).id)
 
 
 @router.post("/undo", responses=_ALL)
 async def undo(session: Id, service: Served, user: User) -> State:
-    """Step back."""
+    """Undo the last edit."""
     return await _state(service.undo, user, session)
 
 
 @router.post("/redo", responses=_ALL)
 async def redo(session: Id, service: Served, user: User) -> State:
-    """Step forward again."""
+    """Redo the last undone edit."""
     return await _state(service.redo, user, session)
 
 
@@ -119,19 +119,19 @@ async def redo(session: Id, service: Served, user: User) -> State:
 async def delete_prompt(
     session: Id, number: Annotated[int, Path(ge=0, le=2**31 - 1)], service: Served, user: User
 ) -> State:
-    """Take back one prompt; the others are replayed."""
+    """Delete one prompt or correction; the others are replayed."""
     return await _state(service.delete_prompt, user, session, number)
 
 
 @router.delete("/objects/{name}", responses=_ALL)
 async def remove_object(session: Id, name: ObjectName, service: Served, user: User) -> State:
-    """Remove an object; undo brings it back."""
+    """Remove an object; undo restores it."""
     return await _state(service.remove_object, user, session, name)
 
 
 @router.patch("/objects/{name}", responses=_ALL)
 async def change_object(session: Id, name: ObjectName, change: ObjectChange, service: Served, user: User) -> State:
-    """Change colour and visibility, lock or rename."""
+    """Change the colour and visibility of an object, lock or rename it."""
     shown = change.model_dump(include={"color", "visible"}, exclude_none=True)
     done = await run_in_threadpool(
         service.change_object, user, session, name, shown=shown, locked=change.locked, new_name=change.new_name

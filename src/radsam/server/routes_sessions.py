@@ -1,4 +1,4 @@
-"""Sessions over HTTP: list, start, import, show, export, and their masks and news."""
+"""Routes of sessions: list, start, import, show, review, export, masks and events."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fastapi.responses import FileResponse, StreamingResponse
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 
-from radsam.server.api_schemas import NewSession, SessionChange, SessionListed, Spot, State
+from radsam.server.api_schemas import NewSession, SessionChange, SessionListed, SliceToReview, State
 from radsam.server.event_channel import Subscription
 from radsam.server.result_export import EXPORT_TYPES
 from radsam.server.route_dependencies import Id, Served, User, error_responses
@@ -29,7 +29,7 @@ _ANY_FILE = {"content": {"application/octet-stream": {"schema": {"type": "string
 
 @router.get("", responses=error_responses())
 def list_sessions(service: Served, user: User) -> list[SessionListed]:
-    """List this user's sessions, the last changed first."""
+    """List this user's sessions, the latest change first."""
     return [SessionListed(**each) for each in service.session_rows(user)]
 
 
@@ -49,7 +49,7 @@ def create_session(new: NewSession, service: Served, user: User) -> State:
 async def import_session(
     request: Request, service: Served, user: User, volume: Annotated[str, Query(max_length=64)]
 ) -> State:
-    """Start a session from a .radsam file, which is the body, on the volume that it was made on."""
+    """Start a session from a .radsam file, sent as the body, on the volume that it belongs to."""
     folder = Path(tempfile.mkdtemp(prefix="radsam-"))
     try:
         incoming = IncomingFile(folder / "session.radsam", service.limits.session_file_bytes)
@@ -76,7 +76,7 @@ def delete_session(session: Id, service: Served, user: User) -> None:
 
 @router.patch("/{session}", responses=error_responses(409, 413, 507))
 async def change_session(session: Id, change: SessionChange, service: Served, user: User) -> State:
-    """Choose who owns a voxel that two objects claim."""
+    """Set the overlap policy: which object owns a voxel that two objects claim."""
     done = await run_in_threadpool(service.set_overlap, user, session, change.overlap)
     return State(**await asyncio.wrap_future(done))
 
@@ -88,9 +88,9 @@ def review_next(
     user: User,
     name: Annotated[str | None, Query(max_length=64)] = None,
     after: Annotated[str | None, Query(max_length=128, examples=["0.8482:16:liver"])] = None,
-) -> Spot:
-    """Name the slice whose mask the model is least sure of; `after` is the `cursor` of the last one."""
-    return Spot(**service.least_sure(user, session, name, after))
+) -> SliceToReview:
+    """Return the slice with the lowest score (predicted IoU); `after` is the `cursor` of the previous one."""
+    return SliceToReview(**service.slice_to_review(user, session, name, after))
 
 
 @router.get("/{session}/masks", response_class=Response, responses=error_responses(409, 413) | binary("RSM1"))
@@ -101,7 +101,7 @@ def read_masks(
     since: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
     part: Literal["done", "interrupted"] = "done",
 ) -> Response:
-    """Send the slices of the label map that changed after a revision, or what an interrupted edit had finished."""
+    """Return the slices of the label map that changed after a revision, or those of an interrupted edit."""
     packed = service.masks(user, session, since) if part == "done" else service.interrupted_masks(user, session)
     return Response(packed, media_type="application/octet-stream")
 
@@ -118,12 +118,12 @@ def export_session(
     format: Annotated[Literal["nii.gz", "nrrd", "seg", "rtstruct", "session"], Query()],
     objects: Annotated[list[str] | None, Query(max_length=1000)] = None,
 ) -> Response:
-    """Send the label map or the session as a file; `objects`, repeated or with commas, names some of them."""
+    """Export the label map or the session; `objects`, repeated or with commas, selects objects by name."""
     known = {each["name"] for each in service.state(user, session)["objects"]}
-    chosen = None if objects is None else [name for each in objects for name in _names(each, known)]
+    selected = None if objects is None else [name for each in objects for name in _names(each, known)]
     folder = Path(tempfile.mkdtemp(prefix="radsam-"))
     try:
-        written = service.export(user, session, format, chosen, folder)
+        written = service.export(user, session, format, selected, folder)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -136,7 +136,7 @@ def export_session(
 
 
 def _names(given: str, known: set[str]) -> list[str]:
-    """Split at commas what is no name as a whole."""
+    """Split a list of names at commas, unless it is itself the name of an object."""
     return [given] if given in known else [each for each in given.split(",") if each]
 
 
@@ -152,7 +152,7 @@ async def listen(
     user: User,
     last_event_id: Annotated[str | None, Header(max_length=64)] = None,
 ) -> StreamingResponse:
-    """Send news as they come; `Last-Event-ID` resumes."""
+    """Stream the events of a session; `Last-Event-ID` resumes after an event."""
     loop, woken = asyncio.get_running_loop(), asyncio.Event()
 
     def wake() -> None:

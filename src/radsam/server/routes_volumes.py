@@ -1,4 +1,4 @@
-"""Volumes over HTTP: list, upload, describe, and the voxels."""
+"""Routes of volumes: list, upload, describe, delete, and their voxels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from radsam.server.uploads import IncomingFile
 
 router = APIRouter(prefix="/api/volumes", tags=["volumes"])
 
-#: Received bytes are handed to the disk in pieces of this size.
+#: Received bytes are written to disk in pieces of this size.
 _PIECE_BYTES = 1 << 20
 _BYTES = "application/octet-stream"
 _ANY_FILE = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
@@ -23,7 +23,7 @@ _ANY_FILE = {"content": {"application/octet-stream": {"schema": {"type": "string
 
 @router.get("", responses=error_responses())
 def list_volumes(service: Served, user: User) -> list[VolumeRow]:
-    """List what can be opened. Reads headers only."""
+    """List the volumes that this user may open. Reads headers only."""
     return [VolumeRow(**each) for each in service.volume_rows(user)]
 
 
@@ -39,23 +39,23 @@ async def upload_volume(
     user: User,
     filename: Annotated[str, Query(min_length=1, max_length=255, examples=["ct.nii.gz"])],
 ) -> VolumeRow:
-    """Upload a .nii, .nii.gz, .nrrd, .mha or a .zip with a DICOM series: the raw bytes are the body."""
+    """Upload a .nii, .nii.gz, .nrrd, .mha or a .zip with a DICOM series; the file is the body."""
     announced = request.headers.get("content-length")
     with service.uploads.receive(user, filename, int(announced) if announced else None) as incoming:
         await receive(request, incoming)
-        entry = await run_in_threadpool(service.uploads.keep, user, filename, incoming)
+        entry = await run_in_threadpool(service.uploads.register, user, filename, incoming)
     return VolumeRow(**volume_row(entry))
 
 
 @router.get("/{volume}", responses=error_responses(413))
 def show_volume(volume: Id, service: Served, user: User) -> VolumeDetails:
-    """Describe a volume: its grid, and how each plane lies in the stored array."""
+    """Describe a volume: its grid, and the layout of each plane in the stored array."""
     return VolumeDetails(**service.volume_details(user, volume))
 
 
 @router.delete("/{volume}", status_code=204, responses=error_responses(409))
 def delete_volume(volume: Id, service: Served, user: User) -> None:
-    """Remove a volume that this user uploaded, with the sessions on it."""
+    """Remove an uploaded volume of this user, with the sessions on it."""
     service.delete_upload(user, volume)
 
 
@@ -66,7 +66,7 @@ def delete_volume(volume: Id, service: Served, user: User) -> None:
     | {200: {"content": {"application/octet-stream": {}}}, 304: {"description": "Unchanged."}},
 )
 def read_image(volume: Id, request: Request, service: Served, user: User) -> Response:
-    """Send the voxels as uncompressed NIfTI on the stored grid."""
+    """Return the voxels as uncompressed NIfTI on the stored grid."""
     etag = service.volumes.entry(volume, user).etag
     headers = {"etag": etag, "cache-control": "private, no-cache"}
     if etag in request.headers.get("if-none-match", ""):
@@ -77,18 +77,18 @@ def read_image(volume: Id, request: Request, service: Served, user: User) -> Res
 
 
 async def receive(request: Request, incoming: IncomingFile) -> None:
-    """Bring the body of a request to disk as it comes."""
-    waiting: list[bytes] = []
+    """Write the body of a request to disk while it arrives."""
+    pending: list[bytes] = []
     size = 0
     async for chunk in request.stream():
-        waiting.append(chunk)
+        pending.append(chunk)
         size += len(chunk)
         if size >= _PIECE_BYTES:
-            await run_in_threadpool(incoming.write, b"".join(waiting))
-            waiting, size = [], 0
-    await run_in_threadpool(incoming.write, b"".join(waiting))
+            await run_in_threadpool(incoming.write, b"".join(pending))
+            pending, size = [], 0
+    await run_in_threadpool(incoming.write, b"".join(pending))
 
 
 def binary(description: str, *types: str) -> dict[int | str, dict[str, Any]]:
-    """Describe an answer of bytes."""
+    """Document a binary answer."""
     return {200: {"description": description, "content": {each: {} for each in types or (_BYTES,)}}}

@@ -1,15 +1,16 @@
-"""What every request passes before it reaches a route: host, page, token, rate and size. Adds the safe headers."""
+"""Security middleware: checks host, page, token, rate and size of every request, and adds the security headers."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Awaitable, Callable, MutableMapping
 from time import perf_counter
 from typing import Any
 
 from radsam.errors import RadsamError
-from radsam.server.access_tokens import AllowedOrigins, Authenticator, bearer
+from radsam.server.access_tokens import Authenticator, bearer
+from radsam.server.allowed_origins import AllowedOrigins
+from radsam.server.error_answers import error_answer
 from radsam.server.route_policy import needs_token, takes_upload
 from radsam.server.server_limits import Limits, RateLimiter
 from radsam.server.server_metrics import ServerMetrics
@@ -19,9 +20,11 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+#: Status, kind, message, and the seconds to wait.
+Rejection = tuple[int, str, str, float]
 
-#: The page is one bundle of our own: no other site, no inline script, no frame around it. `blob:` and `data:`
-#: are pictures and workers that the viewer makes itself.
+#: The page is one bundle of our own: no other site, no inline script, no frame around it. The viewer itself creates
+#: `blob:` and `data:` images and workers.
 _PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self' data:; "
     "connect-src 'self' data: blob:; worker-src 'self' blob:; manifest-src 'self'; base-uri 'none'; "
@@ -42,11 +45,11 @@ class SecurityMiddleware:
     """ASGI middleware.
 
     Args:
-        app: What is behind it.
-        users: Knows whose a token is.
-        doors: Which hosts and pages may ask.
-        limits: How much.
-        metrics: What is counted.
+        app: The application behind it.
+        authenticator: Maps a token to its user.
+        origins: Which hosts and pages may send requests.
+        limits: Rates and sizes.
+        metrics: Where requests are counted.
     """
 
     def __init__(
@@ -57,17 +60,17 @@ class SecurityMiddleware:
         self._origins = origins
         self._limits = limits
         self._metrics = metrics
-        self._asked = RateLimiter(limits.requests_per_second, limits.burst)
-        self._wrong = RateLimiter(limits.wrong_tokens_per_minute / 60, limits.wrong_tokens_per_minute)
+        self._requests = RateLimiter(limits.requests_per_second, limits.burst)
+        self._wrong_tokens = RateLimiter(limits.wrong_tokens_per_minute / 60, limits.wrong_tokens_per_minute)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, or answer why not."""
+        """Pass a request on, or answer why it is rejected."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         started, status = perf_counter(), 500
 
-        async def answer(message: Message) -> None:
+        async def send_secured(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -76,42 +79,38 @@ class SecurityMiddleware:
                     message["headers"].append((b"cache-control", b"no-store"))
             await send(message)
 
-        refused = self._refusal(scope)
         try:
-            if refused is not None:
-                await _refuse(answer, *refused)
+            if rejection := self._rejection(scope):
+                await _reject(scope, receive, send_secured, rejection)
             else:
-                await self._within_limits(scope, receive, answer)
+                await self._within_size(scope, receive, send_secured)
         finally:
-            method = scope["method"] if scope["method"] in _METHODS else "other"  # anybody can make one up
+            method = scope["method"] if scope["method"] in _METHODS else "other"  # a client can invent methods
             self._metrics.requests.labels(method, str(status)).inc()
             route = getattr(scope.get("route"), "path", "other")
             if not route.endswith("/events"):
                 self._metrics.seconds.labels(route).observe(perf_counter() - started)
 
-    def _refusal(self, scope: Scope) -> tuple[int, str, str, float] | None:
-        """Return status, kind, message and seconds to wait; None for a request that may pass."""
+    def _rejection(self, scope: Scope) -> Rejection | None:
+        """Return why a request is rejected; None if it may pass."""
         headers = dict(scope["headers"])
         host = _text(headers, b"host")
         if not self._origins.allows_host(host):
             return (
                 400,
                 "auth",
-                f"This server is not called {host!r}. Open it by its own name, or add --allow-host.",
+                f"{host!r} is not a name of this server. Open it by its own name, or add --allow-host.",
                 0.0,
             )
-        private = needs_token(scope["path"])
-        if private and not self._origins.allows_page(
-            _text(headers, b"origin"), host, _text(headers, b"sec-fetch-site")
-        ):
-            return 403, "auth", "Other web pages may not use this server.", 0.0
-        if not private:
+        if not needs_token(scope["path"]):
             return None
-        return self._stranger(scope, headers)
+        if not self._origins.allows_page(_text(headers, b"origin"), host, _text(headers, b"sec-fetch-site")):
+            return 403, "auth", "Other web pages may not use this server.", 0.0
+        return self._authenticate(scope, headers)
 
-    def _stranger(self, scope: Scope, headers: dict[bytes, bytes]) -> tuple[int, str, str, float] | None:
+    def _authenticate(self, scope: Scope, headers: dict[bytes, bytes]) -> Rejection | None:
         address = (scope.get("client") or ("unknown", 0))[0]
-        if wait := self._wrong.wait(address):
+        if wait := self._wrong_tokens.wait(address):
             return 429, "limit", "Too many wrong tokens came from this address. Wait a minute.", wait
         token = bearer(headers)
         try:
@@ -120,59 +119,53 @@ class SecurityMiddleware:
             return 503, "auth", str(error), 0.0
         if user is None:
             if token is not None:
-                self._wrong.take(address)
-            return 401, "auth", "This server asks for a token: the one that was printed or given to you.", 0.0
-        if wait := self._asked.take(user):
-            return 429, "limit", "That was too much at once. Ask again in a moment.", wait
+                self._wrong_tokens.take(address)
+            return 401, "auth", "This server needs a token: the one that it printed, or that you were given.", 0.0
+        if wait := self._requests.take(user):
+            return 429, "limit", "Too many requests at once. Try again in a moment.", wait
         scope["radsam.user"] = user
         return None
 
-    async def _within_limits(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, whose body is no longer than it may be."""
+    async def _within_size(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on; reject it once its body is too long."""
         uploads = takes_upload(scope["method"], scope["path"])
-        most = max(self._limits.upload_bytes, self._limits.session_file_bytes) if uploads else self._limits.body_bytes
+        limit = max(self._limits.upload_bytes, self._limits.session_file_bytes) if uploads else self._limits.body_bytes
+        too_large: Rejection = 413, "limit", f"The request is larger than {limit / 1e6:.0f} MB, the limit here.", 0.0
         announced = _text(dict(scope["headers"]), b"content-length") or "0"
-        message = f"The request is larger than {most / 1e6:.0f} MB, the limit here."
-        if not announced.isdecimal() or int(announced) > most:
-            await _refuse(send, 413, "limit", message, 0.0)
+        if not announced.isdecimal() or int(announced) > limit:
+            await _reject(scope, receive, send, too_large)
             return
-        received, too_large, begun = 0, False, False
+        received, answering = 0, False
 
-        async def counted() -> Message:
-            nonlocal received, too_large
+        async def receive_counted() -> Message:
+            nonlocal received
             part = await receive()
             received += len(part.get("body", b""))
-            if received > most:
-                too_large = True
-                return {"type": "http.disconnect"}
-            return part
+            return {"type": "http.disconnect"} if received > limit else part
 
-        async def answer(part: Message) -> None:
-            nonlocal begun
-            if not too_large or begun:
-                begun = True
+        async def send_unless_too_large(part: Message) -> None:
+            nonlocal answering
+            if received <= limit or answering:
+                answering = True
                 await send(part)
 
         try:
-            await self._app(scope, counted, answer)
+            await self._app(scope, receive_counted, send_unless_too_large)
         except Exception:
-            if not too_large:
+            if received <= limit:
                 raise
-        if too_large and not begun:
-            await _refuse(send, 413, "limit", message, 0.0)
+        if received > limit and not answering:
+            await _reject(scope, receive, send, too_large)
 
 
-async def _refuse(send: Send, status: int, kind: str, message: str, wait: float) -> None:
-    body = json.dumps({"error": {"kind": kind, "message": message}}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    if status == 401:
-        headers.append((b"www-authenticate", b"Bearer"))
-    if status == 429:
-        headers.append((b"retry-after", str(math.ceil(wait)).encode()))
-    if status == 413:
-        headers.append((b"connection", b"close"))  # the rest of the body is not read
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+async def _reject(scope: Scope, receive: Receive, send: Send, rejection: Rejection) -> None:
+    status, kind, message, wait = rejection
+    headers = {
+        401: {"www-authenticate": "Bearer"},
+        413: {"connection": "close"},  # the rest of the body is not read
+        429: {"retry-after": str(math.ceil(wait))},
+    }
+    await error_answer(status, kind, message, headers.get(status))(scope, receive, send)
 
 
 def _text(headers: dict[bytes, bytes], name: bytes) -> str | None:

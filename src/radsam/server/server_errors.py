@@ -1,37 +1,50 @@
-"""What the server refuses although the engine would not: each kind is one HTTP status.
+"""The server's own errors, and the HTTP status and kind of every error: the only place that maps them.
 
 ::
 
     RadsamError
-    └── Refusal
-        ├── NotFound      404: there is none, or it belongs to somebody else
-        ├── Busy          409: an edit is running, or the state does not allow it
-        ├── Gone          410: a lease that ended
-        ├── TooLarge      413: more bytes, voxels or files than the limits allow
-        ├── UnknownKind   415: not a file of a known kind
-        ├── TooMany       429: too much at once, or too often
-        └── Full          503: the memory or the disk that is set aside is used up
+    └── ServerError               503
+        ├── NotFoundError         404: does not exist, or belongs to another user
+        ├── BusyError             409: an edit is running, or the state does not allow the request
+        ├── LeaseEndedError       410: the lease has ended
+        ├── TooLargeError         413: more bytes, voxels or files than the limits allow
+        ├── UnsupportedFileError  415: not a file of a supported kind
+        ├── TooManyError          429: too much at once, or too often
+        └── ServerFullError       503: the memory or disk of the server is used up
 """
 
 from __future__ import annotations
 
-from radsam.errors import RadsamError
+from asyncio import CancelledError
+
+from radsam.errors import (
+    BackendError,
+    BundleError,
+    GridMismatchError,
+    InputError,
+    MissingExtraError,
+    OutputError,
+    PromptError,
+    RadsamError,
+    SessionError,
+    VolumeError,
+)
 
 
 class ServerError(RadsamError):
-    """The server does not do this now."""
+    """The server rejects a request that the engine could do."""
 
 
 class NotFoundError(ServerError):
-    """There is no such thing for this user; what belongs to others is not there either."""
+    """Does not exist for this user; what belongs to another user is not found either."""
 
 
 class BusyError(ServerError):
-    """An edit of this session is running, or there is nothing to do this with."""
+    """An edit of this session is running, or the state does not allow the request."""
 
 
 class LeaseEndedError(ServerError):
-    """It was there and has ended."""
+    """The lease has ended, or never existed."""
 
 
 class TooLargeError(ServerError):
@@ -39,7 +52,7 @@ class TooLargeError(ServerError):
 
 
 class UnsupportedFileError(ServerError):
-    """Not a file that can be read."""
+    """Not a file of a supported kind."""
 
 
 class TooManyError(ServerError):
@@ -47,4 +60,49 @@ class TooManyError(ServerError):
 
 
 class ServerFullError(ServerError):
-    """Memory or disk is used up."""
+    """The memory or disk of the server is used up."""
+
+
+class EditCancelledError(Exception):
+    """The task was cancelled; what it worked on is unchanged."""
+
+
+class ServerStoppingError(Exception):
+    """The server is stopping; the task is left for the next start."""
+
+
+_STOPPING = "The server is stopping. Send the request again when it is back."
+#: Status, kind and, for errors without a message for users, the message. The first match counts: subclasses first.
+_STATUSES: tuple[tuple[type[BaseException], int, str, str], ...] = (
+    (NotFoundError, 404, "missing", ""),
+    (BusyError, 409, "busy", ""),
+    (LeaseEndedError, 410, "missing", ""),
+    (TooLargeError, 413, "limit", ""),
+    (UnsupportedFileError, 415, "input", ""),
+    (TooManyError, 429, "limit", ""),
+    (ServerFullError, 503, "limit", ""),
+    (PromptError, 422, "prompt", ""),
+    (SessionError, 409, "session", ""),
+    (OutputError, 507, "storage", ""),
+    (VolumeError, 422, "input", ""),
+    (GridMismatchError, 422, "input", ""),
+    (BundleError, 503, "model", ""),
+    (InputError, 422, "input", ""),
+    (BackendError, 503, "model", ""),
+    (MissingExtraError, 503, "model", ""),
+    (RadsamError, 503, "failed", ""),
+    (MemoryError, 507, "memory", "There is not enough memory for this volume. Close others, or crop it."),
+    (EditCancelledError, 409, "busy", "The edit was cancelled, here or in the page. Nothing was changed."),
+    (ServerStoppingError, 503, "stopping", _STOPPING),
+    (CancelledError, 503, "stopping", _STOPPING),  # requests are cancelled only when the server stops
+    (BaseException, 500, "bug", "This is a bug in RadSAM; the server's log has the details."),
+)
+
+
+def classify(error: BaseException) -> tuple[int, str, str]:
+    """Return the HTTP status of an error, its kind (a word for programs) and its message (a sentence for users)."""
+    return next(
+        (status, kind, message or str(error))
+        for branch, status, kind, message in _STATUSES
+        if isinstance(error, branch)
+    )

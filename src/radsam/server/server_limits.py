@@ -1,4 +1,4 @@
-"""How much the server does for whom: numbers, and a bucket that counts requests."""
+"""Limits of the server in memory, disk and time, and a rate limiter."""
 
 from __future__ import annotations
 
@@ -15,29 +15,28 @@ _MB, _GB = 1 << 20, 1 << 30
 
 @dataclass(frozen=True)
 class Limits:
-    """What bounds memory, disk and time.
+    """Limits in memory, disk and time.
 
     Args:
         upload_bytes: The largest file that may be uploaded.
-        unpacked_bytes: What an uploaded zip may unpack to.
+        unpacked_bytes: Size of an uploaded zip after unpacking.
         volume_bytes: The largest volume in memory.
-        uploads_bytes: What one user's uploads may take on disk.
+        uploads_bytes: Disk space for the uploads of one user.
         body_bytes: The largest JSON body.
-        session_file_bytes: The largest session file that may be imported, and what its parts may unpack to in total
-            is this many times 32.
-        cache_bytes: Memory for volumes; sessions in use keep theirs.
+        session_file_bytes: The largest session file that may be imported; its parts may unpack to 32 times as much.
+        cache_bytes: Memory for volumes; volumes of sessions in use are never evicted.
         sessions: Sessions of one user.
         objects: Objects of one session.
-        queued_edits: Edits of one session that wait or run.
-        previews: Previews of one user that wait.
+        queued_edits: Waiting and running edits of one session.
+        previews: Waiting previews of one user.
         streams: Event streams of one user.
-        leases: Leases of nnInteractive's protocol at once, of all users.
-        lease_idle_seconds: A lease with which nothing was done for so long ends.
-        lease_silent_seconds: So does one whose program gave no sign of life for so long.
-        idle_seconds: A session that nobody used for so long leaves the memory, not the disk.
-        requests_per_second: What one user may ask on average.
-        burst: What one user may ask at once.
-        wrong_tokens_per_minute: Wrong tokens from one address before it has to wait.
+        leases: Leases of nnInteractive's protocol, of all users together.
+        lease_idle_seconds: A lease ends after this time without an interaction.
+        lease_silent_seconds: A lease ends after this time without a heartbeat.
+        idle_seconds: A session leaves the memory, not the disk, after this time without a request.
+        requests_per_second: Requests of one user on average.
+        burst: Requests of one user at once.
+        wrong_tokens_per_minute: Wrong tokens from one address before it must wait.
 
     Raises:
         InputError: A number is not positive.
@@ -70,16 +69,16 @@ class Limits:
 
 
 class RateLimiter:
-    """A token bucket per name: each use takes one, and they come back with time.
+    """A token bucket per name: each use takes one token, and tokens come back with time.
 
     Args:
-        per_second: How many come back in a second.
-        size: How many there are at most.
+        per_second: Tokens that come back in a second.
+        size: Tokens in a full bucket.
         clock: Seconds, for tests.
     """
 
-    #: Names remembered; a full bucket need not be.
-    _MOST = 10_000
+    #: Buckets in memory; a full one need not be.
+    _MAX_BUCKETS = 10_000
 
     def __init__(self, per_second: float, size: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._per_second, self._size, self._clock = per_second, size, clock
@@ -87,19 +86,19 @@ class RateLimiter:
         self._lock = threading.Lock()
 
     def wait(self, name: str) -> float:
-        """Return the seconds until `name` may ask again; 0 where it may now."""
+        """Return the seconds until `name` may continue; 0 for now."""
         with self._lock:
             return max(0.0, (1.0 - self._now(name)[0]) / self._per_second)
 
     def take(self, name: str) -> float:
-        """Take one; return the seconds to wait where there is none."""
+        """Take a token; return the seconds to wait if the bucket is empty, else 0."""
         with self._lock:
             left, now = self._now(name)
             if left < 1.0:
                 return (1.0 - left) / self._per_second
             self._left[name] = left - 1.0, now
             self._left.move_to_end(name)
-            if len(self._left) > self._MOST:
+            if len(self._left) > self._MAX_BUCKETS:
                 self._left.popitem(last=False)
             return 0.0
 

@@ -1,6 +1,6 @@
-"""What outlives the process: a folder with an SQLite database (WAL) and a session file per session.
+"""The server's folder: an SQLite database (WAL), a session file per session, and the uploads.
 
-The folder is used by one server at a time; a lock says so, and is gone with the process that held it.
+One server at a time uses the folder: it holds a lock that ends with its process.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ CREATE TABLE IF NOT EXISTS uploads (
 
 @dataclass(frozen=True)
 class SessionRow:
-    """What the database says of a session.
+    """A session in the database.
 
     Args:
         id: Its id.
-        owner: Whose it is.
+        owner: Its user.
         volume: The volume's id.
         name: The volume's name.
         changed: ISO time of its last change.
-        revision: Grows with every change of masks.
-        objects: How many objects it has.
-        shown: Per object, its colour and whether it is visible.
+        revision: Revision of its masks; every change increments it.
+        objects: Number of its objects.
+        shown: Colour and visibility by object name.
     """
 
     id: str
@@ -56,15 +56,15 @@ class SessionRow:
 
 @dataclass(frozen=True)
 class UploadRow:
-    """What the database says of an uploaded volume.
+    """An uploaded volume in the database.
 
     Args:
         id: Its id.
-        owner: Whose it is.
-        name: What people call it.
-        path: Where it lies, relative to the folder of uploads.
-        series: Which DICOM series of that folder.
-        bytes: What it takes on disk.
+        owner: Its user.
+        name: Its display name.
+        path: Its path relative to the folder of uploads.
+        series: Selector of the DICOM series; None for a file, or for all series of a folder.
+        bytes: Its size on disk.
     """
 
     id: str
@@ -76,14 +76,14 @@ class UploadRow:
 
 
 class ServerStore:
-    """The folder.
+    """Reads and writes the folder.
 
     Args:
-        folder: Made where it is missing; only its owner can read it.
+        folder: Created if it is missing; only its owner can read it.
 
     Raises:
-        OutputError: It cannot be written.
-        InputError: Another server uses it.
+        OutputError: The folder cannot be written.
+        InputError: Another server uses the folder.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -93,55 +93,55 @@ class ServerStore:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.uploads.mkdir(mode=0o700, exist_ok=True)
             (self.folder / "sessions").mkdir(mode=0o700, exist_ok=True)
-            self._lock_file = self._hold(self.folder / "server.lock")
-            self._base = sqlite3.connect(self.folder / "server.sqlite", check_same_thread=False)
-            self._base.execute("PRAGMA journal_mode=WAL")
-            self._base.execute("PRAGMA synchronous=FULL")
-            self._base.executescript(_SCHEMA)
+            self._lock_file = self._acquire(self.folder / "server.lock")
+            self._database = sqlite3.connect(self.folder / "server.sqlite", check_same_thread=False)
+            self._database.execute("PRAGMA journal_mode=WAL")
+            self._database.execute("PRAGMA synchronous=FULL")
+            self._database.executescript(_SCHEMA)
         except (OSError, sqlite3.Error) as error:
             raise OutputError(
-                f"Sessions cannot be kept in {self.folder}: {error}. Choose another folder with --state."
+                f"Sessions cannot be stored in {self.folder}: {error}. Choose another folder with --state."
             ) from error
         self._lock = threading.Lock()
 
-    def _hold(self, path: Path) -> sqlite3.Connection:
-        """Take a lock that the operating system gives back when the process ends, however it ends."""
-        held = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+    def _acquire(self, path: Path) -> sqlite3.Connection:
+        """Take a lock that the operating system releases when the process ends, even by a crash."""
+        lock = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
         try:
-            held.execute("BEGIN EXCLUSIVE")
+            lock.execute("BEGIN EXCLUSIVE")
         except sqlite3.OperationalError:
-            held.close()
+            lock.close()
             raise InputError(
-                f"Another radsam serve uses {self.folder}. Open its page, end it, or give another folder with --state."
+                f"Another radsam serve uses {self.folder}. Open its page, stop it, or give another folder with --state."
             ) from None
-        return held
+        return lock
 
     def close(self) -> None:
-        """Give the folder back."""
+        """Close the database and release the folder."""
         with self._lock:
-            self._base.close()
+            self._database.close()
         self._lock_file.close()
 
     # Sessions
 
     def session_folder(self, session: str) -> Path:
-        """Where the files of a session lie; the id is one of ours."""
+        """Return the folder of a session; the id must come from the database."""
         return self.folder / "sessions" / session
 
     def put_session(self, row: SessionRow) -> None:
-        """Write a session's row, new or changed."""
+        """Insert or replace the row of a session."""
         values = (row.id, row.owner, row.volume, row.name, row.changed, row.revision, row.objects)
-        with self._lock, self._base:
-            self._base.execute(
+        with self._lock, self._database:
+            self._database.execute(
                 "INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*values, json.dumps(row.shown))
             )
 
     def session(self, session: str, owner: str) -> SessionRow | None:
-        """Return a session of a user."""
+        """Return a session of a user; None if the user has no such session."""
         return next(iter(self._sessions("id = ? AND owner = ?", session, owner)), None)
 
     def sessions(self, owner: str) -> list[SessionRow]:
-        """List the sessions of a user, the last changed first."""
+        """List the sessions of a user, the latest change first."""
         return self._sessions("owner = ?", owner)
 
     def sessions_on(self, volume: str) -> list[SessionRow]:
@@ -150,7 +150,7 @@ class ServerStore:
 
     def _sessions(self, where: str, *values: str) -> list[SessionRow]:
         with self._lock:
-            rows = self._base.execute(
+            rows = self._database.execute(
                 "SELECT id, owner, volume, name, changed, revision, objects, shown FROM sessions "
                 f"WHERE {where} ORDER BY changed DESC",
                 values,
@@ -162,32 +162,32 @@ class ServerStore:
 
     def delete_session(self, session: str) -> None:
         """Remove a session with its files."""
-        with self._lock, self._base:
-            self._base.execute("DELETE FROM sessions WHERE id = ?", (session,))
+        with self._lock, self._database:
+            self._database.execute("DELETE FROM sessions WHERE id = ?", (session,))
         shutil.rmtree(self.session_folder(session), ignore_errors=True)
 
     # Uploads
 
     def put_upload(self, row: UploadRow) -> None:
-        """Write an upload's row."""
+        """Insert or replace the row of an upload."""
         values = (row.id, row.owner, row.name, row.path, row.series, row.bytes, now())
-        with self._lock, self._base:
-            self._base.execute("INSERT OR REPLACE INTO uploads VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+        with self._lock, self._database:
+            self._database.execute("INSERT OR REPLACE INTO uploads VALUES (?, ?, ?, ?, ?, ?, ?)", values)
 
     def every_upload(self) -> list[UploadRow]:
         """List the uploads of all users, the oldest first."""
         with self._lock:
-            rows = self._base.execute(
+            rows = self._database.execute(
                 "SELECT id, owner, name, path, series, bytes FROM uploads ORDER BY created, id"
             ).fetchall()
         return [UploadRow(*row) for row in rows]
 
     def delete_upload(self, upload: str) -> None:
-        """Remove an upload's row."""
-        with self._lock, self._base:
-            self._base.execute("DELETE FROM uploads WHERE id = ?", (upload,))
+        """Remove the row of an upload."""
+        with self._lock, self._database:
+            self._database.execute("DELETE FROM uploads WHERE id = ?", (upload,))
 
 
 def now() -> str:
-    """Return the time in ISO 8601, UTC."""
+    """Return the current time in ISO 8601, UTC."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -1,7 +1,8 @@
-"""What the server can do, without HTTP: open a volume, segment, correct, undo, export, subscribe.
+"""The service: everything that the server can do, without HTTP.
 
-Every method takes the user first and answers about that user's things only. What needs the model returns a
-future; the model has one thread. Protocols (`routes_*.py`, and others to come) are thin layers on this.
+Every method takes the user first and gives access to that user's sessions and volumes only. Methods that need the
+model return a future, since one thread runs the model. Protocols (`routes_*.py`, nnInteractive, MONAI Label) are thin
+layers on it.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from radsam.server.mask_revisions import SliceKey, pack
 from radsam.server.model_thread import ModelThread
 from radsam.server.preview_service import PreviewService
 from radsam.server.questions import Preview, Question, chosen, edit_of
-from radsam.server.result_export import Export, export
+from radsam.server.result_export import ExportedFile, export_result
 from radsam.server.server_errors import NotFoundError, TooManyError
 from radsam.server.server_limits import Limits
 from radsam.server.server_metrics import ServerMetrics
@@ -44,12 +45,10 @@ from radsam.session.edit import Correct, Segment
 from radsam.session.edit_request import DeleteRequest
 from radsam.volume import Plane, Point, SliceGrid, Volume
 
-#: A session that was not used for so long makes room for a volume: no request is at work in it.
+#: Sessions that were not used for this time are closed if a volume needs the memory: no request is using them.
 _ROOM_SECONDS = 15.0
-#: How long nothing is asked before slices are encoded ahead.
+#: Pause after the last task before slices are encoded ahead.
 _QUIET_SECONDS = 0.7
-#: What an export is called on the wire.
-FORMATS = ("nii.gz", "nrrd", "seg", "rtstruct", "session")
 
 
 class Service:
@@ -57,11 +56,11 @@ class Service:
 
     Args:
         engine: The model.
-        store: What outlives the process.
-        given: Volumes that were named at the start.
+        store: The folder of sessions and uploads.
+        given: Volumes from the command line.
         data: Folders whose volumes are listed.
-        limits: What bounds memory, disk and time.
-        named_by_path: Whether session files may tell where a volume lies: yes where all users are at this computer.
+        limits: Limits in memory, disk and time.
+        named_by_path: Whether session files may store the path of a volume: yes if every user works on this computer.
 
     Raises:
         VolumeError: A given volume cannot be read.
@@ -81,17 +80,17 @@ class Service:
         self.limits = limits or Limits()
         self.metrics = ServerMetrics()
         self._store = store
-        #: Where everything is kept.
+        #: The folder of sessions, uploads and saved labels.
         self.folder = store.folder
         self.volumes = VolumeRegistry(list(given), list(data), store, self.limits, named_by_path=named_by_path)
         self.uploads = Uploads(store, self.volumes, self.limits)
         self._lock = threading.Lock()
         self._streams: Counter[str] = Counter()
-        ahead = EncodeAhead(engine.predictor, lambda: self._looking.slices_in_view, self.metrics.encoded_ahead.inc)
+        ahead = EncodeAhead(engine.predictor, lambda: self._previews.slices_in_view, self.metrics.encoded_ahead.inc)
         self._thread = ModelThread(ahead.step, _QUIET_SECONDS)
         self._edits = EditQueue(self._thread, store, self.limits, self.metrics)
         self._sessions = SessionRegistry(engine, self._thread, store, self.volumes, self.limits, self.metrics)
-        self._looking = PreviewService(
+        self._previews = PreviewService(
             engine.predictor, self._thread, lambda: self._sessions.live, self.limits, self.metrics
         )
         self.volumes.in_use = self._sessions.volumes_in_use
@@ -102,11 +101,11 @@ class Service:
         self.metrics.watch("listeners", "Open event streams", lambda: sum(self._streams.values()))
 
     def end_streams(self) -> None:
-        """Tell every listener that the server ends, so that their connections close."""
+        """Close all event streams: the server is stopping."""
         self._sessions.end()
 
     def close(self) -> None:
-        """End after the slice in flight; what is finished is saved, what runs is offered again at the next start."""
+        """Stop after the current slice. Finished edits are saved; the next start offers to resume a running one."""
         self.end_streams()
         self._thread.close()
         self._edits.close()
@@ -119,30 +118,30 @@ class Service:
         return [state_json.volume_row(each) for each in self.volumes.listed(user)]
 
     def volume_details(self, user: str, volume: str) -> dict[str, Any]:
-        """Describe a volume; one that is no CT is read, to choose a window."""
+        """Describe a volume. If it is not a CT it is read, to choose a display window."""
         entry = self.volumes.entry(volume, user)
         return state_json.volume_details(entry, None if entry.modality == "CT" else self.volumes.load(entry))
 
     def image(self, user: str, volume: str) -> tuple[int, Iterator[bytes]]:
-        """Return the length and the bytes of a volume as uncompressed NIfTI."""
+        """Return length and chunks of a volume as uncompressed NIfTI."""
         loaded = self.volumes.load(self.volumes.entry(volume, user))
         return nifti_length(loaded), nifti_chunks(loaded)
 
-    def keep_volume(self, user: str, name: str, volume: Volume) -> str:
-        """Keep a volume that came without a file, as an upload; returns its id.
+    def add_upload(self, user: str, name: str, volume: Volume) -> str:
+        """Save a volume as an upload of a user; return its id.
 
         Raises:
-            TooLargeError: It is too large, or the user's uploads are together.
+            TooLargeError: The volume is too large, alone or with the user's other uploads.
         """
         with self.uploads.receive(user, name, nifti_length(volume)) as incoming:
             for chunk in nifti_chunks(volume):
                 incoming.write(chunk)
-            return self.uploads.keep(user, name, incoming).id
+            return self.uploads.register(user, name, incoming).id
 
     # Sessions
 
     def session_rows(self, user: str) -> list[dict[str, Any]]:
-        """List the sessions of a user, the last changed first."""
+        """List the sessions of a user, the latest change first."""
         return self._sessions.rows(user)
 
     def create(self, user: str, volume: str, window_hu: tuple[float, float] | None = None) -> dict[str, Any]:
@@ -153,7 +152,7 @@ class Service:
         return self._sessions.begin(user, entry, lambda: self.engine.open(loaded, window=window)).state()
 
     def import_session(self, user: str, volume: str, file: Path) -> dict[str, Any]:
-        """Start a session from a session file, which may come from anywhere, and return its state."""
+        """Start a session from a session file, which need not be trusted, and return its state."""
         entry = self.volumes.entry(volume, user)
         check_session_file(file, self.limits, entry.geometry)
         saved = read_session(file)
@@ -172,31 +171,31 @@ class Service:
         """Remove an uploaded volume of a user, with the sessions on it."""
         entry = self.volumes.entry(volume, user)
         if entry.owner != user:
-            raise SessionError(f"{entry.name} was not uploaded: only uploads can be removed here.")
+            raise SessionError(f"{entry.name} was not uploaded; only uploads can be removed here.")
         for row in self._store.sessions_on(volume):
             self.delete_session(row.owner, row.id)
         self.uploads.remove(entry)
 
-    # Looking and asking
+    # Previews
 
     def view(self, user: str, session: str, plane: Plane, index: int, zoomed: Question | None = None) -> None:
-        """Note what is on screen: it and what is around it is encoded ahead."""
-        self._looking.view(self._open(user, session), plane, index, zoomed)
+        """Set the slice in view: it and the slices around it are encoded ahead."""
+        self._previews.view(self._open(user, session), plane, index, zoomed)
 
     def preview(self, user: str, session: str, question: Question, points: Sequence[Point] = ()) -> Future[Preview]:
-        """Answer a prompt, and further points, on its slice alone, as the walk will."""
-        return self._looking.preview(self._open(user, session), question, points)
+        """Predict the slice of a prompt, corrected by `points`, as the propagation will."""
+        return self._previews.preview(self._open(user, session), question, points)
 
     def preview_correction(self, user: str, session: str, name: str, points: Sequence[Point]) -> Future[Preview]:
-        """Answer a correction on its slice alone, as its walk will."""
+        """Predict the slice of a correction, as its propagation will."""
         live = self._open(user, session)
         self._require_object(live, name)
-        return self._looking.preview_correction(live, Correct(name, tuple(points)))
+        return self._previews.preview_correction(live, Correct(name, tuple(points)))
 
     # Editing
 
     def segment(self, user: str, session: str, question: Question) -> Job:
-        """Queue a walk that starts an object, or starts it anew."""
+        """Queue a segmentation that starts an object, or starts it anew."""
         live = self._open(user, session)
         edit = edit_of(question, live.session)
         with live.lock:
@@ -220,7 +219,7 @@ class Service:
             return self._edits.edit(live, name, "correct", lambda: edit)
 
     def cancel(self, user: str, session: str) -> dict[str, Any]:
-        """End what runs in a session, or give up what was interrupted; return the state."""
+        """Cancel the edits of a session, or give up an interrupted one; return the state."""
         live = self._open(user, session)
         if not self._end(live) and live.interrupted is not None:
             live.interrupted = None
@@ -229,14 +228,14 @@ class Service:
         return live.state()
 
     def resume(self, user: str, session: str) -> Job:
-        """Do the edit again that a crash cut off."""
+        """Queue the edit again that a crash interrupted."""
         live = self._open(user, session)
         with live.lock:
             if live.interrupted is None:
                 raise SessionError("No edit of this session was interrupted: there is nothing to resume.")
             edit = live.interrupted.edit
-            what = "segment" if isinstance(edit, Segment) else "correct"
-            return self._edits.edit(live, edit.name, what, lambda: edit)
+            kind = "segment" if isinstance(edit, Segment) else "correct"
+            return self._edits.edit(live, edit.name, kind, lambda: edit)
 
     def undo(self, user: str, session: str) -> Future[dict[str, Any]]:
         """Step back."""
@@ -257,7 +256,7 @@ class Service:
         return self._edits.change(live, lambda each: each.remove(name), name)
 
     def set_overlap(self, user: str, session: str, overlap: str) -> Future[dict[str, Any]]:
-        """Choose who owns a voxel that two objects claim."""
+        """Set the overlap policy: which object owns a voxel that two objects claim."""
         return self._edits.change(self._open(user, session), lambda each: setattr(each, "overlap", overlap))
 
     def change_object(
@@ -276,9 +275,9 @@ class Service:
             user: The user.
             session: The session.
             name: The object.
-            shown: Its "color" and whether it is "visible".
-            locked: Whether it keeps its voxels.
-            new_name: Its name from now on.
+            shown: Its new "color" and "visible", if they change.
+            locked: Whether later edits leave its voxels alone; None leaves the lock as it is.
+            new_name: Its new name; None leaves the name as it is.
         """
         live = self._open(user, session)
         known = self._require_object(live, name)
@@ -303,17 +302,17 @@ class Service:
 
         return self._edits.change(live, change, name)
 
-    # Looking at what is there
+    # Masks, review and export
 
     def masks(self, user: str, session: str, since: int = 0) -> bytes:
         """Pack the slices of the label map that changed after a revision."""
         return self._open(user, session).masks.since(since)
 
     def object_mask(self, user: str, session: str, name: str) -> Future[Bool[np.ndarray, "k j i"]]:
-        """Return an object's own voxels, before overlaps are settled; none where there is no such object."""
+        """Return an object's voxels before overlaps are resolved; all False if there is no such object."""
         live = self._open(user, session)
 
-        def paint() -> Bool[np.ndarray, "k j i"]:
+        def decode() -> Bool[np.ndarray, "k j i"]:
             mask = np.zeros(live.session.volume.geometry.shape_kji, bool)
             found = live.session.objects.get(name)
             if found is not None:
@@ -321,35 +320,37 @@ class Service:
                     found.grid.put(mask, index, answer.mask.decode())
             return mask
 
-        return self._thread.call(paint)
+        return self._thread.call(decode)
 
     def interrupted_masks(self, user: str, session: str) -> bytes:
-        """Pack the slices that an interrupted edit had finished, as object 0."""
+        """Pack the finished slices of an interrupted edit, as object 0."""
         live = self._open(user, session)
         if live.interrupted is None:
             return pack(live.masks.revision, ())
         edit = live.interrupted.edit
         plane = edit.plane if isinstance(edit, Segment) else Plane(self._require_object(live, edit.name)["plane"])
-        slices = ((SliceKey(0, plane, each.index), each.mask) for each in live.interrupted.answers)
+        slices = ((SliceKey(0, plane, each.index), each.mask) for each in live.interrupted.slice_masks)
         return pack(live.masks.revision, slices)
 
-    def least_sure(self, user: str, session: str, name: str | None = None, after: str | None = None) -> dict[str, Any]:
-        """Name the slice whose mask the model is least sure of.
+    def slice_to_review(
+        self, user: str, session: str, name: str | None = None, after: str | None = None
+    ) -> dict[str, Any]:
+        """Return the slice with the lowest score (predicted IoU).
 
         Args:
             user: The user.
             session: The session.
-            name: The object; None looks at all of them.
-            after: The cursor of the last answer: it and what came before it was reviewed.
+            name: The object; None means all objects.
+            after: The cursor of the previous slice to review: that slice and those before it are left out.
 
         Raises:
-            NotFoundError: There is none, or none left.
-            PromptError: The cursor is not one.
+            NotFoundError: There is no object, or no slice left.
+            PromptError: The cursor is malformed.
         """
         live = self._open(user, session)
         if name is not None:
             self._require_object(live, name)
-        spots = sorted(
+        slices = sorted(
             (score, int(index), each["name"], each["plane"])
             for each in live.state()["objects"]
             if name in (None, each["name"])
@@ -357,33 +358,37 @@ class Service:
         )
         if after is not None:
             reviewed = _read_cursor(after)
-            spots = [spot for spot in spots if spot[:3] > reviewed]
-        if not spots:
+            slices = [each for each in slices if each[:3] > reviewed]
+        if not slices:
             raise NotFoundError("There is no slice left to review." if after is not None else "There is no object yet.")
-        score, index, of, plane = spots[0]
-        return {"plane": plane, "index": index, "name": of, "score": score, "cursor": f"{score}:{index}:{of}"}
+        score, index, found, plane = slices[0]
+        return {"plane": plane, "index": index, "name": found, "score": score, "cursor": f"{score}:{index}:{found}"}
 
-    def export(self, user: str, session: str, file_format: str, objects: Sequence[str] | None, folder: Path) -> Export:
-        """Write the label map, or the session, into a folder.
+    def export(
+        self, user: str, session: str, file_format: str, objects: Sequence[str] | None, folder: Path
+    ) -> ExportedFile:
+        """Export the label map, or the session, into a folder.
 
         Raises:
             NotFoundError: There is no such object.
-            InputError: The format needs a DICOM series, and the volume is none.
+            InputError: The format needs a DICOM series, and the volume is not one.
         """
         live = self._open(user, session)
         for name in objects or ():
             self._require_object(live, name)
         entry = self.volumes.entry(live.volume_id, user)
-        return export(live, entry, file_format, objects, folder)
+        return export_result(live, entry, file_format, objects, folder)
 
     def subscribe(
         self, user: str, session: str, wake: Callable[[], None], after: str | None = None
     ) -> tuple[Subscription, Callable[[], None]]:
-        """Listen to a session; returns the subscription, and what ends it."""
+        """Subscribe to the events of a session; return the subscription and a function that ends it."""
         live = self._open(user, session)
         with self._lock:
             if self._streams[user] >= self.limits.streams:
-                raise TooManyError(f"{self.limits.streams} event streams are open already. Close a window of the page.")
+                raise TooManyError(
+                    f"{self.limits.streams} event streams are open, the limit. Close a window of the page."
+                )
             self._streams[user] += 1
         subscription = live.channel.subscribe(wake, live.state, after)
         if self._sessions.ending:
@@ -397,13 +402,11 @@ class Service:
 
         return subscription, leave
 
-    # Inside
-
     def _end(self, live: LiveSession) -> bool:
-        """End all edits of a session; return whether there were any."""
+        """Cancel all edits of a session; return whether there were any."""
         jobs = self._edits.cancel(live)
         for job in jobs:
-            _settled(job.future)
+            _wait(job.future)
         return bool(jobs)
 
     def _open(self, user: str, session: str) -> LiveSession:
@@ -431,10 +434,12 @@ def _read_cursor(cursor: str) -> tuple[float, int, str]:
     try:
         return float(score), int(index), name
     except ValueError:
-        raise PromptError(f"{cursor!r} is no cursor: give the one of the last answer.") from None
+        raise PromptError(
+            f"The cursor {cursor!r} is malformed: give the cursor of the previous answer, such as 0.8482:16:liver."
+        ) from None
 
 
-def _settled(future: Future[Any]) -> None:
-    """Wait until a future is settled, however; not for ever, where a slice takes long."""
+def _wait(future: Future[Any]) -> None:
+    """Wait until a future has a result or an error, at most a minute: a slice may take long."""
     with suppress(TimeoutError):
         future.exception(timeout=60)

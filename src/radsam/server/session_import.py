@@ -1,4 +1,4 @@
-"""Session files from elsewhere: what they unpack to is looked at before it is unpacked."""
+"""Checks imported session files before they are unpacked."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from radsam.server.server_errors import TooLargeError
 from radsam.server.server_limits import Limits
 from radsam.volume import Geometry
 
-#: How many times larger than the largest file its contents may be.
+#: The contents may be this many times larger than the largest session file.
 _UNPACKED = 32
 
 
@@ -21,19 +21,19 @@ def check_session_file(path: Path, limits: Limits, geometry: Geometry) -> None:
 
     Args:
         path: The file.
-        limits: What it may unpack to.
-        geometry: The grid of its volume: no mask is larger than a slice of it.
+        limits: Its size limit.
+        geometry: The grid of its volume: a mask is at most as large as a slice.
 
     Raises:
-        SessionError: It is no session file.
-        TooLargeError: It unpacks to too much.
+        SessionError: The file is not a complete session file.
+        TooLargeError: It unpacks to more than its limit.
     """
-    most = limits.session_file_bytes * _UNPACKED
+    max_bytes = limits.session_file_bytes * _UNPACKED
     try:
         with zipfile.ZipFile(path) as archive:
-            _require_small(archive, most)
+            _require_small(archive, max_bytes)
             with zipfile.ZipFile(io.BytesIO(archive.read("masks.npz"))) as masks:
-                _require_small(masks, most)
+                _require_small(masks, max_bytes)
             edits = json.loads(archive.read("session.json"))["edits"]
         largest = max(a * b for a in geometry.shape_ijk for b in geometry.shape_ijk)
         for edit in edits:
@@ -41,12 +41,12 @@ def check_session_file(path: Path, limits: Limits, geometry: Geometry) -> None:
             if not 0 < rows * cols <= largest:
                 raise SessionError("A mask of this session does not fit the volume.")
     except (zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError, EOFError, OSError) as error:
-        raise SessionError(f"This is not a whole RadSAM session: {error!r}.") from error
+        raise SessionError(f"This is not a complete RadSAM session: {error!r}. Export it again.") from error
     except (RuntimeError, NotImplementedError) as error:
-        raise SessionError("This session file is packed in an unusual way.") from error
+        raise SessionError("This session file is compressed in an unsupported way. Export it again.") from error
 
 
-def _require_small(archive: zipfile.ZipFile, most: int) -> None:
+def _require_small(archive: zipfile.ZipFile, max_bytes: int) -> None:
     size = sum(each.file_size for each in archive.infolist())
-    if size > most:
-        raise TooLargeError(f"The session file unpacks to {size / 1e6:.0f} MB; the limit is {most / 1e6:.0f} MB.")
+    if size > max_bytes:
+        raise TooLargeError(f"The session file unpacks to {size / 1e6:.0f} MB; the limit is {max_bytes / 1e6:.0f} MB.")

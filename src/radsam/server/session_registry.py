@@ -1,4 +1,4 @@
-"""The sessions in memory, and the way there and back: started, imported, reopened from disk, let go when idle."""
+"""The sessions of the server: starts, imports and reopens them, and closes them when idle."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from radsam.session import Engine, Session, read_session
 from radsam.session.edit import edit_to_json
 from radsam.volume import Volume
 
-#: How often idle sessions are looked for.
+#: Interval of the search for idle sessions.
 _SWEEP_SECONDS = 30.0
 
 
 class SessionRegistry:
-    """A registry of sessions; all of them are on disk, those in use are in memory, too.
+    """All sessions; they are on disk, and those in use also in memory.
 
     Args:
         engine: The model.
-        thread: Where the model runs; sessions are opened there.
-        store: Where sessions are kept.
-        volumes: What they are about.
-        limits: How many, and for how long.
-        metrics: What is counted.
+        thread: The model's thread, where sessions are opened.
+        store: Where sessions are saved.
+        volumes: Their volumes.
+        limits: How many sessions a user may have, and how long they stay in memory.
+        metrics: Where dropped event streams are counted.
     """
 
     def __init__(
@@ -66,25 +66,25 @@ class SessionRegistry:
 
     @property
     def ending(self) -> bool:
-        """Whether the program is about to end."""
+        """Whether the server is stopping."""
         return self._ending.is_set()
 
     def end(self) -> None:
-        """Close all event streams, and every one that is opened from now on."""
+        """Close all event streams; new ones are closed at once."""
         self._ending.set()
         for live in self.live:
             live.channel.close()
 
     def volumes_in_use(self) -> dict[str, Volume]:
-        """Return the volumes that sessions in memory hold, by id."""
+        """Return the volumes of the sessions in memory, by id."""
         return {each.volume_id: each.session.volume for each in self.live}
 
     def rows(self, user: str) -> list[dict[str, Any]]:
-        """Describe the sessions of a user, the last changed first."""
+        """Describe the sessions of a user, the latest change first."""
         rows = []
         for row in self._store.sessions(user):
             live = self._live.get(row.id)
-            cut_off = _journal(self._store, row.id).exists() if live is None else live.interrupted is not None
+            interrupted = _journal(self._store, row.id).exists() if live is None else live.interrupted is not None
             rows.append(
                 {
                     "id": row.id,
@@ -92,7 +92,7 @@ class SessionRegistry:
                     "name": row.name,
                     "objects": row.objects,
                     "changed": row.changed,
-                    "interrupted": cut_off,
+                    "interrupted": interrupted,
                 }
             )
         return rows
@@ -101,19 +101,21 @@ class SessionRegistry:
         """Start a session and save it.
 
         Args:
-            user: Whose it is.
+            user: Its user.
             entry: Its volume.
             make: Opens the engine's session, on the model's thread.
 
         Raises:
-            TooManyError: The user has too many.
+            TooManyError: The user has too many sessions.
         """
         if len(self._store.sessions(user)) >= self._limits.sessions:
-            raise TooManyError(f"You have {self._limits.sessions} sessions already. Delete some that are not needed.")
+            raise TooManyError(
+                f"You have {self._limits.sessions} sessions, the limit. Delete some that you do not need."
+            )
         row = SessionRow("s" + secrets.token_hex(8), user, entry.id, entry.name, now(), 0, 0, {})
         folder = self._store.session_folder(row.id)
         live = self._thread.call(
-            lambda: LiveSession(row, make(), folder, None, self._metrics.dropped.inc), Priority.WALK
+            lambda: LiveSession(row, make(), folder, None, self._metrics.dropped.inc), Priority.SEGMENT
         ).result()
         folder.mkdir(mode=0o700)
         try:
@@ -127,11 +129,11 @@ class SessionRegistry:
         return live
 
     def open(self, user: str, session: str) -> LiveSession:
-        """Return a session of a user, from disk where it is not in memory.
+        """Return a session of a user, from memory or from disk.
 
         Raises:
-            NotFoundError: There is none, or it is another user's.
-            SessionError: Its volume or its model is another one by now.
+            NotFoundError: The user has no such session.
+            SessionError: Its volume or its model has changed.
         """
         live = self._live.get(session)
         if live is None:
@@ -148,15 +150,15 @@ class SessionRegistry:
         return live
 
     def delete(self, user: str, session: str, end: Callable[[LiveSession], object]) -> None:
-        """Remove a session from memory and disk; its volume need not be there any more.
+        """Remove a session from memory and disk, even if its volume is missing.
 
         Args:
-            user: Whose it is.
+            user: Its user.
             session: Its id.
-            end: Ends what runs in it.
+            end: Cancels its jobs.
 
         Raises:
-            NotFoundError: There is none, or it is another user's.
+            NotFoundError: The user has no such session.
         """
         if self._store.session(session, user) is None:
             raise NotFoundError(f"There is no session {session!r}.")
@@ -170,7 +172,7 @@ class SessionRegistry:
         self._store.delete_session(session)
 
     def expire(self, idle_seconds: float) -> None:
-        """Let go of sessions that nobody used for so long. They stay on disk."""
+        """Remove sessions from memory that were not used for this time. They stay on disk."""
         with self._lock:
             for live in list(self._live.values()):
                 with live.lock:
@@ -185,14 +187,14 @@ class SessionRegistry:
         interrupted = read_journal(_journal(self._store, row.id))
         done = saved.history.done
         if interrupted is not None and done and edit_to_json(done[-1]) == edit_to_json(interrupted.edit):
-            # It was saved, and the crash came before its journal was removed.
+            # The edit was saved, and the crash came before its journal was removed.
             interrupted = None
             _journal(self._store, row.id).unlink()
         live = self._thread.call(
             lambda: LiveSession(
                 row, self._engine.reopen(saved, volume), folder, interrupted, self._metrics.dropped.inc
             ),
-            Priority.WALK,
+            Priority.SEGMENT,
         ).result()
         with self._lock:
             self._live[row.id] = live

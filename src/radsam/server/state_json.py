@@ -1,4 +1,4 @@
-"""Volumes and sessions as plain values, as the page gets them."""
+"""Volumes and sessions as JSON values, as the page gets them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from radsam.session.prompt_json import prompt_to_json
 from radsam.volume import Geometry, Plane, SliceGrid, Volume
 from radsam.volume.plane import AXIS_NAMES
 
-#: What shows soft tissue; the model's own window may be another one.
+#: Display window for soft tissue; the model's own window may differ.
 _SOFT_TISSUE_HU = (-160.0, 240.0)
 
 
@@ -35,11 +35,11 @@ def volume_details(entry: VolumeEntry, volume: Volume | None) -> dict[str, Any]:
 
     Args:
         entry: The volume.
-        volume: Its voxels, which choose the window where it is no CT.
+        volume: Its voxels, from which the display window follows; None for a CT.
     """
     low, high = _SOFT_TISSUE_HU
     if volume is not None:
-        middle = volume.hu[volume.hu.shape[0] // 2]
+        middle = volume.hu[len(volume.hu) // 2]
         low, high = (float(each) for each in np.percentile(middle, (1, 99)))
     return volume_row(entry) | {
         "affine_lps": entry.geometry.affine_lps.tolist(),
@@ -63,7 +63,7 @@ def _plane(geometry: Geometry, plane: Plane) -> dict[str, Any]:
 
 
 def session_details(session: Session, masks: MaskRevisions) -> dict[str, Any]:
-    """Describe what follows from a session's edits."""
+    """Describe a session as it follows from its edits."""
     voxels = masks.voxels()
     ml = session.volume.geometry.voxel_volume_mm3 / 1000
     history = session.history

@@ -1,4 +1,4 @@
-"""Uploads: streamed to disk and counted, then looked at before any voxel is allocated."""
+"""Uploads: streamed to disk with a size limit, and checked before any voxel is allocated."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from radsam.server.volume_registry import VolumeRegistry
 
 _ACCEPTED = (".nii", ".nii.gz", ".nrrd", ".mha", ".zip")
 _CHUNK_BYTES = 1 << 20
-#: What may follow the voxels of a compressed file, such as an extension or padding.
+#: Bytes that may follow the voxels of a compressed file, such as an extension or padding.
 _SLACK_BYTES = 1 << 20
 
 
@@ -33,13 +33,13 @@ class IncomingFile:
     """A file that is being received.
 
     Args:
-        path: Where it goes.
-        most: How many bytes it may have.
+        path: Its path.
+        max_bytes: Its size limit.
     """
 
-    def __init__(self, path: Path, most: int) -> None:
+    def __init__(self, path: Path, max_bytes: int) -> None:
         self.path = path
-        self._most = most
+        self._max_bytes = max_bytes
         self._file: IO[bytes] = path.open("xb")
         self._bytes = 0
 
@@ -47,19 +47,19 @@ class IncomingFile:
         """Append a chunk.
 
         Raises:
-            TooLargeError: There is more than may be.
+            TooLargeError: The file is larger than its limit.
             ServerFullError: The disk is full.
         """
         self._bytes += len(chunk)
-        if self._bytes > self._most:
-            raise TooLargeError(f"The file is larger than {self._most / 1e6:.0f} MB, the limit here.")
+        if self._bytes > self._max_bytes:
+            raise TooLargeError(f"The file is larger than {self._max_bytes / 1e6:.0f} MB, the limit here.")
         try:
             self._file.write(chunk)
         except OSError as error:
             raise ServerFullError(f"The disk of the server is full ({error.strerror}).") from error
 
     def close(self) -> None:
-        """End the file."""
+        """Close the file."""
         self._file.close()
 
 
@@ -67,9 +67,9 @@ class Uploads:
     """Receives volumes.
 
     Args:
-        store: Where they lie.
+        store: Where they are stored.
         volumes: Where they are registered.
-        limits: How large they may be.
+        limits: Size limits.
     """
 
     def __init__(self, store: ServerStore, volumes: VolumeRegistry, limits: Limits) -> None:
@@ -79,32 +79,32 @@ class Uploads:
         self._lock = threading.Lock()
         for folder in store.uploads.iterdir():
             if folder.name not in {Path(row.path).parts[0] for row in store.every_upload()}:
-                shutil.rmtree(folder, ignore_errors=True)  # one that a crash cut off
+                shutil.rmtree(folder, ignore_errors=True)  # an upload that a crash interrupted
 
     @contextmanager
     def receive(self, user: str, filename: str, announced: int | None) -> Iterator[IncomingFile]:
-        """Receive a file; `keep` makes a volume of it. What is not kept is gone afterwards.
+        """Receive a file; `register` makes a volume of it. A file that is not registered is removed afterwards.
 
         Args:
-            user: Whose it is.
-            filename: What the user calls it; never becomes a path.
-            announced: How long it says it is.
+            user: Its user.
+            filename: Its display name; never becomes a path.
+            announced: Its announced size in bytes.
 
         Raises:
-            UnsupportedFileError: The name has no suffix that is known.
-            TooLargeError: It is too large, or the user's uploads are together.
+            UnsupportedFileError: The name has no supported suffix.
+            TooLargeError: The file is too large, alone or with the user's other uploads.
         """
         suffix = _suffix(filename)
         used = sum(row.bytes for row in self._store.every_upload() if row.owner == user)
-        most = min(self._limits.upload_bytes, self._limits.uploads_bytes - used)
-        if (announced or 1) > most:
+        limit = min(self._limits.upload_bytes, self._limits.uploads_bytes - used)
+        if (announced or 1) > limit:
             raise TooLargeError(
-                f"The file has {(announced or 1) / 1e6:.0f} MB; you may upload {max(0, most) / 1e6:.0f} MB. "
+                f"The file has {(announced or 1) / 1e6:.0f} MB; you may upload {max(0, limit) / 1e6:.0f} MB. "
                 "Remove uploads that are not needed, or crop the volume."
             )
         folder = self._store.uploads / secrets.token_hex(8)
         folder.mkdir(mode=0o700)
-        incoming = IncomingFile(folder / f"volume{suffix}", most)
+        incoming = IncomingFile(folder / f"volume{suffix}", limit)
         try:
             yield incoming
         finally:
@@ -112,16 +112,16 @@ class Uploads:
             if not any(Path(row.path).parts[0] == folder.name for row in self._store.every_upload()):
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def keep(self, user: str, filename: str, incoming: IncomingFile) -> VolumeEntry:
-        """Check a received file and register its volumes; of a zip with several series return the largest.
+    def register(self, user: str, filename: str, incoming: IncomingFile) -> VolumeEntry:
+        """Check a received file and register its volumes; return the largest series of a zip.
 
         Raises:
-            VolumeError: It is no volume that can be read.
-            TooLargeError: Its voxels, or what it unpacks to, are too much.
+            VolumeError: The file is not a readable volume.
+            TooLargeError: Its voxels or its unpacked size exceed the limits.
         """
         incoming.close()
         path, name = incoming.path, display_name(filename)
-        with self._lock:  # unpacking two bombs at once is twice the disk
+        with self._lock:  # one zip bomb at a time
             if path.suffix == ".zip":
                 path = self._unpack(path)
             else:
@@ -144,11 +144,11 @@ class Uploads:
         return max(found, key=lambda entry: entry.bytes_in_memory)
 
     def remove(self, entry: VolumeEntry) -> None:
-        """Remove an upload from registry and disk, with the other series of its zip."""
+        """Remove an upload from registry and disk, with all series of its zip."""
         folder = self._store.uploads / entry.path.relative_to(self._store.uploads).parts[0]
         for each in self._volumes.listed(entry.owner or ""):
             if each.source == "upload" and each.path.is_relative_to(folder):
-                self._volumes.forget(each)
+                self._volumes.remove(each)
         self._store.delete_upload(folder.name)
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -161,7 +161,7 @@ class Uploads:
         if size > self._limits.unpacked_bytes:
             raise TooLargeError(
                 f"The zip unpacks to {size / 1e9:.1f} GB; the limit here is "
-                f"{self._limits.unpacked_bytes / 1e9:.1f} GB. Leave out what is not the series."
+                f"{self._limits.unpacked_bytes / 1e9:.1f} GB. Remove files that do not belong to the series."
             )
         folder = path.parent / "series"
         try:
@@ -173,11 +173,11 @@ class Uploads:
         return folder
 
     def check_image(self, path: Path) -> None:
-        """Refuse a header that promises too much, and data that unpack to more than it promises.
+        """Check that the header of an image is within the limits, and that its data do not unpack to more.
 
         Raises:
-            VolumeError: It is no image, or is damaged.
-            TooLargeError: It is, or unpacks to, too much.
+            VolumeError: The file is not an image, or is damaged.
+            TooLargeError: The image exceeds the limits, or its data unpack to more than its header declares.
         """
         try:
             header = read_header(path)
@@ -187,22 +187,22 @@ class Uploads:
         voxels = i * j * k
         if voxels * 2 > self._limits.volume_bytes:
             raise TooLargeError(
-                f"The header promises {i}×{j}×{k} voxels; a volume may take {self._limits.volume_bytes / 1e9:.1f} GB "
+                f"The header declares {i}×{j}×{k} voxels; a volume may take {self._limits.volume_bytes / 1e9:.1f} GB "
                 "in memory here. Crop it first."
             )
-        # Eight bytes: the largest type that is read. What follows is a bomb, not a volume.
-        most = voxels * 8 + _SLACK_BYTES
+        # Eight bytes: the largest supported type.
+        limit = voxels * 8 + _SLACK_BYTES
         try:
             with path.open("rb") as file:
-                size = _inflated(file, path.name, most)
+                size = _inflated(file, path.name, limit)
         except (EOFError, zlib.error, gzip.BadGzipFile):
-            raise VolumeError("The compressed data are cut short or altered. Copy the file again.") from None
-        if size > most:
-            raise TooLargeError("The file unpacks to far more than its header promises. It is damaged, or an attack.")
+            raise VolumeError("The compressed data are incomplete or altered. Copy the file again.") from None
+        if size > limit:
+            raise TooLargeError("The file unpacks to far more than its header declares. It is damaged, or an attack.")
 
 
 def display_name(filename: str) -> str:
-    """Return what to call an upload: the last part of its name, without what no name needs."""
+    """Return a display name: the last part of a file name, without unusual characters."""
     last = re.split(r"[/\\]", filename)[-1]
     return re.sub(r"[^\w .()#+-]", "_", last).strip()[-100:] or "upload"
 
@@ -212,14 +212,14 @@ def _suffix(filename: str) -> str:
     found = next((each for each in sorted(_ACCEPTED, key=len, reverse=True) if name.endswith(each)), None)
     if found is None:
         raise UnsupportedFileError(
-            f"{display_name(filename)!r} is not of a kind that can be opened: upload {', '.join(_ACCEPTED)} "
+            f"{display_name(filename)!r} is not a supported file: upload {', '.join(_ACCEPTED)} "
             "(a zip with a DICOM series)."
         )
     return found
 
 
-def _inflated(file: IO[bytes], name: str, most: int) -> int:
-    """Return how many bytes a compressed file unpacks to, counting no further than `most`; 0 for one that is not."""
+def _inflated(file: IO[bytes], name: str, limit: int) -> int:
+    """Return the unpacked size of a compressed file, counted up to about `limit`; 0 for an uncompressed file."""
     if not name.endswith(".gz"):
         head = file.read(1 << 16)
         local = {".nrrd": b"\n\n", ".mha": b"ElementDataFile = LOCAL\n"}.get(Path(name).suffix)
@@ -232,7 +232,7 @@ def _inflated(file: IO[bytes], name: str, most: int) -> int:
     size = 0
     unpack = zlib.decompressobj(wbits=47)  # zlib or gzip, as the first bytes say
     waiting = b""
-    while size <= most:
+    while size <= limit:
         chunk = waiting or file.read(_CHUNK_BYTES)
         if not chunk:
             break
@@ -247,7 +247,7 @@ def _inflated(file: IO[bytes], name: str, most: int) -> int:
 
 
 def _without(message: str, path: Path, name: str) -> str:
-    """Leave the server's folders out of a message."""
+    """Remove the server's paths from a message."""
     for each in (path, path.parent):
         message = message.replace(str(each), name)
     return message

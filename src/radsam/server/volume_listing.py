@@ -1,4 +1,4 @@
-"""Which volumes there are: what was given, what a folder holds, what was uploaded. Headers only."""
+"""Finds volumes in files and folders, and describes them from their headers."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from radsam.io.volume_info import VolumeInfo
 from radsam.io.volume_read import read_info
 from radsam.volume import Geometry
 
-#: What a listing of a folder shows at most, and how deep it looks.
-_MOST_VOLUMES, _DEEPEST = 2_000, 6
+#: Limits of the scan of a folder: number of volumes, and depth.
+_MAX_VOLUMES, _MAX_DEPTH = 2_000, 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,14 +25,14 @@ class VolumeEntry:
 
     Args:
         id: Its id; the same after a restart.
-        name: What people call it.
+        name: Its display name.
         path: The file, or the folder of its DICOM series.
-        series: Which series of that folder; None for a file.
+        series: Selector of the series in that folder; None for a file.
         source: "given", "data" or "upload".
         geometry: Its grid.
         modality: Its modality.
         dtype: Type of the stored values.
-        owner: Who alone may open it; None for everybody.
+        owner: The only user who may open it; None for all users.
     """
 
     id: str
@@ -47,12 +47,12 @@ class VolumeEntry:
 
     @property
     def is_dicom(self) -> bool:
-        """Whether it is a DICOM series, so that results can refer to its images."""
+        """Whether it is a DICOM series, to whose images results can refer."""
         return self.series is not None
 
     @property
     def bytes_in_memory(self) -> int:
-        """What it takes in memory, at most."""
+        """Upper limit of its size in memory."""
         i, j, k = self.geometry.shape_ijk
         return i * j * k * (2 if self.dtype in ("int8", "uint8", "int16") else 4)
 
@@ -64,17 +64,17 @@ class VolumeEntry:
 
 
 def entries_of(path: Path, source: str, *, name: str | None = None, owner: str | None = None) -> list[VolumeEntry]:
-    """Describe the volumes of one path: one of a file, one per readable series of DICOM.
+    """Describe the volumes of one path: the volume of a file, or one per readable DICOM series.
 
     Raises:
-        VolumeError: There is none.
+        VolumeError: The path holds no readable volume.
     """
     info = read_info(path)
-    called = name or path.name
+    display_name = name or path.name
     if not is_dicom(path):
         if info.geometry is None:
             raise VolumeError(info.problem)
-        return [_entry(path, None, source, called, info, info.geometry, owner)]
+        return [_entry(path, None, source, display_name, info, info.geometry, owner)]
     found = []
     for each in info.series:
         if each.problem and not each.parts:
@@ -87,10 +87,10 @@ def entries_of(path: Path, source: str, *, name: str | None = None, owner: str |
             if of_series.geometry is None:
                 continue
             several = len(info.series) > 1 or len(each.parts) > 1
-            title = " ".join(filter(None, (called, f"#{each.number}" if several else "", each.description)))
+            title = " ".join(filter(None, (display_name, f"#{each.number}" if several else "", each.description)))
             found.append(_entry(path, selector, source, title, of_series, of_series.geometry, owner))
     if not found:
-        raise VolumeError(info.problem or f"{path} holds no series that is one volume.")
+        raise VolumeError(info.problem or f"No series in {path} is a single regular volume.")
     return found
 
 
@@ -117,16 +117,16 @@ def _entry(
 
 
 def volume_id(path: Path, series: str | None) -> str:
-    """Name a volume by its place, without telling it."""
+    """Return the id of a volume: a hash of its path and series."""
     return "v" + hashlib.sha256(f"{path.resolve()}\0{series or ''}".encode()).hexdigest()[:16]
 
 
 def paths_below(folder: Path) -> Iterator[Path]:
-    """Find files of volumes and folders of DICOM below a folder; hidden ones are left out."""
-    waiting = [(folder, 0)]
+    """Find volume files and DICOM folders below a folder, hidden ones excluded."""
+    pending = [(folder, 0)]
     found = 0
-    while waiting and found < _MOST_VOLUMES:
-        here, depth = waiting.pop(0)
+    while pending and found < _MAX_VOLUMES:
+        here, depth = pending.pop(0)
         try:
             inside = sorted(each for each in here.iterdir() if not each.name.startswith("."))
         except OSError:
@@ -138,9 +138,9 @@ def paths_below(folder: Path) -> Iterator[Path]:
                 yield each
         if any(_is_dicom_file(each) for each in files):
             found += 1
-            yield here  # with all that is below it, as `read_volume` does
-        elif depth < _DEEPEST:
-            waiting += [(each, depth + 1) for each in inside if each.is_dir()]
+            yield here  # with everything below it, like `read_volume`
+        elif depth < _MAX_DEPTH:
+            pending += [(each, depth + 1) for each in inside if each.is_dir()]
 
 
 def _is_dicom_file(path: Path) -> bool:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from radsam.errors import InputError
-from radsam.server.access_tokens import AllowedOrigins, OneToken, TokenFile, is_loopback
+from radsam.server.access_tokens import OneToken, TokenFile
+from radsam.server.allowed_origins import AllowedOrigins, is_loopback
 from radsam.server.monai_label.monai_label_routes import router as monai_label
 from radsam.server.nninteractive.nninteractive_routes import router as nninteractive
 from radsam.server.server_limits import Limits, RateLimiter
@@ -32,10 +33,10 @@ def test_a_token_is_kept_as_a_hash_and_can_be_taken_back(tmp_path: Path) -> None
     assert [each.user for each in file.tokens] == ["ada", "bob"]
     other.revoke("ada")
     assert file.user_of(token) is None
-    with pytest.raises(InputError, match="Tokens have: bob"):
+    with pytest.raises(InputError, match="Users with a token: bob"):
         file.revoke("ada")
     file.path.write_text(json.dumps({"tokens": [{"user": "x"}]}))
-    with pytest.raises(InputError, match="is no file of tokens"):
+    with pytest.raises(InputError, match="is not a token file"):
         TokenFile(file.path).user_of("x")
 
 

@@ -181,7 +181,7 @@ def test_the_session_file_goes_out_and_in(web: Served) -> None:
     assert answer.json()["objects"][0]["voxels"] == web.state()["objects"][0]["voxels"]
     broken = web.client.post("/api/sessions/import", params={"volume": web.volume}, content=file.content[:-40])
     assert broken.status_code == 409
-    assert "not a whole RadSAM session" in broken.json()["error"]["message"]
+    assert "not a complete RadSAM session" in broken.json()["error"]["message"]
 
 
 def test_the_news_of_a_walk(web: Served) -> None:

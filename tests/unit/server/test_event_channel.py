@@ -44,7 +44,7 @@ def test_who_comes_back_gets_what_it_missed() -> None:
 
 
 def test_who_was_away_too_long_starts_from_the_state(monkeypatch) -> None:
-    monkeypatch.setattr(event_channel, "_KEPT_EVENTS", 3)
+    monkeypatch.setattr(event_channel, "_RECENT_EVENTS", 3)
     channel = EventChannel()
     first = channel.subscribe(lambda: None, dict)
     channel.publish("a", {})

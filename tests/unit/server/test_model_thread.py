@@ -32,9 +32,9 @@ def test_a_click_goes_between_two_slices_of_a_walk(thread: ModelThread) -> None:
             yield
         return name
 
-    first = thread.start(walk("a", 3), Priority.WALK)
+    first = thread.start(walk("a", 3), Priority.SEGMENT)
     assert in_flight.wait(10)
-    second = thread.start(walk("b", 3), Priority.WALK)
+    second = thread.start(walk("b", 3), Priority.SEGMENT)
     correction = thread.start(walk("c", 2), Priority.CORRECT)
     click = thread.call(lambda: order.append("click"))
     go_on.set()
@@ -56,7 +56,7 @@ def test_a_cancelled_walk_is_closed_and_a_dropped_click_is_not_asked(thread: Mod
         finally:
             closed.set()
 
-    task = thread.start(walk(), Priority.WALK)
+    task = thread.start(walk(), Priority.SEGMENT)
     assert begun.wait(10)
     asked = []
     dropped = thread.call(lambda: asked.append(1))
@@ -109,7 +109,7 @@ def test_closing_leaves_what_runs_for_the_next_start() -> None:
             closed.append(1)
             raise
 
-    task = thread.start(walk(), Priority.WALK)
+    task = thread.start(walk(), Priority.SEGMENT)
     time.sleep(0.05)
     thread.close()
     with pytest.raises(ServerStoppingError):

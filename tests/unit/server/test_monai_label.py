@@ -163,17 +163,17 @@ def test_each_output(web: Listening, tmp_path: Path) -> None:
     assert answer.headers["content-type"] == "application/octet-stream"
     assert post(web, params).headers["content-type"].startswith("multipart/form-data")
     answer = post(web, params, output="dicom_seg")
-    assert (answer.status_code, "is no DICOM series" in answer.json()["detail"]) == (422, True)
+    assert (answer.status_code, "is not a DICOM series" in answer.json()["detail"]) == (422, True)
 
 
 @pytest.mark.parametrize(
     ("params", "query", "status", "says"),
     [
-        ("{", {}, 422, "no JSON object"),
-        ("[]", {}, 422, "no JSON object"),
+        ("{", {}, 422, "needs a JSON object"),
+        ("[]", {}, 422, "needs a JSON object"),
         ('{"foreground": 5}', {}, 422, "list of up to"),
-        ('{"foreground": [[1, 2]]}', {}, 422, "no voxel"),
-        ('{"foreground": [[1, 2, NaN]]}', {}, 422, "no voxel"),
+        ('{"foreground": [[1, 2]]}', {}, 422, "not a voxel"),
+        ('{"foreground": [[1, 2, NaN]]}', {}, 422, "not a voxel"),
         ('{"foreground": [[8, 14, 99]]}', {}, 422, "outside the volume"),
         ('{"foreground": [[8, 14, 13]], "background": [[99, 0, 13]]}', {}, 422, "outside the volume"),
         ('{"background": [[8, 14, 13]]}', {}, 422, "starts with a foreground point"),
@@ -181,8 +181,8 @@ def test_each_output(web: Listening, tmp_path: Path) -> None:
         ('{"roi": [90, 95, 7, 20, 8, 18]}', {}, 422, "no voxel inside"),
         ('{"label": 7}', {}, 422, "label is the name"),
         ("{}", {"image": "nobody"}, 404, "There is no image"),
-        ("{}", {"output": "png"}, 422, "output is one of"),
-        ('{"foreground": [[8, 14, 13]], "result_extension": ".exe"}', {}, 422, "A result is one of"),
+        ("{}", {"output": "png"}, 422, "output must be one of"),
+        ('{"foreground": [[8, 14, 13]], "result_extension": ".exe"}', {}, 422, "is not supported"),
         ("{}", {"session_id": "s0"}, 404, "no session"),
     ],
 )
@@ -209,7 +209,7 @@ def test_labels_of_another_grid_or_kind_are_refused(web: Listening, tmp_path: Pa
     moved = type(geometry)(geometry.shape_kji, geometry.affine_lps + np.eye(4, k=3))
     write_labels(LabelVolume(voxels, moved), tmp_path / "moved.nii.gz")
     status, says = put("moved.nii.gz", (tmp_path / "moved.nii.gz").read_bytes())
-    assert (status, "another grid" in says) == (422, True)
+    assert (status, "is not the volume's" in says) == (422, True)
     assert put("label.nii.gz", b"no image")[0] == 422
     assert put("label.exe", b"")[0] == 422
     assert put("label.bin", voxels.tobytes(), tag="../up")[0] == 422

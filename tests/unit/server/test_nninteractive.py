@@ -226,9 +226,9 @@ def test_malformed_bodies_are_refused(web: Listening, client: Client) -> None:
     assert client._http.post("/undo", content=b"not json").status_code == 200  # its body says nothing
     assert client._http.post("/add_point_interaction", content=b"[1").status_code == 422
     for content, meta, says in (
-        (b"", "{}", "cut short"),
-        (b"NNIA", "{}", "cut short"),
-        (image[:-20], "{}", "cut short"),
+        (b"", "{}", "incomplete"),
+        (b"NNIA", "{}", "incomplete"),
+        (image[:-20], "{}", "incomplete"),
         (image + b"x", "{}", "chunks unpack"),
         (image, "[", "X-Meta"),
         (image, '{"image_properties": {"spacing": [1, 0, 1]}}', "spacing"),

@@ -53,7 +53,7 @@ def test_edits_queue_and_the_rest_waits(slow: Served) -> None:
     refused = slow.post("/segment", {"name": "third", "prompt": LEFT}, 429)
     assert "3 edits of this session wait already" in refused["error"]["message"]
     for rest in ("/undo", "/redo"):
-        assert "'right' is still being worked on" in slow.post(rest, status=409)["error"]["message"]
+        assert "An edit of 'right' is still running" in slow.post(rest, status=409)["error"]["message"]
     shown = slow.client.patch(slow.url("/objects/right"), json={"locked": True})
     assert shown.status_code == 404  # not there yet
     slow.backend.hold.set()

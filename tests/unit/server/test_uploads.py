@@ -132,7 +132,7 @@ def test_data_that_unpack_to_more_than_their_header_promises_are_refused(web: Se
     assert len(bomb) < 3_000_000
     status, answer = upload(web, f"bomb{suffix}", bomb)
     assert status in (413, 422), answer
-    assert "promises" in answer["error"]["message"]
+    assert "declares" in answer["error"]["message"]
     assert left(web) == []
 
 

@@ -1,5 +1,5 @@
-"""MONAI Label's REST interface, as far as the clients of 3D Slicer and OHIF use it to segment and to save labels.
+"""MONAI Label's REST interface: the part that the clients of 3D Slicer and OHIF use to segment and to save labels.
 
-Clicks come whole with every request; what is new among them becomes edits of the user's session on that volume
-(`asked.py`). Voxels are (i, j, k) of the file as stored.
+Every request carries all points of an object; new ones become edits of the user's session on that volume
+(`infer_request.py`). Voxels are (i, j, k) of the file as stored.
 """

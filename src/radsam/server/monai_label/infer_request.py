@@ -1,4 +1,4 @@
-"""What a client asks in one request, and the edits that bring the session there."""
+"""Inference requests of MONAI Label's clients, and the edits that bring a session to what a request describes."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from radsam.session.prompt_json import prompt_to_json
 from radsam.volume import Box, Geometry, Point, SliceGrid
 
 Voxel = tuple[int, int, int]
+Roi = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
 
-#: What an object is called that the client does not name, as OHIF does not.
-_UNNAMED = "object"
-_MOST_POINTS = 1000
-_LONGEST_NAME = 64
+#: Name of an object without a label, as OHIF sends it.
+_DEFAULT_NAME = "object"
+_MAX_POINTS = 1000
+_MAX_NAME_LENGTH = 64
 
 
 @dataclass(frozen=True)
 class InferRequest:
-    """A request.
+    """All points and the box of an object.
 
     Args:
         name: The object.
@@ -37,33 +38,33 @@ class InferRequest:
     name: str
     foreground: tuple[Voxel, ...] = ()
     background: tuple[Voxel, ...] = ()
-    roi: tuple[tuple[int, int], tuple[int, int], tuple[int, int]] | None = None
+    roi: Roi | None = None
     index: int | None = None
 
     @classmethod
     def of(cls, params: Mapping[str, Any]) -> InferRequest:
-        """Read the `params` of a request.
+        """Parse the `params` of a request.
 
         Raises:
-            InputError: They are not what a client of MONAI Label sends.
+            InputError: A parameter has the wrong type or length.
         """
-        name = params.get("label") or _UNNAMED
-        if not isinstance(name, str) or len(name) > _LONGEST_NAME or not name.isprintable():
-            raise InputError(f"label is the name of the object, of up to {_LONGEST_NAME} printable characters.")
+        name = params.get("label") or _DEFAULT_NAME
+        if not isinstance(name, str) or len(name) > _MAX_NAME_LENGTH or not name.isprintable():
+            raise InputError(f"label is the name of the object: give up to {_MAX_NAME_LENGTH} printable characters.")
         index = params.get("slice")
         return cls(
             name,
             _voxels(params, "foreground"),
             _voxels(params, "background"),
             _roi(params.get("roi")),
-            None if index is None else _number(index, "slice"),
+            None if index is None else _whole_number(index, "slice"),
         )
 
-    def question(self, geometry: Geometry) -> Question:
-        """Say what starts the object: the box, or the first click.
+    def segmentation(self, geometry: Geometry) -> Question:
+        """Return the request that starts the object: with the box, or with the first point.
 
         Raises:
-            PromptError: There is neither, or it lies outside the volume.
+            PromptError: There is neither, or the box lies outside the volume.
         """
         grid = SliceGrid.across(geometry, 2)
         if self.roi is None:
@@ -82,69 +83,68 @@ class InferRequest:
         return Question(Box.on(grid, index, i0, j0, i1, j1), grid.plane, self.name, bounds)
 
     def corrections(self) -> list[Point]:
-        """Return the clicks that do not start the object."""
+        """Return the points that correct the object."""
         positive = self.foreground if self.roi is not None else self.foreground[1:]
         return [Point(i=i, j=j, k=k) for i, j, k in positive] + [
             Point(i=i, j=j, k=k, positive=False) for i, j, k in self.background
         ]
 
 
-async def bring(service: Service, user: str, session: str, asked: InferRequest, geometry: Geometry) -> None:
-    """Bring an object of a session to what is asked: new clicks correct it, others start it anew.
+async def apply_request(service: Service, user: str, session: str, wanted: InferRequest, geometry: Geometry) -> None:
+    """Bring an object to what a request describes: new points correct it; if others are gone, it starts anew.
 
     Raises:
-        RadsamError: It cannot be done.
+        RadsamError: An edit failed.
     """
-    question, corrections = asked.question(geometry), asked.corrections()
+    start, corrections = wanted.segmentation(geometry), wanted.corrections()
     for point in corrections:
-        point.check(SliceGrid.of(geometry, question.plane))
-    known = _known(service, user, session, question)
+        point.check(SliceGrid.of(geometry, start.plane))
+    known = _known_corrections(service, user, session, start)
     if known is None or not known <= set(corrections):
         known = set()
-        await asyncio.wrap_future(service.segment(user, session, question).future)
+        await asyncio.wrap_future(service.segment(user, session, start).future)
     for point in corrections:
         if point not in known:
-            await asyncio.wrap_future(service.correct(user, session, asked.name, [point]).future)
+            await asyncio.wrap_future(service.correct(user, session, wanted.name, [point]).future)
 
 
-def _known(service: Service, user: str, session: str, question: Question) -> set[Point] | None:
-    """Return the corrections that an object has already; None where it was started otherwise, or not at all."""
+def _known_corrections(service: Service, user: str, session: str, start: Question) -> set[Point] | None:
+    """Return the corrections that an object has already; None if it does not exist or started differently."""
     objects = service.state(user, session)["objects"]
-    found = next((each for each in objects if each["name"] == question.name), None)
+    found = next((each for each in objects if each["name"] == start.name), None)
     if found is None:
         return None
     first, *others = found["prompts"]
-    start = prompt_to_json(question.prompt)
-    bounds = None if question.bounds is None else list(question.bounds)
-    if found["plane"] != question.plane.value or found["bounds"] != bounds:
+    bounds = None if start.bounds is None else list(start.bounds)
+    if found["plane"] != start.plane.value or found["bounds"] != bounds:
         return None
-    if any(first.get(key) != value for key, value in start.items()):
+    if any(first.get(key) != value for key, value in prompt_to_json(start.prompt).items()):
         return None
     return {Point(i=i, j=j, k=k, positive=each["positive"]) for each in others for i, j, k in [each["point"]]}
 
 
 def _voxels(params: Mapping[str, Any], name: str) -> tuple[Voxel, ...]:
     given = params.get(name) or []
-    if not isinstance(given, list) or len(given) > _MOST_POINTS:
-        raise InputError(f"{name} is a list of up to {_MOST_POINTS} voxels [i, j, k].")
+    if not isinstance(given, list) or len(given) > _MAX_POINTS:
+        raise InputError(f"{name} needs a list of up to {_MAX_POINTS} voxels [i, j, k].")
     for each in given:
         if not isinstance(each, list) or len(each) != 3:
-            raise InputError(f"{name} holds {str(each)[:80]!r}, which is no voxel [i, j, k].")
-    voxels = [tuple(_number(each, name) for each in voxel) for voxel in given]
+            raise InputError(f"{name} holds {str(each)[:80]!r}, which is not a voxel [i, j, k].")
+    voxels = [tuple(_whole_number(each, name) for each in voxel) for voxel in given]
     return tuple(dict.fromkeys((i, j, k) for i, j, k in voxels))
 
 
-def _roi(given: Any) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]] | None:
+def _roi(given: Any) -> Roi | None:
     if not given:
         return None
     if not isinstance(given, list) or len(given) != 6:
         raise InputError(f"roi is [i0, i1, j0, j1, k0, k1], not {str(given)[:80]!r}.")
-    i0, i1, j0, j1, k0, k1 = (_number(each, "roi") for each in given)
+    i0, i1, j0, j1, k0, k1 = (_whole_number(each, "roi") for each in given)
     # Either end may come first: Slicer counts along the patient's axes.
     return (min(i0, i1), max(i0, i1)), (min(j0, j1), max(j0, j1)), (min(k0, k1), max(k0, k1))
 
 
-def _number(given: Any, name: str) -> int:
+def _whole_number(given: Any, name: str) -> int:
     if isinstance(given, bool) or not isinstance(given, int | float) or not math.isfinite(given) or abs(given) > 1e9:
-        raise InputError(f"{name} holds {str(given)[:80]!r}, which is no voxel.")
+        raise InputError(f"{name} holds {str(given)[:80]!r}, which is not a voxel index.")
     return math.floor(given + 0.5)

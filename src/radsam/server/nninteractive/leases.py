@@ -1,4 +1,4 @@
-"""Leases: who works through nnInteractive's protocol, on which session, and for how long yet."""
+"""Leases of nnInteractive's protocol: which program works on which image, and for how long."""
 
 from __future__ import annotations
 
@@ -10,11 +10,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-import numpy as np
-from jaxtyping import Bool
-
 from radsam.errors import RadsamError, SessionError
-from radsam.server.nninteractive.interactions import Interactions
+from radsam.server.nninteractive.interactions import Interactions, Voxels
 from radsam.server.server_errors import LeaseEndedError, ServerFullError
 from radsam.server.service import Service
 from radsam.volume import Geometry
@@ -22,41 +19,41 @@ from radsam.volume import Geometry
 
 @dataclass(frozen=True)
 class UndoStep:
-    """What one interaction changed, to take it back.
+    """What one interaction changed, so that it can be undone.
 
     Args:
-        drawing: What had been drawn before.
-        done: What of that the session had done.
-        edits: Edits of the session that it became.
+        interactions: The interactions before it.
+        applied: The interactions before it that the session had applied.
+        edits: Number of session edits that it became.
     """
 
     interactions: Interactions
-    done: Interactions
+    applied: Interactions
     edits: int = 0
 
 
 @dataclass(eq=False)
 class LeasedImage:
-    """An image and the object that is drawn on it.
+    """An image, and the object that the program works on.
 
     Args:
-        volume: Its id among the user's uploads.
+        volume: The id of the image among the user's uploads.
         session: The session on it.
-        geometry: Its grid: spacing only, since the protocol carries no more.
-        shown: What the program's target buffer holds of the object, as far as we know.
-        number: Which object it is.
-        drawing: What was drawn.
-        done: What of that the session has done.
-        steps: What can be taken back.
+        geometry: Its grid; the protocol carries the spacing only.
+        shown: The mask in the program's target buffer.
+        number: Number of the object, from 1.
+        interactions: All interactions of the object.
+        applied: Those that the session has applied.
+        steps: The undo steps, the latest last.
     """
 
     volume: str
     session: str
     geometry: Geometry
-    shown: Bool[np.ndarray, "k j i"]
+    shown: Voxels
     number: int = 1
     interactions: Interactions = field(default_factory=Interactions)
-    done: Interactions = field(default_factory=Interactions)
+    applied: Interactions = field(default_factory=Interactions)
     steps: list[UndoStep] = field(default_factory=list)
 
     @property
@@ -67,16 +64,16 @@ class LeasedImage:
 
 @dataclass(eq=False)
 class Lease:
-    """A program at work.
+    """A connected program.
 
     Args:
         token: Its lease token.
-        user: Whose bearer token claimed it.
-        used: When something was last done with it.
-        heard: When it last gave a sign of life.
-        zoom: Whether the model may look at a crop around the object.
-        work: The image, once there is one.
-        turn: Held by the request that is answered: interactions are done in their order.
+        user: The user whose bearer token claimed it.
+        used: Time of its last interaction.
+        heard: Time of its last heartbeat or interaction.
+        zoom: Whether the model may see a crop around the object.
+        image: Its image; None before `set_image`.
+        turn: Held while a request is processed, so that interactions are applied in order.
     """
 
     token: str
@@ -84,25 +81,25 @@ class Lease:
     used: float
     heard: float
     zoom: bool = True
-    work: LeasedImage | None = None
+    image: LeasedImage | None = None
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def require_image(self) -> LeasedImage:
-        """Return the image and what is drawn on it.
+        """Return the image.
 
         Raises:
-            SessionError: There is none yet.
+            SessionError: There is no image yet.
         """
-        if self.work is None:
-            raise SessionError("There is no image yet: set_image comes first.")
-        return self.work
+        if self.image is None:
+            raise SessionError("There is no image yet: call set_image first.")
+        return self.image
 
 
 class Leases:
     """All leases.
 
     Args:
-        service: What they work on.
+        service: The service that they use.
         clock: Seconds, for tests.
     """
 
@@ -112,16 +109,16 @@ class Leases:
         self._clock = clock
         self._leases: dict[str, Lease] = {}
         self._lock = threading.Lock()
-        #: Images unpack to gigabytes: one at a time.
+        #: An image unpacks to gigabytes, so one is received at a time.
         self.one_image = asyncio.Lock()
 
     def claim(self, user: str) -> Lease:
-        """Begin a lease.
+        """Start a lease.
 
         Raises:
-            ServerFullError: All are taken.
+            ServerFullError: All leases are taken.
         """
-        self._sweep()
+        self._remove_expired()
         with self._lock:
             if len(self._leases) >= self._limits.leases:
                 raise ServerFullError(f"All {self._limits.leases} leases of this server are taken. Try again later.")
@@ -135,18 +132,18 @@ class Leases:
 
         Args:
             token: Its token.
-            user: Who asks.
-            use: Whether something is done with it.
-            heard: Whether this is a sign of life.
+            user: The user of the request.
+            use: Whether the request counts as an interaction.
+            heard: Whether the request counts as a heartbeat.
 
         Raises:
-            LeaseEndedError: It ended, never was, or is another user's.
+            LeaseEndedError: The user has no such lease, or it has ended.
         """
-        self._sweep()
+        self._remove_expired()
         lease = self._leases.get(token or "")
         if lease is None or lease.user != user:
             raise LeaseEndedError(
-                "This lease has ended, or never was. Connect again; what was segmented is in the page's list."
+                "This lease has ended, or never existed. Connect again; the page lists the segmentations."
             )
         if use:
             self.touch(lease)
@@ -155,30 +152,30 @@ class Leases:
         return lease
 
     def touch(self, lease: Lease) -> None:
-        """Note that something is done with a lease."""
+        """Note an interaction."""
         lease.used = lease.heard = self._clock()
 
     def remaining(self, lease: Lease) -> float:
-        """Return the seconds until it ends if nothing is done with it."""
+        """Return the seconds until a lease without interactions ends."""
         return max(0.0, lease.used + self._limits.lease_idle_seconds - self._clock())
 
     def release(self, lease: Lease) -> None:
         """End a lease."""
         with self._lock:
             self._leases.pop(lease.token, None)
-        self.leave(lease)
+        self.leave_image(lease)
 
-    def leave(self, lease: Lease) -> None:
-        """Leave the image of a lease: what was segmented stays, an image with nothing on it goes."""
-        work, lease.work = lease.work, None
-        if work is None:
+    def leave_image(self, lease: Lease) -> None:
+        """Detach the image of a lease; an image without segmented objects is deleted."""
+        image, lease.image = lease.image, None
+        if image is None:
             return
-        with suppress(RadsamError):  # it may have been removed in the page meanwhile
-            if not self._service.state(lease.user, work.session)["objects"]:
-                self._service.delete_upload(lease.user, work.volume)
+        with suppress(RadsamError):  # the user may have removed it in the page
+            if not self._service.state(lease.user, image.session)["objects"]:
+                self._service.delete_upload(lease.user, image.volume)
 
-    def _sweep(self) -> None:
-        """End what expired. Done when somebody asks: nobody else needs the place."""
+    def _remove_expired(self) -> None:
+        """End expired leases: at each request, since only requests need their places."""
         now = self._clock()
         for lease in list(self._leases.values()):
             idle = now - lease.used >= self._limits.lease_idle_seconds
@@ -186,5 +183,5 @@ class Leases:
             if (idle or silent) and not lease.turn.locked():
                 with self._lock:
                     self._leases.pop(lease.token, None)
-                # Whoever asks shall not wait until the session of another one is read or removed.
-                threading.Thread(target=self.leave, args=(lease,), name="leave", daemon=True).start()
+                # In a thread: this request must not wait until the session of another lease is read or removed.
+                threading.Thread(target=self.leave_image, args=(lease,), name="leave image", daemon=True).start()

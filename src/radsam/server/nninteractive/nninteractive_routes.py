@@ -10,24 +10,24 @@ from typing import Annotated, Any, cast
 
 import numpy as np
 from fastapi import APIRouter, Depends, Request, Response
-from jaxtyping import Bool
 from scipy import ndimage
 from starlette.concurrency import run_in_threadpool
 
 from radsam.errors import InputError
 from radsam.server.error_answers import CompatRoute
 from radsam.server.nninteractive import packed_arrays
-from radsam.server.nninteractive.apply_interactions import catch_up, draw, mask_of, show, undo
-from radsam.server.nninteractive.array_volume import volume_of
+from radsam.server.nninteractive.apply_interactions import add, apply_all, changed_part, current_mask, undo
+from radsam.server.nninteractive.array_volume import volume_from_array
 from radsam.server.nninteractive.interactions import (
     Interactions,
     Ranges,
     Region,
+    Voxels,
     clipped,
     from_segmentation,
-    with_area,
     with_box,
     with_point,
+    with_region,
 )
 from radsam.server.nninteractive.leases import Lease, LeasedImage, Leases
 from radsam.server.route_dependencies import Served, User
@@ -36,12 +36,10 @@ from radsam.volume import Point
 
 router = APIRouter(route_class=CompatRoute, include_in_schema=False)
 
-#: The version of its API that this is.
+#: The version of the protocol.
 _VERSION = 2
-#: Brush width in voxels, per axis.
+#: Preferred brush width in voxels along each axis.
 _SCRIBBLE_THICKNESS = [2, 2, 2]
-
-Voxels = Bool[np.ndarray, "k j i"]
 
 
 def _leases(request: Request) -> Leases:
@@ -53,22 +51,22 @@ Known = Annotated[Leases, Depends(_leases)]
 
 @asynccontextmanager
 async def _turn(request: Request, leases: Leases, user: str) -> AsyncIterator[Lease]:
-    """Let the interactions of a lease be done one after the other."""
+    """Run the requests of a lease one after the other."""
     token = request.headers.get("x-lease-token")
     async with leases.find(token, user).turn:
-        lease = leases.find(token, user)  # it may have been released meanwhile
+        lease = leases.find(token, user)  # an earlier request may have released it
         try:
             yield lease
         finally:
-            leases.touch(lease)  # what took long was not idle
+            leases.touch(lease)  # the time of the request is not idle time
 
 
 @router.get("/capabilities")
 def capabilities(service: Served, user: User) -> dict[str, Any]:
-    """Say what can be drawn."""
+    """Describe the supported interactions."""
     return {
         "supported_interactions": dict.fromkeys(("points", "bbox2d", "bbox3d", "scribble", "lasso"), True),
-        # Channels of a network; we have none, but viewers look at them.
+        # Channels of a network: RadSAM has none, but viewers read them.
         "channel_mapping": {"initial_seg": 0, "bbox": [1, 2], "lasso": [1, 2], "points": [3, 4], "scribble": [5, 6]},
         "num_interaction_channels": 7,
         "supports_initial_label": True,
@@ -84,7 +82,7 @@ def capabilities(service: Served, user: User) -> dict[str, Any]:
 
 @router.post("/claim")
 def claim(service: Served, user: User, leases: Known) -> dict[str, Any]:
-    """Begin a lease."""
+    """Start a lease."""
     packed_arrays.require_client()
     lease = leases.claim(user)
     return {
@@ -104,56 +102,57 @@ async def release(request: Request, user: User, leases: Known) -> dict[str, Any]
 
 @router.post("/heartbeat")
 def heartbeat(request: Request, user: User, leases: Known) -> dict[str, float]:
-    """Show that the program lives; the idle time goes on."""
+    """Note a heartbeat; the idle time continues."""
     lease = leases.find(request.headers.get("x-lease-token"), user, use=False)
     return {"remaining_seconds": leases.remaining(lease)}
 
 
 @router.get("/lease_status")
 def lease_status(request: Request, service: Served, user: User, leases: Known) -> dict[str, float]:
-    """Say how long the lease lasts; prolongs nothing."""
+    """Return the remaining time of the lease without extending it."""
     lease = leases.find(request.headers.get("x-lease-token"), user, use=False, heard=False)
     return {"remaining_seconds": leases.remaining(lease), "idle_timeout_seconds": service.limits.lease_idle_seconds}
 
 
 @router.post("/set_image")
 async def set_image(request: Request, service: Served, user: User, leases: Known) -> dict[str, Any]:
-    """Take an image; what was drawn on the one before stays in its session."""
+    """Receive an image; the objects of the previous image stay in its session."""
     properties = _meta(request).get("image_properties")
     async with _turn(request, leases, user) as lease, leases.one_image:
-        claim, body = await packed_arrays.receive(request.stream(), service.limits.volume_bytes)
-        work = await run_in_threadpool(_open, service, user, claim, body, properties)
-        await run_in_threadpool(leases.leave, lease)
-        lease.work = work
-    return {"original_image_shape": [1, *work.geometry.shape_kji]}
+        header, body = await packed_arrays.receive(request.stream(), service.limits.volume_bytes)
+        image = await run_in_threadpool(_open, service, user, header, body, properties)
+        await run_in_threadpool(leases.leave_image, lease)
+        lease.image = image
+    return {"original_image_shape": [1, *image.geometry.shape_kji]}
 
 
-def _open(service: Service, user: str, claim: packed_arrays.ArrayHeader, body: bytes, properties: Any) -> LeasedImage:
-    volume = volume_of(packed_arrays.unpack(claim, body), properties)
-    kept = service.keep_volume(user, "nnInteractive.nii", volume)
+def _open(service: Service, user: str, header: packed_arrays.ArrayHeader, body: bytes, properties: Any) -> LeasedImage:
+    volume = volume_from_array(packed_arrays.unpack(header, body), properties)
+    upload = service.add_upload(user, "nnInteractive.nii", volume)
     try:
-        session = service.create(user, kept)["id"]
+        session = service.create(user, upload)["id"]
     except BaseException:
-        service.delete_upload(user, kept)
+        service.delete_upload(user, upload)
         raise
-    return LeasedImage(kept, session, volume.geometry, np.zeros(volume.geometry.shape_kji, bool))
+    return LeasedImage(upload, session, volume.geometry, np.zeros(volume.geometry.shape_kji, bool))
 
 
 @router.post("/set_target_buffer")
 async def set_target_buffer(request: Request, user: User, leases: Known) -> dict[str, Any]:
-    """Note that the program has a new buffer, with nothing in it."""
+    """Note that the program has a new, empty target buffer."""
     given = await _json(request)
     async with _turn(request, leases, user) as lease:
-        work = lease.require_image()
-        if given.get("shape") != list(work.geometry.shape_kji):
-            raise InputError(f"The target buffer is {given.get('shape')}, the image {list(work.geometry.shape_kji)}.")
-        work.shown = np.zeros(work.geometry.shape_kji, bool)
+        image = lease.require_image()
+        if given.get("shape") != list(image.geometry.shape_kji):
+            shape = list(image.geometry.shape_kji)
+            raise InputError(f"The target buffer has the shape {given.get('shape')}; the image needs {shape}.")
+        image.shown = np.zeros(image.geometry.shape_kji, bool)
     return {"ok": True}
 
 
 @router.post("/set_do_autozoom")
 async def set_do_autozoom(request: Request, user: User, leases: Known) -> dict[str, Any]:
-    """Choose whether the model looks closer at small objects."""
+    """Choose whether the model sees a crop around small objects."""
     given = await _json(request)
     async with _turn(request, leases, user) as lease:
         lease.zoom = _flag(given, "do_autozoom", True)
@@ -162,12 +161,12 @@ async def set_do_autozoom(request: Request, user: User, leases: Known) -> dict[s
 
 @router.post("/reset_interactions")
 async def reset_interactions(request: Request, service: Served, user: User, leases: Known) -> dict[str, Any]:
-    """Go on to the next object; what there is of the last one stays in the session."""
+    """Start the next object; the last one stays in the session."""
     async with _turn(request, leases, user) as lease:
-        work = lease.require_image()
-        work.number += work.done.prompt is not None
-        work.interactions, work.done, work.steps = Interactions(), Interactions(), []
-        work.shown = np.zeros(work.geometry.shape_kji, bool)
+        image = lease.require_image()
+        image.number += image.applied.prompt is not None
+        image.interactions, image.applied, image.steps = Interactions(), Interactions(), []
+        image.shown = np.zeros(image.geometry.shape_kji, bool)
     return {"ok": True}
 
 
@@ -178,10 +177,10 @@ async def add_point(request: Request, service: Served, user: User, leases: Known
     k, j, i = _whole_numbers(given.get("coordinates"), "coordinates")
     point = Point(i=i, j=j, k=k, positive=_flag(given, "include_interaction", True))
 
-    def drawn(work: LeasedImage, mask: Voxels) -> Interactions:
-        return with_point(work.interactions, point, work.geometry)
+    def extend(image: LeasedImage, mask: Voxels) -> Interactions:
+        return with_point(image.interactions, point, image.geometry)
 
-    return await _add(request, service, user, leases, given, drawn)
+    return await _add(request, service, user, leases, given, extend)
 
 
 @router.post("/add_bbox_interaction")
@@ -191,10 +190,10 @@ async def add_bbox(request: Request, service: Served, user: User, leases: Known)
     ranges = _ranges(given.get("bbox_coords"), "bbox_coords")
     positive = _flag(given, "include_interaction", True)
 
-    def drawn(work: LeasedImage, mask: Voxels) -> Interactions:
-        return with_box(work.interactions, ranges, positive, work.geometry, mask)
+    def extend(image: LeasedImage, mask: Voxels) -> Interactions:
+        return with_box(image.interactions, ranges, positive, image.geometry, mask)
 
-    return await _add(request, service, user, leases, given, drawn)
+    return await _add(request, service, user, leases, given, extend)
 
 
 @router.post("/add_scribble_interaction")
@@ -205,33 +204,33 @@ async def add_scribble(request: Request, service: Served, user: User, leases: Kn
 
 @router.post("/add_lasso_interaction")
 async def add_lasso(request: Request, service: Served, user: User, leases: Known) -> Response:
-    """Add a lasso; one that is only an outline is filled."""
+    """Add a lasso; an outline is filled."""
     return await _add_area(request, service, user, leases, fill=True)
 
 
 @router.post("/add_initial_seg_interaction")
 async def add_initial_seg(request: Request, service: Served, user: User, leases: Known) -> Response:
-    """Start the object from a mask, which the program shows already."""
+    """Start the object from a mask that the program shows already."""
     given = _meta(request)
     async with _turn(request, leases, user) as lease:
-        work = lease.require_image()
-        voxels = await _area(request, service, work, None, fill=False)
-        interactions = await run_in_threadpool(from_segmentation, voxels.voxels, work.geometry)
-        ran = await draw(service, lease, interactions, run=_flag(given, "run_prediction", False))
-        work.shown = voxels.voxels
+        image = lease.require_image()
+        voxels = await _area(request, service, image, None, fill=False)
+        interactions = await run_in_threadpool(from_segmentation, voxels.voxels, image.geometry)
+        ran = await add(service, lease, interactions, run=_flag(given, "run_prediction", False))
+        image.shown = voxels.voxels
         return await _answer(service, lease, ran)
 
 
 @router.post("/predict")
 async def predict(request: Request, service: Served, user: User, leases: Known) -> Response:
-    """Do what was drawn without a prediction."""
+    """Apply the interactions that were added without a prediction."""
     async with _turn(request, leases, user) as lease:
-        return await _answer(service, lease, await catch_up(service, lease))
+        return await _answer(service, lease, await apply_all(service, lease))
 
 
 @router.post("/undo")
-async def take_back(request: Request, service: Served, user: User, leases: Known) -> Response:
-    """Take back the last interaction."""
+async def undo_interaction(request: Request, service: Served, user: User, leases: Known) -> Response:
+    """Undo the last interaction."""
     async with _turn(request, leases, user) as lease:
         return await _answer(service, lease, await undo(service, lease))
 
@@ -242,13 +241,13 @@ async def _add(
     user: str,
     leases: Leases,
     given: dict[str, Any],
-    drawn: Callable[[LeasedImage, Voxels], Interactions],
+    extend: Callable[[LeasedImage, Voxels], Interactions],
 ) -> Response:
     async with _turn(request, leases, user) as lease:
-        work = lease.require_image()
-        mask = await mask_of(service, lease)
-        interactions = await run_in_threadpool(drawn, work, mask)
-        ran = await draw(service, lease, interactions, run=_flag(given, "run_prediction", True))
+        image = lease.require_image()
+        mask = await current_mask(service, lease)
+        interactions = await run_in_threadpool(extend, image, mask)
+        ran = await add(service, lease, interactions, run=_flag(given, "run_prediction", True))
         return await _answer(service, lease, ran)
 
 
@@ -258,43 +257,43 @@ async def _add_area(request: Request, service: Service, user: str, leases: Lease
     ranges = None if box is None else _ranges(box, "interaction_bbox")
     positive = _flag(given, "include_interaction", True)
     async with _turn(request, leases, user) as lease:
-        work = lease.require_image()
-        area = await _area(request, service, work, ranges, fill=fill)
-        mask = await mask_of(service, lease)
-        interactions = await run_in_threadpool(with_area, work.interactions, area, positive, work.geometry, mask)
-        ran = await draw(service, lease, interactions, run=_flag(given, "run_prediction", True))
+        image = lease.require_image()
+        area = await _area(request, service, image, ranges, fill=fill)
+        mask = await current_mask(service, lease)
+        interactions = await run_in_threadpool(with_region, image.interactions, area, positive, image.geometry, mask)
+        ran = await add(service, lease, interactions, run=_flag(given, "run_prediction", True))
         return await _answer(service, lease, ran)
 
 
-async def _area(request: Request, service: Service, work: LeasedImage, ranges: Ranges | None, *, fill: bool) -> Region:
-    """Receive a mask, of the volume or of a part of it."""
-    k, j, i = work.geometry.shape_kji
+async def _area(request: Request, service: Service, image: LeasedImage, ranges: Ranges | None, *, fill: bool) -> Region:
+    """Receive a mask of the volume or of a part of it."""
+    k, j, i = image.geometry.shape_kji
     whole: Ranges = ((0, k), (0, j), (0, i))
-    claim, body = await packed_arrays.receive(request.stream(), min(service.limits.volume_bytes, 8 * k * j * i))
-    array = await run_in_threadpool(packed_arrays.unpack, claim, body)
-    place = whole if ranges is None else ranges
-    if array.shape != tuple(high - low for low, high in place) or clipped(place, work.geometry) != place:
+    header, body = await packed_arrays.receive(request.stream(), min(service.limits.volume_bytes, 8 * k * j * i))
+    array = await run_in_threadpool(packed_arrays.unpack, header, body)
+    part = whole if ranges is None else ranges
+    if array.shape != tuple(high - low for low, high in part) or clipped(part, image.geometry) != part:
         raise InputError(
-            f"The mask is {list(array.shape)} at {[list(each) for each in place]}; it has to fill a box inside the "
-            f"volume of {list(work.geometry.shape_kji)}."
+            f"The mask has the shape {list(array.shape)} for {[list(each) for each in part]}; it must fill a box "
+            f"inside the volume of {list(image.geometry.shape_kji)}."
         )
     voxels = array > 0
     if fill:
-        axis = min(range(3), key=Region(voxels, place).extent)
+        axis = min(range(3), key=Region(voxels, part).extent)
         plane = np.expand_dims(ndimage.generate_binary_structure(2, 1), axis)
         voxels = await run_in_threadpool(ndimage.binary_fill_holes, voxels, plane)
-    return Region(voxels, place)
+    return Region(voxels, part)
 
 
 async def _answer(service: Service, lease: Lease, ran: bool) -> Response:
-    """Send what changed."""
+    """Return the part of the mask that changed."""
     meta: dict[str, Any] = {"ran_prediction": ran, "bbox": None, "dtype": "uint8", "shape": None}
     body = b""
     if ran:
-        mask = await mask_of(service, lease)
-        part, meta["bbox"] = await run_in_threadpool(show, lease.require_image(), mask)
-        if meta["bbox"] is not None:
-            meta["shape"] = list(part.shape)
+        mask = await current_mask(service, lease)
+        part, ranges = await run_in_threadpool(changed_part, lease.require_image(), mask)
+        if ranges:
+            meta |= {"bbox": ranges, "shape": list(part.shape)}
             body = await run_in_threadpool(packed_arrays.pack, part)
     return Response(body, media_type="application/octet-stream", headers={"x-meta": json.dumps(meta)})
 
@@ -313,24 +312,24 @@ def _object(text: str | bytes, what: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
-        raise InputError(f"{what} is no JSON object.")
+        raise InputError(f"{what} needs a JSON object.")
     return found
 
 
 def _flag(given: dict[str, Any], name: str, default: bool) -> bool:
     value = given.get(name, default)
     if not isinstance(value, bool):
-        raise InputError(f"{name} is true or false, not {value!r}.")
+        raise InputError(f"{name} must be true or false, not {value!r}.")
     return value
 
 
 def _whole_numbers(given: Any, name: str, count: int = 3) -> list[int]:
-    """Round numbers: viewers send voxels as floats."""
+    """Round numbers to voxels: viewers send floats."""
     good = isinstance(given, list) and len(given) == count
     if not good or not all(isinstance(each, int | float) and math.isfinite(each) for each in given):
         raise InputError(f"{name} needs {count} finite numbers, not {str(given)[:80]!r}.")
     if any(abs(each) > 1e9 for each in given):
-        raise InputError(f"{name} is outside of any volume.")
+        raise InputError(f"{name} lies outside the volume.")
     return [math.floor(each + 0.5) for each in given]
 
 

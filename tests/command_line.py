@@ -18,8 +18,8 @@ import numpy as np
 from jaxtyping import Bool
 from typer.testing import CliRunner
 
-from radsam.cli.app import app
-from radsam.cli.arguments import join_points
+from radsam.cli.commands import app
+from radsam.cli.point_arguments import join_points
 from radsam.data.adapters.phantom import Phantom
 
 #: Variables that change how help and errors are drawn, which files are found, or which login is used.

@@ -72,7 +72,7 @@ def command_line_mask(path: Path, folder: Path, *args: object) -> Voxels:
     from radsam.io.volume_read import read_labels
 
     out = folder / "cli.nii.gz"
-    with patch("radsam.cli.segment.load_engine", lambda *_, **__: fake_engine(FakeBackend())):
+    with patch("radsam.cli.segment_command.load_engine", lambda *_, **__: fake_engine(FakeBackend())):
         done = CommandLine(folder).here("segment", path, *args, "-o", out, cwd=folder)
     assert done.returncode == 0, done.stderr
     return np.asarray(read_labels(out).ids > 0)

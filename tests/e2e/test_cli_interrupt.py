@@ -67,7 +67,7 @@ sys.meta_path.insert(0, Press)
 )
 
 
-@pytest.mark.parametrize("module", ["typer", "radsam.cli.console", "radsam.cli.segment", "numpy"])
+@pytest.mark.parametrize("module", ["typer", "radsam.cli.terminal", "radsam.cli.segment_command", "numpy"])
 def test_ctrl_c_while_the_program_loads(run_radsam: CommandLine, tmp_path: Path, module: str) -> None:
     line = ("segment", "ct.nii.gz", *START, "-o", "mask.nii.gz")
     answer = run_radsam(*line, cwd=tmp_path, before=PRESS_ON_IMPORT.format(module=module))

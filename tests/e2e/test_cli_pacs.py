@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from command_line import WITHOUT_EXTRAS, CommandLine, PhantomFile
 from pacs_servers import PASSWORD, PATIENT, PATIENT_ID, SERIES, STUDY, USER, WebPacs, broken_off, write_patient
-from radsam.cli.app import app
+from radsam.cli.commands import app
 from radsam.io.volume_read import read_labels
 from radsam.session import read_session
 

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from command_line import WITHOUT_EXTRAS, CommandLine, Finished
 from dataset_trees import write_json
-from radsam.cli import training_news
+from radsam.cli import training_progress
 from radsam.runtime import read_bundle
 from radsam.training.training_checkpoint import read_checkpoint
 from radsam.training.training_run import BEST, LAST, train
@@ -158,15 +158,15 @@ def test_the_engine_s_lines_are_understood(tiny: Path, tmp_path: Path) -> None:
     lines: list[str] = []
     for _ in range(2):
         train(config, tmp_path / "run", report=lines.append)
-    for pattern in (training_news.ENCODED, training_news.STEP, training_news.RESUMED):
+    for pattern in (training_progress.ENCODED, training_progress.STEP, training_progress.RESUMED):
         assert any(pattern.match(line) for line in lines), pattern.pattern
 
 
 def test_a_terminal_shows_a_bar_with_the_newest_loss(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = io.StringIO()
     terminal = Console(file=screen, force_terminal=True, width=110, color_system=None)
-    monkeypatch.setattr(training_news, "notes", terminal)
-    with training_news.training_news(200) as report:
+    monkeypatch.setattr(training_progress, "notes", terminal)
+    with training_progress.training_progress(200) as report:
         report("encoded 5 of 10 slices")
         report("resumed at step 100")
         report("step 150 of 200: loss 0.1234, dice loss 0.1, lr 1.00e-04, 0.10 s a step")
@@ -179,8 +179,8 @@ def test_a_terminal_shows_a_bar_with_the_newest_loss(monkeypatch: pytest.MonkeyP
 
 def test_piped_news_of_encoding_come_by_the_tenth(monkeypatch: pytest.MonkeyPatch) -> None:
     piped = io.StringIO()
-    monkeypatch.setattr(training_news, "notes", Console(file=piped))
-    with training_news.training_news(5) as report:
+    monkeypatch.setattr(training_progress, "notes", Console(file=piped))
+    with training_progress.training_progress(5) as report:
         for done in range(1, 101):
             report(f"encoded {done} of 100 slices")
     assert len(piped.getvalue().splitlines()) == 10

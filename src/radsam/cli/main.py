@@ -6,10 +6,10 @@ def run() -> None:
     import sys
 
     try:
-        from radsam.cli.app import app
-        from radsam.cli.arguments import join_points
+        from radsam.cli.commands import app
+        from radsam.cli.point_arguments import join_points
 
         app(args=join_points(sys.argv[1:]), prog_name="radsam")
     except KeyboardInterrupt:
         sys.stderr.write("Error: Stopped. No half-written file was left.\n")
-        raise SystemExit(130) from None  # the code of `radsam.cli.console`, which may not be there yet
+        raise SystemExit(130) from None  # the code of `radsam.cli.terminal`, which may not be there yet

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from itertools import takewhile
 
-from radsam.cli.console import usage_error
+from radsam.cli.terminal import usage_error
 
 #: Options that take one point and may be repeated.
 _POINT_OPTIONS = ("--fix", "--fix-not")

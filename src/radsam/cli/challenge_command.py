@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from radsam.cli.console import command, note, out, progress_bar, require_extra, write_json
+from radsam.cli.terminal import command, note, out, progress_bar, require_extra, write_json
 
 challenge_app = typer.Typer(help="Answer, and play, the protocols of challenges.", no_args_is_help=True)
 
@@ -47,7 +47,7 @@ def cvpr25(
     """
     from radsam.benchmark.challenge.challenge_evaluation import CLICKS, SECONDS_PER_CLASS, play_folder
     from radsam.benchmark.challenge.challenge_prediction import predict_folder
-    from radsam.cli.console import usage_error
+    from radsam.cli.terminal import usage_error
     from radsam.session import load
 
     if truth is not None and not play:

@@ -11,8 +11,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from radsam.cli.console import command, note, out, progress_bar, require_extra, write_json
-from radsam.cli.training_news import training_news
+from radsam.cli.terminal import command, note, out, progress_bar, require_extra, write_json
+from radsam.cli.training_progress import training_progress
 
 if TYPE_CHECKING:
     from radsam.training.bundle_export import Parity
@@ -91,7 +91,7 @@ def run_training(
     from radsam.training import training_run
 
     started = time.monotonic()
-    with training_news(config.optim.steps, quiet=quiet) as report:
+    with training_progress(config.optim.steps, quiet=quiet) as report:
         result = training_run.train(config, folder, resume=resume, minutes=minutes, report=report)
     time_is_up = minutes is not None and time.monotonic() - started >= 60 * minutes
     if not result.finished and not time_is_up:

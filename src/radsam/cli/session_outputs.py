@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 from rich.table import Table
 
-from radsam.cli.console import note, out
+from radsam.cli.terminal import note, out
 from radsam.errors import OutputError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from radsam.cli.console import notes
+from radsam.cli.terminal import notes
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -21,7 +21,7 @@ RESUMED = re.compile(r"resumed at step (?P<done>\d+)")
 
 
 @contextmanager
-def training_news(steps: int, *, quiet: bool = False) -> Iterator[Callable[[str], None]]:
+def training_progress(steps: int, *, quiet: bool = False) -> Iterator[Callable[[str], None]]:
     """Show what a run reports.
 
     Args:

@@ -6,23 +6,23 @@ from typing import Annotated
 
 import typer
 
-from radsam.cli.batch import batch
-from radsam.cli.benchmark import benchmark_app
-from radsam.cli.cache import cache_app
-from radsam.cli.challenge import challenge_app
-from radsam.cli.console import out
-from radsam.cli.convert import convert
-from radsam.cli.data import data_app
-from radsam.cli.demo import demo
-from radsam.cli.distill import distill
-from radsam.cli.edit import edit
-from radsam.cli.finetune import finetune
-from radsam.cli.info import info
-from radsam.cli.pacs import pacs_app
-from radsam.cli.segment import segment
-from radsam.cli.serve import serve, tokens_app
-from radsam.cli.train import evaluate, export, train
-from radsam.cli.weights import weights_app
+from radsam.cli.batch_command import batch
+from radsam.cli.benchmark_command import benchmark_app
+from radsam.cli.cache_command import cache_app
+from radsam.cli.challenge_command import challenge_app
+from radsam.cli.convert_command import convert
+from radsam.cli.data_command import data_app
+from radsam.cli.demo_command import demo
+from radsam.cli.distill_command import distill
+from radsam.cli.edit_command import edit
+from radsam.cli.finetune_command import finetune
+from radsam.cli.info_command import info
+from radsam.cli.pacs_command import pacs_app
+from radsam.cli.segment_command import segment
+from radsam.cli.serve_command import serve, tokens_app
+from radsam.cli.terminal import out
+from radsam.cli.train_command import evaluate, export, train
+from radsam.cli.weights_command import weights_app
 
 app = typer.Typer(
     help="Segment organs and lesions in CT from one prompt on one slice. Not for diagnostic use.",

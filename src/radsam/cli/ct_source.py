@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from radsam.cli.console import note, progress_bar, until_end
+from radsam.cli.terminal import note, progress_bar, until_end
 from radsam.io.pacs.pacs_address import PacsAddress, is_pacs_url
 
 if TYPE_CHECKING:

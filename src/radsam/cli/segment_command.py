@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from radsam.cli.arguments import parse_triples
-from radsam.cli.console import command, note, progress_bar, usage_error, write_json
-from radsam.cli.outputs import Outputs, report, show_report
-from radsam.cli.source import named_by, on_disk
+from radsam.cli.ct_source import named_by, on_disk
+from radsam.cli.point_arguments import parse_triples
+from radsam.cli.session_outputs import Outputs, report, show_report
+from radsam.cli.terminal import command, note, progress_bar, usage_error, write_json
 from radsam.errors import PromptError
 
 if TYPE_CHECKING:

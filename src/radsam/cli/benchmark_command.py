@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from radsam.cli.console import command, note, out, progress_bar, require_extra, until_end, usage_error, write_json
+from radsam.cli.terminal import command, note, out, progress_bar, require_extra, until_end, usage_error, write_json
 
 if TYPE_CHECKING:
     from radsam.benchmark.benchmark_config import BenchmarkConfig

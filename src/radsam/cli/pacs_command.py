@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from radsam.cli.console import command, note, out, progress_bar, usage_error, write_json
-from radsam.cli.source import warn_in_clear
+from radsam.cli.ct_source import warn_in_clear
+from radsam.cli.terminal import command, note, out, progress_bar, usage_error, write_json
 
 if TYPE_CHECKING:
     from radsam.io.pacs.pacs_address import Level, PacsAddress

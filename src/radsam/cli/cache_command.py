@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from radsam.cli.console import command, out, write_json
+from radsam.cli.terminal import command, out, write_json
 
 cache_app = typer.Typer(help="Show or remove what is kept between runs.", no_args_is_help=True)
 

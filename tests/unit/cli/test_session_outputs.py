@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from radsam.cli.outputs import Outputs
+from radsam.cli.session_outputs import Outputs
 from radsam.errors import OutputError
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 import pytest
 import typer
 
-from radsam.cli.console import command, note, progress_bar, until_end
+from radsam.cli.terminal import command, note, progress_bar, until_end
 from radsam.errors import BackendError, MissingExtraError, PromptError, RadsamError, VolumeError
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from radsam.cli.console import command, out, write_json
+from radsam.cli.terminal import command, out, write_json
 
 if TYPE_CHECKING:
     from radsam.io.volume_info import SeriesInfo, VolumeInfo

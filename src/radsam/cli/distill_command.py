@@ -7,9 +7,9 @@ from pathlib import Path
 
 from rich.markup import escape
 
-from radsam.cli.console import command, note, out, require_extra, write_json
-from radsam.cli.train import TRAINING_MODULES, AsJson, Config, Minutes, OutDir, Overrides
-from radsam.cli.training_news import training_news
+from radsam.cli.terminal import command, note, out, require_extra, write_json
+from radsam.cli.train_command import TRAINING_MODULES, AsJson, Config, Minutes, OutDir, Overrides
+from radsam.cli.training_progress import training_progress
 
 
 @command
@@ -36,7 +36,7 @@ def distill(
     settings = read_settings(DistillConfig, find_config(config, PRESETS), overrides or (), group=PRESETS)
     folder = out_dir or Path("runs") / settings.name
     started = time.monotonic()
-    with training_news(settings.optim.steps, quiet=as_json) as report:
+    with training_progress(settings.optim.steps, quiet=as_json) as report:
         result = run(settings, folder, minutes=minutes, report=report)
     if not result.finished and not (minutes is not None and time.monotonic() - started >= 60 * minutes):
         note(

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import typer
 
-from radsam.cli.arguments import join_points, parse_triples
+from radsam.cli.point_arguments import join_points, parse_triples
 
 
 @pytest.mark.parametrize(

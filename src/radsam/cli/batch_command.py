@@ -13,8 +13,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from radsam.cli.console import command, note, out, progress_bar, usage_error, write_json
-from radsam.cli.segment import AsJson, Backend, Model, Resample
+from radsam.cli.segment_command import AsJson, Backend, Model, Resample
+from radsam.cli.terminal import command, note, out, progress_bar, usage_error, write_json
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -195,7 +195,7 @@ def batch(
 def _require_pacs(plan: Plan) -> None:
     """Refuse at once what every remote volume would fail with."""
     if any(each.is_remote for each in plan.volumes):
-        from radsam.cli.source import warn_in_clear
+        from radsam.cli.ct_source import warn_in_clear
         from radsam.errors import RadsamError
         from radsam.io.pacs.pacs_address import PacsAddress
         from radsam.io.pacs.pacs_server import require_libraries

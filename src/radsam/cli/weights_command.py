@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from radsam.cli.console import command, note, out, write_json
+from radsam.cli.terminal import command, note, out, write_json
 
 if TYPE_CHECKING:
     from radsam.runtime import Bundle

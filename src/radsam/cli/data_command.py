@@ -12,8 +12,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from radsam.cli.console import command, note, out, progress_bar, usage_error, write_json
-from radsam.cli.outputs import PICTURE_SUFFIXES
+from radsam.cli.session_outputs import PICTURE_SUFFIXES
+from radsam.cli.terminal import command, note, out, progress_bar, usage_error, write_json
 
 if TYPE_CHECKING:
     from radsam.data.case import Case

@@ -9,8 +9,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from radsam.cli.console import command, note, out, usage_error
-from radsam.cli.segment import Backend, Model, load_engine
+from radsam.cli.segment_command import Backend, Model, load_engine
+from radsam.cli.terminal import command, note, out, usage_error
 
 if TYPE_CHECKING:
     from radsam.server.access_tokens import Authenticator, TokenFile

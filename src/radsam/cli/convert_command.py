@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from radsam.cli.console import command, out, usage_error, write_json
-from radsam.cli.outputs import Outputs
-from radsam.cli.segment import AsJson, Format, Resample, Series
+from radsam.cli.segment_command import AsJson, Format, Resample, Series
+from radsam.cli.session_outputs import Outputs
+from radsam.cli.terminal import command, out, usage_error, write_json
 
 
 @command

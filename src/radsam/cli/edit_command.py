@@ -9,10 +9,9 @@ from typing import Annotated
 
 import typer
 
-from radsam.cli.arguments import parse_triples
-from radsam.cli.console import command, note, usage_error
-from radsam.cli.outputs import Outputs
-from radsam.cli.segment import (
+from radsam.cli.ct_source import named_by, on_disk
+from radsam.cli.point_arguments import parse_triples
+from radsam.cli.segment_command import (
     AsJson,
     Backend,
     Fix,
@@ -29,7 +28,8 @@ from radsam.cli.segment import (
     load_engine,
     note_resampled,
 )
-from radsam.cli.source import named_by, on_disk
+from radsam.cli.session_outputs import Outputs
+from radsam.cli.terminal import command, note, usage_error
 from radsam.errors import SessionError
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from radsam.cli.console import command, notes, out, progress_bar, write_json
-from radsam.cli.outputs import Outputs, report, show_report
-from radsam.cli.segment import AsJson, Backend, Model, load_engine
+from radsam.cli.segment_command import AsJson, Backend, Model, load_engine
+from radsam.cli.session_outputs import Outputs, report, show_report
+from radsam.cli.terminal import command, notes, out, progress_bar, write_json
 
 if TYPE_CHECKING:
     import numpy as np

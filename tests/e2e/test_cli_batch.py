@@ -27,6 +27,8 @@ _OF_THE_RUN = {
     "encoded",
     *(f"seconds{each}" for each in ("", "_read", "_model", "_encode", "_write")),
 }
+#: A process that was started in the background may ignore Ctrl-C; a user's does not.
+LISTEN = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
 #: Starting Ray takes seconds on a quiet machine and much longer on a busy one.
 _PATIENCE_SECONDS = 150
 
@@ -146,7 +148,10 @@ def test_exit_codes_tell_some_failed_from_nothing_usable(
     assert answer.returncode == 4
     assert answer.json["counts"] == {"done": 1, "missing_file": 1}
     assert run_radsam.here("batch", tmp_path / "none.csv", *common, cwd=tmp_path).returncode == 3
-    assert run_radsam.here("batch", manifest, *common, "--workers", 2, cwd=tmp_path).returncode == 2
+    assert (
+        run_radsam.here("batch", manifest, *common, "--engine", "slurm", "--workers", 2, cwd=tmp_path).returncode == 2
+    )
+    assert run_radsam.here("batch", manifest, *common, "--address", "auto", cwd=tmp_path).returncode == 2
     pytest.importorskip("ray")
     answer = run_radsam.here(
         "batch", manifest, *common, "--retry-failed", "--engine", "ray", "--address", "127.0.0.1:9", cwd=tmp_path
@@ -167,6 +172,58 @@ def test_dicom_comes_out_where_dicom_went_in(tiny_bundle: Path, run_radsam: Comm
         out = tmp_path / kind
         run_radsam.here("batch", "m.jsonl", "-o", out, "--model", tiny_bundle, "--format", kind, cwd=tmp_path).done()
         assert (out / "masks" / "a.dcm").is_file()
+
+
+def test_a_killed_worker_process_costs_no_result(tiny_bundle: Path, run_radsam: CommandLine, tmp_path: Path) -> None:
+    """40 objects in 8 volumes, two worker processes of which one is killed: the same as one after the other."""
+    manifest = phantom_archive(tmp_path / "archive", 8)
+    common = ("batch", manifest, "--model", tiny_bundle, "--threads", 1, "--json")
+    plain, out = tmp_path / "plain", tmp_path / "out"
+    run_radsam.here(*common, "-o", plain, cwd=tmp_path).done()
+    process = run_radsam.start(*common, "-o", out, "--workers", 2, cwd=tmp_path, stderr=subprocess.DEVNULL)
+    try:
+        before = _wait_for(lambda: parts(out), 8, process)
+        killed = int(next(iter(before.values()))["worker"].rpartition(":")[2])
+        os.kill(killed, signal.SIGKILL)
+        stdout, _ = process.communicate(timeout=_PATIENCE_SECONDS)
+    finally:
+        process.kill()
+        process.communicate()
+    assert json.loads(stdout)["counts"] == {"done": 40}
+    assert json.loads(stdout)["done_in_this_run"] == 40
+    after = parts(out)
+    assert {name: after[name] for name in before} == before, "what was done is not done again"
+    assert len({each["worker"] for each in after.values()}) >= 2
+    assert_equal_results(plain, out)
+    assert not list((out / "quarantine").iterdir())
+
+
+def test_ctrl_c_ends_the_workers_and_the_next_run_goes_on(
+    tiny_bundle: Path, run_radsam: CommandLine, tmp_path: Path
+) -> None:
+    manifest = phantom_archive(tmp_path / "archive", 6)
+    common = ("batch", manifest, "-o", tmp_path / "out", "--model", tiny_bundle, "--threads", 1, "--workers", 2)
+    process = run_radsam.start(*common, cwd=tmp_path, before=f"import os\nos.setpgrp()\n{LISTEN}")
+    try:
+        before = _wait_for(lambda: parts(tmp_path / "out"), 4, process)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all processes
+        _, stderr = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.communicate()
+    assert process.returncode == 130
+    assert "Traceback" not in stderr
+    for worker in {int(each["worker"].rpartition(":")[2]) for each in before.values()}:
+        with pytest.raises(ProcessLookupError):
+            os.kill(worker, 0)
+    stopped = parts(tmp_path / "out")
+    assert len(stopped) < 30
+    assert len(table(tmp_path / "out")) == 30, "the table is written"
+    attempts = tmp_path / "out" / "progress" / "attempts"
+    assert all(each.suffix == ".lock" for each in attempts.iterdir()), "nobody died"
+    answer = run_radsam.here(*common, "--json", cwd=tmp_path).done()
+    assert answer.json["done_in_this_run"] == 30 - len(stopped)
+    assert parts(tmp_path / "out").items() >= stopped.items()
 
 
 @pytest.mark.slow

@@ -17,8 +17,10 @@ from radsam.batch.output_folder import OutputFolder
 from radsam.disk.atomic_write import reason
 from radsam.errors import OutputError
 
-#: As often may a process die at the same place before it is left alone.
+#: After so many processes have died at one row, or while reading a volume, it gets the status "lost".
 MOST_ATTEMPTS = 3
+#: After so many of its workers have died, spot machines included, a run gives a volume up.
+MOST_LOSSES = 10
 #: The place before the first row.
 READING = "reading the volume"
 
@@ -28,10 +30,12 @@ class Attempts:
 
     Args:
         path: The file.
+        most: So many attempts are allowed at each place.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, most: int = MOST_ATTEMPTS) -> None:
         self._path = path
+        self.most = most
         self._counts = self._read()
 
     def begin(self, what: str) -> bool:
@@ -44,7 +48,7 @@ class Attempts:
             OutputError: The file cannot be written.
         """
         count = self._counts.get(what, 0) + 1
-        if count > MOST_ATTEMPTS:
+        if count > self.most:
             return False
         self._counts[what] = count
         try:
@@ -68,8 +72,13 @@ class Attempts:
 
 
 @contextmanager
-def only_worker(folder: OutputFolder, key: str) -> Iterator[Attempts]:
+def only_worker(folder: OutputFolder, key: str, most_attempts: int = MOST_ATTEMPTS) -> Iterator[Attempts]:
     """Be the only process that works on a volume; waits for one that does.
+
+    Args:
+        folder: The output folder.
+        key: The volume.
+        most_attempts: So many attempts are allowed at each of its rows.
 
     Yields:
         The attempts at it. They are forgotten at the end of the block, however it ends, but not
@@ -84,7 +93,7 @@ def only_worker(folder: OutputFolder, key: str) -> Iterator[Attempts]:
     except (OSError, NotImplementedError) as error:
         raise OutputError(f"{folder.attempts} allows no locks ({error}). Choose a folder on another disk.") from error
     try:
-        attempts = Attempts(folder.attempts / key)
+        attempts = Attempts(folder.attempts / key, most_attempts)
         try:
             yield attempts
         finally:

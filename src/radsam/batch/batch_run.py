@@ -12,7 +12,7 @@ from filelock import FileLock
 from radsam.batch.batch_plan import Plan, make_plan
 from radsam.batch.batch_settings import Settings
 from radsam.batch.contact_sheet import write_contact_sheet
-from radsam.batch.engines.local_engine import run_in_process
+from radsam.batch.engines.local_engine import run_in_process, run_in_processes
 from radsam.batch.engines.ray_engine import run_on_ray
 from radsam.batch.engines.slurm_engine import Cluster, run_on_slurm
 from radsam.batch.manifest import Manifest
@@ -33,7 +33,8 @@ class EngineChoice:
 
     Args:
         name: One of `ENGINES`.
-        workers: Of Ray, how many; None takes what CPUs and memory allow.
+        workers: Number of worker processes. Of Ray, None takes what CPUs and memory allow; of "process", None or 1
+            stays in this process.
         address: Of Ray, a running cluster.
         cluster: Of SLURM, what its jobs ask for.
 
@@ -58,7 +59,7 @@ class EngineChoice:
             return partial(run_on_ray, workers=self.workers, address=self.address)
         if self.name == "slurm":
             return partial(run_on_slurm, cluster=self.cluster)
-        return run_in_process
+        return run_in_process if self.workers in (None, 1) else partial(run_in_processes, workers=self.workers)
 
 
 @dataclass(frozen=True)

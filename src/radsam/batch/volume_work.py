@@ -70,6 +70,7 @@ def segment_volume(
     *,
     retry_failed: bool = False,
     report: Report = lambda result: None,
+    most_attempts: int = MOST_ATTEMPTS,
 ) -> list[RowResult]:
     """Do all rows of a volume that are not done yet.
 
@@ -81,7 +82,8 @@ def segment_volume(
         settings: What is done with every row.
         folder: Where results go; it exists.
         retry_failed: Also do rows that failed.
-        report: Told after each row.
+        report: Called after each row.
+        most_attempts: A row at which so many processes died is given up.
 
     Returns:
         Results of all rows of the task, those done by somebody else in the meantime included.
@@ -89,7 +91,7 @@ def segment_volume(
     Raises:
         OutputError: The folder allows no locks.
     """
-    with only_worker(folder, task.key) as attempts:
+    with only_worker(folder, task.key, most_attempts) as attempts:
         part = read_part(folder, task.key)
         results: dict[str, RowResult] = {}
         missing = []
@@ -147,13 +149,13 @@ def _do_missing(
 
     try:
         if not attempts.begin(READING):
-            fail(missing, Status.LOST, _lost("reading this volume"), None, keep=True)
+            fail(missing, Status.LOST, _lost("reading this volume", attempts), None, keep=True)
             return
         with _opened(task, model, settings) as opened:
             attempts.passed(READING)
             for each in missing:
                 if not attempts.begin(each.row.id):
-                    fail([each], Status.LOST, _lost("this row"), None, keep=True)
+                    fail([each], Status.LOST, _lost("working on this row", attempts), None, keep=True)
                     continue
                 try:
                     result = _segment_row(each, opened, model, settings, folder)
@@ -307,10 +309,10 @@ def _judge(error: Exception, key: str) -> tuple[Status, str]:
     return Status.FAILED, f"{type(error).__name__} at {quarantine.place_of(error)}; see quarantine/{key}.json."
 
 
-def _lost(at: str) -> str:
+def _lost(what: str, attempts: Attempts) -> str:
     return (
-        f"The process died {MOST_ATTEMPTS} times while {at if at.startswith('reading') else 'working on ' + at}, by a "
-        "crash or for want of memory. --retry-failed tries again."
+        f"The process died {attempts.most} times while {what}, by a crash or for want of memory. --retry-failed tries "
+        "again."
     )
 
 

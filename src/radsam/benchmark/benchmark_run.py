@@ -6,16 +6,18 @@ The process that runs this is the only writer, so a run may be killed at any tim
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
+from operator import attrgetter
 
 from radsam.benchmark.benchmark_config import BenchmarkConfig
 from radsam.benchmark.benchmark_results import FAILED, PICTURES, ResultsFolder, Row, TaskKey
-from radsam.benchmark.benchmark_unit import News, Unit, work_on
+from radsam.benchmark.benchmark_unit import News, Unit, load_unit_work, retry_unit, work_on
 from radsam.benchmark.models import Model
 from radsam.benchmark.models.model_names import Runtime
 from radsam.benchmark.models.predictions_folder import PredictionsModel
-from radsam.benchmark.workers import news_of_workers
 from radsam.data.case import Case
 from radsam.io.volume_read import read_info
+from radsam.worker_pool import run_in_workers
 
 Tell = Callable[[News], None]
 
@@ -29,14 +31,20 @@ def run_units(units: Sequence[Unit], results: ResultsFolder, *, workers: int, te
         workers: Processes; 1 stays in this one.
         tell: Called after each piece of news is written.
     """
-    here = (news for unit in units for news in work_on(unit))
-    stream = here if workers == 1 else news_of_workers(units, workers)
-    for news in stream:
-        results.append_members(news.members)
-        if news.rows:
-            results.append(news.rows)
-            _keep_worst(results, news)
-        tell(news)
+    # Units of one case stay together: two models at one case at a time would encode the same slices twice.
+    group = attrgetter("dataset", "case.case_id")
+    stream = (
+        (news for unit in units for news in work_on(unit))
+        if workers == 1
+        else run_in_workers(units, workers, load_unit_work, retry=retry_unit, group=group)
+    )
+    with closing(stream):
+        for news in stream:
+            results.append_members(news.members)
+            if news.rows:
+                results.append(news.rows)
+                _keep_worst(results, news)
+            tell(news)
 
 
 def _keep_worst(results: ResultsFolder, news: News) -> None:

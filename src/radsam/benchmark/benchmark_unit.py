@@ -6,7 +6,7 @@ A model that fails on an object scores zero there, and the unit goes on.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -37,6 +37,7 @@ class Unit:
         config: What is measured.
         runtime: How bundles run.
         done: Objects that need no second run.
+        crashed: Whether its process died twice: then the other objects count as failed.
     """
 
     dataset: str
@@ -45,6 +46,7 @@ class Unit:
     config: BenchmarkConfig
     runtime: Runtime
     done: frozenset[TaskKey]
+    crashed: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,8 @@ def work_on(unit: Unit) -> Iterator[News]:
     if not waiting:
         return
     try:
+        if unit.crashed:
+            raise ExecutionError("The process of the model died.")
         model.prepare(volume, unit.case.case_id)
     except Exception as error:  # what a model does wrong is a result
         for member, mode in waiting:
@@ -169,16 +173,22 @@ def _key(model: Model, mode: ModeConfig, member: Member) -> TaskKey:
     return _blank(model, mode, member, 0).key
 
 
-def failed_unit(unit: Unit, finished: frozenset[TaskKey]) -> Iterator[News]:
-    """Write down every object of a unit that ended its process, but for those that were finished."""
-    model = _model(unit.model, unit.runtime)
-    _, labels = _loaded(unit.case)
-    error = ExecutionError("The process of the model died.")
-    for member in members(unit.dataset, unit.config.datasets[unit.dataset], unit.case, labels):
-        for mode in unit.config.modes:
-            key = _key(model, mode, member)
-            if member.status == SCORED and mode.model_start in model.card.starts and key not in unit.done | finished:
-                yield News(rows=tuple(_failed(model, mode, member, unit.config.seed, error)))
+def load_unit_work() -> Callable[[Unit, Callable[[News], None]], None]:
+    """Return what a worker process does with a unit; models and cases are loaded when a unit needs them."""
+
+    def work(unit: Unit, report: Callable[[News], None]) -> None:
+        for result in work_on(unit):
+            report(result)
+
+    return work
+
+
+def retry_unit(unit: Unit, results: Sequence[News], deaths: int) -> Unit | None:
+    """Return what is left of a unit whose process died: it is tried once more, then its objects count as failed."""
+    if deaths > 2:
+        return None  # not by the model, which is no longer run: the case is too large to read
+    finished = {row.key for result in results for row in result.rows}
+    return replace(unit, done=unit.done | finished, crashed=deaths > 1)
 
 
 def _unreadable(unit: Unit) -> Member:

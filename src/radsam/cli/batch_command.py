@@ -63,16 +63,23 @@ def batch(
     engine: Annotated[
         str,
         typer.Option(
-            help="process: here, one volume after the other. ray: workers on this machine or a cluster. "
-            "slurm: an array of jobs."
+            help="process: here, one volume after the other or with --workers. ray: workers on this machine or a "
+            "cluster. slurm: an array of jobs."
         ),
     ] = "process",
     workers: Annotated[
-        int | None, typer.Option(help="ray: how many; as CPUs and memory allow if left out.", metavar="N")
+        int | None,
+        typer.Option(
+            help="process: volumes done at a time, 1 if left out; each worker needs about 1 GB of memory and three "
+            "times its volume. ray: workers, as CPUs and memory allow if left out.",
+            metavar="N",
+        ),
     ] = None,
     threads: Annotated[
         int | None,
-        typer.Option(help="CPU threads of each worker; 1 for ray and slurm, all of them here.", metavar="N"),
+        typer.Option(
+            help="CPU threads of each worker; 1 for ray and slurm, all, shared by --workers, here.", metavar="N"
+        ),
     ] = None,
     address: Annotated[
         str | None,
@@ -129,7 +136,7 @@ def batch(
 
     [bold]Example:[/] radsam batch --template > objects.csv
              radsam batch objects.csv -o results --dry-run
-             radsam batch objects.csv -o results --engine ray
+             radsam batch objects.csv -o results --workers 4
 
     Exit codes: 0 all rows are done, 4 some are not (results.csv says why),
     2 wrong usage, 3 no usable manifest or folder, 130 Ctrl-C.
@@ -138,8 +145,10 @@ def batch(
     started = time.perf_counter()
     if shard is not None and engine != "process":
         raise usage_error("--shard is for runs that share the work without an engine; leave --engine out.")
-    if engine != "ray" and (workers is not None or address is not None):
-        raise usage_error("--workers and --address are of --engine ray.")
+    if address is not None and engine != "ray":
+        raise usage_error("--address is the address of a Ray cluster; use it with --engine ray.")
+    if workers is not None and engine == "slurm":
+        raise usage_error("--workers is for the engines process and ray; SLURM takes --jobs.")
 
     from radsam.batch.batch_plan import parse_shard
     from radsam.batch.batch_run import EngineChoice, plan_batch, run_batch

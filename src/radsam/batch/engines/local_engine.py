@@ -1,15 +1,24 @@
-"""One volume after the other, in this process."""
+"""This machine: one volume after the other in this process, or several at a time in worker processes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from os import cpu_count
 
+from radsam.batch.attempts import MOST_LOSSES
 from radsam.batch.batch_plan import VolumeTask
 from radsam.batch.batch_settings import Settings
 from radsam.batch.output_folder import OutputFolder
 from radsam.batch.row_results import RowResult
 from radsam.batch.timed_model import Model
 from radsam.batch.volume_work import Report, segment_volume
+from radsam.worker_pool import run_in_workers
+
+#: A row or volume whose process dies is tried once more in the same run.
+_ATTEMPTS = 2
 
 
 def run_in_process(
@@ -42,3 +51,55 @@ def run_in_process(
     for each in volumes:
         found += segment_volume(each, loaded, settings, folder, retry_failed=retry_failed, report=report)
     return found
+
+
+def run_in_processes(
+    volumes: Sequence[VolumeTask],
+    settings: Settings,
+    folder: OutputFolder,
+    *,
+    workers: int,
+    retry_failed: bool = False,
+    report: Report = lambda result: None,
+) -> list[RowResult]:
+    """Do every volume in worker processes, each with a model of its own.
+
+    A process that dies is replaced, and the rest of its volume is done by the next free worker. The row (or the reading
+    of the volume) at which two processes die gets the status "lost".
+
+    Args:
+        volumes: Volumes with the rows to do.
+        settings: What is done with every row; without a number of threads, workers share the processor.
+        folder: Where results go.
+        workers: Number of processes.
+        retry_failed: Also do rows that failed.
+        report: Called after each row.
+
+    Raises:
+        RadsamError: As of `run_in_process`.
+        ExecutionError: The workers do not start.
+    """
+    threads = settings.threads or max(1, (cpu_count() or 1) // min(workers, len(volumes)))
+    settings = replace(settings, threads=threads)
+    load = partial(_load, settings, folder, retry_failed)
+    found: list[RowResult] = []
+    with closing(run_in_workers(volumes, workers, load, retry=_rest, group=lambda volume: volume.key)) as results:
+        for result in results:
+            found.append(result)
+            report(result)
+    return found
+
+
+def _load(settings: Settings, folder: OutputFolder, retry_failed: bool) -> Callable[[VolumeTask, Report], None]:
+    model = Model.load(settings)
+
+    def work(task: VolumeTask, report: Report) -> None:
+        segment_volume(task, model, settings, folder, retry_failed=retry_failed, report=report, most_attempts=_ATTEMPTS)
+
+    return work
+
+
+def _rest(task: VolumeTask, results: Sequence[RowResult], deaths: int) -> VolumeTask | None:
+    """Return the rows without a result; `Attempts` tells at which of them the process died."""
+    done = {each.id for each in results}
+    return None if deaths >= MOST_LOSSES else replace(task, tasks=tuple(t for t in task.tasks if t.row.id not in done))

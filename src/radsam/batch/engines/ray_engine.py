@@ -19,7 +19,7 @@ from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
 
-from radsam.batch.attempts import MOST_ATTEMPTS
+from radsam.batch.attempts import MOST_ATTEMPTS, MOST_LOSSES
 from radsam.batch.batch_plan import BASE_BYTES, VolumeTask
 from radsam.batch.batch_settings import Settings
 from radsam.batch.output_folder import OutputFolder
@@ -28,8 +28,6 @@ from radsam.batch.timed_model import Model
 from radsam.batch.volume_work import Report, segment_volume
 from radsam.errors import ExecutionError, MissingExtraError
 
-#: So often may a volume lose its worker, spot machines included, before this run gives it up.
-_MOST_LOSSES = 10
 #: Ray's shared memory; next to nothing goes through it, since results are files.
 _OBJECT_STORE_BYTES = 80 << 20
 _CONNECT_SECONDS = 10.0
@@ -212,7 +210,7 @@ class _Crew:
         except self._dead:
             self._losses[run.task.key] += 1
             self._start()
-            if self._losses[run.task.key] < _MOST_LOSSES:
+            if self._losses[run.task.key] < MOST_LOSSES:
                 queue.appendleft(run.task)
             return []
         except self._ray.exceptions.RayTaskError as error:

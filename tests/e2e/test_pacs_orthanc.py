@@ -21,9 +21,9 @@ from command_line import CommandLine, PhantomFile, Target
 from dicom_files import check_with_dciodvfy, ct_values, write_series
 from pacs_servers import PATIENT, PATIENT_ID, write_patient
 from radsam.errors import PacsError
-from radsam.io.pacs.fetch_files import get
+from radsam.io.pacs.fetch_files import fetch_files
 from radsam.io.pacs.pacs_address import PacsAddress
-from radsam.io.pacs.pacs_server import connect
+from radsam.io.pacs.pacs_connection import connect
 from radsam.io.volume_read import read_labels, read_volume
 
 pytestmark = pytest.mark.slow
@@ -249,12 +249,12 @@ def test_what_was_fetched_from_a_pacs_that_dies_is_used_when_it_lives_again(
             orthanc.stop(kill=True)
 
     with connect(PacsAddress.parse(url)) as server, pytest.raises(PacsError, match=r"of 40 images are in"):
-        get(server, folder, progress=die)
+        fetch_files(server, folder, progress=die)
     there = {each: each.stat().st_mtime_ns for each in folder.iterdir()}
     assert 5 <= len(there) < 40
     orthanc.start()
     with connect(PacsAddress.parse(url)) as server:
-        done = get(server, folder)
+        done = fetch_files(server, folder)
     assert (done.instances, done.new) == (40, 40 - len(there))
     assert all(each.stat().st_mtime_ns == when for each, when in there.items())
     np.testing.assert_array_equal(read_volume(folder).hu, read_volume(tmp_path / "ct").hu)

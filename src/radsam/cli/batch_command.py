@@ -207,7 +207,7 @@ def _require_pacs(plan: Plan) -> None:
         from radsam.cli.ct_source import warn_in_clear
         from radsam.errors import RadsamError
         from radsam.io.pacs.pacs_address import PacsAddress
-        from radsam.io.pacs.pacs_server import require_libraries
+        from radsam.io.pacs.pacs_connection import require_libraries
 
         require_libraries()
         told: set[str] = set()

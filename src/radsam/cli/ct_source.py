@@ -27,7 +27,7 @@ def on_disk(ct: str, *, quiet: bool = False) -> Path:
     """
     if not is_pacs_url(ct):
         return Path(ct)
-    from radsam.io.pacs.pacs_server import require_libraries
+    from radsam.io.pacs.pacs_connection import require_libraries
 
     require_libraries()
     from radsam.io.pacs.remote_series import series_folder

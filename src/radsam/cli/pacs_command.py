@@ -53,18 +53,18 @@ def find(
 
     [bold]Example:[/] radsam pacs find dicomweb://pacs.example.org/dicom-web --patient-id 4711 --modality CT
     """
-    from radsam.io.pacs.pacs_search import describe
-    from radsam.io.pacs.pacs_server import check_where, connect, require_libraries
+    from radsam.io.pacs.pacs_connection import connect, require_libraries
+    from radsam.io.pacs.pacs_search import check_filters, describe_match
 
     require_libraries()
     address, level = _inside(url)
     named = [("PatientID", patient_id), ("StudyDate", date), (_modality(level), modality)]
-    filters = check_where([(keyword, value) for keyword, value in named if value] + _pairs(where))
+    filters = check_filters([(keyword, value) for keyword, value in named if value] + _pairs(where))
     warn_in_clear(address)
     with connect(address) as server, progress_bar("Searching", unit="", quiet=as_json):
         # One more than shown says whether there are more.
         found = server.find(address, level, filters, limit + 1)
-    rows = [describe(each, address, level, patient=show_patient) for each in found[:limit]]
+    rows = [describe_match(each, address, level, patient=show_patient) for each in found[:limit]]
     if as_json:
         write_json({"level": level.value, "found": rows, "more": len(found) > limit})
         return
@@ -88,16 +88,16 @@ def get(
     Files come as the PACS stores them, each whole or not at all, readable by you only, and
     [bold]with the patient's data[/]. Stopped or failed, the same command goes on.
     """
-    from radsam.io.pacs.pacs_server import connect, require_libraries
+    from radsam.io.pacs.pacs_connection import connect, require_libraries
 
     require_libraries()
-    from radsam.io.pacs.fetch_files import get as fetch
+    from radsam.io.pacs.fetch_files import fetch_files
     from radsam.io.pacs.pacs_address import PacsAddress
 
     address = PacsAddress.parse(url)
     warn_in_clear(address)
     with connect(address) as server, progress_bar("Fetching", unit="images", quiet=as_json) as update:
-        done = fetch(server, folder, progress=update)
+        done = fetch_files(server, folder, progress=update)
     if as_json:
         write_json(
             {
@@ -133,18 +133,17 @@ def put(
 
     [bold]Example:[/] radsam pacs put dicomweb://pacs.example.org/dicom-web spleen.dcm
     """
-    from radsam.io.pacs.pacs_server import connect, require_libraries
+    from radsam.io.pacs.pacs_connection import connect, require_libraries
 
     require_libraries()
     from radsam.io.pacs.pacs_address import PacsAddress
-    from radsam.io.pacs.store_files import prepare
-    from radsam.io.pacs.store_files import put as store
+    from radsam.io.pacs.store_files import check_files, store_files
 
     address = PacsAddress.parse(url)
-    upload = prepare(paths, address, assign_uids=assign_uids)
+    upload = check_files(paths, address, assign_uids=assign_uids)
     warn_in_clear(address)
     with connect(address) as server, progress_bar("Storing", unit="files", quiet=as_json) as update:
-        series = store(server, upload, progress=update)
+        series = store_files(server, upload, progress=update)
     if as_json:
         write_json({"stored": len(upload.files), "skipped": upload.skipped, "series": [str(each) for each in series]})
         return
@@ -164,12 +163,13 @@ def login(
 
     It is asked for, and never taken from the command line, which other users can read.
     """
-    from radsam.io.pacs.pacs_server import Patience, require_libraries
+    from radsam.io.pacs.pacs_connection import require_libraries
+    from radsam.io.pacs.retry_policy import RetryPolicy
 
     require_libraries()
     from radsam.io.pacs.dicomweb import DicomWebServer
     from radsam.io.pacs.pacs_address import Level
-    from radsam.io.pacs.pacs_credentials import Credentials, keep_credentials
+    from radsam.io.pacs.pacs_credentials import Credentials, save_credentials
 
     address, _ = _inside(url)
     if address.is_dimse:
@@ -180,12 +180,12 @@ def login(
     else:
         user = typer.prompt("User", err=True)
         given = Credentials("the prompt", user=user, password=typer.prompt("Password", hide_input=True, err=True))
-    server = DicomWebServer(address, given, Patience.from_environment())
+    server = DicomWebServer(address, given, RetryPolicy.from_environment())
     try:
         server.find(address, Level.STUDY, {}, 1)
     finally:
         server.close()
-    keep_credentials(address, given)
+    save_credentials(address, given)
     out.print(f"The login for {address.base} works and is in the keyring.", markup=False, soft_wrap=True)
 
 
@@ -193,13 +193,13 @@ def login(
 @command
 def logout(url: Url) -> None:
     """Remove the login of a server from the keyring."""
-    from radsam.io.pacs.pacs_server import require_libraries
+    from radsam.io.pacs.pacs_connection import require_libraries
 
     require_libraries()
-    from radsam.io.pacs.pacs_credentials import forget_credentials
+    from radsam.io.pacs.pacs_credentials import delete_credentials
 
     address, _ = _inside(url)
-    there = forget_credentials(address)
+    there = delete_credentials(address)
     out.print(f"{'Removed' if there else 'There was no'} login for {address.base}.", markup=False, soft_wrap=True)
 
 

@@ -20,7 +20,7 @@ _BY_HIGH_BYTE = {
 }
 
 
-def in_words(status: object) -> str:
+def explain_status(status: object) -> str:
     """Explain a status or failure reason; one that is not in the tables by its number."""
     if not isinstance(status, int):
         return "it gave no reason"

@@ -20,10 +20,12 @@ from pydicom.errors import InvalidDicomError
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from radsam.errors import PacsError, PacsRequestError
-from radsam.io.pacs.dicom_status import in_words
+from radsam.io.pacs.dicom_status import explain_status
 from radsam.io.pacs.pacs_address import Level, PacsAddress
 from radsam.io.pacs.pacs_credentials import Credentials
-from radsam.io.pacs.pacs_server import RETURNED, Instance, Patience, check_received
+from radsam.io.pacs.pacs_server import RETURNED_KEYWORDS, Instance
+from radsam.io.pacs.retry_policy import RetryPolicy
+from radsam.io.pacs.series_instances import check_received
 
 T = TypeVar("T")
 
@@ -36,18 +38,18 @@ _NO_CHUNKS = 1 << 40
 
 
 class DicomWebServer:
-    """A DICOMweb service; see `Server`.
+    """A DICOMweb service; see `PacsServer`.
 
     Args:
         address: The service, and what of it is meant.
         credentials: The login, if there is one.
-        patience: How long to wait.
+        policy: Time limits and repetitions.
     """
 
-    def __init__(self, address: PacsAddress, credentials: Credentials | None, patience: Patience) -> None:
+    def __init__(self, address: PacsAddress, credentials: Credentials | None, policy: RetryPolicy) -> None:
         self.address = address
         self._credentials = credentials
-        self._patience = patience
+        self._policy = policy
         self._session = requests.Session()
         self._session.auth = _Login(credentials)
         self._session.max_redirects = 0  # a redirect would carry the query, which names a patient, anywhere
@@ -57,13 +59,13 @@ class DicomWebServer:
                 session=self._session,
                 callback=_require_closed,
                 chunk_size=_NO_CHUNKS,
-                timeout=(patience.connect_s, patience.answer_s),
+                timeout=(policy.connect_s, policy.silence_s),
             )
         # Its own repetition knows neither broken connections nor bodies that were sent already.
         self._client.set_http_retry_params(retry=False)
 
     def find(self, at: PacsAddress, level: Level, where: Mapping[str, str], limit: int | None) -> list[Dataset]:
-        """See `Server`. Goes on until a page brings nothing new: servers cap and repeat pages as they like."""
+        """See `PacsServer`. Goes on until a page brings nothing new: servers cap and repeat pages as they like."""
         search, filters = self._search(at, level), dict(where)
         found: dict[str, Dataset] = {}
         while limit is None or len(found) < limit:
@@ -71,7 +73,7 @@ class DicomWebServer:
                 partial(
                     search,
                     search_filters=filters,
-                    fields=RETURNED[level],
+                    fields=RETURNED_KEYWORDS[level],
                     offset=len(found) or None,
                     limit=None if limit is None else limit - len(found),
                 )
@@ -84,17 +86,17 @@ class DicomWebServer:
         return list(found.values())[:limit]
 
     def fetch(self, instances: Sequence[Instance]) -> Iterator[Dataset]:
-        """See `Server`. One request each: a connection that breaks costs one instance."""
+        """See `PacsServer`. One request each: a connection that breaks costs one instance."""
         for each in instances:
             yield self._ask(partial(self._fetch, each))
 
     def store(self, dataset: Dataset) -> None:
-        """See `Server`."""
+        """See `PacsServer`."""
         answer = self._ask(lambda: self._client.store_instances([dataset]))
         _check_stored(answer)
 
     def close(self) -> None:
-        """See `Server`."""
+        """See `PacsServer`."""
         self._session.close()
 
     def _fetch(self, instance: Instance) -> Dataset:
@@ -116,7 +118,7 @@ class DicomWebServer:
             with self._explained():
                 return request()
 
-        return self._patience.repeat(explained)
+        return self._policy.send(explained)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -135,7 +137,7 @@ class DicomWebServer:
             problem = PacsError(f"{at} does not answer. Check host, port, network and VPN.", transient=True)
         except requests.exceptions.Timeout:
             problem = PacsError(
-                f"{at} stopped answering for {self._patience.answer_s:g} s. Try again, or wait longer with "
+                f"{at} stopped answering for {self._policy.silence_s:g} s. Try again, or wait longer with "
                 "RADSAM_PACS_TIMEOUT (seconds).",
                 transient=True,
             )
@@ -247,14 +249,14 @@ def _check_stored(answer: Dataset) -> None:
     """Refuse a STOW answer that names a failure (PS3.18 table 10.5.3-1); an empty one means stored."""
     failed = answer.get("FailedSOPSequence") or []
     for each in failed:
-        raise PacsRequestError(f"The PACS did not store it: {in_words(each.get('FailureReason'))}.")
+        raise PacsRequestError(f"The PACS did not store it: {explain_status(each.get('FailureReason'))}.")
 
 
 def _reason(response: requests.Response | None) -> str:
     """Return what a refused STOW request says of its reason; empty if nothing."""
     try:
         failed = [] if response is None else Dataset.from_json(response.json()).FailedSOPSequence
-        return f": {in_words(failed[0].get('FailureReason'))}"
+        return f": {explain_status(failed[0].get('FailureReason'))}"
     except Exception:  # whatever it is, it is no reason
         return ""
 

@@ -39,9 +39,11 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at impo
 )
 
 from radsam.errors import PacsError, PacsRequestError
-from radsam.io.pacs.dicom_status import in_words, is_warning
+from radsam.io.pacs.dicom_status import explain_status, is_warning
 from radsam.io.pacs.pacs_address import Level, PacsAddress
-from radsam.io.pacs.pacs_server import RETURNED, Instance, Patience, check_received
+from radsam.io.pacs.pacs_server import RETURNED_KEYWORDS, Instance
+from radsam.io.pacs.retry_policy import RetryPolicy
+from radsam.io.pacs.series_instances import check_received
 
 #: The library's own switches for keeping queries and answers, with names of patients, out of its log.
 _config.LOG_REQUEST_IDENTIFIERS = False
@@ -73,48 +75,48 @@ _PENDING = (0xFF00, 0xFF01)
 
 
 class DimseServer:
-    """A DICOM application entity; see `Server`. Associations stay open between requests.
+    """A DICOM application entity; see `PacsServer`. Associations stay open between requests.
 
     Args:
         address: The entity, and what of it is meant.
-        patience: How long to wait.
+        policy: Time limits and repetitions.
 
     Raises:
         PacsRequestError: ``$RADSAM_PACS_AET`` is no AE title.
     """
 
-    def __init__(self, address: PacsAddress, patience: Patience) -> None:
+    def __init__(self, address: PacsAddress, policy: RetryPolicy) -> None:
         self.address = address
-        self._patience = patience
+        self._policy = policy
         title = os.environ.get("RADSAM_PACS_AET", "RADSAM")
         try:
             self._ae = AE(title)
         except (TypeError, ValueError):
             raise PacsRequestError(f"RADSAM_PACS_AET is {title!r}, which is no AE title: 1 to 16 characters.") from None
-        self._ae.connection_timeout = self._ae.acse_timeout = patience.connect_s
-        self._ae.dimse_timeout = self._ae.network_timeout = patience.answer_s
+        self._ae.connection_timeout = self._ae.acse_timeout = policy.connect_s
+        self._ae.dimse_timeout = self._ae.network_timeout = policy.silence_s
         self._open: Association | None = None
         self._offered: frozenset[tuple[str, str]] = frozenset()
         self._received: list[Dataset] = []
 
     def find(self, at: PacsAddress, level: Level, where: Mapping[str, str], limit: int | None) -> list[Dataset]:
-        """See `Server`. An association of its own: a search with a limit ends it."""
+        """See `PacsServer`. An association of its own: a search with a limit ends it."""
         query = self._identifier(level, at)
         query.SpecificCharacterSet = "ISO_IR 192"  # filters come as Unicode
-        for keyword in RETURNED[level]:
+        for keyword in RETURNED_KEYWORDS[level]:
             if keyword not in query:
                 setattr(query, keyword, None)
         for keyword, value in where.items():
             setattr(query, keyword, value)
-        return self._patience.repeat(lambda: self._find(query, limit))
+        return self._policy.send(lambda: self._find(query, limit))
 
     def fetch(self, instances: Sequence[Instance]) -> Iterator[Dataset]:
-        """See `Server`. Several in one request, which is much quicker; one by one where that does not work."""
+        """See `PacsServer`. Several in one request, which is much quicker; one by one where that does not work."""
         waiting, at_once = list(instances), _AT_ONCE
         while waiting:
             batch = [each for each in waiting if each.sop_class == waiting[0].sop_class][:at_once]
             try:
-                received = self._patience.repeat(partial(self._fetch, batch))
+                received = self._policy.send(partial(self._fetch, batch))
             except PacsRequestError:
                 if len(batch) == 1:
                     raise
@@ -126,12 +128,12 @@ class DimseServer:
             waiting = [each for each in waiting if each.address.instance_uid not in here]
 
     def store(self, dataset: Dataset) -> None:
-        """See `Server`."""
+        """See `PacsServer`."""
         wanted = frozenset({(str(dataset.SOPClassUID), str(dataset.file_meta.TransferSyntaxUID))})
-        self._patience.repeat(lambda: self._store(dataset, wanted))
+        self._policy.send(lambda: self._store(dataset, wanted))
 
     def close(self) -> None:
-        """See `Server`."""
+        """See `PacsServer`."""
         if self._open is not None:
             (self._open.release if self._open.is_established else self._open.abort)()
             self._open = None
@@ -259,7 +261,7 @@ class DimseServer:
         if "Status" not in status:
             self._drop()
             raise PacsError(
-                f"{self.address.base} broke off or stopped answering for {self._patience.answer_s:g} s. Try again, or "
+                f"{self.address.base} broke off or stopped answering for {self._policy.silence_s:g} s. Try again, or "
                 f"wait longer with RADSAM_PACS_TIMEOUT (seconds). {doing} did not end.",
                 transient=True,
             )
@@ -269,8 +271,8 @@ class DimseServer:
         if code == 0 or is_warning(code):
             return
         if code >> 8 == 0xA7:
-            raise PacsError(f"{doing} failed at {self.address.base}: {in_words(code)}.", transient=True)
-        raise PacsRequestError(f"{doing} was refused by {self.address.base}: {in_words(code)}.")
+            raise PacsError(f"{doing} failed at {self.address.base}: {explain_status(code)}.", transient=True)
+        raise PacsRequestError(f"{doing} was refused by {self.address.base}: {explain_status(code)}.")
 
     def _drop(self) -> None:
         if self._open is not None:

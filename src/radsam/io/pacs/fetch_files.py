@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,9 +15,8 @@ from pydicom.dataset import Dataset
 from radsam.disk.atomic_write import reason, replacing
 from radsam.errors import OutputError, PacsError, PacsRequestError
 from radsam.io.pacs.pacs_address import Level, PacsAddress, check_uid
-from radsam.io.pacs.pacs_server import Server, list_instances
-
-Progress = Callable[[int, int | None], None]
+from radsam.io.pacs.pacs_server import PacsServer, Progress
+from radsam.io.pacs.series_instances import list_instances
 
 #: Temporary names that `replacing` gives to files of this module.
 _REMAINS = re.compile(r"\.[0-9]+\.[0-9a-f]{8}\.partial\.[0-9.]+\.dcm")
@@ -40,7 +39,7 @@ class Fetched:
     new_bytes: int
 
 
-def get(server: Server, folder: Path, *, progress: Progress = lambda done, total: None) -> Fetched:
+def fetch_files(server: PacsServer, folder: Path, *, progress: Progress = lambda done, total: None) -> Fetched:
     """Fetch the study, series or instance that the server's address means.
 
     A series goes into `folder` itself, a study into one folder per series below it, named by
@@ -110,7 +109,7 @@ def private_folder(folder: Path) -> None:
         raise OutputError(f"{folder} is a file; give the name of a folder.")
 
 
-def _places(server: Server, folder: Path) -> Sequence[tuple[PacsAddress, Path]]:
+def _places(server: PacsServer, folder: Path) -> Sequence[tuple[PacsAddress, Path]]:
     """Say which series go where."""
     at = server.address
     if at.level is Level.SERVER:

@@ -2,7 +2,7 @@
 
 In the environment: ``RADSAM_PACS_USER`` and ``RADSAM_PACS_PASSWORD``, or ``RADSAM_PACS_TOKEN``
 for a bearer token. They go before the keyring and to whichever PACS is addressed. In the
-keyring: one entry per server, written by `keep_credentials`.
+keyring: one entry per server, written by `save_credentials`.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def find_credentials(address: PacsAddress) -> Credentials | None:
         ) from None
 
 
-def keep_credentials(address: PacsAddress, credentials: Credentials) -> None:
+def save_credentials(address: PacsAddress, credentials: Credentials) -> None:
     """Write the login of a server into the keyring.
 
     Raises:
@@ -81,7 +81,7 @@ def keep_credentials(address: PacsAddress, credentials: Credentials) -> None:
         raise PacsRequestError(_no_keyring(error)) from None
 
 
-def forget_credentials(address: PacsAddress) -> bool:
+def delete_credentials(address: PacsAddress) -> bool:
     """Remove the login of a server from the keyring; False if there was none.
 
     Raises:

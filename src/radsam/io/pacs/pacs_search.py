@@ -1,12 +1,14 @@
-"""What a search of a PACS found, in plain values."""
+"""Searching a PACS: a check of the filters, and a description of each match in plain values."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 
+from radsam.errors import PacsRequestError
 from radsam.io.pacs.pacs_address import Level, PacsAddress
 
 #: Keyword of the UID of each level, and of what describes it.
@@ -31,17 +33,31 @@ _PATIENT = {"patient_id": "PatientID", "patient_name": "PatientName"}
 _COUNTS = {"series", "instances", "number"}
 
 
-def describe(found: Dataset, address: PacsAddress, level: Level, *, patient: bool = False) -> dict[str, Any]:
+def check_filters(filters: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Return filters by keyword; refuse names that are not keywords of the DICOM dictionary.
+
+    Raises:
+        PacsRequestError: A name is not a keyword.
+    """
+    for keyword, _ in filters:
+        if tag_for_keyword(keyword) is None:
+            raise PacsRequestError(
+                f"{keyword!r} is not a keyword of DICOM, such as PatientID, StudyDate or AccessionNumber."
+            )
+    return dict(filters)
+
+
+def describe_match(found: Dataset, address: PacsAddress, level: Level, *, patient: bool = False) -> dict[str, Any]:
     """Describe one match.
 
     Args:
         found: The match.
-        address: Where it was looked for.
-        level: What was looked for: studies, series or instances.
-        patient: Whether a study says whose it is.
+        address: Where the search was: the server, a study or a series.
+        level: The level of the match.
+        patient: Whether to describe the patient of a study, too.
 
     Returns:
-        Its ``url`` and ``uid``, and by level what else the server said; None where it did not.
+        Its ``url`` and ``uid``, and the elements of its level; None for those that the server did not send.
     """
     uid = str(found.get(_UID[level], ""))
     shown = _SHOWN[level] | (_PATIENT if patient and level is Level.STUDY else {})

@@ -8,7 +8,7 @@ whole images are in a private temporary folder that is gone when the program is 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,11 +17,11 @@ from pydicom.dataset import Dataset
 from radsam.errors import OutputError, PacsError, PacsRequestError
 from radsam.io.pacs.fetch_files import write_private
 from radsam.io.pacs.pacs_address import Level, PacsAddress
-from radsam.io.pacs.pacs_server import Instance, Server, connect, list_instances
+from radsam.io.pacs.pacs_connection import connect
+from radsam.io.pacs.pacs_server import Instance, PacsServer, Progress
 from radsam.io.pacs.patient_identity import identity
 from radsam.io.pacs.series_cache import KeptSeries, prune_kept
-
-Progress = Callable[[int, int | None], None]
+from radsam.io.pacs.series_instances import list_instances
 
 
 @contextmanager
@@ -53,7 +53,7 @@ def series_folder(url: str, *, progress: Progress = lambda done, total: None) ->
         yield Path(name)
 
 
-def _fill(folder: Path, server: Server, kept: KeptSeries, progress: Progress) -> None:
+def _fill(folder: Path, server: PacsServer, kept: KeptSeries, progress: Progress) -> None:
     """Write the whole images of a series into a folder, from what is kept and from the PACS."""
     instances = list_instances(server, server.address)
     done = 0
@@ -77,7 +77,7 @@ def _fill(folder: Path, server: Server, kept: KeptSeries, progress: Progress) ->
     prune_kept()
 
 
-def _images(instances: Sequence[Instance], server: Server, kept: KeptSeries) -> Iterator[Dataset]:
+def _images(instances: Sequence[Instance], server: PacsServer, kept: KeptSeries) -> Iterator[Dataset]:
     """Yield each image once: first those that are kept."""
     missing = []
     for instance in instances:

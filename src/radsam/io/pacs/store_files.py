@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,9 +14,7 @@ from pydicom.uid import MediaStorageDirectoryStorage, generate_uid
 
 from radsam.errors import PacsError, PacsRequestError
 from radsam.io.pacs.pacs_address import PacsAddress, check_uid
-from radsam.io.pacs.pacs_server import Server
-
-Progress = Callable[[int, int | None], None]
+from radsam.io.pacs.pacs_server import PacsServer, Progress
 
 #: What a PACS files an object by.
 _UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
@@ -37,7 +35,7 @@ class Upload:
     made_from: Mapping[Path, str] = field(default_factory=dict)
 
 
-def prepare(paths: Sequence[Path], address: PacsAddress, *, assign_uids: bool = False) -> Upload:
+def check_files(paths: Sequence[Path], address: PacsAddress, *, assign_uids: bool = False) -> Upload:
     """Look at every file before anything is sent.
 
     Args:
@@ -68,12 +66,14 @@ def prepare(paths: Sequence[Path], address: PacsAddress, *, assign_uids: bool = 
     return Upload(tuple(found), skipped, _made_from(found) if assign_uids else {})
 
 
-def put(server: Server, upload: Upload, *, progress: Progress = lambda done, total: None) -> list[PacsAddress]:
+def store_files(
+    server: PacsServer, upload: Upload, *, progress: Progress = lambda done, total: None
+) -> list[PacsAddress]:
     """Store files, one by one. Storing one again does no harm.
 
     Args:
         server: An open server.
-        upload: What `prepare` returned.
+        upload: What `check_files` returned.
         progress: Called with files done and their number.
 
     Returns:

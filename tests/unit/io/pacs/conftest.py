@@ -22,7 +22,7 @@ def _no_logins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("RADSAM_PACS_ATTEMPTS", "2")
     monkeypatch.setenv("RADSAM_PACS_TIMEOUT", "2")
     monkeypatch.setenv("RADSAM_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("radsam.io.pacs.pacs_server.Patience.wait_s", 0.01)
+    monkeypatch.setattr("radsam.io.pacs.retry_policy.RetryPolicy.pause_s", 0.01)
     monkeypatch.setenv("HOME", str(tmp_path))
 
 

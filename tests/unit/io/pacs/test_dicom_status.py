@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from radsam.io.pacs.dicom_status import in_words, is_warning
+from radsam.io.pacs.dicom_status import explain_status, is_warning
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from radsam.io.pacs.dicom_status import in_words, is_warning
     ],
 )
 def test_every_status_has_words(status: int | None, words: str) -> None:
-    assert words in in_words(status)
+    assert words in explain_status(status)
 
 
 def test_warnings_are_no_failures() -> None:

@@ -28,8 +28,10 @@ from pacs_servers import (
 )
 from radsam.errors import PacsError, PacsRequestError
 from radsam.io.pacs.pacs_address import Level, PacsAddress
-from radsam.io.pacs.pacs_server import Instance, connect, list_instances
-from radsam.io.pacs.store_files import prepare, put
+from radsam.io.pacs.pacs_connection import connect
+from radsam.io.pacs.pacs_server import Instance
+from radsam.io.pacs.series_instances import list_instances
+from radsam.io.pacs.store_files import check_files, store_files
 
 
 def find(url: str, level: Level = Level.STUDY, **where: str) -> list[Dataset]:
@@ -127,7 +129,7 @@ def test_another_instance_than_the_one_asked_for_is_refused(web: WebPacs) -> Non
 def test_a_uid_that_is_a_path_is_refused(web: WebPacs) -> None:
     evil = b'[{"00080018": {"vr": "UI", "Value": ["../../.bashrc"]}}]'
     web.on_find.append(other_bytes(evil, "application/dicom+json"))
-    with pytest.raises(PacsError, match="no DICOM UID"):
+    with pytest.raises(PacsError, match="not a DICOM UID"):
         fetch(web.series)
 
 
@@ -192,7 +194,7 @@ def test_store(web: WebPacs, patient_files: list[Path]) -> None:
     web.on_store.extend([None, status(503)])
     address = PacsAddress.parse(web.url)
     with connect(address) as server:
-        series = put(server, prepare(patient_files, address))
+        series = store_files(server, check_files(patient_files, address))
     assert series == [PacsAddress.parse(web.series)]
     assert len(web.stored) == 4
 
@@ -212,7 +214,7 @@ def test_what_is_not_stored_is_said(
     web.store_answer = answer
     address = PacsAddress.parse(web.url)
     with connect(address) as server, pytest.raises(PacsRequestError, match=rf"{words}.*0 of 4 files were stored"):
-        put(server, prepare(patient_files, address))
+        store_files(server, check_files(patient_files, address))
 
 
 def test_logs_hold_no_patients_and_no_logins(
@@ -226,7 +228,7 @@ def test_logs_hold_no_patients_and_no_logins(
     fetch(web.series)
     address = PacsAddress.parse(web.url)
     with connect(address) as server:
-        put(server, prepare(patient_files, address))
+        store_files(server, check_files(patient_files, address))
     said = caplog.text
     assert not any(each in said for each in ("Secret", PATIENT_ID, PASSWORD, "Basic "))
 

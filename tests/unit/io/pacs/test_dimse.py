@@ -11,10 +11,11 @@ from pydicom.dataset import Dataset
 
 from pacs_servers import PATIENT, PATIENT_ID, SERIES, STUDY, DimsePacs
 from radsam.errors import PacsError, PacsRequestError
-from radsam.io.pacs.fetch_files import get
+from radsam.io.pacs.fetch_files import fetch_files
 from radsam.io.pacs.pacs_address import Level, PacsAddress
-from radsam.io.pacs.pacs_server import connect, list_instances
-from radsam.io.pacs.store_files import prepare, put
+from radsam.io.pacs.pacs_connection import connect
+from radsam.io.pacs.series_instances import list_instances
+from radsam.io.pacs.store_files import check_files, store_files
 
 
 def find(url: str, level: Level = Level.STUDY, limit: int | None = None, **where: str) -> list[Dataset]:
@@ -54,7 +55,7 @@ def test_a_server_that_dies_in_the_middle_is_asked_for_the_rest(dimse: DimsePacs
     dimse.aborts_after = 2
     address = PacsAddress.parse(dimse.series)
     with connect(address) as server:
-        done = get(server, tmp_path / "got")
+        done = fetch_files(server, tmp_path / "got")
     assert (done.instances, done.new) == (4, 4)
     assert len(list((tmp_path / "got").iterdir())) == 4
     assert [len(each) for each in dimse.asked] == [4, 2]
@@ -63,14 +64,14 @@ def test_a_server_that_dies_in_the_middle_is_asked_for_the_rest(dimse: DimsePacs
 def test_store(dimse: DimsePacs, patient_files: list[Path]) -> None:
     address = PacsAddress.parse(dimse.url)
     with connect(address) as server:
-        put(server, prepare(patient_files, address))
+        store_files(server, check_files(patient_files, address))
         assert len(dimse.stored) == 4
         dimse.store_status = 0xA900
         with pytest.raises(PacsRequestError, match=r"does not fit its kind \(status A900\).*0 of 4 files"):
-            put(server, prepare(patient_files, address))
+            store_files(server, check_files(patient_files, address))
         dimse.store_status = 0xA700
         with pytest.raises(PacsError, match="out of resources"):
-            put(server, prepare(patient_files, address))
+            store_files(server, check_files(patient_files, address))
 
 
 def test_ae_titles(patient_files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,15 +12,15 @@ import pytest
 
 from pacs_servers import PATIENT, SERIES, STUDY, WebPacs, broken_off, status
 from radsam.errors import OutputError, PacsError, PacsRequestError
-from radsam.io.pacs.fetch_files import Fetched, get
+from radsam.io.pacs.fetch_files import Fetched, fetch_files
 from radsam.io.pacs.pacs_address import PacsAddress
-from radsam.io.pacs.pacs_server import connect
+from radsam.io.pacs.pacs_connection import connect
 
 
 def fetch(url: str, folder: Path) -> Fetched:
     address = PacsAddress.parse(url)
     with connect(address) as server:
-        return get(server, folder)
+        return fetch_files(server, folder)
 
 
 def test_a_series_goes_into_the_folder_as_it_is_stored(web: WebPacs, patient_files: list[Path], tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from keyring.errors import NoKeyringError, PasswordDeleteError
 
 from radsam.errors import PacsRequestError
 from radsam.io.pacs.pacs_address import PacsAddress
-from radsam.io.pacs.pacs_credentials import Credentials, find_credentials, forget_credentials, keep_credentials
+from radsam.io.pacs.pacs_credentials import Credentials, delete_credentials, find_credentials, save_credentials
 
 HERE = PacsAddress.parse("dicomweb://pacs.example.org/rs")
 THERE = PacsAddress.parse("dicomweb://other.example.org/rs")
@@ -60,18 +60,18 @@ def locked() -> Iterator[KeyringBackend]:
 
 
 def test_a_login_is_kept_per_server(memory: Memory) -> None:
-    keep_credentials(HERE, Credentials("the prompt", user="reader", password="hunter2"))
+    save_credentials(HERE, Credentials("the prompt", user="reader", password="hunter2"))
     found = find_credentials(HERE.within(study="1.2"))
     assert found is not None
     assert (found.user, found.password, found.source) == ("reader", "hunter2", "the keyring")
     assert find_credentials(THERE) is None
-    assert forget_credentials(HERE)
-    assert not forget_credentials(HERE)
+    assert delete_credentials(HERE)
+    assert not delete_credentials(HERE)
     assert find_credentials(HERE) is None
 
 
 def test_the_environment_goes_first(memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
-    keep_credentials(HERE, Credentials("the prompt", user="kept", password="x"))
+    save_credentials(HERE, Credentials("the prompt", user="kept", password="x"))
     monkeypatch.setenv("RADSAM_PACS_USER", "reader")
     monkeypatch.setenv("RADSAM_PACS_PASSWORD", "hunter2")
     found = find_credentials(HERE)
@@ -99,7 +99,7 @@ def test_an_entry_of_another_program_is_refused(memory: Memory) -> None:
 def test_no_keyring_means_no_login_and_says_so_when_one_is_to_be_kept(locked: Locked) -> None:
     assert find_credentials(HERE) is None
     with pytest.raises(PacsRequestError, match="RADSAM_PACS_USER"):
-        keep_credentials(HERE, Credentials("the prompt", user="reader", password="hunter2"))
+        save_credentials(HERE, Credentials("the prompt", user="reader", password="hunter2"))
 
 
 def test_secrets_are_not_shown() -> None:

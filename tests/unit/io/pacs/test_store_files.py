@@ -12,8 +12,8 @@ from dicom_files import ct_values, write_series
 from pacs_servers import SERIES, STUDY, WebPacs, broken_off, status
 from radsam.errors import PacsError, PacsRequestError
 from radsam.io.pacs.pacs_address import PacsAddress
-from radsam.io.pacs.pacs_server import connect
-from radsam.io.pacs.store_files import prepare, put
+from radsam.io.pacs.pacs_connection import connect
+from radsam.io.pacs.store_files import check_files, store_files
 
 HERE = PacsAddress.parse("dicomweb://127.0.0.1/rs")
 
@@ -22,7 +22,7 @@ def test_folders_are_searched_and_other_files_left_out(patient_files: list[Path]
     (tmp_path / "deep").mkdir()
     shutil.copy(patient_files[0], tmp_path / "deep" / "x")
     (tmp_path / "notes.txt").write_text("not DICOM")
-    upload = prepare([tmp_path, patient_files[1]], HERE)
+    upload = check_files([tmp_path, patient_files[1]], HERE)
     assert upload.files == (tmp_path / "deep" / "x", patient_files[1])
     assert upload.skipped == 1
 
@@ -30,7 +30,7 @@ def test_folders_are_searched_and_other_files_left_out(patient_files: list[Path]
 def test_bytes_are_sent_as_they_are(web: WebPacs, patient_files: list[Path]) -> None:
     address = PacsAddress.parse(web.url)
     with connect(address) as server:
-        put(server, prepare(patient_files, address))
+        store_files(server, check_files(patient_files, address))
     for stored, path in zip(web.stored, patient_files, strict=True):
         assert stored == pydicom.dcmread(path)
         assert stored.file_meta.TransferSyntaxUID == pydicom.dcmread(path).file_meta.TransferSyntaxUID
@@ -39,17 +39,17 @@ def test_bytes_are_sent_as_they_are(web: WebPacs, patient_files: list[Path]) -> 
 def test_what_no_pacs_takes_is_refused_before_anything_is_sent(patient_files: list[Path], tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("not DICOM")
     with pytest.raises(PacsRequestError, match="is not a DICOM file"):
-        prepare([*patient_files, tmp_path / "notes.txt"], HERE)
+        check_files([*patient_files, tmp_path / "notes.txt"], HERE)
     with pytest.raises(PacsRequestError, match="There is no DICOM file"):
-        prepare([tmp_path], HERE)
+        check_files([tmp_path], HERE)
     with pytest.raises(PacsRequestError, match="does not exist"):
-        prepare([tmp_path / "missing"], HERE)
+        check_files([tmp_path / "missing"], HERE)
     with pytest.raises(PacsRequestError, match=rf"belongs to study {STUDY}, not to 9\.9"):
-        prepare(patient_files, HERE.within(study="9.9"))
+        check_files(patient_files, HERE.within(study="9.9"))
     cut = tmp_path / "cut.dcm"
     cut.write_bytes(patient_files[0].read_bytes()[:140])
     with pytest.raises(PacsRequestError, match=r"no SOPClassUID|cannot be read"):
-        prepare([cut], HERE)
+        check_files([cut], HERE)
 
 
 def test_emptied_uids_are_made_anew_on_request_and_always_the_same(web: WebPacs, tmp_path: Path) -> None:
@@ -60,10 +60,10 @@ def test_emptied_uids_are_made_anew_on_request_and_always_the_same(web: WebPacs,
     write_series(tmp_path, ct_values((3, 8, 8)), edit=empty)
     address = PacsAddress.parse(web.url)
     with pytest.raises(PacsRequestError, match="--assign-uids"):
-        prepare([tmp_path], address)
+        check_files([tmp_path], address)
     for _ in range(2):
         with connect(address) as server:
-            (series,) = put(server, prepare([tmp_path], address, assign_uids=True))
+            (series,) = store_files(server, check_files([tmp_path], address, assign_uids=True))
     assert len(web.stored) == 6
     assert {each.SeriesInstanceUID for each in web.stored} == {series.series_uid}
     assert len({each.SOPInstanceUID for each in web.stored}) == 3
@@ -74,6 +74,6 @@ def test_a_death_in_the_middle_says_what_was_stored(web: WebPacs, patient_files:
     web.on_store.extend([None, status(500), broken_off])
     address = PacsAddress.parse(web.url)
     with connect(address) as server, pytest.raises(PacsError, match="1 of 4 files were stored"):
-        put(server, prepare(patient_files, address))
+        store_files(server, check_files(patient_files, address))
     assert len(web.stored) == 1
     assert SERIES in str(web.stored[0].SOPInstanceUID)

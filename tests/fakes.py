@@ -1,8 +1,8 @@
-"""A model with known answers: it sees brightness and nothing else. No torch, no ONNX.
+"""A model with known masks: it sees brightness only. No torch, no ONNX.
 
-Its embedding is the image itself at low resolution. Its answer is every bright pixel
+Its embedding is the image itself at low resolution. It predicts every bright pixel
 that the prompt admits: inside the box, near the mask, or connected to a positive point;
-a negative point takes away what is around it.
+a negative point removes the pixels around it.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ MODEL_HASH = "f" * 64
 BRIGHT = 0.48
 #: How far a mask lets its neighbour grow, in low-res pixels.
 GROWTH = 3
-#: What a negative point takes away, in low-res pixels.
+#: Radius that a negative point removes, in low-res pixels.
 NEGATIVE_RADIUS = 4.0
 SCORES = np.array([0.9, 0.8, 0.7, 0.6], np.float32)
 
 
 def fake_spec(**changes: Any) -> BundleSpec:
-    """What the fake model says of itself: small, and trained on every prompt."""
+    """Describe the fake model: small, and trained on every prompt."""
     facts: dict[str, Any] = {
         "name": "fake",
         "architecture": "fake",
@@ -54,14 +54,14 @@ def fake_spec(**changes: Any) -> BundleSpec:
 
 @dataclass(eq=False)
 class FakeBackend:
-    """The model; it remembers what it was asked.
+    """The model; it remembers its inputs.
 
     Args:
         spec: Sizes of the input and the masks.
-        name: What it calls itself.
+        name: The engine's name.
         encoded: Every image that it encoded.
         prompts: Every prompt that it decoded.
-        failing: Whether it answers no more.
+        failing: Whether every prediction fails from now on.
     """
 
     spec: BundleSpec = field(default_factory=fake_spec)
@@ -78,9 +78,9 @@ class FakeBackend:
         return np.asarray(blocks.mean(axis=(2, 4))[:, None].astype(np.float16))
 
     def decode(self, embedding: Float16[np.ndarray, "c g g"], prompt: FramePrompt) -> Decoded:
-        """Answer with what is bright where the prompt points; the alternatives are a less, a more and nothing."""
+        """Predict the bright pixels at the prompt; the alternatives are fewer pixels, more and none."""
         if self.failing:
-            raise BackendError("The fake engine was told to fail.")
+            raise BackendError("The fake engine is set to fail.")
         self.prompts.append(prompt)
         primary = self._region(embedding[0] > BRIGHT, prompt)
         masks = primary, ndimage.binary_erosion(primary), ndimage.binary_dilation(primary), np.zeros_like(primary)
@@ -114,7 +114,7 @@ def fake_predictor(backend: FakeBackend | None = None, cache: EmbeddingCache | N
 
 
 def fake_engine(backend: FakeBackend | None = None, *, model_hash: str = MODEL_HASH) -> Engine:
-    """What `radsam.load` would return for the fake model."""
+    """Load the fake model as `radsam.load` loads a bundle."""
     backend = backend or FakeBackend()
     return Engine(Bundle(backend.spec, b"", b"", "", model_hash, Path("fake")), backend)
 

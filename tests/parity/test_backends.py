@@ -1,4 +1,4 @@
-"""Does the same bundle give the same masks on every engine, whatever is asked?"""
+"""Does the same bundle give the same masks on every engine, from every prompt?"""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ PROMPTS = {
 
 
 class Engines:
-    """One model on every engine, each opened when first asked for."""
+    """One model on every engine, each opened when first used."""
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
@@ -95,8 +95,8 @@ def test_embeddings_agree(engines: Engines, engine: str) -> None:
 @pytest.mark.parametrize("prompt", PROMPTS)
 def test_logits_and_scores_agree_on_the_same_embedding(engines: Engines, engine: str, prompt: str) -> None:
     embedding = engines.embedding(REFERENCE)
-    asked = frame_prompt(engines.frame, PROMPTS[prompt])
-    reference, other = (engines.open(name).decode(embedding, asked) for name in (REFERENCE, engine))
+    mapped = frame_prompt(engines.frame, PROMPTS[prompt])
+    reference, other = (engines.open(name).decode(embedding, mapped) for name in (REFERENCE, engine))
     tolerance = 1e-4 if engines.precise(engine) else 5e-2
     np.testing.assert_allclose(other.logits, reference.logits, rtol=0, atol=tolerance * np.abs(reference.logits).max())
     np.testing.assert_allclose(other.scores, reference.scores, rtol=0, atol=tolerance * np.abs(reference.scores).max())
@@ -107,25 +107,25 @@ def test_logits_and_scores_agree_on_the_same_embedding(engines: Engines, engine:
 def test_masks_on_the_slice_differ_only_where_the_reference_is_undecided(
     engines: Engines, engine: str, prompt: str
 ) -> None:
-    answers = []
+    masks = []
     for name in (REFERENCE, engine):
         predictor = engines.predictor(name)
         encoded = predictor.encode(SCENE.volume, predictor.view(GRID, WINDOW), INDEX)
-        answers.append(predictor.alternatives(encoded, PROMPTS[prompt]))
-    asked = frame_prompt(engines.frame, PROMPTS[prompt])
-    low_res = engines.open(REFERENCE).decode(engines.embedding(REFERENCE), asked).logits
+        masks.append(predictor.alternatives(encoded, PROMPTS[prompt]))
+    mapped = frame_prompt(engines.frame, PROMPTS[prompt])
+    low_res = engines.open(REFERENCE).decode(engines.embedding(REFERENCE), mapped).logits
     # Random weights leave many pixels near zero: there the last digit decides.
     undecided = (5e-3 if engines.precise(engine) else 0.15) * np.abs(low_res).max()
-    for reference, other, logits in zip(*answers, low_res, strict=True):
+    for reference, other, logits in zip(*masks, low_res, strict=True):
         expected, got = reference.mask.decode(), other.mask.decode()
         assert np.abs(engines.frame.logits_to_slice(logits)[expected != got]).max(initial=0.0) <= undecided
         if engines.precise(engine):
             assert dice(got, expected) > 0.99
-    assert any(0 < each.mask.area < each.mask.decode().size for each in answers[0])
+    assert any(0 < each.mask.area < each.mask.decode().size for each in masks[0])
 
 
 def test_different_prompts_have_different_answers(engines: Engines) -> None:
     predictor = engines.predictor("onnx")
     encoded = predictor.encode(SCENE.volume, predictor.view(GRID, WINDOW), INDEX)
-    answers = {prompt: predictor.decode(encoded, asked) for prompt, asked in PROMPTS.items()}
-    assert len({answer.score for answer in answers.values()}) == len(PROMPTS)
+    masks = {prompt: predictor.decode(encoded, given) for prompt, given in PROMPTS.items()}
+    assert len({each.score for each in masks.values()}) == len(PROMPTS)

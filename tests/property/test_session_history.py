@@ -37,7 +37,7 @@ POINTS = st.builds(Point, i=st.integers(3, 15), j=st.integers(4, 11), k=st.integ
 
 
 def corrected(session: Session, name: str, *points: Point) -> None:
-    """Correct anywhere, also where the fake model sees nothing and only the spot is set."""
+    """Correct anywhere, also where the fake model finds nothing and only the click is painted."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CapabilityWarning)
         session.correct(*points, name=name)

@@ -1,4 +1,4 @@
-"""One slice: encode it once, answer any number of prompts."""
+"""One slice: encode it once, predict masks from any number of prompts."""
 
 from radsam.predictor.embedding_cache import EmbeddingCache, EmbeddingStore, temporary_store
 from radsam.predictor.object_predictor import ObjectPredictor, choose_view

@@ -1,4 +1,4 @@
-"""Masks on the slices of one object, for a propagation and for a preview alike: on its crop, or on whole slices."""
+"""Masks on the slices of one object, equally for a propagation and a preview: on its crop, or on whole slices."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from radsam.preprocess import Crop
 from radsam.runtime import BundleSpec
 from radsam.volume import Volume
 
-#: Zoom for a model that was not trained on crops, where the user wants one: little enough to know the picture.
+#: Zoom for a model that was not trained on crops, where the user asks for one: little, so that it knows the anatomy.
 _UNTRAINED_ZOOM = 2.0
 #: How often a point is predicted, each time on a smaller crop, before the best mask is chosen.
 _POINT_PREDICTIONS = 3
@@ -74,7 +74,7 @@ def choose_view(
 ) -> ObjectView:
     """Choose an object's crop from its first prompt alone, so that no later edit moves it and encodes again.
 
-    A point says nothing about the object's size. The model therefore predicts the whole slice, then a crop
+    A point does not give the object's size. The model therefore predicts the whole slice, then a crop
     around that mask, and again; the mask with the highest score decides: measured in docs/training.md.
 
     Args:

@@ -1,4 +1,4 @@
-"""How a model sees the slices of one object: chosen from the object's first prompt, then kept."""
+"""How a model sees the slices of one object: chosen from the object's first prompt, once."""
 
 from __future__ import annotations
 

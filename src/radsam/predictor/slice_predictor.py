@@ -1,4 +1,4 @@
-"""Encode a slice once, answer any number of prompts on it.
+"""Encode a slice once, predict masks from any number of prompts on it.
 
 The two halves are separate calls with one frozen value between them::
 
@@ -22,16 +22,16 @@ from radsam.preprocess import SliceFrame, Window
 from radsam.runtime import Backend, BundleSpec, Decoded, FramePrompt
 from radsam.volume import RunMask, SliceGrid, Volume
 
-#: Answers remembered; one is a few hundred bytes to a few kilobytes.
+#: Predictions remembered; one is a few hundred bytes to a few kilobytes.
 _REMEMBERED = 20_000
 
 
 @dataclass(frozen=True, eq=False)
 class EncodedSlice:
-    """One encoded slice: all that answering a prompt on it needs.
+    """One encoded slice: all that a prediction on it needs.
 
     Args:
-        key: What it was made from.
+        key: The volume, slice, view and model that it was made from.
         frame: The map between the slice and the model's input.
         embedding: The image embedding.
     """
@@ -42,15 +42,15 @@ class EncodedSlice:
 
 
 class SlicePredictor:
-    """A model that answers prompts on single slices.
+    """Predicts masks on single slices.
 
     Args:
-        spec: What the model is.
+        spec: The model's description.
         model_hash: The model's identity, `Bundle.sha256`.
         backend: The engine that runs it.
-        cache: Where encoded slices are kept.
-        model_path: Where the bundle is, for session files.
-        encoder_hash: `Bundle.encoder_hash`: models that encode alike share encoded slices; "" shares
+        cache: Encoded slices in memory and on disk.
+        model_path: The bundle's path, for session files.
+        encoder_hash: `Bundle.encoder_hash`: models with an equal one share encoded slices; "" shares
             them with the same bundle only.
     """
 
@@ -69,7 +69,7 @@ class SlicePredictor:
         self._encoder_hash = encoder_hash or model_hash
         self.backend = backend
         self._cache = cache
-        self._answers: OrderedDict[tuple[EmbeddingKey, SlicePrompt], SliceMask] = OrderedDict()
+        self._predictions: OrderedDict[tuple[EmbeddingKey, SlicePrompt], SliceMask] = OrderedDict()
 
     def view(self, grid: SliceGrid, window: Window) -> ObjectView:
         """Return how the model sees whole slices in a window."""
@@ -100,34 +100,34 @@ class SlicePredictor:
         return EncodedSlice(key, frame, embedding)
 
     def decode(self, encoded: EncodedSlice, prompt: SlicePrompt) -> SliceMask:
-        """Answer a prompt with the primary mask (paper 3.1); equal questions have equal answers.
+        """Predict the primary mask (paper 3.1); an equal prompt gives an equal mask, from memory.
 
         Raises:
-            PromptError: The prompt says nothing.
+            PromptError: The prompt is empty.
             BackendError: The engine failed.
         """
-        question = encoded.key, prompt
-        if question in self._answers:
-            self._answers.move_to_end(question)
-            return self._answers[question]
-        return self._remember(question, self._to_slice(encoded, self._ask(encoded, prompt), 0))
+        request = encoded.key, prompt
+        if request in self._predictions:
+            self._predictions.move_to_end(request)
+            return self._predictions[request]
+        return self._remember(request, self._to_slice(encoded, self._decoded(encoded, prompt), 0))
 
     def alternatives(self, encoded: EncodedSlice, prompt: SlicePrompt) -> tuple[SliceMask, ...]:
-        """Answer a prompt with all four masks (paper 3.1): what `decode` answers, then the three others."""
-        decoded = self._ask(encoded, prompt)
+        """Predict all four masks (paper 3.1): the one of `decode`, then the three others."""
+        decoded = self._decoded(encoded, prompt)
         primary, *others = (self._to_slice(encoded, decoded, which) for which in range(len(decoded.scores)))
-        question = encoded.key, prompt
-        return (self._answers.get(question) or self._remember(question, primary), *others)
+        request = encoded.key, prompt
+        return (self._predictions.get(request) or self._remember(request, primary), *others)
 
-    def _remember(self, question: tuple[EmbeddingKey, SlicePrompt], answer: SliceMask) -> SliceMask:
-        self._answers[question] = answer
-        if len(self._answers) > _REMEMBERED:
-            self._answers.popitem(last=False)
-        return answer
+    def _remember(self, request: tuple[EmbeddingKey, SlicePrompt], predicted: SliceMask) -> SliceMask:
+        self._predictions[request] = predicted
+        if len(self._predictions) > _REMEMBERED:
+            self._predictions.popitem(last=False)
+        return predicted
 
-    def _ask(self, encoded: EncodedSlice, prompt: SlicePrompt) -> Decoded:
+    def _decoded(self, encoded: EncodedSlice, prompt: SlicePrompt) -> Decoded:
         if not prompt:
-            raise PromptError("Nothing was said about this slice: give a box, a point or a mask.")
+            raise PromptError("There is no prompt on this slice: give a box, a point or a mask.")
         return self.backend.decode(encoded.embedding, frame_prompt(encoded.frame, prompt))
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""A crop: the part of a slice that the model looks at closely, so that a small object gets more of its pixels."""
+"""A crop: the part of a slice that the model sees, so that a small object gets more of its pixels."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from jaxtyping import Shaped
 from radsam.errors import PromptError
 from radsam.volume import SliceGrid
 
-#: A crop that covers nearly the whole slice shows nothing more than the slice itself does.
+#: A crop that covers this share of the slice shows no more than the slice does.
 _NEARLY_WHOLE = 0.8
-#: What lies this close to the edge of a crop, as a share of its side, may go on beyond it.
+#: An object this close to the edge of a crop, as a share of its side, may extend beyond the crop.
 _EDGE_SHARE = 0.04
 
 
@@ -37,7 +37,10 @@ class Crop:
 
     def __post_init__(self) -> None:
         if min(self.row, self.col) < 0 or min(self.rows, self.cols) < 1:
-            raise PromptError(f"A crop of {self.rows}×{self.cols} pixels at row {self.row}, column {self.col} is none.")
+            raise PromptError(
+                f"A crop of {self.rows}×{self.cols} pixels at row {self.row}, column {self.col} is not inside a slice: "
+                "its corner must be 0 or larger and its sides at least 1."
+            )
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -47,7 +47,7 @@ class SliceFrame:
     def content_shape(self) -> tuple[int, int]:
         """Rows and columns of the frame that the slice fills; the rest is padding.
 
-        Whole low-res pixels, so that an image and its masks are cut at the same place.
+        Whole low-res pixels, so that an image and its masks end at the same place.
         """
         rows, cols = self.seen.shape
         row_mm, col_mm = self.grid.display_spacing_mm
@@ -103,7 +103,7 @@ class SliceFrame:
         rows, cols = self._low_res_content
         low_res = np.zeros((self.low_res_size, self.low_res_size), np.float32)
         covered = _resize(display, (rows, cols))
-        # What covers no low-res pixel by half keeps those that it covers most: a small mask must not vanish.
+        # A mask that covers no low-res pixel by half gets the ones that it covers most: a small mask must not vanish.
         low_res[:rows, :cols] = (covered > 0) & (covered >= min(0.5, float(covered.max())))
         return low_res
 

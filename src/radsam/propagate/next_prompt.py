@@ -1,4 +1,4 @@
-"""What the mask of one slice says to the next: the policies, by name.
+"""The policies, by name: the prompt that a slice gets from the mask of its neighbour.
 
 A policy takes the mask that comes in from the neighbouring slice and the user's
 prompt on this slice, and returns the prompt for the model, or the slice's mask itself.
@@ -26,8 +26,8 @@ def mask(incoming: RunMask, user_prompt: SlicePrompt) -> SlicePrompt:
 def box(incoming: RunMask, user_prompt: SlicePrompt) -> SlicePrompt:
     """Pass on the box around the mask (SAM and MedSAM, paper 4.1), with the slice's own points.
 
-    The box grows to hold the slice's positive points; a box that the user drew on this
-    slice stands.
+    The box grows to hold the slice's positive points. A box that the user drew on this
+    slice replaces it.
     """
     around = user_prompt.box_uvuv or incoming.enclosing_box
     positive = [(u, v) for u, v, positive in user_prompt.points_uv if positive]
@@ -39,11 +39,11 @@ def box(incoming: RunMask, user_prompt: SlicePrompt) -> SlicePrompt:
 
 
 def moved_box(incoming: RunMask, user_prompt: SlicePrompt) -> SlicePrompt:
-    """Pass on the box like `box`, for a model that answers points with noise: they only move it.
+    """Pass on the box like `box`, for a model that was not trained on points: they only move the box.
 
-    A positive point outside pulls the nearest sides to it and as far again beyond, for it is
-    clicked inside the part that is missing. A negative point inside pushes one side past it,
-    the one that loses the least area, unless that would cost half of the box.
+    A positive point outside moves the nearest sides to it and as far again beyond it, since a
+    user clicks inside the missing part. A negative point inside pushes one side past it,
+    the side that loses the least area, unless that would cost half of the box.
     """
     around = user_prompt.box_uvuv or incoming.enclosing_box
     if around is None:
@@ -66,7 +66,7 @@ def moved_box(incoming: RunMask, user_prompt: SlicePrompt) -> SlicePrompt:
 def point(incoming: RunMask, user_prompt: SlicePrompt) -> SlicePrompt:
     """Pass on the deepest pixel of the mask as a positive point, with the slice's own points.
 
-    What is left to a model that knows points and no masks, beside the box.
+    For a model that was trained on points but not on masks, besides the box.
     """
     if not incoming.area:
         return SlicePrompt(points_uv=user_prompt.points_uv)
@@ -76,7 +76,7 @@ def point(incoming: RunMask, user_prompt: SlicePrompt) -> SlicePrompt:
 
 
 def copy(incoming: RunMask, user_prompt: SlicePrompt) -> RunMask:
-    """Repeat the mask unchanged: the baseline that never looks at the image."""
+    """Repeat the mask unchanged: the baseline that does not use the image."""
     return incoming
 
 
@@ -85,7 +85,7 @@ POLICIES: dict[str, Policy] = {"mask": mask, "box": box, "point": point, "copy":
 
 
 def policy_for(spec: BundleSpec, name: str) -> Policy:
-    """Return a policy by name, for a model that knows boxes only in the form that points move the box."""
+    """Return a policy by name; a model that was trained on boxes only gets the form in which points move the box."""
     return moved_box if name == "box" and is_box_only(spec) else POLICIES[name]
 
 

@@ -22,14 +22,14 @@ State = TypeVar("State")
 
 @runtime_checkable
 class PropagationStep(Protocol[State]):
-    """What a model does on a slice of a propagation, with the state that it passes from slice to slice.
+    """Predicts a slice of a propagation, with a state that it passes from slice to slice.
 
     Each side begins with a state of its own, made from the plan. A state is a frozen value and a step
     changes nothing, so that an object's masks stay a function of its edits.
 
     `MaskStep` passes on the last mask. A model that also sees the picture of that mask's slice and the
     distance to the bound is another class with the same three methods, which `step_for` returns where the
-    bundle names it: its state is `MaskState`, too, since the picture is ``predictor.encoded(state.index)``
+    bundle names it: its state is `MaskState`, too, since the picture is ``predictor.encoded(state.index, crop)``
     and the distance ``abs(state.plan.last_index(side) - index)``, with `side` the sign of
     ``index - state.index``. A memory of several slices would be one more field of its state.
     """
@@ -52,7 +52,7 @@ class PropagationStep(Protocol[State]):
 
 @dataclass(frozen=True)
 class MaskState:
-    """What a slice leaves to the next one.
+    """The state that a slice passes to the next one.
 
     Args:
         plan: The propagation.
@@ -86,7 +86,7 @@ class MaskStep:
         return MaskState(plan, plan.carried, plan.start.index)
 
     def __call__(self, state: MaskState, index: int) -> tuple[SliceMask, MaskState]:
-        """Predict a slice from the last mask and what the user gave on it."""
+        """Predict a slice from the last mask and the user's prompt on it."""
         plan = state.plan
         incoming = plan.taper(state.mask, state.index, index) if plan.taper else state.mask
         found = self._found(index, incoming, plan.user_prompts.get(index, SlicePrompt()))
@@ -105,7 +105,7 @@ class MaskStep:
     def correct(self, index: int, user_prompt: SlicePrompt, previous: SliceMask | None) -> tuple[SliceMask, bool]:
         """Predict a slice again with its previous mask and every point on it (paper 4.2)."""
         if previous and is_box_only(self.spec) and follows_points(previous.mask, user_prompt.points_uv):
-            return previous, False  # another box could only lose what is right
+            return previous, False  # another box could only make it worse
         mask = previous.mask if previous else RunMask.encode(np.zeros(self.shape_vu, bool))
         # Copying cannot correct: the model is prompted there as it was trained.
         policy = default_policy(self.spec) if self.policy == "copy" else self.policy

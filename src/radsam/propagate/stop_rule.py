@@ -1,4 +1,4 @@
-"""When a walk without bounds has left the object."""
+"""The stop rule: when a propagation without bounds has left the object."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from radsam.volume import RunMask
 
 
 class EndReason(StrEnum):
-    """Why a walk ended on one side."""
+    """Why a propagation ended on one side."""
 
     BOUND = "bound"
     VOLUME_END = "volume end"
@@ -25,14 +25,14 @@ class EndReason(StrEnum):
 
 @dataclass(frozen=True)
 class StopRule:
-    """Ends a walk that has no bound on its side.
+    """Ends a side of a propagation that has no bound.
 
     The slice that breaks the rule is not part of the object.
 
     Args:
         min_score: Smallest predicted IoU.
-        max_shrink: The area may become this many times smaller from one slice to the next.
-        max_growth: The area may become this many times larger.
+        max_shrink: Largest factor by which the area shrinks from one slice to the next.
+        max_growth: Largest factor by which it grows.
         min_overlap: Smallest share of the smaller mask that both slices have in common.
     """
 
@@ -42,7 +42,7 @@ class StopRule:
     min_overlap: float = 0.5
 
     def broken_by(self, incoming: RunMask, current: SliceMask) -> EndReason | None:
-        """Say which part of the rule `current` breaks after the mask that came in, None where it goes on."""
+        """Return the part of the rule that `current` breaks after the incoming mask; None where it breaks none."""
         was, now = incoming.area, current.mask.area
         if now == 0:
             return EndReason.EMPTY

@@ -1,4 +1,4 @@
-"""What a mask loses on its way to the object's end: most objects get thinner towards the bounds that the user gave."""
+"""The taper: most objects get thinner towards the bounds, so a mask is thinned before the next slice gets it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from radsam.volume import RunMask
 
 #: Smoothing of the mask that decides between pixels equally far from its edge, in pixels.
 _SIGMA_PX = 2.0
-#: What is this many times longer than wide is a tube, as gullet and spinal cord are.
+#: An object this many times longer than wide is a tube, such as the oesophagus and the spinal cord.
 _TUBE = 4.0
 
 
@@ -19,15 +19,15 @@ _TUBE = 4.0
 class Taper:
     """Thins the mask that is passed on, as an ellipsoid gets thinner between a slice and the bound.
 
-    A model that is shown its neighbour's mask mostly repeats it, so what the neighbour has too much
-    adds up on the way. The bounds tell more than the mask does: measured in docs/training.md.
+    A model that gets its neighbour's mask mostly repeats it, so an excess of the mask adds up from
+    slice to slice. The bounds limit it better than the mask does: measured in docs/training.md.
 
     Args:
-        start: The slice where the walk starts; nothing gets thinner towards it.
+        start: The slice of the first prompt; a mask gets no thinner towards it.
         low: First slice of the object; None where it is unknown.
         high: Last slice, likewise.
-        slice_count: Slices of the volume. What reaches its first or last slice may be cut off there, so it
-            gets no thinner on that side.
+        slice_count: Slices of the volume. An object that reaches the first or last one may be cut off there, so
+            it gets no thinner on that side.
         strength: 1 for an ellipsoid, 0 for a cylinder, which never gets thinner.
     """
 
@@ -47,21 +47,21 @@ class Taper:
         spacing_mm: tuple[float, float, float],
         strength: float,
     ) -> Taper:
-        """How an object gets thinner that has a mask on slice `start`; a long tube does not.
+        """Return the taper of an object from its mask on slice `start`; a long tube has none.
 
         Args:
-            mask: Its mask there.
-            start: The slice where the walk starts.
+            mask: The object's mask there.
+            start: The slice of the first prompt.
             ends: First and last slice of the object.
             slice_count: Slices of the volume.
             spacing_mm: Distance between slices, between rows and between columns.
             strength: 1 for an ellipsoid.
         """
         pixels = mask.decode()
-        held = [np.flatnonzero(pixels.any(axis=1 - axis)) for axis in range(2)]
+        extents = [np.flatnonzero(pixels.any(axis=1 - axis)) for axis in range(2)]
         if not mask.area:
             return cls(start, *ends, slice_count, 0.0)
-        width_mm = max((where[-1] - where[0] + 1) * mm for where, mm in zip(held, spacing_mm[1:], strict=True))
+        width_mm = max((where[-1] - where[0] + 1) * mm for where, mm in zip(extents, spacing_mm[1:], strict=True))
         length_mm = (ends[1] - ends[0] + 1) * spacing_mm[0]
         return cls(start, *ends, slice_count, strength if length_mm <= _TUBE * width_mm else 0.0)
 
@@ -78,13 +78,13 @@ class Taper:
         bound = self.low if index < self.start else self.high
         if bound is None or bound in (0, self.slice_count - 1) or index == self.start:
             return 1.0
-        # One slice past the bound there is nothing left.
-        way = (index - self.start) / (bound - self.start + (1 if index > self.start else -1))
-        return max(1.0 - way * way, 1e-3)
+        # One slice past the bound the area is zero.
+        distance = (index - self.start) / (bound - self.start + (1 if index > self.start else -1))
+        return max(1.0 - distance * distance, 1e-3)
 
 
 def thinned(mask: RunMask, share: float) -> RunMask:
-    """Return the part of a mask that lies deepest in it.
+    """Return the given share of a mask's pixels, the deepest ones.
 
     Args:
         mask: Any mask.
@@ -99,8 +99,8 @@ def thinned(mask: RunMask, share: float) -> RunMask:
     inside = np.pad(pixels[around], 1)
     depth = ndimage.distance_transform_edt(inside) + ndimage.gaussian_filter(inside.astype(np.float64), _SIGMA_PX)
     depth = depth[1:-1, 1:-1]
-    kept = max(1, round(share * mask.area))
-    least = np.partition(depth[pixels[around]], -kept)[-kept]
+    count = max(1, round(share * mask.area))
+    least = np.partition(depth[pixels[around]], -count)[-count]
     thin = np.zeros_like(pixels)
     thin[around] = pixels[around] & (depth >= least)
     return RunMask.encode(thin)

@@ -1,4 +1,4 @@
-"""What a user should know of an edit: what the model was not trained on, and what it did not follow."""
+"""Warnings about an edit: a prompt that the model was not trained on, a correction that it did not follow."""
 
 from __future__ import annotations
 
@@ -8,31 +8,33 @@ from radsam.volume import Box, Mask, Point
 
 
 class CapabilityWarning(UserWarning):
-    """The model is asked something that it was not trained on."""
+    """The model gets a prompt that it was not trained on."""
 
 
 def capability_warnings(edit: Segment | Correct, spec: BundleSpec) -> tuple[str, ...]:
-    """Say what of an edit the model was not trained on; empty where all is as it should be."""
+    """Return a warning for each part of an edit that the model was not trained on."""
     if isinstance(edit, Correct):
-        asked = {Capability.EDIT}
+        needed = {Capability.EDIT}
     else:
-        asked = {{Point: Capability.POINT, Box: Capability.BOX, Mask: Capability.MASK}[type(edit.prompt)]}
+        needed = {{Point: Capability.POINT, Box: Capability.BOX, Mask: Capability.MASK}[type(edit.prompt)]}
         if edit.policy == "mask":
-            asked.add(Capability.MASK)
-    return tuple(_untrained(each, spec) for each in Capability if each in asked and not spec.can(each))
+            needed.add(Capability.MASK)
+    return tuple(_untrained(each, spec) for each in Capability if each in needed and not spec.can(each))
 
 
 def not_followed(name: str) -> str:
-    """Say that the model did not follow a correction."""
+    """Return the warning that the model did not follow a correction."""
     return (
-        f"The model did not follow the correction of {name!r}: only the spot around it was set. Where "
-        "more is wrong, click deeper in the wrong part, or prompt the object anew on this slice."
+        f"The model did not follow the correction of {name!r}: only the pixels around the click were "
+        "changed. Where more is wrong, click deeper in the wrong part, or prompt the object anew on this slice."
     )
 
 
 def _untrained(capability: Capability, spec: BundleSpec) -> str:
-    what = {"edit": "correction points", "point": "a point", "mask": "masks", "box": "boxes"}[capability]
+    prompts = {"edit": "correction points", "point": "a point", "mask": "masks", "box": "boxes"}[capability]
     expect = "expect a rough answer."
     if capability is Capability.EDIT and not spec.can(Capability.POINT):
-        expect = "a point only moves the box of its slice, and the correction walks on, not back to the prompt."
-    return f"The model {spec.name!r} was not trained on {what} (only on: {', '.join(spec.capabilities)}); {expect}"
+        expect = (
+            "a point only moves the box of its slice, and the correction is propagated onwards, not back to the prompt."
+        )
+    return f"The model {spec.name!r} was not trained on {prompts} (only on: {', '.join(spec.capabilities)}); {expect}"

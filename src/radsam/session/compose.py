@@ -31,9 +31,9 @@ def compose(
     Args:
         edits: The edits in force.
         geometry: The grid.
-        replayer: Knows the masks.
-        frozen_at: By the number of each lock so far, what its object owned then. Locks rest
-            on earlier locks: without it, each further lock would double the work.
+        replayer: Gives the objects' masks.
+        frozen_at: The voxels that an object owned when it was locked, by the number of the lock's edit. Locks
+            depend on earlier locks: without it, each further lock would double the work.
 
     Returns:
         Object ids (k, j, i); an object's id is its place in `object_names`, counted from 1.

@@ -1,4 +1,4 @@
-"""A loaded model that opens sessions: what `radsam.load` returns."""
+"""A loaded model that opens sessions, as `radsam.load` returns it."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Engine:
     Args:
         bundle: The model.
         backend: The engine that runs it.
-        cache: Where encoded slices are kept.
+        cache: Encoded slices in memory and on disk.
 
     Attributes:
-        predictor: Answers prompts on single slices; its sessions share it.
+        predictor: Predicts masks on single slices; its sessions share it.
     """
 
     def __init__(self, bundle: Bundle, backend: Backend, cache: EmbeddingCache | None = None) -> None:
@@ -48,8 +48,8 @@ class Engine:
 
         Args:
             volume: The CT.
-            window: What the model sees, in Hounsfield units; None takes the model's own window.
-            stop_rule: Ends walks without bounds.
+            window: The window of the model's input, in Hounsfield units; None takes the model's own.
+            stop_rule: Ends propagations without bounds.
 
         Raises:
             PromptError: The volume is not a CT and no window was given.
@@ -58,10 +58,10 @@ class Engine:
         return Session(volume, self.predictor, window=chosen, stop_rule=stop_rule)
 
     def reopen(self, path: str | Path | SessionFile, volume: Volume) -> Session:
-        """Go on with a saved session, on the CT and with the model that it was made with.
+        """Open a saved session, on the CT and with the model that it was made with.
 
         Raises:
-            SessionError: The file is damaged, or the CT or the model is another one.
+            SessionError: The file is damaged, or was made on another CT or with another model.
         """
         saved = path if isinstance(path, SessionFile) else read_session(Path(path))
         saved.check_volume(volume)
@@ -77,14 +77,14 @@ def load(bundle: str | Path | None = None, *, backend: str = "auto", store: Embe
     Args:
         bundle: Name or path of a weights bundle; None takes the default one.
         backend: "auto", "openvino", "onnx", "torch", "torch:cpu", "torch:cuda" or "torch:mps".
-        store: A folder that keeps encoded slices when the process ends; None keeps them in memory only.
+        store: A folder of encoded slices that outlives the process; None holds them in memory only.
 
     Raises:
-        BundleError: There is no such bundle, or it is damaged; the message says how to get one.
+        BundleError: The bundle is missing or damaged; the message names the command that gets one.
         BackendError: The engine cannot run it here.
         MissingExtraError: The engine is not installed.
     """
     loaded = read_bundle(find_bundle(bundle))
-    # Without a store, what memory gives up goes to a temporary folder: an edit must never encode again.
+    # Without a store, embeddings that memory cannot hold go to a temporary folder: an edit must never encode again.
     cache = EmbeddingCache(store=store, overflow=None if store else temporary_store())
     return Engine(loaded, open_backend(loaded, backend), cache)

@@ -79,7 +79,7 @@ class Replayer:
         started = self._started(edits, before)
         start, painted = self._start(started, edits, before)
         if before and start == before.slice_masks.get(start.index):
-            # Nothing new to pass on: propagating back from here would only lose what is right.
+            # The slice has not changed: a propagation from here could only make its neighbours worse.
             return self.remember(edits, before)
         plan = self._plan(started, edits, start, before)
         slice_masks, ends = _outside(plan, before)
@@ -95,7 +95,7 @@ class Replayer:
     def preview(self, edits: ObjectEdits) -> tuple[SliceMask, ...]:
         """Predict the slice of the last edit alone, as its propagation will: four masks of a prompt, else one.
 
-        Edits before the last one are replayed where they are not known; nothing new is remembered.
+        Edits before the last one are replayed where they are not remembered; the preview itself is not.
         """
         if not isinstance(edits[-1], Correct):
             return self._started(edits).first_alternatives()
@@ -173,7 +173,7 @@ def _limits(index: int, prompted: Iterable[int]) -> dict[int, int]:
 
 
 def _outside(plan: PropagationPlan, before: ObjectResult | None) -> tuple[dict[int, SliceMask], dict[int, EndReason]]:
-    """Return what stays as it was: the masks beyond the plan's limits, and why a side with a limit ended."""
+    """Return what a plan does not change: the masks beyond its limits, and why a side with a limit ended."""
     if before is None:
         return {}, {}
     ends = {-1: before.low_end, 1: before.high_end}

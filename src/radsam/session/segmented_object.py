@@ -1,4 +1,4 @@
-"""One object of a session as it stands: what `Session.objects` tells."""
+"""One object of a session in its present state, as `Session.objects` returns it."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ class PlacedPrompt:
 
 @dataclass(frozen=True)
 class SegmentedObject:
-    """One object of a session, as it stands.
+    """One object of a session in its present state.
 
     Args:
         name: Its name.
         id: Its number in the label map.
-        grid: The slices that it was walked through.
-        slices: Slice index to mask and predicted IoU, before overlaps are settled.
-        low_end: Why the walk ended on the side of smaller slice indices.
+        grid: The slices that it was propagated through.
+        slices: Slice index to mask and predicted IoU, before the overlap policy applies.
+        low_end: Why the propagation ended on the side of smaller slice indices.
         high_end: Why it ended on the other.
-        locked: Whether it keeps its voxels whatever comes.
-        window_hu: What the model saw.
+        locked: Whether later edits of other objects take no voxel from it.
+        window_hu: The window of the model's input.
         placed_prompts: The prompt that started it last and the correction points since then, in order.
-        bounds: The first and last slice that were given; None where the stop rule found the ends.
+        bounds: The first and last slice, as the user gave them; None where the stop rule found the ends.
         painted: Whether the model did not follow the last correction, so that only its clicks were painted.
     """
 

@@ -12,13 +12,13 @@ from radsam.volume import SliceGrid, Volume
 
 
 class StartedObject:
-    """What follows from the prompt that started an object, and from it alone.
+    """All that follows from an object's first prompt alone.
 
     Args:
         volume: The CT.
         predictor: Predicts single slices.
         started: The edit that started the object.
-        view: How the model sees it, where that was chosen before.
+        view: How the model sees the object, where an earlier edit has chosen it.
 
     Attributes:
         grid: The slices that it is propagated through.
@@ -35,7 +35,7 @@ class StartedObject:
         self.index, self._prompt = slice_prompt_of(started, self.grid)
         self._copied = self._prompt.mask if started.policy == "copy" else None
         if self._prompt.mask and not self._copied and not predictor.spec.can(Capability.MASK):
-            # The mask of a model that was not trained on masks is noise; it knows the box.
+            # A model that was not trained on masks predicts noise from one; it was trained on boxes.
             self._prompt = SlicePrompt(box_uvuv=self._prompt.mask.enclosing_box)
         if view is None:
             view = predictor.view(self.grid, started.window)

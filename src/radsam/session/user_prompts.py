@@ -1,4 +1,4 @@
-"""What a user gave on each slice of an object, from the object's edits."""
+"""The user's prompts on each slice of an object, from the object's edits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Coordinates as people write them, on the command line or in a manifest: voxels as stored, or LPS millimetres.
+"""Coordinates as users write them, on the command line or in a manifest: voxels as stored, or LPS millimetres.
 
 In voxels, ``--slice K --box I0 J0 I1 J1`` are indices of the file. In a plane other than
 the axial one the slice is counted along that plane's own axis, and a box has the two
@@ -24,7 +24,7 @@ _LPS = {Plane.AXIAL: (2, (0, 1)), Plane.CORONAL: (1, (0, 2)), Plane.SAGITTAL: (0
 
 @dataclass(frozen=True, eq=False)
 class Coordinates:
-    """Turns what was typed into prompts.
+    """Turns typed coordinates into prompts.
 
     Args:
         geometry: The volume's grid.
@@ -40,7 +40,7 @@ class Coordinates:
         """Return the slice index for a typed slice position.
 
         In an oblique volume the slice at a millimetre position depends on where in the
-        slice one stands: `inside`, by default the middle of the volume.
+        slice the position lies: `inside`, by default the middle of the volume.
         """
         if not self.mm:
             return _whole(across, "The slice")
@@ -81,7 +81,7 @@ class Coordinates:
     def bounds(self, bounds: tuple[float, float], inside: tuple[float, float] | None) -> Bounds:
         """Return the bounds for two typed slice positions."""
         ends = [self.index(each, inside) for each in bounds]
-        # A stored axis may run against the patient's: in millimetres the order is not the user's to know.
+        # A stored axis may run against the patient's, so bounds in millimetres come in either order.
         return Bounds(*sorted(ends)) if self.mm else Bounds(*ends)
 
     def _voxel_mm(self, across: float, inside: tuple[float, float]) -> tuple[int, int, int]:

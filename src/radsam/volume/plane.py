@@ -1,4 +1,4 @@
-"""Slices of a volume, and how a radiologist holds them.
+"""Slices of a volume, as stored and as displayed.
 
 A `Plane` is anatomical. Its slice axis is the stored axis closest to the plane's
 normal; the coordinates inside a slice are the two other stored axes in stored order:
@@ -6,11 +6,11 @@ normal; the coordinates inside a slice are the two other stored axes in stored o
 slice array is indexed ``[v, u]``. For a CT stored as usual, axial slices have u = i
 and v = j.
 
-What a person or a model looks at is the same slice turned to the *radiological*
-display: axial with anterior at the top and the patient's right at the left, coronal
-with superior at the top and the patient's right at the left, sagittal with superior at
-the top and anterior at the left. `SliceGrid` maps between the two without resampling,
-so the answer does not depend on how a file happens to be stored.
+A person or a model sees the same slice turned to the *radiological* display: axial with
+anterior at the top and the patient's right at the left, coronal with superior at the top
+and the patient's right at the left, sagittal with superior at the top and anterior at the
+left. `SliceGrid` maps between the two without resampling, so a mask does not depend on how
+a file happens to be stored.
 """
 
 from __future__ import annotations

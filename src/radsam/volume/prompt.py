@@ -1,4 +1,4 @@
-"""What a user says about an object: a point, a box or a mask on one slice, and bounds.
+"""Prompts: a point, a box or a mask on one slice; and bounds.
 
 Coordinates are voxel indices (i, j, k) of the volume as stored, zero-based. Both ends
 of boxes and bounds are inclusive. A box or mask names its slice by the slice's own
@@ -16,7 +16,7 @@ from jaxtyping import Bool
 from radsam.errors import PromptError
 from radsam.volume.plane import AXIS_NAMES, SliceGrid
 
-#: The smallest side of a box, in voxels: less says nothing that a point does not say.
+#: The smallest side of a box, in voxels: a smaller box is no better than a point.
 SMALLEST_BOX_SIDE = 2
 
 
@@ -155,7 +155,7 @@ class Mask:
             raise PromptError("A mask prompt is a two-dimensional boolean array.")
         if not self.pixels.any():
             raise PromptError(
-                f"The mask is empty on slice {AXIS_NAMES[axis]}={self.index}: there is nothing to follow."
+                f"The mask is empty on slice {AXIS_NAMES[axis]}={self.index}: give one with at least one voxel."
             )
 
     @classmethod

@@ -16,10 +16,10 @@ from radsam.volume.geometry import Geometry
 
 @dataclass(frozen=True)
 class SeriesOrigin:
-    """Which DICOM series a volume was read from; nothing here names the patient.
+    """The DICOM series that a volume was read from, without the patient's identity.
 
     Args:
-        selector: What chooses the series, and its acquisition, again in the same folder.
+        selector: Chooses the series, and its acquisition, again in the same folder.
         series_uid: SeriesInstanceUID; empty where the files have none.
         frame_of_reference: FrameOfReferenceUID; empty where the files have none.
         resampled: Why the slices had to be resampled onto a rectangular grid; empty if
@@ -40,13 +40,13 @@ class Volume:
         hu: Array (k, j, i) of Hounsfield units, int16 or float32. Other modalities
             keep their stored values and need an explicit window.
         geometry: The grid of `hu`.
-        modality: DICOM modality; formats that do not say are taken as "CT".
-        source: Where it came from, for messages.
+        modality: DICOM modality; "CT" for formats that do not name one.
+        source: Its file or folder, for messages.
         series: The DICOM series it came from; None for other files.
 
     Raises:
         VolumeError: The array does not fit the grid, holds values that are not finite,
-            or is constant (there is nothing to segment in it).
+            or is constant, so that it has no object to segment.
     """
 
     hu: Int16[np.ndarray, "k j i"] | Float[np.ndarray, "k j i"]
@@ -68,11 +68,13 @@ class Volume:
             )
         first = self.hu.flat[0]
         if all((each == first).all() for each in self.hu):
-            raise VolumeError(f"Every voxel{where} is {first}: there is nothing to segment in a constant volume.")
+            raise VolumeError(
+                f"Every voxel{where} is {first}: a constant volume has no object to segment. Give another file."
+            )
 
     @cached_property
     def content_hash(self) -> str:
-        """SHA-256 of values, shape and affine: tells whether two volumes are the same CT.
+        """SHA-256 of values, shape and affine: equal for two volumes that are the same CT.
 
         The affine enters rounded to 1e-3 mm, so that a float32 header does not matter.
         """
@@ -96,7 +98,7 @@ class LabelVolume:
 
     Raises:
         GridMismatchError: The array does not fit the grid.
-        VolumeError: The array is not uint8 or uint16, or a name stands for id 0.
+        VolumeError: The array is not uint8 or uint16, or id 0 has a name.
     """
 
     ids: UInt8[np.ndarray, "k j i"] | UInt16[np.ndarray, "k j i"]

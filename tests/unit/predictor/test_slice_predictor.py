@@ -53,9 +53,9 @@ def test_the_answer_lies_where_the_object_is(predictor: SlicePredictor, prompt: 
         prompt = SlicePrompt(mask=RunMask.encode(truth))
     else:
         prompt = SlicePrompt(points_uv=((int(u[len(u) // 2]), int(v[len(v) // 2]), True),))
-    answer = predictor.decode(predictor.encode(SCENE.volume, predictor.view(grid, WINDOW), index), prompt)
-    assert answer.index == index
-    assert dice(answer.mask.decode(), truth) > 0.97
+    found = predictor.decode(predictor.encode(SCENE.volume, predictor.view(grid, WINDOW), index), prompt)
+    assert found.index == index
+    assert dice(found.mask.decode(), truth) > 0.97
 
 
 def test_a_slice_is_encoded_once(predictor: SlicePredictor, backend: FakeBackend) -> None:
@@ -69,12 +69,12 @@ def test_a_slice_is_encoded_once(predictor: SlicePredictor, backend: FakeBackend
 
 
 def test_cached_equals_uncached(tmp_path: Path) -> None:
-    answers = []
+    masks = []
     for folder in ("a", "b", "b"):  # the third time from the disk
         predictor = fake_predictor(cache=EmbeddingCache(store=EmbeddingStore(tmp_path / folder)))
         for _ in range(2):  # the second time from memory
-            answers.append(predictor.alternatives(encode(predictor), BOX))
-    assert all(answer == answers[0] for answer in answers)
+            masks.append(predictor.alternatives(encode(predictor), BOX))
+    assert all(each == masks[0] for each in masks)
     assert predictor.backend.encoded == []  # type: ignore[attr-defined]
 
 
@@ -95,17 +95,17 @@ def test_another_question_or_another_slice_is_asked(predictor: SlicePredictor, b
     assert len(backend.prompts) == 4
 
 
-def test_nothing_said_is_refused(predictor: SlicePredictor, backend: FakeBackend) -> None:
+def test_an_empty_prompt_is_refused(predictor: SlicePredictor, backend: FakeBackend) -> None:
     assert not SlicePrompt()
-    for ask in (predictor.decode, predictor.alternatives):
+    for predict in (predictor.decode, predictor.alternatives):
         with pytest.raises(PromptError, match="give a box, a point or a mask"):
-            ask(encode(predictor), SlicePrompt())
+            predict(encode(predictor), SlicePrompt())
     assert backend.prompts == []
 
 
 def test_the_primary_answer_is_the_first_of_four(predictor: SlicePredictor) -> None:
     four = predictor.alternatives(encode(predictor), BOX)
-    assert [answer.score for answer in four] == pytest.approx(SCORES.tolist())
+    assert [each.score for each in four] == pytest.approx(SCORES.tolist())
     assert four[0] == predictor.decode(encode(predictor), BOX)
     assert four[1].mask.area < four[0].mask.area < four[2].mask.area
     assert four[3].mask.area == 0
@@ -142,13 +142,13 @@ def test_prompts_come_in_the_order_that_sam_was_trained_with(
     predictor: SlicePredictor, prompt: SlicePrompt, labels: list[int]
 ) -> None:
     frame = encode(predictor).frame
-    asked = frame_prompt(frame, prompt)
-    assert asked.point_labels.tolist() == labels
+    mapped = frame_prompt(frame, prompt)
+    assert mapped.point_labels.tolist() == labels
     uv = [(u, v) for u, v, _ in prompt.points_uv]
-    np.testing.assert_allclose(asked.points_xy[: len(uv)], frame.points_to_frame(np.array(uv, float).reshape(-1, 2)))
+    np.testing.assert_allclose(mapped.points_xy[: len(uv)], frame.points_to_frame(np.array(uv, float).reshape(-1, 2)))
     if prompt.box_uvuv:
-        np.testing.assert_allclose(asked.points_xy[-2:], frame.box_to_frame(prompt.box_uvuv))
-    assert (asked.mask is not None) == (prompt.mask is not None)
+        np.testing.assert_allclose(mapped.points_xy[-2:], frame.box_to_frame(prompt.box_uvuv))
+    assert (mapped.mask is not None) == (prompt.mask is not None)
 
 
 def test_normalisation_is_the_models_own() -> None:

@@ -41,8 +41,8 @@ def test_the_box_policy_passes_on_the_box_around_the_mask() -> None:
 
 
 def test_the_box_grows_to_positive_points_only() -> None:
-    answer = POLICIES["box"](mask(), SlicePrompt(points_uv=POINTS))
-    assert answer == SlicePrompt(box_uvuv=(3, 0, 10, 4), points_uv=POINTS)
+    prompt = POLICIES["box"](mask(), SlicePrompt(points_uv=POINTS))
+    assert prompt == SlicePrompt(box_uvuv=(3, 0, 10, 4), points_uv=POINTS)
 
 
 def test_a_box_that_the_user_drew_stands() -> None:

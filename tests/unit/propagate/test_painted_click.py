@@ -1,4 +1,4 @@
-"""Does a click that the model does not follow change the spot around it, and no more?"""
+"""Does a painted click change the pixels around it, and no more?"""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_every_point_holds_whatever_was_there(clicks: list[tuple[int, int, bool]
 
 
 @pytest.mark.parametrize(("u", "positive"), [(33, True), (26, False)])
-def test_a_spot_reaches_the_edge_and_as_far_again(u: int, positive: bool) -> None:
+def test_a_painted_click_reaches_the_edge_and_as_far_again(u: int, positive: bool) -> None:
     changed = with_painted_clicks(RunMask.encode(SQUARE), [(u, 20, positive)]).decode() != SQUARE
     rows, cols = np.nonzero(changed)
     # Four pixels from the nearest pixel of the side that it is to be on.
@@ -32,12 +32,12 @@ def test_a_spot_reaches_the_edge_and_as_far_again(u: int, positive: bool) -> Non
     assert (rows.min(), rows.max()) == (16, 24)
 
 
-def test_a_spot_far_from_the_object_is_small() -> None:
+def test_a_painted_click_far_from_the_object_is_small() -> None:
     changed = with_painted_clicks(RunMask.encode(SQUARE), [(48, 2, True)]).decode() != SQUARE
     assert 0 < changed.sum() <= np.pi * 8.5**2
 
 
-def test_a_spot_on_an_empty_slice_is_a_few_pixels() -> None:
+def test_a_painted_click_on_an_empty_slice_is_a_few_pixels() -> None:
     assert with_painted_clicks(RunMask.encode(np.zeros((9, 9), bool)), [(4, 4, True)]).area == 9
 
 

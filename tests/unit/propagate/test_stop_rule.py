@@ -8,7 +8,7 @@ from radsam.propagate import EndReason, StopRule
 from radsam.volume import RunMask
 
 
-def answer(columns: int, at: int = 0, score: float = 0.9) -> SliceMask:
+def slice_mask(columns: int, at: int = 0, score: float = 0.9) -> SliceMask:
     """A mask of ten rows and as many columns as wanted."""
     pixels = np.zeros((10, 100), bool)
     pixels[:, at : at + columns] = True
@@ -18,24 +18,24 @@ def answer(columns: int, at: int = 0, score: float = 0.9) -> SliceMask:
 @pytest.mark.parametrize(
     ("before", "after", "reason"),
     [
-        (answer(20), answer(20), None),
-        (answer(20), answer(0), EndReason.EMPTY),
+        (slice_mask(20), slice_mask(20), None),
+        (slice_mask(20), slice_mask(0), EndReason.EMPTY),
         # A quarter is the least, two and a half times the most.
-        (answer(20), answer(5), None),
-        (answer(20), answer(4), EndReason.COLLAPSE),
-        (answer(20), answer(50), None),
-        (answer(20), answer(51), EndReason.JUMP),
+        (slice_mask(20), slice_mask(5), None),
+        (slice_mask(20), slice_mask(4), EndReason.COLLAPSE),
+        (slice_mask(20), slice_mask(50), None),
+        (slice_mask(20), slice_mask(51), EndReason.JUMP),
         # Half of the smaller mask must be shared.
-        (answer(20), answer(20, at=10), None),
-        (answer(20), answer(20, at=11), EndReason.DRIFT),
-        (answer(20), answer(8, at=16), None),
-        (answer(20), answer(8, at=17), EndReason.DRIFT),
-        (answer(20), answer(20, score=0.5), None),
-        (answer(20), answer(20, score=0.49), EndReason.LOW_SCORE),
+        (slice_mask(20), slice_mask(20, at=10), None),
+        (slice_mask(20), slice_mask(20, at=11), EndReason.DRIFT),
+        (slice_mask(20), slice_mask(8, at=16), None),
+        (slice_mask(20), slice_mask(8, at=17), EndReason.DRIFT),
+        (slice_mask(20), slice_mask(20, score=0.5), None),
+        (slice_mask(20), slice_mask(20, score=0.49), EndReason.LOW_SCORE),
         # After an empty slice there is nothing to compare with.
-        (answer(0), answer(90), None),
-        (answer(0), answer(0), EndReason.EMPTY),
-        (answer(0), answer(9, score=0.1), EndReason.LOW_SCORE),
+        (slice_mask(0), slice_mask(90), None),
+        (slice_mask(0), slice_mask(0), EndReason.EMPTY),
+        (slice_mask(0), slice_mask(9, score=0.1), EndReason.LOW_SCORE),
     ],
 )
 def test_each_part_of_the_rule_has_its_reason_and_its_edge(
@@ -46,6 +46,6 @@ def test_each_part_of_the_rule_has_its_reason_and_its_edge(
 
 def test_the_rule_can_be_loosened() -> None:
     loose = StopRule(min_score=0.0, max_shrink=100.0, max_growth=100.0, min_overlap=0.0)
-    assert loose.broken_by(answer(20).mask, answer(1, at=99, score=0.0)) is None
-    assert loose.broken_by(answer(1).mask, answer(100)) is None
-    assert loose.broken_by(answer(20).mask, answer(0)) is EndReason.EMPTY
+    assert loose.broken_by(slice_mask(20).mask, slice_mask(1, at=99, score=0.0)) is None
+    assert loose.broken_by(slice_mask(1).mask, slice_mask(100)) is None
+    assert loose.broken_by(slice_mask(20).mask, slice_mask(0)) is EndReason.EMPTY

@@ -1,4 +1,4 @@
-"""What is said, and done, when a model is asked something that it was not trained on?"""
+"""Does a model that gets a prompt it was not trained on come with a warning, and with the best prompt instead?"""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ BOXES_ONLY = fake_spec(name="boxy", capabilities=(Capability.BOX,))
         (lambda s: s.correct(Point(i=9, j=14, k=13), name="there"), "correction points"),
     ],
 )
-def test_a_model_is_not_asked_silently_for_what_it_never_learned(edit: Callable[[Session], object], what: str) -> None:
+def test_a_prompt_that_the_model_was_not_trained_on_gives_a_warning(
+    edit: Callable[[Session], object], what: str
+) -> None:
     session = fake_session(SCENE.volume, FakeBackend(BOXES_ONLY))
     session.segment(RIGHT, bounds=BOUNDS, name="there")  # boxes: nothing to warn of
     with warnings.catch_warnings(record=True) as caught:
@@ -64,12 +66,12 @@ def test_the_warning_points_at_the_line_of_the_caller(tmp_path: Path) -> None:
         "-c",
         f"import sys, runpy; sys.path.insert(0, {str(tests)!r}); runpy.run_path({str(script)!r})",
     ]
-    answer = subprocess.run(run, capture_output=True, text=True, check=True)
-    # The second correction warning says that only the spot was set: nothing bright is there.
-    assert answer.stdout.strip() == "[(True, 8), (True, 9), (True, 9)]"
+    finished = subprocess.run(run, capture_output=True, text=True, check=True)
+    # The second warning of the correction: its click is painted, since nothing bright is there.
+    assert finished.stdout.strip() == "[(True, 8), (True, 9), (True, 9)]"
 
 
-def test_a_model_that_knows_no_masks_is_asked_with_the_box_of_a_mask() -> None:
+def test_a_model_that_was_not_trained_on_masks_gets_the_box_of_a_mask() -> None:
     backend = FakeBackend(fake_spec(capabilities=(Capability.BOX,)))
     session = fake_session(SCENE.volume, backend)
     with pytest.warns(CapabilityWarning, match="not trained on masks"):

@@ -35,7 +35,7 @@ def session() -> Session:
 
 
 def draw(session: Session, name: str, *, plane: str = "axial", index: int = 4) -> None:
-    """Give an object exactly its stripe on one slice: copying asks no model."""
+    """Give an object exactly its stripe on one slice: copying needs no model."""
     grid = SliceGrid.of(SCENE.volume.geometry, plane)
     pixels = STRIPES[name] if plane == "axial" else np.ones(grid.shape_vu, bool)
     session.segment(Mask.on(grid, index, pixels), bounds=(index, index), name=name, policy="copy", plane=plane)

@@ -92,7 +92,7 @@ def test_the_window_decides_what_the_model_sees(session: Session, backend: FakeB
     other = session.segment(RIGHT, bounds=(13, 13), name="b", window=(-1000.0, 150.0))
     assert other.window_hu == (-1000.0, 150.0)
     assert len(set(backend.encoded)) == 2
-    # Everything is bright in that window: the whole box is the answer.
+    # Everything is bright in that window: the mask is the whole box.
     assert other.slices[13].mask.area == 13 * 14
 
 
@@ -127,7 +127,7 @@ def test_a_correction_walks_away_from_the_prompted_slice(session: Session) -> No
     assert changed[:2] == [15, 16]
 
 
-def test_every_slice_follows_what_was_said_nearest_to_it(session: Session) -> None:
+def test_every_slice_follows_the_nearest_prompt(session: Session) -> None:
     first = session.segment(RIGHT, bounds=BOUNDS, policy="box")
     second = session.correct(Point(i=22, j=14, k=16))  # the prompt is on slice 13
     third = session.correct(Point(i=9, j=14, k=18, positive=False))
@@ -137,18 +137,18 @@ def test_every_slice_follows_what_was_said_nearest_to_it(session: Session) -> No
     assert third.slices[18].mask != second.slices[18].mask
 
 
-def test_a_correction_of_the_prompted_slice_walks_both_ways(session: Session) -> None:
+def test_a_correction_of_the_prompted_slice_propagates_both_ways(session: Session) -> None:
     before = session.segment(RIGHT, bounds=BOUNDS, policy="box")
     after = session.correct(Point(i=22, j=14, k=13))
     assert all(after.slices[index].mask != before.slices[index].mask for index in (12, 13, 14))
 
 
-def test_a_click_that_the_model_does_not_follow_sets_the_spot_around_it(session: Session, backend: FakeBackend) -> None:
+def test_a_click_that_the_model_does_not_follow_is_painted(session: Session, backend: FakeBackend) -> None:
     before = session.segment(RIGHT, bounds=BOUNDS, policy="box")
-    asked = len(backend.prompts)
-    with pytest.warns(CapabilityWarning, match="did not follow the correction of 'object': only the spot"):
+    prompts = len(backend.prompts)
+    with pytest.warns(CapabilityWarning, match="did not follow the correction of 'object': only the pixels around"):
         after = session.correct(Point(i=1, j=1, k=15))  # where nothing is bright
-    assert len(backend.prompts) > asked
+    assert len(backend.prompts) > prompts
     changed = before.slices[15].mask.decode() != after.slices[15].mask.decode()
     assert after.slices[15].mask.decode()[1, 1]
     assert changed.sum() < 80
@@ -168,9 +168,9 @@ def test_a_correction_keeps_the_points_of_earlier_ones(session: Session, backend
     session.correct(Point(i=14, j=14, k=16, positive=False))
     backend.prompts.clear()
     last = session.correct(Point(i=9, j=9, k=14, positive=False))
-    said = [prompt.point_labels.tolist() for prompt in backend.prompts if prompt.point_labels.size]
-    assert said == [[NEGATIVE, NEGATIVE, PAD]]  # slice 16 stays as it was corrected
-    pixels = {index: answer.mask.decode() for index, answer in last.slices.items()}
+    labels = [prompt.point_labels.tolist() for prompt in backend.prompts if prompt.point_labels.size]
+    assert labels == [[NEGATIVE, NEGATIVE, PAD]]  # slice 16 stays as it was corrected
+    pixels = {index: each.mask.decode() for index, each in last.slices.items()}
     assert not pixels[14][14, 4]
     assert not pixels[14][9, 9]
     assert not pixels[16][14, 14]
@@ -373,10 +373,10 @@ def test_an_engine_that_fails_leaves_the_session_as_it_was(session: Session, bac
 def test_an_edit_that_is_stopped_in_the_middle_never_happened(session: Session) -> None:
     session.segment(RIGHT, bounds=BOUNDS)
     before, history = state(session), session.history
-    walk = session.run(Correct("object", (Point(i=4, j=14, k=14, positive=False),)))
+    records = session.run(Correct("object", (Point(i=4, j=14, k=14, positive=False),)))
     for _ in range(5):
-        next(walk)
-    walk.close()  # type: ignore[attr-defined]
+        next(records)
+    records.close()  # type: ignore[attr-defined]
     assert session.history is history
     assert state(session) == before
     session.correct(Point(i=4, j=14, k=14, positive=False))
@@ -397,11 +397,11 @@ def test_an_exception_in_the_progress_callback_stops_the_edit(session: Session) 
 
 
 def test_an_edit_that_was_overtaken_by_another_is_refused_not_lost(session: Session) -> None:
-    walk = session.run(Segment("a", RIGHT, Bounds(12, 14), Plane.AXIAL, Window(-160.0, 240.0), "mask"))
-    next(walk)
+    records = session.run(Segment("a", RIGHT, Bounds(12, 14), Plane.AXIAL, Window(-160.0, 240.0), "mask"))
+    next(records)
     session.segment(LEFT, bounds=(12, 14), name="b")
     with pytest.raises(SessionError, match="Do it again"):
-        list(walk)
+        list(records)
     assert list(session.objects) == ["b"]
 
 

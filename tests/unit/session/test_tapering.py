@@ -16,10 +16,10 @@ BOUNDS = (4, 20)
 
 
 def mask_prompts(scene: Scene = SCENE, box: Box = BOX, bounds: object = BOUNDS, **settings: object) -> list[int]:
-    """Areas of the mask prompts of a walk, low-res, in the order in which they were asked."""
+    """Areas of the mask prompts of a propagation, low-res, in the order of its predictions."""
     backend = FakeBackend(fake_spec(taper=settings.pop("taper", 1.0)))
     fake_session(scene.volume, backend).segment(box, bounds=bounds, **settings)  # type: ignore[arg-type]
-    return [int(asked.mask.sum()) for asked in backend.prompts if asked.mask is not None]
+    return [int(each.mask.sum()) for each in backend.prompts if each.mask is not None]
 
 
 def test_masks_are_passed_on_thinner_by_a_model_that_learned_it() -> None:
@@ -46,10 +46,10 @@ def test_a_correction_tapers_from_the_prompt_and_not_from_itself() -> None:
     backend = FakeBackend(fake_spec(taper=1.0))
     session = fake_session(SCENE.volume, backend)
     session.segment(BOX, bounds=BOUNDS)
-    asked = len(backend.prompts)
+    before = len(backend.prompts)
     session.correct(Point(i=54, j=47, k=16, positive=False))
-    questions = [each.mask for each in backend.prompts[asked:] if each.mask is not None and not len(each.point_labels)]
-    inwards, outwards = (float(mask.sum()) for mask in questions[:2])
+    masks = [each.mask for each in backend.prompts[before:] if each.mask is not None and not len(each.point_labels)]
+    inwards, outwards = (float(mask.sum()) for mask in masks[:2])
     # From slice 12 to one past the bound, 21, the ellipse loses this much from slice 16 to 17; inwards nothing.
     lost = (1 - (5 / 9) ** 2) / (1 - (4 / 9) ** 2)
     assert outwards / inwards == pytest.approx(lost, rel=0.1)

@@ -62,7 +62,7 @@ def test_a_point_is_asked_on_the_whole_slice_first() -> None:
 
 
 class Moody(FakeBackend):
-    """Expects as much of its answers to points as it is told, one after the other."""
+    """Predicts the given scores for points, one after the other."""
 
     def __init__(self, *expected_iou: float) -> None:
         super().__init__(SPEC)

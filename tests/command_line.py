@@ -58,7 +58,7 @@ class Finished:
         return found
 
     @property
-    def said(self) -> str:
+    def stderr_line(self) -> str:
         """Standard error as one line, without the frame that typer draws around usage errors."""
         return " ".join(re.sub(r"[│╭╮╰╯─]", " ", self.stderr).split())
 
@@ -112,8 +112,8 @@ class CommandLine:
     def here(self, *args: object, cwd: Path) -> Finished:
         """Run in this process: quicker, and array shapes are checked. For what needs no process of its own."""
         with chdir(cwd), patch.dict(os.environ, self.env):
-            answer = CliRunner().invoke(app, join_points([str(each) for each in args]), prog_name="radsam")
-        return Finished(answer.exit_code, answer.stdout, answer.stderr)
+            result = CliRunner().invoke(app, join_points([str(each) for each in args]), prog_name="radsam")
+        return Finished(result.exit_code, result.stdout, result.stderr)
 
     def start(
         self,

@@ -37,13 +37,13 @@ class Refused:
     ) -> None:
         before = self._files()
         line = ("segment", ct, *args, "--model", self.model, "-o", out, "--json")
-        answer = self.run(*line, cwd=self.folder) if process else self.run.here(*line, cwd=self.folder)
-        assert answer.returncode == 3, answer.stderr
-        error = answer.json["error"]
+        result = self.run(*line, cwd=self.folder) if process else self.run.here(*line, cwd=self.folder)
+        assert result.returncode == 3, result.stderr
+        error = result.json["error"]
         assert error["exit_code"] == 3
         # People and programs read the same; wherever the lines are cut.
-        assert error["message"] in answer.stderr
-        assert "Traceback" not in answer.stderr
+        assert error["message"] in result.stderr
+        assert "Traceback" not in result.stderr
         for word in words:
             assert re.search(word, error["message"]), (word, error["message"])
         assert self._files() == before
@@ -308,9 +308,9 @@ def test_what_the_message_asks_for_works(
 ) -> None:
     make(tmp_path / "dicom")
     line = ("segment", "dicom", *PROMPT, "--bounds", 1, 3, *args, "--model", tiny_bundle, "-o", "mask.nii.gz")
-    answer = run_radsam(*line, cwd=tmp_path).done()
-    assert answer.stderr.startswith(noted)
-    assert answer.stderr.count("\n") == bool(noted)
+    result = run_radsam(*line, cwd=tmp_path).done()
+    assert result.stderr.startswith(noted)
+    assert result.stderr.count("\n") == bool(noted)
     labels = read_labels(tmp_path / "mask.nii.gz")
     assert labels.ids.any()
     assert labels.geometry.shape_kji == SHAPE
@@ -384,10 +384,10 @@ def test_a_full_disk_leaves_what_was_there_before(
     if failed != "s.radsam":  # an existing session would be read
         old.write_bytes(b"an older result")
     line = ("segment", phantom_ct.path, *SPLEEN, "--model", tiny_bundle, *more, "-o", out, "--json")
-    answer = run_radsam(*line, cwd=tmp_path, before=FULL_DISK.format(limit))
-    assert answer.returncode == 3, answer.stderr
-    assert f"{failed} could not be written" in answer.json["error"]["message"]
-    assert "Choose another folder" in answer.json["error"]["message"]
+    result = run_radsam(*line, cwd=tmp_path, before=FULL_DISK.format(limit))
+    assert result.returncode == 3, result.stderr
+    assert f"{failed} could not be written" in result.json["error"]["message"]
+    assert "Choose another folder" in result.json["error"]["message"]
     assert failed == "s.radsam" or old.read_bytes() == b"an older result"
     # A result that was whole before the disk was full may stay; nothing else.
     assert {each.name for each in tmp_path.iterdir()} <= {failed, out}

@@ -65,8 +65,8 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def done(archive: Path, tiny_bundle: Path, run_radsam: CommandLine) -> Path:
     """The archive, done by the plain engine."""
     out = archive.parent / "done"
-    answer = run_radsam.here("batch", archive, "-o", out, "--model", tiny_bundle, "--threads", 1, cwd=archive.parent)
-    assert "15 done of 15 rows, mean Dice" in answer.done().stdout
+    result = run_radsam.here("batch", archive, "-o", out, "--model", tiny_bundle, "--threads", 1, cwd=archive.parent)
+    assert "15 done of 15 rows, mean Dice" in result.done().stdout
     return out
 
 
@@ -82,10 +82,10 @@ def test_a_second_run_does_nothing_and_says_so(
     done: Path, archive: Path, tiny_bundle: Path, run_radsam: CommandLine
 ) -> None:
     before = parts(done)
-    answer = run_radsam.here("batch", archive, "-o", done, "--model", tiny_bundle, "--json", cwd=archive.parent)
-    assert answer.done().json["done_in_this_run"] == 0
-    assert answer.json["counts"] == {"done": 15}
-    assert "15 rows are done already" in answer.said
+    result = run_radsam.here("batch", archive, "-o", done, "--model", tiny_bundle, "--json", cwd=archive.parent)
+    assert result.done().json["done_in_this_run"] == 0
+    assert result.json["counts"] == {"done": 15}
+    assert "15 rows are done already" in result.stderr_line
     assert parts(done) == before
 
 
@@ -94,8 +94,8 @@ def test_shards_make_the_same_together(done: Path, archive: Path, tiny_bundle: P
     common = ("batch", archive, "-o", out, "--model", tiny_bundle, "--threads", 1, "--json")
     rows = 0
     for number in range(2):
-        answer = run_radsam.here(*common, "--shard", f"{number}/2", cwd=archive.parent).done()
-        rows += answer.json["rows"]
+        result = run_radsam.here(*common, "--shard", f"{number}/2", cwd=archive.parent).done()
+        rows += result.json["rows"]
     assert rows == 15
     assert_equal_results(done, out)
 
@@ -103,12 +103,12 @@ def test_shards_make_the_same_together(done: Path, archive: Path, tiny_bundle: P
 def test_jobs_of_submitit_make_the_same(done: Path, archive: Path, tiny_bundle: Path, run_radsam: CommandLine) -> None:
     pytest.importorskip("submitit")
     out = archive.parent / "jobs"
-    answer = run_radsam(
+    result = run_radsam(
         *("batch", archive, "-o", out, "--model", tiny_bundle, "--json"),
         *("--engine", "slurm", "--cluster", "local", "--jobs", 2),
         cwd=archive.parent,
     ).done()
-    assert answer.json["done_in_this_run"] == 15
+    assert result.json["done_in_this_run"] == 15
     assert len({row["worker"] for row in table(out).values()}) == 2
     assert_equal_results(done, out)
 
@@ -124,16 +124,16 @@ def test_a_dry_run_sees_what_would_fail_and_writes_nothing(
     ]
     manifest = archive.with_name("wrong.csv")
     manifest.write_text("\n".join([*lines, *wrong]) + "\n", "utf-8")
-    answer = run_radsam.here(
+    result = run_radsam.here(
         "batch", manifest, "-o", tmp_path / "out", "--model", tiny_bundle, "--dry-run", "--json", cwd=tmp_path
     ).done()
-    problems = {(each["id"], each["status"]) for each in answer.json["problems"]}
+    problems = {(each["id"], each["status"]) for each in result.json["problems"]}
     assert problems == {
         ("outside", "bad_input"),
         ("gone", "missing_file"),
         ("case_00_kidney_right", "bad_row"),
     }
-    assert answer.json["to_do"] == 16
+    assert result.json["to_do"] == 16
     assert not (tmp_path / "out").exists()
 
 
@@ -144,20 +144,20 @@ def test_exit_codes_tell_some_failed_from_nothing_usable(
     manifest = archive.with_name("some.csv")
     manifest.write_text("\n".join([lines[0], lines[1], lines[2].replace("case_00/ct", "x/ct")]) + "\n", "utf-8")
     common = ("-o", tmp_path / "out", "--model", tiny_bundle)
-    answer = run_radsam.here("batch", manifest, *common, "--json", cwd=tmp_path)
-    assert answer.returncode == 4
-    assert answer.json["counts"] == {"done": 1, "missing_file": 1}
+    result = run_radsam.here("batch", manifest, *common, "--json", cwd=tmp_path)
+    assert result.returncode == 4
+    assert result.json["counts"] == {"done": 1, "missing_file": 1}
     assert run_radsam.here("batch", tmp_path / "none.csv", *common, cwd=tmp_path).returncode == 3
     assert (
         run_radsam.here("batch", manifest, *common, "--engine", "slurm", "--workers", 2, cwd=tmp_path).returncode == 2
     )
     assert run_radsam.here("batch", manifest, *common, "--address", "auto", cwd=tmp_path).returncode == 2
     pytest.importorskip("ray")
-    answer = run_radsam.here(
+    result = run_radsam.here(
         "batch", manifest, *common, "--retry-failed", "--engine", "ray", "--address", "127.0.0.1:9", cwd=tmp_path
     )
-    assert answer.returncode == 4
-    assert "No Ray cluster answers at 127.0.0.1:9" in answer.said
+    assert result.returncode == 4
+    assert "No Ray cluster answers at 127.0.0.1:9" in result.stderr_line
 
 
 def test_dicom_comes_out_where_dicom_went_in(tiny_bundle: Path, run_radsam: CommandLine, tmp_path: Path) -> None:
@@ -221,8 +221,8 @@ def test_ctrl_c_ends_the_workers_and_the_next_run_goes_on(
     assert len(table(tmp_path / "out")) == 30, "the table is written"
     attempts = tmp_path / "out" / "progress" / "attempts"
     assert all(each.suffix == ".lock" for each in attempts.iterdir()), "nobody died"
-    answer = run_radsam.here(*common, "--json", cwd=tmp_path).done()
-    assert answer.json["done_in_this_run"] == 30 - len(stopped)
+    result = run_radsam.here(*common, "--json", cwd=tmp_path).done()
+    assert result.json["done_in_this_run"] == 30 - len(stopped)
     assert parts(tmp_path / "out").items() >= stopped.items()
 
 
@@ -251,8 +251,8 @@ def test_a_killed_worker_and_a_killed_driver_cost_no_result(
     # Its workers end with it; one may still finish the row that it is at.
     killed = parts(out)
     assert len(before) <= len(killed) < 200
-    answer = run_radsam(*ray, cwd=tmp_path).done()
-    assert answer.json["counts"] == {"done": 200}
+    result = run_radsam(*ray, cwd=tmp_path).done()
+    assert result.json["counts"] == {"done": 200}
     after = parts(out)
     assert len(after) == 200
     assert {name: after[name] for name in killed} == killed, "what was done is not done again"

@@ -65,8 +65,8 @@ def test_the_quick_configuration_runs_resumes_and_reports(
     assert before > 3
     assert scores(tmp_path / "two") == scores(tmp_path / "one")
 
-    answer = run_radsam.here("benchmark", "report", "two", "-o", "again.md", "--against", "ellipsoid", cwd=tmp_path)
-    assert "again.md" in answer.done().stdout
+    result = run_radsam.here("benchmark", "report", "two", "-o", "again.md", "--against", "ellipsoid", cwd=tmp_path)
+    assert "again.md" in result.done().stdout
     assert "Minus ellipsoid" in (tmp_path / "again.md").read_text()
 
 
@@ -188,15 +188,15 @@ def test_wrong_usage_and_bad_input_say_what_to_do(
     args: tuple[str, ...], code: int, said: str, run_radsam: CommandLine, phantoms: Path, tmp_path: Path
 ) -> None:
     given = [each.replace("phantom=p", f"phantom={phantoms}") for each in args]
-    answer = run_radsam.here("benchmark", "run", *given, cwd=tmp_path)
-    assert answer.returncode == code
-    assert said in answer.said
+    result = run_radsam.here("benchmark", "run", *given, cwd=tmp_path)
+    assert result.returncode == code
+    assert said in result.stderr_line
 
 
 def test_a_report_of_nothing_is_refused(run_radsam: CommandLine, tmp_path: Path) -> None:
-    answer = run_radsam.here("benchmark", "report", ".", cwd=tmp_path)
-    assert answer.returncode == 3
-    assert "holds no results of a benchmark" in answer.said
+    result = run_radsam.here("benchmark", "report", ".", cwd=tmp_path)
+    assert result.returncode == 3
+    assert "holds no results of a benchmark" in result.stderr_line
 
 
 def test_the_list_names_every_shipped_configuration(run_radsam: CommandLine, tmp_path: Path) -> None:
@@ -214,8 +214,8 @@ def test_the_challenge_is_answered_and_played(run_radsam: CommandLine, tiny_bund
     np.savez_compressed(tmp_path / "inputs" / "case.npz", **case)
     given = ("challenge", "cvpr25", "inputs", "outputs", "--model", tiny_bundle)
     run_radsam.here(*given, cwd=tmp_path).done()
-    with np.load(tmp_path / "outputs" / "case.npz") as answer:
-        assert answer["segs"].shape == images.shape
+    with np.load(tmp_path / "outputs" / "case.npz") as output:
+        assert output["segs"].shape == images.shape
     played = run_radsam.here(*given, "--play", "--json", cwd=tmp_path).done().json
     assert played["cases"][0]["num_class"] == 1
     refused = run_radsam.here(*given, "--truth", "inputs", cwd=tmp_path)

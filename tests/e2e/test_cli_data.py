@@ -17,11 +17,11 @@ from radsam.data.training_store import open_store
 from tiny_training import write_config, write_small_bundle, write_store
 
 
-def refused(answer: Finished, *words: str) -> None:
-    assert answer.returncode == 3, answer.stderr
-    assert "Traceback" not in answer.stderr
+def refused(result: Finished, *words: str) -> None:
+    assert result.returncode == 3, result.stderr
+    assert "Traceback" not in result.stderr
     for word in words:
-        assert word in answer.said
+        assert word in result.stderr_line
 
 
 def write_amos(root: Path) -> None:
@@ -96,7 +96,7 @@ def test_phantoms_are_made_and_prepared(run_radsam: CommandLine, tmp_path: Path)
     line = ("data", "prepare", "--dataset", "phantom", "--root", "made", "--out", "store", "--count", 1)
     shown = run_radsam.here(*line, "--val-share", 0, cwd=tmp_path).done()
     assert "1 cases written" in shown.stdout
-    assert "No case is in the split val" in shown.said
+    assert "No case is in the split val" in shown.stderr_line
     (case,) = open_store(tmp_path / "store").cases
     assert (case.case_id, case.split, case.label_origin) == ("phantom_0000", "train", "exact")
     assert {"liver", "spleen", "aorta"} <= set(case.names.values())
@@ -122,9 +122,9 @@ def test_what_was_skipped_is_said_with_its_reason(run_radsam: CommandLine, tmp_p
 def test_a_process_writes_nothing_but_the_result(run_radsam: CommandLine, tmp_path: Path) -> None:
     write_pairs(tmp_path / "root")
     line = ("data", "prepare", "--dataset", "folder", "--root", "root", "--out", "store", "--json")
-    answer = run_radsam(*line, cwd=tmp_path, before=WITHOUT_EXTRAS).done()
-    assert answer.json["store"] == "store"
-    assert answer.stderr == ""
+    result = run_radsam(*line, cwd=tmp_path, before=WITHOUT_EXTRAS).done()
+    assert result.json["store"] == "store"
+    assert result.stderr == ""
 
 
 LOOKED_FOR = {
@@ -176,9 +176,9 @@ def test_a_store_of_another_kind_or_version_is_refused(run_radsam: CommandLine, 
 def test_a_dataset_of_which_nothing_can_be_used_is_refused(run_radsam: CommandLine, tmp_path: Path) -> None:
     write_pairs(tmp_path / "root")
     line = ("data", "prepare", "--dataset", "folder", "--root", "root", "--out", "store", "--min-pixels", 500)
-    answer = run_radsam.here(*line, "--json", cwd=tmp_path)
-    refused(answer, "None of the 6 cases can be used", "fewer than 500 pixels", "report.json")
-    assert answer.json["error"]["exit_code"] == 3
+    result = run_radsam.here(*line, "--json", cwd=tmp_path)
+    refused(result, "None of the 6 cases can be used", "fewer than 500 pixels", "report.json")
+    assert result.json["error"]["exit_code"] == 3
 
 
 @pytest.mark.parametrize(
@@ -192,9 +192,9 @@ def test_a_dataset_of_which_nothing_can_be_used_is_refused(run_radsam: CommandLi
     ],
 )
 def test_wrong_usage_ends_with_2(run_radsam: CommandLine, tmp_path: Path, options: str, words: str) -> None:
-    answer = run_radsam.here("data", "prepare", "--root", ".", "--out", "store", *options.split(), cwd=tmp_path)
-    assert answer.returncode == 2
-    assert words in answer.said
+    result = run_radsam.here("data", "prepare", "--root", ".", "--out", "store", *options.split(), cwd=tmp_path)
+    assert result.returncode == 2
+    assert words in result.stderr_line
     assert not list(tmp_path.iterdir())
 
 

@@ -28,13 +28,13 @@ def check_files(folder: Path) -> None:
 
 @pytest.mark.slow
 def test_the_demo_needs_nothing_but_a_bundle(run_radsam: CommandLine, tiny_bundle: Path, tmp_path: Path) -> None:
-    answer = run_radsam("demo", "--out", "new/demo", "--model", tiny_bundle, cwd=tmp_path).done()
-    assert "phantom, not a patient" in answer.stderr
-    assert re.search(r"Dice against the phantom's truth: [\d.]+ from one .*box, [\d.]+ after one", answer.stdout)
+    result = run_radsam("demo", "--out", "new/demo", "--model", tiny_bundle, cwd=tmp_path).done()
+    assert "phantom, not a patient" in result.stderr
+    assert re.search(r"Dice against the phantom's truth: [\d.]+ from one .*box, [\d.]+ after one", result.stdout)
     check_files(tmp_path / "new" / "demo")
     # The commands that it teaches do the same.
     first = read_labels(tmp_path / "new/demo/mask.nii.gz").ids
-    lines = [shlex.split(each)[1:] for each in answer.stdout.splitlines() if each.startswith("  radsam ")]
+    lines = [shlex.split(each)[1:] for each in result.stdout.splitlines() if each.startswith("  radsam ")]
     assert [each[0] for each in lines] == ["segment", "edit"]
     (tmp_path / "new/demo/liver.radsam").unlink()
     run_radsam(*lines[0], "--model", tiny_bundle, cwd=tmp_path).done()
@@ -45,8 +45,8 @@ def test_the_demo_needs_nothing_but_a_bundle(run_radsam: CommandLine, tiny_bundl
 @pytest.mark.slow
 def test_the_click_of_the_demo_helps(run_radsam: CommandLine, tmp_path: Path) -> None:
     """0.5: no accident; the box is a hurried one, and the phantom shows that the program works, not how well."""
-    answer = run_radsam("demo", "--json", cwd=tmp_path).done()
-    assert answer.json["model"] == "radsam-lite"
-    assert answer.json["dice_corrected"] > 0.5
-    assert answer.json["dice_corrected"] > answer.json["dice_one_box"]
+    result = run_radsam("demo", "--json", cwd=tmp_path).done()
+    assert result.json["model"] == "radsam-lite"
+    assert result.json["dice_corrected"] > 0.5
+    assert result.json["dice_corrected"] > result.json["dice_one_box"]
     check_files(tmp_path / "radsam-demo")

@@ -80,15 +80,15 @@ def test_a_seg_and_contours_can_be_the_mask_prompt(
     run_radsam: CommandLine, tiny_bundle: Path, ct: Path, segmented: Path, tmp_path: Path, name: str
 ) -> None:
     line = ("segment", ct, "--series", 1, "--slice", 3, "--bounds", 3, 4, "--mask", segmented / name)
-    answer = run_radsam.here(*line, "--roi", "spleen", "--model", tiny_bundle, "-o", "m.nrrd", "--json", cwd=tmp_path)
-    assert answer.done().json["objects"][0]["voxels"] > 0
+    result = run_radsam.here(*line, "--roi", "spleen", "--model", tiny_bundle, "-o", "m.nrrd", "--json", cwd=tmp_path)
+    assert result.done().json["objects"][0]["voxels"] > 0
     refused = run_radsam.here(*line, "--roi", "liver", "--model", tiny_bundle, "-o", "m.nrrd", cwd=tmp_path)
     assert refused.returncode == 3
-    assert "no objects named 'liver'" in refused.said
+    assert "no objects named 'liver'" in refused.stderr_line
     other = ("segment", ct, "--series", 2, "--slice", 2, "--mask", segmented / name, "--model", tiny_bundle)
     refused = run_radsam.here(*other, "-o", "m.nrrd", cwd=tmp_path)
     assert refused.returncode == 3
-    assert "another series" in refused.said
+    assert "another series" in refused.stderr_line
 
 
 def test_labels_are_converted_all_the_way_round(
@@ -98,8 +98,8 @@ def test_labels_are_converted_all_the_way_round(
     on = ("--ct", ct, "--series", 1)
     run_radsam.here("convert", segmented / "mask.nii.gz", *on, "-o", "a.dcm", "--name", "1=spleen", cwd=tmp_path).done()
     run_radsam.here("convert", "a.dcm", *on, "-o", "b.dcm", "--format", "rtstruct", cwd=tmp_path).done()
-    answer = run_radsam.here("convert", "b.dcm", *on, "-o", "c.nrrd", "--json", cwd=tmp_path).done()
-    assert answer.json["objects"] == [{"id": 1, "name": "spleen"}]
+    result = run_radsam.here("convert", "b.dcm", *on, "-o", "c.nrrd", "--json", cwd=tmp_path).done()
+    assert result.json["objects"] == [{"id": 1, "name": "spleen"}]
     for name in ("a.dcm", "b.dcm"):
         check_with_dciodvfy(tmp_path / name)
     np.testing.assert_array_equal(sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "c.nrrd"))), start)
@@ -113,12 +113,12 @@ def test_dicom_output_needs_a_dicom_series_before_anything_is_computed(
 ) -> None:
     refused = run_radsam.here("segment", segmented / "mask.nii.gz", *LINE, "-o", "seg.dcm", cwd=tmp_path)
     assert refused.returncode == 3
-    assert "is none. Give the DICOM series" in refused.said
+    assert "is none. Give the DICOM series" in refused.stderr_line
     refused = run_radsam.here("convert", segmented / "mask.nii.gz", "-o", "seg.dcm", cwd=tmp_path)
     assert refused.returncode == 2
     refused = run_radsam.here("convert", segmented / "rt.dcm", "-o", "a.nii.gz", cwd=tmp_path)
     assert refused.returncode == 3
-    assert "Give the CT" in refused.said
+    assert "Give the CT" in refused.stderr_line
     refused = run_radsam.here("segment", ct, "--series", 1, *LINE, "-o", "x.dcm", "--format", "nrrd", cwd=tmp_path)
     assert refused.returncode == 3
     assert list(tmp_path.iterdir()) == []
@@ -134,10 +134,10 @@ def test_a_tilted_series_is_refused_and_segmented_on_request(
     line = ("segment", "ct", *LINE, "--model", tiny_bundle, "-o", "seg.dcm")
     refused = run_radsam.here(*line, cwd=tmp_path)
     assert refused.returncode == 3
-    assert "tilted gantry" in refused.said
-    assert "--resample" in refused.said
+    assert "tilted gantry" in refused.stderr_line
+    assert "--resample" in refused.stderr_line
     done = run_radsam.here(*line, "--resample", "--session", "s.radsam", cwd=tmp_path).done()
-    assert "Resampled to 48×44×7 voxels" in done.said
+    assert "Resampled to 48×44×7 voxels" in done.stderr_line
     check_with_dciodvfy(tmp_path / "seg.dcm")
     # The session knows that it was resampled.
     run_radsam.here("edit", "s.radsam", "-o", "rt.dcm", "--format", "rtstruct", cwd=tmp_path).done()
@@ -158,7 +158,7 @@ def test_real_contours_seed_a_mask_prompt(
     line = (*line, "--model", tiny_bundle, "-o", "seg.dcm", "--json")
     several = run_radsam.here(*line, cwd=tmp_path)
     assert several.returncode == 2
-    assert "Tumor_c40, LN_c40, Carina_c40, Vertebra_c40" in several.said
+    assert "Tumor_c40, LN_c40, Carina_c40, Vertebra_c40" in several.stderr_line
     done = run_radsam.here(*line, "--roi", "Tumor_c40", cwd=tmp_path).done()
     assert done.json["objects"][0]["prompts"] == [{"number": 0, "slice": 12, "kind": "mask"}]
     check_with_dciodvfy(tmp_path / "seg.dcm")

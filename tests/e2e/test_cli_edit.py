@@ -64,11 +64,11 @@ def desk(started: Path, run_radsam: CommandLine, tmp_path: Path) -> Desk:
 
 
 def test_a_correction_changes_the_mask_and_is_reported(desk: Desk) -> None:
-    answer = desk.edit("--fix", 40, 12, 13, "--preview", "p.png", process=True).done()
+    result = desk.edit("--fix", 40, 12, 13, "--preview", "p.png", process=True).done()
     first, second, third = desk.ids("first.nii.gz"), desk.ids("second.nii.gz"), desk.ids()
     assert (first != second).any()
     assert (second != third).any()
-    prompts = answer.json["objects"][0]["prompts"]
+    prompts = result.json["objects"][0]["prompts"]
     assert [(each["number"], each["slice"], each["kind"]) for each in prompts] == [
         (0, 14, "box"),
         (1, 15, "point"),
@@ -87,11 +87,11 @@ def test_undo_and_redo_bring_back_the_same_bytes(desk: Desk) -> None:
 
 def test_undoing_everything_leaves_an_empty_mask_that_cannot_be_corrected(desk: Desk) -> None:
     desk.edit("--undo").done()
-    answer = desk.edit("--undo", "--preview", "p.png").done()
+    result = desk.edit("--undo", "--preview", "p.png").done()
     assert not desk.ids().any()
-    assert answer.json["objects"] == []
-    assert answer.json["outputs"]["preview"] is None
-    assert "no picture" in answer.stderr
+    assert result.json["objects"] == []
+    assert result.json["outputs"]["preview"] is None
+    assert "no picture" in result.stderr
     assert "p.png" not in desk.files()
     for args, words in ((("--undo",), "nothing to undo"), (FIX, "no object to correct")):
         before = desk.sha256("s.radsam")
@@ -125,16 +125,16 @@ def test_an_edit_encodes_nothing_again(desk: Desk) -> None:
 
 def test_a_second_object_joins_the_session(desk: Desk, started: Path, tiny_bundle: Path) -> None:
     line = ("--slice", 10, "--point", 30, 30, "--bounds", 9, 11, "--model", tiny_bundle, "--session", "s.radsam")
-    answer = desk.run.here("segment", started / "ct.nii.gz", *line, "--name", "liver", "-o", "two.nii.gz", "--json",
+    result = desk.run.here("segment", started / "ct.nii.gz", *line, "--name", "liver", "-o", "two.nii.gz", "--json",
                       cwd=desk.folder).done()  # fmt: skip
-    assert [(each["name"], each["id"]) for each in answer.json["objects"]] == [("spleen", 1), ("liver", 2)]
+    assert [(each["name"], each["id"]) for each in result.json["objects"]] == [("spleen", 1), ("liver", 2)]
     ids = desk.ids("two.nii.gz")
     assert set(np.unique(ids)) == {0, 1, 2}
     np.testing.assert_array_equal(ids == 1, desk.ids("second.nii.gz") == 1)
     # Which object a point corrects must be said; what the session as a whole does need not.
     unsaid = desk.edit("--fix", 30, 31, 10)
     assert unsaid.returncode == 2
-    assert "choose one with --name: spleen, liver" in unsaid.said
+    assert "choose one with --name: spleen, liver" in unsaid.stderr_line
     unknown = desk.edit("--fix", 30, 31, 10, "--name", "lung")
     assert unknown.returncode == 3
     assert "no object 'lung'" in unknown.stderr
@@ -191,11 +191,11 @@ def change_session(path: Path, *keys_and_value: object) -> dict:
 
 def refused_edit(desk: Desk, *args: object, words: str, process: bool = False) -> None:
     files, session = desk.files(), desk.sha256("s.radsam")
-    answer = desk.edit(*args, process=process)
-    assert answer.returncode == 3, answer.stderr
-    assert words in answer.stderr
-    assert words in answer.json["error"]["message"]
-    assert "Traceback" not in answer.stderr
+    result = desk.edit(*args, process=process)
+    assert result.returncode == 3, result.stderr
+    assert words in result.stderr
+    assert words in result.json["error"]["message"]
+    assert "Traceback" not in result.stderr
     assert desk.files() == files
     assert desk.sha256("s.radsam") == session
 
@@ -235,14 +235,14 @@ def test_a_damaged_or_foreign_session_is_refused(desk: Desk) -> None:
     shutil.copy(desk.folder / "ct.nii.gz", desk.folder / "s.radsam")
     refused_edit(desk, words="not a whole RadSAM session")
     (desk.folder / "s.radsam").unlink()
-    answer = desk.edit()
-    assert answer.returncode == 3
-    assert "There is no session file s.radsam" in answer.stderr
+    result = desk.edit()
+    assert result.returncode == 3
+    assert "There is no session file s.radsam" in result.stderr
 
 
 def test_the_ct_is_never_the_output(desk: Desk) -> None:
     before = desk.sha256("ct.nii.gz")
-    answer = desk.edit("--ct", "ct.nii.gz", *FIX, out="ct.nii.gz")
-    assert answer.returncode == 3
-    assert "is one of the inputs" in answer.stderr
+    result = desk.edit("--ct", "ct.nii.gz", *FIX, out="ct.nii.gz")
+    assert result.returncode == 3
+    assert "is one of the inputs" in result.stderr
     assert desk.sha256("ct.nii.gz") == before

@@ -51,10 +51,10 @@ HEAVY |= {"fastapi", "starlette", "uvicorn"}  # pydantic comes with typer
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_answers_without_loading_anything_heavy(run_radsam: CommandLine, tmp_path: Path, command: str) -> None:
-    answer = run_radsam(*command.split(), "--help", cwd=tmp_path, options=("-X", "importtime"))
-    assert answer.returncode == 0
-    assert f"Usage: radsam {command}".strip() in answer.stdout
-    loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in answer.stderr.splitlines()}
+    result = run_radsam(*command.split(), "--help", cwd=tmp_path, options=("-X", "importtime"))
+    assert result.returncode == 0
+    assert f"Usage: radsam {command}".strip() in result.stdout
+    loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in result.stderr.splitlines()}
     assert "typer" in loaded
     assert not loaded & HEAVY
 
@@ -78,9 +78,9 @@ def test_a_script_of_the_name_radsam_is_installed() -> None:
     ],
 )
 def test_wrong_usage_is_named_and_ends_with_2(run_radsam: CommandLine, tmp_path: Path, line: str, words: str) -> None:
-    answer = run_radsam(*line.split(), cwd=tmp_path)
-    assert answer.returncode == 2
-    assert words in answer.said
-    assert "bug" not in answer.stderr
-    assert answer.stdout == ""
+    result = run_radsam(*line.split(), cwd=tmp_path)
+    assert result.returncode == 2
+    assert words in result.stderr_line
+    assert "bug" not in result.stderr
+    assert result.stdout == ""
     assert not list(tmp_path.iterdir())

@@ -59,9 +59,9 @@ def test_the_listing_shows_whole_uids_and_each_problem_once(run_radsam: CommandL
 
 
 def test_a_missing_file_ends_with_3(run_radsam: CommandLine, tmp_path: Path) -> None:
-    answer = run_radsam("info", "gone.nii.gz", "--json", cwd=tmp_path)
-    assert answer.returncode == 3
-    assert answer.json["error"]["type"] == "VolumeError"
+    result = run_radsam("info", "gone.nii.gz", "--json", cwd=tmp_path)
+    assert result.returncode == 3
+    assert result.json["error"]["type"] == "VolumeError"
 
 
 def test_the_cache_is_shown_and_removed(run_radsam: CommandLine, tmp_path: Path) -> None:

@@ -70,9 +70,9 @@ sys.meta_path.insert(0, Press)
 @pytest.mark.parametrize("module", ["typer", "radsam.cli.terminal", "radsam.cli.segment_command", "numpy"])
 def test_ctrl_c_while_the_program_loads(run_radsam: CommandLine, tmp_path: Path, module: str) -> None:
     line = ("segment", "ct.nii.gz", *START, "-o", "mask.nii.gz")
-    answer = run_radsam(*line, cwd=tmp_path, before=PRESS_ON_IMPORT.format(module=module))
-    assert answer.returncode == 130
-    assert answer.stderr == "Error: Stopped. No half-written file was left.\n"
+    result = run_radsam(*line, cwd=tmp_path, before=PRESS_ON_IMPORT.format(module=module))
+    assert result.returncode == 130
+    assert result.stderr == "Error: Stopped. No half-written file was left.\n"
     assert not list(tmp_path.iterdir())
 
 
@@ -98,8 +98,8 @@ def test_ctrl_c_while_a_file_is_written(
 ) -> None:
     line = ("segment", phantom_ct.path, *START, "--bounds", 13, 15, "--model", tiny_bundle)
     outputs = ("-o", "mask.nii.gz", "--preview", "p.png", "--session", "s.radsam")
-    answer = run_radsam(*line, *outputs, cwd=tmp_path, before=PRESS.format(name=name))
-    assert answer.returncode == 130, answer.stderr
+    result = run_radsam(*line, *outputs, cwd=tmp_path, before=PRESS.format(name=name))
+    assert result.returncode == 130, result.stderr
     whole = {"mask": set(), "p": {"mask.nii.gz"}, "s": {"mask.nii.gz", "p.png"}}[name]
     assert {each.name for each in tmp_path.iterdir()} == whole
     if whole:

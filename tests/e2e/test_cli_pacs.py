@@ -42,14 +42,14 @@ def _login(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_find_shows_patients_only_where_that_is_wanted(run_radsam: CommandLine, web: WebPacs, tmp_path: Path) -> None:
-    answer = run_radsam.here("pacs", "find", web.url, "--patient-id", PATIENT_ID, cwd=tmp_path).done()
-    assert f"{web.url.replace('+http', '')}/studies/{STUDY}" in answer.stdout
-    assert "20240102" in answer.stdout
-    assert "Secret" not in answer.stdout + answer.stderr
-    answer = run_radsam.here("pacs", "find", web.url, "--show-patient", "--json", cwd=tmp_path).done()
-    (study,) = answer.json["found"]
+    result = run_radsam.here("pacs", "find", web.url, "--patient-id", PATIENT_ID, cwd=tmp_path).done()
+    assert f"{web.url.replace('+http', '')}/studies/{STUDY}" in result.stdout
+    assert "20240102" in result.stdout
+    assert "Secret" not in result.stdout + result.stderr
+    result = run_radsam.here("pacs", "find", web.url, "--show-patient", "--json", cwd=tmp_path).done()
+    (study,) = result.json["found"]
     assert (study["patient_name"], study["patient_id"], study["uid"]) == (PATIENT, PATIENT_ID, STUDY)
-    assert answer.json["level"] == "study"
+    assert result.json["level"] == "study"
 
 
 def test_find_goes_down_by_the_urls_that_it_gives(run_radsam: CommandLine, web: WebPacs, tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_a_series_is_segmented_by_its_url_and_edited_from_its_session(
 ) -> None:
     line = (*PROMPT, "--model", tiny_bundle)
     run_radsam.here("segment", files[0].parent, *line, "-o", "files.nii.gz", cwd=tmp_path).done()
-    answer = run_radsam.here(
+    result = run_radsam.here(
         "segment", web.series, *line, "-o", "web.nii.gz", "--session", "s.radsam", cwd=tmp_path
     ).done()
     first, second = read_labels(tmp_path / "files.nii.gz"), read_labels(tmp_path / "web.nii.gz")
@@ -90,7 +90,7 @@ def test_a_series_is_segmented_by_its_url_and_edited_from_its_session(
     run_radsam.here("edit", "s.radsam", "--undo", "-o", "undone.nii.gz", cwd=tmp_path).done()
     assert not read_labels(tmp_path / "undone.nii.gz").ids.any()
     assert b"Secret" not in (tmp_path / "s.radsam").read_bytes()
-    assert "Secret" not in answer.stdout + answer.stderr
+    assert "Secret" not in result.stdout + result.stderr
     for path in run_radsam.cache.rglob("*"):
         assert path.is_dir() or b"Secret" not in path.read_bytes()
 
@@ -139,22 +139,22 @@ def test_errors_have_one_message_and_a_code(
 ) -> None:
     web.on_fetch.append(broken_off)
     typed = [str(each).format(url=web.url, series=web.series) for each in line]
-    answer = run_radsam.here(*typed, "--json", cwd=tmp_path)
-    assert answer.returncode == code, answer.stderr
-    error = answer.json["error"]
+    result = run_radsam.here(*typed, "--json", cwd=tmp_path)
+    assert result.returncode == code, result.stderr
+    error = result.json["error"]
     assert (error["type"], error["exit_code"]) == (kind, code)
     assert words in error["message"]
-    assert "Traceback" not in answer.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_a_refused_login_ends_with_3_and_is_not_shown(
     run_radsam: CommandLine, web: WebPacs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RADSAM_PACS_PASSWORD", "wrong-one")
-    answer = run_radsam.here("pacs", "find", web.url, cwd=tmp_path)
-    assert answer.returncode == 3
-    assert "refused the login" in answer.stderr
-    assert "wrong-one" not in answer.stdout + answer.stderr
+    result = run_radsam.here("pacs", "find", web.url, cwd=tmp_path)
+    assert result.returncode == 3
+    assert "refused the login" in result.stderr
+    assert "wrong-one" not in result.stdout + result.stderr
 
 
 def test_login_is_asked_for_tried_and_kept(web: WebPacs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -203,7 +203,7 @@ def test_login_is_asked_for_tried_and_kept(web: WebPacs, monkeypatch: pytest.Mon
 def test_without_the_extra_it_says_how_to_get_it(
     run_radsam: CommandLine, tmp_path: Path, line: tuple[object, ...]
 ) -> None:
-    answer = run_radsam(*line, "--json", cwd=tmp_path, before=WITHOUT_EXTRAS)
-    assert answer.returncode == 4
-    assert json.loads(answer.stdout)["error"]["type"] == "MissingExtraError"
-    assert "pip install 'radsam[dicom]'" in answer.stderr
+    result = run_radsam(*line, "--json", cwd=tmp_path, before=WITHOUT_EXTRAS)
+    assert result.returncode == 4
+    assert json.loads(result.stdout)["error"]["type"] == "MissingExtraError"
+    assert "pip install 'radsam[dicom]'" in result.stderr

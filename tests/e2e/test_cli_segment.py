@@ -66,7 +66,7 @@ def test_the_mask_has_the_grid_of_the_ct(
     grid = SliceGrid.of(phantom.volume.geometry, "axial")
     k, (low, high) = grid.count // 2, (grid.count // 2 - 1, grid.count // 2 + 2)
     line = ("segment", ct, "--slice", k, "--box", 10, 12, 30, 40, "--bounds", low, high, "--model", tiny_bundle)
-    answer = run_radsam(*line, "-o", f"mask{suffix}", "--json", cwd=tmp_path).done()
+    result = run_radsam(*line, "-o", f"mask{suffix}", "--json", cwd=tmp_path).done()
 
     mask = tmp_path / f"mask{suffix}"
     # NIfTI keeps its rotation as float32.
@@ -74,8 +74,8 @@ def test_the_mask_has_the_grid_of_the_ct(
     ids = sitk.GetArrayFromImage(sitk.ReadImage(str(mask)))
     filled = np.flatnonzero(ids.any(axis=tuple(a for a in range(3) if a != 2 - grid.axis)))
     assert filled.tolist() == list(range(low, high + 1))
-    assert answer.json["objects"][0]["slices"] == [low, high]
-    assert answer.json["objects"][0]["voxels"] == np.count_nonzero(ids)
+    assert result.json["objects"][0]["slices"] == [low, high]
+    assert result.json["objects"][0]["voxels"] == np.count_nonzero(ids)
     if suffix == ".nii.gz":
         theirs, ours = nibabel.load(ct), nibabel.load(mask)
         np.testing.assert_allclose(ours.affine, theirs.affine, rtol=0, atol=1e-6)
@@ -240,8 +240,8 @@ def test_millimetres_mean_the_same_voxels(
         "segment", phantom_ct.path, *voxels, "--fix", *grid.join(high, *middle), *same, "v.nii.gz",
         cwd=tmp_path,
     ).done()  # fmt: skip
-    answer = run_radsam("segment", phantom_ct.path, *typed_mm, "--fix", *fix, *same, "mm.nii.gz", cwd=tmp_path).done()
-    assert answer.json["objects"][0]["slices"] == [low, high]
+    result = run_radsam("segment", phantom_ct.path, *typed_mm, "--fix", *fix, *same, "mm.nii.gz", cwd=tmp_path).done()
+    assert result.json["objects"][0]["slices"] == [low, high]
     ids = read_labels(tmp_path / "v.nii.gz").ids
     assert ids.any()
     np.testing.assert_array_equal(read_labels(tmp_path / "mm.nii.gz").ids, ids)
@@ -253,8 +253,8 @@ def test_without_bounds_the_stop_rule_ends_the_object_and_says_why(
 ) -> None:
     target = phantom_ct.target("kidney_left")
     line = ("--slice", target.k, "--box", *target.box, "--model", lite_bundle, "--json", "-o", "mask.nii.gz")
-    answer = run_radsam("segment", phantom_ct.path, *line, cwd=tmp_path).done()
-    found = answer.json["objects"][0]
+    result = run_radsam("segment", phantom_ct.path, *line, cwd=tmp_path).done()
+    found = result.json["objects"][0]
     low, high = found["slices"]
     assert low <= target.k <= high
     for end, slice_k, outermost in zip(found["ended"], (low, high), (0, 23), strict=True):
@@ -270,9 +270,9 @@ def test_json_is_all_of_standard_output_and_nothing_disturbs_it(
     run_radsam: CommandLine, phantom_ct: PhantomFile, tiny_bundle: Path, tmp_path: Path
 ) -> None:
     line = (*TYPED_BOX, *TYPED_BOUNDS, "--model", tiny_bundle, "-o", "mask.nii.gz", "--name", "spleen")
-    answer = run_radsam("segment", phantom_ct.path, *line, "--json", cwd=tmp_path).done()
-    assert answer.stderr == ""
-    found = answer.json
+    result = run_radsam("segment", phantom_ct.path, *line, "--json", cwd=tmp_path).done()
+    assert result.stderr == ""
+    found = result.json
     assert found["outputs"] == {"labels": "mask.nii.gz", "preview": None, "session": None}
     assert found["model"] == "tiny"
     (spleen,) = found["objects"]
@@ -288,12 +288,12 @@ def test_a_pipe_gets_no_progress_and_no_colours(
     run_radsam: CommandLine, phantom_ct: PhantomFile, tiny_bundle: Path, tmp_path: Path
 ) -> None:
     line = (*TYPED_BOX, *TYPED_BOUNDS, "--model", tiny_bundle, "-o", "mask.nii.gz", "--preview", "p.png")
-    answer = run_radsam("segment", phantom_ct.path, *line, cwd=tmp_path).done()
-    assert answer.stderr == ""
-    assert "\x1b" not in answer.stdout
-    assert "\r" not in answer.stdout
-    assert "labels: mask.nii.gz" in answer.stdout
-    assert "preview: p.png" in answer.stdout
+    result = run_radsam("segment", phantom_ct.path, *line, cwd=tmp_path).done()
+    assert result.stderr == ""
+    assert "\x1b" not in result.stdout
+    assert "\r" not in result.stdout
+    assert "labels: mask.nii.gz" in result.stdout
+    assert "preview: p.png" in result.stdout
 
 
 def test_a_terminal_gets_a_progress_bar(
@@ -343,10 +343,10 @@ def test_the_users_own_bundle_can_be_the_default(
     (tmp_path / "weights" / "radsam-lite").symlink_to(tiny_bundle)
     line = (*TYPED_BOX, *TYPED_BOUNDS, "-o", "mask.nii.gz", "--json")
     for more in ((), ("--model", "radsam-lite")):
-        answer = run_radsam(
+        result = run_radsam(
             "segment", phantom_ct.path, *line, *more, cwd=tmp_path, env={"RADSAM_WEIGHTS": str(tmp_path / "weights")}
         ).done()
-        assert answer.json["model"] == "tiny"
+        assert result.json["model"] == "tiny"
 
 
 def test_an_old_result_is_replaced(

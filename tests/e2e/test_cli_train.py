@@ -24,11 +24,11 @@ from tiny_training import SPLITS, tiny_config, write_config, write_small_bundle,
 LISTEN = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
 
 
-def refused(answer: Finished, *words: str, code: int = 3) -> None:
-    assert answer.returncode == code, answer.stderr
-    assert "Traceback" not in answer.stderr
+def refused(result: Finished, *words: str, code: int = 3) -> None:
+    assert result.returncode == code, result.stderr
+    assert "Traceback" not in result.stderr
     for word in words:
-        assert word in answer.said
+        assert word in result.stderr_line
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +43,8 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def run(tiny: Path, run_radsam: CommandLine) -> Path:
     """A finished run."""
-    answer = run_radsam.here("train", tiny / "tiny.toml", "--out", "done", cwd=tiny).done()
-    assert "step 6 of 6: done" in answer.stdout
+    result = run_radsam.here("train", tiny / "tiny.toml", "--out", "done", cwd=tiny).done()
+    assert "step 6 of 6: done" in result.stdout
     return tiny / "done"
 
 
@@ -63,12 +63,12 @@ def test_a_run_has_checkpoints_logs_and_news(run: Path) -> None:
 def test_a_process_gives_plain_lines_and_the_default_folder(
     run_radsam: CommandLine, tiny: Path, tmp_path: Path
 ) -> None:
-    answer = run_radsam("train", tiny / "tiny.toml", "optim.steps=2", cwd=tmp_path).done()
+    result = run_radsam("train", tiny / "tiny.toml", "optim.steps=2", cwd=tmp_path).done()
     assert (tmp_path / "runs" / "tiny" / LAST).exists()
-    assert "step 2 of 2: loss" in answer.stderr
-    assert "validation Dice" in answer.stderr
-    assert "\r" not in answer.stderr
-    assert "radsam export runs/tiny/best.pt BUNDLE" in answer.stdout
+    assert "step 2 of 2: loss" in result.stderr
+    assert "validation Dice" in result.stderr
+    assert "\r" not in result.stderr
+    assert "radsam export runs/tiny/best.pt BUNDLE" in result.stdout
 
 
 def test_json_says_how_the_run_stands_and_the_time_limit_is_kept(
@@ -113,8 +113,8 @@ def test_all_that_is_wrong_with_a_configuration_is_said_at_once(
     run_radsam: CommandLine, tiny: Path, tmp_path: Path
 ) -> None:
     line = ("train", tiny / "tiny.toml", "optim.speed=3", "prompts.box=-1", "colour=red", "optim.schedule=linear")
-    answer = run_radsam.here(*line, cwd=tmp_path)
-    refused(answer, "optim.speed is unknown", "prompts.box must be at least 0", "colour is unknown", "known are: name")
+    result = run_radsam.here(*line, cwd=tmp_path)
+    refused(result, "optim.speed is unknown", "prompts.box must be at least 0", "colour is unknown", "known are: name")
     assert not list(tmp_path.iterdir())
 
 
@@ -289,7 +289,7 @@ def test_fine_tuning_goes_on_where_it_stopped(
     (own_cases / "patient_3" / "ct.nii.gz").write_bytes(b"broken")
     line = ("finetune", own_cases, "-o", "mine.zip", "--model", tiny / "random-bundle", *QUICK)
     first = run_radsam.here(*line, "--classes", "label_1", "--json", cwd=tmp_path).done()
-    assert "patient_3 is left out" in first.said
+    assert "patient_3 is left out" in first.stderr_line
     assert first.json["step"] == 4
     (tmp_path / "mine.zip").unlink()  # as if it had been stopped before the export
     again = run_radsam.here(*line, "--classes", "label_1", cwd=tmp_path).done()

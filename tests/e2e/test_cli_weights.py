@@ -16,11 +16,11 @@ from radsam.model.sam_presets import PRESETS
 from small_models import random_model
 
 
-def refused(answer: Finished, *words: str) -> None:
-    assert answer.returncode == 3, answer.stderr
-    assert "Traceback" not in answer.stderr
+def refused(result: Finished, *words: str) -> None:
+    assert result.returncode == 3, result.stderr
+    assert "Traceback" not in result.stderr
     for word in words:
-        assert word in answer.stderr
+        assert word in result.stderr
 
 
 @pytest.fixture
@@ -52,8 +52,8 @@ def test_the_weights_of_the_package_are_there_from_the_start(run_radsam: Command
 
 
 def test_an_unknown_name_lists_the_known_ones(run_radsam: CommandLine, bundle: Path, tmp_path: Path) -> None:
-    answer = run_radsam("weights", "show", "huge", cwd=tmp_path, env={"RADSAM_WEIGHTS": str(bundle.parent)})
-    refused(answer, "no bundle 'huge'", "the installed ones are: radsam-lite, tiny", "radsam weights convert")
+    result = run_radsam("weights", "show", "huge", cwd=tmp_path, env={"RADSAM_WEIGHTS": str(bundle.parent)})
+    refused(result, "no bundle 'huge'", "the installed ones are: radsam-lite, tiny", "radsam weights convert")
 
 
 def test_an_installed_bundle_is_listed_shown_and_verified(
@@ -148,6 +148,6 @@ def test_a_converted_checkpoint_is_installed_by_name_and_runs(
     assert (listed["path"], listed["default"]) == (made["path"], False)
     segment = ("segment", phantom_ct.path, "--slice", 14, "--box", 57, 15, 70, 38, "--bounds", 14, 14)
     segment = (*segment, "--model", "lite-medsam")
-    answer = run_radsam(*segment, "-o", "mask.nii.gz", cwd=tmp_path, env=env)
+    result = run_radsam(*segment, "-o", "mask.nii.gz", cwd=tmp_path, env=env)
     # Random weights may find nothing; that is said by the model that was run.
-    assert answer.returncode == 0 or "The model found nothing" in answer.stderr
+    assert result.returncode == 0 or "The model found nothing" in result.stderr

@@ -67,8 +67,8 @@ def test_what_needs_torch_says_how_to_install_it(
     (tmp_path / "ct.nii.gz").symlink_to(phantom_ct.path)
     (tmp_path / "lite_medsam.pth").touch()
     model = ("--model", tiny_bundle) if line[0] == "segment" else ()
-    answer = run_radsam(*line, *model, "--json", cwd=tmp_path, before=WITHOUT_EXTRAS)
-    assert answer.returncode == 4
-    assert needs in answer.stderr
-    assert "pip install 'radsam[torch]'" in answer.json["error"]["message"]
-    assert "Traceback" not in answer.stderr
+    result = run_radsam(*line, *model, "--json", cwd=tmp_path, before=WITHOUT_EXTRAS)
+    assert result.returncode == 4
+    assert needs in result.stderr
+    assert "pip install 'radsam[torch]'" in result.json["error"]["message"]
+    assert "Traceback" not in result.stderr

@@ -139,9 +139,9 @@ def test_ctrl_c_ends_open_streams_and_says_so(
         url = f"/api/sessions/{start(web)}/events"
         again = run_radsam("serve", *args, "--no-browser", "--port", 0, "--state", tmp_path / "state", cwd=tmp_path)
         assert again.returncode == 3
-        assert "Another radsam serve uses" in again.said
-        with web.client.stream("GET", url) as answer:
-            lines = answer.iter_lines()
+        assert "Another radsam serve uses" in again.stderr_line
+        with web.client.stream("GET", url) as response:
+            lines = response.iter_lines()
             assert next(lines).startswith("id: ")
             web.process.send_signal(signal.SIGINT)
             started = time.monotonic()
@@ -156,10 +156,10 @@ def test_ctrl_c_ends_open_streams_and_says_so(
 def test_a_port_in_use_is_named_before_anything_is_loaded(run_radsam: CommandLine, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        answer = run_radsam("serve", "--port", port, "--state", tmp_path / "state", cwd=tmp_path)
-    assert answer.returncode == 3
-    assert f"cannot listen on 127.0.0.1:{port}" in answer.said
-    assert "Give --port 0 for a free one" in answer.said
+        result = run_radsam("serve", "--port", port, "--state", tmp_path / "state", cwd=tmp_path)
+    assert result.returncode == 3
+    assert f"cannot listen on 127.0.0.1:{port}" in result.stderr_line
+    assert "Give --port 0 for a free one" in result.stderr_line
     assert not list(tmp_path.iterdir())
 
 
@@ -197,6 +197,6 @@ def test_what_cannot_be_served_is_named(
     run_radsam: CommandLine, tiny_bundle: Path, tmp_path: Path, line: str, code: int, words: str
 ) -> None:
     more = ("--model", tiny_bundle, "--port", 0, "--no-browser", "--state", tmp_path / "state")
-    answer = run_radsam.here(*line.split(), *more, cwd=tmp_path)
-    assert answer.returncode == code, answer.stderr
-    assert words in answer.said
+    result = run_radsam.here(*line.split(), *more, cwd=tmp_path)
+    assert result.returncode == code, result.stderr
+    assert words in result.stderr_line

@@ -35,8 +35,8 @@ RIGHT = "segment ct.nii.gz --slice 3 -o out.nii.gz"
     ],
 )
 def test_wrong_usage_ends_with_2(run_radsam: CommandLine, tmp_path: Path, line: str, words: str) -> None:
-    answer = run_radsam.here(*line.split(), cwd=tmp_path)
-    assert answer.returncode == 2
-    assert words in answer.said
-    assert answer.stdout == ""
+    result = run_radsam.here(*line.split(), cwd=tmp_path)
+    assert result.returncode == 2
+    assert words in result.stderr_line
+    assert result.stdout == ""
     assert not list(tmp_path.iterdir())

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from radsam.errors import PromptError
 from radsam.io.volume_write import LabelFormat
+from radsam.preprocess import Window
 from radsam.propagate import POLICIES
 
 #: Raised whenever the same row would get another mask for another reason than its model or settings.
@@ -43,8 +44,8 @@ class Settings:
     def __post_init__(self) -> None:
         if self.policy is not None and self.policy not in POLICIES:
             raise PromptError(f"There is no policy {self.policy!r}; choose one of {', '.join(POLICIES)}.")
-        if self.window is not None and not self.window[0] < self.window[1]:
-            raise PromptError(f"The window {self.window[0]:g} to {self.window[1]:g} is empty: the lower end is first.")
+        if self.window is not None:
+            Window(*self.window)  # refuses an empty one
         if self.threads is not None and self.threads < 1:
             raise PromptError(f"A worker needs at least one thread, not {self.threads}.")
 

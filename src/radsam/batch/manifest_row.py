@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
-from radsam.errors import ManifestError
+from radsam.errors import ManifestError, PromptError
+from radsam.preprocess import Window
 from radsam.volume import Plane
 
 Numbers = tuple[float, ...]
@@ -154,14 +155,15 @@ class ManifestRow:
         for name, numbers in (("bounds", bounds), ("window", self.window)):
             if numbers is not None and len(numbers) != 2:
                 raise ManifestError(f"{name} are two numbers, not {len(numbers)}.")
-        if self.window is not None and not self.window[0] < self.window[1]:
-            raise ManifestError(
-                f"The window {self.window[0]:g} to {self.window[1]:g} is empty: the lower end is first."
-            )
-        places: list[Sequence[float] | None] = [self.box, self.point, self.recist, bounds]
-        typed = [each for numbers in places if numbers is not None for each in numbers]
+        if self.window is not None:
+            try:
+                Window(*self.window)
+            except PromptError as error:
+                raise ManifestError(str(error)) from error
+        coordinates: list[Sequence[float] | None] = [self.box, self.point, self.recist, bounds]
+        typed = [each for numbers in coordinates if numbers is not None for each in numbers]
         typed += [] if self.slice is None else [self.slice]
-        if not all(math.isfinite(each) for each in [*typed, *(self.window or ())]):
+        if not all(math.isfinite(each) for each in typed):
             raise ManifestError("A coordinate is not a finite number.")
         if self.coordinates is not None and self.coordinates not in tuple(Space):
             raise ManifestError(

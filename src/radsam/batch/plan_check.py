@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from radsam.batch.batch_plan import Plan, Task, VolumeTask
-from radsam.batch.row_placement import place_typed
+from radsam.batch.batch_settings import Settings
+from radsam.batch.row_request import typed_request
 from radsam.batch.row_results import Status
 from radsam.errors import InputError
 from radsam.io.volume_read import read_info
+
+#: Whether a prompt fits its volume does not depend on the run's settings.
+_SETTINGS = Settings()
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ def _of_volume(volume: VolumeTask) -> list[Problem]:
             found.append(_problem(task, Status.MISSING_FILE, f"There is no {row.mask}."))
         elif row.mask is None and info.geometry is not None:
             try:
-                place_typed(row, info.geometry)
+                typed_request(row, info.geometry, _SETTINGS)
             except InputError as error:
                 found.append(_problem(task, Status.BAD_INPUT, str(error)))
         if row.truth is not None and not (volume.base / row.truth).exists():

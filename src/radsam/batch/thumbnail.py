@@ -6,9 +6,9 @@ import numpy as np
 from jaxtyping import Bool
 from PIL import Image
 
-from radsam.batch.row_placement import Placed
 from radsam.render.panel import OBJECT_COLOURS, Viewport, draw_outline, draw_prompt, draw_slice
-from radsam.volume import Box, Mask, Point, SliceGrid, Volume
+from radsam.session.edit_request import SegmentRequest
+from radsam.volume import Box, Mask, Point, Prompt, SliceGrid, Volume, slice_index
 
 SIDE_PX = 220
 #: Context around the object: this share of its longer side, and at least so many millimetres.
@@ -18,7 +18,7 @@ _TRUTH_COLOUR = (255, 255, 255)
 
 def draw_thumbnail(
     volume: Volume,
-    placed: Placed,
+    request: SegmentRequest,
     mask: Bool[np.ndarray, "k j i"],
     window_hu: tuple[float, float],
     truth: Bool[np.ndarray, "k j i"] | None = None,
@@ -27,7 +27,7 @@ def draw_thumbnail(
 
     Args:
         volume: The volume.
-        placed: The prompt, dashed in yellow.
+        request: What was segmented; its prompt is dashed in yellow.
         mask: The object, in blue.
         window_hu: The values that become black and white.
         truth: The true mask, thin in white.
@@ -35,22 +35,23 @@ def draw_thumbnail(
     Returns:
         An RGB picture of `SIDE_PX` × `SIDE_PX`, in the radiological convention.
     """
-    grid, index = placed.grid, placed.index
+    grid = SliceGrid.of(volume.geometry, request.plane)
+    index = slice_index(request.prompt, grid)
     shown = grid.to_display(grid.take(mask, index))
     page = Image.new("RGB", (SIDE_PX, SIDE_PX))
-    view = Viewport.fit(grid, (0, 0, SIDE_PX, SIDE_PX), _crop(grid, shown, placed))
+    view = Viewport.fit(grid, (0, 0, SIDE_PX, SIDE_PX), _crop(grid, shown, request.prompt))
     draw_slice(page, view, volume, grid, index, window_hu)
     if truth is not None:
         draw_outline(page, view, grid.to_display(grid.take(truth, index)), _TRUTH_COLOUR, width=1.0)
     draw_outline(page, view, shown, OBJECT_COLOURS[0], width=1.6)
-    draw_prompt(page, view, grid, index, placed.prompt, size=5.0)
+    draw_prompt(page, view, grid, index, request.prompt, size=5.0)
     return page
 
 
-def _crop(grid: SliceGrid, shown: Bool[np.ndarray, "rows cols"], placed: Placed) -> tuple[float, float, float, float]:
+def _crop(grid: SliceGrid, shown: Bool[np.ndarray, "rows cols"], prompt: Prompt) -> tuple[float, float, float, float]:
     """Return the part of the displayed slice to show: mask and prompt in the middle of a square in millimetres."""
     rows, cols = np.nonzero(shown)
-    held = [*np.stack([cols, rows], axis=1), *_corners(grid, placed)]
+    held = [*np.stack([cols, rows], axis=1), *_corners(grid, prompt)]
     low, high = np.min(held, axis=0) - 0.5, np.max(held, axis=0) + 0.5
     spacing = np.array(grid.display_spacing_mm[::-1])
     longer_mm = float(((high - low) * spacing).max())
@@ -61,16 +62,16 @@ def _crop(grid: SliceGrid, shown: Bool[np.ndarray, "rows cols"], placed: Placed)
     return max(-0.5, float(x0)), max(-0.5, float(y0)), min(width - 0.5, float(x1)), min(height - 0.5, float(y1))
 
 
-def _corners(grid: SliceGrid, placed: Placed) -> list[tuple[float, float]]:
+def _corners(grid: SliceGrid, prompt: Prompt) -> list[tuple[float, float]]:
     """Return displayed pixels (x, y) that the prompt reaches."""
-    match placed.prompt:
+    match prompt:
         case Point():
-            _, u, v = grid.split(placed.prompt.index_ijk)
+            _, u, v = grid.split(prompt.index_ijk)
             ends = [(u, v)]
         case Box():
-            u0, v0, u1, v1 = placed.prompt.uvuv
+            u0, v0, u1, v1 = prompt.uvuv
             ends = [(u0, v0), (u1, v1)]
         case Mask():
-            v_held, u_held = np.nonzero(placed.prompt.pixels)
+            v_held, u_held = np.nonzero(prompt.pixels)
             ends = [(int(u_held.min()), int(v_held.min())), (int(u_held.max()), int(v_held.max()))]
     return [grid.uv_to_display_xy(float(u), float(v)) for u, v in ends]

@@ -25,7 +25,7 @@ from radsam.batch.batch_plan import Task, VolumeTask, is_settled
 from radsam.batch.batch_settings import Settings
 from radsam.batch.manifest_row import ManifestRow
 from radsam.batch.output_folder import OutputFolder
-from radsam.batch.row_placement import LabelFiles, place
+from radsam.batch.row_request import LabelFiles, row_request
 from radsam.batch.row_results import RowResult, Status, read_part, write_part
 from radsam.batch.thumbnail import draw_thumbnail
 from radsam.batch.timed_model import Model
@@ -208,20 +208,12 @@ def _segment_row(task: Task, opened: _Open, model: Model, settings: Settings, fo
         warnings.simplefilter("always")
         if row.mask is not None and not (opened.files.base / row.mask).exists():
             raise _MissingFileError(f"There is no {row.mask}. Relative paths start from the manifest's folder.")
-        placed = place(row, opened.files)
-        window = _pair(row.window) or settings.window
-        require_window(opened.volume, window)
+        request = row_request(row, opened.files, settings)
+        require_window(opened.volume, request.window_hu)
         encoded, encode_seconds = model.meter.encoded, model.meter.encode_seconds
         model_started = time.perf_counter()
-        session = opened.engine.open(opened.volume, window=window)
-        found = session.segment(
-            placed.prompt,
-            bounds=placed.bounds,
-            name=row.object,
-            plane=row.plane,
-            policy=settings.policy,
-            zoom=settings.zoom,
-        )
+        session = opened.engine.open(opened.volume, window=request.window_hu)
+        found = session.segment(request)
         labels = session.labels
         write_started = time.perf_counter()
         path = folder.masks / f"{row.id}{settings.suffix}"
@@ -235,7 +227,7 @@ def _segment_row(task: Task, opened: _Open, model: Model, settings: Settings, fo
         written = time.perf_counter()
         mask = np.asarray(labels.ids > 0)
         truth, no_truth = _truth(row, opened.files)
-        picture = draw_thumbnail(opened.volume, placed, mask, found.window_hu, truth)
+        picture = draw_thumbnail(opened.volume, request, mask, found.window_hu, truth)
         with replacing(folder.thumbnails / f"{row.id}.jpg") as partial:
             picture.save(partial, quality=82)
     ious = [answer.score for answer in found.slices.values()]
@@ -318,7 +310,3 @@ def _lost(what: str, attempts: Attempts) -> str:
 
 def _is_ours(category: type[Warning]) -> bool:
     return category.__module__.partition(".")[0] == "radsam"
-
-
-def _pair(numbers: tuple[float, ...] | None) -> tuple[float, float] | None:
-    return None if numbers is None else (numbers[0], numbers[1])

@@ -11,18 +11,28 @@ import pytest
 from archives import write_balls
 from command_line import Target
 from phantoms import GRIDS, ball
+from radsam.batch.batch_settings import Settings
 from radsam.batch.manifest import parse_row
 from radsam.batch.recist import diameter_ellipse
-from radsam.batch.row_placement import LabelFiles, Placed, place, place_typed
+from radsam.batch.row_request import LabelFiles, row_request, typed_request
 from radsam.errors import GridMismatchError, PromptError, VolumeError
 from radsam.io.volume_write import write_labels
-from radsam.volume import Bounds, Box, LabelVolume, Mask, Point, SliceGrid
+from radsam.session.edit_request import SegmentRequest
+from radsam.volume import Bounds, Box, Geometry, LabelVolume, Mask, Point, SliceGrid, slice_index
 
 GRID = GRIDS["anisotropic"]
 
 
-def typed(geometry: Any = GRID, **values: Any) -> Placed:
-    return place_typed(parse_row({"id": "a", "volume": "v", "coordinates": "ijk", **values}), geometry)
+def typed(geometry: Any = GRID, **values: Any) -> SegmentRequest:
+    return typed_request(parse_row({"id": "a", "volume": "v", "coordinates": "ijk", **values}), geometry, Settings())
+
+
+def request_of(files: LabelFiles, **values: str) -> SegmentRequest:
+    return row_request(parse_row(values), files, Settings())
+
+
+def index_of(request: SegmentRequest, geometry: Geometry = GRID) -> int:
+    return slice_index(request.prompt, SliceGrid.of(geometry, request.plane))
 
 
 def test_a_box_on_a_slice_and_bounds() -> None:
@@ -53,7 +63,7 @@ def test_millimetres_land_on_the_same_voxels_on_every_grid(grid: str, plane: str
         assert (placed.prompt, placed.bounds) == (voxels.prompt, voxels.bounds)
     point = typed(geometry, coordinates="lps", point=corners[0], plane=plane)
     assert point.prompt == Point(i=2, j=3, k=2)
-    assert point.index == slices.split(low)[0]
+    assert index_of(point, geometry) == slices.split(low)[0]
 
 
 @pytest.mark.parametrize(
@@ -96,7 +106,7 @@ def test_a_diameter_becomes_an_ellipse_of_true_proportions(grid: str) -> None:
 def test_a_recist_row_prompts_with_the_ellipse() -> None:
     placed = typed(recist="10 12 4 20 25 4")
     assert isinstance(placed.prompt, Mask)
-    assert placed.index == 4
+    assert index_of(placed) == 4
     assert placed.bounds is None
     on_slice = typed(slice="4", recist="10 12 20 25")
     assert np.array_equal(placed.prompt.pixels, on_slice.prompt.pixels)  # type: ignore[union-attr]
@@ -107,12 +117,12 @@ def test_a_mask_prompts_on_its_largest_slice_and_may_say_the_bounds(tmp_path: Pa
     files = LabelFiles(scene.volume, tmp_path)
     row = {"id": "a", "volume": "v", "mask": "seg.nii.gz", "mask_roi": "1"}
     truth = Target.of(scene.truths["right"])
-    placed = place(parse_row(row), files)
-    assert placed.index == truth.k
+    placed = request_of(files, **row)
+    assert index_of(placed, scene.volume.geometry) == truth.k
     assert placed.bounds is None
-    assert place(parse_row(row | {"bounds": "mask"}), files).bounds == Bounds(*truth.bounds)
-    moved = place(parse_row(row | {"slice": str(truth.k + 1), "coordinates": "ijk", "bounds": "1 7"}), files)
-    assert (moved.index, moved.bounds) == (truth.k + 1, Bounds(1, 7))
+    assert request_of(files, **row | {"bounds": "mask"}).bounds == Bounds(*truth.bounds)
+    moved = request_of(files, **row | {"slice": str(truth.k + 1), "coordinates": "ijk", "bounds": "1 7"})
+    assert (index_of(moved, scene.volume.geometry), moved.bounds) == (truth.k + 1, Bounds(1, 7))
 
 
 def test_a_mask_that_does_not_say_which_object_is_refused(tmp_path: Path) -> None:
@@ -120,10 +130,10 @@ def test_a_mask_that_does_not_say_which_object_is_refused(tmp_path: Path) -> Non
     files = LabelFiles(scene.volume, tmp_path)
     row = {"id": "a", "volume": "v", "mask": "seg.nii.gz"}
     with pytest.raises(VolumeError, match="mask_roi"):
-        place(parse_row(row), files)
+        request_of(files, **row)
     with pytest.raises(VolumeError, match="no label '7'"):
-        place(parse_row(row | {"mask_roi": "7"}), files)
+        request_of(files, **row | {"mask_roi": "7"})
     other = ball("isotropic")
     write_labels(LabelVolume(other.truth.astype("uint8"), other.volume.geometry), tmp_path / "other.nii.gz")
     with pytest.raises(GridMismatchError):
-        place(parse_row(row | {"mask": "other.nii.gz"}), files)
+        request_of(files, **row | {"mask": "other.nii.gz"})

@@ -1,63 +1,39 @@
-"""From a row and the volume's grid to a prompt and bounds in voxels, or why not."""
+"""From a row of the manifest and its volume to the request that segments it, in voxels."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool
 
+from radsam.batch.batch_settings import Settings
 from radsam.batch.manifest_row import FROM_MASK, ManifestRow, Space
 from radsam.batch.recist import diameter_ellipse
 from radsam.errors import PromptError, VolumeError
 from radsam.io.dicom.dicom_input import is_dicom
 from radsam.io.volume_read import read_labels, require_same_grid
-from radsam.volume import Bounds, Box, Geometry, LabelVolume, Mask, Prompt, SliceGrid, Volume, slice_index
+from radsam.session.edit_request import SegmentRequest
+from radsam.volume import Bounds, Box, Geometry, LabelVolume, Mask, Prompt, SliceGrid, Volume
 from radsam.volume.coordinates import Coordinates
 
 _LPS_AXIS = {"sagittal": 0, "coronal": 1, "axial": 2}
 
 
-@dataclass(frozen=True, eq=False)
-class Placed:
-    """What a row says, on the volume's own grid.
-
-    Args:
-        prompt: The prompt.
-        bounds: First and last slice, or None.
-        grid: The slices of the row's plane.
-    """
-
-    prompt: Prompt
-    bounds: Bounds | None
-    grid: SliceGrid
-
-    def __post_init__(self) -> None:
-        self.prompt.check(self.grid)
-        if self.bounds is not None:
-            self.bounds.check(self.grid, self.index)
-
-    @property
-    def index(self) -> int:
-        """The prompted slice."""
-        return slice_index(self.prompt, self.grid)
-
-
-def place_typed(row: ManifestRow, geometry: Geometry) -> Placed:
-    """Place a box, a point or a diameter; needs the volume's grid alone.
+def typed_request(row: ManifestRow, geometry: Geometry, settings: Settings) -> SegmentRequest:
+    """Return the request of a row with a box, a point or a diameter; needs the volume's grid alone.
 
     Args:
         row: A row without a mask prompt.
         geometry: The volume's grid.
+        settings: The settings of the run.
 
     Raises:
-        PromptError: It does not lie in the volume, or contradicts itself there.
+        PromptError: The prompt or the bounds do not lie in the volume, or contradict each other there.
     """
-    grid = SliceGrid.of(geometry, row.plane)
-    typed = Coordinates(geometry, grid, row.coordinates == Space.LPS)
+    typed = _coordinates(row, geometry)
     if row.box is not None and row.in_space:
-        return _box_in_space(row.box, typed)
+        return _request(row, *_box_in_space(row.box, typed), geometry, settings)
     if row.box is not None:
         prompt: Prompt = typed.box(_slice(row), _four(row.box))
         inside = (row.box[0] + row.box[2]) / 2, (row.box[1] + row.box[3]) / 2
@@ -71,8 +47,7 @@ def place_typed(row: ManifestRow, geometry: Geometry) -> Placed:
         prompt = _diameter(row, typed)
         half = len(ends) // 2
         inside = _inside([(a + b) / 2 for a, b in zip(ends[:half], ends[half:], strict=True)], row)
-    bounds = None if row.bounds is None or isinstance(row.bounds, str) else typed.bounds(_two(row.bounds), inside)
-    return Placed(prompt, bounds, grid)
+    return _request(row, prompt, _typed_bounds(row, typed, inside), geometry, settings)
 
 
 class LabelFiles:
@@ -123,46 +98,68 @@ class LabelFiles:
         return self._last[2]
 
 
-def place(row: ManifestRow, files: LabelFiles) -> Placed:
-    """Place any prompt.
+def row_request(row: ManifestRow, files: LabelFiles, settings: Settings) -> SegmentRequest:
+    """Return the request of any row.
 
     Args:
         row: The row.
-        files: Label files of the volume that it is about.
+        files: Label files of the row's volume.
+        settings: The settings of the run.
 
     Raises:
-        PromptError: It does not lie in the volume, or contradicts itself there.
+        PromptError: The prompt or the bounds do not lie in the volume, or contradict each other there.
         VolumeError: The mask cannot be read.
         GridMismatchError: The mask lies on another grid.
     """
     geometry = files.volume.geometry
     if row.mask is None:
-        return place_typed(row, geometry)
-    grid = SliceGrid.of(geometry, row.plane)
-    typed = Coordinates(geometry, grid, row.coordinates == Space.LPS)
+        return typed_request(row, geometry, settings)
+    typed = _coordinates(row, geometry)
+    grid = typed.grid
     mask = files.mask(row.mask, row.mask_roi, "mask_roi")
     areas = mask.sum(axis=tuple(2 - axis for axis in grid.uv_axes))
     held = np.flatnonzero(areas)
     if not held.size:
         raise PromptError(f"The mask {row.mask} has no voxel in this volume.")
     index = int(areas.argmax()) if row.slice is None else typed.index(row.slice)
-    bounds = None
-    if row.bounds == FROM_MASK:
-        bounds = Bounds(int(held[0]), int(held[-1]))
-    elif row.bounds is not None and not isinstance(row.bounds, str):
-        bounds = typed.bounds(_two(row.bounds), None)
-    return Placed(Mask.on(grid, index, grid.take(mask, index)), bounds, grid)
+    bounds = Bounds(int(held[0]), int(held[-1])) if row.bounds == FROM_MASK else _typed_bounds(row, typed, None)
+    return _request(row, Mask.on(grid, index, grid.take(mask, index)), bounds, geometry, settings)
 
 
-def _box_in_space(box: tuple[float, ...], typed: Coordinates) -> Placed:
+def _request(
+    row: ManifestRow, prompt: Prompt, bounds: Bounds | None, geometry: Geometry, settings: Settings
+) -> SegmentRequest:
+    request = SegmentRequest.model_validate(
+        {
+            "name": row.object,
+            "prompt": prompt,
+            "plane": row.plane,
+            "bounds": bounds,
+            "window_hu": row.window or settings.window,
+            "policy": settings.policy,
+            "zoom": settings.zoom,
+        }
+    )
+    request.check(geometry)
+    return request
+
+
+def _coordinates(row: ManifestRow, geometry: Geometry) -> Coordinates:
+    return Coordinates(geometry, SliceGrid.of(geometry, row.plane), row.coordinates == Space.LPS)
+
+
+def _typed_bounds(row: ManifestRow, typed: Coordinates, inside: tuple[float, float] | None) -> Bounds | None:
+    return None if row.bounds is None or isinstance(row.bounds, str) else typed.bounds(_two(row.bounds), inside)
+
+
+def _box_in_space(box: tuple[float, ...], typed: Coordinates) -> tuple[Box, Bounds]:
     first, second = (typed.point(_three(box[at : at + 3]), True).index_ijk for at in (0, 3))
     if typed.mm:  # a stored axis may run against the patient's: there the order is not the user's to know
         ends = np.sort([first, second], axis=0).tolist()
         first, second = _voxel(ends[0]), _voxel(ends[1])
     grid = typed.grid
     (low, u0, v0), (high, u1, v1) = grid.split(first), grid.split(second)
-    bounds = Bounds(low, high)
-    return Placed(Box.on(grid, (low + high) // 2, u0, v0, u1, v1), bounds, grid)
+    return Box.on(grid, (low + high) // 2, u0, v0, u1, v1), Bounds(low, high)
 
 
 def _diameter(row: ManifestRow, typed: Coordinates) -> Mask:

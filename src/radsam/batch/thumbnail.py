@@ -6,9 +6,10 @@ import numpy as np
 from jaxtyping import Bool
 from PIL import Image
 
-from radsam.render.panel import OBJECT_COLOURS, Viewport, draw_outline, draw_prompt, draw_slice
+from radsam.render.slice_drawing import OBJECT_COLOURS, Viewport, prompt_pixels
+from radsam.render.slice_picture import Outlined, SlicePicture, crop_around
 from radsam.session.edit_request import SegmentRequest
-from radsam.volume import Box, Mask, Point, Prompt, SliceGrid, Volume, slice_index
+from radsam.volume import SliceGrid, Volume, slice_index
 
 SIDE_PX = 220
 #: Context around the object: this share of its longer side, and at least so many millimetres.
@@ -37,41 +38,17 @@ def draw_thumbnail(
     """
     grid = SliceGrid.of(volume.geometry, request.plane)
     index = slice_index(request.prompt, grid)
-    shown = grid.to_display(grid.take(mask, index))
+    true = [] if truth is None else [Outlined(truth, _TRUTH_COLOUR, weight=0.6)]
+    picture = SlicePicture(volume, grid, window_hu, [*true, Outlined(mask, OBJECT_COLOURS[0])], [request.prompt])
+    xy = np.argwhere(grid.to_display(grid.take(mask, index)))[:, ::-1]
+    crop = crop_around(
+        np.concatenate([xy, prompt_pixels(grid, request.prompt)]),
+        grid.display_shape,
+        grid.display_spacing_mm,
+        share=_MARGIN_SHARE,
+        margin=_MARGIN_MM,
+        square=True,
+    )
     page = Image.new("RGB", (SIDE_PX, SIDE_PX))
-    view = Viewport.fit(grid, (0, 0, SIDE_PX, SIDE_PX), _crop(grid, shown, request.prompt))
-    draw_slice(page, view, volume, grid, index, window_hu)
-    if truth is not None:
-        draw_outline(page, view, grid.to_display(grid.take(truth, index)), _TRUTH_COLOUR, width=1.0)
-    draw_outline(page, view, shown, OBJECT_COLOURS[0], width=1.6)
-    draw_prompt(page, view, grid, index, request.prompt, size=5.0)
+    picture.draw(page, Viewport.fit(grid, (0, 0, SIDE_PX, SIDE_PX), crop), index, line_px=1.6, mark_px=5.0)
     return page
-
-
-def _crop(grid: SliceGrid, shown: Bool[np.ndarray, "rows cols"], prompt: Prompt) -> tuple[float, float, float, float]:
-    """Return the part of the displayed slice to show: mask and prompt in the middle of a square in millimetres."""
-    rows, cols = np.nonzero(shown)
-    held = [*np.stack([cols, rows], axis=1), *_corners(grid, prompt)]
-    low, high = np.min(held, axis=0) - 0.5, np.max(held, axis=0) + 0.5
-    spacing = np.array(grid.display_spacing_mm[::-1])
-    longer_mm = float(((high - low) * spacing).max())
-    half = (longer_mm / 2 + max(_MARGIN_SHARE * longer_mm, _MARGIN_MM)) / spacing
-    middle = (low + high) / 2
-    (x0, y0), (x1, y1) = middle - half, middle + half
-    height, width = shown.shape
-    return max(-0.5, float(x0)), max(-0.5, float(y0)), min(width - 0.5, float(x1)), min(height - 0.5, float(y1))
-
-
-def _corners(grid: SliceGrid, prompt: Prompt) -> list[tuple[float, float]]:
-    """Return displayed pixels (x, y) that the prompt reaches."""
-    match prompt:
-        case Point():
-            _, u, v = grid.split(prompt.index_ijk)
-            ends = [(u, v)]
-        case Box():
-            u0, v0, u1, v1 = prompt.uvuv
-            ends = [(u0, v0), (u1, v1)]
-        case Mask():
-            v_held, u_held = np.nonzero(prompt.pixels)
-            ends = [(int(u_held.min()), int(v_held.min())), (int(u_held.max()), int(v_held.max()))]
-    return [grid.uv_to_display_xy(float(u), float(v)) for u, v in ends]

@@ -18,7 +18,7 @@ from radsam.benchmark.cohort import SCORED, UNREADABLE, Member, members
 from radsam.benchmark.interaction import score_answer, talk
 from radsam.benchmark.models import Model, find_models
 from radsam.benchmark.models.model_names import Runtime
-from radsam.benchmark.picture import draw_answer
+from radsam.benchmark.object_picture import draw_object
 from radsam.benchmark.simulated_user import SimulatedUser
 from radsam.data.case import Case
 from radsam.data.case_load import load_case
@@ -130,7 +130,7 @@ def _scored(
             )
             if answer.prompt is not None and config.pictures:
                 index = int(user.first_index(answer.prompt))
-                picture = draw_answer(volume, truth, answer.mask, answer.prompt, index)
+                picture = draw_object(volume, truth, answer.mask, answer.prompt, index)
     except Exception as error:  # what a model does wrong is a result
         # What it answered before stands; every edit that was still to come scores zero.
         rows += _failed(model, mode, member, config.seed, error)[len(rows) :]

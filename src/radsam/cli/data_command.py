@@ -199,7 +199,7 @@ def show(
     from radsam.disk.atomic_write import check_writable, replacing
     from radsam.errors import OutputError
     from radsam.settings import find_config
-    from radsam.training.picture import draw_batch
+    from radsam.training.batch_picture import draw_batch
     from radsam.training.training_config import read_config
 
     if picture.suffix.lower() not in PICTURE_SUFFIXES:

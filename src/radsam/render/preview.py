@@ -6,26 +6,24 @@ proportions: a millimetre is as wide as it is high, whatever the voxels are.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Bool
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from radsam.errors import GridMismatchError
-from radsam.render.panel import (
+from radsam.render.page_text import DIM_COLOUR, PAGE_COLOUR, TEXT_COLOUR, Colour, write_text
+from radsam.render.slice_drawing import (
     NEGATIVE_COLOUR,
     OBJECT_COLOURS,
     POSITIVE_COLOUR,
     PROMPT_COLOUR,
-    Colour,
+    Crop,
     Viewport,
-    draw_outline,
-    draw_prompt,
-    draw_slice,
 )
+from radsam.render.slice_picture import Outlined, SlicePicture, crop_around, tile_corners
 from radsam.volume import Bounds, Geometry, Plane, Point, Prompt, SliceGrid, Volume
 
 PAGE_SIZE = (1680, 1050)
@@ -34,7 +32,7 @@ _MAIN = (28, 96, 980, 900)
 _MOSAIC = (1032, 96, 620, 640)
 _LEGEND_BOTTOM, _LEGEND_ROW = 1004, 27
 _TILE_GAP = 6
-#: What a person can take in at a glance, and the fewest that show how an object changes.
+#: Most slices of the mosaic, and the fewest that show how an object changes.
 _MOST_TILES, _FEWEST_TILES = 16, 9
 #: Context around the object in the mosaic: this share of its size, and at least so many mm.
 _MARGIN_SHARE, _MARGIN_MM = 0.15, 15.0
@@ -46,9 +44,6 @@ _PROMPT_NAMES = {
     POSITIVE_COLOUR: "point: belongs to the object",
     NEGATIVE_COLOUR: "point: does not belong to it",
 }
-_PAGE_COLOUR: Colour = (15, 18, 22)
-_TEXT_COLOUR: Colour = (230, 232, 235)
-_DIM_COLOUR: Colour = (150, 156, 163)
 #: World axis of each plane's normal, and the letters of its positive and negative side.
 _NORMAL = {Plane.AXIAL: (2, "S", "I"), Plane.CORONAL: (1, "P", "A"), Plane.SAGITTAL: (0, "L", "R")}
 
@@ -89,13 +84,15 @@ def render_preview(
         if mask.shape != volume.geometry.shape_kji:
             raise GridMismatchError(f"The mask {name!r} is {mask.shape}, the volume {volume.geometry.shape_kji}.")
     grid = SliceGrid.of(volume.geometry, plane)
-    page = Image.new("RGB", PAGE_SIZE, _PAGE_COLOUR)
-    _draw_main(page, volume, masks, grid, index, window_hu, prompts)
-    bottom = _draw_mosaic(page, volume, masks, grid, index, window_hu, prompts, bounds)
+    objects = [Outlined(mask, _colour(number)) for number, mask in enumerate(masks.values())]
+    picture = SlicePicture(volume, grid, window_hu, objects, prompts)
+    page = Image.new("RGB", PAGE_SIZE, PAGE_COLOUR)
+    _draw_main(page, picture, index)
+    bottom = _draw_mosaic(page, picture, index, bounds or _extent(masks, grid))
     _draw_legend(page, bottom + 24, volume.geometry, masks, prompts)
-    _text(page, (28, 46), title or "RadSAM preview", 27, anchor="ls", width=1624)
-    _text(page, (28, 78), _slice_line(volume.geometry, grid, index, window_hu), 17, colour=_DIM_COLOUR, anchor="ls")
-    _text(page, (1652, 1030), "Not for diagnostic use", 15, colour=_DIM_COLOUR, anchor="rs")
+    write_text(page, (28, 46), title or "RadSAM preview", 27, anchor="ls", width=1624)
+    write_text(page, (28, 78), _slice_line(volume.geometry, grid, index, window_hu), 17, colour=DIM_COLOUR, anchor="ls")
+    write_text(page, (1652, 1030), "Not for diagnostic use", 15, colour=DIM_COLOUR, anchor="rs")
     return page
 
 
@@ -104,61 +101,32 @@ def main_view(grid: SliceGrid) -> Viewport:
     return Viewport.fit(grid, _MAIN)
 
 
-def _draw_main(
-    page: Image.Image,
-    volume: Volume,
-    masks: Masks,
-    grid: SliceGrid,
-    index: int,
-    window_hu: tuple[float, float],
-    prompts: Sequence[Prompt],
-) -> None:
+def _draw_main(page: Image.Image, picture: SlicePicture, index: int) -> None:
     left, top, width, height = _MAIN
     page.paste((0, 0, 0), (left, top, left + width, top + height))
-    view = main_view(grid)
-    draw_slice(page, view, volume, grid, index, window_hu)
-    _draw_objects(page, view, masks, grid, index, width=2.0)
-    for prompt in prompts:
-        draw_prompt(page, view, grid, index, prompt, size=9.0)
+    view = main_view(picture.grid)
+    picture.draw(page, view, index, line_px=2.0, mark_px=9.0)
     # At the edges of the area, not of the picture: a thin slice has no room for letters.
     x_mid, y_mid = width // 2, height // 2
     places = ((8, y_mid, "lm"), (width - 8, y_mid, "rm"), (x_mid, 8, "mt"), (x_mid, height - 8, "mb"))
-    for letter, (x, y, anchor) in zip(grid.display_letters, places, strict=True):
-        _text(page, (left + x, top + y), letter, 24, anchor=anchor, halo=True)
-    _draw_scale_bar(page, view, grid)
+    for letter, (x, y, anchor) in zip(picture.grid.display_letters, places, strict=True):
+        write_text(page, (left + x, top + y), letter, 24, anchor=anchor, halo=True)
+    _draw_scale_bar(page, view, picture.grid)
 
 
-def _draw_mosaic(
-    page: Image.Image,
-    volume: Volume,
-    masks: Masks,
-    grid: SliceGrid,
-    index: int,
-    window_hu: tuple[float, float],
-    prompts: Sequence[Prompt],
-    bounds: Bounds | None,
-) -> int:
+def _draw_mosaic(page: Image.Image, picture: SlicePicture, index: int, extent: Bounds) -> int:
     """Draw the mosaic and return the page row below it."""
-    extent = bounds or _extent(masks, grid)
-    crop = _crop(masks, grid, extent)
-    draw = ImageDraw.Draw(page)
+    grid = picture.grid
+    pixels = picture.object_pixels(max(extent.low, 0), extent.high)
+    crop = crop_around(pixels, grid.display_shape, grid.display_spacing_mm, share=_MARGIN_SHARE, margin=_MARGIN_MM)
     slices = _spread(extent, grid.count, index)
     views = _tiles(grid, crop, len(slices))
     for at, view in zip(slices, views, strict=True):
-        draw_slice(page, view, volume, grid, at, window_hu)
-        _draw_objects(page, view, masks, grid, at, width=1.5)
-        for prompt in prompts:
-            draw_prompt(page, view, grid, at, prompt, size=5.0)
+        picture.draw(page, view, at, line_px=1.5, mark_px=5.0, caption_size=14)
         if at == index:
             corners = (view.left - 1, view.top - 1, view.left + view.width, view.top + view.height)
-            draw.rectangle(corners, outline=_TEXT_COLOUR, width=1)
-        _text(page, (view.left + 5, view.top + 4), f"{grid.axis_name} {at}", 14, anchor="lt", halo=True)
+            ImageDraw.Draw(page).rectangle(corners, outline=TEXT_COLOUR, width=1)
     return views[-1].top + views[-1].height
-
-
-def _draw_objects(page: Image.Image, view: Viewport, masks: Masks, grid: SliceGrid, index: int, width: float) -> None:
-    for number, mask in enumerate(masks.values()):
-        draw_outline(page, view, grid.to_display(grid.take(mask, index)), _colour(number), width=width)
 
 
 def _draw_scale_bar(page: Image.Image, view: Viewport, grid: SliceGrid) -> None:
@@ -169,11 +137,11 @@ def _draw_scale_bar(page: Image.Image, view: Viewport, grid: SliceGrid) -> None:
     left, bottom = _MAIN[0] + 16, _MAIN[1] + _MAIN[3] - 16
     right = left + round(length_mm * per_mm)
     draw = ImageDraw.Draw(page)
-    for colour, width in (((0, 0, 0), 5), (_TEXT_COLOUR, 2)):
+    for colour, width in (((0, 0, 0), 5), (TEXT_COLOUR, 2)):
         draw.line((left, bottom, right, bottom), fill=colour, width=width)
         for x in (left, right):
             draw.line((x, bottom - 5, x, bottom + 5), fill=colour, width=width)
-    _text(page, (left, bottom - 9), f"{length_mm} mm", 16, anchor="lb", halo=True)
+    write_text(page, (left, bottom - 9), f"{length_mm} mm", 16, anchor="lb", halo=True)
 
 
 def _draw_legend(page: Image.Image, top: int, geometry: Geometry, masks: Masks, prompts: Sequence[Prompt]) -> None:
@@ -190,7 +158,7 @@ def _draw_legend(page: Image.Image, top: int, geometry: Geometry, masks: Masks, 
     more = len(entries) - rows * columns
     if more > 0:
         # The last row tells how many are left out.
-        entries = [*entries[: rows * columns - 1], (f"and {more + 1} more", "", _PAGE_COLOUR)]
+        entries = [*entries[: rows * columns - 1], (f"and {more + 1} more", "", PAGE_COLOUR)]
     pitch = width // columns
     for number, (name, size, colour) in enumerate(entries):
         x, y = left + number // rows * pitch, top + number % rows * _LEGEND_ROW + _LEGEND_ROW // 2
@@ -198,8 +166,8 @@ def _draw_legend(page: Image.Image, top: int, geometry: Geometry, masks: Masks, 
         dashes = (0, 9, 18) if colour == PROMPT_COLOUR else (0,)
         for start in dashes:
             draw.line((x + start, y, x + (start + 5 if len(dashes) > 1 else 22), y), fill=colour, width=3)
-        _text(page, (x + 34, y), name, 17, anchor="lm", width=pitch - 130)
-        _text(page, (x + pitch - 16, y), size, 17, anchor="rm", colour=_DIM_COLOUR)
+        write_text(page, (x + 34, y), name, 17, anchor="lm", width=pitch - 130)
+        write_text(page, (x + pitch - 16, y), size, 17, anchor="rm", colour=DIM_COLOUR)
 
 
 def _prompt_colour(prompt: Prompt) -> Colour:
@@ -233,26 +201,6 @@ def _extent(masks: Masks, grid: SliceGrid) -> Bounds:
     return Bounds(int(found[0]), int(found[-1])) if found.size else Bounds(0, grid.count - 1)
 
 
-def _crop(masks: Masks, grid: SliceGrid, extent: Bounds) -> tuple[float, float, float, float] | None:
-    """Return the part of the slices that holds the objects with some context; None for the whole slice."""
-    along = 2 - grid.axis
-    low, high = max(extent.low, 0), min(extent.high, grid.count - 1)
-    seen = np.zeros(grid.display_shape, dtype=bool)
-    for mask in masks.values():
-        part = np.moveaxis(mask, along, 0)[low : high + 1]
-        seen |= grid.to_display(np.asarray(part.any(axis=0)))
-    if not seen.any():
-        return None
-    ends = []
-    for axis, spacing_mm in zip((1, 0), reversed(grid.display_spacing_mm), strict=True):
-        held = np.flatnonzero(seen.any(axis=1 - axis))
-        size = held[-1] - held[0] + 1
-        margin = max(_MARGIN_SHARE * size, _MARGIN_MM / spacing_mm)
-        ends.append((max(held[0] - 0.5 - margin, -0.5), min(held[-1] + 0.5 + margin, seen.shape[axis] - 0.5)))
-    (x0, x1), (y0, y1) = ends
-    return float(x0), float(y0), float(x1), float(y1)
-
-
 def _spread(extent: Bounds, count: int, index: int) -> list[int]:
     """Choose the slices of the mosaic: evenly spread, both ends and the prompted slice among them."""
     low, high = max(extent.low, 0), min(extent.high, count - 1)
@@ -265,7 +213,7 @@ def _spread(extent: Bounds, count: int, index: int) -> list[int]:
     return [int(each) for each in chosen]
 
 
-def _tiles(grid: SliceGrid, crop: tuple[float, float, float, float] | None, count: int) -> list[Viewport]:
+def _tiles(grid: SliceGrid, crop: Crop | None, count: int) -> list[Viewport]:
     """Divide the mosaic's area into the rows and columns that show the slices largest."""
     left, top, width, height = _MOSAIC
 
@@ -278,9 +226,8 @@ def _tiles(grid: SliceGrid, crop: tuple[float, float, float, float] | None, coun
 
     columns = max(range(1, count + 1), key=scale)
     shown = Viewport.fit(grid, (0, 0, *tile(columns)), crop)
-    w, h = shown.width, shown.height
-    right, below = w + _TILE_GAP, h + _TILE_GAP
-    return [replace(shown, left=left + n % columns * right, top=top + n // columns * below) for n in range(count)]
+    pitch = shown.width + _TILE_GAP, shown.height + _TILE_GAP
+    return [replace(shown, left=x, top=y) for x, y in tile_corners(count, columns, (left, top), pitch)]
 
 
 def _colour(number: int) -> Colour:
@@ -292,32 +239,3 @@ def _millilitres(ml: float) -> str:
     if ml >= 100:
         return f"{ml:.0f} ml"
     return f"{ml:.1f} ml" if ml >= 10 else f"{ml:.2f} ml"
-
-
-def _text(
-    page: Image.Image,
-    at: tuple[int, int],
-    text: str,
-    size: int,
-    *,
-    colour: Colour = _TEXT_COLOUR,
-    anchor: str = "lt",
-    width: int | None = None,
-    halo: bool = False,
-) -> None:
-    """Write one line; what does not fit in `width` ends in dots."""
-    font = ImageFont.load_default(size=size)
-    text = _printable(text)
-    if width is not None and font.getlength(text) > width:
-        while text and font.getlength(f"{text}...") > width:
-            text = text[:-1]
-        text = f"{text.rstrip()}..."
-    ImageDraw.Draw(page).text(
-        at, text, font=font, fill=colour, anchor=anchor, stroke_width=2 if halo else 0, stroke_fill=(0, 0, 0)
-    )
-
-
-def _printable(text: str) -> str:
-    """Keep what Pillow's built-in font can draw: accents go, other scripts become question marks."""
-    plain = "".join(each for each in unicodedata.normalize("NFKD", text) if not unicodedata.combining(each))
-    return "".join(each if " " <= each <= "~" else "?" for each in plain)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from radsam.render.panel import OBJECT_COLOURS
+from radsam.render.slice_drawing import OBJECT_COLOURS
 from radsam.server.mask_revisions import MaskRevisions
 from radsam.server.volume_listing import VolumeEntry
 from radsam.session import SegmentedObject, Session

@@ -8,8 +8,8 @@ from PIL import Image, ImageDraw
 
 from radsam.errors import GridMismatchError, PromptError
 from radsam.render import mask_outlines, render_preview
-from radsam.render.panel import NEGATIVE_COLOUR, OBJECT_COLOURS, POSITIVE_COLOUR, PROMPT_COLOUR, Viewport
 from radsam.render.preview import PAGE_SIZE, main_view
+from radsam.render.slice_drawing import NEGATIVE_COLOUR, OBJECT_COLOURS, POSITIVE_COLOUR, PROMPT_COLOUR, Viewport
 from radsam.volume import Bounds, Box, Geometry, Mask, Plane, Point, SliceGrid, Volume
 
 WINDOW_HU = (-160.0, 240.0)

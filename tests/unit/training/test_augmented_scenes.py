@@ -12,10 +12,10 @@ from radsam.model.sam import Sam
 from radsam.runtime import Bundle, open_backend
 from radsam.runtime.bundle import read_bundle
 from radsam.training.augmented_scenes import LiveScenes
+from radsam.training.batch_picture import draw_batch
 from radsam.training.bundle_export import export_checkpoint
 from radsam.training.episode_embeddings import StoredEmbeddings, TrainedEmbeddings
 from radsam.training.episode_sampler import Sampler
-from radsam.training.picture import draw_batch
 from radsam.training.start_weights import Start, start_model
 from radsam.training.stored_embeddings import EncodedScenes
 from radsam.training.training_checkpoint import read_checkpoint

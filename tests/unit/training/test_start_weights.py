@@ -10,8 +10,8 @@ from radsam.errors import InputError
 from radsam.model.published_checkpoint import SIGNATURES
 from radsam.model.sam_presets import FACTS, PRESETS
 from radsam.runtime import Bundle, read_bundle
+from radsam.training.batch_picture import draw_batch
 from radsam.training.bundle_export import export_checkpoint
-from radsam.training.picture import draw_batch
 from radsam.training.start_weights import encoder_bundle, read_start, start_model
 from radsam.training.stored_embeddings import EncodedScenes
 from radsam.training.training_run import LAST, Run, prepare_scenes

@@ -1,4 +1,4 @@
-"""One slice on a page: where its pixels land, and how grey values and lines are drawn there."""
+"""Draw one slice on a page: where its pixels lie there, grey values, outlines and prompts."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Float64
+from jaxtyping import Float, Float32, Float64
 from PIL import Image, ImageDraw
 
 from radsam.errors import PromptError
 from radsam.render.contour import mask_outlines
-from radsam.volume import Box, Mask, Point, Prompt, SliceGrid, Volume
+from radsam.render.page_text import Colour
+from radsam.volume import Mask, Point, Prompt, SliceGrid, Volume
 
-Colour = tuple[int, int, int]
+#: Left, top, right and bottom edge of a part of a slice, in displayed pixels with centres on whole numbers:
+#: the whole slice is (-0.5, -0.5, cols - 0.5, rows - 0.5).
+Crop = tuple[float, float, float, float]
 Polyline = Float64[np.ndarray, "_ 2"]
 
 #: Okabe and Ito's palette for colour-blind readers (2008), its dark tones lightened for a
@@ -40,27 +43,21 @@ class Viewport:
     """A part of a displayed slice and its place on a page.
 
     Args:
-        crop: Left, top, right and bottom edge of the part, in displayed pixels with
-            centres on whole numbers: the whole slice is (-0.5, -0.5, cols - 0.5, rows - 0.5).
+        crop: The part.
         left: Page column of the picture's left edge.
         top: Page row of the picture's top edge.
         width: Columns of the picture on the page.
         height: Rows of the picture on the page.
     """
 
-    crop: tuple[float, float, float, float]
+    crop: Crop
     left: int
     top: int
     width: int
     height: int
 
     @classmethod
-    def fit(
-        cls,
-        grid: SliceGrid,
-        area: tuple[int, int, int, int],
-        crop: tuple[float, float, float, float] | None = None,
-    ) -> Viewport:
+    def fit(cls, grid: SliceGrid, area: tuple[int, int, int, int], crop: Crop | None = None) -> Viewport:
         """Show `crop` (the whole slice by default) as large as an area allows, millimetres square, centred.
 
         Args:
@@ -98,17 +95,6 @@ def draw_slice(
 ) -> None:
     """Draw the grey values of one slice.
 
-    Values are interpolated before they are windowed, as viewers do, so that edges
-    clipped by the window stay where they are.
-
-    Args:
-        page: The RGB page, changed in place.
-        view: What is shown and where.
-        volume: The volume.
-        grid: Its slices.
-        index: Slice index.
-        window_hu: The values that become black and white.
-
     Raises:
         PromptError: The window is empty, or there is no such slice.
     """
@@ -116,24 +102,26 @@ def draw_slice(
     if not (np.isfinite(low) and np.isfinite(high) and low < high):
         raise PromptError(f"The window {low:g} to {high:g} is empty: give the lower end first, for example -160 240.")
     hu = np.ascontiguousarray(grid.to_display(grid.take(volume.hu, index)), dtype=np.float32)
+    draw_grey(page, view, hu, window_hu)
+
+
+def draw_grey(
+    page: Image.Image, view: Viewport, values: Float32[np.ndarray, "rows cols"], window: tuple[float, float]
+) -> None:
+    """Draw displayed values.
+
+    They are interpolated before they are windowed, as viewers do, so that edges
+    clipped by the window stay where they are.
+    """
     x0, y0, x1, y1 = view.crop
-    shown = Image.fromarray(hu).resize(
-        (view.width, view.height), Image.Resampling.BICUBIC, box=(x0 + 0.5, y0 + 0.5, x1 + 0.5, y1 + 0.5)
-    )
-    grey = np.clip((np.asarray(shown) - low) * (255.0 / (high - low)), 0, 255)
+    box = x0 + 0.5, y0 + 0.5, x1 + 0.5, y1 + 0.5
+    shown = Image.fromarray(values).resize((view.width, view.height), Image.Resampling.BICUBIC, box=box)
+    grey = np.clip((np.asarray(shown) - window[0]) * (255.0 / (window[1] - window[0])), 0, 255)
     page.paste(Image.fromarray(np.round(grey).astype(np.uint8)).convert("RGB"), (view.left, view.top))
 
 
 def draw_lines(page: Image.Image, view: Viewport, lines: Sequence[Polyline], colour: Colour, width: float) -> None:
-    """Draw smooth lines, clipped to the picture.
-
-    Args:
-        page: The RGB page, changed in place.
-        view: Where the picture is.
-        lines: Polylines in page positions (see `Viewport.to_page`).
-        colour: Their colour.
-        width: Their width in page pixels.
-    """
+    """Draw smooth lines, clipped to the picture; they and their width are in page pixels (`Viewport.to_page`)."""
     if not lines:
         return
     ink = Image.new("L", (view.width * _OVERSAMPLING, view.height * _OVERSAMPLING))
@@ -157,18 +145,7 @@ def draw_outline(
 
 
 def draw_prompt(page: Image.Image, view: Viewport, grid: SliceGrid, index: int, prompt: Prompt, size: float) -> None:
-    """Draw a prompt that lies on slice `index`: box dashed, mask dotted, point as + or -.
-
-    A prompt on another slice, or a box or mask across another axis, is not drawn.
-
-    Args:
-        page: The RGB page, changed in place.
-        view: What is shown and where.
-        grid: The slices.
-        index: The slice shown.
-        prompt: The prompt.
-        size: Half the length of a point's mark, in page pixels.
-    """
+    """Draw a prompt if it lies on slice `index`: box dashed, mask dotted, point as + or - of twice `size` pixels."""
     if isinstance(prompt, Point):
         at, u, v = grid.split(prompt.index_ijk)
         if at == index:
@@ -180,25 +157,34 @@ def draw_prompt(page: Image.Image, view: Viewport, grid: SliceGrid, index: int, 
     if isinstance(prompt, Mask):
         draw_outline(page, view, grid.to_display(prompt.pixels), PROMPT_COLOUR, width=size / 3.5, dotted=True)
     else:
-        draw_box(page, view, view.to_page(_box_outline(grid, prompt)), size)
+        u0, v0, u1, v1 = prompt.uvuv
+        # Both ends belong to the box, so it reaches half a pixel beyond their centres.
+        corners = [grid.uv_to_display_xy(u0 - 0.5, v0 - 0.5), grid.uv_to_display_xy(u1 + 0.5, v1 + 0.5)]
+        draw_box(page, view, view.to_page(np.array(corners, dtype=np.float64)), size)
 
 
-def _box_outline(grid: SliceGrid, box: Box) -> Polyline:
-    u0, v0, u1, v1 = box.uvuv
-    # Both ends belong to the box, so it reaches half a pixel beyond their centres.
-    corners = [(u0 - 0.5, v0 - 0.5), (u1 + 0.5, v0 - 0.5), (u1 + 0.5, v1 + 0.5), (u0 - 0.5, v1 + 0.5)]
-    return np.array([grid.uv_to_display_xy(u, v) for u, v in [*corners, corners[0]]], dtype=np.float64)
+def prompt_pixels(grid: SliceGrid, prompt: Prompt) -> Float64[np.ndarray, "n 2"]:
+    """Return displayed pixels (x, y) of a prompt: the point, the corners of the box, or the mask."""
+    if isinstance(prompt, Point):
+        uv = [grid.split(prompt.index_ijk)[1:]]
+    elif isinstance(prompt, Mask):
+        uv = np.argwhere(prompt.pixels)[:, ::-1].tolist()
+    else:
+        uv = [prompt.uvuv[:2], prompt.uvuv[2:]]
+    return np.array([grid.uv_to_display_xy(float(u), float(v)) for u, v in uv], dtype=np.float64)
 
 
-def draw_box(page: Image.Image, view: Viewport, outline: Polyline, size: float) -> None:
-    """Draw a box prompt, dashed; its closed outline and `size` are in page pixels."""
+def draw_box(page: Image.Image, view: Viewport, corners: Float64[np.ndarray, "2 2"], size: float) -> None:
+    """Draw a box prompt, dashed; two opposite corners (x, y) and `size` are in page pixels."""
+    (x0, y0), (x1, y1) = corners
+    outline = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0)])
     sides = _dashes(outline, 1.1 * size, 0.7 * size)
     draw_lines(page, view, sides, (0, 0, 0), size / 3.0 + 1)
     draw_lines(page, view, sides, PROMPT_COLOUR, size / 4.0)
 
 
 def draw_mark(page: Image.Image, view: Viewport, centre: Float64[np.ndarray, "2"], positive: bool, size: float) -> None:
-    """Draw a point prompt as + or -; its place and `size`, half of its length, are in page pixels."""
+    """Draw a point prompt as + or -; its centre and `size`, half of its length, are in page pixels."""
     arms = [(size, 0.0), (0.0, size)] if positive else [(size, 0.0)]
     strokes = [np.stack([centre - arm, centre + arm]) for arm in np.array(arms)]
     draw_lines(page, view, strokes, (0, 0, 0), size / 2.4 + 2)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from radsam.errors import DatasetError
-from radsam.render.panel import OBJECT_COLOURS, PROMPT_COLOUR
+from radsam.render.slice_drawing import OBJECT_COLOURS, PROMPT_COLOUR
 from radsam.runtime import Bundle
+from radsam.training.batch_picture import draw_batch
 from radsam.training.episode_sampler import Sampler
-from radsam.training.picture import draw_batch
 from radsam.training.stored_embeddings import EncodedScenes
 from tiny_training import tiny_config
 

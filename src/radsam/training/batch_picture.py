@@ -9,14 +9,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64
-from PIL import Image, ImageDraw, ImageFont
+from jaxtyping import Bool, Float32
+from PIL import Image
 
 from radsam.data.training_store import Store, open_store
 from radsam.model.prompt_tokens import BOX_START, NEGATIVE, POSITIVE
-from radsam.render.panel import OBJECT_COLOURS, PROMPT_COLOUR, Viewport, draw_box, draw_lines, draw_mark, draw_outline
+from radsam.render.page_text import DIM_COLOUR, PAGE_COLOUR, write_text
+from radsam.render.slice_drawing import (
+    OBJECT_COLOURS,
+    PROMPT_COLOUR,
+    Crop,
+    Viewport,
+    draw_box,
+    draw_grey,
+    draw_lines,
+    draw_mark,
+    draw_outline,
+)
+from radsam.render.slice_picture import crop_around, tile_corners
 from radsam.runtime import BundleSpec, FramePrompt, find_bundle
 from radsam.runtime.bundle import read_spec
 from radsam.simulate import noisy_mask
@@ -34,11 +47,10 @@ _COLUMNS = 3
 _PANEL_WIDTH, _PANEL_HEIGHT = 2 * _SIDE + _GAP + 16, _SIDE + _CAPTION + 10
 #: More episodes than a person looks at.
 _MOST_EPISODES = 12
-#: Context around object and prompt in the near picture: a share of their size, and input pixels.
-_MARGIN_SHARE, _MARGIN_PX = 0.35, 6.0
+#: Context around object and prompt in the near picture: a share of their size, and at least so many input pixels.
+_MARGIN_SHARE, _MARGIN_PX = 0.35, 8.0
 
 _TRUTH_COLOUR = OBJECT_COLOURS[0]
-_PAGE_COLOUR, _TEXT_COLOUR, _DIM_COLOUR = (15, 18, 22), (230, 232, 235), (150, 156, 163)
 
 
 @dataclass(frozen=True)
@@ -78,10 +90,12 @@ def draw_batch(config: TrainConfig, step: int = 0, progress: Progress = lambda d
     kinds = list(_each_kind(batch, config))
     page = _page(min(len(batch), _MOST_EPISODES), len(kinds))
     turns = sampler.turns(step)
-    _text(page, (_EDGE, 30), f"{config.name}: batch of step {step}, {turns} turn(s) each", 22)
+    write_text(page, (_EDGE, 30), f"{config.name}: batch of step {step}, {turns} turn(s) each", 22, anchor="ls")
     _legend(page)
     top = _section(page, _TOP, batch[:_MOST_EPISODES])
-    _text(page, (_EDGE, top + 24), "A prompt of each kind (a noisy truth stands for the model's answer)", 22)
+    write_text(
+        page, (_EDGE, top + 24), "A prompt of each kind (a noisy truth stands for the model's answer)", 22, anchor="ls"
+    )
     _section(page, top + 44, kinds)
     return BatchPicture(
         page, turns, tuple(each.describe() for each in batch), tuple(dict.fromkeys(each.kind for each in kinds))
@@ -137,13 +151,8 @@ def _each_kind(batch: Sequence[Episode], config: TrainConfig) -> Iterator[Episod
 
 def _only(prompts: PromptsConfig, kind: str) -> PromptsConfig:
     """The same, but every episode starts with one kind of prompt."""
-    return replace(
-        prompts,
-        box=float(kind == "box"),
-        point=float(kind == "point"),
-        mask=float(kind == "mask"),
-        neighbour=float(kind == "neighbour"),
-    )
+    shares: dict[str, Any] = {name: float(name == kind) for name in prompts.kinds}
+    return replace(prompts, **shares)
 
 
 def _answered(batch: Sequence[Episode], prompts: PromptsConfig, kind: str, seed: list[int]) -> Episode | None:
@@ -168,14 +177,14 @@ def _like(origin: Episode, prompts: PromptsConfig, seed: list[int]) -> Episode:
 def _page(episodes: int, kinds: int) -> Image.Image:
     rows = -(-episodes // _COLUMNS) + -(-kinds // _COLUMNS)
     size = 2 * _EDGE + _COLUMNS * _PANEL_WIDTH, _TOP + 44 + rows * _PANEL_HEIGHT + _EDGE
-    return Image.new("RGB", size, _PAGE_COLOUR)
+    return Image.new("RGB", size, PAGE_COLOUR)
 
 
 def _section(page: Image.Image, top: int, episodes: Sequence[Episode]) -> int:
     """Draw episodes in rows; return the page row below them."""
-    for number, episode in enumerate(episodes):
-        row, column = divmod(number, _COLUMNS)
-        _panel(page, (_EDGE + column * _PANEL_WIDTH, top + row * _PANEL_HEIGHT), episode)
+    corners = tile_corners(len(episodes), _COLUMNS, (_EDGE, top), (_PANEL_WIDTH, _PANEL_HEIGHT))
+    for corner, episode in zip(corners, episodes, strict=True):
+        _panel(page, corner, episode)
     return top + -(-len(episodes) // _COLUMNS) * _PANEL_HEIGHT
 
 
@@ -186,17 +195,17 @@ def _panel(page: Image.Image, corner: tuple[int, int], episode: Episode) -> None
     image = _grey(scenes.image(episode.scene, episode.index), scenes.spec)
     question, truth = episode.question, episode.truth > 0
     whole = (-0.5, -0.5, image.shape[1] - 0.5, image.shape[0] - 0.5)
-    for place, crop in enumerate((whole, _near(truth, question, image.shape[0]))):
+    for place, crop in enumerate((whole, _near(truth, question, image.shape[0]) or whole)):
         view = Viewport(crop, left + place * (_SIDE + _GAP), top, _SIDE, _SIDE)
-        _paste(page, view, image)
+        draw_grey(page, view, image, (0.0, 255.0))
         _outline(page, view, truth, image.shape[0])
         if question is not None:
             _prompt(page, view, question, image.shape[0])
     case = scenes.store.cases[scene.case_number]
     name = case.names.get(episode.object_id, f"object {episode.object_id}")
     what = f"{episode.kind}: {name}, {case.case_id} slice {scene.first + episode.index}"
-    _text(page, (left, top + _SIDE + 19), what, 16)
-    _text(page, (left, top + _SIDE + 38), _how_seen(scene), 14, colour=_DIM_COLOUR)
+    write_text(page, (left, top + _SIDE + 19), what, 16, anchor="ls")
+    write_text(page, (left, top + _SIDE + 38), _how_seen(scene), 14, colour=DIM_COLOUR, anchor="ls")
 
 
 def _how_seen(scene: Scene) -> str:
@@ -216,14 +225,6 @@ def _grey(image: Float32[np.ndarray, "3 n n"], spec: BundleSpec) -> Float32[np.n
     return np.asarray(np.clip((image[0] * spec.pixel_std[0] + spec.pixel_mean[0]) * 255, 0, 255), np.float32)
 
 
-def _paste(page: Image.Image, view: Viewport, image: Float32[np.ndarray, "n n"]) -> None:
-    x0, y0, x1, y1 = view.crop
-    box = x0 + 0.5, y0 + 0.5, x1 + 0.5, y1 + 0.5
-    shown = Image.fromarray(image).resize((view.width, view.height), Image.Resampling.BICUBIC, box=box)
-    grey = np.clip(np.rint(np.asarray(shown)), 0, 255).astype(np.uint8)
-    page.paste(Image.fromarray(grey).convert("RGB"), (view.left, view.top))
-
-
 def _outline(
     page: Image.Image, view: Viewport, mask: Bool[np.ndarray, "m m"], input_size: int, prompted: bool = False
 ) -> None:
@@ -240,40 +241,20 @@ def _prompt(page: Image.Image, view: Viewport, question: FramePrompt, input_size
     for at, label in zip(view.to_page(question.points_xy), question.point_labels, strict=True):
         if label in (POSITIVE, NEGATIVE):
             draw_mark(page, view, at, bool(label == POSITIVE), 8.0)
-    corners = _corners(question)
-    if corners is not None:
-        (x0, y0), (x1, y1) = view.to_page(corners).tolist()
-        draw_box(page, view, _rectangle(x0, y0, x1, y1), 7.0)
+    for start in np.flatnonzero(question.point_labels == BOX_START):
+        draw_box(page, view, view.to_page(question.points_xy[start : start + 2]), 7.0)
 
 
-def _rectangle(x0: float, y0: float, x1: float, y1: float) -> Float64[np.ndarray, "5 2"]:
-    return np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0)], np.float64)
-
-
-def _corners(question: FramePrompt) -> Float64[np.ndarray, "2 2"] | None:
-    where = np.flatnonzero(question.point_labels == BOX_START)
-    return np.asarray(question.points_xy[where[0] : where[0] + 2], np.float64) if where.size else None
-
-
-def _near(
-    truth: Bool[np.ndarray, "m m"], question: FramePrompt | None, input_size: int
-) -> tuple[float, float, float, float]:
-    """A square part of the input that holds the truth and the prompt, with some context."""
+def _near(truth: Bool[np.ndarray, "m m"], question: FramePrompt | None, input_size: int) -> Crop | None:
+    """Return a square part of the input that holds the truth and the prompt, with context; None without both."""
     stride = input_size / truth.shape[0]
     places = [(np.argwhere(truth)[:, ::-1] + 0.5) * stride - 0.5]
     if question is not None:
-        real = question.point_labels >= NEGATIVE
-        places.append(question.points_xy[real])
+        places.append(question.points_xy[question.point_labels >= NEGATIVE])
         if question.mask is not None:
             places.append((np.argwhere(question.mask > 0)[:, ::-1] + 0.5) * stride - 0.5)
-    xy = np.concatenate(places)
-    if not len(xy):
-        return -0.5, -0.5, input_size - 0.5, input_size - 0.5
-    low, high = xy.min(axis=0), xy.max(axis=0)
-    half = float((high - low).max()) / 2 * (1 + _MARGIN_SHARE) + _MARGIN_PX
-    half = min(half, input_size / 2)
-    x, y = (float(np.clip(each, half - 0.5, input_size - 0.5 - half)) for each in (low + high) / 2)
-    return x - half, y - half, x + half, y + half
+    xy, shape = np.concatenate(places), (input_size, input_size)
+    return crop_around(xy, shape, share=_MARGIN_SHARE, margin=_MARGIN_PX, square=True)
 
 
 def _legend(page: Image.Image) -> None:
@@ -283,18 +264,9 @@ def _legend(page: Image.Image) -> None:
     strip = Viewport((-0.5, -0.5, 0.5, 0.5), left, 0, width, _TOP)
     x = float(left)
     draw_lines(page, strip, [np.array([(x, y), (x + 30, y)])], _TRUTH_COLOUR, 2.0)
-    _text(page, (left + 40, 29), "truth", 16)
-    draw_box(page, strip, _rectangle(x + 110, y - 8, x + 140, y + 8), 7.0)
+    write_text(page, (left + 40, 29), "truth", 16, anchor="ls")
+    draw_box(page, strip, np.array([(x + 110, y - 8), (x + 140, y + 8)]), 7.0)
     draw_lines(page, strip, [np.array([(x + n, y), (x + n + 3, y)]) for n in range(150, 180, 8)], PROMPT_COLOUR, 2.0)
     for place, positive in ((200, True), (226, False)):
         draw_mark(page, strip, np.array([x + place, y]), positive, 8.0)
-    _text(page, (left + 246, 29), "prompts: box, mask, points inside and outside", 16)
-
-
-def _text(
-    page: Image.Image, at: tuple[int, int], text: str, size: int, colour: tuple[int, int, int] = _TEXT_COLOUR
-) -> None:
-    """Write one line on its baseline."""
-    # The built-in font knows Latin letters only; other names must not stop the picture.
-    plain = text.encode("ascii", "replace").decode()
-    ImageDraw.Draw(page).text(at, plain, font=ImageFont.load_default(size=size), fill=colour, anchor="ls")
+    write_text(page, (left + 246, 29), "prompts: box, mask, points inside and outside", 16, anchor="ls")

@@ -1,4 +1,4 @@
-"""A picture of one answer: prompt, truth and prediction on three slices of the object."""
+"""A picture of one segmented object: prompt, truth and prediction on three of its slices."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from functools import cache
 
 import numpy as np
 from jaxtyping import Bool
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
-from radsam.render.panel import POSITIVE_COLOUR, PROMPT_COLOUR, Viewport, draw_outline, draw_prompt, draw_slice
+from radsam.render.page_text import PAGE_COLOUR
+from radsam.render.slice_drawing import POSITIVE_COLOUR, PROMPT_COLOUR, Viewport
+from radsam.render.slice_picture import Outlined, SlicePicture, crop_around, tile_corners
 from radsam.volume import Plane, Prompt, SliceGrid, Volume
 
 Voxels = Bool[np.ndarray, "k j i"]
@@ -18,20 +20,20 @@ Voxels = Bool[np.ndarray, "k j i"]
 TRUTH_COLOUR, PREDICTED_COLOUR = (86, 180, 233), (230, 159, 0)
 
 _TILE, _GAP = 230, 4
-#: Context around the object, as a share of its size and at least so many pixels.
-_MARGIN_SHARE, _MARGIN_PX = 0.35, 12
+#: Context around the object: this share of its size, and at least so many millimetres.
+_MARGIN_SHARE, _MARGIN_MM = 0.35, 10.0
 _SOFT_TISSUE = (-160.0, 240.0)
 #: Half of the window for what lies outside of soft tissue.
 _HALF_WINDOW_HU = 600.0
 
 
-def draw_answer(volume: Volume, truth: Voxels, predicted: Voxels, prompt: Prompt, index: int) -> bytes:
+def draw_object(volume: Volume, truth: Voxels, predicted: Voxels, prompt: Prompt, index: int) -> bytes:
     """Draw the prompted slice in the middle, and one towards each end of the object.
 
     Args:
         volume: The volume.
         truth: The object.
-        predicted: The answer.
+        predicted: The predicted mask.
         prompt: The first prompt.
         index: Its slice.
 
@@ -41,18 +43,14 @@ def draw_answer(volume: Volume, truth: Voxels, predicted: Voxels, prompt: Prompt
     grid = SliceGrid.of(volume.geometry, Plane.AXIAL)
     held = [k for k in range(grid.count) if grid.take(truth, k).any()]
     shown = [(held[0] + index) // 2, index, (index + held[-1] + 1) // 2]
-    crop = _crop(grid, truth | predicted)
-    window = _window(volume.hu[truth])
-    page = Image.new("RGB", (3 * _TILE + 2 * _GAP, _TILE), (15, 18, 22))
-    draw = ImageDraw.Draw(page)
-    font = ImageFont.load_default(12)
-    for place, k in enumerate(shown):
-        view = Viewport.fit(grid, (place * (_TILE + _GAP), 0, _TILE, _TILE), crop)
-        draw_slice(page, view, volume, grid, k, window)
-        draw_outline(page, view, grid.to_display(grid.take(truth, k)), TRUTH_COLOUR, width=1.5)
-        draw_outline(page, view, grid.to_display(grid.take(predicted, k)), PREDICTED_COLOUR, width=1.5)
-        draw_prompt(page, view, grid, k, prompt, size=5.0)
-        draw.text((place * (_TILE + _GAP) + 5, 4), f"{grid.axis_name} {k}", fill=(230, 232, 235), font=font)
+    objects = [Outlined(truth, TRUTH_COLOUR), Outlined(predicted, PREDICTED_COLOUR)]
+    picture = SlicePicture(volume, grid, _window(volume.hu[truth]), objects, [prompt])
+    xy = picture.object_pixels(0, grid.count - 1)
+    crop = crop_around(xy, grid.display_shape, grid.display_spacing_mm, share=_MARGIN_SHARE, margin=_MARGIN_MM)
+    page = Image.new("RGB", (3 * _TILE + 2 * _GAP, _TILE), PAGE_COLOUR)
+    for (left, top), k in zip(tile_corners(3, 3, (0, 0), (_TILE + _GAP, _TILE)), shown, strict=True):
+        view = Viewport.fit(grid, (left, top, _TILE, _TILE), crop)
+        picture.draw(page, view, k, line_px=1.5, mark_px=5.0, caption_size=12)
     # A palette of the greys and the lines' colours: a third of the size, and lines keep their colours.
     stored = io.BytesIO()
     page.quantize(palette=_palette(), dither=Image.Dither.NONE).save(stored, "PNG", optimize=True)
@@ -74,21 +72,8 @@ def _palette() -> Image.Image:
     return palette
 
 
-def _crop(grid: SliceGrid, seen: Voxels) -> tuple[float, float, float, float]:
-    flat = np.zeros(grid.display_shape, bool)
-    for k in range(grid.count):
-        flat |= grid.to_display(grid.take(seen, k))
-    ends = []
-    for axis in (1, 0):
-        held = np.flatnonzero(flat.any(axis=1 - axis))
-        margin = max(_MARGIN_PX, round(_MARGIN_SHARE * (held[-1] - held[0] + 1)))
-        ends.append((max(0, held[0] - margin) - 0.5, min(flat.shape[axis] - 1, held[-1] + margin) + 0.5))
-    (x0, x1), (y0, y1) = ends
-    return float(x0), float(y0), float(x1), float(y1)
-
-
 def _window(hu: np.ndarray) -> tuple[float, float]:
-    """Soft tissue where the object is some, else a wide window around it."""
+    """Return the soft-tissue window where the object's median lies in it, else a wide window around the median."""
     middle = float(np.median(hu))
     if _SOFT_TISSUE[0] <= middle <= _SOFT_TISSUE[1]:
         return _SOFT_TISSUE

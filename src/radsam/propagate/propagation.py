@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from radsam.predictor import SliceMask
-from radsam.propagate.plan import SIDES, PropagationPlan
-from radsam.propagate.step import PropagationStep, State
+from radsam.propagate.propagation_plan import SIDES, PropagationPlan
+from radsam.propagate.propagation_step import PropagationStep, State
 from radsam.propagate.stop_rule import EndReason
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from radsam.predictor import ObjectView, SliceMask, SlicePredictor
 from radsam.propagate import EndReason, PropagationPlan, Record, SliceDone, StopRule, propagate
-from radsam.propagate.plan import SIDES
+from radsam.propagate.propagation_plan import SIDES
 from radsam.propagate.taper import Taper
 from radsam.session.edit import Correct
 from radsam.session.started_object import StartedObject

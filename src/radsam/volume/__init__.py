@@ -3,7 +3,7 @@
 from radsam.volume.geometry import Geometry
 from radsam.volume.plane import Plane, SliceGrid
 from radsam.volume.prompt import Bounds, Box, Mask, Point, Prompt, slice_index
-from radsam.volume.rle import RunMask
+from radsam.volume.run_mask import RunMask
 from radsam.volume.volume import LabelVolume, SeriesOrigin, Volume
 
 __all__ = [

@@ -11,7 +11,7 @@ from radsam.metrics import dice
 from radsam.predictor import SliceMask, SlicePrompt
 from radsam.propagate import EndReason, PropagationPlan, SideDone, SliceDone, propagate
 from radsam.propagate.propagation import Record
-from radsam.propagate.step import MaskStep
+from radsam.propagate.propagation_step import MaskStep
 from radsam.volume import Bounds, Box, Plane, RunMask, SliceGrid
 
 SHAPE = (6, 10)

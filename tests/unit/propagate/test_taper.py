@@ -6,7 +6,7 @@ import pytest
 from fakes import fake_spec
 from radsam.predictor import SliceMask, SlicePrompt
 from radsam.propagate import PropagationPlan, SliceDone, propagate
-from radsam.propagate.step import MaskStep
+from radsam.propagate.propagation_step import MaskStep
 from radsam.propagate.taper import Taper, thinned
 from radsam.volume import Bounds, RunMask
 

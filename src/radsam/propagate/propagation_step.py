@@ -11,7 +11,7 @@ import numpy as np
 from radsam.predictor import ObjectPredictor, SliceMask, SlicePrompt
 from radsam.propagate.next_prompt import default_policy, is_box_only, policy_for
 from radsam.propagate.painted_click import follows_points, with_painted_clicks
-from radsam.propagate.plan import PropagationPlan
+from radsam.propagate.propagation_plan import PropagationPlan
 from radsam.runtime import BundleSpec
 from radsam.volume import RunMask
 

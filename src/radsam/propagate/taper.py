@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from radsam.volume import RunMask
+from radsam.predictor import SliceMask
+from radsam.runtime import BundleSpec
+from radsam.volume import Bounds, RunMask
 
 #: Smoothing of the mask that decides between pixels equally far from its edge, in pixels.
 _SIGMA_PX = 2.0
@@ -64,6 +66,30 @@ class Taper:
         width_mm = max((where[-1] - where[0] + 1) * mm for where, mm in zip(extents, spacing_mm[1:], strict=True))
         length_mm = (ends[1] - ends[0] + 1) * spacing_mm[0]
         return cls(start, *ends, slice_count, strength if length_mm <= _TUBE * width_mm else 0.0)
+
+    @classmethod
+    def of_model(
+        cls,
+        spec: BundleSpec,
+        policy: str,
+        first: SliceMask,
+        bounds: Bounds | None,
+        slice_count: int,
+        spacing_mm: tuple[float, float, float],
+    ) -> Taper | None:
+        """Return the taper that a model was trained with, for an object between bounds; None for other models.
+
+        Args:
+            spec: The model.
+            policy: Name of the propagation's policy: only masks get thinner.
+            first: The object's mask on the slice of its first prompt, where the taper begins for corrections, too.
+            bounds: First and last slice of the object.
+            slice_count: Slices of the volume.
+            spacing_mm: Distance between slices, between rows and between columns.
+        """
+        if not spec.taper or policy != "mask" or bounds is None:
+            return None
+        return cls.of(first.mask, first.index, (bounds.low, bounds.high), slice_count, spacing_mm, spec.taper)
 
     def share(self, before: int, index: int) -> float:
         """The share of its area that a mask of slice `before` keeps on slice `index`; at most 1."""

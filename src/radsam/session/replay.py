@@ -130,31 +130,21 @@ class Replayer:
     def _plan(
         self, started: StartedObject, edits: ObjectEdits, start: SliceMask, before: ObjectResult | None
     ) -> PropagationPlan:
-        user_prompts = user_prompts_by_slice(edits, started.grid)
+        segment, grid = started.segment, started.grid
+        user_prompts = user_prompts_by_slice(edits, grid)
         previous = before.slice_masks.get(start.index) if before else None
+        first = self.result(edits[: edits.index(segment) + 1]).slice_masks[started.index] if before else start
+        spacing_mm = self._volume.geometry.spacing_mm_ijk[grid.axis], *grid.spacing_mm_vu
         return PropagationPlan(
             start=start,
-            slice_count=started.grid.count,
-            bounds=started.started.bounds,
+            slice_count=grid.count,
+            bounds=segment.bounds,
             limits=_limits(start.index, user_prompts),
             user_prompts=user_prompts,
             previous=previous.mask if previous else None,
-            taper=self._taper(started, edits, start),
+            taper=Taper.of_model(self._predictor.spec, segment.policy, first, segment.bounds, grid.count, spacing_mm),
             stop_rule=self._stop_rule,
         )
-
-    def _taper(self, started: StartedObject, edits: ObjectEdits, start: SliceMask) -> Taper | None:
-        """Return how masks get thinner towards the bounds, for a model that was trained to be shown such masks."""
-        segment, grid, strength = started.started, started.grid, self._predictor.spec.taper
-        if not strength or segment.policy != "mask" or segment.bounds is None:
-            return None
-        ends = segment.bounds.low, segment.bounds.high
-        spacing_mm = self._volume.geometry.spacing_mm_ijk[grid.axis], *grid.spacing_mm_vu
-        # A correction starts from its own slice, but the object gets thinner from its first prompt.
-        first = (
-            start if edits[-1] is segment else self.result(edits[: edits.index(segment) + 1]).slice_masks[started.index]
-        )
-        return Taper.of(first.mask, first.index, ends, grid.count, spacing_mm, strength)
 
 
 def _limits(index: int, prompted: Iterable[int]) -> dict[int, int]:

@@ -30,7 +30,7 @@ class StartedObject:
     def __init__(
         self, volume: Volume, predictor: SlicePredictor, started: Segment, view: ObjectView | None = None
     ) -> None:
-        self.started = started
+        self.segment = started
         self.grid = SliceGrid.of(volume.geometry, started.plane)
         self.index, self._prompt = slice_prompt_of(started, self.grid)
         self._copied = self._prompt.mask if started.policy == "copy" else None

@@ -179,6 +179,33 @@ def test_nothing_is_predicted_before_it_is_needed_and_nothing_after_the_propagat
     assert list(records) == []
 
 
+class MemoryStep:
+    """A step with another state: the slices of the side so far, and how far the bound is."""
+
+    def begin(self, plan: PropagationPlan) -> tuple[PropagationPlan, tuple[int, ...]]:
+        return plan, (plan.start.index,)
+
+    def __call__(
+        self, state: tuple[PropagationPlan, tuple[int, ...]], index: int
+    ) -> tuple[SliceMask, tuple[PropagationPlan, tuple[int, ...]]]:
+        plan, seen = state
+        end = plan.last_index(1 if index > seen[-1] else -1)
+        assert end is not None
+        return SliceMask(index, square(1 + abs(end - index)), len(seen) / 10), (plan, (*seen, index))
+
+    def correct(self, index: int, user_prompt: SlicePrompt, previous: SliceMask | None) -> tuple[SliceMask, bool]:
+        raise NotImplementedError
+
+
+def test_a_step_with_a_state_of_its_own_has_one_on_each_side() -> None:
+    found = done(propagate(PropagationPlan(SliceMask(5, square(), 0.9), COUNT, bounds=Bounds(3, 8)), MemoryStep()))
+    scores = {record.slice_mask.index: record.slice_mask.score for record in found}
+    assert scores == {5: 0.9, 4: 0.1, 3: 0.2, 6: 0.1, 7: 0.2, 8: 0.3}
+    assert {record.slice_mask.index: record.slice_mask.mask.area // 4 for record in found[1:]} == {
+        4: 2, 3: 1, 6: 3, 7: 2, 8: 1
+    }  # fmt: skip
+
+
 def test_copying_never_prompts_the_model() -> None:
     model = Script()
     records = model.propagate(policy="copy")

@@ -1,4 +1,4 @@
-"""Is a small object looked at closely, and never encoded anew by an edit?"""
+"""Does the model see a crop around a small object, chosen once, so that no edit encodes again?"""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_small_object_is_found_better() -> None:
     assert scores[0] > 0.95
 
 
-def test_a_model_that_learned_it_zooms_by_itself() -> None:
+def test_a_model_that_was_trained_on_crops_zooms_by_default() -> None:
     assert zoomed()[0].history.done[0].zoom
     backend = FakeBackend(fake_spec())
     session = fake_session(SCENE.volume, backend)
@@ -55,7 +55,15 @@ def test_an_edit_encodes_nothing() -> None:
     assert len(backend.encoded) == before
 
 
-def test_a_point_is_asked_on_the_whole_slice_first() -> None:
+@pytest.mark.parametrize("prompt", [BOX, Point(i=47, j=47, k=6)])
+def test_the_crop_is_chosen_once(prompt: Box | Point, monkeypatch: pytest.MonkeyPatch) -> None:
+    session, _ = zoomed(prompt=prompt)
+    monkeypatch.setattr("radsam.session.started_object.choose_view", None)
+    session.correct(Point(i=51, j=47, k=5, positive=False))
+    session.correct(Point(i=47, j=47, k=7))
+
+
+def test_a_point_is_predicted_on_the_whole_slice_first() -> None:
     session, backend = zoomed(prompt=Point(i=47, j=47, k=6))
     assert len(backend.encoded) == BOUNDS[1] - BOUNDS[0] + 2
     assert dice(session.mask("object"), SCENE.truth) > 0.95
@@ -78,21 +86,21 @@ class Moody(FakeBackend):
 
 
 @pytest.mark.parametrize("sure", [0, 1])
-def test_of_a_points_answers_the_one_is_taken_that_the_model_is_surest_of(sure: int) -> None:
+def test_the_mask_of_a_point_is_the_one_with_the_highest_score(sure: int) -> None:
     expected = [0.5, 0.5]
     expected[sure] = 0.9
     backend = Moody(*expected)
     session = fake_session(SCENE.volume, backend)
     started = session.segment(Point(i=47, j=47, k=6), bounds=(6, 6))
     assert started.slices[6].score == pytest.approx(0.9)
-    # The ball has more low-res pixels the closer it is looked at.
+    # The ball has more low-res pixels on a smaller crop.
     assert backend.found[1] > 4 * backend.found[0]
     close = fake_session(SCENE.volume, FakeBackend(SPEC)).segment(BOX, bounds=(6, 6)).slices[6].mask
     whole = fake_session(SCENE.volume, FakeBackend(SPEC)).segment(BOX, bounds=(6, 6), zoom=False).slices[6].mask
     assert started.slices[6].mask == (close if sure else whole)
 
 
-def test_what_leaves_the_crop_is_asked_on_the_whole_slice() -> None:
+def test_a_prompt_outside_of_the_crop_is_predicted_on_the_whole_slice() -> None:
     scene = tube(WIDE, radius_mm=4.0)
     backend = FakeBackend(SPEC)
     session = fake_session(scene.volume, backend)
@@ -103,7 +111,7 @@ def test_what_leaves_the_crop_is_asked_on_the_whole_slice() -> None:
     assert len(backend.encoded) == seen + 1
 
 
-def test_a_large_object_is_looked_at_whole() -> None:
+def test_a_large_object_is_seen_on_whole_slices() -> None:
     session, _ = zoomed(prompt=Box(k=6, i0=10, j0=10, i1=80, j1=80))
     whole = fake_session(SCENE.volume, FakeBackend(SPEC))
     whole.segment(Box(k=6, i0=10, j0=10, i1=80, j1=80), bounds=BOUNDS, zoom=False)

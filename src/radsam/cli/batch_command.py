@@ -13,7 +13,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from radsam.cli.segment_command import AsJson, Backend, Model, Resample
+from radsam.cli.shared_options import AsJson, Backend, Model, Resample
 from radsam.cli.terminal import command, note, out, progress_bar, usage_error, write_json
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from radsam.cli.segment_command import AsJson, Format, Resample, Series
 from radsam.cli.session_outputs import Outputs
+from radsam.cli.shared_options import AsJson, Format, Resample, Series
 from radsam.cli.terminal import command, out, usage_error, write_json
 
 

@@ -10,7 +10,37 @@ from radsam.cli.terminal import note, progress_bar, until_end
 from radsam.io.pacs.pacs_address import PacsAddress, is_pacs_url
 
 if TYPE_CHECKING:
+    from radsam.cli.session_outputs import Outputs
+    from radsam.io.dicom.source_series import SourceSeries
     from radsam.volume import Volume
+
+
+def read_ct(
+    ct: str, outputs: Outputs, series: str | None, *, known_series: str = "", resample: bool, quiet: bool
+) -> tuple[Volume, SourceSeries | None]:
+    """Read a CT, and the headers that a DICOM output refers to.
+
+    Args:
+        ct: A path or a URL.
+        outputs: What will be written.
+        series: Which DICOM series, as given by the user.
+        known_series: Which one a saved session names; it counts for a DICOM folder where the user gives none.
+        resample: Whether to resample uneven slices.
+        quiet: Show no progress.
+    """
+    from radsam.io.dicom.dicom_input import is_dicom
+    from radsam.io.volume_read import read_volume
+
+    folder = on_disk(ct, quiet=quiet)
+    if series is None and known_series and is_dicom(folder):
+        series = known_series
+    source = outputs.source(folder, series, resample=resample)
+    volume = read_volume(folder, series=series, resample=resample)
+    if volume.series is not None and volume.series.resampled:
+        # Coordinates count on the resampled grid.
+        note(f"Resampled to {volume.geometry.describe()}. {volume.series.resampled}")
+    # A session finds the CT of a PACS again by its URL.
+    return (replace(volume, source=ct) if is_pacs_url(ct) else volume), source
 
 
 def on_disk(ct: str, *, quiet: bool = False) -> Path:
@@ -41,8 +71,3 @@ def warn_in_clear(address: PacsAddress) -> None:
     """Note that what goes to and from a PACS can be read on the way, where that is so."""
     if address.in_clear:
         note(f"What goes to and from {address.host} is not encrypted: others on the network can read it.")
-
-
-def named_by(ct: str, volume: Volume) -> Volume:
-    """Return a volume that says where it comes from: of a PACS the URL, by which `radsam edit` finds it again."""
-    return replace(volume, source=ct) if is_pacs_url(ct) else volume

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from radsam.cli.segment_command import AsJson, Backend, Model, load_engine
 from radsam.cli.session_outputs import Outputs, report, show_report
+from radsam.cli.session_steps import load_engine
+from radsam.cli.shared_options import AsJson, Backend, Model
 from radsam.cli.terminal import command, notes, out, progress_bar, write_json
 
 if TYPE_CHECKING:

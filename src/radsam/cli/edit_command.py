@@ -9,26 +9,11 @@ from typing import Annotated
 
 import typer
 
-from radsam.cli.ct_source import named_by, on_disk
-from radsam.cli.point_arguments import parse_triples
-from radsam.cli.segment_command import (
-    AsJson,
-    Backend,
-    Fix,
-    FixNot,
-    Format,
-    Labels,
-    Mm,
-    Model,
-    Preview,
-    Resample,
-    Series,
-    correct,
-    finish,
-    load_engine,
-    note_resampled,
-)
-from radsam.cli.session_outputs import Outputs
+from radsam.cli.ct_source import read_ct
+from radsam.cli.point_arguments import parse_points
+from radsam.cli.session_outputs import Outputs, finish
+from radsam.cli.session_steps import correct, correction_requests, load_engine
+from radsam.cli.shared_options import AsJson, Backend, Fix, FixNot, Format, Labels, Mm, Model, Preview, Resample, Series
 from radsam.cli.terminal import command, note, usage_error
 from radsam.errors import SessionError
 
@@ -40,7 +25,7 @@ def edit(
     fix: Fix = None,
     fix_not: FixNot = None,
     undo: Annotated[bool, typer.Option("--undo", help="Take back the last step.")] = False,
-    redo: Annotated[bool, typer.Option("--redo", help="Do the step again that was taken back last.")] = False,
+    redo: Annotated[bool, typer.Option("--redo", help="Do the step again that the last --undo took back.")] = False,
     delete: Annotated[
         int | None, typer.Option(help="Take back one earlier prompt by its number in --json's prompts.", metavar="N")
     ] = None,
@@ -48,7 +33,7 @@ def edit(
         str | None, typer.Option(help="The object to correct; needed where the session has several.")
     ] = None,
     ct: Annotated[
-        str | None, typer.Option(help="The CT, if it was moved since the session was saved.", metavar="CT")
+        str | None, typer.Option(help="The CT, if it has moved since the session was saved.", metavar="CT")
     ] = None,
     series: Series = None,
     resample: Resample = False,
@@ -61,8 +46,8 @@ def edit(
 ) -> None:
     """Correct, undo or redo in a saved session, and write the new mask.
 
-    The session file is brought up to date. Slices are not encoded again, unless their
-    encodings were cleared from the cache.
+    The session file is updated. Slices are not encoded again, unless their embeddings
+    were removed from the cache.
 
     [bold]Example:[/] radsam edit liver.radsam --fix 150 120 50 --fix-not 90 77 50 -o liver.nii.gz
     """
@@ -70,24 +55,21 @@ def edit(
     if sum((undo, redo, delete is not None, bool(fix or fix_not))) > 1:
         raise usage_error("Do one thing at a time: --fix and --fix-not, or --undo, or --redo, or --delete.")
 
-    from radsam.io.dicom.dicom_input import is_dicom
-    from radsam.io.volume_read import read_volume
     from radsam.session import read_session
-    from radsam.volume.coordinates import Coordinates, group_by_slice
+    from radsam.volume.coordinates import Coordinates
 
-    points = [(each, True) for each in parse_triples(fix, "--fix")]
-    points += [(each, False) for each in parse_triples(fix_not, "--fix-not")]
+    points = parse_points(fix, fix_not)
     saved = read_session(session)
-    source = ct or saved.volume_source
     outputs = Outputs(out, preview, session, file_format)
-    outputs.check([Path(source)])
-    folder = on_disk(source, quiet=as_json)
-    resample = resample or saved.volume_resampled
-    if series is None and saved.volume_series and is_dicom(folder):
-        series = saved.volume_series
-    images = outputs.source(folder, series, resample=resample)
-    volume = named_by(source, read_volume(folder, series=series, resample=resample))
-    note_resampled(volume)
+    outputs.check([Path(ct or saved.volume_source)])
+    volume, source = read_ct(
+        ct or saved.volume_source,
+        outputs,
+        series,
+        known_series=saved.volume_series,
+        resample=resample or saved.volume_resampled,
+        quiet=as_json,
+    )
     saved.check_volume(volume)
     work = load_engine(model or saved.model_reference, backend, keep=True).reopen(saved, volume)
     if undo:
@@ -105,11 +87,9 @@ def edit(
         note("The session is empty: no picture was drawn.")
         outputs = replace(outputs, preview=None)
     if points and target is not None:
-        grid = work.objects[target].grid
-        typed = Coordinates(volume.geometry, grid, mm)
-        corrections = group_by_slice([typed.point(each, positive) for each, positive in points], grid)
-        correct(work, target, corrections, quiet=as_json)
-    outputs.write(work, target, images)
+        typed = Coordinates(volume.geometry, work.objects[target].grid, mm)
+        correct(work, correction_requests(target, points, typed), quiet=as_json)
+    outputs.write(work, target, source)
     finish(work, outputs, started, as_json)
 
 

@@ -30,6 +30,14 @@ def join_points(arguments: Sequence[str]) -> list[str]:
     return joined
 
 
+def parse_points(
+    fix: Sequence[str] | None, fix_not: Sequence[str] | None
+) -> list[tuple[tuple[float, float, float], bool]]:
+    """Read `--fix` and `--fix-not`: positions, and whether each belongs to the object."""
+    points = [(each, True) for each in parse_triples(fix, "--fix")]
+    return points + [(each, False) for each in parse_triples(fix_not, "--fix-not")]
+
+
 def parse_triples(values: Sequence[str] | None, option: str) -> list[tuple[float, float, float]]:
     """Read the values of a point option."""
     triples = []

@@ -9,7 +9,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from radsam.cli.segment_command import Backend, Model, load_engine
+from radsam.cli.session_steps import load_engine
+from radsam.cli.shared_options import Backend, Model
 from radsam.cli.terminal import command, note, out, usage_error
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 from rich.table import Table
 
-from radsam.cli.terminal import note, out
+from radsam.cli.terminal import note, out, write_json
 from radsam.errors import OutputError
 
 if TYPE_CHECKING:
@@ -193,3 +193,19 @@ def show_report(found: dict[str, Any], outputs: Outputs) -> None:
             out.print(f"{what}: {escape(path)}", soft_wrap=True)
     if any(each["voxels"] == 0 for each in found["objects"]):
         note("An object is empty. Try a larger box, another slice or another window.")
+
+
+def finish(session: Session, outputs: Outputs, started: float, as_json: bool) -> None:
+    """Report the session's objects, as a table or as JSON.
+
+    Args:
+        session: The session.
+        outputs: What was written.
+        started: `time.perf_counter()` when the work began.
+        as_json: Write JSON.
+    """
+    found = report(session, started)
+    if as_json:
+        write_json(found | {"outputs": outputs.to_dict()})
+    else:
+        show_report(found, outputs)

@@ -1,4 +1,4 @@
-"""What a user did: plain data, in order. Undo is replay without the last one.
+"""Edits: what a user did, as plain data. Undo is a replay without the last edit.
 
 An edit is a request (`radsam.session.edit_request`) with nothing left open: plane, window, policy and zoom are set.
 Its JSON form is that of session files and of the server's journal.

@@ -1,20 +1,19 @@
-"""Requests to a session: what a user wants, parsed and validated once, in one place.
+"""Requests to a session: parsed, normalised and validated once, here; every way into a session builds one.
 
-Every way into a session builds one of these: the command line, HTTP, batch manifests, the adapters of other
-programs, the benchmark and validation. A request is built from JSON (`SegmentRequest.model_validate`; FastAPI takes
-the classes as bodies) or from Python values, and becomes an edit::
+The command line, HTTP, batch manifests, the adapters of other programs, the benchmark and validation build a request
+from Python values, or from JSON (`SegmentRequest.model_validate`; FastAPI takes the classes as bodies)::
 
-    request = SegmentRequest(name="liver", prompt=Box(k=41, i0=120, j0=88, i1=210, j1=170), bounds=(30, 70))
-    request.check(volume.geometry)               # needs no model: refuse early
-    edit = request.to_edit(session.context)      # checks the rest, and fills in what was left out
-    session.run(request)                         # or do it at once
+    request = SegmentRequest(name="liver", prompt=Box(k=41, i0=120, j0=88, i1=210, j1=170), bounds=Bounds(30, 70))
+    request.check(volume.geometry)           # needs no model: refuses a wrong prompt early
+    edit = request.to_edit(session.context)  # checks the rest, and fills in what the request leaves open
+    session.run(request)                     # does both and propagates
 
-What exists is well formed: types, ranges, numbers of points and names are checked when a request is built, all of
-them at once, and a `RequestError` names each. `check` compares it with the volume, `to_edit` with the session. All
-errors are of the `RadsamError` tree; pydantic's own never come out.
+Types, ranges, numbers of points and names are checked when a request is built, all at once: a `RequestError` names
+every wrong value. `check` compares a request with the volume, `to_edit` with the session. All errors are of the
+`RadsamError` tree, never pydantic's.
 
-Another kind of correction (scribble, lasso, box, mask) is a form in `prompt_json.py`, a field or a member of the
-union in `CorrectionRequest`, and a rule in its `check`.
+A new kind of correction (scribble, lasso, box, mask; positive or negative) is a JSON form in `prompt_json.py`, a
+member of the points' type in `CorrectionRequest` or a field beside it, and a rule in `CorrectionRequest.check`.
 """
 
 from __future__ import annotations
@@ -64,7 +63,7 @@ class PolicyName(StrEnum):
 
 @dataclass(frozen=True)
 class RequestContext:
-    """What a request meets: the volume, the model, and the edits of the session.
+    """The context of a request: the volume, the model, and the edits of the session.
 
     Args:
         geometry: The volume's grid.

@@ -1,4 +1,4 @@
-"""The order of edits, with a cursor: what is undone can be redone."""
+"""The edits of a session in order, with a cursor for undo and redo."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class History:
 
     Args:
         edits: All edits, the undone ones last.
-        cursor: How many are done.
+        cursor: How many are in force.
 
     Raises:
-        SessionError: The cursor lies outside.
+        SessionError: The cursor is less than 0 or greater than the number of edits.
     """
 
     edits: tuple[Edit, ...] = ()
@@ -29,15 +29,15 @@ class History:
 
     def __post_init__(self) -> None:
         if not 0 <= self.cursor <= len(self.edits):
-            raise SessionError(f"The history has {len(self.edits)} edits, its cursor stands at {self.cursor}.")
+            raise SessionError(f"The history has {len(self.edits)} edits, its cursor is {self.cursor}.")
 
     @property
     def done(self) -> tuple[Edit, ...]:
-        """The edits before the cursor."""
+        """The edits in force: those before the cursor."""
         return self.edits[: self.cursor]
 
     def push(self, edit: Edit) -> History:
-        """Add an edit; what was undone is forgotten."""
+        """Add an edit after the cursor; undone edits are dropped."""
         return History((*self.done, edit), self.cursor + 1)
 
     def undo(self) -> History:
@@ -62,15 +62,15 @@ class History:
 
 
 def object_names(edits: Sequence[Edit]) -> list[str]:
-    """Name every object that was ever started, in order of its first prompt."""
+    """Name every object that was ever started, in the order of their first prompts: an id is a place here plus 1."""
     return list(dict.fromkeys(edit.name for edit in edits if isinstance(edit, Segment)))
 
 
 def numbered_edits_of(edits: Sequence[Edit], name: str) -> dict[int, Segment | Correct]:
     """Return the prompts and corrections that make object `name`, each with its place in the history.
 
-    Deleted edits and everything before a removal drop out, and so do corrections that
-    have lost the prompt they correct. None are left of an object that is not there.
+    Deleted edits, everything before a removal, and corrections whose prompt was deleted
+    drop out. The result is empty for an object that does not exist.
     """
     deleted = {edit.number for edit in edits if isinstance(edit, Delete)}
     kept: dict[int, Segment | Correct] = {}
@@ -93,12 +93,12 @@ def edits_of(edits: Sequence[Edit], name: str) -> tuple[Segment | Correct, ...]:
 
 
 def present_objects(edits: Sequence[Edit]) -> list[str]:
-    """Name the objects that are there now, in order of their ids."""
+    """Name the objects that exist now, in order of their ids."""
     return [name for name in object_names(edits) if edits_of(edits, name)]
 
 
 def require_object(edits: Sequence[Edit], name: str) -> None:
-    """Refuse an object that is not there.
+    """Refuse the name of an object that does not exist.
 
     Raises:
         SessionError: There is no such object.
@@ -110,7 +110,7 @@ def require_object(edits: Sequence[Edit], name: str) -> None:
 
 
 def locks_of(edits: Sequence[Edit]) -> dict[str, int]:
-    """Return the locked objects, each with the place in the history of its lock."""
+    """Return the locked objects, each with the place of its lock in the history."""
     locks: dict[str, int] = {}
     for number, edit in enumerate(edits):
         match edit:
@@ -124,7 +124,7 @@ def locks_of(edits: Sequence[Edit]) -> dict[str, int]:
 
 
 def renamed(edit: E, name: str, new_name: str) -> E:
-    """Return an edit of object `name` as one of object `new_name`; other edits stay."""
+    """Return an edit of object `name` as one of object `new_name`; edits of others are returned as they are."""
     if isinstance(edit, Segment | Correct | Lock | Remove) and edit.name == name:
         return replace(edit, name=new_name)
     return edit

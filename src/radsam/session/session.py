@@ -52,7 +52,7 @@ Progress = Callable[[SliceDone], None]
 
 
 def require_window(volume: Volume, window: object | None) -> None:
-    """Refuse a volume that is not a CT without a window of its own.
+    """Refuse a volume that is not a CT where no window is given.
 
     Raises:
         PromptError: It is not a CT, and no window was given.
@@ -70,11 +70,17 @@ class Session:
     Args:
         volume: The CT.
         predictor: The model.
-        window: What the model sees; None takes the model's own, which fits CT only.
-        stop_rule: Ends walks without bounds.
+        window: What the model sees, in Hounsfield units; None takes the model's own window, which fits CT only.
+        stop_rule: Ends propagation where an object has no bounds.
 
     Raises:
         PromptError: The volume is not a CT and no window was given.
+
+    Attributes:
+        volume: As given.
+        predictor: As given.
+        window: The session's window: requests without a window of their own use it.
+        stop_rule: As given, or the default one.
     """
 
     def __init__(
@@ -94,16 +100,16 @@ class Session:
         self._replayer = Replayer(volume, predictor, self.stop_rule)
         self._composed: tuple[History, LabelVolume] | None = None
 
-    # What is there
+    # State
 
     @property
     def history(self) -> History:
-        """Every edit, and how many of them are in force."""
+        """Every edit in order, and how many of them are in force; the rest were undone."""
         return self._history
 
     @property
     def labels(self) -> LabelVolume:
-        """The label map of all objects on the volume's grid."""
+        """The label map (k, j, i) of all objects on the volume's grid; an object's id is its label, 0 is background."""
         if self._composed is None or self._composed[0] is not self._history:
             edits = self._history.done
             names = {object_names(edits).index(name) + 1: name for name in present_objects(edits)}
@@ -112,7 +118,7 @@ class Session:
         return self._composed[1]
 
     def mask(self, name: str) -> Bool[np.ndarray, "k j i"]:
-        """Return the voxels that object `name` owns in the label map.
+        """Return the voxels (k, j, i) that object `name` owns in the label map.
 
         Raises:
             SessionError: There is no such object.
@@ -122,7 +128,7 @@ class Session:
 
     @property
     def objects(self) -> dict[str, SegmentedObject]:
-        """The objects by name, in order of their ids."""
+        """The objects by name, in the order of their ids, which is that of their first prompts."""
         return {name: self._object(name) for name in present_objects(self._history.done)}
 
     def _object(self, name: str) -> SegmentedObject:
@@ -154,10 +160,10 @@ class Session:
 
     @property
     def context(self) -> RequestContext:
-        """What a request meets here: volume, window, model, and the edits in force."""
+        """The context of a request: grid, window, model, and the edits in force."""
         return RequestContext(self.volume.geometry, self.window, self.predictor.spec, self._history.done)
 
-    # What a user does
+    # Edits
 
     @overload
     def segment(self, prompt: SegmentRequest, *, progress: Progress | None = None) -> SegmentedObject: ...
@@ -410,7 +416,7 @@ class Session:
         self._history = self._history.redo()
 
     def save(self, path: str | Path) -> None:
-        """Write the session to one file, whole or not at all.
+        """Write the session to one file (see `radsam.session.session_file`), whole or not at all.
 
         Raises:
             OutputError: The file cannot be written.
@@ -421,7 +427,7 @@ class Session:
         saved.write(Path(path))
 
     def restore(self, history: History, known: dict[tuple[Segment | Correct, ...], ObjectResult]) -> None:
-        """Take over a stored history and the masks that belong to its steps."""
+        """Replace the history by a stored one, with the masks after its steps."""
         for edits, result in known.items():
             self._replayer.remember(edits, result)
         self._history = history

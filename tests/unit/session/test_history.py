@@ -48,7 +48,7 @@ def test_there_is_an_end_on_both_sides() -> None:
 
 @pytest.mark.parametrize("cursor", [-1, 2])
 def test_a_cursor_outside_is_refused(cursor: int) -> None:
-    with pytest.raises(SessionError, match=f"has 1 edits, its cursor stands at {cursor}"):
+    with pytest.raises(SessionError, match=f"has 1 edits, its cursor is {cursor}"):
         History((start("a"),), cursor)
 
 

@@ -1,0 +1,43 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Model = Annotated[
+    str | None,
+    typer.Option(help="Weights: a bundle's name or path; radsam-lite if left out.", metavar="BUNDLE"),
+]
+Backend = Annotated[str, typer.Option(help="Engine: auto, openvino, onnx, torch, torch:cpu, torch:cuda or torch:mps.")]
+Fix = Annotated[
+    list[str] | None,
+    typer.Option("--fix", help="A voxel that belongs to the object. Repeatable.", metavar="I J K"),
+]
+FixNot = Annotated[
+    list[str] | None,
+    typer.Option("--fix-not", help="A voxel that does not belong to it. Repeatable.", metavar="I J K"),
+]
+Mm = Annotated[bool, typer.Option("--mm", help="All coordinates are LPS millimetres, not voxels.")]
+Series = Annotated[str | None, typer.Option(help="Which DICOM series of a folder: its number in `radsam info` or UID.")]
+Resample = Annotated[
+    bool, typer.Option("--resample", help="Resample a DICOM series of a tilted gantry or with uneven spacing.")
+]
+Roi = Annotated[
+    str | None,
+    typer.Option(help="Which object of a DICOM SEG or RTSTRUCT given with --mask: its name.", metavar="NAME"),
+]
+Labels = Annotated[
+    Path,
+    typer.Option("-o", "--out", help="The 3D mask: .nii.gz, .nii or .nrrd on the grid of the CT, or .dcm for DICOM."),
+]
+Format = Annotated[
+    str | None,
+    typer.Option("--format", help="nifti, nrrd, seg or rtstruct; by the suffix of the output if left out."),
+]
+Preview = Annotated[
+    Path | None, typer.Option(help="Also draw the prompted slice and a mosaic with contours.", metavar="OUT.png")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Write the result as JSON to the standard output.")]

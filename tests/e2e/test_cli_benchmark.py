@@ -174,7 +174,7 @@ def test_two_shared_cases_keep_the_known_order(run_radsam: CommandLine, shared_d
 @pytest.mark.parametrize(
     ("args", "code", "said"),
     [
-        (("quick",), 2, "Where is the data? Add --data phantom=DIR"),
+        (("quick",), 2, "The configuration needs its data. Add --data phantom=DIR"),
         (("quick", "--data", "phantom"), 2, "--data takes NAME=DIR"),
         (("quick", "--data", "amos=x"), 2, "has no dataset 'amos'; it has: phantom"),
         (("no-such", "--data", "a=b"), 3, "the shipped ones are: amos"),

@@ -55,7 +55,7 @@ def batch(
     ] = False,
     file_format: Annotated[str, typer.Option("--format", help="nifti, nrrd, seg or rtstruct.")] = "nifti",
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what would be done, and which rows would fail.")
+        bool, typer.Option("--dry-run", help="Do nothing; show what would be done and which rows would fail.")
     ] = False,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Also do rows that failed in an earlier run.")
@@ -91,7 +91,7 @@ def batch(
     ] = None,
     jobs: Annotated[int, typer.Option(help="slurm: how many jobs.", metavar="N")] = 8,
     partition: Annotated[str | None, typer.Option(help="slurm: the partition.")] = None,
-    account: Annotated[str | None, typer.Option(help="slurm: whom the time is charged to.")] = None,
+    account: Annotated[str | None, typer.Option(help="slurm: the account to charge.")] = None,
     hours: Annotated[float, typer.Option(help="slurm: time limit of a job, which is requeued until done.")] = 8.0,
     cluster: Annotated[
         str, typer.Option(help="slurm, or submitit's local: the same jobs as processes on this machine.")
@@ -102,13 +102,15 @@ def batch(
     ] = None,
     policy: Annotated[
         str | None,
-        typer.Option(help="What a slice passes to the next: mask, box or copy; what the model was trained for."),
+        typer.Option(
+            help="What a slice passes to the next: mask, box, point or copy; as the model was trained if left out."
+        ),
     ] = None,
     zoom: Annotated[
         bool | None,
         typer.Option(
             "--zoom/--no-zoom",
-            help="Look at a crop around each object, or at whole slices, which are then encoded once for all objects.",
+            help="Show the model a crop around each object, or whole slices, which are encoded once for all objects.",
         ),
     ] = None,
     resample: Resample = False,
@@ -116,14 +118,14 @@ def batch(
     backend: Backend = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Segment many objects in many volumes from prompts that you have.
+    """Segment many objects in many volumes from a table of prompts.
 
     The manifest has a row per object, with the columns
     [bold]id[/]: names the row and its mask
     [bold]volume[/]: a path from the manifest's folder, or the URL of a series
     [bold]coordinates[/]: ijk (voxels from 0) or lps (millimetres)
     one of [bold]box[/], [bold]point[/], [bold]recist[/] (both ends of a diameter), [bold]mask[/] (a file)
-    and as you like: object, slice, bounds, plane, window, series,
+    optional: object, slice, bounds, plane, window, series,
     mask_roi, truth (for Dice), truth_roi. For example:
 
         id,volume,object,coordinates,slice,box,recist,bounds
@@ -131,8 +133,8 @@ def batch(
         b,dicom/2,node,lps,,,-61 34.5 -212.5 -48.2 40.1 -212.5,
 
     Results: masks, results.csv, and contact_sheet.html to review by eye.
-    A run that was stopped goes on where it was; a row that changed is done
-    anew; rows that fail never stop the rest.
+    The same command resumes a run that was stopped; a row that changed is
+    done again; a row that fails does not stop the others.
 
     [bold]Example:[/] radsam batch --template > objects.csv
              radsam batch objects.csv -o results --dry-run
@@ -202,7 +204,7 @@ def batch(
 
 
 def _require_pacs(plan: Plan) -> None:
-    """Refuse at once what every remote volume would fail with."""
+    """Check what every remote volume needs, before the first one."""
     if any(each.is_remote for each in plan.volumes):
         from radsam.cli.ct_source import warn_in_clear
         from radsam.errors import RadsamError
@@ -210,26 +212,28 @@ def _require_pacs(plan: Plan) -> None:
         from radsam.io.pacs.pacs_connection import require_libraries
 
         require_libraries()
-        told: set[str] = set()
+        warned: set[str] = set()
         for each in plan.volumes:
             try:
                 address = PacsAddress.parse(each.volume) if each.is_remote else None
             except RadsamError:
-                continue  # its row will say so
-            if address is not None and address.host not in told:
-                told.add(address.host)
+                continue  # its row reports the error
+            if address is not None and address.host not in warned:
+                warned.add(address.host)
                 warn_in_clear(address)
 
 
 def _announce(plan: Plan, unused: tuple[str, ...]) -> None:
-    """Say what a person would not expect."""
+    """Note what a user may not expect."""
     if unused:
         note(f"Columns that are not used: {', '.join(unused)}.")
     if plan.changed:
-        note(f"{len(plan.changed)} rows are done anew: they, the model or the settings changed ({_few(plan.changed)}).")
+        note(
+            f"{len(plan.changed)} rows are done again: they, the model or the settings changed ({_few(plan.changed)})."
+        )
     if plan.kept_failures:
         note(
-            f"{len(plan.kept_failures)} rows failed in an earlier run and are left alone ({_few(plan.kept_failures)}); "
+            f"{len(plan.kept_failures)} rows failed in an earlier run and are skipped ({_few(plan.kept_failures)}); "
             "--retry-failed tries them again."
         )
     done = len(plan.done) - len(plan.kept_failures)
@@ -244,7 +248,7 @@ def _few(ids: tuple[str, ...]) -> str:
 def _show_plan(plan: Plan, folder: OutputFolder, as_json: bool) -> None:
     from radsam.batch.plan_check import find_problems
 
-    with progress_bar("Looking at volumes", unit="volumes", quiet=as_json) as update:
+    with progress_bar("Checking volumes", unit="volumes", quiet=as_json) as update:
         problems = find_problems(plan, update)
         largest = max((each.memory_bytes() for each in plan.volumes), default=0)
     if as_json:
@@ -269,7 +273,7 @@ def _show_plan(plan: Plan, folder: OutputFolder, as_json: bool) -> None:
     if problems:
         _show_failures([(each.line, each.id, each.status.value, each.message) for each in problems], "would fail")
     else:
-        out.print("No row is seen to fail. Volumes in a PACS and mask prompts were not looked into.")
+        out.print("No row is expected to fail. Volumes in a PACS and mask prompts were not checked.")
 
 
 def _show_failures(rows: list[tuple[int, str, str, str]], what: str) -> None:
@@ -318,7 +322,7 @@ def _is_new(result: Any, summary: Summary) -> bool:
 
 @contextmanager
 def _stopped_by_sigterm() -> Iterator[None]:
-    """End as by Ctrl-C where a scheduler asks the process to end: the table is written, and nobody died at a row."""
+    """Treat SIGTERM of a scheduler as Ctrl-C: the table is written, and no row counts as having ended the process."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt

@@ -39,11 +39,13 @@ def run(
     ] = None,
     data: Annotated[
         list[str] | None,
-        typer.Option(help="Where a dataset of the configuration is; repeatable.", metavar="NAME=DIR"),
+        typer.Option(help="The folder of a dataset of the configuration. Repeatable.", metavar="NAME=DIR"),
     ] = None,
     models: Annotated[
         list[str] | None,
-        typer.Option(help="What is measured, separated by commas; the configuration's if left out.", metavar="A,B"),
+        typer.Option(
+            help="The models to measure, separated by commas; the configuration's if left out.", metavar="A,B"
+        ),
     ] = None,
     out_dir: Annotated[
         Path | None,
@@ -55,13 +57,12 @@ def run(
     embeddings: Annotated[
         Path | None,
         typer.Option(
-            help="Folder that keeps encoded slices, for all models, workers and later runs; one of this run's own "
-            "that goes with it if left out.",
+            help="Folder for embeddings, shared by all models, workers and later runs; a temporary one if left out.",
             metavar="DIR",
         ),
     ] = None,
     embeddings_gb: Annotated[
-        int, typer.Option(min=1, help="Size at which that folder gives up what was used longest ago.")
+        int, typer.Option(min=1, help="Size above which that folder drops the least recently used embeddings.")
     ] = 20,
     backend: Annotated[str, typer.Option(help="Inference engine: auto, openvino, onnx, torch.")] = "auto",
     retry_failed: Annotated[
@@ -69,14 +70,14 @@ def run(
     ] = False,
     as_json: _AsJson = False,
 ) -> None:
-    """Measure models on every object of the datasets; stopped or killed, the same command goes on.
+    """Measure models on every object of the datasets; the same command resumes a run that was stopped.
 
-    A model is: a weights bundle, [bold]radsam-lite[/], optionally with what it passes from slice to slice and how
-    it looks, [bold]radsam-lite:box[/], [bold]radsam-lite:mask:no-zoom[/]; a baseline, [bold]ellipsoid[/],
+    A model is: a weights bundle, [bold]radsam-lite[/], optionally with its policy and zoom,
+    [bold]radsam-lite:box[/], [bold]radsam-lite:mask:no-zoom[/]; a baseline, [bold]ellipsoid[/],
     [bold]copy[/], [bold]box-fill[/] or [bold]otsu[/]; masks that another system made,
     [bold]NAME=predictions:FOLDER[/]; or a trained nnU-Net, [bold]NAME=nnunet:FOLDER[/].
 
-    The folder gets results.csv (one row per answer), objects.csv (what was measured, and what was left out
+    The folder gets results.csv (one row per mask), objects.csv (what was measured, and what was left out
     and why), report.html and report.md.
 
     [bold]Example:[/] radsam benchmark run quick --data phantom=phantoms --workers 2
@@ -137,8 +138,8 @@ def _folders(config: BenchmarkConfig, given: Sequence[str]) -> dict[str, Path]:
     missing = [name for name in config.datasets if name not in folders]
     if missing:
         wanted = " ".join(f"--data {name}=DIR" for name in missing)
-        layouts = ", ".join(f"{name} is of the layout {config.datasets[name].layout!r}" for name in missing)
-        raise usage_error(f"Where is the data? Add {wanted}: {layouts}.")
+        layouts = ", ".join(f"{name} has the layout {config.datasets[name].layout!r}" for name in missing)
+        raise usage_error(f"The configuration needs its data. Add {wanted}: {layouts}.")
     return folders
 
 
@@ -162,7 +163,7 @@ def _program() -> str:
 
 
 def _finish(results: ResultsFolder, as_json: bool) -> None:
-    """Write the report beside the table and show the first answers."""
+    """Write the report beside the table and show the means."""
     from radsam.benchmark.benchmark_results import FAILED
     from radsam.benchmark.report import write_report
     from radsam.benchmark.results_summary import curves, dice_of
@@ -221,7 +222,7 @@ def report(
 ) -> None:
     """Write one page about results: tables with intervals, curves, bars, the paper's figures, worst cases.
 
-    The page holds everything and needs no network. It says on what was measured.
+    The page holds everything and needs no network. It names the data that was measured.
 
     [bold]Example:[/] radsam benchmark report benchmark-val -o report.html --against ellipsoid
     """
@@ -239,7 +240,7 @@ def report(
 @benchmark_app.command("list")
 @command
 def list_configs(as_json: _AsJson = False) -> None:
-    """List the shipped configurations, the data that each needs, and the tables it stands for."""
+    """List the shipped configurations, the data that each needs, and what it measures."""
     from radsam.benchmark.benchmark_config import GROUP, BenchmarkConfig
     from radsam.settings import preset_names
 

@@ -1,4 +1,4 @@
-"""`radsam cache`: what is kept on disk between runs."""
+"""`radsam cache`: the caches on disk."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from rich.markup import escape
 
 from radsam.cli.terminal import command, out, write_json
 
-cache_app = typer.Typer(help="Show or remove what is kept between runs.", no_args_is_help=True)
+cache_app = typer.Typer(help="Show or empty the caches on disk.", no_args_is_help=True)
 
 
 @cache_app.command("show")
 @command
 def show(as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False) -> None:
-    """Show where encoded slices, images of a PACS and compiled models are kept and how much room they take.
+    """Show the folders and sizes of the caches of embeddings, PACS images and compiled models.
 
-    Encoded slices are written by `radsam segment --session` and `radsam edit`, images by
-    `radsam segment dicomweb://…`, compiled models by whatever loads a model: the next start is
-    faster. They are readable by you only, and hold no patient data but what can be told from the images.
+    `radsam segment --session` and `radsam edit` write embeddings, `radsam segment dicomweb://…` writes
+    images, and every command that loads a model writes its compiled form: the next start is faster.
+    They are readable by you only, and hold no patient data but the images themselves.
     """
     from radsam.io.pacs.series_cache import kept_bytes, kept_folder
     from radsam.predictor.embedding_cache import EmbeddingStore, cache_folder
@@ -46,7 +46,7 @@ def show(as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = 
 @cache_app.command("clear")
 @command
 def clear() -> None:
-    """Remove every encoded slice, image and compiled model. They are made, and fetched, again when needed."""
+    """Remove all embeddings, images and compiled models. Commands make or fetch them again when needed."""
     from radsam.io.pacs.series_cache import clear_kept
     from radsam.predictor.embedding_cache import EmbeddingStore, cache_folder
     from radsam.runtime.compiled_cache import clear_kept_graphs

@@ -1,4 +1,4 @@
-"""`radsam challenge`: the protocols of others, with their files."""
+"""`radsam challenge`: predict the cases of public challenges, and run their protocols."""
 
 from __future__ import annotations
 
@@ -11,21 +11,25 @@ from rich.table import Table
 
 from radsam.cli.terminal import command, note, out, progress_bar, require_extra, write_json
 
-challenge_app = typer.Typer(help="Answer, and play, the protocols of challenges.", no_args_is_help=True)
+challenge_app = typer.Typer(
+    help="Predict the cases of public challenges, and run their protocols.", no_args_is_help=True
+)
 
 
 @challenge_app.command("cvpr25")
 @command
 def cvpr25(
     source: Annotated[Path, typer.Argument(help="Folder with one .npz per case, or one such file.", metavar="INPUT")],
-    target: Annotated[Path, typer.Argument(help="Folder of the answers: .npz of the same names.", metavar="OUTPUT")],
+    target: Annotated[
+        Path, typer.Argument(help="Folder for the predictions: .npz of the same names.", metavar="OUTPUT")
+    ],
     play: Annotated[
         bool,
-        typer.Option("--play", help="Play the whole protocol: a box, five clicks, scores; needs the truth."),
+        typer.Option("--play", help="Run the whole protocol: a box, five clicks, scores; needs the truth."),
     ] = False,
     truth: Annotated[
         Path | None,
-        typer.Option(help="With --play: folder of .npz with gts; the cases' own if left out.", metavar="DIR"),
+        typer.Option(help="With --play: folder of .npz with gts; the gts of the cases if left out.", metavar="DIR"),
     ] = None,
     array_order: Annotated[
         bool,
@@ -37,11 +41,11 @@ def cvpr25(
     backend: Annotated[str, typer.Option(help="Inference engine: auto, openvino, onnx, torch.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON to the standard output.")] = False,
 ) -> None:
-    """Answer cases of the CVPR 2025 interactive 3D challenge: what its predict.sh calls.
+    """Predict cases of the CVPR 2025 interactive 3D challenge: the command for its predict.sh.
 
-    A case holds imgs and spacing, boxes and, from the second step on, clicks; the answer holds segs. With
-    --play, RadSAM takes the challenge's place as well: it clicks the centre of the largest error five times and
-    writes metrics.csv with DSC and NSD, their areas under the curve and the times.
+    A case holds imgs and spacing, boxes and, from the second step on, clicks; the prediction holds segs.
+    With --play, RadSAM also simulates the challenge's user: it clicks the centre of the largest error five times
+    and writes metrics.csv with DSC and NSD, their areas under the curve and the times.
 
     [bold]predict.sh:[/] radsam challenge cvpr25 /workspace/inputs /workspace/outputs
     """
@@ -51,19 +55,19 @@ def cvpr25(
     from radsam.session import load
 
     if truth is not None and not play:
-        raise usage_error("--truth is for --play: answers never see it.")
+        raise usage_error("--truth needs --play: predictions never use the truth.")
     if play:
-        require_extra("Playing the challenge, for its surface metric,", "benchmark", "monai", "torch")
+        require_extra("Running the protocol, for its surface metric,", "benchmark", "monai", "torch")
     engine = load(model, backend=backend)
     if not play:
-        with progress_bar("Answering", unit="cases", quiet=as_json) as update:
+        with progress_bar("Predicting", unit="cases", quiet=as_json) as update:
             written = predict_folder(engine, source, target, spacing_is_xyz=not array_order, progress=update)
         if as_json:
             write_json({"written": [str(path) for path in written]})
         else:
-            out.print(f"{len(written)} cases answered in {escape(str(target))}", soft_wrap=True)
+            out.print(f"{len(written)} cases predicted in {escape(str(target))}", soft_wrap=True)
         return
-    with progress_bar("Playing", unit="steps", quiet=as_json) as update:
+    with progress_bar("Running the protocol", unit="steps", quiet=as_json) as update:
         scores = play_folder(engine, source, truth, target, spacing_is_xyz=not array_order, progress=update)
     if as_json:
         write_json({"metrics": str(target / "metrics.csv"), "cases": [score.columns() for score in scores]})

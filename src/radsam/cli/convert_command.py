@@ -17,7 +17,7 @@ def convert(
     labels: Annotated[
         Path, typer.Argument(help="Labels: NIfTI, NRRD, MHA, a DICOM SEG or an RTSTRUCT.", metavar="LABELS")
     ],
-    out_path: Annotated[Path, typer.Option("-o", "--out", help="Where to: .nii.gz, .nii, .nrrd, or .dcm for DICOM.")],
+    out_path: Annotated[Path, typer.Option("-o", "--out", help="The output: .nii.gz, .nii, .nrrd, or .dcm for DICOM.")],
     ct: Annotated[
         Path | None,
         typer.Option(help="The CT they belong to; contours, and DICOM outputs, need it.", metavar="CT"),
@@ -31,7 +31,7 @@ def convert(
     ] = None,
     name: Annotated[
         list[str] | None,
-        typer.Option("--name", help="Call the label with this id so. Repeatable.", metavar="ID=NAME"),
+        typer.Option("--name", help="Name of the label with this id. Repeatable.", metavar="ID=NAME"),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -49,7 +49,7 @@ def convert(
 
     chosen = label_format(out_path, file_format)
     if chosen.is_dicom and ct is None:
-        raise usage_error(f"A DICOM {chosen.upper()} refers to the images it was made on: give their series with --ct.")
+        raise usage_error(f"A DICOM {chosen.upper()} refers to its images: give their series with --ct.")
     source = None if ct is None else outputs.source(ct, series, resample=resample)
     on = None if ct is None else read_volume(ct, series=series, resample=resample)
     found = read_labels(labels, on=on, names=roi or None)

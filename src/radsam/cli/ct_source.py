@@ -1,4 +1,4 @@
-"""Where a CT comes from: a path, or a URL of a PACS that is fetched for as long as the command runs."""
+"""Read a CT from a path, or from the URL of a series in a PACS, fetched for as long as the command runs."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ def read_ct(
 
 
 def on_disk(ct: str, *, quiet: bool = False) -> Path:
-    """Return where a CT is on this disk. A series of a PACS is fetched first, and gone when the command ends.
+    """Return the path of a CT. A series of a PACS is fetched first, and removed when the command ends.
 
     Args:
-        ct: What was typed: a path or a URL.
+        ct: A path or a URL.
         quiet: Show no progress.
 
     Raises:
@@ -68,6 +68,6 @@ def on_disk(ct: str, *, quiet: bool = False) -> Path:
 
 
 def warn_in_clear(address: PacsAddress) -> None:
-    """Note that what goes to and from a PACS can be read on the way, where that is so."""
+    """Warn if the connection to a PACS is not encrypted."""
     if address.in_clear:
-        note(f"What goes to and from {address.host} is not encrypted: others on the network can read it.")
+        note(f"The connection to {address.host} is not encrypted: others on the network can read it.")

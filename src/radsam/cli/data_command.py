@@ -1,4 +1,4 @@
-"""`radsam data`: datasets turned into a store to train on, and a look at what is trained on."""
+"""`radsam data`: make a training store from datasets, and draw training batches."""
 
 from __future__ import annotations
 
@@ -19,11 +19,9 @@ if TYPE_CHECKING:
     from radsam.data.case import Case
     from radsam.data.training_store import StoreReport
 
-data_app = typer.Typer(
-    help="Turn labelled CT into a store that training reads, and look at what is trained on.", no_args_is_help=True
-)
+data_app = typer.Typer(help="Make a training store from labelled CT, and draw training batches.", no_args_is_help=True)
 
-#: At most so many skipped cases are listed; the store's report.json has them all.
+#: Skipped cases that are listed; the store's report.json has them all.
 _MOST_LISTED = 20
 
 Classes = Annotated[
@@ -48,7 +46,9 @@ class Dataset(StrEnum):
 def prepare(
     dataset: Annotated[
         Dataset,
-        typer.Option(help="Its layout; folder: your own pairs of image and label map. See docs/training.md."),
+        typer.Option(
+            help="Layout of the dataset; folder: your own pairs of image and label map. See docs/training.md."
+        ),
     ],
     root: Annotated[Path, typer.Option(help="The unpacked dataset.", metavar="DIR")],
     out_store: Annotated[
@@ -67,13 +67,13 @@ def prepare(
         float,
         typer.Option(min=0, max=1, help="Share of the patients kept for validation where the dataset has no split."),
     ] = 0.2,
-    count: Annotated[int, typer.Option(min=0, help="Phantom: make so many in --root first.", metavar="N")] = 0,
+    count: Annotated[int, typer.Option(min=0, help="Phantom: first make this many cases in --root.", metavar="N")] = 0,
     as_json: _AsJson = False,
 ) -> None:
     """Turn a dataset into a store, once; training then reads slices straight from the disk.
 
-    Cases that cannot be used are skipped and reported, not fatal. When it was interrupted, the
-    same command goes on where it stopped.
+    Cases that cannot be used are skipped and reported. The same command resumes
+    after an interruption.
 
     [bold]Example:[/] radsam data prepare --dataset msd --root Task03_Liver --out store --classes cancer
     """
@@ -134,15 +134,15 @@ def fill_store(cases: Sequence[Case], store: Path, *, plane: str, min_pixels: in
 
     with progress_bar("Preparing", unit="cases", quiet=quiet) as update:
 
-        def tell(done: int, total: int, outcome: CaseOutcome) -> None:
+        def on_case(done: int, total: int, outcome: CaseOutcome) -> None:
             update(done, total)
 
-        report = prepare_store(cases, store, plane=plane, min_pixels=min_pixels, progress=tell)
+        report = prepare_store(cases, store, plane=plane, min_pixels=min_pixels, progress=on_case)
     if len(report.skipped) == len(report.outcomes):
         name, why = next(iter(report.skipped.items()))
         raise DatasetError(
             f"None of the {len(report.outcomes)} cases can be used. The first one, {name}: {why} "
-            f"{store / 'report.json'} says it of each."
+            f"{store / 'report.json'} has the reason for each."
         )
     return report
 
@@ -191,8 +191,8 @@ def show(
 ) -> None:
     """Draw one training batch as the model gets it: image, prompt and truth, and a prompt of each kind.
 
-    Everything is drawn from the model's own inputs, after augmentation, so what does not lie on the
-    organ here does not in training either. Needs the store, not the embeddings.
+    Everything is drawn from the model's inputs, after augmentation: an error that the picture shows
+    is in the training, too. Needs the store, not the embeddings.
 
     [bold]Example:[/] radsam data show radsam_lite -o batch.png embeddings.max_angle_deg=45
     """
@@ -206,7 +206,7 @@ def show(
         raise OutputError(f"{picture} is not a picture: its suffix must be one of {PICTURE_SUFFIXES}.")
     check_writable(picture)
     settings = read_config(find_config(config), overrides or ())
-    with progress_bar("Looking for objects", unit="scenes", quiet=as_json) as update:
+    with progress_bar("Choosing objects", unit="scenes", quiet=as_json) as update:
         drawn = draw_batch(settings, step, progress=update)
     with replacing(picture) as partial:
         drawn.page.save(partial)

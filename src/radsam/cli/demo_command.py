@@ -1,4 +1,4 @@
-"""`radsam demo`: the main job on a made CT, with no file and no network."""
+"""`radsam demo`: segment and correct an organ of a synthetic CT, with no file and no network."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def demo(
     backend: Backend = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Segment the liver of a made CT from one hurried box, correct it with one click, draw the result.
+    """Segment the liver of a synthetic CT from one hurried box, correct it with one click, draw the result.
 
-    The box leaves out a fifth of the liver's width, as a hurried user's may; the click puts that right.
+    The box leaves out a fifth of the liver's width, as a hurried user's may; the click corrects that.
     The CT is a procedural phantom, not a patient: its truth is known exactly, and scores on it
     say that the program works, not how good it is on patients.
     """
@@ -87,11 +87,11 @@ def demo(
         soft_wrap=True,
     )
     show_report(found, outputs)
-    _teach(ct, out_dir, box, bounds, point)
+    _show_commands(ct, out_dir, box, bounds, point)
 
 
 def _prompt(truth: Bool[np.ndarray, "k j i"]) -> tuple[Box, Bounds]:
-    """Return what a hurried user would draw on the slice of largest area, and the ends of the object.
+    """Return the box that a hurried user would draw on the slice of largest area, and the bounds of the object.
 
     The box leaves out a fifth of the object's width on the patient's right.
     """
@@ -109,10 +109,10 @@ def _prompt(truth: Bool[np.ndarray, "k j i"]) -> tuple[Box, Bounds]:
     return box, Bounds(int(slices[0]), int(slices[-1]))
 
 
-def _teach(ct: Path, out_dir: Path, box: Box, bounds: Bounds, point: Point | None) -> None:
-    """Show the commands that do the same by hand."""
+def _show_commands(ct: Path, out_dir: Path, box: Box, bounds: Bounds, point: Point | None) -> None:
+    """Show the commands that do the same."""
     u0, v0, u1, v1 = box.uvuv
-    out.print("\nThe same by hand:", style="bold")
+    out.print("\nThe same as single commands:", style="bold")
     lines = [
         f"radsam segment {ct} --slice {box.k} --box {u0} {v0} {u1} {v1} --bounds {bounds.low} {bounds.high} "
         f"--name liver -o {out_dir / 'mask.nii.gz'} --session {out_dir / 'liver.radsam'}"

@@ -1,4 +1,4 @@
-"""`radsam distill`: teach a fast image encoder to answer as a slow one does."""
+"""`radsam distill`: train a fast image encoder to reproduce the embeddings of a slow one."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def distill(
     minutes: Minutes = None,
     as_json: AsJson = False,
 ) -> None:
-    """Teach a fast image encoder to answer as a slow one does, or go on teaching it.
+    """Train a fast image encoder to reproduce the embeddings of a slow one, or resume it.
 
-    No label is looked at: the slow encoder's embeddings are the aim. The same command resumes a
+    It needs no labels: the slow encoder's embeddings are the target. The same command resumes a
     run that was stopped or killed. `radsam export` makes a bundle of the result, with the decoder
     that the configuration names; train that decoder on it afterwards.
 

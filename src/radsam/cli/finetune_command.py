@@ -1,4 +1,4 @@
-"""`radsam finetune`: the whole way from a folder of one's own cases to a weights bundle."""
+"""`radsam finetune`: from a folder of your own cases to a weights bundle."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PRESET = "finetune"
 
 @dataclass(frozen=True)
 class WorkFolder:
-    """Where fine-tuning keeps what it needs to go on: beside the bundle, named after it.
+    """The folder with everything that resuming needs: beside the bundle, named after it.
 
     Args:
         path: The folder.
@@ -73,8 +73,8 @@ def finetune(
 ) -> None:
     """Fine-tune the default weights on 5 to 50 cases of your own: prepare, encode, train, export.
 
-    Stopped or killed, the same command goes on; what it needs for that is in OUT.work, which you
-    may delete afterwards. A fifth of the patients is kept for validation and says whether it helped.
+    The same command resumes a run that was stopped or killed; OUT.work holds what that needs, and
+    may be deleted afterwards. A fifth of the patients is used for validation, which shows whether it helped.
 
     [bold]Example:[/] radsam finetune my-cases -o my-weights --hours 8
     """
@@ -90,7 +90,7 @@ def finetune(
 
     _prepare(folder, class_names(classes), work.store, config.data.min_pixels, quiet=as_json)
     result = run_training(config, work.run, minutes=60 * hours, quiet=as_json)
-    # Weights that never saw a mask would be scored by a walk that nobody does with them.
+    # Weights that were not trained on masks would be scored with a policy that they are never used with.
     before = _score_before(config, quiet=as_json) if read_spec(start).can(Capability.MASK) else None
     found: list[Parity] = []
     made = export_checkpoint(
@@ -120,17 +120,17 @@ def _score_before(config: TrainConfig, *, quiet: bool) -> float:
 
 
 def _check_target(bundle: Path) -> None:
-    """Refuse a place where the bundle cannot be made, before hours of work for it."""
+    """Check that the bundle can be written, before hours of work for it."""
     from radsam.disk.atomic_write import check_writable
     from radsam.errors import BundleError
 
     if bundle.exists():
-        raise BundleError(f"{bundle} exists already. Remove it first, or name another place.")
+        raise BundleError(f"{bundle} exists already. Remove it first, or name another path.")
     check_writable(bundle)
 
 
 def _config(work: WorkFolder, start: Path, overrides: Sequence[str] | None) -> TrainConfig:
-    """The preset, with places of its own and the window that the start weights know."""
+    """Return the preset, with the paths of this run and the window of the start weights."""
     from radsam.runtime.bundle import read_spec
     from radsam.settings import find_config
     from radsam.training.training_config import read_config
@@ -157,19 +157,19 @@ def _prepare(folder: Path, classes: Sequence[str] | None, store: Path, min_pixel
     for name, why in report.skipped.items():
         note(f"{name} is left out: {why}")
     if report.skipped:
-        # Those that were skipped may have been one side of the split.
+        # All cases of one side of the split may have been skipped.
         usable = [case for case in cases if case.case_id not in report.skipped]
         fill_store(assign_few(usable), store, plane="axial", min_pixels=min_pixels, quiet=quiet)
 
 
 def _refuse_leftovers(cases: Sequence[Case], store: Path) -> None:
-    """A case that is no longer in the folder must not be trained on."""
+    """Refuse a store with cases that are no longer in the folder: they must not be trained on."""
     from radsam.errors import DatasetError
 
     there = {each.name for each in (store / "cases").glob("*") if not each.name.startswith(".")}
     gone = sorted(there - {case.case_id for case in cases})
     if gone:
         raise DatasetError(
-            f"{store} was made of cases that are no longer in the folder: {', '.join(gone)}. To start anew without "
+            f"{store} was made of cases that are no longer in the folder: {', '.join(gone)}. To train without "
             f"them, delete {store.parent}."
         )

@@ -1,4 +1,4 @@
-"""`radsam info`: what a file or folder holds, from its headers."""
+"""`radsam info`: show the content of a file or folder, from its headers."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _show(found: VolumeInfo) -> None:
             for plane, slices in _slices(found).items()
         )
         out.print(f"  slices: {each}", soft_wrap=True)
-    # The problem of the only series stands below its row.
+    # The problem of the only series is shown below its row.
     if found.problem and found.problem not in [each.problem for each in found.series]:
         out.print(f"  [yellow]{escape(found.problem)}[/]", soft_wrap=True)
     for number, name in enumerate(found.names, start=1):
@@ -68,13 +68,13 @@ def _show(found: VolumeInfo) -> None:
             if series.number in study.series:
                 _show_series(series)
     if found.objects:
-        out.print("\n[bold]Besides images[/]")
+        out.print("\n[bold]Other objects[/]")
     for other in found.objects:
         out.print(f"  {other.modality}: {escape(other.path)}  {escape(other.description)}", soft_wrap=True)
 
 
 def _show_series(series: SeriesInfo) -> None:
-    """Write one series in a line that no terminal cuts, and below it what stands in the way."""
+    """Write one series in a line that no terminal cuts, and its problem below."""
     parts = [
         series.modality,
         f"{series.slices} slices of {'×'.join(map(str, series.shape_ij))}",
@@ -88,7 +88,7 @@ def _show_series(series: SeriesInfo) -> None:
         where = _spacing(part.spacing_mm_ijk) or f"[yellow]{escape(part.problem)}[/]"
         out.print(f"     [bold]{part.selector}[/]: {part.slices} slices, {where}", soft_wrap=True)
     if series.problem:
-        # Its further lines list the acquisitions, which stand above already.
+        # Its further lines list the acquisitions, which are shown above.
         shown = series.problem.splitlines()[0] if series.parts else series.problem
         out.print(f"     [yellow]{escape(shown)}[/]", soft_wrap=True)
 

@@ -12,4 +12,4 @@ def run() -> None:
         app(args=join_points(sys.argv[1:]), prog_name="radsam")
     except KeyboardInterrupt:
         sys.stderr.write("Error: Stopped. No half-written file was left.\n")
-        raise SystemExit(130) from None  # the code of `radsam.cli.terminal`, which may not be there yet
+        raise SystemExit(130) from None  # the code of `radsam.cli.terminal`, which may not be imported yet

@@ -1,4 +1,4 @@
-"""`radsam pacs`: what a PACS holds, to disk and back. Heavy imports wait inside the commands."""
+"""`radsam pacs`: search a PACS, fetch from it and store in it."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ def find(
     where: Annotated[
         list[str] | None,
         typer.Option(
-            help="Any other element, by its DICOM keyword; * and ? stand for any text. Repeatable.",
+            help="Any other element, by its DICOM keyword; * and ? match any text. Repeatable.",
             metavar="KEYWORD=VALUE",
         ),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, help="The most results to show.")] = 100,
     show_patient: Annotated[bool, typer.Option("--show-patient", help="Show names and ids of patients, too.")] = False,
     as_json: _AsJson = False,
 ) -> None:
@@ -80,13 +80,13 @@ def find(
 @command
 def get(
     url: Url,
-    folder: Annotated[Path, typer.Option("-o", "--out", help="Where to; made if missing.", metavar="DIR")],
+    folder: Annotated[Path, typer.Option("-o", "--out", help="The target folder; made if missing.", metavar="DIR")],
     as_json: _AsJson = False,
 ) -> None:
     """Fetch a study, a series or an instance into a folder.
 
     Files come as the PACS stores them, each whole or not at all, readable by you only, and
-    [bold]with the patient's data[/]. Stopped or failed, the same command goes on.
+    [bold]with the patient's data[/]. The same command resumes a fetch that was stopped or failed.
     """
     from radsam.io.pacs.pacs_connection import connect, require_libraries
 
@@ -129,7 +129,7 @@ def put(
 ) -> None:
     """Store DICOM files in a PACS: a result, or a series.
 
-    All files are looked at before the first one is sent.
+    All files are checked before the first one is sent.
 
     [bold]Example:[/] radsam pacs put dicomweb://pacs.example.org/dicom-web spleen.dcm
     """
@@ -157,11 +157,13 @@ def put(
 @command
 def login(
     url: Url,
-    token: Annotated[bool, typer.Option("--token", help="Ask for a bearer token, not for user and password.")] = False,
+    token: Annotated[
+        bool, typer.Option("--token", help="Prompt for a bearer token instead of user and password.")
+    ] = False,
 ) -> None:
-    """Store the login of a DICOMweb server in the system's keyring, once it was tried.
+    """Store the login of a DICOMweb server in the system's keyring, after a search with it succeeded.
 
-    It is asked for, and never taken from the command line, which other users can read.
+    The command prompts for the login: other users can read a command line.
     """
     from radsam.io.pacs.pacs_connection import require_libraries
     from radsam.io.pacs.retry_policy import RetryPolicy
@@ -173,7 +175,7 @@ def login(
 
     address, _ = _inside(url)
     if address.is_dimse:
-        raise usage_error("DIMSE knows no logins; the PACS's administrator registers AE titles.")
+        raise usage_error("DIMSE has no logins; the administrator of the PACS registers AE titles.")
     warn_in_clear(address)
     if token:
         given = Credentials("the prompt", token=typer.prompt("Token", hide_input=True, err=True))
@@ -200,11 +202,11 @@ def logout(url: Url) -> None:
 
     address, _ = _inside(url)
     there = delete_credentials(address)
-    out.print(f"{'Removed' if there else 'There was no'} login for {address.base}.", markup=False, soft_wrap=True)
+    out.print(f"{'Removed the' if there else 'There was no'} login for {address.base}.", markup=False, soft_wrap=True)
 
 
 def _inside(url: str) -> tuple[PacsAddress, Level]:
-    """Return an address and the level that is listed there."""
+    """Return an address and the level that is listed below it."""
     from radsam.io.pacs.pacs_address import Level, PacsAddress
 
     address = PacsAddress.parse(url)
@@ -227,7 +229,7 @@ def _pairs(where: list[str] | None) -> list[tuple[str, str]]:
 
 
 def _show(row: dict[str, Any]) -> None:
-    """Write one match for a person: what it is, and the URL that other commands take."""
+    """Print one match: its description, and the URL that other commands take."""
     words = {"series": "series", "instances": "images"}
     parts = [
         f"{value} {words[name]}" if name in words else str(value)

@@ -1,4 +1,4 @@
-"""Reading options that take three numbers and may be repeated. Imports nothing heavy."""
+"""Read the options --fix and --fix-not, which take three numbers and may be repeated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`radsam serve`: the web app, and `radsam tokens`: who may use it."""
+"""`radsam serve`: the web app, and `radsam tokens`: its users."""
 
 from __future__ import annotations
 
@@ -18,16 +18,12 @@ if TYPE_CHECKING:
 
 State = Annotated[
     Path | None,
-    typer.Option(
-        help="Where sessions, uploads and tokens are kept; the user's data folder if left out.", metavar="DIR"
-    ),
+    typer.Option(help="Folder for sessions, uploads and tokens; in the user's data folder if left out.", metavar="DIR"),
 ]
-Tokens = Annotated[
-    Path | None, typer.Option("--token-file", help="Where tokens are kept, hashed; in --state if left out.")
-]
+Tokens = Annotated[Path | None, typer.Option("--token-file", help="File of the hashed tokens; in --state if left out.")]
 
 tokens_app = typer.Typer(
-    help="Who may use `radsam serve`: one token per user. A server on another host than this computer asks for one.",
+    help="Users of `radsam serve`: one token per user. A server that other computers can reach requires one.",
     no_args_is_help=True,
 )
 
@@ -44,7 +40,7 @@ def serve(
         list[Path] | None,
         typer.Option("--data", help="A folder; every volume in it is offered. Repeatable.", metavar="DIR"),
     ] = None,
-    host: Annotated[str, typer.Option(help="Address to listen to. Any other than this computer asks for a token.")] = (
+    host: Annotated[str, typer.Option(help="Address to listen on. Any other than this computer requires a token.")] = (
         "127.0.0.1"
     ),
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8765,
@@ -55,7 +51,7 @@ def serve(
     token_file: Tokens = None,
     allow_host: Annotated[
         list[str] | None,
-        typer.Option(help="A further name of this server, as a proxy passes it on. Repeatable.", metavar="NAME"),
+        typer.Option(help="A further host name of this server, as a proxy sends it. Repeatable.", metavar="NAME"),
     ] = None,
     max_upload: Annotated[float, typer.Option(min=0.001, help="The largest upload, in GB.", metavar="GB")] = 2.0,
     memory: Annotated[
@@ -64,14 +60,14 @@ def serve(
 ) -> None:
     """Open CT in the browser: draw a box, watch the mask grow, click to correct.
 
-    Everything stays on this computer. Sessions are saved with every edit and are there again at the next start.
+    Everything stays on this computer. Every edit is saved; the next start offers the sessions again.
     Ctrl-C ends it.
     """
     if not (ct or data):
         note("No volume was given: drag one into the page, or start with radsam serve CT.nii.gz or --data DIR.")
     for folder in data or ():
         if not folder.is_dir():
-            raise usage_error(f"--data takes a folder; {folder} is none.")
+            raise usage_error(f"--data takes a folder; {folder} is not one.")
     from radsam.server.allowed_origins import AllowedOrigins, is_loopback
     from radsam.server.http_server import listen_on, serve_app, url_of
     from radsam.server.server_limits import Limits
@@ -80,7 +76,7 @@ def serve(
     from radsam.server.web_app import create_app
 
     folder = state or _state_folder()
-    reachable = not is_loopback(host) or bool(allow_host)  # a proxy brings in others
+    reachable = not is_loopback(host) or bool(allow_host)  # a proxy lets other computers in
     authenticator, token = _users(token_file or folder / "tokens.json", reachable)
     upload_bytes, memory_bytes = int(max_upload * 1e9), int(memory * 1e9)
     limits = Limits(upload_bytes=upload_bytes, cache_bytes=memory_bytes, volume_bytes=min(memory_bytes, 2 << 30))
@@ -104,7 +100,7 @@ def serve(
                 import webbrowser
                 from threading import Thread
 
-                # A text browser does not return before it is left.
+                # A text browser returns only when its user leaves it.
                 Thread(target=webbrowser.open, args=(url,), daemon=True).start()
 
         app = create_app(
@@ -118,18 +114,20 @@ def serve(
 @tokens_app.command("add")
 @command
 def add_token(
-    user: Annotated[str, typer.Argument(help="Whose it is.")], state: State = None, token_file: Tokens = None
+    user: Annotated[str, typer.Argument(help="The user.")], state: State = None, token_file: Tokens = None
 ) -> None:
-    """Make a token for a user. It is shown once; only its hash is kept."""
+    """Make a token for a user. It is shown once; only its hash is stored."""
     token = _file(state, token_file).add(user)
     out.print(token, soft_wrap=True)
-    note(f"This is the only time that the token of {user} is shown. They open the page with #token=… at its end.")
+    note(
+        f"This is the only time that the token of {user} is shown. It goes to the end of the page's address: #token=…."
+    )
 
 
 @tokens_app.command("list")
 @command
 def list_tokens(state: State = None, token_file: Tokens = None) -> None:
-    """List who has a token."""
+    """List the users who have a token."""
     table = Table("user", "since", box=None)
     for each in _file(state, token_file).tokens:
         table.add_row(escape(each.user), each.created)
@@ -139,11 +137,11 @@ def list_tokens(state: State = None, token_file: Tokens = None) -> None:
 @tokens_app.command("revoke")
 @command
 def revoke_token(
-    user: Annotated[str, typer.Argument(help="Whose token to take back.")],
+    user: Annotated[str, typer.Argument(help="The user whose token ends.")],
     state: State = None,
     token_file: Tokens = None,
 ) -> None:
-    """Take a token back; a running server refuses it at once. The user's sessions stay."""
+    """Revoke a user's token; a running server refuses it at once. The user's sessions stay."""
     _file(state, token_file).revoke(user)
 
 
@@ -160,7 +158,7 @@ def _state_folder() -> Path:
 
 
 def _users(path: Path, reachable: bool) -> tuple[Authenticator | None, str | None]:
-    """Decide who may come in; returns a token to show, where one was made for this run."""
+    """Return what checks users, and a token to show if one was made for this run."""
     from radsam.server.access_tokens import OneToken, TokenFile, new_token
 
     file = TokenFile(path)
@@ -169,5 +167,5 @@ def _users(path: Path, reachable: bool) -> tuple[Authenticator | None, str | Non
     if not reachable:
         return None, None
     token = new_token()
-    note("Others may reach this server, so it asks for a token. It encrypts nothing: for that, put a proxy before it.")
+    note("Other computers may reach this server, so it requires a token. It encrypts nothing: use a proxy for that.")
     return OneToken(token), token

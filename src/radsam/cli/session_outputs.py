@@ -39,10 +39,10 @@ class Outputs:
     labels_format: str | None = None
 
     def check(self, inputs: Sequence[Path]) -> None:
-        """Refuse what cannot be written, before anything is computed.
+        """Check that everything can be written, before anything is computed.
 
         Raises:
-            OutputError: A place cannot be written, has a wrong suffix, or is one of the inputs.
+            OutputError: A path cannot be written, has a wrong suffix, or is one of the inputs.
         """
         from radsam.disk.atomic_write import check_writable
         from radsam.io.volume_write import label_format
@@ -59,12 +59,12 @@ class Outputs:
         taken = {each.resolve() for each in inputs}
         for each in given:
             if each.resolve() in taken:
-                raise OutputError(f"{each} is one of the inputs; choose another place for the result.")
+                raise OutputError(f"{each} is one of the inputs; choose another path for the result.")
         if len({each.resolve() for each in given}) < len(given):
             raise OutputError("Two results have the same path; give each its own.")
 
     def source(self, ct: Path, series: str | None, *, resample: bool) -> SourceSeries | None:
-        """Read the headers of the images that a DICOM output refers to; None where there is none.
+        """Read the headers of the images that a DICOM output refers to; None for other outputs.
 
         Raises:
             OutputError: The output is DICOM and the CT is not, or cannot be referred to.
@@ -78,12 +78,12 @@ class Outputs:
         return read_source(ct, series=series, resample=resample)
 
     def write(self, session: Session, name: str | None, source: SourceSeries | None = None) -> None:
-        """Write all of them; each is complete or not there. Without a name there is no picture.
+        """Write all of them, each whole or not at all; without a name no picture.
 
         Args:
             session: The session.
             name: The object to draw.
-            source: What `source` returned.
+            source: The headers that `source` returned.
 
         Raises:
             OutputError: One cannot be written.
@@ -175,8 +175,8 @@ def report(session: Session, started: float) -> dict[str, Any]:
 
 
 def show_report(found: dict[str, Any], outputs: Outputs) -> None:
-    """Show `report` to a person."""
-    table = Table("object", "volume", "slices", "ended below", "ended above", "model's own IoU, lowest", box=None)
+    """Show a `report` as a table."""
+    table = Table("object", "volume", "slices", "ended below", "ended above", "lowest predicted IoU", box=None)
     for each in found["objects"]:
         low, high = each["slices"]
         table.add_row(

@@ -1,4 +1,4 @@
-"""What every command does the same way: results, notes, progress, errors and exit codes.
+"""What all commands share: results, notes, progress, errors and exit codes.
 
 Results go to the standard output, everything else to the standard error. Exit codes:
 0 done, 2 wrong usage, 3 bad input, 4 failed while running, 130 stopped by Ctrl-C.
@@ -60,7 +60,7 @@ def command(function: Callable[P, None]) -> Callable[P, None]:
                 ExecutionError.exit_code,
                 as_json,
             )
-        except Exception as error:  # the last stop: a bug must end with a code as well
+        except Exception as error:  # a bug must end with an exit code, too
             traceback.print_exc()
             message = f"This is a bug in RadSAM; please report it with the lines above. {error}"
             _fail(message, type(error).__name__, ExecutionError.exit_code, as_json)
@@ -75,7 +75,7 @@ def until_end(resource: AbstractContextManager[T]) -> T:
 
 @contextmanager
 def _resources() -> Iterator[None]:
-    """Hold what `until_end` is given."""
+    """Leave the contexts of `until_end` when the command ends."""
     with ExitStack() as stack:
         before = _held.set(stack)
         try:
@@ -105,13 +105,13 @@ def _warnings_as_notes() -> Iterator[None]:
             note(str(message))
 
     with warnings.catch_warnings():
-        warnings.simplefilter("default", UserWarning)  # ours; a library's deprecations are no user's business
+        warnings.simplefilter("default", UserWarning)  # ours only: deprecations of libraries do not concern users
         warnings.showwarning = show
         yield
 
 
 def note(message: str) -> None:
-    """Tell the user something that does not stop the work."""
+    """Show a note: something that does not stop the work."""
     notes.print(f"[yellow]Note:[/] {escape(message)}", soft_wrap=True)
 
 
@@ -121,12 +121,12 @@ def usage_error(message: str) -> typer.BadParameter:
 
 
 def require_extra(feature: str, extra: str, *modules: str) -> None:
-    """Refuse a command whose optional packages are not installed.
+    """Check that the optional packages of a command are installed.
 
     Args:
-        feature: What was asked for, in words.
+        feature: What needs the packages, in words.
         extra: The extra of this package that brings them.
-        modules: What is imported.
+        modules: The packages that it imports.
 
     Raises:
         MissingExtraError: One of them is not installed.
@@ -149,12 +149,12 @@ def progress_bar(
     """Show a progress bar with the time left on a terminal; nothing where output is piped.
 
     Args:
-        title: What is being done.
-        unit: What is counted.
+        title: The work.
+        unit: The unit of the count, in the plural.
         quiet: Show nothing anywhere.
 
     Yields:
-        A function that takes how much is done and the total, None where that is unknown.
+        A function that takes the number done and the total; None if the total is unknown.
     """
     from rich.progress import (
         BarColumn,

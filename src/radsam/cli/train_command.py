@@ -63,7 +63,7 @@ def train(
     require_extra("Training", "train", *TRAINING_MODULES)
     result = run_training(settings, folder, resume=resume, minutes=minutes, quiet=as_json)
     if result.rank:
-        return  # the first process tells how it went
+        return  # the first process reports the result
     if as_json:
         write_json(_facts(result, settings, folder))
         return
@@ -76,10 +76,10 @@ def train(
 def run_training(
     config: TrainConfig, folder: Path, *, resume: bool = True, minutes: float | None, quiet: bool
 ) -> TrainResult:
-    """Train with news on the standard error; what Ctrl-C stops is not mistaken for the end.
+    """Train with progress on the standard error; a run that Ctrl-C stops does not count as finished.
 
     Args:
-        config: What to train.
+        config: The configuration.
         folder: Folder of the run.
         resume: Go on from the folder's checkpoint.
         minutes: Stop after this time.
@@ -124,13 +124,13 @@ def evaluate(
     overrides: Overrides = None,
     checkpoint: Annotated[
         Path | None,
-        typer.Option(help="What `radsam train` wrote; the weights that the run starts from if left out."),
+        typer.Option(help="A checkpoint of `radsam train`; the weights that the run starts from if left out."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Score weights on the validation cases: whole objects from one prompt and their bounds.
 
-    It is the quick score that chooses the best checkpoint. One line for each kind of object.
+    This quick score chooses the best checkpoint. One line for each object name and prompt.
 
     [bold]Example:[/] radsam evaluate radsam_lite --checkpoint runs/radsam-lite/best.pt
     """
@@ -143,11 +143,11 @@ def evaluate(
     scores: list[ObjectScore] = []
     with progress_bar("Scoring", unit="objects", quiet=as_json) as update:
 
-        def tell(score: ObjectScore) -> None:
+        def on_score(score: ObjectScore) -> None:
             scores.append(score)
             update(len(scores), None)
 
-        training_run.evaluate(settings, checkpoint, tell)
+        training_run.evaluate(settings, checkpoint, on_score)
     names = {
         (case.case_id, number): name
         for case in open_store(Path(settings.data.store)).cases
@@ -210,13 +210,13 @@ def _table(rows: Sequence[dict[str, Any]]) -> Table:
 def export(
     checkpoint: Annotated[
         Path,
-        typer.Argument(help="What `radsam train` or `distill` wrote: best.pt, or last.pt.", metavar="CHECKPOINT"),
+        typer.Argument(help="A checkpoint of `radsam train` or `distill`: best.pt, or last.pt.", metavar="CHECKPOINT"),
     ],
     bundle: Annotated[Path, typer.Argument(help="The weights bundle to make: a folder or a .zip.", metavar="BUNDLE")],
     mean_with: Annotated[
         Path | None,
         typer.Option(
-            help="A second checkpoint of the same network, as the part before: the bundle gets the mean of both.",
+            help="A second checkpoint of the same network, trained before: the bundle gets the mean of both.",
             metavar="CHECKPOINT",
         ),
     ] = None,
@@ -227,7 +227,7 @@ def export(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a weights bundle from a checkpoint, and check that it answers as the trained weights do.
+    """Make a weights bundle from a checkpoint, and check that it predicts the same as the trained weights.
 
     The bundle says which prompts were trained; its model card lists the training cases by name.
 
@@ -270,7 +270,7 @@ def show_bundle(made: Path, found: Sequence[Parity], as_json: bool, **more: obje
 
     Args:
         made: Its path.
-        found: The outcome of the comparison with the trained weights.
+        found: How its predictions differ from those of the trained weights.
         as_json: Write JSON.
         more: Further facts for JSON.
     """

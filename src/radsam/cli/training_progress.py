@@ -1,4 +1,4 @@
-"""News of a training run: a progress bar on a terminal, plain lines where output is piped."""
+"""Progress of a training run: bars on a terminal, plain lines where output is piped."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from radsam.cli.terminal import notes
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-#: The lines of `radsam.training.training_run.train` and `distill` that say how far it is; a test holds them to this.
+#: The lines of `radsam.training.training_run.train` and `distill` that report progress; a test compares them.
 ENCODED = re.compile(r"encoded (?P<done>\d+) of (?P<total>\d+) slices")
 STEP = re.compile(r"step (?P<done>\d+) of (?P<total>\d+): (?P<loss>(loss|relative error) [^,]+)")
 RESUMED = re.compile(r"resumed at step (?P<done>\d+)")
@@ -22,26 +22,26 @@ RESUMED = re.compile(r"resumed at step (?P<done>\d+)")
 
 @contextmanager
 def training_progress(steps: int, *, quiet: bool = False) -> Iterator[Callable[[str], None]]:
-    """Show what a run reports.
+    """Show the progress of a run.
 
     Args:
         steps: Optimizer steps of the whole run.
         quiet: Show nothing anywhere.
 
     Yields:
-        A function that takes a line of news.
+        A function that takes a line of the run.
     """
     if quiet:
         yield lambda line: None
     elif notes.is_terminal:
         with _open_bar() as bar:
-            yield _LiveNews(bar, steps)
+            yield _Bars(bar, steps)
     else:
-        yield _PlainNews()
+        yield _Lines()
 
 
-class _PlainNews:
-    """Every line as it comes, but of encoding only a line for each tenth."""
+class _Lines:
+    """Prints every line, but only one for each tenth of encoding."""
 
     def __init__(self) -> None:
         self._tenths = 0
@@ -56,8 +56,8 @@ class _PlainNews:
         notes.print(escape(line), soft_wrap=True)
 
 
-class _LiveNews:
-    """One bar for encoding, one for training with the newest loss; all else above them."""
+class _Bars:
+    """One bar for encoding, one for training with the latest loss; all other lines above them."""
 
     def __init__(self, bar: Progress, steps: int) -> None:
         self._bar, self._steps = bar, steps

@@ -35,7 +35,7 @@ def convert(
         typer.Argument(help="Folder or .zip to make; if left out, the bundle is installed by name.", metavar="[OUT]"),
     ] = None,
     architecture: Annotated[
-        str | None, typer.Option(help="Architecture of the checkpoint; told from its weights if left out.")
+        str | None, typer.Option(help="Architecture of the checkpoint; recognised from its weights if left out.")
     ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the bundle; the architecture's if left out.")] = None,
     as_json: _Json = False,
@@ -47,7 +47,7 @@ def convert(
     from radsam.runtime.convert_checkpoint import convert_checkpoint
 
     path = convert_checkpoint(checkpoint, out_path, architecture=architecture, name=name)
-    _tell(path, as_json)
+    _report(path, as_json)
 
 
 @weights_app.command("list")
@@ -91,7 +91,7 @@ def list_bundles(as_json: _Json = False) -> None:
 @weights_app.command("show")
 @command
 def show(bundle: _Name = None, as_json: _Json = False) -> None:
-    """Show what a bundle is: sizes, window, capabilities, hash and model card."""
+    """Show the sizes, window, capabilities, hash and model card of a bundle."""
     from radsam.runtime import find_bundle, read_bundle
 
     found = read_bundle(find_bundle(bundle))
@@ -110,10 +110,10 @@ def verify(bundle: _Name = None, as_json: _Json = False) -> None:
     """Check every file of a bundle against its SHA-256."""
     from radsam.runtime import find_bundle
 
-    _tell(find_bundle(bundle), as_json)
+    _report(find_bundle(bundle), as_json)
 
 
-def _tell(path: Path, as_json: bool) -> None:
+def _report(path: Path, as_json: bool) -> None:
     from radsam.runtime import read_bundle
 
     bundle = read_bundle(path)

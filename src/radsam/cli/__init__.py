@@ -1,1 +1,1 @@
-"""The command line. Heavy imports wait inside the commands, so that `--help` answers at once."""
+"""The command line. Heavy imports wait inside the commands, so that `--help` is fast."""

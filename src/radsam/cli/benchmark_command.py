@@ -93,8 +93,8 @@ def run(
         require_extra("Surface metrics (surface.enabled=false does without them)", "benchmark", "monai", "torch")
     cases = _cases(settings, _folders(settings, data or ()))
     words = [word for each in models or () for word in each.split(",")] or [*settings.models]
-    kept = embeddings or Path(until_end(TemporaryDirectory(prefix="radsam-embeddings-")))
-    runtime = Runtime(backend, kept, embeddings_gb << 30)
+    store = embeddings or Path(until_end(TemporaryDirectory(prefix="radsam-embeddings-")))
+    runtime = Runtime(backend, store, embeddings_gb << 30)
     measured = find_models(words, runtime)
     check_predictions(measured, cases, note)
     folder = out_dir or Path(f"benchmark-{settings.name}")
@@ -106,7 +106,7 @@ def run(
     problems: set[str] = set()
     with progress_bar(f"Measuring {len(measured)} models", unit="cases", quiet=as_json) as update:
 
-        def tell(news: News) -> None:
+        def report_unit(news: News) -> None:
             if news.problem and news.problem not in problems:
                 problems.add(news.problem)
                 note(news.problem)
@@ -117,7 +117,7 @@ def run(
                     note(f"{row.model} failed on {row.object} of {row.case}, which scores zero: {row.error}")
                 update(len(seen), len(units))
 
-        run_units(units, results, workers=workers, tell=tell)
+        run_units(units, results, workers=workers, tell=report_unit)
     _finish(ResultsFolder.read(folder), as_json)
 
 

@@ -65,7 +65,7 @@ def prepare(
     include_mri: Annotated[bool, typer.Option("--include-mri", help="AMOS: take the MRI cases, too.")] = False,
     val_share: Annotated[
         float,
-        typer.Option(min=0, max=1, help="Share of the patients kept for validation where the dataset has no split."),
+        typer.Option(min=0, max=1, help="Share of the patients used for validation where the dataset has no split."),
     ] = 0.2,
     count: Annotated[int, typer.Option(min=0, help="Phantom: first make this many cases in --root.", metavar="N")] = 0,
     as_json: _AsJson = False,

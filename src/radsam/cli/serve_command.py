@@ -95,7 +95,7 @@ def serve(
 
         def ready() -> None:
             out.print(f"RadSAM is at {escape(url)}", soft_wrap=True)
-            out.print("Ctrl-C ends it; sessions are kept. Not for diagnostic use.", style="dim")
+            out.print("Ctrl-C ends it; sessions stay saved. Not for diagnostic use.", style="dim")
             if browser:
                 import webbrowser
                 from threading import Thread

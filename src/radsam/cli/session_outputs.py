@@ -114,7 +114,7 @@ def write_preview(session: Session, name: str, path: Path) -> None:
     from radsam.volume import Bounds
 
     shown = session.objects[name]
-    inside = [index for index, answer in shown.slices.items() if answer.mask.area]
+    inside = [index for index, predicted in shown.slices.items() if predicted.mask.area]
     picture = render_preview(
         session.volume,
         {each: session.mask(each) for each in session.objects},
@@ -157,7 +157,7 @@ def report(session: Session, started: float) -> dict[str, Any]:
                 "plane": each.grid.plane.value,
                 "slices": [min(each.slices), max(each.slices)],
                 "ended": [each.low_end.value, each.high_end.value],
-                "lowest_predicted_iou": round(min(answer.score for answer in each.slices.values()), 3),
+                "lowest_predicted_iou": round(min(predicted.score for predicted in each.slices.values()), 3),
                 "locked": each.locked,
                 "prompts": [
                     {"number": placed.number, "slice": placed.index, "kind": type(placed.prompt).__name__.lower()}

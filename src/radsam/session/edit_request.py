@@ -350,7 +350,7 @@ EditRequest = SegmentRequest | CorrectionRequest | DeleteRequest | RemoveRequest
 
 
 def request_of(edit: Segment | Correct) -> SegmentRequest | CorrectionRequest:
-    """Return the request that asks for an edit again, as after a crash."""
+    """Return the request for an edit, to do it again after a crash."""
     if isinstance(edit, Correct):
         return CorrectionRequest(name=edit.name, points=edit.points)
     return SegmentRequest(

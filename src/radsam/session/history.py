@@ -73,18 +73,18 @@ def numbered_edits_of(edits: Sequence[Edit], name: str) -> dict[int, Segment | C
     drop out. The result is empty for an object that does not exist.
     """
     deleted = {edit.number for edit in edits if isinstance(edit, Delete)}
-    kept: dict[int, Segment | Correct] = {}
+    remaining: dict[int, Segment | Correct] = {}
     for number, edit in enumerate(edits):
         if isinstance(edit, Remove) and edit.name == name:
-            kept.clear()
+            remaining.clear()
         elif (
             isinstance(edit, Segment | Correct)
             and edit.name == name
             and number not in deleted
-            and (kept or isinstance(edit, Segment))
+            and (remaining or isinstance(edit, Segment))
         ):
-            kept[number] = edit
-    return kept
+            remaining[number] = edit
+    return remaining
 
 
 def edits_of(edits: Sequence[Edit], name: str) -> tuple[Segment | Correct, ...]:

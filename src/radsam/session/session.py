@@ -318,7 +318,7 @@ class Session:
         return self._replayer.preview((edit, then.to_edit(self.context.after(edit))))
 
     def run(self, request: EditRequest | Segment | Correct) -> Iterator[Record]:
-        """Do what a request asks for, slice by slice: the generator behind every method that changes the session.
+        """Carry out a request, slice by slice: the generator behind every method that changes the session.
 
         The edit enters the history after the last record was taken; a caller that stops earlier leaves the session
         as it was. No warning is given: see `radsam.session.capability_warnings`.

@@ -176,11 +176,11 @@ class SessionFile:
         edits = tuple(_object_edit(self.history.edits[number]) for number in step["edits"])
         started = next(edit for edit in reversed(edits) if isinstance(edit, Segment))
         grid = SliceGrid.of(volume.geometry, started.plane)
-        answers = {index: SliceMask(index, self.masks[mask], score) for index, mask, score in step["answers"]}
-        if any(not 0 <= index < grid.count or each.mask.shape != grid.shape_vu for index, each in answers.items()):
+        slice_masks = {index: SliceMask(index, self.masks[mask], score) for index, mask, score in step["answers"]}
+        if any(not 0 <= index < grid.count or each.mask.shape != grid.shape_vu for index, each in slice_masks.items()):
             raise ValueError("a mask lies outside the volume")
         low_end, high_end = (EndReason(each) for each in step["ends"])
-        return edits, ObjectResult(grid, answers, low_end, high_end)
+        return edits, ObjectResult(grid, slice_masks, low_end, high_end)
 
 
 def read_session(path: Path) -> SessionFile:
@@ -230,7 +230,7 @@ def _absolute(source: str) -> str:
 
 def _object_edit(edit: Edit) -> Segment | Correct:
     if not isinstance(edit, Segment | Correct):
-        raise SessionError("The session is damaged: masks are kept for an edit that makes none.")
+        raise SessionError("The session is damaged: it has masks for an edit that makes none.")
     return edit
 
 

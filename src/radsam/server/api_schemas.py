@@ -2,81 +2,95 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt
+from pydantic import AfterValidator, BaseModel, Field, StrictBool
+from pydantic_core import PydanticCustomError
 
-from radsam.session.prompt_json import BoxPrompt, Index, MaskPrompt, PointPrompt
-from radsam.volume import Point
+from radsam.errors import PromptError
+from radsam.session import edit_request
+from radsam.session.edit_request import CorrectionRequest, PolicyName, Request
+from radsam.session.prompt_json import AnyPrompt, Index, OnePoint, WindowHu
+from radsam.volume import Plane
 
-Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$")]
-Hu = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
-WindowHu = Annotated[list[Hu], Field(min_length=2, max_length=2, examples=[[-160, 240]])]
-Bounds = Annotated[list[Index], Field(min_length=2, max_length=2, examples=[[30, 70]])]
+_NAME_PATTERN = r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$"
+
+
+def _printable(name: str) -> str:
+    if re.search(_NAME_PATTERN, name) is None:
+        raise PydanticCustomError("name", "give printable characters, at least one of them not a space")
+    return name
+
+
+Name = Annotated[
+    str, Field(min_length=1, max_length=64, json_schema_extra={"pattern": _NAME_PATTERN}), AfterValidator(_printable)
+]
 PlaneName = Literal["axial", "coronal", "sagittal"]
 
 
-class _Given(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-AnyPrompt = BoxPrompt | PointPrompt | MaskPrompt
-
-
-def to_point(given: PointPrompt) -> Point:
-    """Turn a point into the engine's."""
-    i, j, k = given.point
-    return Point(i=i, j=j, k=k, positive=given.positive)
-
-
-class NewSession(_Given):
+class NewSession(Request):
     """The volume of a new session."""
 
     volume: Annotated[str, Field(max_length=64, examples=["v0123456789abcdef"])]
     window_hu: WindowHu | None = None
 
 
-class View(_Given):
+class View(Request):
     """The slice in view."""
 
-    plane: PlaneName
+    plane: Plane
     index: Index
     zoom_prompt: AnyPrompt | None = None
 
 
-class PreviewRequest(_Given):
+class PreviewRequest(Request):
     """A prompt, or corrections of an object, to predict on one slice."""
 
     prompt: AnyPrompt | None = None
-    plane: PlaneName = "axial"
-    points: Annotated[list[PointPrompt], Field(max_length=1000)] = []
+    plane: Plane = Plane.AXIAL
+    points: Annotated[tuple[OnePoint, ...], Field(max_length=1000)] = ()
     window_hu: WindowHu | None = None
-    policy: Literal["mask", "box", "copy"] | None = None
+    policy: PolicyName | None = None
     zoom: StrictBool | None = None
     name: Name | None = None
 
+    def to_requests(self) -> tuple[edit_request.SegmentRequest | CorrectionRequest, CorrectionRequest | None]:
+        """Return the request to preview, and the correction that follows it.
 
-class SegmentRequest(_Given):
+        Raises:
+            PromptError: There is neither a prompt, nor a name with points.
+        """
+        name = self.name or "preview"
+        correction = CorrectionRequest(name=name, points=self.points) if self.points else None
+        if self.prompt is None:
+            if self.name is None or correction is None:
+                raise PromptError("Give a prompt, or the name of an object and points that correct it.")
+            return correction, None
+        segment = edit_request.SegmentRequest(
+            name=name,
+            prompt=self.prompt,
+            plane=self.plane,
+            window_hu=self.window_hu,
+            policy=self.policy,
+            zoom=self.zoom,
+        )
+        return segment, correction
+
+
+class SegmentRequest(edit_request.SegmentRequest):
     """One prompt on one slice, and the bounds."""
 
     name: Name
-    prompt: AnyPrompt
-    plane: PlaneName = "axial"
-    bounds: Bounds | None = None
-    alternative: Annotated[StrictInt, Field(ge=0, le=3)] = 0
-    window_hu: WindowHu | None = None
-    policy: Literal["mask", "box", "copy"] | None = None
-    zoom: StrictBool | None = None
 
 
-class CorrectRequest(_Given):
+class CorrectRequest(CorrectionRequest):
     """Points on one slice of an object."""
 
     name: Name
-    points: Annotated[list[PointPrompt], Field(min_length=1, max_length=1000)]
 
 
-class ObjectChange(_Given):
+class ObjectChange(Request):
     """A change of how an object is shown, locked or named."""
 
     color: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$", examples=["#e69f00"])] | None = None
@@ -85,7 +99,7 @@ class ObjectChange(_Given):
     new_name: Name | None = None
 
 
-class SessionChange(_Given):
+class SessionChange(Request):
     """The overlap policy: which object owns a voxel that two objects claim."""
 
     overlap: Literal["last wins", "keep first"]

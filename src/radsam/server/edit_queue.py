@@ -19,7 +19,8 @@ from radsam.server.server_metrics import ServerMetrics
 from radsam.server.server_store import ServerStore
 from radsam.session import Session
 from radsam.session.capability_warnings import capability_warnings, not_followed
-from radsam.session.edit import Correct, Segment
+from radsam.session.edit import Segment
+from radsam.session.edit_request import CorrectionRequest, SegmentRequest
 from radsam.session.history import History, object_names
 from radsam.volume import SliceGrid
 
@@ -48,20 +49,16 @@ class EditQueue:
         """Wait until finished edits are saved."""
         self._savers.shutdown(wait=True)
 
-    def edit(self, live: LiveSession, name: str, kind: str, make: Callable[[], Segment | Correct]) -> Job:
-        """Queue an edit.
-
-        Args:
-            live: The session.
-            name: The object.
-            kind: "segment" or "correct".
-            make: Builds the edit on the model's thread when the job starts.
+    def edit(self, live: LiveSession, request: SegmentRequest | CorrectionRequest) -> Job:
+        """Queue a segmentation or a correction.
 
         Raises:
             TooManyError: Too many edits wait.
         """
-        priority = Priority.CORRECT if kind == "correct" else Priority.SEGMENT
-        return self._queue(live, Job(_job_id(), kind, name, lambda job: self._edit_steps(live, job, make), priority))
+        correct = isinstance(request, CorrectionRequest)
+        kind, priority = ("correct", Priority.CORRECT) if correct else ("segment", Priority.SEGMENT)
+        steps = lambda job: self._edit_steps(live, job, request)  # noqa: E731 - a `Job` names its steps
+        return self._queue(live, Job(_job_id(), kind, request.name, steps, priority))
 
     def change(
         self, live: LiveSession, change: Callable[[Session], Iterator[Record] | None], name: str = ""
@@ -84,7 +81,7 @@ class EditQueue:
                 raise BusyError(
                     f"An edit of {live.jobs[0].name!r} is still running. Wait until it is done, or cancel it."
                 )
-            steps = lambda job: self._change_steps(live, change)  # noqa: E731 - like `edit`
+            steps = lambda job: self._change_steps(live, change)  # noqa: E731 - a `Job` names its steps
             return self._queue(live, Job(_job_id(), "change", name, steps, Priority.CLICK)).future
 
     def cancel(self, live: LiveSession) -> list[Job]:
@@ -119,11 +116,10 @@ class EditQueue:
         job.task = self._thread.start(job.steps(job), job.priority)
         job.task.future.add_done_callback(lambda task: self._ended(live, job, before, task.exception()))
 
-    def _edit_steps(self, live: LiveSession, job: Job, make: Callable[[], Segment | Correct]) -> Steps[None]:
+    def _edit_steps(self, live: LiveSession, job: Job, request: SegmentRequest | CorrectionRequest) -> Steps[None]:
         live.publish_state()
-        job.edit = edit = make()
         session = live.session
-        session.to_edit(edit)
+        job.edit = edit = session.to_edit(request)
         job.warnings = capability_warnings(edit, session.predictor.spec)
         names = object_names(session.history.push(edit).done)
         object_id = names.index(edit.name) + 1

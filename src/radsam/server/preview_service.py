@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import replace
+from dataclasses import dataclass
 
 from radsam.errors import PromptError
 from radsam.predictor import SliceMask, SlicePredictor
@@ -15,13 +15,26 @@ from radsam.preprocess import Crop, Window
 from radsam.server.encode_ahead import SliceInView
 from radsam.server.live_session import LiveSession
 from radsam.server.model_thread import ModelThread
-from radsam.server.questions import Preview, Question, edit_of
 from radsam.server.server_errors import TooManyError
 from radsam.server.server_limits import Limits
 from radsam.server.server_metrics import ServerMetrics
-from radsam.session.edit import Correct, Segment
+from radsam.session.edit import Segment
+from radsam.session.edit_request import CorrectionRequest, SegmentRequest
 from radsam.session.started_object import StartedObject
-from radsam.volume import Plane, Point, SliceGrid, slice_index
+from radsam.volume import Plane, SliceGrid, slice_index
+
+
+@dataclass(frozen=True)
+class Preview:
+    """The prediction of one slice.
+
+    Args:
+        masks: The primary mask and, for a prompt without corrections, the three other masks.
+        seconds: Time from request to prediction.
+    """
+
+    masks: tuple[SliceMask, ...]
+    seconds: float
 
 
 class PreviewService:
@@ -56,8 +69,8 @@ class PreviewService:
         """The slices in view, for `EncodeAhead`."""
         return [each.in_view for each in self._sessions() if each.in_view is not None]
 
-    def view(self, live: LiveSession, plane: Plane, index: int, zoomed: Question | None) -> None:
-        """Set the slice in view.
+    def view(self, live: LiveSession, plane: Plane, index: int, zoom_request: SegmentRequest | None) -> None:
+        """Set the slice in view, cropped as a request will crop it.
 
         Raises:
             PromptError: The slice lies outside the volume, or the prompt does not fit.
@@ -67,25 +80,16 @@ class PreviewService:
             raise PromptError(
                 f"There is no {plane} slice {index}: this volume has {grid.count}, numbered 0 to {grid.count - 1}."
             )
-        edit = None if zoomed is None else edit_of(zoomed, live.session)
+        edit = None if zoom_request is None else zoom_request.to_edit(live.session.context)
         if edit is not None and edit.zoom:
             self._thread.call(lambda: self._view_crop(live, edit, index))
         else:
             self._set_view(live, grid, index, live.session.window, None)
 
-    def preview(self, live: LiveSession, question: Question, points: Sequence[Point]) -> Future[Preview]:
-        """Predict the slice of a prompt, corrected by `points`, as the propagation will."""
-        edit = edit_of(replace(question, bounds=None), live.session)
-        then = Correct(edit.name, tuple(points)) if points else None
-        return self._queue(live, lambda: live.session.preview(edit, then), lambda: self._view_crop(live, edit))
-
-    def preview_correction(self, live: LiveSession, edit: Correct) -> Future[Preview]:
-        """Predict the slice of a correction, as its propagation will."""
-        return self._queue(live, lambda: live.session.preview(edit), lambda: None)
-
-    def _queue(
-        self, live: LiveSession, predict: Callable[[], tuple[SliceMask, ...]], then: Callable[[], None]
+    def preview(
+        self, live: LiveSession, request: SegmentRequest | CorrectionRequest, then: CorrectionRequest | None
     ) -> Future[Preview]:
+        """Predict the slice of a request as its propagation will, after a further correction if `then` is given."""
         with self._lock:
             if self._waiting[live.owner] >= self._limits.previews:
                 raise TooManyError("Too many previews wait already. Request the next one after the last has arrived.")
@@ -93,8 +97,10 @@ class PreviewService:
         requested = time.monotonic()
 
         def run() -> Preview:
-            masks = predict()
-            then()
+            edit = live.session.to_edit(request)
+            masks = live.session.preview(edit, then)
+            if isinstance(edit, Segment):
+                self._view_crop(live, edit)
             return Preview(masks, time.monotonic() - requested)
 
         def count(done: Future[Preview]) -> None:

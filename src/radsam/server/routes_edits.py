@@ -11,7 +11,6 @@ from fastapi import APIRouter, Path, Response
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
-from radsam.errors import PromptError
 from radsam.server.api_schemas import (
     CorrectRequest,
     JobStarted,
@@ -21,12 +20,10 @@ from radsam.server.api_schemas import (
     SegmentRequest,
     State,
     View,
-    to_point,
 )
-from radsam.server.questions import Question
 from radsam.server.route_dependencies import Id, Served, User, error_responses
-from radsam.session.prompt_json import to_prompt
-from radsam.volume import Plane
+from radsam.session import edit_request
+from radsam.session.edit_request import DeleteRequest, RemoveRequest
 
 router = APIRouter(prefix="/api/sessions/{session}", tags=["edits"])
 
@@ -37,29 +34,16 @@ _ALL = error_responses(409, 413, 507)
 @router.post("/view", status_code=204, responses=_ALL)
 def view(session: Id, seen: View, service: Served, user: User) -> None:
     """Set the slice in view: it and the slices around it are encoded ahead."""
-    plane = Plane(seen.plane)
-    zoomed = None if seen.zoom_prompt is None else Question(to_prompt(seen.zoom_prompt), plane)
-    service.view(user, session, plane, seen.index, zoomed)
+    zoom_request = None
+    if seen.zoom_prompt is not None:
+        zoom_request = edit_request.SegmentRequest(name="preview", prompt=seen.zoom_prompt, plane=seen.plane)
+    service.view(user, session, seen.plane, seen.index, zoom_request)
 
 
 @router.post("/preview", response_model=PreviewAnswer, responses=_ALL)
 async def preview(session: Id, request: PreviewRequest, service: Served, user: User) -> Response:
     """Predict the slice of a prompt, or of a correction of the object `name`. Changes nothing."""
-    points = [to_point(each) for each in request.points]
-    if request.prompt is None:
-        if request.name is None or not points:
-            raise PromptError("Give a prompt, or the name of an object and points that correct it.")
-        waiting = await run_in_threadpool(service.preview_correction, user, session, request.name, points)
-    else:
-        question = Question(
-            prompt=to_prompt(request.prompt),
-            plane=Plane(request.plane),
-            name=request.name or "preview",
-            window_hu=_pair(request.window_hu),
-            policy=request.policy,
-            zoom=request.zoom,
-        )
-        waiting = await run_in_threadpool(service.preview, user, session, question, points)
+    waiting = await run_in_threadpool(service.preview, user, session, *request.to_requests())
     answer = await asyncio.wrap_future(waiting)
     masks = [
         {"shape": list(each.mask.shape), "runs": each.mask.runs.tolist(), "score": each.score} for each in answer.masks
@@ -71,24 +55,13 @@ async def preview(session: Id, request: PreviewRequest, service: Served, user: U
 @router.post("/segment", status_code=202, responses=_ALL)
 def segment(session: Id, request: SegmentRequest, service: Served, user: User) -> JobStarted:
     """Segment an object through the volume; its slices are sent as events."""
-    question = Question(
-        prompt=to_prompt(request.prompt),
-        plane=Plane(request.plane),
-        name=request.name,
-        bounds=_pair(request.bounds),
-        window_hu=_pair(request.window_hu),
-        policy=request.policy,
-        zoom=request.zoom,
-        alternative=request.alternative,
-    )
-    return JobStarted(job=service.segment(user, session, question).id)
+    return JobStarted(job=service.edit(user, session, request).id)
 
 
 @router.post("/correct", status_code=202, responses=_ALL)
 def correct(session: Id, request: CorrectRequest, service: Served, user: User) -> JobStarted:
     """Correct an object with points on one slice, and propagate from there."""
-    points = [to_point(each) for each in request.points]
-    return JobStarted(job=service.correct(user, session, request.name, points).id)
+    return JobStarted(job=service.edit(user, session, request).id)
 
 
 @router.post("/cancel", responses=_ALL)
@@ -120,13 +93,13 @@ async def delete_prompt(
     session: Id, number: Annotated[int, Path(ge=0, le=2**31 - 1)], service: Served, user: User
 ) -> State:
     """Delete one prompt or correction; the others are replayed."""
-    return await _state(service.delete_prompt, user, session, number)
+    return await _state(service.change, user, session, DeleteRequest(number=number))
 
 
 @router.delete("/objects/{name}", responses=_ALL)
 async def remove_object(session: Id, name: ObjectName, service: Served, user: User) -> State:
     """Remove an object; undo restores it."""
-    return await _state(service.remove_object, user, session, name)
+    return await _state(service.change, user, session, RemoveRequest(name=name))
 
 
 @router.patch("/objects/{name}", responses=_ALL)
@@ -141,7 +114,3 @@ async def change_object(session: Id, name: ObjectName, change: ObjectChange, ser
 
 async def _state(do: Callable[..., Future[dict[str, Any]]], *args: Any) -> State:
     return State(**await asyncio.wrap_future(await run_in_threadpool(do, *args)))
-
-
-def _pair(given: list[Any] | None) -> tuple[Any, Any] | None:
-    return None if given is None else (given[0], given[1])

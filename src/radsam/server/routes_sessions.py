@@ -20,6 +20,8 @@ from radsam.server.result_export import EXPORT_TYPES
 from radsam.server.route_dependencies import Id, Served, User, error_responses
 from radsam.server.routes_volumes import binary, receive
 from radsam.server.uploads import IncomingFile
+from radsam.session import Overlap
+from radsam.session.edit_request import OverlapRequest
 
 router = APIRouter(prefix="/api/sessions", tags=["sessions"])
 
@@ -36,8 +38,7 @@ def list_sessions(service: Served, user: User) -> list[SessionListed]:
 @router.post("", status_code=201, responses=error_responses(413))
 def create_session(new: NewSession, service: Served, user: User) -> State:
     """Start a session on a volume."""
-    window = None if new.window_hu is None else (new.window_hu[0], new.window_hu[1])
-    return State(**service.create(user, new.volume, window))
+    return State(**service.create(user, new.volume, new.window_hu))
 
 
 @router.post(
@@ -77,7 +78,7 @@ def delete_session(session: Id, service: Served, user: User) -> None:
 @router.patch("/{session}", responses=error_responses(409, 413, 507))
 async def change_session(session: Id, change: SessionChange, service: Served, user: User) -> State:
     """Set the overlap policy: which object owns a voxel that two objects claim."""
-    done = await run_in_threadpool(service.set_overlap, user, session, change.overlap)
+    done = await run_in_threadpool(service.change, user, session, OverlapRequest(overlap=Overlap(change.overlap)))
     return State(**await asyncio.wrap_future(done))
 
 

@@ -26,6 +26,7 @@ from radsam.errors import (
     OutputError,
     PromptError,
     RadsamError,
+    RequestError,
     SessionError,
     VolumeError,
 )
@@ -81,6 +82,7 @@ _STATUSES: tuple[tuple[type[BaseException], int, str, str], ...] = (
     (UnsupportedFileError, 415, "input", ""),
     (TooManyError, 429, "limit", ""),
     (ServerFullError, 503, "limit", ""),
+    (RequestError, 422, "input", ""),
     (PromptError, 422, "prompt", ""),
     (SessionError, 409, "session", ""),
     (OutputError, 507, "storage", ""),

@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +28,7 @@ from radsam.server.event_channel import Subscription
 from radsam.server.live_session import Job, LiveSession
 from radsam.server.mask_revisions import SliceKey, pack
 from radsam.server.model_thread import ModelThread
-from radsam.server.preview_service import PreviewService
-from radsam.server.questions import Preview, Question, chosen, edit_of
+from radsam.server.preview_service import Preview, PreviewService
 from radsam.server.result_export import ExportedFile, export_result
 from radsam.server.server_errors import NotFoundError, TooManyError
 from radsam.server.server_limits import Limits
@@ -41,9 +39,16 @@ from radsam.server.session_registry import SessionRegistry
 from radsam.server.uploads import Uploads
 from radsam.server.volume_registry import VolumeRegistry
 from radsam.session import Engine, Session, read_session
-from radsam.session.edit import Correct, Segment
-from radsam.session.edit_request import DeleteRequest
-from radsam.volume import Plane, Point, SliceGrid, Volume
+from radsam.session.edit import Segment
+from radsam.session.edit_request import (
+    CorrectionRequest,
+    DeleteRequest,
+    OverlapRequest,
+    RemoveRequest,
+    SegmentRequest,
+    request_of,
+)
+from radsam.volume import Plane, Volume
 
 #: Sessions that were not used for this time are closed if a volume needs the memory: no request is using them.
 _ROOM_SECONDS = 15.0
@@ -144,10 +149,9 @@ class Service:
         """List the sessions of a user, the latest change first."""
         return self._sessions.rows(user)
 
-    def create(self, user: str, volume: str, window_hu: tuple[float, float] | None = None) -> dict[str, Any]:
+    def create(self, user: str, volume: str, window: Window | None = None) -> dict[str, Any]:
         """Start a session on a volume and return its state."""
         entry = self.volumes.entry(volume, user)
-        window = None if window_hu is None else Window(*window_hu)
         loaded = self.volumes.load(entry)
         return self._sessions.begin(user, entry, lambda: self.engine.open(loaded, window=window)).state()
 
@@ -178,45 +182,44 @@ class Service:
 
     # Previews
 
-    def view(self, user: str, session: str, plane: Plane, index: int, zoomed: Question | None = None) -> None:
-        """Set the slice in view: it and the slices around it are encoded ahead."""
-        self._previews.view(self._open(user, session), plane, index, zoomed)
+    def view(
+        self, user: str, session: str, plane: Plane, index: int, zoom_request: SegmentRequest | None = None
+    ) -> None:
+        """Set the slice in view: it and the slices around it are encoded ahead, cropped as a request will crop them."""
+        self._previews.view(self._open(user, session), plane, index, zoom_request)
 
-    def preview(self, user: str, session: str, question: Question, points: Sequence[Point] = ()) -> Future[Preview]:
-        """Predict the slice of a prompt, corrected by `points`, as the propagation will."""
-        return self._previews.preview(self._open(user, session), question, points)
-
-    def preview_correction(self, user: str, session: str, name: str, points: Sequence[Point]) -> Future[Preview]:
-        """Predict the slice of a correction, as its propagation will."""
+    def preview(
+        self,
+        user: str,
+        session: str,
+        request: SegmentRequest | CorrectionRequest,
+        then: CorrectionRequest | None = None,
+    ) -> Future[Preview]:
+        """Predict the slice of a request as its propagation will, after a further correction if `then` is given."""
         live = self._open(user, session)
-        self._require_object(live, name)
-        return self._previews.preview_correction(live, Correct(name, tuple(points)))
+        self._check(live, request, now=True)
+        return self._previews.preview(live, request, then)
 
-    # Editing
+    # Edits
 
-    def segment(self, user: str, session: str, question: Question) -> Job:
-        """Queue a segmentation that starts an object, or starts it anew."""
+    def edit(self, user: str, session: str, request: SegmentRequest | CorrectionRequest) -> Job:
+        """Queue a segmentation or a correction."""
         live = self._open(user, session)
-        edit = edit_of(question, live.session)
         with live.lock:
-            self._require_room_for(live, edit.name)
-            if not live.jobs:
-                live.session.to_edit(edit)
-            return self._edits.edit(
-                live, edit.name, "segment", partial(chosen, live.session, edit, question.alternative)
-            )
+            self._check(live, request, now=not live.jobs)
+            if isinstance(request, SegmentRequest):
+                self._require_room_for(live, request.name)
+            return self._edits.edit(live, request)
 
-    def correct(self, user: str, session: str, name: str, points: Sequence[Point]) -> Job:
-        """Queue a correction."""
+    def change(
+        self, user: str, session: str, request: DeleteRequest | RemoveRequest | OverlapRequest
+    ) -> Future[dict[str, Any]]:
+        """Delete a prompt, remove an object, or set the overlap policy."""
         live = self._open(user, session)
-        edit = Correct(name, tuple(points))
-        for point in edit.points:
-            point.check(SliceGrid.of(live.session.volume.geometry, Plane.AXIAL))
-        with live.lock:
-            if not live.jobs:
-                self._require_object(live, name)
-                live.session.to_edit(edit)
-            return self._edits.edit(live, name, "correct", lambda: edit)
+        name = request.name if isinstance(request, RemoveRequest) else ""
+        if name:
+            self._require_object(live, name)
+        return self._edits.change(live, lambda each: each.run(request), name)
 
     def cancel(self, user: str, session: str) -> dict[str, Any]:
         """Cancel the edits of a session, or give up an interrupted one; return the state."""
@@ -233,31 +236,15 @@ class Service:
         with live.lock:
             if live.interrupted is None:
                 raise SessionError("No edit of this session was interrupted: there is nothing to resume.")
-            edit = live.interrupted.edit
-            kind = "segment" if isinstance(edit, Segment) else "correct"
-            return self._edits.edit(live, edit.name, kind, lambda: edit)
+            return self._edits.edit(live, request_of(live.interrupted.edit))
 
     def undo(self, user: str, session: str) -> Future[dict[str, Any]]:
-        """Step back."""
+        """Undo the last edit."""
         return self._edits.change(self._open(user, session), Session.undo)
 
     def redo(self, user: str, session: str) -> Future[dict[str, Any]]:
-        """Step forward again."""
+        """Redo the last undone edit."""
         return self._edits.change(self._open(user, session), Session.redo)
-
-    def delete_prompt(self, user: str, session: str, number: int) -> Future[dict[str, Any]]:
-        """Take back one prompt; the others are replayed."""
-        return self._edits.change(self._open(user, session), lambda each: each.run(DeleteRequest(number=number)))
-
-    def remove_object(self, user: str, session: str, name: str) -> Future[dict[str, Any]]:
-        """Remove an object."""
-        live = self._open(user, session)
-        self._require_object(live, name)
-        return self._edits.change(live, lambda each: each.remove(name), name)
-
-    def set_overlap(self, user: str, session: str, overlap: str) -> Future[dict[str, Any]]:
-        """Set the overlap policy: which object owns a voxel that two objects claim."""
-        return self._edits.change(self._open(user, session), lambda each: setattr(each, "overlap", overlap))
 
     def change_object(
         self,
@@ -411,6 +398,14 @@ class Service:
 
     def _open(self, user: str, session: str) -> LiveSession:
         return self._sessions.open(user, session)
+
+    def _check(self, live: LiveSession, request: SegmentRequest | CorrectionRequest, *, now: bool) -> None:
+        """Refuse what does not fit the volume and, if no edit comes before the request, the session."""
+        request.check(live.session.volume.geometry)
+        if now:
+            if isinstance(request, CorrectionRequest):
+                self._require_object(live, request.name)
+            request.to_edit(live.session.context)
 
     def _require_object(self, live: LiveSession, name: str) -> dict[str, Any]:
         objects = live.state()["objects"]

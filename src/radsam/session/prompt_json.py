@@ -60,7 +60,7 @@ class PointPrompt(_Form):
     positive: StrictBool = True
 
 
-class SliceOfMask(_Form):
+class MaskOnSlice(_Form):
     """The slice of a mask: exactly one of the three indices."""
 
     i: Index | None = None
@@ -68,7 +68,7 @@ class SliceOfMask(_Form):
     k: Index | None = None
 
 
-class SliceBox(SliceOfMask):
+class BoxOnSlice(MaskOnSlice):
     """A box: one index names the slice, the two other axes have a range; both ends belong to it."""
 
     i0: Index | None = None
@@ -82,13 +82,13 @@ class SliceBox(SliceOfMask):
 class BoxPrompt(_Form):
     """A box on one slice."""
 
-    box: Annotated[SliceBox, Field(examples=[{"k": 41, "i0": 120, "j0": 88, "i1": 210, "j1": 170}])]
+    box: Annotated[BoxOnSlice, Field(examples=[{"k": 41, "i0": 120, "j0": 88, "i1": 210, "j1": 170}])]
 
 
 class MaskPrompt(_Form):
     """A rough mask of a whole slice: run lengths, background first, rows of [v, u]."""
 
-    mask: SliceOfMask
+    mask: MaskOnSlice
     shape: Annotated[list[Annotated[StrictInt, Field(ge=1, le=65535)]], Field(min_length=2, max_length=2)]
     runs: Annotated[list[Annotated[StrictInt, Field(ge=0, le=2**32 - 1)]], Field(min_length=1, max_length=2_000_000)]
 
@@ -191,6 +191,7 @@ _NEEDED = {
     "literal_error": "choose {expected}",
     "missing": "is missing",
     "extra_forbidden": "is unknown here",
+    "tuple_type": "give a list",
     "too_short": "give at least {min_length}",
     "too_long": "give at most {max_length}, not {actual_length}",
     "union_tag_invalid": "choose one of {expected_tags}, not {tag!r}",
@@ -204,7 +205,11 @@ def describe_errors(error: ValidationError) -> str:
     described = []
     for each in error.errors(include_url=False):
         kind, given = each["type"], repr(each["input"])
-        needed = _NEEDED[kind].format(**each.get("ctx", {})) if kind in _NEEDED else each["msg"].lower()
+        needed = (
+            _NEEDED[kind].format(**each.get("ctx", {}))
+            if kind in _NEEDED
+            else each["msg"][:1].lower() + each["msg"][1:]
+        )
         place = ".".join(map(str, each["loc"]))
         shown = "" if kind in _WITHOUT_INPUT or len(given) > 80 else f", not {given}"
         described.append(f"{place}: {needed}{shown}" if place else f"{needed}{shown}")

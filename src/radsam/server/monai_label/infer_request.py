@@ -3,64 +3,58 @@
 from __future__ import annotations
 
 import asyncio
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from radsam.errors import InputError, PromptError
-from radsam.server.questions import Question
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
+
+from radsam.errors import PromptError
+from radsam.server.api_schemas import Name
+from radsam.server.rounded_index import RoundedIndex
 from radsam.server.service import Service
+from radsam.session.edit_request import CorrectionRequest, Request, SegmentRequest
 from radsam.session.prompt_json import prompt_to_json
-from radsam.volume import Box, Geometry, Point, SliceGrid
+from radsam.volume import Bounds, Box, Geometry, Point, SliceGrid
 
-Voxel = tuple[int, int, int]
-Roi = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
+Voxel = tuple[RoundedIndex, RoundedIndex, RoundedIndex]
+#: Clients send null, "" or [] for what they leave out.
+_Voxels = Annotated[
+    tuple[Voxel, ...],
+    Field(max_length=1000),
+    BeforeValidator(lambda given: given or ()),
+    AfterValidator(lambda voxels: tuple(dict.fromkeys(voxels))),
+]
+_Roi = tuple[RoundedIndex, RoundedIndex, RoundedIndex, RoundedIndex, RoundedIndex, RoundedIndex]
 
-#: Name of an object without a label, as OHIF sends it.
-_DEFAULT_NAME = "object"
-_MAX_POINTS = 1000
-_MAX_NAME_LENGTH = 64
 
-
-@dataclass(frozen=True)
-class InferRequest:
+class InferRequest(Request):
     """All points and the box of an object.
 
     Args:
-        name: The object.
+        label: The object; "object" if the client names none, as OHIF does.
         foreground: Voxels that belong to it, in the order of their clicks.
         background: Voxels that do not.
-        roi: First and last voxel along i, j and k of a box around it.
-        index: The slice of the box.
+        roi: A box around it, [i0, i1, j0, j1, k0, k1], both ends included. Either end may come first: Slicer counts
+            along the patient's axes.
+        slice: The slice of the box.
     """
 
-    name: str
-    foreground: tuple[Voxel, ...] = ()
-    background: tuple[Voxel, ...] = ()
-    roi: Roi | None = None
-    index: int | None = None
+    model_config = ConfigDict(extra="ignore")
 
-    @classmethod
-    def of(cls, params: Mapping[str, Any]) -> InferRequest:
-        """Parse the `params` of a request.
+    label: Annotated[Name, BeforeValidator(lambda given: given or "object")] = "object"
+    foreground: _Voxels = ()
+    background: _Voxels = ()
+    roi: Annotated[_Roi | None, BeforeValidator(lambda given: given or None)] = None
+    slice: RoundedIndex | None = None
 
-        Raises:
-            InputError: A parameter has the wrong type or length.
-        """
-        name = params.get("label") or _DEFAULT_NAME
-        if not isinstance(name, str) or len(name) > _MAX_NAME_LENGTH or not name.isprintable():
-            raise InputError(f"label is the name of the object: give up to {_MAX_NAME_LENGTH} printable characters.")
-        index = params.get("slice")
-        return cls(
-            name,
-            _voxels(params, "foreground"),
-            _voxels(params, "background"),
-            _roi(params.get("roi")),
-            None if index is None else _whole_number(index, "slice"),
-        )
+    def on_slice(self) -> InferRequest:
+        """Return the request without the points of other slices than `slice`, if that is given."""
+        if self.slice is None:
+            return self
+        points = {"foreground": self.foreground, "background": self.background}
+        here = {key: tuple(each for each in voxels if each[2] == self.slice) for key, voxels in points.items()}
+        return self.model_copy(update=here)
 
-    def segmentation(self, geometry: Geometry) -> Question:
+    def segmentation(self, geometry: Geometry) -> SegmentRequest:
         """Return the request that starts the object: with the box, or with the first point.
 
         Raises:
@@ -71,23 +65,22 @@ class InferRequest:
             if not self.foreground:
                 raise PromptError("An object starts with a foreground point or a roi; background points correct it.")
             i, j, k = self.foreground[0]
-            return Question(Point(i=i, j=j, k=k), grid.plane, self.name)
-        (i0, i1), (j0, j1), (k0, k1) = (
-            (max(0, low), min(size - 1, high)) for (low, high), size in zip(self.roi, geometry.shape_ijk, strict=True)
-        )
+            return SegmentRequest(name=self.label, prompt=Point(i=i, j=j, k=k), plane=grid.plane)
+        ends = zip(self.roi[::2], self.roi[1::2], geometry.shape_ijk, strict=True)
+        (i0, i1), (j0, j1), (k0, k1) = ((max(0, min(a, b)), min(size - 1, max(a, b))) for a, b, size in ends)
         if i0 > i1 or j0 > j1 or k0 > k1:
             raise PromptError(f"The roi {self.roi} has no voxel inside the volume of {geometry.shape_ijk}.")
         clicked = self.foreground[0][2] if self.foreground and k0 <= self.foreground[0][2] <= k1 else (k0 + k1) // 2
-        index = clicked if self.index is None else self.index
-        bounds = (k0, k1) if k0 < k1 and k0 <= index <= k1 else None
-        return Question(Box.on(grid, index, i0, j0, i1, j1), grid.plane, self.name, bounds)
+        index = clicked if self.slice is None else self.slice
+        bounds = Bounds(k0, k1) if k0 < k1 and k0 <= index <= k1 else None
+        box = Box.on(grid, index, i0, j0, i1, j1)
+        return SegmentRequest(name=self.label, prompt=box, plane=grid.plane, bounds=bounds)
 
-    def corrections(self) -> list[Point]:
+    def corrections(self) -> tuple[Point, ...]:
         """Return the points that correct the object."""
         positive = self.foreground if self.roi is not None else self.foreground[1:]
-        return [Point(i=i, j=j, k=k) for i, j, k in positive] + [
-            Point(i=i, j=j, k=k, positive=False) for i, j, k in self.background
-        ]
+        signs = [(voxel, True) for voxel in positive] + [(voxel, False) for voxel in self.background]
+        return tuple(Point(i=i, j=j, k=k, positive=sign) for (i, j, k), sign in signs)
 
 
 async def apply_request(service: Service, user: str, session: str, wanted: InferRequest, geometry: Geometry) -> None:
@@ -96,55 +89,29 @@ async def apply_request(service: Service, user: str, session: str, wanted: Infer
     Raises:
         RadsamError: An edit failed.
     """
-    start, corrections = wanted.segmentation(geometry), wanted.corrections()
-    for point in corrections:
-        point.check(SliceGrid.of(geometry, start.plane))
+    start = wanted.segmentation(geometry)
+    corrections = {each: CorrectionRequest(name=wanted.label, points=(each,)) for each in wanted.corrections()}
+    for request in corrections.values():
+        request.check(geometry)  # all of them before the first edit
     known = _known_corrections(service, user, session, start)
-    if known is None or not known <= set(corrections):
+    if known is None or not known <= corrections.keys():
         known = set()
-        await asyncio.wrap_future(service.segment(user, session, start).future)
-    for point in corrections:
+        await asyncio.wrap_future(service.edit(user, session, start).future)
+    for point, request in corrections.items():
         if point not in known:
-            await asyncio.wrap_future(service.correct(user, session, wanted.name, [point]).future)
+            await asyncio.wrap_future(service.edit(user, session, request).future)
 
 
-def _known_corrections(service: Service, user: str, session: str, start: Question) -> set[Point] | None:
+def _known_corrections(service: Service, user: str, session: str, start: SegmentRequest) -> set[Point] | None:
     """Return the corrections that an object has already; None if it does not exist or started differently."""
-    objects = service.state(user, session)["objects"]
+    objects: list[dict[str, Any]] = service.state(user, session)["objects"]
     found = next((each for each in objects if each["name"] == start.name), None)
     if found is None:
         return None
     first, *others = found["prompts"]
-    bounds = None if start.bounds is None else list(start.bounds)
+    bounds = None if start.bounds is None else [start.bounds.low, start.bounds.high]
     if found["plane"] != start.plane.value or found["bounds"] != bounds:
         return None
     if any(first.get(key) != value for key, value in prompt_to_json(start.prompt).items()):
         return None
     return {Point(i=i, j=j, k=k, positive=each["positive"]) for each in others for i, j, k in [each["point"]]}
-
-
-def _voxels(params: Mapping[str, Any], name: str) -> tuple[Voxel, ...]:
-    given = params.get(name) or []
-    if not isinstance(given, list) or len(given) > _MAX_POINTS:
-        raise InputError(f"{name} needs a list of up to {_MAX_POINTS} voxels [i, j, k].")
-    for each in given:
-        if not isinstance(each, list) or len(each) != 3:
-            raise InputError(f"{name} holds {str(each)[:80]!r}, which is not a voxel [i, j, k].")
-    voxels = [tuple(_whole_number(each, name) for each in voxel) for voxel in given]
-    return tuple(dict.fromkeys((i, j, k) for i, j, k in voxels))
-
-
-def _roi(given: Any) -> Roi | None:
-    if not given:
-        return None
-    if not isinstance(given, list) or len(given) != 6:
-        raise InputError(f"roi is [i0, i1, j0, j1, k0, k1], not {str(given)[:80]!r}.")
-    i0, i1, j0, j1, k0, k1 = (_whole_number(each, "roi") for each in given)
-    # Either end may come first: Slicer counts along the patient's axes.
-    return (min(i0, i1), max(i0, i1)), (min(j0, j1), max(j0, j1)), (min(k0, k1), max(k0, k1))
-
-
-def _whole_number(given: Any, name: str) -> int:
-    if isinstance(given, bool) or not isinstance(given, int | float) or not math.isfinite(given) or abs(given) > 1e9:
-        raise InputError(f"{name} holds {str(given)[:80]!r}, which is not a voxel index.")
-    return math.floor(given + 0.5)

@@ -8,7 +8,6 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Annotated, Any, cast
@@ -31,6 +30,7 @@ from radsam.server.server_limits import RateLimiter
 from radsam.server.service import Service
 from radsam.server.uploads import IncomingFile
 from radsam.server.volume_listing import VolumeEntry
+from radsam.session.edit_request import CorrectionRequest
 from radsam.volume import SliceGrid
 
 router = APIRouter(route_class=CompatRoute, include_in_schema=False)
@@ -262,7 +262,7 @@ async def infer(
             raise InputError("A label file is not supported: send scribbles as points or a roi.")
         file = form.get("file")
         uploaded = (await _upload(service, user, file)).id if isinstance(file, UploadFile) and not session_id else ""
-    wanted = InferRequest.of(params)
+    wanted = InferRequest.model_validate(params)
     session, entry = await run_in_threadpool(_session_on, service, user, session_id, uploaded or image)
     if model == ONE_SLICE:
         if output == "dicom_seg":
@@ -270,20 +270,20 @@ async def infer(
         mask, result = await _one_slice(service, user, session, wanted, entry)
     else:
         await apply_request(service, user, session, wanted, entry.geometry)
-        mask = await asyncio.wrap_future(service.object_mask(user, session, wanted.name))
+        mask = await asyncio.wrap_future(service.object_mask(user, session, wanted.label))
         objects = (await run_in_threadpool(service.state, user, session))["objects"]
-        about: dict[str, Any] = next((each for each in objects if each["name"] == wanted.name), {})
+        about: dict[str, Any] = next((each for each in objects if each["name"] == wanted.label), {})
         result = {key: about.get(key) for key in ("slices", "volume_ml", "low_end", "high_end", "by_hand")}
-    result |= {"label_names": {wanted.name: 1}, "session": session, "centroids": {}}
+    result |= {"label_names": {wanted.label: 1}, "session": session, "centroids": {}}
 
     folder = _new_folder()
     try:
         path = None
         if output == "dicom_seg":
-            exported = await run_in_threadpool(service.export, user, session, "seg", [wanted.name], folder)
+            exported = await run_in_threadpool(service.export, user, session, "seg", [wanted.label], folder)
             path = exported.path
         elif output != "json":
-            path = await run_in_threadpool(write_mask, mask, entry.geometry, wanted.name, params, folder)
+            path = await run_in_threadpool(write_mask, mask, entry.geometry, wanted.label, params, folder)
         return await run_in_threadpool(infer_response, output, path, result, folder)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
@@ -294,12 +294,10 @@ async def _one_slice(
     service: Service, user: str, session: str, wanted: InferRequest, entry: VolumeEntry
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """Predict one slice from the points that lie on it."""
-    if (here := wanted.index) is not None:
-        foreground = tuple(each for each in wanted.foreground if each[2] == here)
-        background = tuple(each for each in wanted.background if each[2] == here)
-        wanted = replace(wanted, foreground=foreground, background=background)
-    start, corrections = wanted.segmentation(entry.geometry), wanted.corrections()
-    preview = await asyncio.wrap_future(service.preview(user, session, start, corrections))
+    wanted = wanted.on_slice()
+    points = wanted.corrections()
+    then = CorrectionRequest(name=wanted.label, points=points) if points else None
+    preview = await asyncio.wrap_future(service.preview(user, session, wanted.segmentation(entry.geometry), then))
     slice_mask = preview.masks[0]
     mask = np.zeros(entry.geometry.shape_kji, bool)
     SliceGrid.across(entry.geometry, 2).put(mask, slice_mask.index, slice_mask.mask.decode())

@@ -11,8 +11,8 @@ from jaxtyping import Bool
 
 from radsam.server.nninteractive.interactions import Interactions, Voxels
 from radsam.server.nninteractive.leases import Lease, LeasedImage, UndoStep
-from radsam.server.questions import Question
 from radsam.server.service import Service
+from radsam.session.edit_request import CorrectionRequest, SegmentRequest
 from radsam.volume import SliceGrid
 
 
@@ -59,7 +59,8 @@ async def apply_all(service: Service, lease: Lease) -> bool:
             async for _ in _segment(service, lease, image, wanted):
                 count += 1
         for points in wanted.corrections[known:]:
-            await asyncio.wrap_future(service.correct(lease.user, image.session, image.name, points).future)
+            correction = CorrectionRequest(name=image.name, points=points)
+            await asyncio.wrap_future(service.edit(lease.user, image.session, correction).future)
             count += 1
     except Exception:
         await _undo_edits(service, lease, image, count)
@@ -109,14 +110,15 @@ async def _segment(service: Service, lease: Lease, image: LeasedImage, wanted: I
     grid = SliceGrid.of(image.geometry, wanted.plane)
     started_before = image.applied.prompt is wanted.prompt
     bounds = wanted.bounds(grid, _slices(service, lease, image) if started_before else None)
-    request = Question(wanted.prompt, wanted.plane, image.name, bounds, zoom=None if lease.zoom else False)
-    await asyncio.wrap_future(service.segment(lease.user, image.session, request).future)
+    request = SegmentRequest(
+        name=image.name, prompt=wanted.prompt, plane=wanted.plane, bounds=bounds, zoom=None if lease.zoom else False
+    )
+    await asyncio.wrap_future(service.edit(lease.user, image.session, request).future)
     yield
     if wanted.ends and bounds is None:
         # There is one end slice; the stop rule has found the other bound now.
-        bounds = wanted.bounds(grid, _slices(service, lease, image))
-        again = replace(request, bounds=bounds)
-        await asyncio.wrap_future(service.segment(lease.user, image.session, again).future)
+        again = request.model_copy(update={"bounds": wanted.bounds(grid, _slices(service, lease, image))})
+        await asyncio.wrap_future(service.edit(lease.user, image.session, again).future)
         yield
 
 

@@ -19,7 +19,8 @@ from jaxtyping import Bool
 from scipy import ndimage
 
 from radsam.errors import PromptError
-from radsam.volume import Box, Geometry, Mask, Plane, Point, Prompt, SliceGrid, slice_index
+from radsam.session.edit_request import CorrectionRequest, SegmentRequest
+from radsam.volume import Bounds, Box, Geometry, Mask, Plane, Point, Prompt, SliceGrid, slice_index
 
 Ranges = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
 Voxels = Bool[np.ndarray, "k j i"]
@@ -45,7 +46,7 @@ class Interactions:
     ends: tuple[int, ...] = ()
     corrections: tuple[tuple[Point, ...], ...] = ()
 
-    def bounds(self, grid: SliceGrid, found: tuple[int, int] | None) -> tuple[int, int] | None:
+    def bounds(self, grid: SliceGrid, found: tuple[int, int] | None) -> Bounds | None:
         """Return first and last slice, or None if the stop rule has to find them.
 
         Args:
@@ -57,7 +58,7 @@ class Interactions:
         at = slice_index(self.prompt, grid)
         low = next((each for each in reversed(self.ends) if each < at), found[0] if found else None)
         high = next((each for each in reversed(self.ends) if each > at), found[1] if found else None)
-        return None if low is None or high is None else (min(low, at), max(high, at))
+        return None if low is None or high is None else Bounds(min(low, at), max(high, at))
 
     def starts_like(self, other: Interactions) -> bool:
         """Whether prompt, plane and end slices are the same, so that only corrections may differ."""
@@ -117,11 +118,10 @@ def with_point(interactions: Interactions, point: Point, geometry: Geometry) -> 
     Raises:
         PromptError: The point lies outside the volume, or is negative and there is no object to correct.
     """
-    point.check(SliceGrid.of(geometry, interactions.plane))
     if interactions.prompt is not None:
+        CorrectionRequest(points=(point,)).check(geometry)
         return replace(interactions, corrections=(*interactions.corrections, (point,)))
-    if not point.positive:
-        raise PromptError(_STARTS_POSITIVE)
+    SegmentRequest(prompt=point, plane=interactions.plane).check(geometry)
     return replace(interactions, prompt=point)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, cast
@@ -18,6 +17,13 @@ from radsam.server.error_answers import CompatRoute
 from radsam.server.nninteractive import packed_arrays
 from radsam.server.nninteractive.apply_interactions import add, apply_all, changed_part, current_mask, undo
 from radsam.server.nninteractive.array_volume import volume_from_array
+from radsam.server.nninteractive.interaction_requests import (
+    AutozoomRequest,
+    BoxRequest,
+    InteractionRequest,
+    PointRequest,
+    RegionRequest,
+)
 from radsam.server.nninteractive.interactions import (
     Interactions,
     Ranges,
@@ -153,9 +159,9 @@ async def set_target_buffer(request: Request, user: User, leases: Known) -> dict
 @router.post("/set_do_autozoom")
 async def set_do_autozoom(request: Request, user: User, leases: Known) -> dict[str, Any]:
     """Choose whether the model sees a crop around small objects."""
-    given = await _json(request)
+    wanted = AutozoomRequest.model_validate(await _json(request))
     async with _turn(request, leases, user) as lease:
-        lease.zoom = _flag(given, "do_autozoom", True)
+        lease.zoom = wanted.do_autozoom
     return {"do_autozoom": lease.zoom}
 
 
@@ -173,9 +179,9 @@ async def reset_interactions(request: Request, service: Served, user: User, leas
 @router.post("/add_point_interaction")
 async def add_point(request: Request, service: Served, user: User, leases: Known) -> Response:
     """Add a point."""
-    given = await _json(request)
-    k, j, i = _whole_numbers(given.get("coordinates"), "coordinates")
-    point = Point(i=i, j=j, k=k, positive=_flag(given, "include_interaction", True))
+    given = PointRequest.model_validate(await _json(request))
+    k, j, i = given.coordinates
+    point = Point(i=i, j=j, k=k, positive=given.include_interaction)
 
     def extend(image: LeasedImage, mask: Voxels) -> Interactions:
         return with_point(image.interactions, point, image.geometry)
@@ -186,12 +192,10 @@ async def add_point(request: Request, service: Served, user: User, leases: Known
 @router.post("/add_bbox_interaction")
 async def add_bbox(request: Request, service: Served, user: User, leases: Known) -> Response:
     """Add a box."""
-    given = await _json(request)
-    ranges = _ranges(given.get("bbox_coords"), "bbox_coords")
-    positive = _flag(given, "include_interaction", True)
+    given = BoxRequest.model_validate(await _json(request))
 
     def extend(image: LeasedImage, mask: Voxels) -> Interactions:
-        return with_box(image.interactions, ranges, positive, image.geometry, mask)
+        return with_box(image.interactions, given.bbox_coords, given.include_interaction, image.geometry, mask)
 
     return await _add(request, service, user, leases, given, extend)
 
@@ -199,25 +203,25 @@ async def add_bbox(request: Request, service: Served, user: User, leases: Known)
 @router.post("/add_scribble_interaction")
 async def add_scribble(request: Request, service: Served, user: User, leases: Known) -> Response:
     """Add a scribble."""
-    return await _add_area(request, service, user, leases, fill=False)
+    return await _add_region(request, service, user, leases, fill=False)
 
 
 @router.post("/add_lasso_interaction")
 async def add_lasso(request: Request, service: Served, user: User, leases: Known) -> Response:
     """Add a lasso; an outline is filled."""
-    return await _add_area(request, service, user, leases, fill=True)
+    return await _add_region(request, service, user, leases, fill=True)
 
 
 @router.post("/add_initial_seg_interaction")
 async def add_initial_seg(request: Request, service: Served, user: User, leases: Known) -> Response:
     """Start the object from a mask that the program shows already."""
-    given = _meta(request)
+    given = InteractionRequest.model_validate(_meta(request))
     async with _turn(request, leases, user) as lease:
         image = lease.require_image()
-        voxels = await _area(request, service, image, None, fill=False)
-        interactions = await run_in_threadpool(from_segmentation, voxels.voxels, image.geometry)
-        ran = await add(service, lease, interactions, run=_flag(given, "run_prediction", False))
-        image.shown = voxels.voxels
+        voxels = (await _region(request, service, image, None, fill=False)).voxels
+        interactions = await run_in_threadpool(from_segmentation, voxels, image.geometry)
+        ran = await add(service, lease, interactions, run=bool(given.run_prediction))
+        image.shown = voxels
         return await _answer(service, lease, ran)
 
 
@@ -240,32 +244,32 @@ async def _add(
     service: Service,
     user: str,
     leases: Leases,
-    given: dict[str, Any],
+    given: InteractionRequest,
     extend: Callable[[LeasedImage, Voxels], Interactions],
 ) -> Response:
     async with _turn(request, leases, user) as lease:
         image = lease.require_image()
         mask = await current_mask(service, lease)
         interactions = await run_in_threadpool(extend, image, mask)
-        ran = await add(service, lease, interactions, run=_flag(given, "run_prediction", True))
+        ran = await add(service, lease, interactions, run=given.run_prediction is not False)
         return await _answer(service, lease, ran)
 
 
-async def _add_area(request: Request, service: Service, user: str, leases: Leases, *, fill: bool) -> Response:
-    given = _meta(request)
-    box = given.get("interaction_bbox")
-    ranges = None if box is None else _ranges(box, "interaction_bbox")
-    positive = _flag(given, "include_interaction", True)
+async def _add_region(request: Request, service: Service, user: str, leases: Leases, *, fill: bool) -> Response:
+    given = RegionRequest.model_validate(_meta(request))
     async with _turn(request, leases, user) as lease:
         image = lease.require_image()
-        area = await _area(request, service, image, ranges, fill=fill)
+        region = await _region(request, service, image, given.interaction_bbox, fill=fill)
+        before, positive = image.interactions, given.include_interaction
         mask = await current_mask(service, lease)
-        interactions = await run_in_threadpool(with_region, image.interactions, area, positive, image.geometry, mask)
-        ran = await add(service, lease, interactions, run=_flag(given, "run_prediction", True))
+        interactions = await run_in_threadpool(with_region, before, region, positive, image.geometry, mask)
+        ran = await add(service, lease, interactions, run=given.run_prediction is not False)
         return await _answer(service, lease, ran)
 
 
-async def _area(request: Request, service: Service, image: LeasedImage, ranges: Ranges | None, *, fill: bool) -> Region:
+async def _region(
+    request: Request, service: Service, image: LeasedImage, ranges: Ranges | None, *, fill: bool
+) -> Region:
     """Receive a mask of the volume or of a part of it."""
     k, j, i = image.geometry.shape_kji
     whole: Ranges = ((0, k), (0, j), (0, i))
@@ -314,27 +318,3 @@ def _object(text: str | bytes, what: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise InputError(f"{what} needs a JSON object.")
     return found
-
-
-def _flag(given: dict[str, Any], name: str, default: bool) -> bool:
-    value = given.get(name, default)
-    if not isinstance(value, bool):
-        raise InputError(f"{name} must be true or false, not {value!r}.")
-    return value
-
-
-def _whole_numbers(given: Any, name: str, count: int = 3) -> list[int]:
-    """Round numbers to voxels: viewers send floats."""
-    good = isinstance(given, list) and len(given) == count
-    if not good or not all(isinstance(each, int | float) and math.isfinite(each) for each in given):
-        raise InputError(f"{name} needs {count} finite numbers, not {str(given)[:80]!r}.")
-    if any(abs(each) > 1e9 for each in given):
-        raise InputError(f"{name} lies outside the volume.")
-    return [math.floor(each + 0.5) for each in given]
-
-
-def _ranges(given: Any, name: str) -> Ranges:
-    if not isinstance(given, list) or len(given) != 3:
-        raise InputError(f"{name} needs a pair of numbers for each of z, y and x, not {str(given)[:80]!r}.")
-    z, y, x = (_whole_numbers(each, name, 2) for each in given)
-    return (z[0], z[1]), (y[0], y[1]), (x[0], x[1])

@@ -59,12 +59,11 @@ class Taper:
             spacing_mm: Distance between slices, between rows and between columns.
             strength: 1 for an ellipsoid.
         """
-        pixels = mask.decode()
-        extents = [np.flatnonzero(pixels.any(axis=1 - axis)) for axis in range(2)]
-        if not mask.area:
+        box, (slice_mm, row_mm, col_mm) = mask.enclosing_box, spacing_mm
+        if box is None:
             return cls(start, *ends, slice_count, 0.0)
-        width_mm = max((where[-1] - where[0] + 1) * mm for where, mm in zip(extents, spacing_mm[1:], strict=True))
-        length_mm = (ends[1] - ends[0] + 1) * spacing_mm[0]
+        width_mm = max((box[3] - box[1] + 1) * row_mm, (box[2] - box[0] + 1) * col_mm)
+        length_mm = (ends[1] - ends[0] + 1) * slice_mm
         return cls(start, *ends, slice_count, strength if length_mm <= _TUBE * width_mm else 0.0)
 
     @classmethod
@@ -77,15 +76,9 @@ class Taper:
         slice_count: int,
         spacing_mm: tuple[float, float, float],
     ) -> Taper | None:
-        """Return the taper that a model was trained with, for an object between bounds; None for other models.
+        """Return the taper that a model was trained with, where masks are passed on between bounds, else None.
 
-        Args:
-            spec: The model.
-            policy: Name of the propagation's policy: only masks get thinner.
-            first: The object's mask on the slice of its first prompt, where the taper begins for corrections, too.
-            bounds: First and last slice of the object.
-            slice_count: Slices of the volume.
-            spacing_mm: Distance between slices, between rows and between columns.
+        It begins at `first`, the object's mask on the slice of its first prompt, for corrections, too; see `of`.
         """
         if not spec.taper or policy != "mask" or bounds is None:
             return None
@@ -114,13 +107,13 @@ def thinned(mask: RunMask, share: float) -> RunMask:
 
     Args:
         mask: Any mask.
-        share: Share of its pixels to keep, 0 to 1; one pixel is kept at least.
+        share: Share of its pixels to keep, 0 to 1; at least one pixel stays.
     """
-    if share >= 1.0 or not mask.area:
+    box = mask.enclosing_box
+    if share >= 1.0 or box is None:
         return mask
     pixels = mask.decode()
-    rows, cols = np.flatnonzero(pixels.any(axis=1)), np.flatnonzero(pixels.any(axis=0))
-    around = slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1)
+    around = slice(box[1], box[3] + 1), slice(box[0], box[2] + 1)
     # The image's border is an edge, too.
     inside = np.pad(pixels[around], 1)
     depth = ndimage.distance_transform_edt(inside) + ndimage.gaussian_filter(inside.astype(np.float64), _SIGMA_PX)

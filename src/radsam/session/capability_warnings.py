@@ -25,14 +25,14 @@ def capability_warnings(edit: Segment | Correct, spec: BundleSpec) -> tuple[str,
 def not_followed(name: str) -> str:
     """Return the warning that the model did not follow a correction."""
     return (
-        f"The model did not follow the correction of {name!r}: only the pixels around the click were "
-        "changed. Where more is wrong, click deeper in the wrong part, or prompt the object anew on this slice."
+        f"The model did not follow the correction of {name!r}: only the pixels around the click were changed. "
+        "Where more is wrong, click deeper in the wrong part, or start the object again with a prompt on this slice."
     )
 
 
 def _untrained(capability: Capability, spec: BundleSpec) -> str:
     prompts = {"edit": "correction points", "point": "a point", "mask": "masks", "box": "boxes"}[capability]
-    expect = "expect a rough answer."
+    expect = "expect a rough mask."
     if capability is Capability.EDIT and not spec.can(Capability.POINT):
         expect = (
             "a point only moves the box of its slice, and the correction is propagated onwards, not back to the prompt."

@@ -79,5 +79,5 @@ def _frozen(
 
 
 def _paint(ids: Ids, number: int, result: ObjectResult) -> None:
-    for index, answer in result.slice_masks.items():
-        result.grid.take(ids, index)[answer.mask.decode()] = number
+    for index, slice_mask in result.slice_masks.items():
+        result.grid.take(ids, index)[slice_mask.mask.decode()] = number

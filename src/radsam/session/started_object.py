@@ -56,7 +56,7 @@ class StartedObject:
         if not found.mask.area:
             raise PromptError(
                 f"The model found nothing at the prompt on {self.grid.plane} slice {self.index}. Try a box that holds "
-                "the whole object, another slice, or a window in which the object stands out."
+                "the whole object, another slice, or a window that shows the object clearly."
             )
         return found
 

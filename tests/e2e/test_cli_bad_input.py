@@ -1,4 +1,4 @@
-"""Bad input: exit code 3, a message that says what is wrong, and nothing left behind."""
+"""Bad input: exit code 3, a message that names the error, and no files left behind."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PROMPT = ("--slice", 2, "--box", 1, 1, 8, 8)
 
 
 class Refused:
-    """Run `radsam segment` in a folder and check how it fails; as a process where that is asked for."""
+    """Run `radsam segment` in a folder and check how it fails; as a process if `process` is set."""
 
     def __init__(self, run: CommandLine, model: Path, folder: Path) -> None:
         self.run = run
@@ -41,7 +41,7 @@ class Refused:
         assert result.returncode == 3, result.stderr
         error = result.json["error"]
         assert error["exit_code"] == 3
-        # People and programs read the same; wherever the lines are cut.
+        # Text and JSON have the same message, whatever the line width.
         assert error["message"] in result.stderr
         assert "Traceback" not in result.stderr
         for word in words:
@@ -297,7 +297,7 @@ def test_a_series_that_is_not_there(
         ),
     ],
 )
-def test_what_the_message_asks_for_works(
+def test_the_remedy_of_the_message_works(
     run_radsam: CommandLine,
     tiny_bundle: Path,
     tmp_path: Path,
@@ -347,7 +347,7 @@ def test_a_place_where_nothing_can_be_written(
 
 
 def test_a_process_ends_the_same_way(refused: Refused, phantom_ct: PhantomFile, tmp_path: Path) -> None:
-    """One of each kind; the others above run in this process, which is quicker."""
+    """One case of each kind; the others run in this process, which is faster."""
     refused(phantom_ct.path, "--slice", 24, "--point", 57, 15, words=["outside the volume"], process=True)
     corrupt_gzip(tmp_path / "corrupt.nii.gz")
     refused("corrupt.nii.gz", *PROMPT, words=["damaged"], process=True)
@@ -356,7 +356,7 @@ def test_a_process_ends_the_same_way(refused: Refused, phantom_ct: PhantomFile, 
     refused(phantom_ct.path, *SPLEEN, out="gone/mask.nii.gz", words=["does not exist"], process=True)
 
 
-#: What a full disk looks like to a process: no file can grow beyond this.
+#: Simulates a full disk: no file can grow beyond this size.
 FULL_DISK = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, ({0}, {0}))\n"
 
 
@@ -389,7 +389,7 @@ def test_a_full_disk_leaves_what_was_there_before(
     assert f"{failed} could not be written" in result.json["error"]["message"]
     assert "Choose another folder" in result.json["error"]["message"]
     assert failed == "s.radsam" or old.read_bytes() == b"an older result"
-    # A result that was whole before the disk was full may stay; nothing else.
+    # A result that was complete before the disk was full may stay; no other file.
     assert {each.name for each in tmp_path.iterdir()} <= {failed, out}
     assert failed != "s.radsam" or not old.exists()
 

@@ -1,4 +1,4 @@
-"""`radsam batch` as a user meets it: engines agree, and what is interrupted goes on."""
+"""`radsam batch` as a user runs it: engines agree, and an interrupted run resumes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from archives import phantom_archive
 from command_line import CommandLine
 from radsam.io.volume_read import read_labels
 
-#: What may differ between two runs of the same rows.
+#: Columns that may differ between two runs of the same rows.
 _OF_THE_RUN = {
     "worker",
     "finished",
@@ -39,7 +39,7 @@ def table(out: Path) -> dict[str, dict[str, str]]:
 
 
 def parts(out: Path) -> dict[str, dict[str, Any]]:
-    """What is done so far, by id; parts are replaced whole, so each can be read at any time."""
+    """Finished rows so far, by id; parts are replaced atomically, so each can be read at any time."""
     found = {}
     for path in (out / "progress" / "parts").glob("[!.]*.json"):
         found |= {each["id"]: each for each in json.loads(path.read_text("utf-8"))["results"]}
@@ -78,7 +78,7 @@ def test_a_run_leaves_masks_a_table_and_a_page(done: Path) -> None:
     assert {"results.csv", "contact_sheet.html", "masks", "quarantine", "progress"} == {p.name for p in done.iterdir()}
 
 
-def test_a_second_run_does_nothing_and_says_so(
+def test_a_second_run_does_nothing_and_prints_so(
     done: Path, archive: Path, tiny_bundle: Path, run_radsam: CommandLine
 ) -> None:
     before = parts(done)
@@ -113,7 +113,7 @@ def test_jobs_of_submitit_make_the_same(done: Path, archive: Path, tiny_bundle: 
     assert_equal_results(done, out)
 
 
-def test_a_dry_run_sees_what_would_fail_and_writes_nothing(
+def test_a_dry_run_finds_failing_rows_and_writes_nothing(
     archive: Path, tiny_bundle: Path, run_radsam: CommandLine, tmp_path: Path
 ) -> None:
     lines = archive.read_text("utf-8").splitlines()
@@ -137,7 +137,7 @@ def test_a_dry_run_sees_what_would_fail_and_writes_nothing(
     assert not (tmp_path / "out").exists()
 
 
-def test_exit_codes_tell_some_failed_from_nothing_usable(
+def test_exit_codes_distinguish_failed_rows_from_an_unusable_manifest(
     archive: Path, tiny_bundle: Path, run_radsam: CommandLine, tmp_path: Path
 ) -> None:
     lines = archive.read_text("utf-8").splitlines()
@@ -198,7 +198,7 @@ def test_a_killed_worker_process_costs_no_result(tiny_bundle: Path, run_radsam: 
     assert not list((out / "quarantine").iterdir())
 
 
-def test_ctrl_c_ends_the_workers_and_the_next_run_goes_on(
+def test_ctrl_c_ends_the_workers_and_the_next_run_resumes(
     tiny_bundle: Path, run_radsam: CommandLine, tmp_path: Path
 ) -> None:
     manifest = phantom_archive(tmp_path / "archive", 6)
@@ -248,7 +248,7 @@ def test_a_killed_worker_and_a_killed_driver_cost_no_result(
     finally:
         driver.kill()
         driver.communicate()
-    # Its workers end with it; one may still finish the row that it is at.
+    # Its workers end with it; one may still finish its current row.
     killed = parts(out)
     assert len(before) <= len(killed) < 200
     result = run_radsam(*ray, cwd=tmp_path).done()
@@ -262,11 +262,13 @@ def test_a_killed_worker_and_a_killed_driver_cost_no_result(
     shutil.rmtree(out)
 
 
-def _wait_for(look: Callable[[], dict[str, Any]], count: int, process: subprocess.Popen[str]) -> dict[str, Any]:
-    """Look until so many rows are there."""
+def _wait_for(
+    finished_rows: Callable[[], dict[str, Any]], count: int, process: subprocess.Popen[str]
+) -> dict[str, Any]:
+    """Wait until `count` rows are done."""
     give_up = time.monotonic() + _PATIENCE_SECONDS
     while time.monotonic() < give_up:
-        found = look()
+        found = finished_rows()
         if len(found) >= count:
             return found
         assert process.poll() is None, "it ended too soon"

@@ -24,7 +24,7 @@ def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-#: The quick configuration, quicker: what takes five minutes on full phantoms takes seconds on coarse ones.
+#: The quick configuration on coarse phantoms, which takes seconds instead of five minutes.
 QUICKER = ("datasets.phantom.make=2", "datasets.phantom.most_objects=1", "surface.enabled=false")
 
 
@@ -51,7 +51,7 @@ def test_the_quick_configuration_runs_resumes_and_reports(
     assert "data:image/png;base64," in page
     assert "not a measurement" in (tmp_path / "one" / "report.md").read_text()
 
-    # On two processes, killed on the way, and gone on with: the same numbers.
+    # On two processes, killed and resumed: the same numbers.
     process = run_radsam.start("benchmark", "run", *given, "-o", "two", "--workers", "2", cwd=tmp_path)
     table = tmp_path / "two" / "results.csv"
     deadline = time.monotonic() + 240
@@ -71,7 +71,7 @@ def test_the_quick_configuration_runs_resumes_and_reports(
 
 
 @pytest.mark.slow
-def test_a_model_that_takes_its_process_down_is_recorded_and_the_run_goes_on(phantoms: Path, tmp_path: Path) -> None:
+def test_a_model_that_kills_its_process_is_recorded_and_the_run_continues(phantoms: Path, tmp_path: Path) -> None:
     from crashing_model import find_units
     from radsam.benchmark.benchmark_results import ResultsFolder
     from radsam.benchmark.benchmark_run import run_units
@@ -100,9 +100,9 @@ def test_ctrl_c_keeps_what_is_done(run_radsam: CommandLine, phantoms: Path, tmp_
     while time.monotonic() < deadline and process.poll() is None and not table.is_file():
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=120)
-    assert process.returncode in (0, 130), said
-    assert "Traceback" not in said
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode in (0, 130), stderr
+    assert "Traceback" not in stderr
 
 
 def tree(root: Path, layout: str) -> None:
@@ -138,7 +138,7 @@ def tree(root: Path, layout: str) -> None:
         ("msd_lesions", "msd", "msd", {"lung", "colon"}),
     ],
 )
-def test_whoever_has_the_data_needs_only_the_path(
+def test_the_datasets_of_the_paper_need_only_a_path(
     config: str, layout: str, name: str, groups: set[str], run_radsam: CommandLine, tiny_bundle: Path, tmp_path: Path
 ) -> None:
     tree(tmp_path / "data", layout)
@@ -172,7 +172,7 @@ def test_two_shared_cases_keep_the_known_order(run_radsam: CommandLine, shared_d
 
 
 @pytest.mark.parametrize(
-    ("args", "code", "said"),
+    ("args", "code", "message"),
     [
         (("quick",), 2, "The configuration needs its data. Add --data phantom=DIR"),
         (("quick", "--data", "phantom"), 2, "--data takes NAME=DIR"),
@@ -184,13 +184,13 @@ def test_two_shared_cases_keep_the_known_order(run_radsam: CommandLine, shared_d
         (("quick", "--data", "phantom=p", "--models", "x=predictions:nowhere"), 3, "no folder of predictions"),
     ],
 )
-def test_wrong_usage_and_bad_input_say_what_to_do(
-    args: tuple[str, ...], code: int, said: str, run_radsam: CommandLine, phantoms: Path, tmp_path: Path
+def test_wrong_usage_and_bad_input_give_a_remedy(
+    args: tuple[str, ...], code: int, message: str, run_radsam: CommandLine, phantoms: Path, tmp_path: Path
 ) -> None:
     given = [each.replace("phantom=p", f"phantom={phantoms}") for each in args]
     result = run_radsam.here("benchmark", "run", *given, cwd=tmp_path)
     assert result.returncode == code
-    assert said in result.stderr_line
+    assert message in result.stderr_line
 
 
 def test_a_report_of_nothing_is_refused(run_radsam: CommandLine, tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ def test_the_list_names_every_shipped_configuration(run_radsam: CommandLine, tmp
     assert {"quick", "val", "amos", "totalseg_transfer", "msd_lesions", "recist"} <= set(found)
 
 
-def test_the_challenge_is_answered_and_played(run_radsam: CommandLine, tiny_bundle: Path, tmp_path: Path) -> None:
+def test_the_challenge_is_solved_and_simulated(run_radsam: CommandLine, tiny_bundle: Path, tmp_path: Path) -> None:
     images = np.full((6, 40, 40), 40, np.uint8)
     images[1:5, 10:30, 12:28] = 200
     box = {"z_min": 1, "z_max": 4, "z_mid": 2, "z_mid_x_min": 12, "z_mid_y_min": 10, "z_mid_x_max": 27,

@@ -1,4 +1,4 @@
-"""`radsam data`: every layout becomes a store, what is skipped is said, and a batch is drawn without embeddings."""
+"""`radsam data`: every layout becomes a store, skipped cases are reported, and a batch is drawn without embeddings."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_a_dataset_becomes_a_store(run_radsam: CommandLine, tmp_path: Path, data
     assert found["counts"]["object_slices"] == len(store.index) == 2 * cases
 
 
-def test_mri_of_amos_is_taken_only_when_asked_for(run_radsam: CommandLine, tmp_path: Path) -> None:
+def test_mri_of_amos_is_taken_only_on_request(run_radsam: CommandLine, tmp_path: Path) -> None:
     write_amos(tmp_path / "root")
     line = ("data", "prepare", "--dataset", "amos", "--root", "root", "--out", "store")
     assert "2 cases written" in run_radsam.here(*line, cwd=tmp_path).done().stdout
@@ -102,7 +102,7 @@ def test_phantoms_are_made_and_prepared(run_radsam: CommandLine, tmp_path: Path)
     assert {"liver", "spleen", "aorta"} <= set(case.names.values())
 
 
-def test_what_was_skipped_is_said_with_its_reason(run_radsam: CommandLine, tmp_path: Path) -> None:
+def test_skipped_cases_are_reported_with_their_reason(run_radsam: CommandLine, tmp_path: Path) -> None:
     write_pairs(tmp_path / "root")
     (tmp_path / "root" / "case_1" / "ct.nii.gz").write_bytes(b"broken")
     write_image(tmp_path / "root" / "case_2" / "seg.nii.gz", blocks())
@@ -127,7 +127,7 @@ def test_a_process_writes_nothing_but_the_result(run_radsam: CommandLine, tmp_pa
     assert result.stderr == ""
 
 
-LOOKED_FOR = {
+MISSING_FILES = {
     "amos": ["not AMOS22", "dataset.json", "imagesTr"],
     "totalsegmentator": ["not TotalSegmentator's dataset", "ct.nii.gz", "segmentations"],
     "msd": ["not a task of the Medical Segmentation Decathlon", "Task06_Lung"],
@@ -136,13 +136,13 @@ LOOKED_FOR = {
 }
 
 
-@pytest.mark.parametrize("dataset", LOOKED_FOR)
-def test_a_root_that_is_not_the_dataset_says_what_was_looked_for(
+@pytest.mark.parametrize("dataset", MISSING_FILES)
+def test_a_root_without_the_dataset_names_the_missing_files(
     run_radsam: CommandLine, tmp_path: Path, dataset: str
 ) -> None:
     (tmp_path / "root").mkdir()
     line = ("data", "prepare", "--dataset", dataset, "--root", "root", "--out", "store")
-    refused(run_radsam.here(*line, cwd=tmp_path), *LOOKED_FOR[dataset])
+    refused(run_radsam.here(*line, cwd=tmp_path), *MISSING_FILES[dataset])
     assert not (tmp_path / "store").exists()
 
 

@@ -1,4 +1,4 @@
-"""Does `radsam demo` show the main job, and say that its CT is made?"""
+"""Does `radsam demo` segment and correct an organ, and state that its CT is a phantom?"""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_the_demo_needs_nothing_but_a_bundle(run_radsam: CommandLine, tiny_bundl
     assert "phantom, not a patient" in result.stderr
     assert re.search(r"Dice against the phantom's truth: [\d.]+ from one .*box, [\d.]+ after one", result.stdout)
     check_files(tmp_path / "new" / "demo")
-    # The commands that it teaches do the same.
+    # The commands that it prints do the same.
     first = read_labels(tmp_path / "new/demo/mask.nii.gz").ids
     lines = [shlex.split(each)[1:] for each in result.stdout.splitlines() if each.startswith("  radsam ")]
     assert [each[0] for each in lines] == ["segment", "edit"]
@@ -44,7 +44,7 @@ def test_the_demo_needs_nothing_but_a_bundle(run_radsam: CommandLine, tiny_bundl
 
 @pytest.mark.slow
 def test_the_click_of_the_demo_helps(run_radsam: CommandLine, tmp_path: Path) -> None:
-    """0.5: no accident; the box is a hurried one, and the phantom shows that the program works, not how well."""
+    """Above 0.5 by more than chance; the box is loose, and the phantom shows that the program works, not how well."""
     result = run_radsam("demo", "--json", cwd=tmp_path).done()
     assert result.json["model"] == "radsam-lite"
     assert result.json["dice_corrected"] > 0.5

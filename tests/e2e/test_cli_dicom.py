@@ -1,4 +1,4 @@
-"""DICOM in and out of the command line: series in, SEG and RTSTRUCT out and in again, nobody named."""
+"""DICOM in and out of the command line: series in, SEG and RTSTRUCT out and in again, no patient's name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from command_line import CommandLine
 from dicom_files import check_with_dciodvfy, ct_values, write_series
 from radsam.io.volume_read import read_labels, read_volume
 
-#: What names the patient or the study in the files of `write_series`.
+#: Values that identify the patient or the study in the files of `write_series`.
 NAMES = (b"Nobody", b"secret-7", b"19500102", b"Somebody")
 LINE = ("--slice", 3, "--box", 8, 10, 30, 28, "--bounds", 2, 5, "--name", "spleen")
 
@@ -30,7 +30,7 @@ def ct(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def segmented(run_radsam: CommandLine, tiny_bundle: Path, ct: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the same spleen as SEG, RTSTRUCT, NIfTI and session; what was said is in ``said``."""
+    """A folder with the same spleen as SEG, RTSTRUCT, NIfTI and session; the messages are in ``messages``."""
     folder = tmp_path_factory.mktemp("segmented")
     model = ("--series", 1, "--model", tiny_bundle)
     first = run_radsam(
@@ -39,7 +39,7 @@ def segmented(run_radsam: CommandLine, tiny_bundle: Path, ct: Path, tmp_path_fac
     # The session knows the series that was chosen.
     second = run_radsam("edit", "s.radsam", "-o", "rt.dcm", "--format", "rtstruct", cwd=folder).done()
     third = run_radsam.here("edit", "s.radsam", "-o", "mask.nii.gz", cwd=folder).done()
-    (folder / "said").write_text("".join(each.stdout + each.stderr for each in (first, second, third)))
+    (folder / "messages").write_text("".join(each.stdout + each.stderr for each in (first, second, third)))
     assert first.json["objects"][0]["voxels"] > 0
     return folder
 
@@ -54,24 +54,25 @@ def test_seg_rtstruct_and_nifti_are_the_same_voxels(segmented: Path, ct: Path) -
         np.testing.assert_array_equal(found.ids, nifti)
 
 
-def test_the_seg_says_which_model_made_it(segmented: Path) -> None:
+def test_the_seg_names_the_model(segmented: Path) -> None:
     (segment,) = pydicom.dcmread(segmented / "seg.dcm").SegmentSequence
     (algorithm,) = segment.SegmentationAlgorithmIdentificationSequence
     assert algorithm.AlgorithmName == segment.SegmentAlgorithmName == "tiny"
     assert algorithm.AlgorithmVersion.startswith("SHA-256 ")
 
 
-def test_nobody_is_named_in_sessions_caches_and_messages(run_radsam: CommandLine, segmented: Path, ct: Path) -> None:
+def test_sessions_caches_and_messages_hold_no_patient(run_radsam: CommandLine, segmented: Path, ct: Path) -> None:
     listing = run_radsam.here("info", ct, cwd=segmented).done()
-    kept = [path for path in run_radsam.cache.rglob("*") if path.is_file()]
-    assert kept
+    cached = [path for path in run_radsam.cache.rglob("*") if path.is_file()]
+    assert cached
     texts = [
-        path.read_bytes() for path in (*kept, segmented / "s.radsam", segmented / "said", segmented / "mask.nii.gz")
+        path.read_bytes()
+        for path in (*cached, segmented / "s.radsam", segmented / "messages", segmented / "mask.nii.gz")
     ]
     for text in (*texts, listing.stdout.encode()):
         assert not [name for name in NAMES if name in text]
     assert all(stat.S_IMODE(path.stat().st_mode) & 0o077 == 0 for path in (run_radsam.cache,))
-    # DICOM results are the patient's documents: they carry the name on purpose.
+    # DICOM results carry the patient's name on purpose.
     assert b"Nobody" in (segmented / "seg.dcm").read_bytes()
 
 

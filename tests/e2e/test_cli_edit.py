@@ -1,4 +1,4 @@
-"""Does `radsam edit` go on where a session was left, and refuse what does not belong to it?"""
+"""Does `radsam edit` continue a session, and refuse a CT, model or edit that does not fit it?"""
 
 from __future__ import annotations
 
@@ -131,10 +131,10 @@ def test_a_second_object_joins_the_session(desk: Desk, started: Path, tiny_bundl
     ids = desk.ids("two.nii.gz")
     assert set(np.unique(ids)) == {0, 1, 2}
     np.testing.assert_array_equal(ids == 1, desk.ids("second.nii.gz") == 1)
-    # Which object a point corrects must be said; what the session as a whole does need not.
-    unsaid = desk.edit("--fix", 30, 31, 10)
-    assert unsaid.returncode == 2
-    assert "choose one with --name: spleen, liver" in unsaid.stderr_line
+    # A point needs the name of its object; edits of the whole session do not.
+    unnamed = desk.edit("--fix", 30, 31, 10)
+    assert unnamed.returncode == 2
+    assert "choose one with --name: spleen, liver" in unnamed.stderr_line
     unknown = desk.edit("--fix", 30, 31, 10, "--name", "lung")
     assert unknown.returncode == 3
     assert "no object 'lung'" in unknown.stderr
@@ -145,7 +145,7 @@ def test_a_second_object_joins_the_session(desk: Desk, started: Path, tiny_bundl
     assert desk.sha256("one.nii.gz") == desk.sha256("second.nii.gz")
 
 
-def test_a_ct_that_was_moved_is_named_with_ct(desk: Desk, started: Path, phantom_ct: PhantomFile) -> None:
+def test_a_ct_that_was_moved_is_given_by_ct(desk: Desk, started: Path, phantom_ct: PhantomFile) -> None:
     description = change_session(desk.folder / "s.radsam", "volume", "source", str(desk.folder / "gone.nii.gz"))
     assert description["volume"]["source"] == str(started / "ct.nii.gz")
     lost = desk.edit("--undo")

@@ -1,4 +1,4 @@
-"""Is the command there, quick to answer, and clear about wrong usage?"""
+"""Is the command installed, fast to print its help, and clear about wrong usage?"""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ COMMANDS = [
     "cache show",
     "cache clear",
 ]
-#: Each costs more than all of the help.
+#: Importing each of these takes longer than printing the help.
 HEAVY = {"SimpleITK", "matplotlib", "numpy", "onnxruntime", "openvino", "pydicom", "scipy", "torch"}
 HEAVY |= {"fastapi", "starlette", "uvicorn"}  # pydantic comes with typer
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_answers_without_loading_anything_heavy(run_radsam: CommandLine, tmp_path: Path, command: str) -> None:
+def test_help_is_printed_without_heavy_imports(run_radsam: CommandLine, tmp_path: Path, command: str) -> None:
     result = run_radsam(*command.split(), "--help", cwd=tmp_path, options=("-X", "importtime"))
     assert result.returncode == 0
     assert f"Usage: radsam {command}".strip() in result.stdout
@@ -67,7 +67,7 @@ def test_a_script_of_the_name_radsam_is_installed() -> None:
     assert any((Path(sys.executable).parent / name).is_file() for name in ("radsam", "radsam.exe"))
 
 
-# The other ways to use it wrongly are in unit/cli/test_main.py, without a process for each.
+# Other wrong usage is in unit/cli/test_main.py, without a process for each case.
 @pytest.mark.parametrize(
     ("line", "words"),
     [

@@ -1,4 +1,4 @@
-"""Ctrl-C: a clean stop with exit code 130, at whatever moment it comes."""
+"""Ctrl-C: a clean stop with exit code 130, at any moment."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_ctrl_c_while_slices_are_encoded(
         cwd=results, env={"RADSAM_CACHE": str(cache)}, before=LISTEN,
     )  # fmt: skip
     try:
-        # With --session every encoded slice goes to the cache: the second one says that it is under way.
+        # With --session every encoded slice goes to the cache: the second file shows that it is running.
         deadline = time.monotonic() + 60
         while len(list(cache.glob("*.npy"))) < 2 and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -43,7 +43,7 @@ def test_ctrl_c_while_slices_are_encoded(
         process.kill()
         process.communicate()
     assert process.returncode == 130
-    # At most the slice at hand is finished; a minute was left to do.
+    # At most the current slice is finished; a minute of work was left.
     assert waited < 10
     assert stderr.startswith("Error: Stopped.")
     assert json.loads(stdout)["error"]["exit_code"] == 130
@@ -76,7 +76,7 @@ def test_ctrl_c_while_the_program_loads(run_radsam: CommandLine, tmp_path: Path,
     assert not list(tmp_path.iterdir())
 
 
-#: Presses Ctrl-C when the content of the file that is named so is on its way to the disk.
+#: Presses Ctrl-C while the content of the file with this name is written.
 PRESS = (
     LISTEN
     + """
@@ -91,7 +91,7 @@ os.fsync = press
 )
 
 
-@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs /proc to tell which file is written")
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs /proc to find the file that is written")
 @pytest.mark.parametrize("name", ["mask", "p", "s"])
 def test_ctrl_c_while_a_file_is_written(
     run_radsam: CommandLine, phantom_ct: PhantomFile, tiny_bundle: Path, tmp_path: Path, name: str

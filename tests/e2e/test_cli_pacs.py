@@ -1,4 +1,4 @@
-"""`radsam pacs` and `radsam segment dicomweb://…` against a small server: words, exit codes, what is left behind."""
+"""`radsam pacs` and `radsam segment dicomweb://…` against a small server: messages, exit codes, files left behind."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _login(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
 
 
-def test_find_shows_patients_only_where_that_is_wanted(run_radsam: CommandLine, web: WebPacs, tmp_path: Path) -> None:
+def test_find_shows_patients_only_on_request(run_radsam: CommandLine, web: WebPacs, tmp_path: Path) -> None:
     result = run_radsam.here("pacs", "find", web.url, "--patient-id", PATIENT_ID, cwd=tmp_path).done()
     assert f"{web.url.replace('+http', '')}/studies/{STUDY}" in result.stdout
     assert "20240102" in result.stdout
@@ -157,22 +157,22 @@ def test_a_refused_login_ends_with_3_and_is_not_shown(
     assert "wrong-one" not in result.stdout + result.stderr
 
 
-def test_login_is_asked_for_tried_and_kept(web: WebPacs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_login_is_prompted_for_tried_and_stored(web: WebPacs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     import keyring
     from keyring.backend import KeyringBackend
 
     class Memory(KeyringBackend):
         priority = 1.0
-        kept: dict[tuple[str, str], str] = {}  # noqa: RUF012  # one per test
+        stored: dict[tuple[str, str], str] = {}  # noqa: RUF012  # one per test
 
         def get_password(self, service: str, username: str) -> str | None:
-            return self.kept.get((service, username))
+            return self.stored.get((service, username))
 
         def set_password(self, service: str, username: str, password: str) -> None:
-            self.kept[service, username] = password
+            self.stored[service, username] = password
 
         def delete_password(self, service: str, username: str) -> None:
-            del self.kept[service, username]
+            del self.stored[service, username]
 
     for name in ("RADSAM_PACS_USER", "RADSAM_PACS_PASSWORD"):
         monkeypatch.delenv(name)
@@ -181,13 +181,13 @@ def test_login_is_asked_for_tried_and_kept(web: WebPacs, monkeypatch: pytest.Mon
     try:
         wrong = CliRunner().invoke(app, ["pacs", "login", web.url], input=f"{USER}\nwrong-one\n")
         assert wrong.exit_code == 3
-        assert not Memory.kept
+        assert not Memory.stored
         right = CliRunner().invoke(app, ["pacs", "login", web.url], input=f"{USER}\n{PASSWORD}\n")
         assert right.exit_code == 0, right.output
         assert PASSWORD not in right.output
         assert CliRunner().invoke(app, ["pacs", "find", web.url, "--json"]).exit_code == 0
         assert CliRunner().invoke(app, ["pacs", "logout", web.url]).exit_code == 0
-        assert not Memory.kept
+        assert not Memory.stored
         assert CliRunner().invoke(app, ["pacs", "find", web.url]).exit_code == 3
     finally:
         keyring.set_keyring(before)
@@ -200,7 +200,7 @@ def test_login_is_asked_for_tried_and_kept(web: WebPacs, monkeypatch: pytest.Mon
         ("segment", "dicomweb://127.0.0.1/rs/studies/1.2/series/1.3", *PROMPT, "-o", "m.nii.gz"),
     ],
 )
-def test_without_the_extra_it_says_how_to_get_it(
+def test_without_the_extra_the_message_names_it(
     run_radsam: CommandLine, tmp_path: Path, line: tuple[object, ...]
 ) -> None:
     result = run_radsam(*line, "--json", cwd=tmp_path, before=WITHOUT_EXTRAS)

@@ -1,4 +1,4 @@
-"""Does `radsam segment` do what was typed, and write a mask that lies where the CT lies?"""
+"""Does `radsam segment` do what its options request, and write a mask on the grid of the CT?"""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from radsam.metrics import dice
 from radsam.session import Engine, Session
 from radsam.volume import Box, LabelVolume, Mask, Point, SliceGrid
 
-# What the phantom's spleen needs; tests with the tiny model only need some box.
+# A prompt for the phantom's spleen; tests with the tiny model need any box.
 K, BOX, BOUNDS = 14, (57, 15, 70, 38), (12, 16)
 TYPED_BOX = ("--slice", K, "--box", *BOX)
 TYPED_BOUNDS = ("--bounds", *BOUNDS)
@@ -125,7 +125,7 @@ def test_a_compressed_dicom_series_gives_the_mask_of_its_nifti(
     np.testing.assert_allclose(a.GetOrigin(), b.GetOrigin(), atol=1e-3)
 
 
-# --- what was typed is what the session gets: the same mask as from Python
+# --- the options reach the session: the same mask as from Python
 
 Steps = Callable[[Session], object]
 CORRECTION = Point(i=60, j=30, k=15), Point(i=20, j=50, k=15, positive=False)
@@ -175,7 +175,7 @@ def typed_cases() -> dict[str, tuple[tuple[object, ...], Steps]]:
 
 
 @pytest.mark.parametrize("case", typed_cases())
-def test_what_is_typed_gives_the_mask_of_python(
+def test_the_command_gives_the_mask_of_python(
     run_radsam: CommandLine,
     phantom_ct: PhantomFile,
     tiny_bundle: Path,
@@ -248,7 +248,7 @@ def test_millimetres_mean_the_same_voxels(
 
 
 @pytest.mark.slow
-def test_without_bounds_the_stop_rule_ends_the_object_and_says_why(
+def test_without_bounds_the_stop_rule_ends_the_object_and_gives_the_reason(
     run_radsam: CommandLine, phantom_ct: PhantomFile, lite_bundle: Path, tmp_path: Path
 ) -> None:
     target = phantom_ct.target("kidney_left")
@@ -263,7 +263,7 @@ def test_without_bounds_the_stop_rule_ends_the_object_and_says_why(
         assert (end == "volume end") == (slice_k == outermost)
 
 
-# --- what is said, and to whom
+# --- output and messages
 
 
 def test_json_is_all_of_standard_output_and_nothing_disturbs_it(
@@ -320,7 +320,7 @@ def test_a_terminal_gets_a_progress_bar(
 def _read(terminal: int) -> bytes:
     try:
         return os.read(terminal, 4096)
-    except OSError:  # what Linux says when the other side is closed
+    except OSError:  # Linux, when the other side is closed
         return b""
 
 

@@ -51,7 +51,7 @@ def run(tiny: Path, run_radsam: CommandLine) -> Path:
 # --- train
 
 
-def test_a_run_has_checkpoints_logs_and_news(run: Path) -> None:
+def test_a_run_has_checkpoints_logs_and_messages(run: Path) -> None:
     assert read_checkpoint(run / LAST).step == 6
     assert (run / BEST).exists()
     with (run / "train.csv").open(newline="") as file:
@@ -71,7 +71,7 @@ def test_a_process_gives_plain_lines_and_the_default_folder(
     assert "radsam export runs/tiny/best.pt BUNDLE" in result.stdout
 
 
-def test_json_says_how_the_run_stands_and_the_time_limit_is_kept(
+def test_json_holds_the_state_of_the_run_and_the_time_limit_ends_it(
     run_radsam: CommandLine, tiny: Path, tmp_path: Path
 ) -> None:
     line = ("train", tiny / "tiny.toml", "optim.steps=100000", "--out", "run", "--minutes", 0.02, "--json")
@@ -88,8 +88,8 @@ def test_ctrl_c_writes_a_checkpoint_and_ends_with_130(run_radsam: CommandLine, t
     process = run_radsam.start(*line, cwd=tmp_path, before=LISTEN)
     try:
         assert process.stderr is not None
-        for news in process.stderr:
-            if news.startswith("step 2 "):
+        for line in process.stderr:
+            if line.startswith("step 2 "):
                 process.send_signal(signal.SIGINT)
                 break
         _, rest = process.communicate(timeout=120)
@@ -100,7 +100,7 @@ def test_ctrl_c_writes_a_checkpoint_and_ends_with_130(run_radsam: CommandLine, t
     assert read_checkpoint(tmp_path / "run" / LAST).step >= 2
 
 
-def test_a_run_is_not_begun_again_by_mistake(run_radsam: CommandLine, tiny: Path, run: Path) -> None:
+def test_a_run_is_not_restarted_by_mistake(run_radsam: CommandLine, tiny: Path, run: Path) -> None:
     refused(run_radsam.here("train", tiny / "tiny.toml", "--out", run, "--no-resume", cwd=tiny), "holds a run already")
     refused(
         run_radsam.here("train", tiny / "tiny.toml", "--out", run, "optim.lr=5e-4", cwd=tiny),
@@ -109,7 +109,7 @@ def test_a_run_is_not_begun_again_by_mistake(run_radsam: CommandLine, tiny: Path
     )
 
 
-def test_all_that_is_wrong_with_a_configuration_is_said_at_once(
+def test_all_errors_of_a_configuration_are_reported_at_once(
     run_radsam: CommandLine, tiny: Path, tmp_path: Path
 ) -> None:
     line = ("train", tiny / "tiny.toml", "optim.speed=3", "prompts.box=-1", "colour=red", "optim.schedule=linear")
@@ -118,7 +118,7 @@ def test_all_that_is_wrong_with_a_configuration_is_said_at_once(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_configuration_or_store_that_is_not_there_or_of_another_version(
+def test_a_configuration_or_store_that_is_missing_or_of_another_version(
     run_radsam: CommandLine, tiny: Path, tmp_path: Path
 ) -> None:
     refused(
@@ -136,7 +136,7 @@ def test_a_configuration_or_store_that_is_not_there_or_of_another_version(
     )
 
 
-def test_without_the_training_extra_a_message_says_how_to_install_it(
+def test_without_the_training_extra_a_message_names_the_command_to_install_it(
     run_radsam: CommandLine, tiny: Path, tmp_path: Path
 ) -> None:
     without_fabric = WITHOUT_EXTRAS.replace('"torch", "onnx", ', "")
@@ -150,10 +150,10 @@ def test_without_the_training_extra_a_message_says_how_to_install_it(
     assert not list(tmp_path.iterdir())
 
 
-# --- news
+# --- progress messages
 
 
-def test_the_engine_s_lines_are_understood(tiny: Path, tmp_path: Path) -> None:
+def test_the_lines_of_the_training_are_parsed(tiny: Path, tmp_path: Path) -> None:
     config = tiny_config(tiny, embeddings={"folder": str(tmp_path / "embeddings")}, optim={"steps": 2})
     lines: list[str] = []
     for _ in range(2):
@@ -177,7 +177,7 @@ def test_a_terminal_shows_a_bar_with_the_newest_loss(monkeypatch: pytest.MonkeyP
     assert "dice loss" not in shown
 
 
-def test_piped_news_of_encoding_come_by_the_tenth(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_piped_encoding_messages_come_every_tenth(monkeypatch: pytest.MonkeyPatch) -> None:
     piped = io.StringIO()
     monkeypatch.setattr(training_progress, "notes", Console(file=piped))
     with training_progress.training_progress(5) as report:
@@ -214,7 +214,7 @@ def test_the_score_of_the_best_checkpoint_is_that_of_the_run(run_radsam: Command
     assert run_radsam.here(*line, cwd=tiny).done().json["summary"]["score"] != trained
 
 
-def test_what_is_no_checkpoint_is_refused(run_radsam: CommandLine, tiny: Path, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_checkpoint_is_refused(run_radsam: CommandLine, tiny: Path, tmp_path: Path) -> None:
     (tmp_path / "a.pt").write_bytes(b"weights")
     line = ("evaluate", tiny / "tiny.toml", "--checkpoint")
     refused(run_radsam.here(*line, "gone.pt", cwd=tmp_path), "no training checkpoint at gone.pt")
@@ -251,7 +251,7 @@ def test_a_bundle_is_made_and_its_parity_printed(
 
 @pytest.fixture
 def own_cases(tiny: Path, tmp_path: Path) -> Path:
-    """Five cases of one's own, as pairs in folders."""
+    """Five cases, each as a pair of files in a folder."""
     for number in range(5):
         name = list(SPLITS)[number % len(SPLITS)]
         folder = tmp_path / "own" / f"patient_{number}"
@@ -261,7 +261,7 @@ def own_cases(tiny: Path, tmp_path: Path) -> Path:
     return tmp_path / "own"
 
 
-#: What a test has no time for.
+#: Makes the training short enough for a test.
 QUICK = (
     "embeddings.scenes=2", "embeddings.scene_slices=3", "data.min_pixels=5", "optim.steps=4", "optim.batch=2",
     "run.precision=32-true", "validation.min_voxels=20", "validation.objects_per_case=1", "validation.edits=1",
@@ -283,7 +283,7 @@ def test_a_folder_becomes_a_bundle_in_one_command(
 
 
 @pytest.mark.slow
-def test_fine_tuning_goes_on_where_it_stopped(
+def test_fine_tuning_continues_where_it_stopped(
     run_radsam: CommandLine, tiny: Path, own_cases: Path, tmp_path: Path
 ) -> None:
     (own_cases / "patient_3" / "ct.nii.gz").write_bytes(b"broken")

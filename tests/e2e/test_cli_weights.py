@@ -25,7 +25,7 @@ def refused(result: Finished, *words: str) -> None:
 
 @pytest.fixture
 def bundle(tiny_bundle: Path, tmp_path: Path) -> Path:
-    """A copy that may be spoilt."""
+    """A copy that a test may damage."""
     return Path(shutil.copytree(tiny_bundle, tmp_path / "installed" / "tiny"))
 
 
@@ -95,7 +95,7 @@ SPOILT: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
 
 
 @pytest.mark.parametrize("case", SPOILT)
-def test_a_spoilt_bundle_is_refused(run_radsam: CommandLine, bundle: Path, tmp_path: Path, case: str) -> None:
+def test_a_damaged_bundle_is_refused(run_radsam: CommandLine, bundle: Path, tmp_path: Path, case: str) -> None:
     spoil, words = SPOILT[case]
     spoil(bundle)
     refused(run_radsam("weights", "verify", bundle, cwd=tmp_path), *words)
@@ -138,7 +138,7 @@ def test_a_checkpoint_that_cannot_be_used(run_radsam: CommandLine, tmp_path: Pat
 def test_a_converted_checkpoint_is_installed_by_name_and_runs(
     run_radsam: CommandLine, phantom_ct, tmp_path: Path
 ) -> None:
-    """LiteMedSAM's architecture with random weights stands for the published file."""
+    """LiteMedSAM's architecture with random weights in place of the published file."""
     torch.save(random_model(PRESETS["lite_medsam"], seed=3).state_dict(), tmp_path / "lite_medsam.pth")
     env = {"RADSAM_WEIGHTS": str(tmp_path / "weights")}
     made = run_radsam("weights", "convert", "lite_medsam.pth", "--json", cwd=tmp_path, env=env).done().json
@@ -149,5 +149,5 @@ def test_a_converted_checkpoint_is_installed_by_name_and_runs(
     segment = ("segment", phantom_ct.path, "--slice", 14, "--box", 57, 15, 70, 38, "--bounds", 14, 14)
     segment = (*segment, "--model", "lite-medsam")
     result = run_radsam(*segment, "-o", "mask.nii.gz", cwd=tmp_path, env=env)
-    # Random weights may find nothing; that is said by the model that was run.
+    # Random weights may predict an empty mask; that message shows that the model ran.
     assert result.returncode == 0 or "The model found nothing" in result.stderr

@@ -56,7 +56,7 @@ def test_segment_and_edit_work(
         (("segment", "ct.nii.gz", "--slice", 14, "--point", 60, 30, "-o", "m.nii.gz", "--backend", "torch"), "torch"),
     ],
 )
-def test_what_needs_torch_says_how_to_install_it(
+def test_commands_that_need_torch_name_the_extra(
     run_radsam: CommandLine,
     phantom_ct: PhantomFile,
     tiny_bundle: Path,

@@ -184,8 +184,8 @@ def test_a_real_organ_is_segmented_by_url_as_it_is_from_nifti(
     # To the PACS and back, as DICOM: the same voxels, filed with the images.
     for kind in ("seg", "rtstruct"):
         written = tmp_path / f"{kind}.dcm"
-        asked = ("segment", url, *line, "--name", "spleen", "--format", kind, "-o", written)
-        run_radsam.here(*asked, cwd=tmp_path).done()
+        line_of_kind = ("segment", url, *line, "--name", "spleen", "--format", kind, "-o", written)
+        run_radsam.here(*line_of_kind, cwd=tmp_path).done()
         check_with_dciodvfy(written)
         put = run_radsam.here("pacs", "put", orthanc.web, written, "--json", cwd=tmp_path).done().json
         assert put["series"][0].partition("/series/")[0] == url.partition("/series/")[0]
@@ -226,8 +226,8 @@ def test_logins_and_uids_that_it_does_not_know(
     assert (refused.returncode, "refused the login" in refused.stderr) == (3, True)
     monkeypatch.delenv("RADSAM_PACS_USER")
     monkeypatch.delenv("RADSAM_PACS_PASSWORD")
-    asked = run_radsam.here("pacs", "find", orthanc.web, cwd=tmp_path)
-    assert (asked.returncode, "asks for a login" in asked.stderr) == (3, True)
+    refused = run_radsam.here("pacs", "find", orthanc.web, cwd=tmp_path)
+    assert (refused.returncode, "asks for a login" in refused.stderr) == (3, True)
 
 
 @pytest.mark.parametrize("protocol", ["web", "dimse"])
@@ -270,7 +270,7 @@ def test_a_result_goes_there_and_back(
     run_radsam.here(*line, "-o", "mask.nii.gz", cwd=tmp_path).done()
     run_radsam.here(*line, "-o", "result.dcm", "--format", kind, cwd=tmp_path).done()
     result = pydicom.dcmread(tmp_path / "result.dcm")
-    # Its patient comes from the PACS, although what is kept between runs has none.
+    # Its patient comes from the PACS, although the series cache has none.
     assert (result.PatientName, result.PatientID) == (PATIENT, PATIENT_ID)
     put = run_radsam.here("pacs", "put", orthanc.web, "result.dcm", "--json", cwd=tmp_path).done().json
     assert put["series"][0].partition("/series/")[0] == url.partition("/series/")[0], "filed with its images"

@@ -22,7 +22,7 @@ from servers import unpack, wait_for
 
 #: A process that was started in the background may ignore Ctrl-C; a user's does not.
 LISTEN = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
-#: Slices take their time, so that a test can act in the middle of a walk.
+#: Slices take their time, so that a test can act during a propagation.
 SLOWLY = """
 import time
 import radsam.runtime.openvino_backend as engine

@@ -237,7 +237,7 @@ def test_first_paint_of_a_large_ct(browser: Any, run_radsam: CommandLine, tiny_b
             pictures.append(app.page.evaluate("performance.now()"))
             paints.append(app.page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime"))
             app.close()
-    print(f"512×512×160: first contentful paint {min(paints):.0f} ms, whole volume in view {min(pictures):.0f} ms")  # noqa: T201 - a measurement, for whoever runs this with -s
+    print(f"512×512×160: first contentful paint {min(paints):.0f} ms, whole volume in view {min(pictures):.0f} ms")  # noqa: T201 - a measurement, shown by -s
     assert min(paints) < 1500
 
 
@@ -348,7 +348,7 @@ def test_a_real_ct(browser: Any, run_radsam: CommandLine, shared_data: Path, tmp
 
 def test_pictures_of_the_docs(browser: Any, run_radsam: CommandLine, tmp_path: Path) -> None:
     if not (folder := os.environ.get("RADSAM_WEB_PICTURES")):
-        pytest.skip("makes docs/web/*.png anew; set RADSAM_WEB_PICTURES to a folder to run it")
+        pytest.skip("rewrites docs/web/*.png; set RADSAM_WEB_PICTURES to a folder to run it")
     pictures = Path(folder)
     phantom = make_phantom(shape_ijk=(288, 240, 44), spacing_mm_ijk=(1.2, 1.2, 5.0))
     write_volume(phantom.volume, tmp_path / "phantom.nii.gz")

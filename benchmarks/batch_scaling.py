@@ -27,14 +27,14 @@ from pathlib import Path
 import numpy as np
 
 from radsam.batch.batch_plan import VolumeTask, make_plan
-from radsam.batch.batch_settings import Settings
+from radsam.batch.batch_settings import BatchSettings
 from radsam.batch.engines.local_engine import run_in_process
 from radsam.batch.engines.ray_engine import run_on_ray
 from radsam.batch.manifest import GoodRow, Manifest
 from radsam.batch.manifest_row import ManifestRow
 from radsam.batch.output_folder import OutputFolder
 from radsam.batch.row_results import RowResult, Status
-from radsam.batch.timed_model import Model
+from radsam.batch.timed_model import TimedModel
 from radsam.data.adapters.phantom import ORGANS, make_phantom
 from radsam.io.volume_write import write_volume
 
@@ -53,10 +53,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="pairs of runs")
     parser.add_argument("--zoom", action=argparse.BooleanOptionalAction, help="what the model was trained for")
     arguments = parser.parse_args()
-    settings = Settings(model=arguments.model, threads=1, zoom=arguments.zoom)
+    settings = BatchSettings(model=arguments.model, threads=1, zoom=arguments.zoom)
     with tempfile.TemporaryDirectory(prefix="radsam-bench-") as name:
         manifest = _archive(Path(name), arguments)
-        identity = settings.identity(Model.load(settings).bundle.sha256)
+        identity = settings.identity(TimedModel.load(settings).bundle.sha256)
         plan = make_plan(manifest, OutputFolder(Path(name) / "none"), identity)
         if arguments.report in ("model", "all"):
             _report_costs(plan.volumes, settings, Path(name), arguments)
@@ -92,9 +92,11 @@ def _archive(root: Path, arguments: argparse.Namespace) -> Manifest:
     return Manifest(root / "manifest.csv", tuple(rows), (), ())
 
 
-def _report_costs(volumes: Sequence[VolumeTask], settings: Settings, root: Path, arguments: argparse.Namespace) -> None:
+def _report_costs(
+    volumes: Sequence[VolumeTask], settings: BatchSettings, root: Path, arguments: argparse.Namespace
+) -> None:
     """Print what each step costs, one worker with one thread, and what an archive would."""
-    model = Model.load(settings)
+    model = TimedModel.load(settings)
     folder = _fresh(root / "costs")
     run_in_process(volumes[:1], settings, folder, model=model)  # the first volume warms everything up
     folder = _fresh(root / "costs")
@@ -119,7 +121,7 @@ def _report_costs(volumes: Sequence[VolumeTask], settings: Settings, root: Path,
     shape = "×".join(map(str, arguments.shape))
     print(
         f"\n{objects} objects of at most {arguments.slices} slices in {len(volumes)} volumes of {shape}, "
-        f"{model.bundle.spec.name} on {model.meter.name}, 1 thread, load of the machine {os.getloadavg()[0]:.1f}\n"
+        f"{model.bundle.spec.name} on {model.backend.name}, 1 thread, load of the machine {os.getloadavg()[0]:.1f}\n"
     )
     print("| step | ms per object | share |\n|---|---|---|")
     for name, seconds in steps.items():
@@ -161,7 +163,7 @@ def _print_model(
 
 
 def _report_scaling(
-    volumes: Sequence[VolumeTask], settings: Settings, root: Path, arguments: argparse.Namespace
+    volumes: Sequence[VolumeTask], settings: BatchSettings, root: Path, arguments: argparse.Namespace
 ) -> None:
     """Print the throughput of two workers against twice that of one, pair by pair."""
     ratios = []
@@ -174,7 +176,7 @@ def _report_scaling(
     print(f"\nMedian {np.median(ratios):.3f}, {os.cpu_count()} cores, load of the machine {os.getloadavg()[0]:.1f}")
 
 
-def _rate(volumes: Sequence[VolumeTask], settings: Settings, folder: Path, workers: int) -> float:
+def _rate(volumes: Sequence[VolumeTask], settings: BatchSettings, folder: Path, workers: int) -> float:
     """Return objects per second while all workers are warm and at work."""
     found = run_on_ray(volumes, settings, _fresh(folder), workers=workers)
     _check(found)

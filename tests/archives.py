@@ -12,11 +12,11 @@ import numpy as np
 from command_line import Target
 from fakes import MODEL_HASH, FakeBackend
 from phantoms import Scene, touching_balls
-from radsam.batch.batch_plan import Plan, make_plan
-from radsam.batch.batch_settings import Settings
+from radsam.batch.batch_plan import BatchPlan, make_plan
+from radsam.batch.batch_settings import BatchSettings
 from radsam.batch.manifest import read_manifest
 from radsam.batch.output_folder import OutputFolder
-from radsam.batch.timed_model import Meter, Model
+from radsam.batch.timed_model import TimedBackend, TimedModel
 from radsam.data.adapters.phantom import make_phantom
 from radsam.io.volume_write import write_labels, write_volume
 from radsam.runtime import Bundle
@@ -96,15 +96,17 @@ def ball_row(scene: Scene, name: str = "right", **changes: Any) -> dict[str, Any
     return {key: value for key, value in {**row, **changes}.items() if value is not None}
 
 
-def fake_model(backend: FakeBackend | None = None) -> Model:
+def fake_model(backend: FakeBackend | None = None) -> TimedModel:
     """The fake model, as a worker holds it."""
     backend = backend or FakeBackend()
-    return Model(Bundle(backend.spec, b"", b"", "", MODEL_HASH, Path("fake")), Meter(backend))
+    return TimedModel(Bundle(backend.spec, b"", b"", "", MODEL_HASH, Path("fake")), TimedBackend(backend))
 
 
-def planned(manifest: Path, out: Path, settings: Settings | None = None, **options: Any) -> tuple[Plan, OutputFolder]:
+def planned(
+    manifest: Path, out: Path, settings: BatchSettings | None = None, **options: Any
+) -> tuple[BatchPlan, OutputFolder]:
     """Plan a manifest for the fake model and make its folder."""
     folder = OutputFolder(out)
     folder.make()
-    identity = (settings or Settings()).identity(MODEL_HASH)
+    identity = (settings or BatchSettings()).identity(MODEL_HASH)
     return make_plan(read_manifest(manifest), folder, identity, **options), folder

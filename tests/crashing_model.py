@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from radsam.benchmark.benchmark_config import BenchmarkConfig
-from radsam.benchmark.benchmark_run import plan
-from radsam.benchmark.benchmark_unit import Unit
+from radsam.benchmark.benchmark_run import plan_units
+from radsam.benchmark.benchmark_unit import BenchmarkUnit
 from radsam.benchmark.cohort import find_dataset
 from radsam.benchmark.models import baselines
 from radsam.benchmark.models.model_names import Runtime
@@ -38,7 +38,7 @@ class CrashingRuntime(Runtime):
     """Brings this module into a process."""
 
 
-def find_units(data: Path) -> tuple[BenchmarkConfig, list[Unit]]:
+def find_units(data: Path) -> tuple[BenchmarkConfig, list[BenchmarkUnit]]:
     """One object of each phantom, with a baseline that crashes and one that does not."""
     config = settings_from_dict(
         BenchmarkConfig,
@@ -50,4 +50,4 @@ def find_units(data: Path) -> tuple[BenchmarkConfig, list[Unit]]:
         },
     )
     cases = {"phantom": find_dataset("phantom", config.datasets["phantom"], data)}
-    return config, plan(config, cases, ("crashing", "ellipsoid"), CrashingRuntime(), frozenset())
+    return config, plan_units(config, cases, ("crashing", "ellipsoid"), CrashingRuntime(), frozenset())

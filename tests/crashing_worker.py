@@ -15,12 +15,12 @@ from typing import Any
 
 from archives import fake_model
 from radsam.batch import volume_work
-from radsam.batch.batch_settings import Settings
-from radsam.batch.timed_model import Model
+from radsam.batch.batch_settings import BatchSettings
+from radsam.batch.timed_model import TimedModel
 
 
 @dataclass(frozen=True, kw_only=True)
-class CrashingSettings(Settings):
+class CrashingSettings(BatchSettings):
     """Brings this module into a process."""
 
 
@@ -35,4 +35,4 @@ def _crash(task: Any, opened: Any, model: Any, settings: Any, folder: Any) -> An
 _segment_row = volume_work._segment_row
 if multiprocessing.current_process().name != "MainProcess":
     volume_work._segment_row = _crash
-    Model.load = lambda settings: fake_model()  # type: ignore[method-assign, assignment]
+    TimedModel.load = lambda settings: fake_model()  # type: ignore[method-assign, assignment]

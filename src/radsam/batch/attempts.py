@@ -72,7 +72,7 @@ class Attempts:
 
 
 @contextmanager
-def only_worker(folder: OutputFolder, key: str, most_attempts: int = MOST_ATTEMPTS) -> Iterator[Attempts]:
+def locked_attempts(folder: OutputFolder, key: str, most_attempts: int = MOST_ATTEMPTS) -> Iterator[Attempts]:
     """Be the only process that works on a volume; waits for one that does.
 
     Args:

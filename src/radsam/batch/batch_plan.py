@@ -29,7 +29,7 @@ _SHARD = re.compile(r"(\d+)/(\d+)")
 
 
 @dataclass(frozen=True)
-class Task:
+class RowTask:
     """One row to do.
 
     Args:
@@ -55,7 +55,7 @@ class VolumeTask:
 
     key: str
     base: Path
-    tasks: tuple[Task, ...]
+    tasks: tuple[RowTask, ...]
 
     @property
     def volume(self) -> str:
@@ -83,7 +83,7 @@ class VolumeTask:
 
 
 @dataclass(frozen=True)
-class Plan:
+class BatchPlan:
     """A manifest against what is done.
 
     Args:
@@ -121,13 +121,13 @@ def make_plan(
     *,
     shard: tuple[int, int] = (0, 1),
     retry_failed: bool = False,
-) -> Plan:
+) -> BatchPlan:
     """Find out what is to be done.
 
     Args:
         manifest: The manifest.
         folder: Where results are.
-        identity: What masks depend on besides their rows; see `Settings.identity`.
+        identity: What masks depend on besides their rows; see `BatchSettings.identity`.
         shard: Do only this part of the volumes: number, from 0, and count.
         retry_failed: Also do rows that failed.
     """
@@ -157,7 +157,7 @@ def make_plan(
             missing.append(task)
         if missing and volume.key in mine:
             volumes.append(replace(volume, tasks=tuple(missing)))
-    return Plan(
+    return BatchPlan(
         volumes=tuple(volumes),
         done=done,
         changed=tuple(changed),
@@ -170,7 +170,7 @@ def make_plan(
     )
 
 
-def is_settled(result: RowResult, task: Task, retry_failed: bool) -> bool:
+def is_settled(result: RowResult, task: RowTask, retry_failed: bool) -> bool:
     """Whether a row need not be done: it is done, or failed by its own fault and is not to be tried again."""
     if result.fingerprint != task.fingerprint:
         return False
@@ -196,7 +196,7 @@ def parse_shard(text: str) -> tuple[int, int]:
 def _volume_task(base: Path, rows: Sequence[GoodRow], identity: str) -> VolumeTask:
     first = rows[0].row
     key = hashlib.sha256(f"{first.volume}\n{first.series or ''}".encode()).hexdigest()[:16]
-    return VolumeTask(key, base, tuple(Task(each.line, each.row, each.row.fingerprint(identity)) for each in rows))
+    return VolumeTask(key, base, tuple(RowTask(each.line, each.row, each.row.fingerprint(identity)) for each in rows))
 
 
 def _volume_bytes(volume: VolumeTask) -> int:

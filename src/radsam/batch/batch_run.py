@@ -9,12 +9,12 @@ from functools import partial
 
 from filelock import FileLock
 
-from radsam.batch.batch_plan import Plan, make_plan
-from radsam.batch.batch_settings import Settings
+from radsam.batch.batch_plan import BatchPlan, make_plan
+from radsam.batch.batch_settings import BatchSettings
 from radsam.batch.contact_sheet import write_contact_sheet
 from radsam.batch.engines.local_engine import run_in_process, run_in_processes
 from radsam.batch.engines.ray_engine import run_on_ray
-from radsam.batch.engines.slurm_engine import Cluster, run_on_slurm
+from radsam.batch.engines.slurm_engine import SlurmCluster, run_on_slurm
 from radsam.batch.manifest import Manifest
 from radsam.batch.output_folder import OutputFolder
 from radsam.batch.row_results import MEANINGS, RowResult, Status, read_part, write_table
@@ -45,7 +45,7 @@ class EngineChoice:
     name: str = "process"
     workers: int | None = None
     address: str | None = None
-    cluster: Cluster = field(default_factory=Cluster)
+    cluster: SlurmCluster = field(default_factory=SlurmCluster)
 
     def __post_init__(self) -> None:
         if self.name not in ENGINES:
@@ -63,7 +63,7 @@ class EngineChoice:
 
 
 @dataclass(frozen=True)
-class Summary:
+class BatchSummary:
     """What came of a run.
 
     Args:
@@ -72,7 +72,7 @@ class Summary:
         mine: Of these, the rows that this run answers for: all, or those of its shard.
     """
 
-    plan: Plan
+    plan: BatchPlan
     results: tuple[RowResult, ...]
     mine: tuple[RowResult, ...]
 
@@ -91,11 +91,11 @@ class Summary:
 def plan_batch(
     manifest: Manifest,
     folder: OutputFolder,
-    settings: Settings,
+    settings: BatchSettings,
     *,
     shard: tuple[int, int] = (0, 1),
     retry_failed: bool = False,
-) -> Plan:
+) -> BatchPlan:
     """Find out what is to be done; writes nothing.
 
     Raises:
@@ -106,14 +106,14 @@ def plan_batch(
 
 
 def run_batch(
-    plan: Plan,
+    plan: BatchPlan,
     folder: OutputFolder,
-    settings: Settings,
+    settings: BatchSettings,
     engine: EngineChoice,
     *,
     retry_failed: bool = False,
     report: Report = lambda result: None,
-) -> Summary:
+) -> BatchSummary:
     """Do what a plan says is missing, and write table and contact sheet, also when it is stopped.
 
     Args:
@@ -133,12 +133,12 @@ def run_batch(
         if plan.count:
             found = engine.runner()(plan.volumes, settings, folder, retry_failed=retry_failed, report=report)
     finally:
-        results = merge(plan, folder, found)
+        results = write_results(plan, folder, found)
     mine = tuple(each for each in results if each.id in plan.mine or each.status is Status.BAD_ROW)
-    return Summary(plan, results, mine)
+    return BatchSummary(plan, results, mine)
 
 
-def merge(plan: Plan, folder: OutputFolder, found: Sequence[RowResult] = ()) -> tuple[RowResult, ...]:
+def write_results(plan: BatchPlan, folder: OutputFolder, found: Sequence[RowResult] = ()) -> tuple[RowResult, ...]:
     """Write the table and the contact sheet of every row that the manifest has.
 
     Args:

@@ -15,7 +15,7 @@ _VERSION = 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class BatchSettings:
     """What a run does with every row; the same on every worker.
 
     Args:

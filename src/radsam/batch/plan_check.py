@@ -6,15 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from radsam.batch.batch_plan import Plan, Task, VolumeTask
-from radsam.batch.batch_settings import Settings
+from radsam.batch.batch_plan import BatchPlan, RowTask, VolumeTask
+from radsam.batch.batch_settings import BatchSettings
 from radsam.batch.row_request import typed_request
 from radsam.batch.row_results import Status
 from radsam.errors import InputError
 from radsam.io.volume_read import read_info
 
 #: Whether a prompt fits its volume does not depend on the run's settings.
-_SETTINGS = Settings()
+_SETTINGS = BatchSettings()
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,9 @@ class Problem:
     message: str
 
 
-def find_problems(plan: Plan, progress: Callable[[int, int | None], None] = lambda done, total: None) -> list[Problem]:
+def find_problems(
+    plan: BatchPlan, progress: Callable[[int, int | None], None] = lambda done, total: None
+) -> list[Problem]:
     """Find rows that would fail, from headers alone; volumes in a PACS and mask prompts are not looked into.
 
     Args:
@@ -77,5 +79,5 @@ def _of_all(volume: VolumeTask, status: Status, message: str) -> list[Problem]:
     return [_problem(task, status, message) for task in volume.tasks]
 
 
-def _problem(task: Task, status: Status, message: str) -> Problem:
+def _problem(task: RowTask, status: Status, message: str) -> Problem:
     return Problem(task.line, task.row.id, status, message)

@@ -47,13 +47,13 @@ def describe_error(error: BaseException, private: Iterable[str] = ()) -> dict[st
     }
 
 
-def place_of(error: BaseException) -> str:
+def innermost_frame(error: BaseException) -> str:
     """Return the innermost frame of an error, for a table."""
     frames = traceback.extract_tb(error.__traceback__)
     return _frame(frames[-1]) if frames else "nowhere"
 
 
-def keep(folder: OutputFolder, key: str, ids: Iterable[str], status: str, error: dict[str, Any]) -> None:
+def record(folder: OutputFolder, key: str, ids: Iterable[str], status: str, error: dict[str, Any]) -> None:
     """Write what went wrong with rows of a volume; nothing where the disk is full.
 
     Args:
@@ -71,7 +71,7 @@ def keep(folder: OutputFolder, key: str, ids: Iterable[str], status: str, error:
         partial.write_text(json.dumps({"failures": entries}, indent=1), "utf-8")
 
 
-def release(folder: OutputFolder, key: str, done: set[str]) -> None:
+def remove_done(folder: OutputFolder, key: str, done: set[str]) -> None:
     """Take out rows that are done now."""
     path = folder.quarantine / f"{key}.json"
     if not path.exists():

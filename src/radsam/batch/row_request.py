@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool
 
-from radsam.batch.batch_settings import Settings
+from radsam.batch.batch_settings import BatchSettings
 from radsam.batch.manifest_row import FROM_MASK, ManifestRow, Space
 from radsam.batch.recist import diameter_ellipse
 from radsam.errors import PromptError, VolumeError
@@ -20,7 +20,7 @@ from radsam.volume.coordinates import Coordinates
 _LPS_AXIS = {"sagittal": 0, "coronal": 1, "axial": 2}
 
 
-def typed_request(row: ManifestRow, geometry: Geometry, settings: Settings) -> SegmentRequest:
+def typed_request(row: ManifestRow, geometry: Geometry, settings: BatchSettings) -> SegmentRequest:
     """Return the request of a row with a box, a point or a diameter; needs the volume's grid alone.
 
     Args:
@@ -98,7 +98,7 @@ class LabelFiles:
         return self._last[2]
 
 
-def row_request(row: ManifestRow, files: LabelFiles, settings: Settings) -> SegmentRequest:
+def row_request(row: ManifestRow, files: LabelFiles, settings: BatchSettings) -> SegmentRequest:
     """Return the request of any row.
 
     Args:
@@ -127,7 +127,7 @@ def row_request(row: ManifestRow, files: LabelFiles, settings: Settings) -> Segm
 
 
 def _request(
-    row: ManifestRow, prompt: Prompt, bounds: Bounds | None, geometry: Geometry, settings: Settings
+    row: ManifestRow, prompt: Prompt, bounds: Bounds | None, geometry: Geometry, settings: BatchSettings
 ) -> SegmentRequest:
     request = SegmentRequest.model_validate(
         {

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float16, Float32
 
-from radsam.batch.batch_settings import Settings
+from radsam.batch.batch_settings import BatchSettings
 from radsam.predictor import EmbeddingCache, temporary_store
 from radsam.runtime import Backend, Bundle, Decoded, FramePrompt, find_bundle, open_backend, read_bundle
 from radsam.session import Engine
 
 
-class Meter:
+class TimedBackend:
     """A backend that counts and times what it is asked.
 
     Args:
@@ -45,7 +45,7 @@ class Meter:
 
 
 @dataclass(frozen=True, eq=False)
-class Model:
+class TimedModel:
     """A model on an engine.
 
     Args:
@@ -54,10 +54,10 @@ class Model:
     """
 
     bundle: Bundle
-    meter: Meter
+    backend: TimedBackend
 
     @classmethod
-    def load(cls, settings: Settings) -> Model:
+    def load(cls, settings: BatchSettings) -> TimedModel:
         """Load what a run's settings name.
 
         Raises:
@@ -66,8 +66,8 @@ class Model:
             MissingExtraError: The engine is not installed.
         """
         bundle = read_bundle(find_bundle(settings.model))
-        return cls(bundle, Meter(open_backend(bundle, settings.backend, threads=settings.threads)))
+        return cls(bundle, TimedBackend(open_backend(bundle, settings.backend, threads=settings.threads)))
 
     def for_volume(self) -> Engine:
         """Return an engine with an empty cache: what was encoded of one volume is of no use to the next."""
-        return Engine(self.bundle, self.meter, EmbeddingCache(overflow=temporary_store()))
+        return Engine(self.bundle, self.backend, EmbeddingCache(overflow=temporary_store()))

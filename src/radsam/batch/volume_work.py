@@ -20,15 +20,15 @@ import numpy as np
 from jaxtyping import Bool
 
 from radsam.batch import quarantine
-from radsam.batch.attempts import MOST_ATTEMPTS, READING, Attempts, only_worker
-from radsam.batch.batch_plan import Task, VolumeTask, is_settled
-from radsam.batch.batch_settings import Settings
+from radsam.batch.attempts import MOST_ATTEMPTS, READING, Attempts, locked_attempts
+from radsam.batch.batch_plan import RowTask, VolumeTask, is_settled
+from radsam.batch.batch_settings import BatchSettings
 from radsam.batch.manifest_row import ManifestRow
 from radsam.batch.output_folder import OutputFolder
 from radsam.batch.row_request import LabelFiles, row_request
 from radsam.batch.row_results import RowResult, Status, read_part, write_part
 from radsam.batch.thumbnail import draw_thumbnail
-from radsam.batch.timed_model import Model
+from radsam.batch.timed_model import TimedModel
 from radsam.disk.atomic_write import replacing
 from radsam.errors import InputError, OutputError, PacsError, RadsamError
 from radsam.io.dicom.derived_object import Algorithm
@@ -52,7 +52,7 @@ class _MissingFileError(InputError):
 
 
 @dataclass(frozen=True, eq=False)
-class _Open:
+class _OpenVolume:
     """A volume that is read, and what its rows share."""
 
     volume: Volume
@@ -64,8 +64,8 @@ class _Open:
 
 def segment_volume(
     task: VolumeTask,
-    model: Model,
-    settings: Settings,
+    model: TimedModel,
+    settings: BatchSettings,
     folder: OutputFolder,
     *,
     retry_failed: bool = False,
@@ -91,7 +91,7 @@ def segment_volume(
     Raises:
         OutputError: The folder allows no locks.
     """
-    with only_worker(folder, task.key, most_attempts) as attempts:
+    with locked_attempts(folder, task.key, most_attempts) as attempts:
         part = read_part(folder, task.key)
         results: dict[str, RowResult] = {}
         missing = []
@@ -103,7 +103,7 @@ def segment_volume(
             else:
                 missing.append(each)
 
-        def record(each: Task, result: RowResult) -> None:
+        def record(each: RowTask, result: RowResult) -> None:
             """Keep a result; one that the disk has no room for is at least returned."""
             stale = part.get(each.row.id)
             part[each.row.id] = results[each.row.id] = result
@@ -120,30 +120,30 @@ def segment_volume(
 
         if missing:
             _do_missing(task, missing, attempts, model, settings, folder, record)
-            quarantine.release(folder, task.key, {i for i, each in results.items() if each.status is Status.DONE})
+            quarantine.remove_done(folder, task.key, {i for i, each in results.items() if each.status is Status.DONE})
         return [results[each.row.id] for each in task.tasks]
 
 
 def _do_missing(
     task: VolumeTask,
-    missing: list[Task],
+    missing: list[RowTask],
     attempts: Attempts,
-    model: Model,
-    settings: Settings,
+    model: TimedModel,
+    settings: BatchSettings,
     folder: OutputFolder,
-    record: Callable[[Task, RowResult], None],
+    record: Callable[[RowTask, RowResult], None],
 ) -> None:
     private = [task.location, task.volume, Path(task.volume).name, str(task.base)]
     recorded: set[str] = set()
 
-    def put(each: Task, result: RowResult) -> None:
+    def put(each: RowTask, result: RowResult) -> None:
         recorded.add(each.row.id)
         record(each, result)
 
-    def fail(tasks: list[Task], status: Status, message: str, error: BaseException | None, *, keep: bool) -> None:
+    def fail(tasks: list[RowTask], status: Status, message: str, error: BaseException | None, *, keep: bool) -> None:
         if keep:
             told = quarantine.describe_error(error, private) if error else {"errors": [], "message": message}
-            quarantine.keep(folder, task.key, [each.row.id for each in tasks], status, told)
+            quarantine.record(folder, task.key, [each.row.id for each in tasks], status, told)
         for each in tasks:
             put(each, replace(_blank(each, model), status=status, message=message))
 
@@ -172,7 +172,7 @@ def _do_missing(
 
 
 @contextmanager
-def _opened(task: VolumeTask, model: Model, settings: Settings) -> Iterator[_Open]:
+def _opened(task: VolumeTask, model: TimedModel, settings: BatchSettings) -> Iterator[_OpenVolume]:
     """Read a volume, fetched first if it is in a PACS."""
     started = time.perf_counter()
     if task.is_remote:
@@ -185,7 +185,7 @@ def _opened(task: VolumeTask, model: Model, settings: Settings) -> Iterator[_Ope
         yield _read(task, path, model, settings, started)
 
 
-def _read(task: VolumeTask, path: Path, model: Model, settings: Settings, started: float) -> _Open:
+def _read(task: VolumeTask, path: Path, model: TimedModel, settings: BatchSettings, started: float) -> _OpenVolume:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of libraries; ours about a row are recorded with it
         source = None
@@ -196,10 +196,12 @@ def _read(task: VolumeTask, path: Path, model: Model, settings: Settings, starte
                 raise InputError(str(error)) from error  # it is the volume that does not fit, not the disk
         volume = read_volume(path, series=task.series, resample=settings.resample)
     volume.content_hash  # noqa: B018  # part of reading: every encoded slice is named by it
-    return _Open(volume, source, model.for_volume(), LabelFiles(volume, task.base), time.perf_counter() - started)
+    return _OpenVolume(volume, source, model.for_volume(), LabelFiles(volume, task.base), time.perf_counter() - started)
 
 
-def _segment_row(task: Task, opened: _Open, model: Model, settings: Settings, folder: OutputFolder) -> RowResult:
+def _segment_row(
+    task: RowTask, opened: _OpenVolume, model: TimedModel, settings: BatchSettings, folder: OutputFolder
+) -> RowResult:
     """Segment, write and describe one object."""
     started = time.perf_counter()
     folder.check_room()
@@ -210,7 +212,7 @@ def _segment_row(task: Task, opened: _Open, model: Model, settings: Settings, fo
             raise _MissingFileError(f"There is no {row.mask}. Relative paths start from the manifest's folder.")
         request = row_request(row, opened.files, settings)
         require_window(opened.volume, request.window_hu)
-        encoded, encode_seconds = model.meter.encoded, model.meter.encode_seconds
+        encoded, encode_seconds = model.backend.encoded, model.backend.encode_seconds
         model_started = time.perf_counter()
         session = opened.engine.open(opened.volume, window=request.window_hu)
         found = session.segment(request)
@@ -246,10 +248,10 @@ def _segment_row(task: Task, opened: _Open, model: Model, settings: Settings, fo
         last_slice=max(found.slices),
         low_end=found.low_end.value,
         high_end=found.high_end.value,
-        encoded=model.meter.encoded - encoded,
+        encoded=model.backend.encoded - encoded,
         seconds_read=round(opened.seconds_read, 4),
         seconds_model=round(write_started - model_started, 4),
-        seconds_encode=round(model.meter.encode_seconds - encode_seconds, 4),
+        seconds_encode=round(model.backend.encode_seconds - encode_seconds, 4),
         seconds_write=round(written - write_started, 4),
         seconds=round(time.perf_counter() - started, 4),
         notes=" ".join(each for each in notes if each),
@@ -266,7 +268,7 @@ def _truth(row: ManifestRow, files: LabelFiles) -> tuple[Bool[np.ndarray, "k j i
         return None, f"No Dice: {error}"
 
 
-def _blank(task: Task, model: Model) -> RowResult:
+def _blank(task: RowTask, model: TimedModel) -> RowResult:
     return RowResult(
         id=task.row.id,
         object=task.row.object,
@@ -298,7 +300,7 @@ def _judge(error: Exception, key: str) -> tuple[Status, str]:
         case RadsamError():
             return Status.FAILED, str(error)
     # The message of a library may hold what is in the file: only where it happened is told.
-    return Status.FAILED, f"{type(error).__name__} at {quarantine.place_of(error)}; see quarantine/{key}.json."
+    return Status.FAILED, f"{type(error).__name__} at {quarantine.innermost_frame(error)}; see quarantine/{key}.json."
 
 
 def _lost(what: str, attempts: Attempts) -> str:

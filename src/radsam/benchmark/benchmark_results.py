@@ -37,7 +37,7 @@ TaskKey = tuple[str, str, str, str, str, str]
 
 
 @dataclass(frozen=True)
-class Row:
+class ScoreRow:
     """One answer and its score.
 
     Args:
@@ -94,7 +94,7 @@ class Row:
         return self.model, self.sha256, self.mode, self.dataset, self.case, self.object
 
 
-_KINDS = {each.name: {"int": int, "float": float}.get(str(each.type), str) for each in fields(Row)}
+_KINDS = {each.name: {"int": int, "float": float}.get(str(each.type), str) for each in fields(ScoreRow)}
 #: The first column, so that tables of several folders can be put under one another.
 COLUMNS = ("version", *_KINDS)
 
@@ -110,7 +110,7 @@ class ResultsFolder:
     """
 
     def __init__(
-        self, folder: Path, config: BenchmarkConfig, rows: list[Row], models: dict[str, dict[str, Any]]
+        self, folder: Path, config: BenchmarkConfig, rows: list[ScoreRow], models: dict[str, dict[str, Any]]
     ) -> None:
         self.folder, self.config, self.rows, self.models = folder, config, rows, models
         self._members: set[tuple[str, str]] | None = None
@@ -189,7 +189,7 @@ class ResultsFolder:
         failed = {row.key for row in rows if row.status == FAILED} if retry_failed else set()
         return {row.key for row in rows} - failed
 
-    def append(self, rows: Sequence[Row]) -> None:
+    def append(self, rows: Sequence[ScoreRow]) -> None:
         """Add the rows of one object, in one write."""
         _append(self.folder / TABLE, "".join(_line((VERSION, *_plain(row))) for row in rows))
         self.rows += rows
@@ -207,9 +207,9 @@ class ResultsFolder:
         self._members |= {(each.dataset, each.case) for each in fresh}
 
 
-def last_attempts(rows: Iterable[Row]) -> list[Row]:
+def last_attempts(rows: Iterable[ScoreRow]) -> list[ScoreRow]:
     """Of an object that was tried again, keep the last attempt only."""
-    attempts: dict[TaskKey, dict[int, Row]] = {}
+    attempts: dict[TaskKey, dict[int, ScoreRow]] = {}
     for row in rows:
         if row.edits == 0:
             attempts[row.key] = {}
@@ -237,7 +237,7 @@ def _read_run(folder: Path) -> dict[str, Any]:
     return dict(run)
 
 
-def _read_rows(path: Path) -> list[Row]:
+def _read_rows(path: Path) -> list[ScoreRow]:
     """Read the rows of every object that is whole."""
     if not path.is_file():
         return []
@@ -249,8 +249,8 @@ def _read_rows(path: Path) -> list[Row]:
                 f"{path} is a table of another version: its columns are not those of version {VERSION}. Run the "
                 "benchmark again into a new folder."
             )
-        pending: list[Row] = []
-        rows: list[Row] = []
+        pending: list[ScoreRow] = []
+        rows: list[ScoreRow] = []
         for values in reader:
             row = _row(values)
             if row is None:
@@ -262,16 +262,16 @@ def _read_rows(path: Path) -> list[Row]:
     return rows
 
 
-def _row(values: Sequence[str]) -> Row | None:
+def _row(values: Sequence[str]) -> ScoreRow | None:
     if len(values) != len(COLUMNS) or values[0] != str(VERSION):
         return None
     try:
-        return Row(**{name: kind(value) for (name, kind), value in zip(_KINDS.items(), values[1:], strict=True)})
+        return ScoreRow(**{name: kind(value) for (name, kind), value in zip(_KINDS.items(), values[1:], strict=True)})
     except ValueError:
         return None
 
 
-def _cut(path: Path, rows: Sequence[Row]) -> None:
+def _cut(path: Path, rows: Sequence[ScoreRow]) -> None:
     """Drop what a kill left of an object that is not whole."""
     whole = _line(COLUMNS) + "".join(_line((VERSION, *_plain(row))) for row in rows)
     if path.read_text("utf-8") != whole:
@@ -289,7 +289,7 @@ def _append(path: Path, text: str) -> None:
         raise OutputError(f"{path} could not be written: {error.strerror or error}.") from error
 
 
-def _plain(row: Row) -> list[object]:
+def _plain(row: ScoreRow) -> list[object]:
     # repr keeps every digit of a float, so that equal runs have equal tables.
     return [repr(value) if isinstance(value, float) else value for value in asdict(row).values()]
 

@@ -10,8 +10,8 @@ from contextlib import closing
 from operator import attrgetter
 
 from radsam.benchmark.benchmark_config import BenchmarkConfig
-from radsam.benchmark.benchmark_results import FAILED, PICTURES, ResultsFolder, Row, TaskKey
-from radsam.benchmark.benchmark_unit import News, Unit, load_unit_work, retry_unit, work_on
+from radsam.benchmark.benchmark_results import FAILED, PICTURES, ResultsFolder, ScoreRow, TaskKey
+from radsam.benchmark.benchmark_unit import BenchmarkUnit, UnitResult, load_unit_work, retry_unit, run_unit
 from radsam.benchmark.models import Model
 from radsam.benchmark.models.model_names import Runtime
 from radsam.benchmark.models.predictions_folder import PredictionsModel
@@ -19,22 +19,22 @@ from radsam.data.case import Case
 from radsam.io.volume_read import read_info
 from radsam.worker_pool import run_in_workers
 
-Tell = Callable[[News], None]
+Report = Callable[[UnitResult], None]
 
 
-def run_units(units: Sequence[Unit], results: ResultsFolder, *, workers: int, tell: Tell) -> None:
+def run_units(units: Sequence[BenchmarkUnit], results: ResultsFolder, *, workers: int, report: Report) -> None:
     """Run units and write what comes out.
 
     Args:
         units: The units.
         results: Where rows go.
         workers: Processes; 1 stays in this one.
-        tell: Called after each piece of news is written.
+        report: Called after each piece of news is written.
     """
     # Units of one case stay together: two models at one case at a time would encode the same slices twice.
     group = attrgetter("dataset", "case.case_id")
     stream = (
-        (news for unit in units for news in work_on(unit))
+        (news for unit in units for news in run_unit(unit))
         if workers == 1
         else run_in_workers(units, workers, load_unit_work, retry=retry_unit, group=group)
     )
@@ -44,10 +44,10 @@ def run_units(units: Sequence[Unit], results: ResultsFolder, *, workers: int, te
             if news.rows:
                 results.append(news.rows)
                 _keep_worst(results, news)
-            tell(news)
+            report(news)
 
 
-def _keep_worst(results: ResultsFolder, news: News) -> None:
+def _keep_worst(results: ResultsFolder, news: UnitResult) -> None:
     """Keep the pictures of the worst first answers of each model and mode, as many as are wanted."""
     first = news.rows[0]
     rivals = [
@@ -65,27 +65,27 @@ def _keep_worst(results: ResultsFolder, news: News) -> None:
         (folder / picture_name(first)).write_bytes(news.picture)
 
 
-def worst_first(rows: Iterable[Row]) -> list[Row]:
+def worst_first(rows: Iterable[ScoreRow]) -> list[ScoreRow]:
     """Order first answers by Dice, the worst first; of equals the larger object."""
     return sorted(rows, key=lambda row: (row.dice, -row.voxels, row.case, row.object))
 
 
-def picture_name(row: Row) -> str:
+def picture_name(row: ScoreRow) -> str:
     """Name the picture of an answer, fit for every file system."""
     words = (row.model, row.mode, row.dataset, row.case, row.object)
     return "--".join("".join(c if c.isalnum() else "-" for c in word) for word in words) + ".png"
 
 
-def plan(
+def plan_units(
     config: BenchmarkConfig,
     cases: Mapping[str, Sequence[Case]],
     words: Sequence[str],
     runtime: Runtime,
     done: frozenset[TaskKey],
-) -> list[Unit]:
+) -> list[BenchmarkUnit]:
     """List the units of a run: case by case, so that all models look at a case while it is in memory."""
     return [
-        Unit(dataset, case, word, config, runtime, done)
+        BenchmarkUnit(dataset, case, word, config, runtime, done)
         for dataset, found in cases.items()
         for case in found
         for word in words

@@ -13,9 +13,9 @@ from functools import lru_cache
 import numpy as np
 
 from radsam.benchmark.benchmark_config import BenchmarkConfig, ModeConfig
-from radsam.benchmark.benchmark_results import FAILED, NOTHING, OK, Row, TaskKey
+from radsam.benchmark.benchmark_results import FAILED, NOTHING, OK, ScoreRow, TaskKey
 from radsam.benchmark.cohort import SCORED, UNREADABLE, Member, members
-from radsam.benchmark.interaction import score_answer, talk
+from radsam.benchmark.interaction import interact, score_prediction
 from radsam.benchmark.models import Model, find_models
 from radsam.benchmark.models.model_names import Runtime
 from radsam.benchmark.object_picture import draw_object
@@ -27,7 +27,7 @@ from radsam.volume import LabelVolume, Volume
 
 
 @dataclass(frozen=True)
-class Unit:
+class BenchmarkUnit:
     """One case with one model.
 
     Args:
@@ -50,7 +50,7 @@ class Unit:
 
 
 @dataclass(frozen=True)
-class News:
+class UnitResult:
     """What came out of a unit: the classes of its case, the rows of one object, or a problem.
 
     Args:
@@ -61,12 +61,12 @@ class News:
     """
 
     members: tuple[Member, ...] = ()
-    rows: tuple[Row, ...] = ()
+    rows: tuple[ScoreRow, ...] = ()
     picture: bytes = b""
     problem: str = ""
 
 
-def work_on(unit: Unit) -> Iterator[News]:
+def run_unit(unit: BenchmarkUnit) -> Iterator[UnitResult]:
     """Run a unit, object by object.
 
     Yields:
@@ -74,12 +74,12 @@ def work_on(unit: Unit) -> Iterator[News]:
     """
     model = _model(unit.model, unit.runtime)
     try:
-        volume, labels = _loaded(unit.case)
+        volume, labels = _load_case(unit.case)
     except RadsamError as error:
-        yield News(members=(_unreadable(unit),), problem=f"{unit.case.case_id} cannot be read: {error}")
+        yield UnitResult(members=(_unreadable(unit),), problem=f"{unit.case.case_id} cannot be read: {error}")
         return
     cohort = members(unit.dataset, unit.config.datasets[unit.dataset], unit.case, labels)
-    yield News(members=tuple(cohort))
+    yield UnitResult(members=tuple(cohort))
     waiting = [
         (member, mode)
         for member in cohort
@@ -95,27 +95,27 @@ def work_on(unit: Unit) -> Iterator[News]:
         model.prepare(volume, unit.case.case_id)
     except Exception as error:  # what a model does wrong is a result
         for member, mode in waiting:
-            yield News(rows=tuple(_failed(model, mode, member, unit.config.seed, error)))
+            yield UnitResult(rows=tuple(_failed_rows(model, mode, member, unit.config.seed, error)))
         return
     for member, mode in waiting:
-        yield _scored(model, volume, labels, member, mode, unit.config)
+        yield _measure_object(model, volume, labels, member, mode, unit.config)
 
 
-def _scored(
+def _measure_object(
     model: Model, volume: Volume, labels: LabelVolume, member: Member, mode: ModeConfig, config: BenchmarkConfig
-) -> News:
+) -> UnitResult:
     truth = np.asarray(labels.ids == member.object_id)
     rng = np.random.default_rng([config.seed, member.object_id])
     dataset = config.datasets[member.dataset]
     user = SimulatedUser(truth, volume.geometry, mode, rng, min_pixels=dataset.min_pixels)
-    rows: list[Row] = []
+    rows: list[ScoreRow] = []
     picture = b""
-    blank = _blank(model, mode, member, config.seed)
+    blank = _empty_row(model, mode, member, config.seed)
     try:
-        for answer in talk(model, user, member.name):
+        for answer in interact(model, user, member.name):
             if answer.mask.shape != truth.shape:
                 raise ValueError(f"The mask is {answer.mask.shape}, the volume {truth.shape}.")
-            score = score_answer(answer, user, volume.geometry, config.surface)
+            score = score_prediction(answer, user, volume.geometry, config.surface)
             nsd, hd95_mm = (score.surface.nsd, score.surface.hd95_mm) if score.surface else (math.nan, math.nan)
             rows.append(
                 replace(
@@ -133,12 +133,12 @@ def _scored(
                 picture = draw_object(volume, truth, answer.mask, answer.prompt, index)
     except Exception as error:  # what a model does wrong is a result
         # What it answered before stands; every edit that was still to come scores zero.
-        rows += _failed(model, mode, member, config.seed, error)[len(rows) :]
-    return News(rows=tuple(rows), picture=picture)
+        rows += _failed_rows(model, mode, member, config.seed, error)[len(rows) :]
+    return UnitResult(rows=tuple(rows), picture=picture)
 
 
-def _blank(model: Model, mode: ModeConfig, member: Member, seed: int) -> Row:
-    return Row(
+def _empty_row(model: Model, mode: ModeConfig, member: Member, seed: int) -> ScoreRow:
+    return ScoreRow(
         model=model.card.label,
         sha256=model.card.sha256,
         dataset=member.dataset,
@@ -163,27 +163,27 @@ def _blank(model: Model, mode: ModeConfig, member: Member, seed: int) -> Row:
     )
 
 
-def _failed(model: Model, mode: ModeConfig, member: Member, seed: int, error: Exception) -> list[Row]:
+def _failed_rows(model: Model, mode: ModeConfig, member: Member, seed: int, error: Exception) -> list[ScoreRow]:
     why = str(error) if isinstance(error, RadsamError) else f"{type(error).__name__}: {error}"
-    blank = replace(_blank(model, mode, member, seed), error=why)
+    blank = replace(_empty_row(model, mode, member, seed), error=why)
     return [replace(blank, edits=edits) for edits in range(blank.most_edits + 1)]
 
 
 def _key(model: Model, mode: ModeConfig, member: Member) -> TaskKey:
-    return _blank(model, mode, member, 0).key
+    return _empty_row(model, mode, member, 0).key
 
 
-def load_unit_work() -> Callable[[Unit, Callable[[News], None]], None]:
+def load_unit_work() -> Callable[[BenchmarkUnit, Callable[[UnitResult], None]], None]:
     """Return what a worker process does with a unit; models and cases are loaded when a unit needs them."""
 
-    def work(unit: Unit, report: Callable[[News], None]) -> None:
-        for result in work_on(unit):
+    def work(unit: BenchmarkUnit, report: Callable[[UnitResult], None]) -> None:
+        for result in run_unit(unit):
             report(result)
 
     return work
 
 
-def retry_unit(unit: Unit, results: Sequence[News], deaths: int) -> Unit | None:
+def retry_unit(unit: BenchmarkUnit, results: Sequence[UnitResult], deaths: int) -> BenchmarkUnit | None:
     """Return what is left of a unit whose process died: it is tried once more, then its objects count as failed."""
     if deaths > 2:
         return None  # not by the model, which is no longer run: the case is too large to read
@@ -191,7 +191,7 @@ def retry_unit(unit: Unit, results: Sequence[News], deaths: int) -> Unit | None:
     return replace(unit, done=unit.done | finished, crashed=deaths > 1)
 
 
-def _unreadable(unit: Unit) -> Member:
+def _unreadable(unit: BenchmarkUnit) -> Member:
     case = unit.case
     return Member(unit.dataset, case.case_id, case.patient, case.label_origin, 0, "", "", 0, 0, UNREADABLE)
 
@@ -205,7 +205,7 @@ def _model(word: str, runtime: Runtime) -> Model:
 _last_case: list[tuple[Case, Volume, LabelVolume]] = []
 
 
-def _loaded(case: Case) -> tuple[Volume, LabelVolume]:
+def _load_case(case: Case) -> tuple[Volume, LabelVolume]:
     """The case of the last unit: several models look at the same one."""
     # The whole case counts, not its name: a run over other classes has other labels.
     if not _last_case or _last_case[0][0] != case:

@@ -18,7 +18,7 @@ from radsam.volume import Geometry, Prompt, RunMask
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
+class Prediction:
     """What the model said after so many edits.
 
     Args:
@@ -35,7 +35,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class StepScore:
+class PredictionScore:
     """How good an answer is.
 
     Args:
@@ -51,7 +51,7 @@ class StepScore:
     seconds: float
 
 
-def talk(model: Model, user: SimulatedUser, name: str) -> Iterator[Answer]:
+def interact(model: Model, user: SimulatedUser, name: str) -> Iterator[Prediction]:
     """Let user and model talk about one object.
 
     Yields:
@@ -63,15 +63,15 @@ def talk(model: Model, user: SimulatedUser, name: str) -> Iterator[Answer]:
     first = user.first()
     started = time.perf_counter()
     mask = model.segment(first.prompt, first.bounds, name)
-    yield Answer(0, mask, time.perf_counter() - started, first.prompt)
+    yield Prediction(0, mask, time.perf_counter() - started, first.prompt)
     for number in range(1, 1 + (user.mode.edits if model.card.edits else 0)):
         points = user.correction(mask)
         started = time.perf_counter()
         mask = model.correct(points) if points else mask
-        yield Answer(number, mask, time.perf_counter() - started)
+        yield Prediction(number, mask, time.perf_counter() - started)
 
 
-def _slice_by_slice(model: Model, user: SimulatedUser, name: str) -> Iterator[Answer]:
+def _slice_by_slice(model: Model, user: SimulatedUser, name: str) -> Iterator[Prediction]:
     """Prompt and correct each slice alone, then put the answers of each step together."""
     edits = user.mode.edits if model.card.edits else 0
     steps: list[dict[int, RunMask]] = [{} for _ in range(edits + 1)]
@@ -98,16 +98,18 @@ def _slice_by_slice(model: Model, user: SimulatedUser, name: str) -> Iterator[An
         together = np.zeros_like(user.truth)
         for index, runs in slices.items():
             user.grid.put(together, index, runs.decode())
-        yield Answer(number, together, seconds[number] / len(chosen), None if number else shown)
+        yield Prediction(number, together, seconds[number] / len(chosen), None if number else shown)
 
 
-def score_answer(answer: Answer, user: SimulatedUser, geometry: Geometry, settings: SurfaceConfig) -> StepScore:
+def score_prediction(
+    answer: Prediction, user: SimulatedUser, geometry: Geometry, settings: SurfaceConfig
+) -> PredictionScore:
     """Score one answer over the whole object; where not every slice was prompted, over those that were."""
     predicted, truth, whole = _compared(answer.mask, user)
     last = answer.edits == user.mode.edits
     wanted = settings.enabled and whole and (last or answer.edits % settings.every == 0)
     surface = surface_score(predicted, truth, geometry.spacing_mm_ijk, settings.tolerance_mm) if wanted else None
-    return StepScore(answer.edits, dice(predicted, truth), surface, answer.seconds)
+    return PredictionScore(answer.edits, dice(predicted, truth), surface, answer.seconds)
 
 
 def _compared(mask: Voxels, user: SimulatedUser) -> tuple[Bool[np.ndarray, "a b c"], Bool[np.ndarray, "a b c"], bool]:

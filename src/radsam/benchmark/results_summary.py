@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from radsam.benchmark.benchmark_results import FAILED, NOTHING, Row, last_attempts
+from radsam.benchmark.benchmark_results import FAILED, NOTHING, ScoreRow, last_attempts
 from radsam.benchmark.bootstrap import Estimate, mean_of_objects, paired_difference
 
 #: "Edits to reach 0.9" asks for this Dice.
@@ -29,15 +29,15 @@ class Curve:
 
     model: str
     mode: str
-    steps: dict[int, tuple[Row, ...]]
+    steps: dict[int, tuple[ScoreRow, ...]]
 
     @property
-    def firsts(self) -> tuple[Row, ...]:
+    def firsts(self) -> tuple[ScoreRow, ...]:
         """The answers before any edit."""
         return self.steps[0]
 
     @property
-    def lasts(self) -> tuple[Row, ...]:
+    def lasts(self) -> tuple[ScoreRow, ...]:
         """The answers after the last edit."""
         return self.steps[self.most_edits]
 
@@ -80,9 +80,9 @@ class EditsToGoal:
     most: int
 
 
-def curves(rows: Iterable[Row]) -> list[Curve]:
+def curves(rows: Iterable[ScoreRow]) -> list[Curve]:
     """Sort rows by mode and model, in the order in which they first came; every object once."""
-    sorted_rows: dict[tuple[str, str], dict[int, list[Row]]] = {}
+    sorted_rows: dict[tuple[str, str], dict[int, list[ScoreRow]]] = {}
     for row in last_attempts(rows):
         sorted_rows.setdefault((row.mode, row.model), {}).setdefault(row.edits, []).append(row)
     return [
@@ -91,24 +91,24 @@ def curves(rows: Iterable[Row]) -> list[Curve]:
     ]
 
 
-def dice_of(rows: Sequence[Row]) -> Estimate | None:
+def dice_of(rows: Sequence[ScoreRow]) -> Estimate | None:
     """Mean Dice over objects; failures count as zero."""
     return mean_of_objects([row.dice for row in rows], [row.patient for row in rows]) if rows else None
 
 
-def nsd_of(rows: Sequence[Row]) -> Estimate | None:
+def nsd_of(rows: Sequence[ScoreRow]) -> Estimate | None:
     """Mean NSD over the objects for which it was computed; None where it was for none."""
     known = [row for row in rows if not math.isnan(row.nsd)]
     return mean_of_objects([row.nsd for row in known], [row.patient for row in known]) if known else None
 
 
-def median_hd95_mm(rows: Sequence[Row]) -> float | None:
+def median_hd95_mm(rows: Sequence[ScoreRow]) -> float | None:
     """Median HD95; an empty answer is infinitely far, so it may be infinite."""
     known = [row.hd95_mm for row in rows if not math.isnan(row.hd95_mm)]
     return float(np.percentile(known, 50, method="inverted_cdf")) if known else None
 
 
-def median_seconds(rows: Sequence[Row]) -> float | None:
+def median_seconds(rows: Sequence[ScoreRow]) -> float | None:
     """Median time of an interaction; failures have none."""
     known = [row.seconds for row in rows if row.status != FAILED]
     return float(np.median(known)) if known else None
@@ -133,5 +133,5 @@ def difference(one: Curve, other: Curve, edits: int = 0) -> Estimate | None:
     return paired_difference(first, second, {_object(row): row.patient for row in one.steps[edits]})
 
 
-def _object(row: Row) -> ObjectKey:
+def _object(row: ScoreRow) -> ObjectKey:
     return row.dataset, row.case, row.object

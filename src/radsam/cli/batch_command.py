@@ -19,8 +19,8 @@ from radsam.cli.terminal import command, note, out, progress_bar, usage_error, w
 if TYPE_CHECKING:
     from types import FrameType
 
-    from radsam.batch.batch_plan import Plan
-    from radsam.batch.batch_run import Summary
+    from radsam.batch.batch_plan import BatchPlan
+    from radsam.batch.batch_run import BatchSummary
     from radsam.batch.output_folder import OutputFolder
 
 #: Some rows have no mask; the others do.
@@ -154,8 +154,8 @@ def batch(
 
     from radsam.batch.batch_plan import parse_shard
     from radsam.batch.batch_run import EngineChoice, plan_batch, run_batch
-    from radsam.batch.batch_settings import Settings
-    from radsam.batch.engines.slurm_engine import Cluster
+    from radsam.batch.batch_settings import BatchSettings
+    from radsam.batch.engines.slurm_engine import SlurmCluster
     from radsam.batch.manifest import read_manifest
     from radsam.batch.output_folder import OutputFolder
     from radsam.errors import OutputError
@@ -163,7 +163,7 @@ def batch(
 
     if file_format not in tuple(LabelFormat):
         raise OutputError(f"{file_format!r} is not a format of labels: choose one of {', '.join(LabelFormat)}.")
-    settings = Settings(
+    settings = BatchSettings(
         model=model,
         backend=backend,
         file_format=LabelFormat(file_format),
@@ -177,7 +177,7 @@ def batch(
         name=engine,
         workers=workers,
         address=address,
-        cluster=Cluster(kind=cluster, jobs=jobs, partition=partition, account=account, hours=hours),
+        cluster=SlurmCluster(kind=cluster, jobs=jobs, partition=partition, account=account, hours=hours),
     )
     part = parse_shard(shard) if shard is not None else (0, 1)
     read = read_manifest(manifest)
@@ -203,7 +203,7 @@ def batch(
         raise typer.Exit(EXIT_SOME_FAILED)
 
 
-def _require_pacs(plan: Plan) -> None:
+def _require_pacs(plan: BatchPlan) -> None:
     """Check what every remote volume needs, before the first one."""
     if any(each.is_remote for each in plan.volumes):
         from radsam.cli.ct_source import warn_in_clear
@@ -223,7 +223,7 @@ def _require_pacs(plan: Plan) -> None:
                 warn_in_clear(address)
 
 
-def _announce(plan: Plan, unused: tuple[str, ...]) -> None:
+def _announce(plan: BatchPlan, unused: tuple[str, ...]) -> None:
     """Note what a user may not expect."""
     if unused:
         note(f"Columns that are not used: {', '.join(unused)}.")
@@ -245,7 +245,7 @@ def _few(ids: tuple[str, ...]) -> str:
     return ", ".join(ids[:3]) + (", ..." if len(ids) > 3 else "")
 
 
-def _show_plan(plan: Plan, folder: OutputFolder, as_json: bool) -> None:
+def _show_plan(plan: BatchPlan, folder: OutputFolder, as_json: bool) -> None:
     from radsam.batch.plan_check import find_problems
 
     with progress_bar("Checking volumes", unit="volumes", quiet=as_json) as update:
@@ -285,7 +285,7 @@ def _show_failures(rows: list[tuple[int, str, str, str]], what: str) -> None:
         out.print(f"and {len(rows) - _MOST_SHOWN} more")
 
 
-def _finish(summary: Summary, folder: OutputFolder, seconds: float, as_json: bool) -> None:
+def _finish(summary: BatchSummary, folder: OutputFolder, seconds: float, as_json: bool) -> None:
     from radsam.batch.row_results import Status
 
     failed = [each for each in summary.mine if each.status is not Status.DONE]
@@ -314,7 +314,7 @@ def _finish(summary: Summary, folder: OutputFolder, seconds: float, as_json: boo
     out.print(f"contact sheet: {escape(str(folder.sheet))}", soft_wrap=True)
 
 
-def _is_new(result: Any, summary: Summary) -> bool:
+def _is_new(result: Any, summary: BatchSummary) -> bool:
     from radsam.batch.row_results import Status
 
     return result.status is Status.DONE and result.id not in summary.plan.done

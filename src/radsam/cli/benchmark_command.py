@@ -16,7 +16,7 @@ from radsam.cli.terminal import command, note, out, progress_bar, require_extra,
 if TYPE_CHECKING:
     from radsam.benchmark.benchmark_config import BenchmarkConfig
     from radsam.benchmark.benchmark_results import ResultsFolder
-    from radsam.benchmark.benchmark_unit import News
+    from radsam.benchmark.benchmark_unit import UnitResult
     from radsam.data.case import Case
 
 benchmark_app = typer.Typer(
@@ -84,7 +84,7 @@ def run(
     """
     from radsam.benchmark.benchmark_config import BenchmarkConfig
     from radsam.benchmark.benchmark_results import ResultsFolder
-    from radsam.benchmark.benchmark_run import check_predictions, plan, run_units
+    from radsam.benchmark.benchmark_run import check_predictions, plan_units, run_units
     from radsam.benchmark.models import find_models
     from radsam.benchmark.models.model_names import Runtime
 
@@ -101,12 +101,12 @@ def run(
     results = ResultsFolder.start(folder, settings)
     results.models |= {model.card.label: _card(model.card) for model in measured}
     results.describe(_program(), {"embeddings_kept": embeddings is not None, "workers": workers})
-    units = plan(settings, cases, words, runtime, frozenset(results.done(retry_failed=retry_failed)))
+    units = plan_units(settings, cases, words, runtime, frozenset(results.done(retry_failed=retry_failed)))
     seen: set[tuple[str, str]] = set()
     problems: set[str] = set()
     with progress_bar(f"Measuring {len(measured)} models", unit="cases", quiet=as_json) as update:
 
-        def report_unit(news: News) -> None:
+        def report_unit(news: UnitResult) -> None:
             if news.problem and news.problem not in problems:
                 problems.add(news.problem)
                 note(news.problem)
@@ -117,7 +117,7 @@ def run(
                     note(f"{row.model} failed on {row.object} of {row.case}, which scores zero: {row.error}")
                 update(len(seen), len(units))
 
-        run_units(units, results, workers=workers, tell=report_unit)
+        run_units(units, results, workers=workers, report=report_unit)
     _finish(ResultsFolder.read(folder), as_json)
 
 

@@ -49,7 +49,7 @@ def cvpr25(
 
     [bold]predict.sh:[/] radsam challenge cvpr25 /workspace/inputs /workspace/outputs
     """
-    from radsam.benchmark.challenge.challenge_evaluation import CLICKS, SECONDS_PER_CLASS, play_folder
+    from radsam.benchmark.challenge.challenge_evaluation import CLICKS, SECONDS_PER_CLASS, evaluate_folder
     from radsam.benchmark.challenge.challenge_prediction import predict_folder
     from radsam.cli.terminal import usage_error
     from radsam.session import load
@@ -68,7 +68,7 @@ def cvpr25(
             out.print(f"{len(written)} cases predicted in {escape(str(target))}", soft_wrap=True)
         return
     with progress_bar("Running the protocol", unit="steps", quiet=as_json) as update:
-        scores = play_folder(engine, source, truth, target, spacing_is_xyz=not array_order, progress=update)
+        scores = evaluate_folder(engine, source, truth, target, spacing_is_xyz=not array_order, progress=update)
     if as_json:
         write_json({"metrics": str(target / "metrics.csv"), "cases": [score.columns() for score in scores]})
         return

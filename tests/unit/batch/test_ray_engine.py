@@ -11,8 +11,8 @@ import pytest
 
 from archives import planned, write_manifest
 from radsam.batch.batch_plan import VolumeTask
-from radsam.batch.batch_settings import Settings
-from radsam.batch.engines.ray_engine import _check_answers, _Crew
+from radsam.batch.batch_settings import BatchSettings
+from radsam.batch.engines.ray_engine import _check_answers, _RayPool
 from radsam.batch.output_folder import OutputFolder
 from radsam.errors import ExecutionError
 
@@ -20,7 +20,7 @@ ray = pytest.importorskip("ray")
 GB = 1 << 30
 
 
-class Cluster:
+class FakeCluster:
     """Stands in for Ray: one machine of 8 GB, whose volumes end when the test says so."""
 
     def __init__(self) -> None:
@@ -52,13 +52,13 @@ class Cluster:
 
 
 @pytest.fixture
-def cluster() -> Cluster:
-    return Cluster()
+def cluster() -> FakeCluster:
+    return FakeCluster()
 
 
 @pytest.fixture
-def crew(cluster: Cluster, tmp_path: Path) -> _Crew:
-    made = _Crew(Settings(threads=1), OutputFolder(tmp_path), False, lambda result: None)
+def pool(cluster: FakeCluster, tmp_path: Path) -> _RayPool:
+    made = _RayPool(BatchSettings(threads=1), OutputFolder(tmp_path), False, lambda result: None)
     made._ray = cluster
     made._actor = cluster
     return made
@@ -71,41 +71,41 @@ def volumes(tmp_path: Path) -> deque[VolumeTask]:
 
 
 def test_volumes_wait_for_memory_and_what_fits_nowhere_is_alone(
-    crew: _Crew, cluster: Cluster, volumes: deque[VolumeTask]
+    pool: _RayPool, cluster: FakeCluster, volumes: deque[VolumeTask]
 ) -> None:
     needs = {each.key: {"big": 20, "one": 5, "two": 3}[each.volume] * GB for each in volumes}
-    crew._idle = [(cluster.actor(), "here"), (cluster.actor(), "here"), (cluster.actor(), "here")]
-    crew._hand_out(volumes, needs)
+    pool._idle = [(cluster.actor(), "here"), (cluster.actor(), "here"), (cluster.actor(), "here")]
+    pool._hand_out(volumes, needs)
     assert cluster.given == ["big"]
-    assert crew._finish("big", volumes) == []
-    crew._hand_out(volumes, needs)
+    assert pool._on_end("big", volumes) == []
+    pool._hand_out(volumes, needs)
     assert cluster.given == ["big", "one", "two"]
     assert not volumes
 
 
 def test_a_lost_worker_is_replaced_and_its_volume_is_next(
-    crew: _Crew, cluster: Cluster, volumes: deque[VolumeTask]
+    pool: _RayPool, cluster: FakeCluster, volumes: deque[VolumeTask]
 ) -> None:
     needs = {each.key: GB for each in volumes}
-    crew._idle = [(cluster.actor(), "here")]
-    crew._hand_out(volumes, needs)
+    pool._idle = [(cluster.actor(), "here")]
+    pool._hand_out(volumes, needs)
     cluster.lost.add("big")
-    assert crew._finish("big", volumes) == []
+    assert pool._on_end("big", volumes) == []
     assert [each.volume for each in volumes] == ["big", "one", "two"]
     assert cluster.started == 1
-    assert not crew._idle, "the lost one gets nothing more"
-    crew._welcome("node 1")
-    crew._hand_out(volumes, needs)
+    assert not pool._idle, "the lost one gets nothing more"
+    pool._on_ready("node 1")
+    pool._hand_out(volumes, needs)
     assert cluster.given == ["big", "big"]
 
 
-def test_workers_that_never_start_end_the_run(crew: _Crew, cluster: Cluster) -> None:
-    crew._start()
+def test_workers_that_never_start_end_the_run(pool: _RayPool, cluster: FakeCluster) -> None:
+    pool._start()
     cluster.lost |= {f"node {number}" for number in range(10)}
-    crew._welcome("node 1")
-    crew._welcome("node 2")
+    pool._on_ready("node 1")
+    pool._on_ready("node 2")
     with pytest.raises(ExecutionError, match="do not start"):
-        crew._welcome("node 3")
+        pool._on_ready("node 3")
     assert cluster.started == 3
 
 

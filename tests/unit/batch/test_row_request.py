@@ -11,7 +11,7 @@ import pytest
 from archives import write_balls
 from command_line import Target
 from phantoms import GRIDS, ball
-from radsam.batch.batch_settings import Settings
+from radsam.batch.batch_settings import BatchSettings
 from radsam.batch.manifest import parse_row
 from radsam.batch.recist import diameter_ellipse
 from radsam.batch.row_request import LabelFiles, row_request, typed_request
@@ -24,11 +24,13 @@ GRID = GRIDS["anisotropic"]
 
 
 def typed(geometry: Any = GRID, **values: Any) -> SegmentRequest:
-    return typed_request(parse_row({"id": "a", "volume": "v", "coordinates": "ijk", **values}), geometry, Settings())
+    return typed_request(
+        parse_row({"id": "a", "volume": "v", "coordinates": "ijk", **values}), geometry, BatchSettings()
+    )
 
 
 def request_of(files: LabelFiles, **values: str) -> SegmentRequest:
-    return row_request(parse_row(values), files, Settings())
+    return row_request(parse_row(values), files, BatchSettings())
 
 
 def index_of(request: SegmentRequest, geometry: Geometry = GRID) -> int:

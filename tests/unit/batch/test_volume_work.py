@@ -15,9 +15,9 @@ from archives import ball_row, fake_model, planned, write_balls, write_manifest
 from fakes import FakeBackend, fake_session
 from radsam.batch import volume_work
 from radsam.batch.attempts import MOST_ATTEMPTS, READING, Attempts
-from radsam.batch.batch_plan import Plan
-from radsam.batch.batch_run import merge
-from radsam.batch.batch_settings import Settings
+from radsam.batch.batch_plan import BatchPlan
+from radsam.batch.batch_run import write_results
+from radsam.batch.batch_settings import BatchSettings
 from radsam.batch.engines.local_engine import run_in_process
 from radsam.batch.output_folder import OutputFolder
 from radsam.batch.row_results import RowResult, Status, read_part
@@ -26,12 +26,12 @@ from radsam.io.volume_read import read_labels
 from radsam.io.volume_write import LabelFormat
 from radsam.volume import Box
 
-SETTINGS = Settings()
+SETTINGS = BatchSettings()
 
 
 def run(
-    manifest: Path, out: Path, settings: Settings = SETTINGS, backend: FakeBackend | None = None, **options: Any
-) -> tuple[dict[str, RowResult], Plan, OutputFolder]:
+    manifest: Path, out: Path, settings: BatchSettings = SETTINGS, backend: FakeBackend | None = None, **options: Any
+) -> tuple[dict[str, RowResult], BatchPlan, OutputFolder]:
     plan, folder = planned(manifest, out, settings, **options)
     retry = bool(options.get("retry_failed"))
     found = run_in_process(plan.volumes, settings, folder, model=fake_model(backend), retry_failed=retry)
@@ -80,12 +80,12 @@ def test_a_second_run_does_nothing_and_a_changed_row_is_done_anew(manifest: Path
 
 def test_other_settings_and_formats_are_other_results(manifest: Path, tmp_path: Path) -> None:
     run(manifest, tmp_path / "out")
-    nrrd = Settings(file_format=LabelFormat.NRRD)
+    nrrd = BatchSettings(file_format=LabelFormat.NRRD)
     found, plan, folder = run(manifest, tmp_path / "out", nrrd)
     assert set(plan.changed) == {"right", "left"}
     assert found["left"].mask == "masks/left.nrrd"
     assert sorted(each.name for each in folder.masks.iterdir()) == ["left.nrrd", "right.nrrd"]
-    assert planned(manifest, tmp_path / "out", Settings(file_format=LabelFormat.NRRD, threads=1))[0].count == 0
+    assert planned(manifest, tmp_path / "out", BatchSettings(file_format=LabelFormat.NRRD, threads=1))[0].count == 0
 
 
 def test_rows_that_fail_have_a_status_and_the_rest_goes_on(tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_a_full_disk_is_a_status_and_leaves_nothing_half_written(manifest: Path,
     with patch.object(volume_work, "write_part", side_effect=full):
         found, plan, folder = run(manifest, tmp_path / "out")
     assert {each.status for each in found.values()} == {Status.NOT_WRITTEN}
-    merged = merge(plan, folder, list(found.values()))
+    merged = write_results(plan, folder, list(found.values()))
     assert {each.status for each in merged} == {Status.NOT_WRITTEN}
     with patch("radsam.batch.output_folder.LEAST_FREE_BYTES", 1 << 62):
         backend = FakeBackend()

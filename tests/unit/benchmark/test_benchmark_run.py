@@ -14,7 +14,7 @@ from fakes import fake_engine
 from radsam.benchmark import benchmark_unit
 from radsam.benchmark.benchmark_config import BenchmarkConfig
 from radsam.benchmark.benchmark_results import FAILED, RUN, TABLE, ResultsFolder
-from radsam.benchmark.benchmark_run import plan, run_units
+from radsam.benchmark.benchmark_run import plan_units, run_units
 from radsam.benchmark.cohort import find_dataset
 from radsam.benchmark.models.baselines import RuleModel, box_fill, rule_model
 from radsam.benchmark.models.model_interface import Model
@@ -91,8 +91,8 @@ def run(data: Path, out: Path, words: tuple[str, ...], settings: BenchmarkConfig
     cases = {"balls": find_dataset("balls", settings.datasets["balls"], data)}
     results = ResultsFolder.start(out, settings)
     results.describe("test", {})
-    units = plan(settings, cases, words, Runtime(), frozenset(results.done()))
-    run_units(units, results, workers=1, tell=lambda news: None)
+    units = plan_units(settings, cases, words, Runtime(), frozenset(results.done()))
+    run_units(units, results, workers=1, report=lambda news: None)
     return ResultsFolder.read(out)
 
 

@@ -149,7 +149,7 @@ def test_a_damaged_or_missing_file_is_refused(tmp_path: Path) -> None:
 
 def test_the_whole_protocol_clicks_five_times_and_scores_as_the_challenge_does(tmp_path: Path) -> None:
     pytest.importorskip("monai", reason="the extra 'benchmark' is not installed")
-    from radsam.benchmark.challenge.challenge_evaluation import CLICKS, play_folder
+    from radsam.benchmark.challenge.challenge_evaluation import CLICKS, evaluate_folder
 
     truths = touching_balls().truths
     content = case_of(truths["right"], truths["left"] & ~truths["right"])
@@ -158,7 +158,7 @@ def test_the_whole_protocol_clicks_five_times_and_scores_as_the_challenge_does(t
     for name, each in (("a", content), ("b", boxless)):
         write(tmp_path / "truth" / f"{name}.npz", {"gts": each.pop("gts")})
         write(tmp_path / "in" / f"{name}.npz", each)
-    scores = play_folder(fake_engine(), tmp_path / "in", tmp_path / "truth", tmp_path / "out")
+    scores = evaluate_folder(fake_engine(), tmp_path / "in", tmp_path / "truth", tmp_path / "out")
     assert [score.classes for score in scores] == [2, 1]
     for score in scores:
         assert len(score.dsc) == CLICKS + 1
@@ -179,4 +179,4 @@ def test_the_whole_protocol_clicks_five_times_and_scores_as_the_challenge_does(t
     assert [row["CaseName"] for row in rows] == ["a.npz", "b.npz"]
     assert {"DSC_AUC", "NSD_AUC", "DSC_Final", "NSD_Final", "RunningTime_6", "DSC_1"} <= set(rows[0])
     with pytest.raises(InputError, match="its key is gts"):
-        play_folder(fake_engine(), tmp_path / "in", None, tmp_path / "again")
+        evaluate_folder(fake_engine(), tmp_path / "in", None, tmp_path / "again")

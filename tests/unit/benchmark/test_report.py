@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from radsam.benchmark.benchmark_config import BenchmarkConfig
-from radsam.benchmark.benchmark_results import ResultsFolder, Row
+from radsam.benchmark.benchmark_results import ResultsFolder, ScoreRow
 from radsam.benchmark.benchmark_run import picture_name
 from radsam.benchmark.cohort import Member
 from radsam.benchmark.report import write_report
@@ -30,14 +30,14 @@ CONFIG = settings_from_dict(
 GOOD = {"p1": (0.5, 0.8, 0.95), "p2": (0.7, 0.91, 0.93), "p3": (0.6, 0.7, 0.8), "p4": (0.2, 0.3, 0.4)}
 
 
-def row(model: str, patient: str, edits: int, dice: float, **changes: object) -> Row:
+def row(model: str, patient: str, edits: int, dice: float, **changes: object) -> ScoreRow:
     facts: dict[str, object] = {
         "model": model, "sha256": "abc", "dataset": "d", "case": patient, "patient": patient, "group": "g",
         "label_origin": "manual", "object": "liver", "voxels": 100, "slices": 5, "mode": "volume, box",
         "level": "volume", "start": "box", "seed": 0, "edits": edits, "most_edits": 2, "dice": dice, "nsd": dice,
         "hd95_mm": 10 * (1 - dice), "seconds": 0.5, "status": "ok",
     }  # fmt: skip
-    return Row(**{**facts, **changes})  # type: ignore[arg-type]
+    return ScoreRow(**{**facts, **changes})  # type: ignore[arg-type]
 
 
 @pytest.fixture

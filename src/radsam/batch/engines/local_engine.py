@@ -10,10 +10,10 @@ from os import cpu_count
 
 from radsam.batch.attempts import MOST_LOSSES
 from radsam.batch.batch_plan import VolumeTask
-from radsam.batch.batch_settings import Settings
+from radsam.batch.batch_settings import BatchSettings
 from radsam.batch.output_folder import OutputFolder
 from radsam.batch.row_results import RowResult
-from radsam.batch.timed_model import Model
+from radsam.batch.timed_model import TimedModel
 from radsam.batch.volume_work import Report, segment_volume
 from radsam.worker_pool import run_in_workers
 
@@ -23,12 +23,12 @@ _ATTEMPTS = 2
 
 def run_in_process(
     volumes: Sequence[VolumeTask],
-    settings: Settings,
+    settings: BatchSettings,
     folder: OutputFolder,
     *,
     retry_failed: bool = False,
     report: Report = lambda result: None,
-    model: Model | None = None,
+    model: TimedModel | None = None,
 ) -> list[RowResult]:
     """Do every volume.
 
@@ -46,7 +46,7 @@ def run_in_process(
         MissingExtraError: The engine is not installed.
         OutputError: The folder cannot be worked in.
     """
-    loaded = model or Model.load(settings)
+    loaded = model or TimedModel.load(settings)
     found: list[RowResult] = []
     for each in volumes:
         found += segment_volume(each, loaded, settings, folder, retry_failed=retry_failed, report=report)
@@ -55,7 +55,7 @@ def run_in_process(
 
 def run_in_processes(
     volumes: Sequence[VolumeTask],
-    settings: Settings,
+    settings: BatchSettings,
     folder: OutputFolder,
     *,
     workers: int,
@@ -90,8 +90,8 @@ def run_in_processes(
     return found
 
 
-def _load(settings: Settings, folder: OutputFolder, retry_failed: bool) -> Callable[[VolumeTask, Report], None]:
-    model = Model.load(settings)
+def _load(settings: BatchSettings, folder: OutputFolder, retry_failed: bool) -> Callable[[VolumeTask, Report], None]:
+    model = TimedModel.load(settings)
 
     def work(task: VolumeTask, report: Report) -> None:
         segment_volume(task, model, settings, folder, retry_failed=retry_failed, report=report, most_attempts=_ATTEMPTS)

@@ -21,10 +21,10 @@ from urllib.parse import urlsplit
 
 from radsam.batch.attempts import MOST_ATTEMPTS, MOST_LOSSES
 from radsam.batch.batch_plan import BASE_BYTES, VolumeTask
-from radsam.batch.batch_settings import Settings
+from radsam.batch.batch_settings import BatchSettings
 from radsam.batch.output_folder import OutputFolder
 from radsam.batch.row_results import RowResult
-from radsam.batch.timed_model import Model
+from radsam.batch.timed_model import TimedModel
 from radsam.batch.volume_work import Report, segment_volume
 from radsam.errors import ExecutionError, MissingExtraError
 
@@ -33,7 +33,7 @@ _OBJECT_STORE_BYTES = 80 << 20
 _CONNECT_SECONDS = 10.0
 
 
-class Worker:
+class RayWorker:
     """What runs on a worker; Ray makes an actor of it.
 
     Args:
@@ -41,10 +41,10 @@ class Worker:
         folder: Where results go.
     """
 
-    def __init__(self, settings: Settings, folder: OutputFolder) -> None:
+    def __init__(self, settings: BatchSettings, folder: OutputFolder) -> None:
         self._settings = settings
         self._folder = folder
-        self._model = Model.load(settings)
+        self._model = TimedModel.load(settings)
 
     def node(self) -> str:
         """Return the id of the machine that this worker runs on, when it is ready."""
@@ -76,7 +76,7 @@ class _Running:
 
 def run_on_ray(
     volumes: Sequence[VolumeTask],
-    settings: Settings,
+    settings: BatchSettings,
     folder: OutputFolder,
     *,
     workers: int | None = None,
@@ -105,13 +105,13 @@ def run_on_ray(
         raise MissingExtraError("--engine ray", "batch")
     settings = replace(settings, threads=settings.threads or 1)
     with _cluster(address, workers, settings):
-        return _Crew(settings, folder, retry_failed, report).do(volumes, workers)
+        return _RayPool(settings, folder, retry_failed, report).do(volumes, workers)
 
 
-class _Crew:
+class _RayPool:
     """The workers of one run and the queue of volumes."""
 
-    def __init__(self, settings: Settings, folder: OutputFolder, retry_failed: bool, report: Report) -> None:
+    def __init__(self, settings: BatchSettings, folder: OutputFolder, retry_failed: bool, report: Report) -> None:
         import ray
 
         self._ray: Any = ray
@@ -125,7 +125,7 @@ class _Crew:
             ray.exceptions.OutOfMemoryError,
             ray.exceptions.NodeDiedError,
         )
-        self._actor: Any = ray.remote(Worker).options(
+        self._actor: Any = ray.remote(RayWorker).options(
             num_cpus=settings.threads,
             num_gpus=1 if settings.backend == "torch:cuda" else 0,
             memory=BASE_BYTES,
@@ -150,9 +150,9 @@ class _Crew:
             ready, _ = self._ray.wait([*self._running, *self._starting], num_returns=1)
             for ref in ready:
                 if ref in self._starting:
-                    self._welcome(ref)
+                    self._on_ready(ref)
                     continue
-                done = self._finish(ref, queue)
+                done = self._on_end(ref, queue)
                 found += done
                 for each in done:
                     self._report(each)
@@ -169,7 +169,7 @@ class _Crew:
         actor = self._actor.remote(self._settings, self._folder)
         self._starting[actor.node.remote()] = actor
 
-    def _welcome(self, ref: Any) -> None:
+    def _on_ready(self, ref: Any) -> None:
         """Take a worker that is ready, or find out why it is not."""
         actor = self._starting.pop(ref)
         try:
@@ -202,7 +202,7 @@ class _Crew:
             self._running[ref] = _Running(actor, node, task, needs[task.key])
         self._idle = waiting
 
-    def _finish(self, ref: Any, queue: deque[VolumeTask]) -> list[RowResult]:
+    def _on_end(self, ref: Any, queue: deque[VolumeTask]) -> list[RowResult]:
         """Take the results of a volume; one that lost its worker goes back into the queue."""
         run = self._running.pop(ref)
         try:
@@ -220,7 +220,7 @@ class _Crew:
 
 
 @contextmanager
-def _cluster(address: str | None, workers: int | None, settings: Settings) -> Iterator[None]:
+def _cluster(address: str | None, workers: int | None, settings: BatchSettings) -> Iterator[None]:
     """Be connected to a cluster: to a given one, or to a new one on loopback that ends with the block."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # Ray would report to its makers
     os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"  # workers run this very Python

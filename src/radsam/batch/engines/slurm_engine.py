@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from radsam.batch.batch_plan import VolumeTask, is_settled
-from radsam.batch.batch_settings import Settings
+from radsam.batch.batch_settings import BatchSettings
 from radsam.batch.engines.local_engine import run_in_process
 from radsam.batch.output_folder import OutputFolder
 from radsam.batch.row_results import RowResult, read_part
@@ -31,7 +31,7 @@ _POLL_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
-class Cluster:
+class SlurmCluster:
     """What jobs ask for.
 
     Args:
@@ -70,7 +70,7 @@ class ShardJob:
     """
 
     volumes: tuple[VolumeTask, ...]
-    settings: Settings
+    settings: BatchSettings
     folder: OutputFolder
     retry_failed: bool
 
@@ -87,9 +87,9 @@ class ShardJob:
 
 def run_on_slurm(
     volumes: Sequence[VolumeTask],
-    settings: Settings,
+    settings: BatchSettings,
     folder: OutputFolder,
-    cluster: Cluster,
+    cluster: SlurmCluster,
     *,
     retry_failed: bool = False,
     report: Report = lambda result: None,

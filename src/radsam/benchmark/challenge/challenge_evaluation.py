@@ -85,7 +85,7 @@ class CaseScore:
         }
 
 
-def play_folder(
+def evaluate_folder(
     engine: Engine,
     source: Path,
     truths: Path | None,
@@ -118,12 +118,12 @@ def play_folder(
         def told(step: int, before: int = number * (CLICKS + 1)) -> None:
             progress(before + step, len(cases) * (CLICKS + 1))
 
-        scores.append(_play(engine, path, content, truth, target, spacing_is_xyz, told))
+        scores.append(_evaluate(engine, path, content, truth, target, spacing_is_xyz, told))
         _write_metrics(target / "metrics.csv", scores)
     return scores
 
 
-def _play(
+def _evaluate(
     engine: Engine,
     path: Path,
     content: dict[str, Any],

@@ -29,7 +29,7 @@ def predict_folder(
     spacing_is_xyz: bool = True,
     progress: Callable[[int, int | None], None] = lambda done, total: None,
 ) -> list[Path]:
-    """Answer every case of a folder.
+    """Segment every case of a folder.
 
     Args:
         engine: The model.
@@ -81,7 +81,7 @@ def make_folder(folder: Path) -> None:
 
 
 def predict(engine: Engine, case: ChallengeCase) -> UInt8[np.ndarray, "d h w"]:
-    """Answer one case: class n of its list becomes n + 1; of two that claim a voxel the later one has it."""
+    """Segment one case: class n of its list becomes n + 1; a voxel of two classes goes to the later one."""
     session = engine.open(case.volume, window=_WINDOW)
     found = np.zeros(case.volume.geometry.shape_kji, np.uint8)
     with warnings.catch_warnings():

@@ -44,7 +44,7 @@ class RuleModel:
         self._volume = volume
 
     def segment(self, prompt: Prompt, bounds: Bounds | None, name: str) -> Voxels:
-        """Fill the bounds; without them only the prompted slice, for a rule cannot tell where to stop."""
+        """Fill the bounds; without them only the prompted slice, since a rule cannot find the ends."""
         if self._volume is None:
             raise PromptError("There is no volume yet: prepare one first.")
         grid = SliceGrid.of(self._volume.geometry, Plane.AXIAL)

@@ -141,7 +141,7 @@ class PredictionsModel:
         self._case = case_id, volume.geometry
 
     def segment(self, prompt: Prompt, bounds: Bounds | None, name: str) -> Voxels:
-        """Answer with the mask of the class."""
+        """Return the mask of the class."""
         if self._case is None:
             raise PromptError("There is no volume yet: prepare one first.")
         return self.predictions.mask(self._case[0], name, self._case[1])

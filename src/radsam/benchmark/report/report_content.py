@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from radsam.benchmark.benchmark_results import FAILED, PICTURES, ResultsFolder, Row
+from radsam.benchmark.benchmark_results import FAILED, PICTURES, ResultsFolder, ScoreRow
 from radsam.benchmark.benchmark_run import picture_name, worst_first
 from radsam.benchmark.bootstrap import Estimate
 from radsam.benchmark.paper_tables import Setting, paper_table
@@ -99,7 +99,7 @@ def _measured(results: ResultsFolder, found: Sequence[Curve]) -> Iterator[Block]
     )
 
 
-def _dataset_line(results: ResultsFolder, name: str, rows: Sequence[Row]) -> tuple[str, ...]:
+def _dataset_line(results: ResultsFolder, name: str, rows: Sequence[ScoreRow]) -> tuple[str, ...]:
     here = [row for row in rows if row.dataset == name]
     objects = {(row.case, row.object): row for row in here}
     origins = Counter(row.label_origin for row in objects.values())
@@ -268,7 +268,7 @@ def _beside_the_paper(results: ResultsFolder, found: Sequence[Curve], name: str)
     yield Grid(("model", *(_setting(setting) for setting in columns)), tuple(lines), quoted=frozenset(range(count)))
 
 
-def _rows_at(curve: Curve, setting: Setting) -> tuple[Row, ...]:
+def _rows_at(curve: Curve, setting: Setting) -> tuple[ScoreRow, ...]:
     """Our rows in a setting of the paper; none where we measured another one."""
     first = curve.firsts[0]
     if (first.level, first.start) != (setting.level, setting.start) or setting.edits not in curve.steps:

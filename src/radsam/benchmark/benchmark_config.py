@@ -1,4 +1,4 @@
-"""What a benchmark measures: frozen dataclasses, read from TOML and checked by `radsam.settings`.
+"""The configuration of a benchmark: frozen dataclasses, read from TOML and checked by `radsam.settings`.
 
 A configuration names datasets and modes; the models and the folders of the data are
 given when it is run.
@@ -27,13 +27,13 @@ class DatasetConfig:
     Args:
         layout: How its folder is laid out; an adapter of `radsam.data.adapters`.
         split: Split of the dataset; "" takes every labelled case.
-        cases: Cases by name or pattern; all where empty.
-        classes: Classes by name; all where empty.
-        min_voxels: Smaller objects are left out, and counted.
+        cases: Cases by name or pattern; empty for all.
+        classes: Classes by name; empty for all.
+        min_voxels: Smaller objects are left out and counted.
         min_pixels: Slices with fewer pixels of the object get no prompt (paper 3.2).
-        most_objects: At most so many objects of a case, spread evenly over their sizes; 0 takes all.
-        most_cases: At most so many cases, the first ones; 0 takes all.
-        make: Phantom only: make so many where the folder has fewer.
+        most_objects: Most objects of a case, spread evenly over their sizes; 0 for all.
+        most_cases: Most cases, from the first on; 0 for all.
+        make: Phantom only: number of phantoms, which are made where the folder has fewer.
         case_groups: Columns of the report: name of a group to cases by name or pattern; the first match counts.
         class_groups: The same by class.
     """
@@ -59,7 +59,7 @@ class DatasetConfig:
 
 @dataclass(frozen=True, config=STRICT)
 class ModeConfig:
-    """What the simulated user does.
+    """The behaviour of the simulated user.
 
     Args:
         level: "volume": one prompt and the bounds (paper 4.1); "slice": a prompt on every slice.
@@ -67,11 +67,11 @@ class ModeConfig:
             in the plane, as for RECIST.
         box: "exact", or "loose": each side moved by -5 to +20 pixels at 1024 (paper 3.3).
         prompt_slice: Volume level: the slice of "largest" area, or a "random" one.
-        bounds: Volume level: say the first and last slice; otherwise the stop rule finds them.
-        edits: Corrections after the first answer: of the volume, or of each slice.
+        bounds: Volume level: give the first and last slice; otherwise the stop rule finds them.
+        edits: Corrections after the first mask: of the volume, or of each slice.
         edit: "random": uniform in the error (paper 3.3, 4.2); "centre" of the largest error; "scribble".
-        most_slices: Slice level: at most so many slices of an object, spread evenly; 0 takes all.
-        oracle: Slice level: of the masks that the model offers the best one is taken (paper, Table 6).
+        most_slices: Slice level: most slices of an object, spread evenly; 0 for all.
+        oracle: Slice level: take the best of the model's masks (paper, Table 6).
     """
 
     level: Literal["volume", "slice"] = "volume"
@@ -89,19 +89,19 @@ class ModeConfig:
         require(
             (
                 volume or (self.bounds and self.prompt_slice == "largest"),
-                "bounds and prompt_slice mean nothing at slice level, where every slice has its prompt",
+                "bounds and prompt_slice have no effect at slice level, where every slice has its prompt",
             ),
             (
                 not volume or not (self.most_slices or self.oracle),
                 "most_slices and oracle are for the slice level only",
             ),
-            (not (self.oracle and self.edits), "oracle goes without edits, as in the paper"),
+            (not (self.oracle and self.edits), "oracle needs edits = 0, as in the paper"),
             (volume or self.start != "diameter", "a diameter is drawn once; use level = 'volume'"),
         )
 
     @property
     def name(self) -> str:
-        """What tells this mode from the others, in words: "volume, box", and whatever is unusual."""
+        """Its name in tables: "volume, box", and each setting that differs from the default."""
         words = [self.level, self.start if self.box == "exact" else f"{self.box} {self.start}"]
         words += ["random slice"] if self.prompt_slice == "random" else []
         words += [] if self.bounds else ["no bounds"]
@@ -112,7 +112,7 @@ class ModeConfig:
 
     @property
     def model_start(self) -> str:
-        """What the model is given at first: a diameter reaches it as a box."""
+        """The kind of the first prompt that the model gets: a diameter becomes a box."""
         return "box" if self.start == "diameter" else self.start
 
 
@@ -123,7 +123,7 @@ class SurfaceConfig:
     Args:
         enabled: Compute them; needs the extra "benchmark".
         tolerance_mm: Surfaces this close agree.
-        every: After the first answer, every so many edits, and after the last.
+        every: Compute them after the first mask, after this number of edits again and again, and after the last.
     """
 
     enabled: bool = True
@@ -137,13 +137,13 @@ class BenchmarkConfig:
 
     Args:
         name: Its name.
-        datasets: Name, as `--data NAME=DIR` gives it, to what is measured of it.
-        modes: What the simulated user does.
-        notes: What it stands for, for the report.
+        datasets: Name, as in `--data NAME=DIR`, to its measured objects.
+        modes: The behaviours of the simulated user.
+        notes: Its purpose, for the report.
         seed: Seed of the simulated user; object i of a case draws from [seed, i].
-        models: What is measured where `--models` names nothing.
-        paper: Tables of the paper that stand beside ours in the report.
-        pictures: Worst objects of each model and mode that get a picture.
+        models: The models where `--models` is left out.
+        paper: Tables of the paper to quote in the report.
+        pictures: Number of worst objects of each model and mode with a picture.
         surface: Surface metrics.
     """
 
@@ -172,7 +172,7 @@ class BenchmarkConfig:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of all that decides a score: results of another fingerprint cannot stand in one table."""
+        """Hash of all settings that change a score: results with different fingerprints do not mix in one table."""
         decides = self.to_dict()
         for name in ("name", "notes", "models", "paper", "pictures"):
             del decides[name]

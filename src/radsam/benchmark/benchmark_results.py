@@ -1,14 +1,14 @@
-"""The results of a benchmark on disk: a folder with one tidy table and what it was measured on.
+"""The results of a benchmark on disk: a folder with one table and its description.
 
 ::
 
-    results.csv    one row per model, mode, object and number of edits; rows are only ever added
-    objects.csv    one row per class of every case: what was measured, and what was left out and why
+    results.csv    one row per model, mode, object and number of edits; rows are only added
+    objects.csv    one row per class of every case: measured, or left out with the reason
     run.json       format and version, the configuration, the models, the program
-    pictures/      the worst objects of each model and mode
+    pictures/      pictures of the worst objects of each model and mode
 
-An object's rows are written together. Where a run was killed while writing, the rows of
-the object that is not whole are dropped when the folder is opened to go on.
+An object's rows are written together. If a run was killed while writing, the next run drops the rows of the
+incomplete object when it opens the folder.
 """
 
 from __future__ import annotations
@@ -38,31 +38,31 @@ TaskKey = tuple[str, str, str, str, str, str]
 
 @dataclass(frozen=True)
 class ScoreRow:
-    """One answer and its score.
+    """One mask and its scores.
 
     Args:
         model: Label of the model.
         sha256: Identity of its weights.
         dataset: Name of the dataset.
         case: The case.
-        patient: Who it is.
-        group: The report's column that the object belongs to.
-        label_origin: Who drew the labels.
+        patient: Its patient.
+        group: Its column in the report.
+        label_origin: Where the labels come from.
         object: Its class.
         voxels: Its size.
         slices: Its slices.
-        mode: What the user did, in words.
+        mode: Name of the mode.
         level: "volume" or "slice".
         start: Kind of the first prompt.
         seed: Seed of the user.
         edits: Corrections so far.
-        most_edits: Corrections in all; the object's last row has as many.
+        most_edits: Corrections in all, as in the object's last row.
         dice: Dice, 0 to 1.
-        nsd: Surface Dice; nan where it was not computed.
-        hd95_mm: HD95; nan where it was not computed, infinite where one mask is empty.
+        nsd: Surface Dice; nan if not computed.
+        hd95_mm: HD95; nan if not computed, infinite if one mask is empty.
         seconds: Time of this interaction.
         status: "ok", "nothing found" at the first prompt, or "failed", which scores 0.
-        error: What went wrong.
+        error: The error message of a failure.
     """
 
     model: str
@@ -90,23 +90,23 @@ class ScoreRow:
 
     @property
     def key(self) -> TaskKey:
-        """What tells one object's answers of one model from all others."""
+        """The object, the mode and the model: rows with the same key are the steps of one interaction."""
         return self.model, self.sha256, self.mode, self.dataset, self.case, self.object
 
 
 _KINDS = {each.name: {"int": int, "float": float}.get(str(each.type), str) for each in fields(ScoreRow)}
-#: The first column, so that tables of several folders can be put under one another.
+#: With the version first, so that tables of several folders can be concatenated.
 COLUMNS = ("version", *_KINDS)
 
 
 class ResultsFolder:
-    """A folder of results, open to go on.
+    """An open folder of results.
 
     Args:
         folder: The folder.
-        config: What is measured.
-        rows: The rows that it holds.
-        models: Label to what `ModelCard` says.
+        config: The configuration.
+        rows: Its rows.
+        models: Label to the facts of the `ModelCard`.
     """
 
     def __init__(
@@ -117,10 +117,10 @@ class ResultsFolder:
 
     @classmethod
     def start(cls, folder: Path, config: BenchmarkConfig) -> ResultsFolder:
-        """Open a folder to write to; made if it is not there, and gone on with if it is.
+        """Open a folder to write to: a new one, or one of an earlier run.
 
         Raises:
-            InputError: It holds results of another configuration or version, or something else.
+            InputError: It holds results of another configuration or version, or other files.
             OutputError: It cannot be written.
         """
         if (folder / RUN).is_file():
@@ -128,9 +128,9 @@ class ResultsFolder:
             if found.config.fingerprint != config.fingerprint:
                 raise InputError(
                     f"{folder} holds results of another configuration ({found.config.name!r}: another seed, mode or "
-                    "choice of objects). Give a new folder with -o, or the old configuration."
+                    "choice of objects). Give a new folder with -o, or the earlier configuration."
                 )
-            _cut(folder / TABLE, found.rows)
+            _drop_incomplete(folder / TABLE, found.rows)
             found.config = config
             return found
         if folder.is_dir() and any(folder.iterdir()):
@@ -147,14 +147,14 @@ class ResultsFolder:
         """Read a folder of results.
 
         Raises:
-            InputError: It is none, is damaged, or is of another version.
+            InputError: It holds no results, is damaged, or is of another version.
         """
         run = _read_run(folder)
         config = settings_from_dict(BenchmarkConfig, run["config"], str(folder / RUN))
         return cls(folder, config, _read_rows(folder / TABLE), dict(run["models"]))
 
     def members(self) -> list[dict[str, str]]:
-        """Read what was measured and what was left out."""
+        """Read objects.csv: the measured objects and those left out."""
         path = self.folder / OBJECTS
         if not path.is_file():
             return []
@@ -162,7 +162,7 @@ class ResultsFolder:
             return list(csv.DictReader(file))
 
     def describe(self, program: str, notes: dict[str, Any]) -> None:
-        """Write run.json: whole or not at all.
+        """Write run.json, completely or not at all.
 
         Args:
             program: Name and version of the program.
@@ -184,7 +184,7 @@ class ResultsFolder:
         return _read_run(self.folder)
 
     def done(self, *, retry_failed: bool = False) -> set[TaskKey]:
-        """The objects that need no second run."""
+        """Return the keys of objects that have scores already."""
         rows = last_attempts(self.rows)
         failed = {row.key for row in rows if row.status == FAILED} if retry_failed else set()
         return {row.key for row in rows} - failed
@@ -208,7 +208,7 @@ class ResultsFolder:
 
 
 def last_attempts(rows: Iterable[ScoreRow]) -> list[ScoreRow]:
-    """Of an object that was tried again, keep the last attempt only."""
+    """Keep only the last attempt of each object."""
     attempts: dict[TaskKey, dict[int, ScoreRow]] = {}
     for row in rows:
         if row.edits == 0:
@@ -228,7 +228,7 @@ def _read_run(folder: Path) -> dict[str, Any]:
             "wrote."
         ) from None
     except (ValueError, KeyError, TypeError):
-        raise InputError(f"{path} is damaged; the table beside it can still be read as it is.") from None
+        raise InputError(f"{path} is damaged; the table beside it can still be read by other programs.") from None
     if not known or run["version"] != VERSION:
         raise InputError(
             f"{path} is of version {run.get('version')} of {run.get('format')}; this program reads version {VERSION} "
@@ -238,7 +238,7 @@ def _read_run(folder: Path) -> dict[str, Any]:
 
 
 def _read_rows(path: Path) -> list[ScoreRow]:
-    """Read the rows of every object that is whole."""
+    """Read the rows of every complete object."""
     if not path.is_file():
         return []
     with path.open(newline="", encoding="utf-8") as file:
@@ -254,7 +254,7 @@ def _read_rows(path: Path) -> list[ScoreRow]:
         for values in reader:
             row = _row(values)
             if row is None:
-                break  # the line that a kill cut off
+                break  # an incomplete line of a killed run
             pending = [*pending, row] if pending and pending[-1].key == row.key else [row]
             if row.edits == row.most_edits:
                 rows += pending
@@ -271,12 +271,12 @@ def _row(values: Sequence[str]) -> ScoreRow | None:
         return None
 
 
-def _cut(path: Path, rows: Sequence[ScoreRow]) -> None:
-    """Drop what a kill left of an object that is not whole."""
-    whole = _line(COLUMNS) + "".join(_line((VERSION, *_plain(row))) for row in rows)
-    if path.read_text("utf-8") != whole:
+def _drop_incomplete(path: Path, rows: Sequence[ScoreRow]) -> None:
+    """Drop the rows of an object that a killed run left incomplete."""
+    complete = _line(COLUMNS) + "".join(_line((VERSION, *_plain(row))) for row in rows)
+    if path.read_text("utf-8") != complete:
         with replacing(path) as partial:
-            partial.write_text(whole, "utf-8")
+            partial.write_text(complete, "utf-8")
 
 
 def _append(path: Path, text: str) -> None:
@@ -296,6 +296,6 @@ def _plain(row: ScoreRow) -> list[object]:
 
 def _line(values: Iterable[object]) -> str:
     text = io.StringIO(newline="")
-    # A line of its own for each row, whatever an error message holds.
+    # One line for each row: an error message can hold line breaks.
     csv.writer(text, lineterminator="\n").writerow([" ".join(str(value).split()) for value in values])
     return text.getvalue()

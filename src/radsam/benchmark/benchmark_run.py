@@ -1,6 +1,6 @@
-"""A run: every model on every case, each object's rows written as soon as they are there.
+"""A run: every model on every case; the rows of each object are written at once.
 
-The process that runs this is the only writer, so a run may be killed at any time and goes on.
+Only this process writes, so a run can be killed at any time, and the next one continues it.
 """
 
 from __future__ import annotations
@@ -23,55 +23,55 @@ Report = Callable[[UnitResult], None]
 
 
 def run_units(units: Sequence[BenchmarkUnit], results: ResultsFolder, *, workers: int, report: Report) -> None:
-    """Run units and write what comes out.
+    """Run units and write their results.
 
     Args:
         units: The units.
         results: Where rows go.
         workers: Processes; 1 stays in this one.
-        report: Called after each piece of news is written.
+        report: Called after each result is written.
     """
-    # Units of one case stay together: two models at one case at a time would encode the same slices twice.
+    # One worker does all units of a case: two of them would encode the same slices twice.
     group = attrgetter("dataset", "case.case_id")
     stream = (
-        (news for unit in units for news in run_unit(unit))
+        (result for unit in units for result in run_unit(unit))
         if workers == 1
         else run_in_workers(units, workers, load_unit_work, retry=retry_unit, group=group)
     )
     with closing(stream):
-        for news in stream:
-            results.append_members(news.members)
-            if news.rows:
-                results.append(news.rows)
-                _keep_worst(results, news)
-            report(news)
+        for result in stream:
+            results.append_members(result.members)
+            if result.rows:
+                results.append(result.rows)
+                _keep_worst_pictures(results, result)
+            report(result)
 
 
-def _keep_worst(results: ResultsFolder, news: UnitResult) -> None:
-    """Keep the pictures of the worst first answers of each model and mode, as many as are wanted."""
-    first = news.rows[0]
-    rivals = [
+def _keep_worst_pictures(results: ResultsFolder, result: UnitResult) -> None:
+    """Keep the pictures of the worst first masks of each model and mode, as many as the configuration says."""
+    first = result.rows[0]
+    compared = [
         row
         for row in results.rows
         if row.edits == 0 and (row.model, row.mode) == (first.model, first.mode) and row.status != FAILED
     ]
-    worst = {picture_name(row) for row in worst_first(rivals)[: results.config.pictures]}
+    worst = {picture_name(row) for row in worst_first(compared)[: results.config.pictures]}
     folder = results.folder / PICTURES
     folder.mkdir(exist_ok=True)
-    for row in rivals:
+    for row in compared:
         if picture_name(row) not in worst:
             (folder / picture_name(row)).unlink(missing_ok=True)
-    if news.picture and picture_name(first) in worst:
-        (folder / picture_name(first)).write_bytes(news.picture)
+    if result.picture and picture_name(first) in worst:
+        (folder / picture_name(first)).write_bytes(result.picture)
 
 
 def worst_first(rows: Iterable[ScoreRow]) -> list[ScoreRow]:
-    """Order first answers by Dice, the worst first; of equals the larger object."""
+    """Order the rows of first masks by Dice, the worst first, then by size, the largest first."""
     return sorted(rows, key=lambda row: (row.dice, -row.voxels, row.case, row.object))
 
 
 def picture_name(row: ScoreRow) -> str:
-    """Name the picture of an answer, fit for every file system."""
+    """Return the file name of the picture of a first mask, valid on every file system."""
     words = (row.model, row.mode, row.dataset, row.case, row.object)
     return "--".join("".join(c if c.isalnum() else "-" for c in word) for word in words) + ".png"
 
@@ -79,26 +79,28 @@ def picture_name(row: ScoreRow) -> str:
 def plan_units(
     config: BenchmarkConfig,
     cases: Mapping[str, Sequence[Case]],
-    words: Sequence[str],
+    names: Sequence[str],
     runtime: Runtime,
     done: frozenset[TaskKey],
 ) -> list[BenchmarkUnit]:
-    """List the units of a run: case by case, so that all models look at a case while it is in memory."""
+    """List the units of a run: case by case, so that all models segment a case while it is in memory."""
     return [
-        BenchmarkUnit(dataset, case, word, config, runtime, done)
+        BenchmarkUnit(dataset, case, name, config, runtime, done)
         for dataset, found in cases.items()
         for case in found
-        for word in words
+        for name in names
     ]
 
 
-def check_predictions(models: Sequence[Model], cases: Mapping[str, Sequence[Case]], say: Callable[[str], None]) -> None:
+def check_predictions(
+    models: Sequence[Model], cases: Mapping[str, Sequence[Case]], warn: Callable[[str], None]
+) -> None:
     """Compare folders of predictions with the cases before anything is measured.
 
     Args:
         models: The models.
         cases: Dataset to its cases.
-        say: Told of cases without a prediction and of predictions without a case.
+        warn: Called with a message about cases without a prediction and predictions without a case.
 
     Raises:
         GridMismatchError: A prediction lies on another grid than its image.
@@ -107,13 +109,13 @@ def check_predictions(models: Sequence[Model], cases: Mapping[str, Sequence[Case
     for model in models:
         if not isinstance(model, PredictionsModel):
             continue
-        apart = model.predictions.differences(case.case_id for case in every)
+        differences = model.predictions.differences(case.case_id for case in every)
         for what, names in (
-            ("no prediction, which scores zero,", apart.missing),
-            ("predictions of no case", apart.extra),
+            ("no prediction, which scores zero,", differences.missing),
+            ("predictions without a case", differences.extra),
         ):
             if names:
-                say(f"{model.card.label} has {what} for {len(names)}: {', '.join(names[:20])}.")
+                warn(f"{model.card.label} has {what} for {len(names)}: {', '.join(names[:20])}.")
         for case in every:
             if case.case_id in model.predictions.cases and (geometry := read_info(case.image).geometry) is not None:
                 model.predictions.check_grid(case.case_id, geometry)

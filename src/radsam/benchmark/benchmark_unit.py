@@ -1,6 +1,6 @@
 """A unit of work: one case with one model, object by object.
 
-A model that fails on an object scores zero there, and the unit goes on.
+A model that fails on an object scores zero there, and the unit continues.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from radsam.benchmark.simulated_user import SimulatedUser
 from radsam.data.case import Case
 from radsam.data.case_load import load_case
 from radsam.errors import ExecutionError, RadsamError
-from radsam.volume import LabelVolume, Volume
+from radsam.volume import LabelVolume, Volume, slice_index
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,10 @@ class BenchmarkUnit:
     Args:
         dataset: Name of the dataset.
         case: The case.
-        model: The word of `--models`.
+        model: The model, as `--models` names it.
         config: What is measured.
         runtime: How bundles run.
-        done: Objects that need no second run.
+        done: Objects that have scores already.
         crashed: Whether its process died twice: then the other objects count as failed.
     """
 
@@ -51,13 +51,13 @@ class BenchmarkUnit:
 
 @dataclass(frozen=True)
 class UnitResult:
-    """What came out of a unit: the classes of its case, the rows of one object, or a problem.
+    """A result of a unit: the classes of its case, the rows of one object, or a problem.
 
     Args:
         members: Classes of the case.
         rows: Rows of an object.
-        picture: A PNG of its first answer; empty where there is none to draw.
-        problem: Why the case cannot be measured at all, for people.
+        picture: A PNG of its first mask; empty where there is none.
+        problem: The reason why the case cannot be measured.
     """
 
     members: tuple[Member, ...] = ()
@@ -70,7 +70,7 @@ def run_unit(unit: BenchmarkUnit) -> Iterator[UnitResult]:
     """Run a unit, object by object.
 
     Yields:
-        The classes of the case, then the rows of each object; or why the case cannot be read.
+        The classes of the case, then the rows of each object; or the reason why the case cannot be read.
     """
     model = _model(unit.model, unit.runtime)
     try:
@@ -80,24 +80,24 @@ def run_unit(unit: BenchmarkUnit) -> Iterator[UnitResult]:
         return
     cohort = members(unit.dataset, unit.config.datasets[unit.dataset], unit.case, labels)
     yield UnitResult(members=tuple(cohort))
-    waiting = [
+    to_do = [
         (member, mode)
         for member in cohort
         if member.status == SCORED
         for mode in unit.config.modes
         if mode.model_start in model.card.starts and _key(model, mode, member) not in unit.done
     ]
-    if not waiting:
+    if not to_do:
         return
     try:
         if unit.crashed:
             raise ExecutionError("The process of the model died.")
         model.prepare(volume, unit.case.case_id)
-    except Exception as error:  # what a model does wrong is a result
-        for member, mode in waiting:
+    except Exception as error:  # a model's failure is a result
+        for member, mode in to_do:
             yield UnitResult(rows=tuple(_failed_rows(model, mode, member, unit.config.seed, error)))
         return
-    for member, mode in waiting:
+    for member, mode in to_do:
         yield _measure_object(model, volume, labels, member, mode, unit.config)
 
 
@@ -110,29 +110,29 @@ def _measure_object(
     user = SimulatedUser(truth, volume.geometry, mode, rng, min_pixels=dataset.min_pixels)
     rows: list[ScoreRow] = []
     picture = b""
-    blank = _empty_row(model, mode, member, config.seed)
+    row = _empty_row(model, mode, member, config.seed)
     try:
-        for answer in interact(model, user, member.name):
-            if answer.mask.shape != truth.shape:
-                raise ValueError(f"The mask is {answer.mask.shape}, the volume {truth.shape}.")
-            score = score_prediction(answer, user, volume.geometry, config.surface)
+        for prediction in interact(model, user, member.name):
+            if prediction.mask.shape != truth.shape:
+                raise ValueError(f"The mask is {prediction.mask.shape}, the volume {truth.shape}.")
+            score = score_prediction(prediction, user, volume.geometry, config.surface)
             nsd, hd95_mm = (score.surface.nsd, score.surface.hd95_mm) if score.surface else (math.nan, math.nan)
             rows.append(
                 replace(
-                    blank,
+                    row,
                     edits=score.edits,
                     dice=score.dice,
                     nsd=nsd,
                     hd95_mm=hd95_mm,
                     seconds=score.seconds,
-                    status=OK if answer.mask.any() else NOTHING,
+                    status=OK if prediction.mask.any() else NOTHING,
                 )
             )
-            if answer.prompt is not None and config.pictures:
-                index = int(user.first_index(answer.prompt))
-                picture = draw_object(volume, truth, answer.mask, answer.prompt, index)
-    except Exception as error:  # what a model does wrong is a result
-        # What it answered before stands; every edit that was still to come scores zero.
+            if prediction.prompt is not None and config.pictures:
+                index = slice_index(prediction.prompt, user.grid)
+                picture = draw_object(volume, truth, prediction.mask, prediction.prompt, index)
+    except Exception as error:  # a model's failure is a result
+        # The masks before the failure keep their scores; the edits after it score zero.
         rows += _failed_rows(model, mode, member, config.seed, error)[len(rows) :]
     return UnitResult(rows=tuple(rows), picture=picture)
 
@@ -164,9 +164,9 @@ def _empty_row(model: Model, mode: ModeConfig, member: Member, seed: int) -> Sco
 
 
 def _failed_rows(model: Model, mode: ModeConfig, member: Member, seed: int, error: Exception) -> list[ScoreRow]:
-    why = str(error) if isinstance(error, RadsamError) else f"{type(error).__name__}: {error}"
-    blank = replace(_empty_row(model, mode, member, seed), error=why)
-    return [replace(blank, edits=edits) for edits in range(blank.most_edits + 1)]
+    message = str(error) if isinstance(error, RadsamError) else f"{type(error).__name__}: {error}"
+    row = replace(_empty_row(model, mode, member, seed), error=message)
+    return [replace(row, edits=edits) for edits in range(row.most_edits + 1)]
 
 
 def _key(model: Model, mode: ModeConfig, member: Member) -> TaskKey:
@@ -197,17 +197,17 @@ def _unreadable(unit: BenchmarkUnit) -> Member:
 
 
 @lru_cache(32)
-def _model(word: str, runtime: Runtime) -> Model:
-    """The model of the last units: loading a bundle takes a second."""
-    return find_models([word], runtime)[0]
+def _model(name: str, runtime: Runtime) -> Model:
+    """Return a model; several are kept, since loading a bundle takes a second."""
+    return find_models([name], runtime)[0]
 
 
 _last_case: list[tuple[Case, Volume, LabelVolume]] = []
 
 
 def _load_case(case: Case) -> tuple[Volume, LabelVolume]:
-    """The case of the last unit: several models look at the same one."""
-    # The whole case counts, not its name: a run over other classes has other labels.
+    """Return a case; the last one is kept, since several models segment it."""
+    # The whole case is compared, not its name: a run over other classes has other labels.
     if not _last_case or _last_case[0][0] != case:
         _last_case.clear()
         _last_case.append((case, *load_case(case)))

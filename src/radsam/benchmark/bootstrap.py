@@ -1,4 +1,4 @@
-"""Means with intervals: whole patients are drawn, because objects of one patient are not independent."""
+"""Means with bootstrap intervals over patients, because objects of one patient are not independent."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-#: Fewer patients say nothing about others.
+#: Fewer patients give no interval.
 FEWEST_PATIENTS = 3
 _RESAMPLES = 9_999
 
@@ -38,7 +38,7 @@ def mean_of_objects(
 ) -> Estimate:
     """Mean over objects with a 95 % interval by bootstrap over patients (BCa).
 
-    Every patient that is drawn brings all its objects, so the interval holds for new patients.
+    Patients are drawn with all their objects, so the interval holds for new patients.
 
     Args:
         values: One value for each object.
@@ -47,17 +47,19 @@ def mean_of_objects(
         seed: Seed of the draws.
 
     Raises:
-        ValueError: There is no object, or not a patient for each.
+        ValueError: There is no object, or there are not as many patients as values.
     """
     if not values or len(values) != len(patients):
-        raise ValueError(f"A mean needs objects, each with its patient; given {len(values)} and {len(patients)}.")
+        raise ValueError(
+            f"A mean needs a patient for each object; given: {len(values)} values, {len(patients)} patients."
+        )
     by_patient: dict[str, list[float]] = {}
     for patient, value in zip(patients, values, strict=True):
         by_patient.setdefault(patient, []).append(value)
     mean, count = float(np.mean(values)), len(by_patient)
     if count < FEWEST_PATIENTS:
         return Estimate(mean, None, None, len(values), count)
-    # In one order, whatever the order of the rows: the draws are by place.
+    # Sorted, since draws are by position: the order of the rows must not change them.
     sums, counts = np.array([(sum(by_patient[name]), len(by_patient[name])) for name in sorted(by_patient)], float).T
     if np.ptp(sums / counts) == 0:
         return Estimate(mean, mean, mean, len(values), count)
@@ -88,7 +90,7 @@ def paired_difference(
         patients: Object to patient.
 
     Returns:
-        The estimate, or None where they have no object in common.
+        The estimate, or None if they have no object in common.
     """
     shared = sorted(one.keys() & other.keys())
     if not shared:

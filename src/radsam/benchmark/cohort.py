@@ -1,4 +1,4 @@
-"""Which objects are measured: cases from the adapters, objects from their labels, and what was left out."""
+"""The measured objects: cases from the adapters, objects from their labels, and those left out."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from radsam.data.case import Case
 from radsam.errors import DatasetError
 from radsam.volume import LabelVolume, Plane, SliceGrid
 
-#: What becomes of an object, and what the report calls it.
+#: The status of an object, as in the report.
 SCORED, ABSENT, SMALL, CAPPED, UNREADABLE = "scored", "absent", "small", "over the limit", "unreadable"
 
 
@@ -26,13 +26,13 @@ class Member:
     Args:
         dataset: Name of the dataset.
         case: The case.
-        patient: Who it is.
-        label_origin: Who drew the labels.
+        patient: Its patient.
+        label_origin: Where the labels come from.
         object_id: The object's id in the case; its random numbers depend on it.
         name: Its class.
-        group: Its column in the report; "" where no group holds it.
+        group: Its column in the report; "" without a group.
         voxels: Its size.
-        slices: Axial slices that hold some of it.
+        slices: Number of its axial slices.
         status: "scored", or why not: "absent" from the case, "small", "over the limit" of objects; or the whole case
             is "unreadable".
     """
@@ -58,7 +58,7 @@ def find_dataset(name: str, config: DatasetConfig, root: Path) -> list[Case]:
         root: Its folder.
 
     Raises:
-        DatasetError: The folder is of another layout, or holds no case that is asked for.
+        DatasetError: The folder is of another layout, or holds none of the cases.
     """
     if config.make:
         phantom_dataset.write_phantoms(root, config.make)
@@ -78,24 +78,24 @@ def find_dataset(name: str, config: DatasetConfig, root: Path) -> list[Case]:
     ]
     if not cases:
         splits = ", ".join(sorted({case.split or "none" for case in found}))
-        asked = f"split {config.split!r}" if config.split else "every split"
+        wanted = f"split {config.split!r}" if config.split else "every split"
         raise DatasetError(
-            f"Of the {len(found)} cases of {name} in {root} none is measured: asked for {asked}"
-            f"{' and cases ' + ', '.join(config.cases) if config.cases else ''}; there are the splits {splits}. Set "
-            f"datasets.{name}.split or datasets.{name}.cases."
+            f"None of the {len(found)} cases of {name} in {root} is in {wanted}"
+            f"{' and among ' + ', '.join(config.cases) if config.cases else ''}; there are the splits "
+            f"{splits}. Set datasets.{name}.split or datasets.{name}.cases."
         )
     return cases[: config.most_cases or None]
 
 
 def members(dataset: str, config: DatasetConfig, case: Case, labels: LabelVolume) -> list[Member]:
-    """List every class of a case, and which of them are measured: large enough, spread evenly over their sizes."""
+    """List every class of a case; objects that are large enough are measured, spread evenly over their sizes."""
     sizes = np.zeros(len(case.names) + 1, np.int64)
     for each in labels.ids:  # counting makes an array of eight times the size
         sizes += np.bincount(each.ravel(), minlength=sizes.size)
     large = [i for i in sorted(case.names, key=lambda i: -sizes[i]) if sizes[i] >= config.min_voxels]
     most = min(config.most_objects or len(large), len(large))
-    places = np.unique(np.linspace(0, len(large) - 1, most).round().astype(int))
-    scored = {large[place] for place in places} if large else set()
+    ranks = np.unique(np.linspace(0, len(large) - 1, most).round().astype(int))
+    scored = {large[rank] for rank in ranks} if large else set()
     grid = SliceGrid.of(labels.geometry, Plane.AXIAL)
     found = []
     for object_id, name in case.names.items():
@@ -116,7 +116,7 @@ def members(dataset: str, config: DatasetConfig, case: Case, labels: LabelVolume
                 status=status,
             )
         )
-    # As listed by size, so that the order does not depend on how the labels are numbered.
+    # By size, so that the order does not depend on the labels' numbers.
     return sorted(found, key=lambda each: -each.voxels)
 
 

@@ -1,4 +1,4 @@
-"""One object: the user speaks, the model answers, and each answer is scored."""
+"""One object: the user prompts and corrects, the model predicts, and each mask is scored."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from radsam.volume import Geometry, Prompt, RunMask
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What the model said after so many edits.
+    """The model's mask after a number of edits.
 
     Args:
         edits: Corrections so far; at slice level, of each slice.
-        mask: The answer; at slice level, only prompted slices hold anything.
+        mask: The mask; at slice level, it is empty on slices without a prompt.
         seconds: Time of this interaction; at slice level, the mean over slices.
-        prompt: The first prompt, for the first answer only; at slice level, that of the largest slice.
+        prompt: The first prompt, of the first mask only; at slice level, that of the largest slice.
     """
 
     edits: int
@@ -36,12 +36,12 @@ class Prediction:
 
 @dataclass(frozen=True)
 class PredictionScore:
-    """How good an answer is.
+    """The score of a mask.
 
     Args:
         edits: Corrections so far.
         dice: Dice, 0 to 1.
-        surface: NSD and HD95; None where they were not asked for.
+        surface: NSD and HD95; None where the configuration leaves them out.
         seconds: Time of the interaction.
     """
 
@@ -52,10 +52,10 @@ class PredictionScore:
 
 
 def interact(model: Model, user: SimulatedUser, name: str) -> Iterator[Prediction]:
-    """Let user and model talk about one object.
+    """Let the user segment one object with the model.
 
     Yields:
-        The first answer and one for every edit of the mode, as long as the model takes edits.
+        The first mask, and one after every edit of the mode if the model takes edits.
     """
     if user.mode.level == "slice":
         yield from _slice_by_slice(model, user, name)
@@ -72,7 +72,7 @@ def interact(model: Model, user: SimulatedUser, name: str) -> Iterator[Predictio
 
 
 def _slice_by_slice(model: Model, user: SimulatedUser, name: str) -> Iterator[Prediction]:
-    """Prompt and correct each slice alone, then put the answers of each step together."""
+    """Prompt and correct each slice alone, then combine the masks of each step."""
     edits = user.mode.edits if model.card.edits else 0
     steps: list[dict[int, RunMask]] = [{} for _ in range(edits + 1)]
     seconds = [0.0] * (edits + 1)
@@ -102,18 +102,20 @@ def _slice_by_slice(model: Model, user: SimulatedUser, name: str) -> Iterator[Pr
 
 
 def score_prediction(
-    answer: Prediction, user: SimulatedUser, geometry: Geometry, settings: SurfaceConfig
+    prediction: Prediction, user: SimulatedUser, geometry: Geometry, settings: SurfaceConfig
 ) -> PredictionScore:
-    """Score one answer over the whole object; where not every slice was prompted, over those that were."""
-    predicted, truth, whole = _compared(answer.mask, user)
-    last = answer.edits == user.mode.edits
-    wanted = settings.enabled and whole and (last or answer.edits % settings.every == 0)
-    surface = surface_score(predicted, truth, geometry.spacing_mm_ijk, settings.tolerance_mm) if wanted else None
-    return PredictionScore(answer.edits, dice(predicted, truth), surface, answer.seconds)
+    """Score one mask over the whole object, or over the prompted slices where not all of them were prompted."""
+    predicted, truth, whole = _compared_voxels(prediction.mask, user)
+    last = prediction.edits == user.mode.edits
+    computed = settings.enabled and whole and (last or prediction.edits % settings.every == 0)
+    surface = surface_score(predicted, truth, geometry.spacing_mm_ijk, settings.tolerance_mm) if computed else None
+    return PredictionScore(prediction.edits, dice(predicted, truth), surface, prediction.seconds)
 
 
-def _compared(mask: Voxels, user: SimulatedUser) -> tuple[Bool[np.ndarray, "a b c"], Bool[np.ndarray, "a b c"], bool]:
-    """The voxels that are compared, and whether they are all of the object."""
+def _compared_voxels(
+    mask: Voxels, user: SimulatedUser
+) -> tuple[Bool[np.ndarray, "a b c"], Bool[np.ndarray, "a b c"], bool]:
+    """Return the voxels to compare, and whether they are all of the object."""
     if user.mode.level == "volume":
         return mask, user.truth, True
     chosen = user.slices()

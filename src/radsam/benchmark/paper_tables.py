@@ -1,4 +1,4 @@
-"""The paper's own figures, quoted; what they stand beside is measured here and on other data."""
+"""The paper's own figures, quoted beside what is measured here on other data."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from radsam.errors import InputError
 
 @dataclass(frozen=True)
 class Setting:
-    """What a figure was measured in.
+    """The setting that a figure was measured in.
 
     Args:
         level: "volume" or "slice".
@@ -33,7 +33,7 @@ class PaperFigure:
 
     Args:
         model: The paper's model.
-        setting: What it was measured in.
+        setting: Its setting.
         value: As printed: Dice in percent, with its interval where there is one.
     """
 
@@ -48,7 +48,7 @@ class PaperTable:
 
     Args:
         title: "Table 2" and so on.
-        data: What the paper measured it on.
+        data: The paper's data.
         figures: Its figures, row by row.
     """
 
@@ -83,8 +83,8 @@ def paper_table(name: str) -> PaperTable:
     """Find a table by name.
 
     Raises:
-        InputError: It is not quoted.
+        InputError: There is no such table.
     """
     if name not in paper_tables():
-        raise InputError(f"There is no table {name!r} of the paper; quoted are: {', '.join(paper_tables())}.")
+        raise InputError(f"The paper's table {name!r} is not quoted here; choose one of {', '.join(paper_tables())}.")
     return paper_tables()[name]

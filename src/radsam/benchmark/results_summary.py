@@ -1,4 +1,4 @@
-"""From rows to the numbers of a report."""
+"""The numbers of a report, from the rows of a benchmark."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from radsam.benchmark.benchmark_results import FAILED, NOTHING, ScoreRow, last_attempts
 from radsam.benchmark.bootstrap import Estimate, mean_of_objects, paired_difference
 
-#: "Edits to reach 0.9" asks for this Dice.
+#: The Dice of "edits to 0.9".
 GOAL_DICE = 0.9
 
 ObjectKey = tuple[str, ...]
@@ -19,12 +19,12 @@ ObjectKey = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Curve:
-    """All answers of one model in one mode.
+    """All masks' scores of one model in one mode.
 
     Args:
         model: Label of the model.
         mode: The mode.
-        steps: Number of edits to the rows after so many, one for each object.
+        steps: Number of edits to the rows after them, one for each object.
     """
 
     model: str
@@ -33,21 +33,21 @@ class Curve:
 
     @property
     def firsts(self) -> tuple[ScoreRow, ...]:
-        """The answers before any edit."""
+        """The rows before any edit."""
         return self.steps[0]
 
     @property
     def lasts(self) -> tuple[ScoreRow, ...]:
-        """The answers after the last edit."""
+        """The rows after the last edit."""
         return self.steps[self.most_edits]
 
     @property
     def most_edits(self) -> int:
-        """The number of edits in all."""
+        """The largest number of edits."""
         return max(self.steps)
 
     def only(self, group: str) -> Curve:
-        """The same of one group's objects."""
+        """Return the curve of one group's objects."""
         return Curve(
             self.model,
             self.mode,
@@ -56,23 +56,23 @@ class Curve:
 
     @property
     def failed(self) -> int:
-        """Objects on which the model failed, at the first prompt or later."""
+        """Number of objects on which the model failed, at the first prompt or later."""
         return sum(row.status == FAILED for row in self.lasts)
 
     @property
     def found_nothing(self) -> int:
-        """Objects of which the first answer was empty."""
+        """Number of objects with an empty first mask."""
         return sum(row.status == NOTHING for row in self.firsts)
 
 
 @dataclass(frozen=True)
 class EditsToGoal:
-    """How many edits a good mask takes.
+    """The number of edits that a good mask takes.
 
     Args:
         reached: Share of objects that reached the goal.
-        median: Median number of edits over all objects; None where less than half reached it.
-        most: Edits that were tried.
+        median: Median number of edits over all objects; None if less than half reached it.
+        most: Largest number of edits.
     """
 
     reached: float
@@ -81,7 +81,7 @@ class EditsToGoal:
 
 
 def curves(rows: Iterable[ScoreRow]) -> list[Curve]:
-    """Sort rows by mode and model, in the order in which they first came; every object once."""
+    """Group rows by mode and model, in the order of their first row; every object once."""
     sorted_rows: dict[tuple[str, str], dict[int, list[ScoreRow]]] = {}
     for row in last_attempts(rows):
         sorted_rows.setdefault((row.mode, row.model), {}).setdefault(row.edits, []).append(row)
@@ -97,25 +97,25 @@ def dice_of(rows: Sequence[ScoreRow]) -> Estimate | None:
 
 
 def nsd_of(rows: Sequence[ScoreRow]) -> Estimate | None:
-    """Mean NSD over the objects for which it was computed; None where it was for none."""
+    """Mean NSD over the objects for which it was computed; None without any."""
     known = [row for row in rows if not math.isnan(row.nsd)]
     return mean_of_objects([row.nsd for row in known], [row.patient for row in known]) if known else None
 
 
 def median_hd95_mm(rows: Sequence[ScoreRow]) -> float | None:
-    """Median HD95; an empty answer is infinitely far, so it may be infinite."""
+    """Median HD95; infinite if the median object has an empty mask."""
     known = [row.hd95_mm for row in rows if not math.isnan(row.hd95_mm)]
     return float(np.percentile(known, 50, method="inverted_cdf")) if known else None
 
 
 def median_seconds(rows: Sequence[ScoreRow]) -> float | None:
-    """Median time of an interaction; failures have none."""
+    """Median time of an interaction, without failures."""
     known = [row.seconds for row in rows if row.status != FAILED]
     return float(np.median(known)) if known else None
 
 
 def edits_to_goal(curve: Curve) -> EditsToGoal:
-    """How many edits each object took to reach the goal, those that never did included."""
+    """Count the edits until the goal; the median includes objects that never reach it."""
     reached: dict[ObjectKey, int] = {}
     for edits in sorted(curve.steps, reverse=True):
         reached |= {_object(row): edits for row in curve.steps[edits] if row.dice >= GOAL_DICE}
@@ -126,7 +126,7 @@ def edits_to_goal(curve: Curve) -> EditsToGoal:
 
 
 def difference(one: Curve, other: Curve, edits: int = 0) -> Estimate | None:
-    """Mean Dice of one minus other, object by object, after so many edits of both."""
+    """Mean paired difference of Dice, one minus other, after the same number of edits of both."""
     if edits not in one.steps or edits not in other.steps:
         return None
     first, second = ({_object(row): row.dice for row in curve.steps[edits]} for curve in (one, other))

@@ -1,17 +1,16 @@
-"""The simulated user: the only one who knows the truth.
+"""The simulated user: the only part of the benchmark that has the truth.
 
-It says what a careful user would: prompts and bounds at first (paper 3.3, 4.1), then clicks in
-what is wrong (4.2). The same generator state gives the same words.
+It prompts as a careful user would: a prompt and bounds at first (paper 3.3, 4.1), then corrections in the
+error (4.2). The same generator state gives the same prompts.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool
 
 from radsam.benchmark.benchmark_config import ModeConfig
+from radsam.session.edit_request import SegmentRequest
 from radsam.simulate import (
     VoxelClick,
     centre_click,
@@ -30,23 +29,8 @@ from radsam.volume import Bounds, Box, Geometry, Mask, Plane, Point, Prompt, Sli
 Voxels = Bool[np.ndarray, "k j i"]
 
 
-@dataclass(frozen=True)
-class FirstPrompt:
-    """What the user says at first.
-
-    Args:
-        index: The slice.
-        prompt: The prompt on it.
-        bounds: First and last slice of the object; None where the user does not say.
-    """
-
-    index: int
-    prompt: Prompt
-    bounds: Bounds | None
-
-
 class SimulatedUser:
-    """A user with an object in mind.
+    """A user who segments one object.
 
     Args:
         truth: The object.
@@ -65,31 +49,31 @@ class SimulatedUser:
         areas = np.array([np.count_nonzero(self.grid.take(truth, index)) for index in range(self.grid.count)])
         self._held = np.flatnonzero(areas)
         enough = np.flatnonzero(areas >= min_pixels)
-        #: Slices that may be prompted; never none, for the largest one always may.
+        #: Slices that may be prompted: at least the largest one.
         self._promptable = enough if enough.size else np.array([int(areas.argmax())])
         self._largest = int(areas.argmax())
 
-    def first(self) -> FirstPrompt:
-        """Say where the object is: one prompt on one slice, and its ends."""
+    def first(self) -> SegmentRequest:
+        """Request the object: one prompt on one slice and, where the mode says so, the bounds."""
         index = self._largest
         if self.mode.prompt_slice == "random":
             index = int(self._promptable[self._rng.integers(self._promptable.size)])
         bounds = Bounds(int(self._held[0]), int(self._held[-1])) if self.mode.bounds else None
-        return FirstPrompt(index, self._prompt(index), bounds)
+        return SegmentRequest(prompt=self._prompt(index), bounds=bounds)
 
     def slices(self) -> list[int]:
-        """Choose the slices that get a prompt each, at slice level."""
+        """Return the slices that get a prompt at slice level."""
         count = self._promptable.size
         most = min(self.mode.most_slices or count, count)
         places = np.unique(np.linspace(0, count - 1, most).round().astype(int))
         return [int(index) for index in self._promptable[places]]
 
-    def first_on(self, index: int) -> FirstPrompt:
-        """Prompt one slice."""
-        return FirstPrompt(index, self._prompt(index), Bounds(index, index))
+    def first_on(self, index: int) -> SegmentRequest:
+        """Request the object on one slice."""
+        return SegmentRequest(prompt=self._prompt(index), bounds=Bounds(index, index))
 
     def correction(self, predicted: Voxels) -> tuple[Point, ...]:
-        """Correct the volume: nothing to say where it is right."""
+        """Return the points of one correction of the volume; none where the mask is right."""
         if self.mode.edit == "scribble":
             clicks = scribble_voxels(predicted, self.truth)
         elif self.mode.edit == "centre":
@@ -99,29 +83,25 @@ class SimulatedUser:
         return tuple(Point(i=each.i, j=each.j, k=each.k, positive=each.positive) for each in clicks)
 
     def correction_on(self, index: int, predicted: Voxels) -> tuple[Point, ...]:
-        """Correct one slice."""
+        """Return the points of one correction of a slice; none where the mask is right."""
         here, truth = self.grid.take(predicted, index), self.grid.take(self.truth, index)
         if self.mode.edit == "scribble":
-            strokes = scribble_voxels(here[None], truth[None])
-            said = [(each.i, each.j, each.positive) for each in strokes]
+            scribble = scribble_voxels(here[None], truth[None])
+            clicks = [(each.i, each.j, each.positive) for each in scribble]
         else:
             click = centre_click(here, truth) if self.mode.edit == "centre" else random_click(here, truth, self._rng)
-            said = [(click.x, click.y, click.positive)] if click else []
-        points = ((self.grid.join(index, u, v), positive) for u, v, positive in said)
+            clicks = [(click.x, click.y, click.positive)] if click else []
+        points = ((self.grid.join(index, u, v), positive) for u, v, positive in clicks)
         return tuple(Point(i=i, j=j, k=k, positive=positive) for (i, j, k), positive in points)
 
-    def first_index(self, prompt: Prompt) -> int:
-        """The slice that a prompt lies on."""
-        return self.grid.split(prompt.index_ijk)[0] if isinstance(prompt, Point) else prompt.index
-
-    def best(self, index: int, offered: tuple[Voxels, ...]) -> Voxels:
-        """Take the best of the masks offered for a slice (paper, Table 6)."""
+    def best(self, index: int, masks: tuple[Voxels, ...]) -> Voxels:
+        """Return the mask with the highest Dice on a slice (paper, Table 6)."""
         truth = self.grid.take(self.truth, index)
         overlaps = []
-        for mask in offered:
+        for mask in masks:
             here = self.grid.take(mask, index)
             overlaps.append(2 * np.count_nonzero(here & truth) / max(1, np.count_nonzero(here) + truth.sum()))
-        return offered[int(np.argmax(overlaps))]
+        return masks[int(np.argmax(overlaps))]
 
     def _prompt(self, index: int) -> Prompt:
         here = self.grid.take(self.truth, index)

@@ -4,7 +4,7 @@ NSD is MONAI's surface Dice in its sub-voxel mode, which equals DeepMind's; HD95
 95th percentile of the distances between the surface voxels, the larger of both directions.
 
 Empty masks: both empty agree, NSD 1 and HD95 0; one empty of two, NSD 0 and HD95 infinite.
-Infinite distances have no mean, so reports give the median of HD95.
+Infinite distances have no mean, so reports give the median HD95.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from radsam.errors import MissingExtraError
 
 @dataclass(frozen=True)
 class SurfaceScore:
-    """How well two surfaces agree.
+    """The agreement of two surfaces.
 
     Args:
         nsd: Share of both surfaces that lies within the tolerance of the other, 0 to 1.
@@ -58,9 +58,9 @@ def surface_score(
         from monai.metrics.surface_dice import compute_surface_dice
     except ImportError as error:
         raise MissingExtraError("Computing surface Dice and HD95", "benchmark") from error
-    at = _around(predicted | truth)
-    # Batch and class first; arrays are [k, j, i], so the spacing is turned round.
-    one, other = (torch.from_numpy(np.ascontiguousarray(mask[at]))[None, None] for mask in (predicted, truth))
+    part = _around(predicted | truth)
+    # Batch and class come first; arrays are [k, j, i], so the spacing is reversed.
+    one, other = (torch.from_numpy(np.ascontiguousarray(mask[part]))[None, None] for mask in (predicted, truth))
     spacing_mm_kji = spacing_mm_ijk[::-1]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # MONAI 1.6 warns of its own calls
@@ -72,7 +72,7 @@ def surface_score(
 
 
 def _around(mask: Bool[np.ndarray, "k j i"]) -> tuple[slice, ...]:
-    """The part of the grid that holds all voxels, with one of background around it where there is any."""
+    """Return the part of the grid that holds all voxels, with a margin of one voxel."""
     found = []
     for axis in range(3):
         held = np.flatnonzero(mask.any(axis=tuple(other for other in range(3) if other != axis)))

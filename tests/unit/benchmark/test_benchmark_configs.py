@@ -61,7 +61,7 @@ def test_the_papers_figures_are_quoted_as_printed() -> None:
     first = next(setting for (model, setting) in figures if model == "RadSAM")
     assert (first.level, first.start, first.edits) == ("volume", "box", 0)
     assert figures["RadSAM", first] == "84.99 ±0.74"
-    with pytest.raises(InputError, match="quoted are: table2"):
+    with pytest.raises(InputError, match="choose one of table2"):
         paper_table("table1")
 
 

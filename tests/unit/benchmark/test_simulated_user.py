@@ -26,8 +26,10 @@ def test_the_first_prompt_is_the_exact_box_on_the_largest_slice_with_the_bounds(
     first = user.first()
     areas = [np.count_nonzero(user.grid.take(user.truth, k)) for k in range(user.grid.count)]
     held = np.flatnonzero(areas)
-    assert areas[first.index] == max(areas)
-    assert first.prompt == Box.on(user.grid, first.index, *exact_box(user.grid.take(user.truth, first.index)))
+    assert areas[first.prompt.index] == max(areas)
+    assert first.prompt == Box.on(
+        user.grid, first.prompt.index, *exact_box(user.grid.take(user.truth, first.prompt.index))
+    )
     assert first.bounds == Bounds(int(held[0]), int(held[-1]))
 
 

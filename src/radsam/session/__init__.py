@@ -2,6 +2,7 @@
 
 from radsam.session.capability_warnings import CapabilityWarning
 from radsam.session.edit import Overlap
+from radsam.session.edit_request import CorrectionRequest, SegmentRequest
 from radsam.session.engine import Engine, load
 from radsam.session.segmented_object import SegmentedObject
 from radsam.session.session import Session, require_window
@@ -9,8 +10,10 @@ from radsam.session.session_file import SessionFile, read_session
 
 __all__ = [
     "CapabilityWarning",
+    "CorrectionRequest",
     "Engine",
     "Overlap",
+    "SegmentRequest",
     "SegmentedObject",
     "Session",
     "SessionFile",

@@ -27,7 +27,7 @@ class Overlap(StrEnum):
 
 @dataclass(frozen=True)
 class Segment:
-    """Start an object, or start it anew: one prompt on one slice, and the bounds.
+    """Start an object, or restart an existing one: one prompt on one slice, and the bounds.
 
     Args:
         name: The object.

@@ -127,7 +127,7 @@ class Request(BaseModel):
 
 
 class SegmentRequest(Request):
-    """Start an object, or start it anew: one prompt on one slice, and the bounds (paper 4.1).
+    """Start an object, or restart an existing one: one prompt on one slice, and the bounds (paper 4.1).
 
     Args:
         name: The object.

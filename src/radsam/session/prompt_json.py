@@ -113,7 +113,7 @@ def to_prompt(form: PointPrompt | BoxPrompt | MaskPrompt) -> Prompt:
     """Make the prompt of its JSON form.
 
     Raises:
-        PromptError: The form is no possible prompt: a box without an area, runs that do not fill the mask.
+        PromptError: The values make no valid prompt: a box without an area, runs that do not fill the mask.
     """
     match form:
         case PointPrompt(point=[i, j, k]):

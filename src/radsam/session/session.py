@@ -200,7 +200,7 @@ class Session:
             prompt: Box, positive point or mask, in voxels of the volume as stored; or a whole request, without
                 the keywords below.
             bounds: First and last slice of the object, both included; None lets the stop rule find the ends.
-            name: The object; an existing one is started anew.
+            name: The object; an existing one is restarted.
             plane: The plane of the propagation: axial, coronal or sagittal.
             window: What the model sees, in Hounsfield units; None takes the session's window.
             policy: What a slice passes to the next: "mask", "box", "point" or "copy"; None takes what the model
@@ -297,7 +297,7 @@ class Session:
         """Predict the request's own slice alone, as `run` will begin; the session stays as it is.
 
         Args:
-            request: What would be done.
+            request: The prompt or correction.
             then: A correction of the same slice that would follow a prompt.
 
         Returns:
@@ -327,7 +327,7 @@ class Session:
             request: The request; or an edit, as for `to_edit`.
 
         Yields:
-            `SliceDone` per slice and `SideDone` per side, for prompts, corrections and what is taken back of them.
+            `SliceDone` per slice and `SideDone` per side, for a prompt, a correction or a deletion.
 
         Raises:
             SessionError: The session was changed meanwhile, so the edit was dropped; or as for `to_edit`.

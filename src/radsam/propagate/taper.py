@@ -109,8 +109,8 @@ def thinned(mask: RunMask, share: float) -> RunMask:
         mask: Any mask.
         share: Share of its pixels to keep, 0 to 1; at least one pixel stays.
     """
-    box = mask.enclosing_box
-    if share >= 1.0 or box is None:
+    box = mask.enclosing_box if share < 1.0 else None
+    if box is None:
         return mask
     pixels = mask.decode()
     around = slice(box[1], box[3] + 1), slice(box[0], box[2] + 1)

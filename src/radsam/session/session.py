@@ -46,6 +46,7 @@ from radsam.session.history import (
 from radsam.session.replay import ObjectResult, Replayer
 from radsam.session.segmented_object import PlacedPrompt, SegmentedObject
 from radsam.session.session_file import SessionFile
+from radsam.session.user_prompts import prompts_of
 from radsam.volume import Bounds, LabelVolume, Mask, Plane, Point, Prompt, SliceGrid, Volume, slice_index
 
 Progress = Callable[[SliceDone], None]
@@ -148,7 +149,7 @@ class Session:
                 PlacedPrompt(number, slice_index(prompt, result.grid), prompt)
                 for number, edit in edits.items()
                 if number >= first
-                for prompt in ((edit.prompt,) if isinstance(edit, Segment) else edit.points)
+                for prompt in prompts_of(edit)
             ),
             bounds=started.bounds,
             painted=result.painted,

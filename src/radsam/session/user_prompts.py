@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from radsam.predictor import SlicePrompt
 from radsam.session.edit import Correct, Segment
-from radsam.volume import SliceGrid, slice_index
+from radsam.volume import Prompt, SliceGrid, slice_index
 
 ObjectEdits = tuple[Segment | Correct, ...]
 
@@ -14,13 +14,17 @@ def started_by(edits: ObjectEdits) -> Segment:
     return next(edit for edit in reversed(edits) if isinstance(edit, Segment))
 
 
+def prompts_of(edit: Segment | Correct) -> tuple[Prompt, ...]:
+    """Return the prompts of an edit, in voxels; all lie on one slice."""
+    return (edit.prompt,) if isinstance(edit, Segment) else edit.points
+
+
 def slice_prompt_of(edit: Segment | Correct, grid: SliceGrid) -> tuple[int, SlicePrompt]:
     """Return the slice that an edit lies on, and the prompt that it adds there."""
-    prompts = (edit.prompt,) if isinstance(edit, Segment) else edit.points
     prompt = SlicePrompt()
-    for each in prompts:
+    for each in prompts_of(edit):
         prompt = prompt.merged(SlicePrompt.of(each, grid))
-    return slice_index(prompts[0], grid), prompt
+    return slice_index(prompts_of(edit)[0], grid), prompt
 
 
 def user_prompts_by_slice(edits: ObjectEdits, grid: SliceGrid) -> dict[int, SlicePrompt]:

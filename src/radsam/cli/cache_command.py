@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
 from radsam.cli.terminal import command, out, write_json
+
+if TYPE_CHECKING:
+    from radsam.disk.folder_cache import FolderCache
 
 cache_app = typer.Typer(help="Show or empty the caches on disk.", no_args_is_help=True)
 
@@ -21,35 +24,28 @@ def show(as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = 
     images, and every command that loads a model writes its compiled form: the next start is faster.
     They are readable by you only, and hold no patient data but the images themselves.
     """
-    from radsam.io.pacs.series_cache import kept_bytes, kept_folder
-    from radsam.predictor.embedding_cache import EmbeddingStore, cache_folder
-    from radsam.runtime.compiled_cache import kept_graphs_bytes, kept_graphs_folder
-
-    size, images = EmbeddingStore(cache_folder()).size_bytes(), kept_bytes()
+    sizes = {prefix: (str(cache.folder), cache.size_bytes()) for prefix, cache in _caches().items()}
     if as_json:
-        write_json(
-            {
-                "folder": str(cache_folder()),
-                "bytes": size,
-                "series_folder": str(kept_folder()),
-                "series_bytes": images,
-                "compiled_folder": str(kept_graphs_folder()),
-                "compiled_bytes": kept_graphs_bytes(),
-            }
-        )
-    else:
-        out.print(f"{escape(str(cache_folder()))}: {size / 1e6:.1f} MB", soft_wrap=True)
-        out.print(f"{escape(str(kept_folder()))}: {images / 1e6:.1f} MB", soft_wrap=True)
-        out.print(f"{escape(str(kept_graphs_folder()))}: {kept_graphs_bytes() / 1e6:.1f} MB", soft_wrap=True)
+        folders = {f"{prefix}folder": folder for prefix, (folder, _) in sizes.items()}
+        write_json(folders | {f"{prefix}bytes": size for prefix, (_, size) in sizes.items()})
+        return
+    for folder, size in sizes.values():
+        out.print(f"{escape(folder)}: {size / 1e6:.1f} MB", soft_wrap=True)
 
 
 @cache_app.command("clear")
 @command
 def clear() -> None:
     """Remove all embeddings, images and compiled models. Commands make or fetch them again when needed."""
-    from radsam.io.pacs.series_cache import clear_kept
-    from radsam.predictor.embedding_cache import EmbeddingStore, cache_folder
-    from radsam.runtime.compiled_cache import clear_kept_graphs
+    caches = _caches()
+    freed = sum(each.clear() for each in reversed(caches.values()))  # the folder of the first may hold the others
+    out.print(f"Removed {freed / 1e6:.1f} MB from {escape(str(caches[''].folder))}.", soft_wrap=True)
 
-    freed = clear_kept() + clear_kept_graphs() + EmbeddingStore(cache_folder()).clear()
-    out.print(f"Removed {freed / 1e6:.1f} MB from {escape(str(cache_folder()))}.", soft_wrap=True)
+
+def _caches() -> dict[str, FolderCache]:
+    """Return the caches by the prefix of their names in JSON."""
+    from radsam.io.pacs.series_cache import series_cache
+    from radsam.predictor.embedding_cache import EmbeddingStore, embeddings_folder
+    from radsam.runtime.compiled_cache import compiled_cache
+
+    return {"": EmbeddingStore(embeddings_folder()), "series_": series_cache(), "compiled_": compiled_cache()}

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 def load_engine(model: str | None, backend: str, *, keep: bool) -> Engine:
     """Load the model; with `keep`, encoded slices stay on disk for `radsam edit`."""
-    from radsam.predictor.embedding_cache import EmbeddingStore, cache_folder
+    from radsam.predictor.embedding_cache import EmbeddingStore, embeddings_folder
     from radsam.session import load
 
-    return load(model, backend=backend, store=EmbeddingStore(cache_folder()) if keep else None)
+    return load(model, backend=backend, store=EmbeddingStore(embeddings_folder()) if keep else None)
 
 
 def correction_requests(

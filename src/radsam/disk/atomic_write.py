@@ -1,8 +1,8 @@
-"""Writing a file so that it is either complete or not there.
+"""Writing a file whole or not at all.
 
 Everything the program writes goes through `replacing`: the new content is written to a
-temporary file in the same folder and only a complete file takes the final name. A full
-disk, an error or Ctrl-C leaves the previous file as it was and nothing beside it.
+temporary file in the same folder, and only a complete file takes the final name. A full
+disk, an error or Ctrl-C leaves the previous file as it was and no other file beside it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from radsam.errors import OutputError
 
@@ -50,6 +51,37 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise OutputError(f"{target} could not be written: {reason(error, target.parent)}") from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def private_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for writing that only its owner can read; it is written whole or not at all.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+
+    def private(name: str, flags: int) -> int:
+        return os.open(name, flags, 0o600)
+
+    with replacing(path) as partial, open(partial, "xb", opener=private) as file:  # Path.open has no opener
+        yield file
+
+
+def private_folder(folder: Path) -> None:
+    """Make a folder, and missing folders above it, that only its owner can enter; an existing one stays as it is.
+
+    Raises:
+        OutputError: The folder cannot be made, or is a file.
+    """
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    try:
+        for each in reversed(missing):
+            each.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder} could not be made: {reason(error, folder.parent)}") from error
+    if not folder.is_dir():
+        raise OutputError(f"{folder} is a file; give the name of a folder.")
 
 
 def check_writable(path: str | os.PathLike[str]) -> Path:

@@ -160,8 +160,7 @@ def _open_dicom_labels(path: Path) -> DicomLabels | None:
         VolumeError: The file cannot be read, is cut short, or breaks the standard where it matters.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pydicom warns of every value that breaks a rule
+        with warnings.catch_warnings(action="ignore"):  # pydicom warns of every value that breaks a rule
             head = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["Modality"], force=True)
             kind = text(head, "Modality", "")
             opened = {"SEG": open_seg, "RTSTRUCT": open_rtstruct}.get(kind)

@@ -1,29 +1,13 @@
-"""Where compiled graphs are kept, and how they are removed; without OpenVINO, which is slow to import."""
+"""The cache of compiled graphs on disk; without OpenVINO, which is slow to import."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+from radsam.disk.folder_cache import FolderCache, cache_folder
 
-import platformdirs
-
-SUFFIX = ".blob"
+#: One of radsam-lite's two files takes 20 to 30 MB.
+MAX_FILES = 8
 
 
-def kept_graphs_folder() -> Path:
-    """Where compiled graphs are kept: ``$RADSAM_CACHE/compiled``, or in the platform's cache folder."""
-    named = os.environ.get("RADSAM_CACHE")
-    return (Path(named) if named else platformdirs.user_cache_path("radsam")) / "compiled"
-
-
-def kept_graphs_bytes() -> int:
-    """How much room the kept graphs take."""
-    return sum(path.stat().st_size for path in kept_graphs_folder().glob(f"*{SUFFIX}"))
-
-
-def clear_kept_graphs() -> int:
-    """Remove the kept graphs; return how much room they took."""
-    freed = kept_graphs_bytes()
-    for path in kept_graphs_folder().glob(f"*{SUFFIX}"):
-        path.unlink(missing_ok=True)
-    return freed
+def compiled_cache() -> FolderCache:
+    """Return the cache: files of a SHA-256 and the compiled graph, in ``$RADSAM_CACHE/compiled``."""
+    return FolderCache(cache_folder("compiled"), r"[0-9a-f]{64}\.blob", max_entries=MAX_FILES)

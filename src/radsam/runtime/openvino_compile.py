@@ -1,8 +1,8 @@
-"""Graphs that OpenVINO compiled, kept on disk: compiling takes most of the time until the first slice.
+"""Compiling a graph with OpenVINO, or loading it from the cache: compiling delays the first slice the most.
 
-A file is named by all that it depends on (graph, release, processor, settings) and starts
-with its own SHA-256: OpenVINO's own cache is written in place, and several processes of a
-batch would read each other's halves. What cannot be kept or read is compiled again.
+A cached file is named by everything that it depends on (graph, release, processor, settings) and starts
+with its own SHA-256. OpenVINO's own cache is not used: it writes in place, so several processes of a
+batch would read each other's unfinished files.
 """
 
 from __future__ import annotations
@@ -12,47 +12,45 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
+from typing import BinaryIO
 
 import openvino
 from openvino.preprocess import PrePostProcessor
 
-from radsam.disk.atomic_write import replacing
 from radsam.errors import OutputError
-from radsam.runtime.compiled_cache import SUFFIX, kept_graphs_folder
+from radsam.runtime.compiled_cache import compiled_cache
 
 #: A smaller graph is compiled faster than it is read.
-_WORTH_KEEPING_BYTES = 1 << 20
-#: Files kept, the newest; one of radsam-lite's two takes 20 to 30 MB.
-_MOST_FILES = 8
+_MIN_CACHED_BYTES = 1 << 20
 _DIGEST_BYTES = 32
 
 
 def compile_graph(
     core: openvino.Core, graph: bytes, settings: Mapping[str, object], half: Sequence[str] = ()
 ) -> openvino.CompiledModel:
-    """Compile a graph for the CPU, or take what was compiled before.
+    """Compile a graph for the CPU, or load it from the cache.
 
     Args:
         core: OpenVINO.
         graph: An ONNX graph.
         settings: OpenVINO's properties for it.
-        half: Inputs and outputs that are float16 outside, whatever the graph computes in.
+        half: Names of inputs and outputs that are float16 for the caller, whatever the graph computes in.
 
     Raises:
         RuntimeError: OpenVINO cannot read or compile it.
     """
-    if len(graph) < _WORTH_KEEPING_BYTES:
+    if len(graph) < _MIN_CACHED_BYTES:
         return core.compile_model(_read_graph(core, graph, half), "CPU", settings)
-    path = kept_graphs_folder() / f"{_key(core, graph, settings, half)}{SUFFIX}"
-    kept = _read(path)
-    if kept is not None:
-        # A release may refuse what it wrote itself, for example after an update of the system.
+    cache, name = compiled_cache(), f"{_key(core, graph, settings, half)}.blob"
+    cached = cache.read(name, _load)
+    if cached is not None:
+        # A release may refuse a file that it wrote itself, for example after an update of the system.
         with suppress(RuntimeError):
-            return core.import_model(kept, "CPU", settings)
+            return core.import_model(cached, "CPU", settings)
     compiled = core.compile_model(_read_graph(core, graph, half), "CPU", settings)
-    with suppress(OSError, OutputError, RuntimeError):
-        _keep(path, compiled.export_model().getvalue())
+    with suppress(OutputError, RuntimeError):
+        exported = compiled.export_model().getvalue()
+        cache.write(name, lambda file: file.write(hashlib.sha256(exported).digest() + exported))
     return compiled
 
 
@@ -74,23 +72,9 @@ def _key(core: openvino.Core, graph: bytes, settings: Mapping[str, object], half
     return hashlib.sha256(graph + json.dumps([*facts, cores]).encode()).hexdigest()
 
 
-def _read(path: Path) -> bytes | None:
-    try:
-        content = path.read_bytes()
-        os.utime(path)  # the newest are those used last
-    except OSError:
-        return None
+def _load(file: BinaryIO) -> bytes:
+    content = file.read()
     digest, compiled = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
-    if hashlib.sha256(compiled).digest() == digest:
-        return compiled
-    path.unlink(missing_ok=True)
-    return None
-
-
-def _keep(path: Path, compiled: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with replacing(path) as scratch:
-        scratch.write_bytes(hashlib.sha256(compiled).digest() + compiled)
-    newest = sorted(path.parent.glob(f"*{SUFFIX}"), key=lambda each: each.stat().st_mtime, reverse=True)
-    for old in newest[_MOST_FILES:]:
-        old.unlink(missing_ok=True)
+    if hashlib.sha256(compiled).digest() != digest:
+        raise ValueError("damaged")
+    return compiled

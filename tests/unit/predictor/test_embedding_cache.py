@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from radsam.predictor import EmbeddingCache, EmbeddingStore
-from radsam.predictor.embedding_cache import EmbeddingKey, cache_folder
+from radsam.predictor.embedding_cache import EmbeddingKey, embeddings_folder
 from radsam.volume import Plane
 
 SHAPE = (4, 8, 8)
@@ -215,6 +215,6 @@ def test_clearing_says_how_much_it_freed(folder: Path) -> None:
 
 def test_the_folder_can_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RADSAM_CACHE", str(tmp_path))
-    assert cache_folder() == tmp_path
+    assert embeddings_folder() == tmp_path
     monkeypatch.delenv("RADSAM_CACHE")
-    assert "radsam" in cache_folder().parts
+    assert "radsam" in embeddings_folder().parts

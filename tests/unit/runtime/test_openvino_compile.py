@@ -8,8 +8,8 @@ import numpy as np
 import openvino
 import pytest
 
-from radsam.runtime import Bundle, find_bundle, open_backend, openvino_compile, read_bundle
-from radsam.runtime.compiled_cache import clear_kept_graphs, kept_graphs_bytes, kept_graphs_folder
+from radsam.runtime import Bundle, find_bundle, open_backend, read_bundle
+from radsam.runtime.compiled_cache import compiled_cache
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bundle:
 
 
 def files() -> list[Path]:
-    return sorted(kept_graphs_folder().glob("*"))
+    return sorted(compiled_cache().folder.glob("*"))
 
 
 def decoded(bundle: Bundle) -> np.ndarray:
@@ -37,7 +37,7 @@ def no_compiling(*arguments: object) -> None:
 def test_a_second_start_compiles_nothing_and_answers_the_same(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     first = decoded(bundle)
     assert len(files()) == 2
-    assert kept_graphs_bytes() > 1e6
+    assert compiled_cache().size_bytes() > 1e6
     monkeypatch.setattr(openvino.Core, "compile_model", no_compiling)
     np.testing.assert_array_equal(decoded(bundle), first)
 
@@ -59,10 +59,10 @@ def test_a_folder_that_cannot_be_written_only_costs_time(
     assert decoded(bundle).shape == (4, 256, 256)
 
 
-def test_only_the_newest_are_kept(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(openvino_compile, "_MOST_FILES", 2)
+def test_only_the_newest_stay(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("radsam.runtime.compiled_cache.MAX_FILES", 2)
     for threads in (1, 2):
         open_backend(bundle, "openvino", threads=threads)
     assert len(files()) == 2
-    assert clear_kept_graphs() > 1e6
+    assert compiled_cache().clear() > 1e6
     assert not files()

@@ -76,8 +76,8 @@ def save_object(dataset: FileDataset, path: Path) -> None:
     Raises:
         OutputError: The place cannot be written, or the disk is full.
     """
-    with replacing(path) as partial, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of values that were repeated from the images as they are
+    # pydicom warns of values that break a rule; they are copied from the images as they are.
+    with replacing(path) as partial, warnings.catch_warnings(action="ignore"):
         dataset.save_as(partial, enforce_file_format=True)
 
 

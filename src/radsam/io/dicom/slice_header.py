@@ -173,9 +173,8 @@ def read_headers(path: Path) -> tuple[SliceHeader, ...] | ObjectHeader | None:
             if not looks_like_dicom(head):
                 return None
             stream.seek(0)
-            with warnings.catch_warnings():
-                # pydicom warns of every value that breaks a rule; those used here are checked.
-                warnings.simplefilter("ignore")
+            # pydicom warns of every value that breaks a rule; those used here are checked.
+            with warnings.catch_warnings(action="ignore"):
                 dataset = pydicom.dcmread(
                     stream, stop_before_pixels=True, specific_tags=list(_TAGS), force=head[128:132] != b"DICM"
                 )

@@ -139,8 +139,7 @@ def read_source(path: str | os.PathLike[str], *, series: str | None = None, resa
         )
     with dicom_folder(given) as folder:
         stacked = stack(choose_series(list_dicom(folder, given), given, series), resample=resample)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pydicom warns of every value that breaks a rule
+        with warnings.catch_warnings(action="ignore"):  # pydicom warns of every value that breaks a rule
             repeated = _repeated(stacked.slices[0].path)
     first = stacked.slices[0]
     if not first.frame_of_reference or not all(each.sop_uid and each.sop_class for each in stacked.slices):

@@ -125,8 +125,7 @@ class DicomWebServer:
         """Turn the libraries' errors into ours. Theirs hold URLs with queries, so they are not shown or chained."""
         at = self.address.base
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # theirs quote values of the headers
+            with warnings.catch_warnings(action="ignore"):  # theirs quote values of the headers
                 yield
             return
         except requests.exceptions.HTTPError as error:
@@ -237,8 +236,7 @@ def _require_closed(response: requests.Response, *_: object, **__: object) -> No
 
 
 def _from_json(match: dict[str, Any]) -> Dataset:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pydicom quotes values that break a rule
+    with warnings.catch_warnings(action="ignore"):  # pydicom quotes values that break a rule
         try:
             return Dataset.from_json(match)
         except Exception:  # pydicom has no common base for what broken values provoke

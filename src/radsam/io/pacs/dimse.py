@@ -283,8 +283,7 @@ class DimseServer:
     def _explained(self) -> Iterator[None]:
         """Turn the library's errors into ours; an association that failed is not used again."""
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # theirs quote values of the headers
+            with warnings.catch_warnings(action="ignore"):  # theirs quote values of the headers
                 yield
         except (PacsError, PacsRequestError):
             self._drop()

@@ -1,8 +1,8 @@
-"""A series of a PACS as a folder of files, for as long as a program needs it.
+"""A series of a PACS as a temporary folder of files.
 
-Every run asks the PACS what the series holds and for one image of it: that says whether the
-login may still see it, and gives back the identity that the kept images (`kept.py`) lack. The
-whole images are in a private temporary folder that is gone when the program is done with it.
+Every run lists the series and fetches its first image from the PACS: this checks that the login may
+still read it, and returns the patient's data, which cached images (`series_cache.py`) lack. The complete
+images are in a private temporary folder that is removed at the end.
 """
 
 from __future__ import annotations
@@ -14,74 +14,75 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
+from radsam.disk.atomic_write import private_file
 from radsam.errors import OutputError, PacsError, PacsRequestError
-from radsam.io.pacs.fetch_files import write_private
+from radsam.io.pacs.fetch_files import save_dicom
 from radsam.io.pacs.pacs_address import Level, PacsAddress
 from radsam.io.pacs.pacs_connection import connect
 from radsam.io.pacs.pacs_server import Instance, PacsServer, Progress
 from radsam.io.pacs.patient_identity import identity
-from radsam.io.pacs.series_cache import KeptSeries, prune_kept
+from radsam.io.pacs.series_cache import CachedSeries
 from radsam.io.pacs.series_instances import list_instances
 
 
 @contextmanager
 def series_folder(url: str, *, progress: Progress = lambda done, total: None) -> Iterator[Path]:
-    """Lend a series of a PACS as a folder, for a ``with`` block.
+    """Fetch a series of a PACS into a temporary folder, for a ``with`` block.
 
     Args:
         url: Address of the series; see `radsam.io.pacs.pacs_address`.
-        progress: Called with images that are here and their number.
+        progress: Called with the number of images done and the total.
 
     Yields:
-        A folder with one file per image; gone, with all that is in it, after the block.
+        A folder with one file per image; removed after the block.
 
     Raises:
         PacsRequestError: The address is not that of a series, or the PACS refuses.
-        PacsError: The PACS failed; what had been fetched is kept for the next time.
+        PacsError: The PACS failed; the images fetched so far are cached.
         OutputError: There is no room for the files.
         MissingExtraError: The extra ``dicom`` is not installed.
     """
     address = PacsAddress.parse(url)
     if address.level not in (Level.SERIES, Level.INSTANCE):
         raise PacsRequestError(
-            f"{address} is not one series. List what it holds with `radsam pacs find {address}`, and add "
+            f"{address} is not one series. List its contents with `radsam pacs find {address}`, and add "
             f"{'/studies/UID' if address.level is Level.SERVER else ''}/series/UID."
         )
     with tempfile.TemporaryDirectory(prefix="radsam-") as name:
         with connect(address) as server:
-            _fill(Path(name), server, KeptSeries.of(address), progress)
+            _fill(Path(name), server, CachedSeries(address), progress)
         yield Path(name)
 
 
-def _fill(folder: Path, server: PacsServer, kept: KeptSeries, progress: Progress) -> None:
-    """Write the whole images of a series into a folder, from what is kept and from the PACS."""
+def _fill(folder: Path, server: PacsServer, cached: CachedSeries, progress: Progress) -> None:
+    """Write the complete images of a series into a folder, from the cache and from the PACS."""
     instances = list_instances(server, server.address)
     done = 0
     try:
-        # The first one is always asked for: it gives the identity.
+        # The first one is always fetched: it has the patient's data.
         (first,) = server.fetch(instances[:1])
-        kept.write(first)
-        whose = identity(first)
-        for image in _images(instances, server, kept):
-            kept.write(image)
-            image.update({element.tag: element for element in whose})
-            write_private(image, folder / f"{image.SOPInstanceUID}.dcm")
+        cached.write(first)
+        patient = identity(first)
+        for image in _images(instances, server, cached):
+            cached.write(image)
+            image.update({element.tag: element for element in patient})
+            with private_file(folder / f"{image.SOPInstanceUID}.dcm") as file:
+                save_dicom(image, file)
             done += 1
             progress(done, len(instances))
     except (PacsError, PacsRequestError, OutputError) as error:
         raise type(error)(
-            f"{error} {done} of {len(instances)} images are kept (without patient data); the same command goes on from "
-            "there."
+            f"{error} {done} of {len(instances)} images are cached (without patient data); the same command continues "
+            "from there."
         ) from None
-    kept.touch()
-    prune_kept()
+    cached.mark_used()
 
 
-def _images(instances: Sequence[Instance], server: PacsServer, kept: KeptSeries) -> Iterator[Dataset]:
-    """Yield each image once: first those that are kept."""
+def _images(instances: Sequence[Instance], server: PacsServer, cached: CachedSeries) -> Iterator[Dataset]:
+    """Yield each image once: first those in the cache."""
     missing = []
     for instance in instances:
-        image = kept.read(instance.address.instance_uid)
+        image = cached.read(instance.address.instance_uid)
         if image is None:
             missing.append(instance)
         else:

@@ -87,8 +87,7 @@ def store_files(
     total = len(upload.files)
     for done, path in enumerate(upload.files):
         progress(done, total)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pydicom quotes values that break a rule
+        with warnings.catch_warnings(action="ignore"):  # pydicom quotes values that break a rule
             dataset = pydicom.dcmread(path)
         if upload.made_from:
             _assign_uids(dataset, path, upload.made_from[path.parent])
@@ -137,8 +136,7 @@ def _check(path: Path, address: PacsAddress, assign_uids: bool) -> None:
 
 
 def _head(path: Path) -> FileDataset:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(action="ignore"):
         return pydicom.dcmread(path, stop_before_pixels=True, specific_tags=[*_UIDS, "SOPClassUID"])
 
 

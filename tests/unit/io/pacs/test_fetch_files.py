@@ -61,7 +61,7 @@ def test_one_instance(web: WebPacs, tmp_path: Path) -> None:
 
 def test_after_a_death_in_the_middle_the_rest_is_fetched(web: WebPacs, tmp_path: Path) -> None:
     web.on_fetch.extend([None, None, broken_off, broken_off])
-    with pytest.raises(PacsError, match=r"broke off.* 2 of 4 images are in .*goes on from there"):
+    with pytest.raises(PacsError, match=r"broke off.* 2 of 4 images are in .*continues from there"):
         fetch(web.series, tmp_path / "got")
     assert len(list((tmp_path / "got").iterdir())) == 2, "only whole files are left"
     web.requests.clear()

@@ -26,9 +26,9 @@ def main(config_file: Path, out: Path) -> None:
     fabric = distributed.open_fabric(config.run)
     first = fabric.global_rank == 0
     found: dict[str, Any] = {
-        "wishes": distributed.wishes_of_all(fabric, [False, first, not first]),
+        "wishes": distributed.any_process(fabric, [False, first, not first]),
         "flags": distributed.flags_of_all(fabric, [first, True]),
-        "on the first": distributed.on_the_first(fabric, lambda: 7.0 if first else 0.0),
+        "on the first": distributed.on_first_process(fabric, lambda: 7.0 if first else 0.0),
         "gradients": averaged(fabric, first),
     }
     run = Run(config, out, *prepare_scenes(config), report=lambda line: None, fabric=fabric)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from radsam.errors import DatasetError
 
-#: What a split may be called; "" means that the dataset does not say.
+#: Names of splits; "" means that the dataset has none.
 SPLITS = ("train", "val", "test", "")
 
 
@@ -46,7 +46,7 @@ class Case:
         labels: Class name to where its voxels are. The object ids of the case are 1, 2, …
             in this order; where classes overlap, the later one owns the voxel.
         split: One of `SPLITS`.
-        patient: Who it is; cases of one patient never come apart in a split.
+        patient: Name or code of the patient; all cases of one patient are in one split.
         label_origin: Who drew the labels: "manual", "reviewed" (a model, corrected by people),
             "model", "exact" (made together with the image) or "unknown".
         licence: Under which terms it may be used, in words.
@@ -83,7 +83,7 @@ class Case:
 
 
 def only_classes(cases: Iterable[Case], classes: Sequence[str] | None) -> list[Case]:
-    """Keep only the classes asked for; cases that have none of them are left out.
+    """Keep only the classes that are named; cases that have none of them are left out.
 
     Args:
         cases: Cases of one dataset.
@@ -98,8 +98,8 @@ def only_classes(cases: Iterable[Case], classes: Sequence[str] | None) -> list[C
     known = {name for case in cases for name in case.labels}
     unknown = [name for name in classes if name not in known]
     if unknown or not classes:
-        asked = f"no class called {', '.join(map(repr, unknown))}" if unknown else "no class without a name"
-        raise DatasetError(f"This dataset has {asked}. Its classes are: {', '.join(sorted(known))}.")
+        missing = f"no class called {', '.join(map(repr, unknown))}" if unknown else "no class without a name"
+        raise DatasetError(f"This dataset has {missing}. Its classes are: {', '.join(sorted(known))}.")
     wanted = set(classes)
-    kept = ({name: source for name, source in case.labels.items() if name in wanted} for case in cases)
-    return [replace(case, labels=labels) for case, labels in zip(cases, kept, strict=True) if labels]
+    labels_by_case = ({name: source for name, source in case.labels.items() if name in wanted} for case in cases)
+    return [replace(case, labels=labels) for case, labels in zip(cases, labels_by_case, strict=True) if labels]

@@ -14,7 +14,7 @@ def load_case(case: Case) -> tuple[Volume, LabelVolume]:
 
     Returns:
         The volume, and the object ids 1, 2, … of the case's classes on the same grid.
-        Values of a label map that are no class of the case become background.
+        Values of a label map that are not a class of the case become background.
 
     Raises:
         VolumeError: A file is missing or broken.

@@ -1,4 +1,4 @@
-"""Which patients are trained on: the dataset's own split, or one made of the patients' names."""
+"""Training and validation patients: the dataset's own split, or one made of the patients' names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def split_of_patient(patient: str, *, val_share: int | float = 0.2, seed: int = 
     """Return "train" or "val" for a patient, from its name and the seed alone.
 
     A patient stays where it is when others come or go, so a dataset may grow without
-    moving anybody from validation to training. The price is that `val_share` is met
+    moving a patient from validation to training. The price is that `val_share` is met
     only on average.
 
     Raises:
@@ -22,11 +22,11 @@ def split_of_patient(patient: str, *, val_share: int | float = 0.2, seed: int = 
     """
     if not 0 <= val_share <= 1:
         raise DatasetError(f"The share of validation patients is {val_share}; it lies between 0 and 1.")
-    return "val" if _place(patient, seed) < val_share else "train"
+    return "val" if _fraction(patient, seed) < val_share else "train"
 
 
-def _place(patient: str, seed: int) -> float:
-    """A number from 0 to 1 that only the name and the seed decide."""
+def _fraction(patient: str, seed: int) -> float:
+    """A number from 0 to 1 made of the name and the seed alone."""
     digest = hashlib.sha256(f"{seed}:{patient}".encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
 
@@ -59,7 +59,7 @@ def assign_splits(
 
 
 def assign_few(cases: Sequence[Case], *, val_share: int | float = 0.2, seed: int = 0) -> list[Case]:
-    """Give every case a split, by patient, so that both sides hold somebody.
+    """Give every case a split, by patient, so that both sides have a patient.
 
     `assign_splits` meets its share only on average, which leaves one side empty for many
     a handful of patients. Here the share is met as closely as whole patients allow; the
@@ -75,14 +75,14 @@ def assign_few(cases: Sequence[Case], *, val_share: int | float = 0.2, seed: int
             patient on two sides.
     """
     named = {case.patient: case.split for case in cases if case.split}
-    left = sorted({case.patient for case in cases} - named.keys(), key=lambda patient: _place(patient, seed))
+    left = sorted({case.patient for case in cases} - named.keys(), key=lambda patient: _fraction(patient, seed))
     if len(left) == 1 and not named:
         raise DatasetError(
-            f"All cases are of one patient, {left[0]}. Two are needed at least: one to train on and one to tell "
-            "whether the training helps."
+            f"All cases are of one patient, {left[0]}. At least two are needed: one for training and one for "
+            "validation."
         )
     sides = set(named.values())
     most = len(left) if "train" in sides else len(left) - 1
     count = 0 if "val" in sides else min(max(1, round(val_share * len(left))), most)
-    made = {patient: "val" if place < count else "train" for place, patient in enumerate(left)}
+    made = {patient: "val" if number < count else "train" for number, patient in enumerate(left)}
     return assign_splits([replace(case, split=case.split or made.get(case.patient, "")) for case in cases])

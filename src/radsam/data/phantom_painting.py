@@ -1,6 +1,6 @@
 """Painting a CT: signed distances, smooth random fields, and the canvas that mixes tissues.
 
-Places are millimetres along the LPS axes about an origin of the painter's choice, as
+Positions are millimetres along the LPS axes about an origin of the painter's choice, as
 arrays (3, k, j, i) of x, y, z. A distance is negative inside a shape and right to first
 order at its surface, which is what the edge of a voxel needs.
 """
@@ -24,8 +24,8 @@ WARP_MM = 2.2
 _REACH_MM = 12.0
 
 Field = Float32[np.ndarray, "k j i"]
-Places = Float32[np.ndarray, "3 k j i"]
-#: Whole numbers are welcome; type checkers at run time don't take them for floats.
+Positions = Float32[np.ndarray, "3 k j i"]
+#: Whole numbers are allowed; type checkers at run time do not accept them as floats.
 Number = float | int
 #: Three numbers along x, y and z, or one for each point of a course.
 Numbers = Sequence[Number] | Float[np.ndarray, " n"]
@@ -61,7 +61,7 @@ def waves(
 class Shape:
     """A signed distance in mm and the body box that holds its inside."""
 
-    distance: Callable[[Places], Field]
+    distance: Callable[[Positions], Field]
     low_mm: Float[np.ndarray, "3"]
     high_mm: Float[np.ndarray, "3"]
 
@@ -94,8 +94,8 @@ def ellipsoid(centre: Numbers, radii: Numbers, tilt_deg: tuple[Number, Number, N
     middle, scale = _column(centre), 1 / _column(radii)
     inverse = turn.T.astype(np.float32)
 
-    def distance(places: Places) -> Field:
-        offset = places - middle
+    def distance(positions: Positions) -> Field:
+        offset = positions - middle
         if any(tilt_deg):
             offset = np.einsum("ab,bkji->akji", inverse, offset)
         offset *= scale
@@ -119,11 +119,11 @@ def tube(points: Sequence[Numbers] | Float[np.ndarray, "n 3"], radii: Numbers, s
         knots, fine = np.linspace(0, 1, len(course)), np.linspace(0, 1, steps + 1)
         course, width = CubicSpline(knots, course)(fine), np.interp(fine, knots, width)
 
-    def distance(places: Places) -> Field:
-        nearest = np.full(places.shape[1:], np.inf, dtype=np.float32)
+    def distance(positions: Positions) -> Field:
+        nearest = np.full(positions.shape[1:], np.inf, dtype=np.float32)
         for start, end, first, last in zip(course[:-1], course[1:], width[:-1], width[1:], strict=True):
             step = (end - start).astype(np.float32)
-            offset = places - _column(start)
+            offset = positions - _column(start)
             along = np.clip(np.einsum("a,akji->kji", step / (step @ step), offset), 0, 1)
             offset -= step[:, None, None, None] * along
             gap = np.sqrt(np.einsum("akji,akji->kji", offset, offset)) - np.float32(first)
@@ -140,19 +140,19 @@ class Canvas:
     Args:
         hu: Hounsfield units so far.
         ids: Object ids so far.
-        places: Warped millimetres (x, y, z) of every voxel.
+        positions: Warped millimetres (x, y, z) of every voxel.
         unwarped: The same without the warp.
         texture: Smooth fields of unit standard deviation: slow (about 100 mm), fine (about 20 mm).
         geometry: The grid.
-        origin_lps: Where the places are zero, in LPS mm.
+        origin_lps: Where the positions are zero, in LPS mm.
         numbers: Name to object id; "background" is 0.
         edge_mm: Width over which a voxel mixes two tissues (partial volume).
     """
 
     hu: Field
     ids: UInt8[np.ndarray, "k j i"]
-    places: Places
-    unwarped: Places
+    positions: Positions
+    unwarped: Positions
     texture: tuple[Field, Field]
     geometry: Geometry
     origin_lps: tuple[float, float, float]
@@ -172,15 +172,15 @@ class Canvas:
         step = geometry.affine_lps[:3, :3].astype(np.float32)
         start = (geometry.affine_lps[:3, 3] - origin_lps).astype(np.float32)
         unwarped = np.stack([step[a, 0] * i + step[a, 1] * j + step[a, 2] * k + start[a] for a in range(3)])
-        places = unwarped.copy()
-        for axis in places:
+        positions = unwarped.copy()
+        for axis in positions:
             axis += np.float32(WARP_MM) * waves(geometry, origin_lps, rng, (70, 140))
             axis += np.float32(0.35 * WARP_MM) * waves(geometry, origin_lps, rng, (28, 45))
         slow = waves(geometry, origin_lps, rng, (70, 130))
         return cls(
             hu=np.full(geometry.shape_kji, -1000, dtype=np.float32),
             ids=np.zeros(geometry.shape_kji, dtype=np.uint8),
-            places=places,
+            positions=positions,
             unwarped=unwarped,
             texture=(slow, waves(geometry, origin_lps, rng, (14, 26), count=24)),
             geometry=geometry,
@@ -196,9 +196,9 @@ class Canvas:
 
         Args:
             distance: Signed distance in mm, over `where`.
-            hu: What to paint.
+            hu: The value or tissue to paint.
             where: The part of the grid; all of it by default.
-            name: What the voxels become in the truth.
+            name: Object of the voxels in the truth.
         """
         self._mix(self._share(distance), hu, where)
         self.ids[where][distance < 0] = self.numbers[name]
@@ -207,14 +207,14 @@ class Canvas:
         """Paint a shape with one value, or with a tissue that has an inner structure."""
         where = self._around(shape)
         if where is not None:
-            distance = shape.distance(self.places[(slice(None), *where)])
+            distance = shape.distance(self.positions[(slice(None), *where)])
             self.fill(distance, hu(distance, where) if callable(hu) else hu, where, name)
 
     def tint(self, shape: Shape, hu: Number | Tissue, only_on: str) -> None:
         """Change the values of `only_on` inside a shape and leave the truth as it is."""
         where = self._around(shape)
         if where is not None:
-            distance = shape.distance(self.places[(slice(None), *where)])
+            distance = shape.distance(self.positions[(slice(None), *where)])
             share = self._share(distance) * (self.ids[where] == self.numbers[only_on])
             self._mix(share, hu(distance, where) if callable(hu) else hu, where)
 

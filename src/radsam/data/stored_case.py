@@ -1,4 +1,4 @@
-"""One case of a store: arrays that are read straight from disk, and what is known of them.
+"""One case of a store: arrays that are read straight from disk, and their description.
 
 A case is a folder: ``hu.npy`` (int16) and ``ids.npy`` (uint8 or uint16), both indexed
 ``[slice, row, col]`` with every slice turned to the radiological display; ``objects.npy``,
@@ -41,7 +41,7 @@ class StoredCase:
         folder: Where the arrays are.
         case_id: Its name.
         split: "train", "val" or "test".
-        patient: Who it is.
+        patient: Name or code of the patient.
         names: Object id to class name; ids without a voxel are left out.
         geometry: The grid of the volume as it was stored in the dataset.
         plane: The plane of the slices.
@@ -63,7 +63,7 @@ class StoredCase:
 
     @classmethod
     def read(cls, folder: Path) -> StoredCase:
-        """Read what is known of a case; no array is touched.
+        """Read the description of a case; no array is read.
 
         Raises:
             DatasetError: The case is incomplete or its description is broken.
@@ -107,10 +107,10 @@ class StoredCase:
         return np.asarray(np.load(self.folder / "objects.npy"))
 
     def extent(self, object_id: int) -> tuple[int, int, int]:
-        """First, last and largest of the slices on which an object was kept.
+        """First, last and largest of the slices on which an object is recorded.
 
         Raises:
-            KeyError: It was kept on none.
+            KeyError: It is recorded on none.
         """
         return self._extents[object_id]
 

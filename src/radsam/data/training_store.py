@@ -38,7 +38,7 @@ _SPARE_BYTES = 50_000_000
 
 @dataclass(frozen=True)
 class CaseOutcome:
-    """What became of one case.
+    """The result for one case.
 
     Args:
         case_id: Its name.
@@ -93,7 +93,7 @@ class StoreReport:
         }
 
 
-#: Called after each case with the number of cases done, of all cases, and what became of it.
+#: Called after each case with the number of cases done, of all cases, and its result.
 Progress = Callable[[int, int, CaseOutcome], None]
 
 
@@ -107,7 +107,7 @@ class Store:
         plane: The plane of the slices.
         min_pixels: The least area of an object on a slice.
         cases: The cases in order of their names.
-        index: One record for each object on each slice: `case_number` (the place in
+        index: One record for each object on each slice: `case_number` (the index in
             `cases`) and the fields of `OBJECT_FIELDS`. Columns are ``index["area_px"]`` or
             ``index.area_px``, records ``index[7].area_px``.
     """
@@ -132,7 +132,7 @@ def prepare_store(
 
     Cases that cannot be used (a broken file, labels on another grid, nothing labelled)
     are skipped and reported, not fatal. A case that is complete and made from the same
-    files is kept. Cases without a split get one by their patient, see `assign_splits`.
+    files stays as it is. Cases without a split get one by their patient, see `assign_splits`.
 
     Args:
         cases: The cases of one or more datasets.
@@ -142,7 +142,7 @@ def prepare_store(
         min_pixels: The least area of an object on a slice (paper section 3.2).
 
     Raises:
-        DatasetError: There is no case, two have one name, the folder holds something
+        DatasetError: The list is empty, two cases have one name, the folder holds something
             else or another kind of store, or the disk is too small (checked before the
             work).
         OutputError: Writing failed; the cases that were finished stay.
@@ -180,7 +180,7 @@ def open_store(folder: Path) -> Store:
     """Open a store for reading.
 
     Raises:
-        DatasetError: `folder` is no store, has another version, holds no case, or one of
+        DatasetError: `folder` is not a store, has another version or no cases, or one of
             its cases is broken.
     """
     settings = _read_settings(folder)
@@ -192,7 +192,7 @@ def open_store(folder: Path) -> Store:
         StoredCase.read(each) for each in sorted((folder / "cases").glob("*")) if not each.name.startswith(".")
     )
     if not cases:
-        raise DatasetError(f"The store {folder} holds no case; its report.json says why each was skipped.")
+        raise DatasetError(f"The store {folder} has no cases; its report.json names the reason for each.")
     return Store(
         folder=folder,
         version=settings["version"],
@@ -216,7 +216,7 @@ def _check_names(cases: Sequence[Case]) -> Sequence[Case]:
     names = Counter(case.case_id for case in cases)
     twice = sorted(name for name, count in names.items() if count > 1)
     if not cases or twice:
-        given = f"There are several cases called {', '.join(twice)}." if twice else "There is no case to prepare."
+        given = f"Several cases are named {', '.join(twice)}." if twice else "The list of cases is empty."
         raise DatasetError(f"{given} Give at least one case, each with a name of its own.")
     return cases
 
@@ -252,8 +252,8 @@ def _check_settings(folder: Path, settings: dict[str, Any]) -> None:
     differing = {name: value for name, value in there.items() if value != settings[name]}
     if differing:
         made = ", ".join(f"{name} {value}" for name, value in differing.items())
-        asked = ", ".join(f"{name} {settings[name]}" for name in differing)
-        raise DatasetError(f"The store {folder} was made with {made}, not {asked}. Give another folder.")
+        wanted = ", ".join(f"{name} {settings[name]}" for name in differing)
+        raise DatasetError(f"The store {folder} was made with {made}, not {wanted}. Give another folder.")
 
 
 def _fingerprint(case: Case) -> str:
@@ -271,16 +271,12 @@ def _size_and_time(path: Path) -> tuple[int, int]:
 
 
 def _stored_description(folder: Path) -> dict[str, Any]:
-    """Read what a stored case says of itself; empty where there is none or it is broken."""
+    """Read the description of a stored case; empty where it is missing or broken."""
     try:
         content = json.loads((folder / "case.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
-
-
-def _place(path: Path) -> str:
-    return str(path.absolute())
 
 
 def _check_space(folder: Path, cases: Sequence[Case]) -> None:
@@ -308,8 +304,8 @@ def _existing(folder: Path) -> Path:
 
 def _store(case: Case, folder: Path, plane: str, min_pixels: int, fingerprint: str) -> CaseOutcome:
     final = folder / "cases" / case.case_id
-    made_of = _stored_description(final).get("image", _place(case.image))
-    if made_of != _place(case.image):
+    made_of = _stored_description(final).get("image", str(case.image.absolute()))
+    if made_of != str(case.image.absolute()):
         why = f"The store has a case of this name already, made of {made_of}. Rename one, or use another store."
         return CaseOutcome(case.case_id, "skipped", why)
     try:
@@ -347,7 +343,7 @@ def _store(case: Case, folder: Path, plane: str, min_pixels: int, fingerprint: s
 
 
 def _keep(case: Case, folder: Path, fingerprint: str) -> CaseOutcome:
-    """Leave the arrays of a finished case; what is said of it (its split) may have changed."""
+    """Leave the arrays of a finished case and update its description: its split may have changed."""
     content = _stored_description(folder / "cases" / case.case_id)
     counts = content["object_slices"], content["small_slices"], tuple(content["absent"])
     outcome = CaseOutcome(case.case_id, "kept", "", *counts)
@@ -365,7 +361,7 @@ def _description(case: Case, fingerprint: str, outcome: CaseOutcome) -> dict[str
         "label_origin": case.label_origin,
         "licence": case.licence,
         "modality": case.modality,
-        "image": _place(case.image),
+        "image": str(case.image.absolute()),
         "fingerprint": fingerprint,
         "object_slices": outcome.object_slices,
         "small_slices": outcome.small_slices,

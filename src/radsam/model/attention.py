@@ -1,4 +1,4 @@
-"""The two-way transformer of the mask decoder: prompts look at the image and the image at them."""
+"""The two-way transformer of the mask decoder: prompts attend to the image and the image to them."""
 
 from __future__ import annotations
 
@@ -74,10 +74,10 @@ class TwoWayBlock(nn.Module):
     ) -> tuple[Float[Tensor, "b t c"], Float[Tensor, "b n c"]]:
         """Return the updated prompt tokens (queries) and image tokens (keys)."""
         queries = self.attend_to_tokens(queries, query_position)
-        placed_keys = keys + key_position
-        queries = self.norm2(queries + self.cross_attn_token_to_image(queries + query_position, placed_keys, keys))
+        positioned_keys = keys + key_position
+        queries = self.norm2(queries + self.cross_attn_token_to_image(queries + query_position, positioned_keys, keys))
         queries = self.norm3(queries + self.mlp(queries))
-        keys = self.norm4(keys + self.cross_attn_image_to_token(placed_keys, queries + query_position, queries))
+        keys = self.norm4(keys + self.cross_attn_image_to_token(positioned_keys, queries + query_position, queries))
         return queries, keys
 
     def attend_to_tokens(
@@ -87,8 +87,8 @@ class TwoWayBlock(nn.Module):
         if self.first:
             queries = self.self_attn(queries, queries, queries)
         else:
-            placed = queries + query_position
-            queries = queries + self.self_attn(placed, placed, queries)
+            positioned = queries + query_position
+            queries = queries + self.self_attn(positioned, positioned, queries)
         out: Tensor = self.norm1(queries)
         return out
 

@@ -4,7 +4,7 @@ An image has thousands of cells and a prompt a handful of tokens, yet SAM's two-
 projects every cell, five times. A product of matrices may be taken in any order: here the
 projections go to the tokens' side, and the cells are only ever multiplied with tokens. Cells
 stay rows of one matrix up to the masks, where a transposed convolution whose kernel is as wide
-as its stride is a product, too. What is left differs in rounding alone.
+as its stride is a product, too. The results differ in rounding alone.
 
 `Sam.decode` keeps the official form, which the tests compare this one with.
 """
@@ -42,13 +42,13 @@ class FastDecoder(nn.Module):
         mask: Float[Tensor, "b 1 m m"],
         has_mask: Float[Tensor, " b"],
     ) -> tuple[Float[Tensor, "b 4 m m"], Float[Tensor, "b 4"]]:
-        """Answer one prompt for each embedding; see `Sam.decode`."""
+        """Predict masks for one prompt of each embedding; see `Sam.decode`."""
         prompts, decoder = self.prompt_encoder, self.mask_decoder
         sparse = prompts.embed_points(points_xy, point_labels)
         cells = (embedding + prompts.embed_mask(mask, has_mask)).flatten(2).transpose(1, 2)
         tokens, cells = _attend(decoder, decoder.tokens(sparse), cells, prompts.dense_position())
         upscaled = _upscale(decoder, cells)
-        logits = _place(upscaled @ decoder.kernels(tokens).transpose(1, 2), prompts.grid)
+        logits = _arrange_pixels(upscaled @ decoder.kernels(tokens).transpose(1, 2), prompts.grid)
         scores: Tensor = decoder.iou_prediction_head(tokens[:, 0])
         return logits, scores
 
@@ -64,11 +64,11 @@ def _attend(
     for layer in transformer.layers:
         assert isinstance(layer, TwoWayBlock)
         queries = layer.attend_to_tokens(queries, tokens)
-        placed = cells + position
-        seen = _tokens_see_cells(layer.cross_attn_token_to_image, queries + tokens, placed, cells)
+        positioned = cells + position
+        seen = _tokens_see_cells(layer.cross_attn_token_to_image, queries + tokens, positioned, cells)
         queries = layer.norm2(queries + seen)
         queries = layer.norm3(queries + layer.mlp(queries))
-        seen = _cells_see_tokens(layer.cross_attn_image_to_token, placed, queries + tokens, queries)
+        seen = _cells_see_tokens(layer.cross_attn_image_to_token, positioned, queries + tokens, queries)
         cells = layer.norm4(cells + seen)
     seen = _tokens_see_cells(transformer.final_attn_token_to_image, queries + tokens, cells + position, cells)
     return transformer.norm_final_attn(queries + seen), cells
@@ -77,13 +77,13 @@ def _attend(
 def _tokens_see_cells(
     attention: CrossAttention,
     tokens: Float[Tensor, "b t c"],
-    placed: Float[Tensor, "b n c"],
+    positioned: Float[Tensor, "b n c"],
     cells: Float[Tensor, "b n c"],
 ) -> Float[Tensor, "b t c"]:
     """Attention of tokens (queries) on cells, with the keys' and values' projections on the tokens."""
     of_keys, of_values = (_by_head(attention, each.weight) for each in (attention.k_proj, attention.v_proj))
     queries = attention.heads(attention.q_proj(tokens)) * attention.head_dim**-0.5
-    scores = _rows(queries @ of_keys) @ placed.transpose(1, 2) + _rows(queries @ _bias(attention, attention.k_proj))
+    scores = _rows(queries @ of_keys) @ positioned.transpose(1, 2) + _rows(queries @ _bias(attention, attention.k_proj))
     seen = scores.softmax(-1) @ cells
     # The weights of a query sum to one, so the values' bias comes out as it went in.
     values = torch.unflatten(seen, 1, (attention.num_heads, -1)) @ of_values.transpose(1, 2)
@@ -93,16 +93,16 @@ def _tokens_see_cells(
 
 def _cells_see_tokens(
     attention: CrossAttention,
-    placed: Float[Tensor, "b n c"],
+    positioned: Float[Tensor, "b n c"],
     keys: Float[Tensor, "b t c"],
     values: Float[Tensor, "b t c"],
 ) -> Float[Tensor, "b n c"]:
     """Attention of cells (queries) on tokens, with the queries' and the last projection on the tokens."""
     heads = attention.num_heads
     projected = attention.heads(attention.k_proj(keys)) * attention.head_dim**-0.5
-    asked = _rows(projected @ _by_head(attention, attention.q_proj.weight))
+    keys_of_cells = _rows(projected @ _by_head(attention, attention.q_proj.weight))
     bias = _rows(projected @ _bias(attention, attention.q_proj))
-    scores = placed @ asked.transpose(1, 2) + bias.transpose(1, 2)
+    scores = positioned @ keys_of_cells.transpose(1, 2) + bias.transpose(1, 2)
     weights = torch.unflatten(scores, 2, (heads, -1)).softmax(-1).flatten(2)
     last = torch.unflatten(attention.out_proj.weight, 1, (heads, attention.head_dim)).permute(1, 2, 0)
     return weights @ _rows(attention.heads(attention.v_proj(values)) @ last) + attention.out_proj.bias
@@ -140,7 +140,7 @@ def _split(layer: nn.ConvTranspose2d, pixels: Float[Tensor, "b n c"]) -> Float[T
     return torch.unflatten(fine, 2, (4, layer.out_channels)).flatten(1, 2)
 
 
-def _place(logits: Float[Tensor, "b pixels 4"], grid: int) -> Float[Tensor, "b 4 m m"]:
+def _arrange_pixels(logits: Float[Tensor, "b pixels 4"], grid: int) -> Float[Tensor, "b 4 m m"]:
     """Put the pixels of `_upscale` where they belong."""
     parts = torch.unflatten(logits, 1, (grid, grid, 2, 2, 2, 2))
     return parts.permute(0, 7, 1, 3, 5, 2, 4, 6).flatten(5, 7).flatten(2, 4)

@@ -115,7 +115,7 @@ def state_dict_from_graphs(encoder_onnx: bytes, decoder_onnx: bytes) -> dict[str
 
     Raises:
         MissingExtraError: The package `onnx` is not installed.
-        BundleError: The bytes are no ONNX graphs.
+        BundleError: The bytes are not ONNX graphs.
     """
     onnx = _onnx()
     state: dict[str, Tensor] = {}
@@ -245,7 +245,7 @@ def _save(model: ModelProto, target: Path) -> None:
 
 @contextmanager
 def _exporting() -> Iterator[None]:
-    """Pause shape checks and silence what is known and harmless about the exporter, nothing else."""
+    """Pause shape checks and silence the exporter's known, harmless warnings, nothing else."""
     checks_off = jaxtyping.config.jaxtyping_disable
     with warnings.catch_warnings():
         # The older exporter announces its end; it is the one that works here (see `dynamo`).

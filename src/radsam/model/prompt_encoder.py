@@ -59,13 +59,13 @@ class PromptEncoder(nn.Module):
         """
         # Comparing and selecting, not assigning in place: the assignment exports to a graph
         # that fails when the number of points changes.
-        placed = self.pe_layer((points_xy + 0.5) / self.input_size)
-        placed = torch.where((point_labels == PAD).unsqueeze(-1), torch.zeros_like(placed), placed)
+        encoded = self.pe_layer((points_xy + 0.5) / self.input_size)
+        encoded = torch.where((point_labels == PAD).unsqueeze(-1), torch.zeros_like(encoded), encoded)
         weights = [self.not_a_point_embed.weight]
         weights += [embedding.get_parameter("weight") for embedding in self.point_embeddings]
         known = torch.arange(PAD, LABELS, device=point_labels.device, dtype=point_labels.dtype)
-        one_hot = (point_labels.unsqueeze(-1) == known).to(placed.dtype)
-        return placed + one_hot @ torch.cat(weights)
+        one_hot = (point_labels.unsqueeze(-1) == known).to(encoded.dtype)
+        return encoded + one_hot @ torch.cat(weights)
 
     def embed_mask(self, mask: Float[Tensor, "b 1 m m"], has_mask: Float[Tensor, " b"]) -> Float[Tensor, "b c g g"]:
         """The dense map of a mask prompt, or the learnt "no mask" where `has_mask` is 0."""

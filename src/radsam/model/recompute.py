@@ -1,4 +1,4 @@
-"""Trading time for memory in training: blocks that are computed again on the way back."""
+"""Activation checkpointing: blocks are computed again in the backward pass, to save memory."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from torch.utils.checkpoint import checkpoint
 class BlockChain(nn.Module):
     """A module that runs blocks one after the other.
 
-    `recompute` makes it keep only what goes into each block while a gradient is wanted,
-    and compute the block again for the way back: activation checkpointing. Answers and
-    gradients stay the same.
+    With `recompute` it stores only the input of each block while a gradient is wanted, and
+    computes the block again in the backward pass. Outputs and gradients stay the same.
     """
 
     recompute = False

@@ -49,7 +49,7 @@ class Sam(nn.Module):
         mask: Float[Tensor, "b 1 m m"],
         has_mask: Float[Tensor, " b"],
     ) -> tuple[Float[Tensor, "b 4 m m"], Float[Tensor, "b 4"]]:
-        """Answer one prompt for each embedding.
+        """Predict masks for one prompt of each embedding.
 
         Args:
             embedding: From `encode`.

@@ -11,7 +11,7 @@ from typing import Any
 from radsam.errors import BundleError
 
 #: The decoder's masks are this many times finer than the embedding's grid. The paper names
-#: 224 and 256 pixels in different places; 4 × the grid is SAM's own rule (section 3.1).
+#: 224 and 256 pixels in two modules; 4 × the grid is SAM's own rule (section 3.1).
 LOW_RES_PER_CELL = 4
 
 
@@ -68,7 +68,7 @@ class TinyViTConfig:
         depths: Number of blocks of each stage.
         num_heads: Attention heads, for each stage but the first.
         window_sizes: Tokens along one side of a window, for each stage but the first.
-        strides: 2 where the grid is halved after a stage, 1 where it is kept; one for each
+        strides: 2 where the grid is halved after a stage, 1 where it stays; one for each
             stage but the last.
         mlp_ratio: Hidden channels of the perceptrons, in multiples of the stage's width.
         expand_ratio: Hidden channels of the convolutional blocks, likewise.

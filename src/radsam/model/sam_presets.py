@@ -1,4 +1,4 @@
-"""The published models that RadSAM can load: their sizes and what is known of their weights. No torch."""
+"""The published models that RadSAM can load: their sizes and how to find their weights. No torch."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ PRESETS: dict[str, SamConfig] = {
 
 @dataclass(frozen=True)
 class WeightsFacts:
-    """What is known of published weights besides their sizes.
+    """Facts about published weights besides their sizes.
 
     Args:
-        pixel_mean: What is subtracted from the three channels of an image in [0, 1].
+        pixel_mean: Subtracted from the three channels of an image in [0, 1].
         pixel_std: What they are divided by afterwards.
         window_hu: Window that turns HU into [0, 1]: the lowest and the highest value.
         prompts: Kinds of prompt the weights were trained with: "point", "box", "mask" (a

@@ -24,14 +24,14 @@ def longest_diameter(
         PromptError: The mask is empty.
     """
     if not mask.any():
-        raise PromptError("There is no diameter of an empty mask: give a slice on which the object has pixels.")
+        raise PromptError("An empty mask has no diameter: give a slice on which the object has pixels.")
     # Only the outermost pixels of each row can be the ends.
     rows = np.flatnonzero(mask.any(axis=1))
     first = mask[rows].argmax(axis=1)
     last = mask.shape[1] - 1 - mask[rows, ::-1].argmax(axis=1)
     ends = np.unique(np.concatenate([np.stack([rows, first], 1), np.stack([rows, last], 1)]), axis=0)
-    places_mm = ends * np.asarray(spacing_mm)
-    apart = np.linalg.norm(places_mm[:, None] - places_mm[None], axis=2)
+    ends_mm = ends * np.asarray(spacing_mm)
+    apart = np.linalg.norm(ends_mm[:, None] - ends_mm[None], axis=2)
     one, other = np.unravel_index(int(apart.argmax()), apart.shape)
     (y0, x0), (y1, x1) = ends[int(one)], ends[int(other)]
     return (int(x0), int(y0)), (int(x1), int(y1))

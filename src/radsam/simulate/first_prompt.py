@@ -12,7 +12,7 @@ from scipy import ndimage
 from radsam.errors import InputError, PromptError
 from radsam.volume.prompt import SMALLEST_BOX_SIDE
 
-#: What is written as float may be a whole number too: settings come from TOML.
+#: A float may be given as a whole number: settings come from TOML.
 Number = int | float
 
 
@@ -20,7 +20,7 @@ Number = int | float
 class MaskNoise:
     """How far a noisy mask may go from the truth; every amount is drawn uniformly.
 
-    The paper names the operations and no amounts. These let the prompt look like the
+    The paper names the operations and no amounts. These make the prompt similar to the
     mask of a neighbouring slice or a careless drawing. Small objects are moved and
     eroded less than `shift_px` and `edge_px` say, so that the prompt still lies on them.
 
@@ -194,7 +194,7 @@ def noisy_mask(
 
 
 def broken_mask(mask: Bool[np.ndarray, "rows cols"], rng: np.random.Generator) -> Bool[np.ndarray, "rows cols"]:
-    """Draw a mask that is wrong in one place, as a walk that lost a part or ran into another organ leaves it.
+    """Draw a mask that is wrong in one part, as after a propagation that lost a part or leaked into another organ.
 
     Either a part of the object is missing, cut off along a line, or the object is there a second
     time beside itself; beyond the paper, which corrects only what its model got wrong.
@@ -235,7 +235,7 @@ def _moved(
     centre_yx: Float[np.ndarray, "2"],
     shift_yx: Float[np.ndarray, "2"],
 ) -> Bool[np.ndarray, "rows cols"]:
-    """Turn (radians) and scale a mask about a pixel, then shift it: each pixel asks where it came from."""
+    """Turn (radians) and scale a mask about a pixel, then shift it, by the source of each pixel."""
     rows, cols = mask.shape
     back = np.array([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]]) / scale
     origin_yx = centre_yx - back @ (centre_yx + shift_yx)
@@ -244,7 +244,7 @@ def _moved(
         np.rint(np.float32(to_y) * y + (np.float32(to_x) * x + np.float32(start))).astype(np.int32)
         for (to_y, to_x), start in zip(back, origin_yx, strict=True)
     )
-    # One pixel of background around stands for everything outside.
+    # One pixel of background around replaces everything outside.
     np.clip(from_y, -1, rows, out=from_y)
     np.clip(from_x, -1, cols, out=from_x)
     padded = np.pad(mask, 1)
@@ -286,7 +286,7 @@ def _enclosing(mask: Bool[np.ndarray, "rows cols"]) -> tuple[int, int, int, int]
     """Return x0, y0, x1, y1 of the object."""
     rows = np.flatnonzero(mask.any(axis=1))
     if not rows.size:
-        raise PromptError("There is no prompt for an empty mask: give a slice on which the object has pixels.")
+        raise PromptError("An empty mask has no prompt: give a slice on which the object has pixels.")
     cols = np.flatnonzero(mask[rows[0] : rows[-1] + 1].any(axis=0))
     return int(cols[0]), int(rows[0]), int(cols[-1]), int(rows[-1])
 

@@ -1,6 +1,6 @@
 """The next correction of a whole object: in 3D, the choice of slice included.
 
-Masks are 3D, indexed ``[k, j, i]``; answers are voxels (i, j, k). The two-dimensional
+Masks are 3D, indexed ``[k, j, i]``; results are voxels (i, j, k). The two-dimensional
 `random_click` and `centre_click` correct a slice that is already chosen.
 """
 
@@ -67,7 +67,7 @@ def centre_voxel(predicted: Voxels, truth: Voxels) -> VoxelClick | None:
     deepest = np.argwhere(depth == depth.max())
     # The generator of the challenge's script: another one would click elsewhere.
     chosen = deepest[np.random.RandomState(_TIE_SEED).choice(len(deepest))]
-    k, j, i = (int(place) - 1 + part.start for place, part in zip(chosen, at, strict=True))
+    k, j, i = (int(index) - 1 + part.start for index, part in zip(chosen, at, strict=True))
     return VoxelClick(i, j, k, bool(truth[k, j, i]))
 
 
@@ -78,8 +78,8 @@ def scribble_voxels(predicted: Voxels, truth: Voxels, *, most: int = 7) -> tuple
     to end of the error, and is sampled evenly.
 
     Args:
-        predicted: What was found.
-        truth: What is right.
+        predicted: The predicted mask.
+        truth: The true mask.
         most: Largest number of points.
 
     Returns:
@@ -106,10 +106,10 @@ def scribble_voxels(predicted: Voxels, truth: Voxels, *, most: int = 7) -> tuple
     line = np.rint(centre + reach[:, None] * axis).astype(int)
     inside = [(int(j), int(i)) for j, i in line if 0 <= j < best.shape[0] and 0 <= i < best.shape[1] and best[j, i]]
     along = list(dict.fromkeys(inside))
-    places = np.unique(np.linspace(0, len(along) - 1, min(most, len(along))).round().astype(int))
-    return tuple(VoxelClick(i, j, k, bool(truth[k, j, i])) for j, i in (along[place] for place in places))
+    chosen = np.unique(np.linspace(0, len(along) - 1, min(most, len(along))).round().astype(int))
+    return tuple(VoxelClick(i, j, k, bool(truth[k, j, i])) for j, i in (along[index] for index in chosen))
 
 
-def _click(place: int, truth: Voxels) -> VoxelClick:
-    k, j, i = (int(each) for each in np.unravel_index(place, truth.shape))
+def _click(index: int, truth: Voxels) -> VoxelClick:
+    k, j, i = (int(each) for each in np.unravel_index(index, truth.shape))
     return VoxelClick(i, j, k, bool(truth[k, j, i]))

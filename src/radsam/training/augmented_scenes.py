@@ -1,6 +1,6 @@
-"""Scenes whose slices are encoded while training: every episode looks at them in its own way (paper 3.4).
+"""Scenes for an encoder that is trained: every episode sees the slices in a random view of its own (paper 3.4).
 
-Nothing is kept on the disk, since an encoder that learns never gives the same embedding twice.
+Nothing is stored on the disk, since the encoder changes with every step.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from radsam.training.scenes import OBJECT_ROW, Scene, Scenes, ids_seen, plan_sce
 from radsam.training.slice_view import View
 from radsam.training.training_config import EmbeddingsConfig, EncoderConfig, TrainConfig
 
-#: Views that are tried until one shows enough of the object; after that it is seen as inference sees it.
+#: Views that are drawn until one shows enough of the object; after that the whole slice is shown.
 _TRIES = 4
 
 
-class LiveScenes(Scenes):
-    """Scenes that show images instead of embeddings; made by `live_scenes`.
+class AugmentedScenes(Scenes):
+    """Scenes that show images instead of embeddings; made by `plan_augmented_scenes`.
 
     Args:
         store: The labelled slices.
         spec: The model.
         scenes: Runs of labelled slices, seen as inference sees them.
         objects: Rows of `OBJECT_ROW`: owner is the scene's number, slice counts within the scene.
-        identity: Hash of what is trained on.
+        identity: Hash of the training data.
         config: How episodes see it.
     """
 
@@ -48,7 +48,7 @@ class LiveScenes(Scenes):
         self._config = config
 
     def for_episode(self, scene: int, index: int, object_id: int, rng: np.random.Generator) -> Scenes:
-        """The scenes, of which `scene` is seen in a random way that shows the object, or as inference does."""
+        """The scenes, of which `scene` has a random view that shows the object, or the view of inference."""
         encoder = self._config.encoder
         if rng.random() < encoder.as_is_share:
             return self
@@ -66,8 +66,8 @@ class LiveScenes(Scenes):
         return self
 
 
-def live_scenes(store: Store, spec: BundleSpec, config: TrainConfig) -> LiveScenes:
-    """List what is trained on and validated with; no slice is read.
+def plan_augmented_scenes(store: Store, spec: BundleSpec, config: TrainConfig) -> AugmentedScenes:
+    """List the training and validation data; no slice is read.
 
     Args:
         store: The labelled slices.
@@ -89,7 +89,7 @@ def live_scenes(store: Store, spec: BundleSpec, config: TrainConfig) -> LiveScen
         found["object"], found["area"] = records["object_id"], records["area_px"]
         rows.append(found)
         digest.update(f"{case.case_id} {case.row_mm:.6g} {case.col_mm:.6g} {scene}".encode() + found.tobytes())
-    return LiveScenes(store, spec, scenes, np.concatenate(rows), digest.hexdigest(), config)
+    return AugmentedScenes(store, spec, scenes, np.concatenate(rows), digest.hexdigest(), config)
 
 
 def random_view(
@@ -108,7 +108,7 @@ def random_view(
         cols: First and last column of the object, likewise.
         encoder: Zoom and shift.
         embeddings: Turn, shear, window and noise.
-        rng: Decides.
+        rng: Random generator.
     """
     low, high = encoder.zoom
     zoom = math.exp(rng.uniform(math.log(low), math.log(high)))
@@ -133,7 +133,7 @@ def random_view(
 
 
 def _centre(side: int, size: int, held: tuple[int, int], shift: float, rng: np.random.Generator) -> float:
-    """Where a view's middle lies along one axis: at random, with the object in it if it fits."""
+    """The centre of a view along one axis: random, with the object in the view if it fits."""
     reach = abs(side - size) / 2 + shift
     centre = (side - 1) / 2 + float(rng.uniform(-reach, reach))
     nearest, furthest = held[1] - (size - 1) / 2, held[0] + (size - 1) / 2

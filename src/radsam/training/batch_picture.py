@@ -33,7 +33,7 @@ from radsam.render.slice_picture import crop_around, tile_corners
 from radsam.runtime import BundleSpec, FramePrompt, find_bundle
 from radsam.runtime.bundle import read_spec
 from radsam.simulate import noisy_mask
-from radsam.training.augmented_scenes import live_scenes
+from radsam.training.augmented_scenes import plan_augmented_scenes
 from radsam.training.episode import Episode
 from radsam.training.episode_sampler import Sampler
 from radsam.training.scenes import OBJECT_ROW, Scene, Scenes, plan_scenes, rows_of
@@ -45,7 +45,7 @@ Progress = Callable[[int, int], None]
 _SIDE, _GAP, _CAPTION, _TOP, _EDGE = 300, 4, 44, 66, 20
 _COLUMNS = 3
 _PANEL_WIDTH, _PANEL_HEIGHT = 2 * _SIDE + _GAP + 16, _SIDE + _CAPTION + 10
-#: More episodes than a person looks at.
+#: Most episodes of a picture.
 _MOST_EPISODES = 12
 #: Context around object and prompt in the near picture: a share of their size, and at least so many input pixels.
 _MARGIN_SHARE, _MARGIN_PX = 0.35, 8.0
@@ -73,13 +73,13 @@ class BatchPicture:
 def draw_batch(config: TrainConfig, step: int = 0, progress: Progress = lambda done, total: None) -> BatchPicture:
     """Draw the first forward pass of a training step, and below it a prompt of each kind.
 
-    Nothing is encoded and no model is asked. Where a kind of prompt follows an answer (a
-    correction, a walk), a noisy truth stands for the model's answer.
+    Nothing is encoded or predicted. Where a kind of prompt follows a prediction (correction,
+    propagation), a noisy truth replaces the prediction.
 
     Args:
         config: The run.
         step: Number of the optimizer step.
-        progress: Called with the scenes looked at and all scenes.
+        progress: Called with the number of scenes done and of all scenes.
 
     Raises:
         InputError: The configuration's store or weights bundle cannot be used.
@@ -94,7 +94,7 @@ def draw_batch(config: TrainConfig, step: int = 0, progress: Progress = lambda d
     _legend(page)
     top = _section(page, _TOP, batch[:_MOST_EPISODES])
     write_text(
-        page, (_EDGE, top + 24), "A prompt of each kind (a noisy truth stands for the model's answer)", 22, anchor="ls"
+        page, (_EDGE, top + 24), "A prompt of each kind (a noisy truth replaces the prediction)", 22, anchor="ls"
     )
     _section(page, top + 44, kinds)
     return BatchPicture(
@@ -106,7 +106,7 @@ def _unencoded(store: Store, config: TrainConfig, progress: Progress) -> Scenes:
     """The scenes of a configuration with their objects, but without embeddings."""
     spec = _spec(config.start)
     if config.encoder.train:
-        return live_scenes(store, spec, config)
+        return plan_augmented_scenes(store, spec, config)
     scenes = plan_scenes(store, config.data, config.embeddings)
     rows = [np.zeros(0, OBJECT_ROW)]
     for number, scene in enumerate(scenes):
@@ -144,7 +144,7 @@ def _each_kind(batch: Sequence[Episode], config: TrainConfig) -> Iterator[Episod
         if prompts.walk_click_share:
             later["walk with click"] = replace(box, edit_share=0.0, walk_click_share=1.0)
     for number, (kind, changed) in enumerate(later.items()):
-        found = _answered(batch, changed, kind, [seed, 1000 + number])
+        found = _after_prediction(batch, changed, kind, [seed, 1000 + number])
         if found is not None:
             yield found
 
@@ -155,16 +155,16 @@ def _only(prompts: PromptsConfig, kind: str) -> PromptsConfig:
     return replace(prompts, **shares)
 
 
-def _answered(batch: Sequence[Episode], prompts: PromptsConfig, kind: str, seed: list[int]) -> Episode | None:
-    """The first object of the batch on which a noisy answer leads to this kind of turn."""
+def _after_prediction(batch: Sequence[Episode], prompts: PromptsConfig, kind: str, seed: list[int]) -> Episode | None:
+    """The first object of the batch on which a noisy truth leads to this kind of turn."""
     for place, origin in enumerate(batch):
         episode = _like(origin, prompts, [*seed, place])
         rng = np.random.default_rng([*seed, place, 1])
         truth = episode.truth > 0
         if truth.any():
             # In pixels of the low-res frame, of which 1024 would be the paper's.
-            answer = noisy_mask(truth, rng, unit=truth.shape[0] / 1024)
-            episode.answered(np.where(answer, 8.0, -8.0).astype(np.float32))
+            predicted = noisy_mask(truth, rng, unit=truth.shape[0] / 1024)
+            episode.take_prediction(np.where(predicted, 8.0, -8.0).astype(np.float32))
         if episode.kind == kind and episode.prompt is not None:
             return episode
     return None
@@ -193,14 +193,14 @@ def _panel(page: Image.Image, corner: tuple[int, int], episode: Episode) -> None
     left, top = corner
     scenes, scene = episode.scenes, episode.scenes.scenes[episode.scene]
     image = _grey(scenes.image(episode.scene, episode.index), scenes.spec)
-    question, truth = episode.question, episode.truth > 0
+    prompt, truth = episode.frame_prompt, episode.truth > 0
     whole = (-0.5, -0.5, image.shape[1] - 0.5, image.shape[0] - 0.5)
-    for place, crop in enumerate((whole, _near(truth, question, image.shape[0]) or whole)):
-        view = Viewport(crop, left + place * (_SIDE + _GAP), top, _SIDE, _SIDE)
+    for column, crop in enumerate((whole, _near(truth, prompt, image.shape[0]) or whole)):
+        view = Viewport(crop, left + column * (_SIDE + _GAP), top, _SIDE, _SIDE)
         draw_grey(page, view, image, (0.0, 255.0))
         _outline(page, view, truth, image.shape[0])
-        if question is not None:
-            _prompt(page, view, question, image.shape[0])
+        if prompt is not None:
+            _prompt(page, view, prompt, image.shape[0])
     case = scenes.store.cases[scene.case_number]
     name = case.names.get(episode.object_id, f"object {episode.object_id}")
     what = f"{episode.kind}: {name}, {case.case_id} slice {scene.first + episode.index}"
@@ -235,25 +235,25 @@ def _outline(
     draw_outline(page, replace(view, crop=(x0, y0, x1, y1)), mask, colour, width=width, dotted=prompted)
 
 
-def _prompt(page: Image.Image, view: Viewport, question: FramePrompt, input_size: int) -> None:
-    if question.mask is not None:
-        _outline(page, view, question.mask > 0, input_size, prompted=True)
-    for at, label in zip(view.to_page(question.points_xy), question.point_labels, strict=True):
+def _prompt(page: Image.Image, view: Viewport, prompt: FramePrompt, input_size: int) -> None:
+    if prompt.mask is not None:
+        _outline(page, view, prompt.mask > 0, input_size, prompted=True)
+    for at, label in zip(view.to_page(prompt.points_xy), prompt.point_labels, strict=True):
         if label in (POSITIVE, NEGATIVE):
             draw_mark(page, view, at, bool(label == POSITIVE), 8.0)
-    for start in np.flatnonzero(question.point_labels == BOX_START):
-        draw_box(page, view, view.to_page(question.points_xy[start : start + 2]), 7.0)
+    for start in np.flatnonzero(prompt.point_labels == BOX_START):
+        draw_box(page, view, view.to_page(prompt.points_xy[start : start + 2]), 7.0)
 
 
-def _near(truth: Bool[np.ndarray, "m m"], question: FramePrompt | None, input_size: int) -> Crop | None:
+def _near(truth: Bool[np.ndarray, "m m"], prompt: FramePrompt | None, input_size: int) -> Crop | None:
     """Return a square part of the input that holds the truth and the prompt, with context; None without both."""
     stride = input_size / truth.shape[0]
-    places = [(np.argwhere(truth)[:, ::-1] + 0.5) * stride - 0.5]
-    if question is not None:
-        places.append(question.points_xy[question.point_labels >= NEGATIVE])
-        if question.mask is not None:
-            places.append((np.argwhere(question.mask > 0)[:, ::-1] + 0.5) * stride - 0.5)
-    xy, shape = np.concatenate(places), (input_size, input_size)
+    points = [(np.argwhere(truth)[:, ::-1] + 0.5) * stride - 0.5]
+    if prompt is not None:
+        points.append(prompt.points_xy[prompt.point_labels >= NEGATIVE])
+        if prompt.mask is not None:
+            points.append((np.argwhere(prompt.mask > 0)[:, ::-1] + 0.5) * stride - 0.5)
+    xy, shape = np.concatenate(points), (input_size, input_size)
     return crop_around(xy, shape, share=_MARGIN_SHARE, margin=_MARGIN_PX, square=True)
 
 

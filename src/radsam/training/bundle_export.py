@@ -71,10 +71,10 @@ def export_checkpoint(
     Raises:
         InputError: The checkpoint, or the bundle it started from, cannot be used.
         BundleError: `target` exists or cannot be written.
-        BackendError: The exported graphs answer otherwise than the weights.
+        BackendError: The predictions of the exported graphs differ from those of the weights.
     """
     if target.exists():
-        raise BundleError(f"{target} exists already. Remove it first, or name another place.")
+        raise BundleError(f"{target} exists already. Remove it first, or name another path.")
     trained = read_checkpoint(checkpoint)
     start = read_start(trained.config.start)
     if start.sha256 != trained.start_sha256:
@@ -115,7 +115,7 @@ def _mean(trained: Checkpoint, other: Checkpoint, path: Path) -> dict[str, Tenso
     """
     if {k: v.shape for k, v in trained.average.items()} != {k: v.shape for k, v in other.average.items()}:
         raise InputError(
-            f"{path} has trained other weights, so there is no mean. Take a checkpoint of the same network."
+            f"{path} has trained other weights, so they have no mean. Take a checkpoint of the same network."
         )
     return {
         name: (value + other.average[name]) / 2 if value.is_floating_point() else value
@@ -175,12 +175,12 @@ def check_parity(model: Sam, engine: Backend, spec: BundleSpec) -> Parity:
             torch.from_numpy((np.zeros((m, m), np.float32) if given is None else given)[None, None]),
             torch.tensor([float(given is not None)]),
         )
-        answer = engine.decode(embedding[0], FramePrompt(xy[0], kinds[0], given))
-        pixels = float(((logits[0].numpy() > 0) != (answer.logits > 0)).mean())
-        score = float(np.abs(scores[0].numpy() - answer.scores).max())
+        decoded = engine.decode(embedding[0], FramePrompt(xy[0], kinds[0], given))
+        pixels = float(((logits[0].numpy() > 0) != (decoded.logits > 0)).mean())
+        score = float(np.abs(scores[0].numpy() - decoded.scores).max())
         if not (pixels <= MOST_DIFFERING_PIXELS and score <= MOST_DIFFERING_SCORE):
             raise BackendError(
-                f"The exported graphs on {engine.name} answer a {kind} otherwise than the trained weights: "
+                f"The exported graphs on {engine.name} predict otherwise than the trained weights from a {kind}: "
                 f"{100 * pixels:.2f} % of the pixels and {score:.3f} of the score differ. Nothing was written; "
                 "try another release of torch."
             )

@@ -1,8 +1,8 @@
-"""A fast image encoder that learns to answer as a slow one does, from the slow one's stored embeddings.
+"""Train a fast image encoder to give the embeddings of a slow one, from the slow one's stored embeddings.
 
 The teacher encodes the scenes of a configuration once (`radsam.training.stored_embeddings`); the
 student sees the same images and is pulled towards those embeddings by their squared error. No
-label is looked at. What comes out is a bundle with the student's encoder and the decoder of
+label is used. The result is a bundle with the student's encoder and the decoder of
 another one (`radsam.training.student_encoder`), which training with a frozen encoder then fits to it.
 
 ::
@@ -44,7 +44,7 @@ _MEASURED = 64
 
 @dataclass(frozen=True)
 class DistillResult:
-    """How a distillation stands when `distill` returns.
+    """State of a distillation when `distill` returns.
 
     Args:
         step: Optimizer steps done.
@@ -68,7 +68,7 @@ def distill(
         config: What to distill.
         out: Folder of the run.
         minutes: Stop after this time, to go on later; None goes to the last step.
-        report: Takes lines of news.
+        report: Takes lines of progress.
 
     Raises:
         InputError: The configuration, data, weights or checkpoint cannot be used.
@@ -96,9 +96,9 @@ class Distillation:
     Args:
         config: What to distill.
         out: Folder of the run, made if it is missing; holds the checkpoint to go on from, if any.
-        teacher: The bundle whose encoder is learnt from.
-        scenes: What it answered.
-        report: Takes lines of news.
+        teacher: The bundle of the teacher.
+        scenes: The teacher's embeddings.
+        report: Takes lines of progress.
 
     Raises:
         InputError: The folder's checkpoint belongs to another run, or the student does not fit the teacher.
@@ -115,7 +115,7 @@ class Distillation:
         self._state = {name: value for name, value in self.student.state_dict().items() if value.is_floating_point()}
         self._average = Average(self._state, config.optim.ema)
         self._train, self._val = self._slices(config.data.train_split), self._slices(config.data.val_split)
-        measured = np.stack([self._scenes.embedding(*place) for place in _spread(self._train)]).astype(np.float32)
+        measured = np.stack([self._scenes.embedding(*key) for key in _spread(self._train)]).astype(np.float32)
         self._variance = float(measured.var(axis=(0, 2, 3)).mean())
         self.step, self._seconds, self.error = 0, 0.0, -1.0
         if (out / LAST).exists():
@@ -158,9 +158,9 @@ class Distillation:
         optim = self.config.optim
         set_rate(self._optimizer, optim, self.step)
         rng = np.random.default_rng([self.config.seed, self.step])
-        places = [self._train[n] for n in rng.choice(len(self._train), min(optim.batch, len(self._train)), False)]
+        keys = [self._train[n] for n in rng.choice(len(self._train), min(optim.batch, len(self._train)), False)]
         self.student.train()
-        error = self._error(places)
+        error = self._error(keys)
         self._optimizer.zero_grad()
         error.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.student.parameters(), optim.clip_norm)
@@ -177,12 +177,12 @@ class Distillation:
 
     def validate(self) -> float:
         """Measure the averaged weights on slices of the validation split."""
-        kept = {name: value.clone() for name, value in self._state.items()}
+        trained = {name: value.clone() for name, value in self._state.items()}
         self.student.load_state_dict(self._average.values, strict=False)
         self.student.eval()
         with torch.inference_mode():
-            self.error = float(np.mean([float(self._error([place])) for place in _spread(self._val)]))
-        self.student.load_state_dict(kept, strict=False)
+            self.error = float(np.mean([float(self._error([key])) for key in _spread(self._val)]))
+        self.student.load_state_dict(trained, strict=False)
         self._log.write("validation", {"step": self.step, "seconds": self._seconds, "error": self.error})
         self._report(f"step {self.step}: relative error {self.error:.4f} on the validation split")
         return self.error
@@ -222,11 +222,11 @@ class Distillation:
         chosen = [number for number in range(len(scenes.scenes)) if scenes.split(number) == split]
         return [(number, index) for number in chosen for index in range(scenes.scenes[number].count)]
 
-    def _error(self, places: list[tuple[int, int]]) -> Tensor:
-        images = np.stack([self._scenes.image(*place) for place in places])
-        answers = np.stack([self._scenes.embedding(*place) for place in places]).astype(np.float32)
-        seen = self.student(torch.from_numpy(images).to(memory_format=torch.channels_last))
-        return nn.functional.mse_loss(seen, torch.from_numpy(answers)) / self._variance
+    def _error(self, keys: list[tuple[int, int]]) -> Tensor:
+        images = np.stack([self._scenes.image(*key) for key in keys])
+        wanted = np.stack([self._scenes.embedding(*key) for key in keys]).astype(np.float32)
+        found = self.student(torch.from_numpy(images).to(memory_format=torch.channels_last))
+        return nn.functional.mse_loss(found, torch.from_numpy(wanted)) / self._variance
 
     def _note(self, errors: list[float], seconds_per_step: float) -> None:
         mean, rate = float(np.mean(errors)), self._optimizer.param_groups[0]["lr"]
@@ -236,6 +236,6 @@ class Distillation:
         )
 
 
-def _spread(places: list[tuple[int, int]]) -> list[tuple[int, int]]:
+def _spread(slices: list[tuple[int, int]]) -> list[tuple[int, int]]:
     """At most `_MEASURED` of them, evenly."""
-    return [places[n] for n in np.unique(np.linspace(0, len(places) - 1, _MEASURED).round().astype(int))]
+    return [slices[n] for n in np.unique(np.linspace(0, len(slices) - 1, _MEASURED).round().astype(int))]

@@ -1,4 +1,4 @@
-"""What a distillation is, and the checkpoint that it goes on from."""
+"""Configuration and checkpoint of a distillation."""
 
 from __future__ import annotations
 
@@ -31,8 +31,7 @@ class DistillConfig:
     Args:
         name: Name of the weights.
         start: Bundle of the teacher.
-        decoder: Bundle whose prompt encoder and mask decoder the student is put before; its encoder must be the
-            teacher's, so that it understands the embeddings.
+        decoder: Bundle whose prompt encoder and mask decoder follow the student; its encoder must be the teacher's.
         student: Sizes of the student's encoder.
         data: Cases whose slices are seen.
         embeddings: How they are seen.
@@ -41,7 +40,7 @@ class DistillConfig:
         checkpoint_minutes: Time between checkpoints.
         validate_minutes: Time between validations.
         log_steps: Steps between lines of the log.
-        seed: Seed of the student's weights and of what is drawn.
+        seed: Seed of the student's weights and of the batches.
         notes: What it is for and what it costs, for people.
     """
 
@@ -61,13 +60,13 @@ class DistillConfig:
 
     def __post_init__(self) -> None:
         require(
-            (self.embeddings.folder, "embeddings.folder is missing; the teacher's embeddings need a place"),
+            (self.embeddings.folder, "embeddings.folder is missing; the teacher's embeddings need a folder"),
             (self.optim.accumulate == 1, "optim.accumulate means nothing here; choose optim.batch"),
         )
 
     @property
     def identity(self) -> str:
-        """Hash of all that decides what is learnt; paths and the clock do not."""
+        """Hash of all values that change the result; paths and times do not."""
         decisive = self.to_dict()
         for name in ("notes", "threads", "checkpoint_minutes", "validate_minutes", "log_steps", "decoder"):
             del decisive[name]

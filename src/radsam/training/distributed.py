@@ -1,4 +1,4 @@
-"""One run on one or several processes: where it computes, and what the processes agree on.
+"""One run on one or several processes: devices, gradients and shared flags.
 
 Every process holds the whole model and trains its own parts of a step's episodes. A step
 runs many forward passes, of which no two processes have equally many, so gradients are not
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 #: Values that travel together; 128 MB in float32.
 _BUCKET = 2**25
 
-#: A process waits so long for the others: one step may be slow, a validation waits by other means.
-_PATIENCE = timedelta(minutes=30)
+#: Longest wait for the other processes: one step may be slow, a validation waits by other means.
+_TIMEOUT = timedelta(minutes=30)
 
 
 def open_fabric(run: RunConfig) -> Fabric:
@@ -46,14 +46,14 @@ def open_fabric(run: RunConfig) -> Fabric:
             accelerator=device,
             devices=run.devices,
             num_nodes=run.nodes,
-            strategy=DDPStrategy(timeout=_PATIENCE) if several else "auto",
+            strategy=DDPStrategy(timeout=_TIMEOUT) if several else "auto",
             precision=precision_on(device, run.precision),
         )
         fabric.launch()
     except (ValueError, RuntimeError) as error:
         raise InputError(
             f"{run.devices} process(es) on {run.nodes} node(s), each with a device of the kind {device!r}, cannot be "
-            f"started: {error} Look at run.accelerator, run.devices and run.nodes."
+            f"started: {error} Check run.accelerator, run.devices and run.nodes."
         ) from error
     return fabric
 
@@ -99,11 +99,11 @@ def average_gradients(fabric: Fabric, parameters: Iterable[nn.Parameter]) -> Non
             start += gradient.numel()
 
 
-def wishes_of_all(fabric: Fabric, wishes: Sequence[bool]) -> list[bool]:
-    """For each wish, whether any process has it; the same answer for all of them."""
+def any_process(fabric: Fabric, flags: Sequence[bool]) -> list[bool]:
+    """For each flag, whether any process has set it."""
     if fabric.world_size == 1:
-        return list(wishes)
-    votes = torch.tensor([float(wish) for wish in wishes], device=fabric.device)
+        return list(flags)
+    votes = torch.tensor([float(flag) for flag in flags], device=fabric.device)
     return [vote > 0 for vote in _reduced(fabric, votes, "max").tolist()]
 
 
@@ -128,8 +128,8 @@ def losses_of_all(fabric: Fabric, losses: StepLosses) -> StepLosses:
     return total
 
 
-def on_the_first(fabric: Fabric, work: Callable[[], float]) -> float:
-    """Let the first process do long work while the others wait, and tell all of them what came out."""
+def on_first_process(fabric: Fabric, work: Callable[[], float]) -> float:
+    """Let the first process do long work while the others wait; return its result on all of them."""
     found = 0.0
     # Waits without a limit, where a barrier would give up on a long validation.
     with fabric.rank_zero_first():
@@ -159,7 +159,7 @@ def _buckets(parameters: Sequence[nn.Parameter]) -> Iterator[list[nn.Parameter]]
 
 
 def _require_processes(run: RunConfig) -> None:
-    """Refuse to run as processes that do not know of each other, each of them writing the same files."""
+    """Refuse processes that were started apart: each would write the same files."""
     expected = run.devices * run.nodes
     # A single task of SLURM may start the others itself.
     started = int(os.environ.get("WORLD_SIZE") or os.environ.get("SLURM_STEP_NUM_TASKS") or 1)
@@ -189,4 +189,4 @@ def _computes_bf16(device: str) -> bool:
         return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
     # Only these two instruction sets of a CPU compute bf16; other names and devices count as without.
     supported = [getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")]
-    return device == "cpu" and any(ask is not None and ask() for ask in supported)
+    return device == "cpu" and any(check is not None and check() for check in supported)

@@ -1,9 +1,9 @@
-"""One episode of training: a first prompt, then turns that correct or walk on (paper 3.3, 4.1, 4.2).
+"""One episode of training: a first prompt, then turns that correct or propagate (paper 3.3, 4.1, 4.2).
 
-An episode asks just as a session does at inference: prompts are made on the slice's own
-pixels, the model's answer is brought to them and back by the same frame, a correction
-sends the slice's previous mask with all its points, and a step to the neighbouring slice
-sends the mask that came in.
+An episode prompts the model as a session does at inference: prompts are made on the
+slice's own pixels, the same frame maps them and the prediction, a correction sends the
+slice's previous mask with all its points, and a propagation step sends the mask of the
+slice before.
 """
 
 from __future__ import annotations
@@ -27,25 +27,24 @@ from radsam.volume import RunMask
 
 Mask = Bool[np.ndarray, "rows cols"]
 
-#: A mask that agrees less than this with the truth is not walked on with: what follows a
-#: lost object teaches nothing, so the truth of that slice, with noise, goes on instead.
+#: A mask that agrees less than this with the truth is not propagated: the slices after a
+#: lost object teach nothing, so the truth of that slice, with noise, is propagated instead.
 _LOST_BELOW_DICE = 0.3
 
-
-#: How far around a click its side is asked for, in low-res pixels (standard deviation).
+#: Reach of the loss around a click, in low-res pixels (standard deviation).
 _CLICK_SIGMA_PX = 2.0
 
 
 class Episode:
-    """One object on one slice, and where the episode goes from there.
+    """One object, from a first prompt on one slice on.
 
     Args:
         scenes: The scenes.
         scene: Number of the scene.
         index: Slice within the scene; holds the object.
         object_id: The object.
-        config: What is asked.
-        rng: Decides everything that is random in this episode.
+        config: The prompts.
+        rng: Draws all that is random in this episode.
     """
 
     def __init__(
@@ -62,18 +61,18 @@ class Episode:
         self._frame: SliceFrame = scenes.frame(scene)
         self._unit_px = scenes.scenes[scene].view.unit_px
         self._step = int(rng.choice([-1, 1]))
-        self._taper = self._plan_walk()
+        self._taper = self._plan_propagation()
         self._truth = self._mask(index)
-        #: What the current question is: the kind of the first prompt, then "edit", "walk" or "walk with click".
+        #: Kind of the current prompt: one of the first prompts, then "edit", "walk" (propagated) or "walk with click".
         self.kind = str(rng.choice(list(config.kinds), p=list(config.kinds.values())))
-        first = self._first()
+        first = self._first_prompt()
         self.prompt: SlicePrompt | None = first
-        self._answer = np.zeros_like(self._truth)
-        self._incoming = first.mask or RunMask.encode(self._answer)
-        self._said = replace(first, mask=None)
+        self._predicted = np.zeros_like(self._truth)
+        self._incoming = first.mask or RunMask.encode(self._predicted)
+        self._user_prompts = replace(first, mask=None)
 
     def describe(self) -> str:
-        """Name the episode for a message: case, slice, object and what was asked."""
+        """Name the episode for a message: case, slice, object and kind of prompt."""
         scene = self.scenes.scenes[self.scene]
         return (
             f"{self.scenes.case_name(self.scene)} slice {scene.first + self.index} object {self.object_id} "
@@ -81,13 +80,13 @@ class Episode:
         )
 
     @property
-    def question(self) -> FramePrompt | None:
-        """What the model is asked now; None where inference would not ask."""
+    def frame_prompt(self) -> FramePrompt | None:
+        """The current prompt in the model's frame; None where inference would not predict."""
         return frame_prompt(self._frame, self.prompt) if self.prompt else None
 
     @property
     def truth(self) -> Float32[np.ndarray, "m m"]:
-        """The right answer, low-res."""
+        """The true mask, low-res."""
         return self._frame.mask_to_frame(self._truth)
 
     @property
@@ -101,7 +100,7 @@ class Episode:
 
     @property
     def clicked(self) -> Float32[np.ndarray, "m m"]:
-        """How near the points of the current question are, low-res, adding up to 1; 0 where there is none."""
+        """Weight of each pixel by its distance to the current points, low-res, adding up to 1; 0 without points."""
         near = np.zeros((self._frame.low_res_size, self._frame.low_res_size), np.float32)
         points = self.prompt.points_uv if self.prompt else ()
         stride = self._frame.input_size // self._frame.low_res_size
@@ -112,14 +111,14 @@ class Episode:
         near *= self.content
         return near / near.sum() if near.any() else near
 
-    def answered(self, logits: Float32[np.ndarray, "m m"]) -> None:
-        """Take the model's answer and decide what is asked next; `prompt` is None where there is nothing."""
-        self._answer = np.asarray(self._frame.logits_to_slice(logits) > 0)
+    def take_prediction(self, logits: Float32[np.ndarray, "m m"]) -> None:
+        """Take the model's logits and choose the next prompt; `prompt` is None where there is none."""
+        self._predicted = np.asarray(self._frame.logits_to_slice(logits) > 0)
         corrects = self._rng.random() < self._config.edit_share
-        first, second = (self._correction, self._walk) if corrects else (self._walk, self._correction)
+        first, second = (self._correction, self._propagation) if corrects else (self._propagation, self._correction)
         self.prompt = first() or second()
 
-    def _first(self) -> SlicePrompt:
+    def _first_prompt(self) -> SlicePrompt:
         match self.kind:
             case "box":
                 return SlicePrompt(
@@ -142,7 +141,7 @@ class Episode:
                 points = ((click.x, click.y, click.positive),) if click else ()
                 return SlicePrompt(points_uv=points, mask=RunMask.encode(wrong) if wrong.any() else None)
         if self._config.outward:
-            # The walk has a direction, and this mask comes from behind it.
+            # The propagation has a direction, and this mask comes from the slice before.
             self._step = -self._step
         found = self._neighbour(encoded=False)
         if found is None:
@@ -152,45 +151,46 @@ class Episode:
             # The object has ended there: its last mask meets a slice without it.
             incoming, self._truth, self.index = self._truth, beside, came_from
             return SlicePrompt(mask=self._noisy(incoming, self._config.neighbour_noise))
-        # The mask comes from there, so the walk goes the other way.
+        # The mask comes from there, so the propagation goes the other way.
         self._step = -self._step
         noisy = self._noisy(beside, self._config.neighbour_noise)
         return SlicePrompt(mask=self._thinned(noisy, came_from))
 
     def _correction(self) -> SlicePrompt | None:
         """A click in the error with the previous mask and all points of the slice (paper 4.2)."""
-        click = random_click(self._answer, self._truth, self._rng)
+        click = random_click(self._predicted, self._truth, self._rng)
         if click is None:
             return None
-        points = (*self._said.points_uv, (click.x, click.y, click.positive))
-        self._said = replace(self._said, points_uv=points)
+        points = (*self._user_prompts.points_uv, (click.x, click.y, click.positive))
+        self._user_prompts = replace(self._user_prompts, points_uv=points)
         self.kind = "edit"
-        return self._asked(RunMask.encode(self._answer))
+        return self._propagated_prompt(RunMask.encode(self._predicted))
 
-    def _walk(self) -> SlicePrompt | None:
-        """The mask goes to the neighbouring slice (paper 4.1), which may have a point of its own (4.2)."""
+    def _propagation(self) -> SlicePrompt | None:
+        """The mask is propagated to a neighbouring slice (paper 4.1), which may have a point of its own (4.2)."""
         found = self._neighbour()
         if found is None:
             return None
         came_from, (self.index, beside) = self.index, found
-        if self._truth.any() and dice(self._answer, self._truth) < _LOST_BELOW_DICE:
+        if self._truth.any() and dice(self._predicted, self._truth) < _LOST_BELOW_DICE:
             self._incoming = self._noisy(self._truth, self._config.neighbour_noise)
-        elif self._answer.any():
-            self._incoming = RunMask.encode(self._answer)
+        elif self._predicted.any():
+            self._incoming = RunMask.encode(self._predicted)
         incoming = self._thinned(self._incoming, came_from) if beside.any() else self._incoming
-        self._truth, self._said, self.kind = beside, SlicePrompt(), "walk"
+        self._truth, self._user_prompts, self.kind = beside, SlicePrompt(), "walk"
         if self._rng.random() < self._config.walk_click_share:
             click = random_click(incoming.decode(), beside, self._rng)
             if click is not None:
-                self._said, self.kind = SlicePrompt(points_uv=((click.x, click.y, click.positive),)), "walk with click"
-        return self._asked(incoming)
+                self._user_prompts = SlicePrompt(points_uv=((click.x, click.y, click.positive),))
+                self.kind = "walk with click"
+        return self._propagated_prompt(incoming)
 
-    def _asked(self, incoming: RunMask) -> SlicePrompt | None:
-        question = mask_policy(incoming, self._said)
-        return question if isinstance(question, SlicePrompt) and question else None
+    def _propagated_prompt(self, incoming: RunMask) -> SlicePrompt | None:
+        prompt = mask_policy(incoming, self._user_prompts)
+        return prompt if isinstance(prompt, SlicePrompt) and prompt else None
 
-    def _plan_walk(self) -> Taper:
-        """Decide where the walk came from, and with that where it goes and how the object gets thinner."""
+    def _plan_propagation(self) -> Taper:
+        """Choose the slice where the propagation started, and with it the direction and the taper."""
         config, here = self._config, self._slice(self.index)
         case = self.scenes.store.cases[self.scenes.scenes[self.scene].case_number]
         if not (config.outward or config.taper):
@@ -213,7 +213,7 @@ class Episode:
         )
 
     def _thinned(self, mask: RunMask, came_from: int) -> RunMask:
-        """A mask as a walk passes it on to the slice that the episode is on now."""
+        """A mask as propagation passes it on to the current slice."""
         return self._taper(mask, self._slice(came_from), self._slice(self.index))
 
     def _slice(self, index: int) -> int:
@@ -221,12 +221,12 @@ class Episode:
         return self.scenes.scenes[self.scene].first + index
 
     def _neighbour(self, encoded: bool = True) -> tuple[int, Mask] | None:
-        """A slice next to this one, or some further away, with its truth; turns round where the object or scene ends.
+        """A slice one or some slices away, and its truth; the direction turns where the object or scene ends.
 
         Past the object's end only as often as the configuration says.
 
         Args:
-            encoded: Only slices of the scene, which the model can look at.
+            encoded: Only slices of the scene, which have embeddings.
         """
         ended_counts = self._rng.random() < self._config.ended_share
         most = int(self._rng.integers(1, self._config.gap + 1)) if self._config.gap > 1 else 1

@@ -1,4 +1,4 @@
-"""Where a step's embeddings come from: from the disk, or from the encoder that is being trained."""
+"""The embeddings of a training step: read from the disk, or made by the encoder that is trained."""
 
 from __future__ import annotations
 
@@ -18,38 +18,38 @@ from radsam.training.stored_embeddings import EncodedScenes
 #: `Sam.encode`, as it is or in mixed precision.
 Encode = Callable[[Tensor], Tensor]
 
-#: An episode on a slice.
-_Place = tuple[int, int]
+#: An episode and its slice.
+_SliceKey = tuple[int, int]
 
 
 @runtime_checkable  # so that the tests can check signatures that name it
 class Embedder(Protocol):
-    """Gives episodes the embeddings of the slices they are on."""
+    """Gives the embeddings of the slices that episodes are on."""
 
-    def look(self, episodes: Sequence[Episode]) -> None:
-        """Get ready for a turn: these episodes are asked in it, each on its slice."""
+    def prepare(self, episodes: Sequence[Episode]) -> None:
+        """Prepare a turn of these episodes, each on its slice."""
 
-    def of(self, group: Sequence[Episode]) -> Float[Tensor, "b c g g"]:
-        """The embeddings that some of these episodes look at."""
+    def embeddings(self, group: Sequence[Episode]) -> Float[Tensor, "b c g g"]:
+        """The embeddings of the slices of some of these episodes."""
 
-    def leave(self) -> None:
-        """All turns are over."""
+    def finish(self) -> None:
+        """Called after the last turn."""
 
 
 class StoredEmbeddings:
-    """Takes the embeddings of a frozen encoder from the disk.
+    """Reads the embeddings of a frozen encoder from the disk.
 
     Args:
-        device: Where they are wanted.
+        device: The device that they are moved to.
     """
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
         self._device = torch.device(device)
 
-    def look(self, episodes: Sequence[Episode]) -> None:
+    def prepare(self, episodes: Sequence[Episode]) -> None:
         """Nothing to do."""
 
-    def of(self, group: Sequence[Episode]) -> Float[Tensor, "b c g g"]:
+    def embeddings(self, group: Sequence[Episode]) -> Float[Tensor, "b c g g"]:
         """The embeddings, in float32.
 
         Raises:
@@ -57,56 +57,56 @@ class StoredEmbeddings:
         """
         return torch.from_numpy(np.stack([_stored(episode) for episode in group]).astype(np.float32)).to(self._device)
 
-    def leave(self) -> None:
+    def finish(self) -> None:
         """Nothing to do."""
 
 
 class TrainedEmbeddings:
-    """Encodes slices with an encoder that learns: each slice once, however often it is asked about.
+    """Encodes slices with an encoder that is trained: each slice once, whatever the number of its prompts.
 
     The turns' losses are propagated back to the embeddings, where their gradients add up.
-    When an episode has walked on, the sum goes back through the encoder, and all that was
-    kept for that is let go.
+    When an episode has left the slice, the sum goes back through the encoder, and the
+    encoder's activations are freed.
 
     Args:
         encode: Encodes images.
-        device: Where it wants them.
+        device: The device that images are moved to.
     """
 
     def __init__(self, encode: Encode, device: torch.device | str = "cpu") -> None:
         self._encode, self._device = encode, torch.device(device)
         self._batches: list[_Batch] = []
 
-    def look(self, episodes: Sequence[Episode]) -> None:
-        """Encode the slices that were not looked at a turn ago, and be done with those that no longer are."""
-        wanted = {_place(episode): episode for episode in episodes}
-        self._let_go(but=wanted.keys())
-        known = {place for batch in self._batches for place in batch.rows}
-        new = {place: episode for place, episode in wanted.items() if place not in known}
+    def prepare(self, episodes: Sequence[Episode]) -> None:
+        """Encode the slices that are new in this turn; send gradients back through those that were left."""
+        wanted = {_slice_key(episode): episode for episode in episodes}
+        self._backward_except(wanted.keys())
+        known = {key for batch in self._batches for key in batch.rows}
+        new = {key: episode for key, episode in wanted.items() if key not in known}
         if new:
             images = np.stack([episode.scenes.image(episode.scene, episode.index) for episode in new.values()])
             embedding = self._encode(torch.from_numpy(images).to(self._device)).float()
-            rows = {place: row for row, place in enumerate(new)}
+            rows = {key: row for row, key in enumerate(new)}
             self._batches.append(_Batch(rows, embedding, embedding.detach().requires_grad_()))
 
-    def of(self, group: Sequence[Episode]) -> Float[Tensor, "b c g g"]:
+    def embeddings(self, group: Sequence[Episode]) -> Float[Tensor, "b c g g"]:
         """The embeddings, in float32, with gradients."""
-        found = {place: batch.leaf[row] for batch in self._batches for place, row in batch.rows.items()}
-        return torch.stack([found[_place(episode)] for episode in group])
+        found = {key: batch.leaf[row] for batch in self._batches for key, row in batch.rows.items()}
+        return torch.stack([found[_slice_key(episode)] for episode in group])
 
-    def leave(self) -> None:
+    def finish(self) -> None:
         """Bring every gradient back through the encoder."""
-        self._let_go()
+        self._backward_except()
 
-    def _let_go(self, but: Collection[_Place] = ()) -> None:
-        kept = []
+    def _backward_except(self, wanted: Collection[_SliceKey] = ()) -> None:
+        remaining = []
         for batch in self._batches:
-            if any(place in but for place in batch.rows):
-                kept.append(batch)
+            if any(key in wanted for key in batch.rows):
+                remaining.append(batch)
             elif batch.leaf.grad is not None:
                 # Not through Fabric: these gradients carry the scale of the loss already.
                 torch.autograd.backward([batch.embedding], [batch.leaf.grad])
-        self._batches = kept
+        self._batches = remaining
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,12 +119,12 @@ class _Batch:
         leaf: The same values without: where the decoder's gradients add up.
     """
 
-    rows: dict[_Place, int]
+    rows: dict[_SliceKey, int]
     embedding: Tensor
     leaf: Tensor
 
 
-def _place(episode: Episode) -> _Place:
+def _slice_key(episode: Episode) -> _SliceKey:
     return id(episode), episode.index
 
 

@@ -1,6 +1,6 @@
 """Which episodes a step trains: a pure function of the seed, the step and the episode's number in it.
 
-No state is kept, so a run that resumes at a step draws what it would have drawn. Nor does
+The sampler has no state, so a run that resumes at a step draws what it would have drawn. Nor does
 it matter how a step's episodes are dealt out: two processes with a batch of 4, one that
 accumulates two batches of 4, and one with a batch of 8 draw the same.
 """

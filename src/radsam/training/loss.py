@@ -1,7 +1,7 @@
-"""What counts as wrong (paper 3.4).
+"""The loss (paper 3.4).
 
 Everything is computed in float32 over the part of the frame that the slice fills: the
-padding beyond it has no truth and inference never looks at it.
+padding beyond it has no truth and inference ignores it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class PromptLoss:
     """The loss of each prompt of a batch, and its parts for the log.
 
     Args:
-        total: What is minimised.
+        total: The loss to minimise.
         dice: Dice loss of the primary mask.
         bce: Binary cross-entropy of the primary mask.
         iou: Squared error of the predicted IoU.
@@ -45,7 +45,7 @@ def prompt_loss(
     clicked: Float[Tensor, "b m m"],
     weights: LossConfig,
 ) -> PromptLoss:
-    """Judge the decoder's four answers to each prompt.
+    """Compute the loss of the decoder's four masks for each prompt.
 
     The primary mask and the best of the other three count (paper 3.4); all four predicted
     IoUs are compared with the true ones.

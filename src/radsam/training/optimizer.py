@@ -1,4 +1,4 @@
-"""How the weights move: which of them, how fast, and their running average."""
+"""Which weights are trained, the optimizer, its learning rates and the running average."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _STEP_BETWEEN_STAGES = re.compile(r"image_encoder\.layers\.(\d+)\.downsample\.")
 
 
 def choose_parameters(model: Sam, encoder: EncoderConfig) -> dict[str, nn.Parameter]:
-    """Leave only what is trained to have gradients; return those parameters by name.
+    """Give gradients to the trained parameters only; return them by name.
 
-    Means and variances of batch normalisation are no parameters and stay as they are, so
+    Means and variances of batch normalisation are buffers and stay as they are, so
     that a batch's episodes do not see each other.
     """
     for name, parameter in model.named_parameters():
@@ -45,13 +45,13 @@ def encoder_scales(names: Iterable[str], encoder: EncoderConfig) -> dict[str, fl
         encoder: Its factors.
     """
     names = [name for name in names if name.startswith(ENCODER_PREFIX)]
-    blocks = sorted({place for name in names if (place := _place(name))})
+    blocks = sorted({block for name in names if (block := _block(name))})
     depth = len(blocks)
     scales = {}
     for name in names:
-        place, between = _place(name), _STEP_BETWEEN_STAGES.match(name)
-        if place:
-            number = 1 + blocks.index(place)
+        block, between = _block(name), _STEP_BETWEEN_STAGES.match(name)
+        if block:
+            number = 1 + blocks.index(block)
         elif between:
             # The step to the next stage changes as its stage's last block does.
             number = sum(stage <= int(between[1]) for stage, _ in blocks)
@@ -67,7 +67,7 @@ def make_optimizer(
     """AdamW with one group for each combination of decay and learning-rate factor.
 
     Args:
-        parameters: What is trained, by name.
+        parameters: The trained parameters by name.
         config: Rates and decay.
         encoder: Factors on the rates of an encoder that is trained; `config.lr_scale` comes on top.
     """
@@ -107,7 +107,7 @@ class Average:
     """An exponential running average of parameters.
 
     Args:
-        parameters: What is averaged, by name.
+        parameters: The parameters by name.
         decay: 0 keeps the newest values.
     """
 
@@ -129,11 +129,11 @@ class Average:
 
 
 def _decays(name: str, parameter: nn.Parameter) -> bool:
-    # Tokens, embeddings and tables of positions are no weight matrices: pulling them to zero has no meaning.
+    # Tokens, embeddings and tables of positions are not weight matrices: weight decay has no meaning for them.
     return parameter.ndim >= 2 and not any(part in name for part in ("embed", "token", "rel_pos", "attention_biases"))
 
 
-def _place(name: str) -> tuple[int, int] | None:
+def _block(name: str) -> tuple[int, int] | None:
     """Stage and number of the block that a parameter belongs to."""
     found = _BLOCK.match(name)
     return (int(found[1] or 0), int(found[2])) if found else None

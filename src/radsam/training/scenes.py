@@ -1,7 +1,7 @@
-"""Scenes: runs of neighbouring slices seen in one way, the unit that is encoded and trained on.
+"""Scenes: runs of neighbouring slices in one view, the unit that is encoded and trained on.
 
 Every case gives its labelled slices as inference sees them, with one slice more at each
-end, since a walk goes there too. Random scenes look closer at single objects.
+end for propagation. Random scenes are crops around single objects.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ OBJECT_ROW = np.dtype([("owner", np.int32), ("slice", np.int32), ("object", np.i
 
 @dataclass(frozen=True)
 class Scene:
-    """Neighbouring slices of one case, all seen through one view.
+    """Neighbouring slices of one case, all in one view.
 
     Args:
-        case_number: Place of the case in the store.
+        case_number: Index of the case in the store.
         first: The first slice.
         count: Number of slices.
-        view: How they are seen.
+        view: The view.
         seed: Seed of the view's noise.
     """
 
@@ -46,12 +46,12 @@ class Scene:
 
 
 class Scenes:
-    """The scenes of a run: what lies on their slices, and where in the model's input.
+    """The scenes of a run: their objects, and the frame in the model's input.
 
     Args:
         store: The labelled slices.
         spec: The model.
-        scenes: What is looked at.
+        scenes: The runs of slices.
         objects: Rows of `OBJECT_ROW`: owner is the scene's number, slice counts within the scene.
         identity: Hash of all that the scenes depend on.
     """
@@ -114,7 +114,7 @@ def ids_seen(
 
 
 def plan_scenes(store: Store, data: DataConfig, embeddings: EmbeddingsConfig) -> list[Scene]:
-    """Decide what is encoded: a pure function of the store and the configuration.
+    """Choose the scenes: a pure function of the store and the configuration.
 
     Raises:
         InputError: A split has no usable case, or an exclusion or weight names no case.
@@ -125,7 +125,7 @@ def plan_scenes(store: Store, data: DataConfig, embeddings: EmbeddingsConfig) ->
     for number in chosen:
         case = store.cases[number]
         held = _slices_with_objects(case, data.min_pixels)
-        # Validation walks from one end of an object to the other: no gaps.
+        # Validation propagates from one end of an object to the other: no gaps.
         runs = [_span(held)]
         if case.split == data.train_split:
             share = _match(case.case_id, embeddings.whole_share)
@@ -238,8 +238,8 @@ def _some_runs(
         for start in range(first, first + count, length)
     ]
     rng = np.random.default_rng([config.seed, case_number])
-    kept = rng.permutation(len(pieces))[: round(share * len(pieces))]
-    return [pieces[number] for number in sorted(kept)]
+    chosen = rng.permutation(len(pieces))[: round(share * len(pieces))]
+    return [pieces[number] for number in sorted(chosen)]
 
 
 def _span(held: Bool[np.ndarray, " k"]) -> tuple[int, int]:
@@ -281,7 +281,7 @@ def _crop(
     config: EmbeddingsConfig,
     rng: np.random.Generator,
 ) -> list[tuple[int, float]]:
-    """Choose a square of random size, in millimetres, that holds the object at a random place.
+    """Choose a square of random size, in millimetres, with the object anywhere in it.
 
     Returns:
         Size in pixels and centre, for rows and for columns.

@@ -1,4 +1,4 @@
-"""One way of looking at a case's slices: whole as inference does, or cropped, turned and windowed.
+"""A view of a case's slices: whole as at inference, or cropped, turned and windowed.
 
 A view gives slices of a new, smaller volume. Everything downstream treats it as a volume
 of its own, with the very frame and prompts of inference, so augmentation cannot differ

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from radsam.training.training_run import TrainResult
 
-#: A job hears so long before its end that it has to stop.
+#: Time between the signal to stop and the end of a job.
 _NOTICE_SECONDS = 120
 
 
@@ -59,14 +59,14 @@ def submit(
         processes_per_node: None takes one for each GPU.
         hours: Time limit of one job; a run that needs longer is requeued.
         partition: The cluster's partition; None for its default.
-        account: Whom the time is charged to; None for the default.
+        account: Account that the time is charged to; None for the default.
         cpus_per_process: CPU cores of each process.
         restarts: How often the time limit may be reached.
         cluster: "slurm"; submitit's "local" starts the same processes on this machine.
 
     Raises:
-        InputError: The configuration is wrong or cannot be dealt out to so many processes, or
-            there is no such cluster here.
+        InputError: The configuration is wrong or cannot be split over so many processes, or
+            this machine has no such cluster.
         MissingExtraError: submitit is not installed.
     """
     if find_spec("submitit") is None:
@@ -74,7 +74,7 @@ def submit(
     import submitit
 
     per_node = processes_per_node or max(1, gpus_per_node)
-    settings = dealt_out(
+    settings = split_over_processes(
         read_config(find_config(config), overrides), nodes, per_node, "cuda" if gpus_per_node else "cpu"
     )
     out = out.absolute()
@@ -82,7 +82,7 @@ def submit(
     try:
         executor = submitit.AutoExecutor(out / "slurm", cluster=cluster, slurm_max_num_timeout=restarts)
     except (RuntimeError, ValueError) as error:
-        raise InputError(f"There is no {cluster} cluster to submit to here: {error}") from error
+        raise InputError(f"This machine has no {cluster} cluster to submit to: {error}") from error
     executor.update_parameters(
         name=settings.name,
         nodes=nodes,
@@ -97,18 +97,20 @@ def submit(
     return executor.submit(TrainJob(settings.to_dict(), out))
 
 
-def dealt_out(config: TrainConfig, nodes: int, processes_per_node: int, accelerator: Accelerator) -> TrainConfig:
+def split_over_processes(
+    config: TrainConfig, nodes: int, processes_per_node: int, accelerator: Accelerator
+) -> TrainConfig:
     """The same run on so many processes.
 
     Raises:
-        InputError: The episodes of a step cannot be shared out to them.
+        InputError: The episodes of a step cannot be split over them.
     """
     together = config.optim.batch * nodes * processes_per_node
     accumulate, rest = divmod(config.episodes_per_step, together)
     if rest:
         raise InputError(
             f"A step of {config.name!r} trains {config.episodes_per_step} episodes; {nodes} × {processes_per_node} "
-            f"processes with optim.batch = {config.optim.batch} train {together} at a time, which does not go into it. "
+            f"processes with optim.batch = {config.optim.batch} train {together} at a time, which does not divide it. "
             "Set optim.batch to another value, or take another number of processes."
         )
     return replace(
@@ -138,7 +140,7 @@ class TrainJob:
         return train(config_from_dict(self.config), self.out, report=_to_log)
 
     def checkpoint(self) -> DelayedSubmission:
-        """Called when the job has to stop: the same again goes on from the run's last checkpoint."""
+        """Called when the job has to stop: the next one goes on from the run's last checkpoint."""
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self)
@@ -167,6 +169,6 @@ def _announce_processes() -> None:
 
 
 def _to_log(line: str) -> None:
-    """News go to the job's standard error, which submitit keeps as a file."""
+    """Write progress to the job's standard error, which submitit stores as a file."""
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()

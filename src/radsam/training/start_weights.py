@@ -30,7 +30,7 @@ class StartCheckpoint:
         sha256: Hash of the file: the weights' identity.
         path: The file.
         load: Builds the model in torch.
-        encoder: The bundle whose encoder was kept frozen, so that it is still the model's; None where it learned.
+        encoder: The bundle whose encoder was frozen, so that it is still the model's; None where it was trained.
     """
 
     spec: BundleSpec
@@ -112,8 +112,8 @@ def _trained(path: Path) -> StartCheckpoint:
         load_weights(model, read_checkpoint(path).average, path)
         return model
 
-    kept = before if isinstance(before, Bundle) else before.encoder
-    return StartCheckpoint(spec, _sha256(path), path, load, None if trained.config.encoder.train else kept)
+    frozen = before if isinstance(before, Bundle) else before.encoder
+    return StartCheckpoint(spec, _sha256(path), path, load, None if trained.config.encoder.train else frozen)
 
 
 def _sha256(path: Path) -> str:

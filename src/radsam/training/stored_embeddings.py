@@ -1,4 +1,4 @@
-"""The frozen encoder's answers, computed once and kept on disk.
+"""The embeddings of a frozen encoder, computed once and stored on disk.
 
 A folder holds two files for each scene, named by a hash of all that they depend on:
 float16 embeddings (memory-mapped, so that all of them may be larger than the memory) and
@@ -75,9 +75,9 @@ def encode_scenes(
     Args:
         store: The labelled slices.
         bundle: The model whose encoder stays frozen.
-        data: What is seen.
-        views: How it is seen.
-        folder: Where the embeddings are kept.
+        data: The cases.
+        views: The views of their slices.
+        folder: Folder of the embeddings.
         open_engine: Loads the bundle on an engine; called only when there is work.
         progress: Called after every scene that was encoded.
 

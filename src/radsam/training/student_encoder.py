@@ -1,4 +1,4 @@
-"""The encoder that is taught: how it starts, and the bundle that it ends in."""
+"""The student encoder of a distillation: its first weights, and the bundle made of it."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def student_of(config: DistillConfig, teacher: Bundle) -> nn.Module:
     sizes = SamConfig.from_dict(teacher.spec.model)
     if (config.student.image_size, config.student.grid) != (sizes.input_size, sizes.embedding_grid):
         raise InputError(
-            f"The student sees {config.student.image_size} px and answers on a grid of {config.student.grid}; its "
-            f"teacher {teacher.spec.name!r} sees {sizes.input_size} px and answers on {sizes.embedding_grid}. "
+            f"The student takes {config.student.image_size} px and gives a grid of {config.student.grid}; its "
+            f"teacher {teacher.spec.name!r} takes {sizes.input_size} px and gives {sizes.embedding_grid}. "
             "Change image_size, patch_size, strides or pyramid_dim in the section student."
         )
     student = build_sam(dataclasses.replace(sizes, encoder=config.student)).image_encoder
@@ -58,7 +58,7 @@ def export_student(checkpoint: Path, target: Path) -> Path:
         BundleError: `target` exists or cannot be written.
     """
     if target.exists():
-        raise BundleError(f"{target} exists already. Remove it first, or name another place.")
+        raise BundleError(f"{target} exists already. Remove it first, or name another path.")
     learnt = read_distillation(checkpoint)
     config = learnt.config
     before = read_bundle(find_bundle(config.decoder))
@@ -73,7 +73,7 @@ def export_student(checkpoint: Path, target: Path) -> Path:
     )
     card = f"""# {spec.name}
 
-A fast encoder that was taught to answer as that of {config.start}, with the decoder of {before.spec.name} behind it.
+A fast encoder, distilled from that of {config.start}, with the decoder of {before.spec.name}.
 
 - Relative squared error of its embeddings on slices it was not taught with: {learnt.error:.3f}
 - {learnt.step} steps of {config.optim.batch} slices, seed {config.seed}, {learnt.seconds / 60:.0f} minutes

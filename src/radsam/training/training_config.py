@@ -74,12 +74,12 @@ class EmbeddingsConfig:
     is trained sees a random scene of its own in every episode, see `EncoderConfig`.
 
     Args:
-        folder: Where embeddings are kept, about 2 MB each for LiteMedSAM; not needed where the
+        folder: Folder of the embeddings, about 2 MB each for LiteMedSAM; not needed where the
             encoder is trained.
         window_hu: The window, lowest and highest value.
         whole_share: Share of a training case's slices that is encoded as inference sees it, by
             name or pattern; the last match counts, and cases without a match are encoded whole.
-            Random runs of `scene_slices` slices are kept.
+            Random runs of `scene_slices` slices are taken.
         scenes: Number of random scenes.
         scene_slices: Slices of a random scene.
         crop: Side of a random scene's square, as multiples of the object's longer side: at
@@ -124,12 +124,12 @@ class EmbeddingsConfig:
 class EncoderConfig:
     """Whether the image encoder is trained, how fast, and on which views.
 
-    Every episode then draws a view of its own from the store: most look at the slices moved,
+    Every episode then draws a view of its own from the store: most show the slices moved,
     turned, sheared, zoomed, windowed and with noise (paper 3.4; the angle, shear, window and
-    noise are those of [embeddings]), some as inference sees them.
+    noise are those of [embeddings]), some as inference does.
 
     Args:
-        train: Train the encoder; otherwise it stays as it is and its embeddings are kept.
+        train: Train the encoder; otherwise it is frozen and its embeddings are stored.
         lr_scale: Factor on the learning rate of all of the encoder.
         lr_decay: Factor from each block to the one before it: early blocks change least.
         checkpoint_activations: Compute each block again on the way back instead of keeping what
@@ -163,10 +163,10 @@ class EncoderConfig:
 
 @dataclass(frozen=True, config=STRICT)
 class PromptsConfig:
-    """What an episode of training asks (paper 3.3): a first prompt, then more turns.
+    """The prompts of a training episode (paper 3.3): a first prompt, then more turns.
 
-    A turn either corrects the slice (a click in the error, with the previous mask) or walks
-    to the neighbouring slice with the model's own mask as the prompt: a rollout.
+    A turn either corrects the slice (a click in the error, with the previous mask) or
+    propagates: the model's own mask prompts a neighbouring slice.
 
     Args:
         box: Share of episodes that start with a box.
@@ -175,16 +175,16 @@ class PromptsConfig:
         neighbour: Share that start with the slightly noisy mask of the slice beside it.
         repair: Share that start with a badly wrong mask of the slice and a click in the error.
         turns: Share of steps with 1, 2, 3 … turns in their episodes.
-        edit_share: Share of later turns that correct; the others walk.
-        walk_click_share: Share of walks onto a slice that already has a correction point.
+        edit_share: Share of later turns that correct; the others propagate.
+        walk_click_share: Share of propagation steps to a slice that already has a correction point.
         ended_share: Share of steps past an object's end that are trained, with an empty target.
         box_shrink_px: How far a box's side may move inwards, at 1024 px.
         box_grow_px: How far it may move outwards, at 1024 px.
         neighbour_noise: Strength of the noise on a neighbour's mask, relative to a noisy mask.
-        gap: From how many slices away a mask may come at most, in a neighbour and in a walk: the further,
-            the less there is to be copied.
-        outward: Share of episodes that walk away from the object's largest slice, as a walk from a good
-            prompt does; the others start anywhere in the object.
+        gap: Most slices between a slice and the one its mask comes from, in a neighbour and in propagation:
+            the more, the less a copy of the mask is right.
+        outward: Share of episodes that propagate away from the object's largest slice, as from a good
+            prompt; the others start anywhere in the object.
         taper: How much thinner a mask gets on its way to the object's end, here as in the bundle.
         bounded: Share of episodes that know where the object ends.
     """
@@ -284,7 +284,7 @@ class RunConfig:
     """How the run is carried out; may change between stopping and resuming.
 
     A step trains `optim.batch` × `optim.accumulate` × `devices` × `nodes` episodes. Only that
-    product decides what is learnt, however it is dealt out.
+    product decides the result, not how it is split.
 
     Args:
         accelerator: "cpu", "cuda", "mps" or "auto".
@@ -313,12 +313,12 @@ class RunConfig:
 
 @dataclass(frozen=True, config=STRICT)
 class ValidationConfig:
-    """The quick score during training: volume-level, one prompt and bounds, mask walk (paper 4.1).
+    """The quick score during training: volume-level, one prompt and bounds, masks propagated (paper 4.1).
 
     Args:
         min_voxels: Objects smaller than this are not scored.
         objects_per_case: At most so many objects of a case, spread evenly over their sizes.
-        edits: Correction points after the walk, on `edited_objects` objects of each case.
+        edits: Correction points after the propagation, on `edited_objects` objects of each case.
         edited_objects: How many objects of a case are corrected.
         starts: First prompts: "box", "point" or both.
         seed: Seed of prompts and correction points.
@@ -341,12 +341,12 @@ class TrainConfig:
         start: Weights to start from: a bundle, by name or path. Where the encoder is trained, also a
             published checkpoint (``.pth``), or one of another run (``.pt``), of which the averaged
             weights are taken.
-        data: What is trained on.
-        embeddings: How it is encoded.
+        data: Training data.
+        embeddings: Views of the slices.
         encoder: Whether the image encoder is trained, too.
         optim: How the weights move.
-        prompts: What is asked.
-        loss: What counts as wrong.
+        prompts: Prompts of the episodes.
+        loss: Weights of the loss's parts.
         validation: The quick score.
         run: How the run is carried out.
         seed: Seed of everything that is drawn during training.
@@ -370,12 +370,12 @@ class TrainConfig:
         require(
             (
                 self.encoder.train or self.embeddings.folder,
-                "embeddings.folder is missing; a frozen encoder's embeddings need a place",
+                "embeddings.folder is missing; the embeddings of a frozen encoder need a folder",
             ),
             (
                 not self.encoder.train or not (self.embeddings.scenes or self.embeddings.whole_share),
-                "embeddings.scenes and embeddings.whole_share say what a frozen encoder encodes once; with "
-                "encoder.train every episode draws its own view, so leave both out",
+                "embeddings.scenes and embeddings.whole_share are for a frozen encoder; with encoder.train every "
+                "episode draws its own view, so leave both out",
             ),
         )
 
@@ -390,7 +390,7 @@ class TrainConfig:
 
     @property
     def identity(self) -> str:
-        """Hash of all that decides what is learnt; `run`, `validation` and paths do not.
+        """Hash of all values that change the result; `run`, `validation` and paths do not.
 
         Of `batch`, `accumulate` and the number of processes only the product does.
         """

@@ -1,4 +1,4 @@
-"""The run's log: CSV files that resume where a checkpoint stands, and TensorBoard where it is installed."""
+"""The log of a run: CSV files that resume at a checkpoint's step, and TensorBoard where it is installed."""
 
 from __future__ import annotations
 
@@ -75,6 +75,6 @@ def _drop_after(path: Path, step: int) -> None:
         path.unlink()
         return
     # A line that was cut short by the end of the process is dropped, too.
-    kept = [line for line in lines[1:] if len(line) == len(lines[0]) and float(line[0]) <= step]
+    earlier = [line for line in lines[1:] if len(line) == len(lines[0]) and float(line[0]) <= step]
     with replacing(path) as scratch, scratch.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows([lines[0], *kept])
+        csv.writer(file, lineterminator="\n").writerows([lines[0], *earlier])

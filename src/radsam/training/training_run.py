@@ -37,7 +37,7 @@ from radsam.model.fast_decoder import FastDecoder
 from radsam.model.recompute import recompute_activations
 from radsam.runtime import open_backend
 from radsam.training import distributed
-from radsam.training.augmented_scenes import LiveScenes, live_scenes
+from radsam.training.augmented_scenes import AugmentedScenes, plan_augmented_scenes
 from radsam.training.episode_embeddings import Embedder, StoredEmbeddings, TrainedEmbeddings
 from radsam.training.episode_sampler import Sampler
 from radsam.training.optimizer import Average, choose_parameters, make_optimizer, set_rate
@@ -60,13 +60,13 @@ if TYPE_CHECKING:
 
 LAST, BEST = "last.pt", "best.pt"
 
-#: Takes a line of news for people.
+#: Takes a line of progress.
 Report = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """How a run stands when `train` returns.
+    """State of a run when `train` returns.
 
     Args:
         step: Optimizer steps done.
@@ -85,8 +85,8 @@ class TrainResult:
 
 def prepare_scenes(
     config: TrainConfig, progress: Progress = lambda done, total: None, backend: str = "auto"
-) -> tuple[Start, EncodedScenes | LiveScenes]:
-    """Open the start weights and the store; for a frozen encoder, encode what is not encoded yet.
+) -> tuple[Start, EncodedScenes | AugmentedScenes]:
+    """Open the start weights and the store; for a frozen encoder, encode the slices that are not encoded yet.
 
     Raises:
         InputError: The store, the weights or the embeddings cannot be used.
@@ -95,7 +95,7 @@ def prepare_scenes(
     start = read_start(config.start)
     store = open_store(Path(config.data.store))
     if config.encoder.train:
-        return start, live_scenes(store, start.spec, config)
+        return start, plan_augmented_scenes(store, start.spec, config)
     scenes = encode_scenes(
         store,
         encoder_bundle(start),
@@ -127,7 +127,7 @@ def train(
         out: Folder of the run.
         resume: Go on from the folder's last checkpoint; without, the folder must have none.
         minutes: Stop after this time, to go on later; None trains to the last step.
-        report: Takes lines of news.
+        report: Takes lines of progress.
 
     Raises:
         InputError: The configuration, data, weights or checkpoint cannot be used.
@@ -155,7 +155,7 @@ def evaluate(
     """Score a checkpoint's averaged weights, or the start weights, on the validation split.
 
     Args:
-        config: The run; its sections [data], [embeddings] and [validation] say what is scored.
+        config: The run; its sections [data], [embeddings] and [validation] choose the objects.
         checkpoint: A file that `train` wrote; None scores the weights that the run starts from.
         progress: Called after each object.
 
@@ -176,8 +176,8 @@ class Run:
         config: What to train.
         out: Folder of the run, made if it is missing; holds the checkpoint to go on from, if any.
         start: The start weights.
-        scenes: What is looked at: encoded scenes, or live ones where the encoder is trained.
-        report: Takes lines of news.
+        scenes: The slices: encoded scenes, or augmented ones where the encoder is trained.
+        report: Takes lines of progress.
         fabric: Where it runs; None opens what `config.run` says.
 
     Raises:
@@ -189,7 +189,7 @@ class Run:
         config: TrainConfig,
         out: Path,
         start: Start,
-        scenes: EncodedScenes | LiveScenes,
+        scenes: EncodedScenes | AugmentedScenes,
         report: Report,
         fabric: Fabric | None = None,
     ) -> None:
@@ -224,7 +224,7 @@ class Run:
             while self.step < self.config.optim.steps:
                 now = time.monotonic()
                 due = run.validate_minutes > 0 and now - validated > 60 * run.validate_minutes
-                stopping, validating = distributed.wishes_of_all(self._fabric, (stop.is_set() or now >= deadline, due))
+                stopping, validating = distributed.any_process(self._fabric, (stop.is_set() or now >= deadline, due))
                 if stopping:
                     break
                 if validating:
@@ -313,7 +313,7 @@ class Run:
 
     def validate(self) -> float:
         """Score the averaged weights; keep the best. The first process does, the others wait."""
-        score = distributed.on_the_first(self._fabric, self._score)
+        score = distributed.on_first_process(self._fabric, self._score)
         if score > self.best_score:
             self.best_score = score
             self.save(BEST)
@@ -363,14 +363,14 @@ class Run:
         self._report(f"resumed at step {self.step}")
 
     def _stop_at_nan(self, parts: Iterable[int]) -> None:
-        kept = self._out / LAST
-        # Drawn again, as they were before they were asked.
+        last = self._out / LAST
+        # Drawn again, as they were before their first turn.
         episodes = [episode for part in parts for episode in self._sampler.episodes(self.step, part)]
         raise ExecutionError(
             f"The loss of step {self.step} is not a number. Its batch (seed {self.config.seed}) was: "
             f"{'; '.join(episode.describe() for episode in episodes)}. "
-            + (f"The last good checkpoint is kept at {kept}. " if kept.exists() else "No checkpoint was due yet. ")
-            + "Look at these slices, lower optim.lr, or train with run.precision=32-true."
+            + (f"The last good checkpoint is {last}. " if last.exists() else "No checkpoint was due yet. ")
+            + "Check these slices, lower optim.lr, or train with run.precision=32-true."
         )
 
     def _note(self, losses: StepLosses, rate: float, norm: float, seconds_per_step: float) -> None:
@@ -397,7 +397,7 @@ class Run:
 
 
 def _silent(line: str) -> None:
-    """News of all but the first process, which says the same."""
+    """The first process reports; the others are silent."""
 
 
 @contextmanager

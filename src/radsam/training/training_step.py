@@ -1,4 +1,4 @@
-"""One forward pass: ask all episodes turn by turn, judge every answer."""
+"""One forward pass: predict every episode turn by turn, and compute the loss of each prediction."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class StepLosses:
     """Sums over the prompts of a step, for the log.
 
     Args:
-        prompts: Number of prompts that were answered.
+        prompts: Number of prompts.
         total: Sum of the loss.
         dice: Sum of the primary masks' dice loss.
         bce: Sum of their binary cross-entropy.
@@ -74,28 +74,28 @@ def run_episodes(
     backward: Callable[[Tensor], None],
     share: float = 1.0,
 ) -> StepLosses:
-    """Ask every episode, turn by turn, and pass each turn's loss to `backward`.
+    """Predict every episode, turn by turn, and pass each turn's loss to `backward`.
 
     The loss is averaged over turns and episodes (paper 3.4). Masks are passed on as
     binary, so no gradient flows between turns and each can be propagated back at once.
 
     Args:
-        embedder: Gives episodes the embeddings they look at.
-        decode: Answers as `Sam.decode` does.
+        embedder: Gives the embeddings of the episodes' slices.
+        decode: Works as `Sam.decode` does.
         device: Where it wants its inputs.
         episodes: The episodes; they are used up.
-        turns: How often each is asked at most.
+        turns: Most prompts of each.
         weights: Weights of the loss's parts.
         backward: Called with a part of the loss.
         share: The part of a step that this pass is.
     """
     losses = StepLosses()
     for turn in range(turns):
-        asked = by_signature(episodes)
-        embedder.look([episode for group, _ in asked for episode in group])
-        for group, questions in asked:
-            prompts = [part.to(device) for part in prompt_batch(questions, group[0].scenes.spec.low_res_size)]
-            logits, scores = decode(embedder.of(group), *prompts)
+        groups = by_point_count(episodes)
+        embedder.prepare([episode for group, _ in groups for episode in group])
+        for group, frame_prompts in groups:
+            prompts = [part.to(device) for part in prompt_batch(frame_prompts, group[0].scenes.spec.low_res_size)]
+            logits, scores = decode(embedder.embeddings(group), *prompts)
             truth, content, clicked = (
                 torch.from_numpy(np.stack([getattr(episode, name) for episode in group])).to(device)
                 for name in ("truth", "content", "clicked")
@@ -104,42 +104,42 @@ def run_episodes(
             backward(loss.total.sum() * (share / (len(episodes) * turns)))
             losses.note([episode.kind for episode in group], loss)
             if turn + 1 < turns:
-                for episode, answer in zip(group, logits[:, 0].detach().float().cpu().numpy(), strict=True):
-                    episode.answered(answer)
-    embedder.leave()
+                for episode, predicted in zip(group, logits[:, 0].detach().float().cpu().numpy(), strict=True):
+                    episode.take_prediction(predicted)
+    embedder.finish()
     return losses
 
 
-def by_signature(episodes: Sequence[Episode]) -> list[tuple[list[Episode], list[FramePrompt]]]:
+def by_point_count(episodes: Sequence[Episode]) -> list[tuple[list[Episode], list[FramePrompt]]]:
     """Group episodes whose prompts have equally many points.
 
     Points are not padded to a common number: a padding point is a token of its own and
-    changes the answer, and inference has exactly one, or none.
+    changes the prediction, and inference has exactly one, or none.
     """
     groups: dict[int, tuple[list[Episode], list[FramePrompt]]] = {}
     for episode in episodes:
-        question = episode.question
-        if question is not None:
-            group = groups.setdefault(len(question.point_labels), ([], []))
+        prompt = episode.frame_prompt
+        if prompt is not None:
+            group = groups.setdefault(len(prompt.point_labels), ([], []))
             group[0].append(episode)
-            group[1].append(question)
+            group[1].append(prompt)
     return [groups[points] for points in sorted(groups)]
 
 
 def prompt_batch(
-    questions: Sequence[FramePrompt], low_res_size: int
+    prompts: Sequence[FramePrompt], low_res_size: int
 ) -> tuple[Float[Tensor, "b p 2"], Float[Tensor, "b p"], Float[Tensor, "b 1 m m"], Float[Tensor, " b"]]:
     """Stack what `Sam.decode` takes besides the embeddings.
 
     Args:
-        questions: All with equally many points.
+        prompts: All with equally many points.
         low_res_size: Side of the mask prompts, in pixels.
     """
     none = np.zeros((low_res_size, low_res_size), np.float32)
-    masks = np.stack([none if question.mask is None else question.mask for question in questions])
+    masks = np.stack([none if prompt.mask is None else prompt.mask for prompt in prompts])
     return (
-        torch.from_numpy(np.stack([question.points_xy for question in questions])),
-        torch.from_numpy(np.stack([question.point_labels for question in questions])),
+        torch.from_numpy(np.stack([prompt.points_xy for prompt in prompts])),
+        torch.from_numpy(np.stack([prompt.point_labels for prompt in prompts])),
         torch.from_numpy(masks[:, None]),
-        torch.tensor([float(question.mask is not None) for question in questions]),
+        torch.tensor([float(prompt.mask is not None) for prompt in prompts]),
     )

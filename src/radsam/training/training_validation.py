@@ -1,4 +1,4 @@
-"""The quick score during training: whole objects, walked through by the engine of inference.
+"""The quick score during training: whole objects, propagated as at inference.
 
 Everything but the encoder runs as a session does: one prompt on the object's largest
 slice, both bounds, masks passed on (paper 4.1), then correction points uniform in the
@@ -35,13 +35,13 @@ from radsam.volume import Bounds, Box, Geometry, Plane, Point, Prompt, SliceGrid
 Voxels = Bool[np.ndarray, "k j i"]
 _NAME = "object"
 
-#: Slices of a case whose embeddings are kept for its next object; 2 MB each in ViT-B.
-_KEPT_SLICES = 256
+#: Slices of a case whose embeddings are cached for its next object; 2 MB each in ViT-B.
+_CACHED_SLICES = 256
 
 
 @dataclass(frozen=True)
 class ObjectScore:
-    """How well one object was found.
+    """Dice of one object.
 
     Args:
         case: The case.
@@ -49,7 +49,7 @@ class ObjectScore:
         start: Kind of the first prompt.
         voxels: Size of the object.
         first_dice: Dice on the prompted slice.
-        walk_dice: Dice of the whole object after the walk.
+        walk_dice: Dice of the whole object after the propagation.
         edited_dice: Dice after each correction point; empty where the object was not corrected.
     """
 
@@ -70,22 +70,22 @@ def validate(
     Args:
         model: With float32 weights; its encoder is used where the scenes are not encoded.
         scenes: The scenes.
-        config: The run; its section [validation] says what is scored.
+        config: The run; its section [validation] chooses the objects.
         progress: Called after each object.
     """
     scores: list[ObjectScore] = []
-    # What a session may ask is what is being trained, whatever the start weights knew.
+    # The capabilities are those of this training, not of the start weights.
     spec = replace(scenes.spec, capabilities=trained_capabilities(config.prompts), taper=config.prompts.taper)
     for number, scene in enumerate(scenes.scenes):
         if scenes.split(number) != config.data.val_split:
             continue
-        walker = _SceneWalker(model, scenes, number, spec)
-        chosen = _choose(walker.ids, config.validation.min_voxels, config.validation.objects_per_case)
-        for place, object_id in enumerate(chosen):
-            edits = config.validation.edits if place < config.validation.edited_objects else 0
+        scorer = _SceneScorer(model, scenes, number, spec)
+        chosen = _choose(scorer.ids, config.validation.min_voxels, config.validation.objects_per_case)
+        for number_chosen, object_id in enumerate(chosen):
+            edits = config.validation.edits if number_chosen < config.validation.edited_objects else 0
             for start in config.validation.starts:
                 rng = np.random.default_rng([config.validation.seed, scene.case_number, object_id])
-                scores.append(walker.score(object_id, start, edits, rng))
+                scores.append(scorer.score(object_id, start, edits, rng))
                 progress(scores[-1])
     return scores
 
@@ -111,8 +111,8 @@ def summary(scores: Iterable[ObjectScore]) -> dict[str, float]:
     return {"score": score_of_cases, "objects": float(len(scores)), **mean}
 
 
-class _SceneWalker:
-    """One case, ready to be walked through."""
+class _SceneScorer:
+    """Scores the objects of one case."""
 
     def __init__(self, model: Sam, scenes: Scenes, number: int, spec: BundleSpec) -> None:
         scene = scenes.scenes[number]
@@ -146,7 +146,7 @@ class _SceneWalker:
             # Nothing at the prompt: scored as nothing found.
             found = np.zeros_like(truth)
             edits = 0
-        walk, edited = dice(found, truth), []
+        propagated, edited = dice(found, truth), []
         for _ in range(edits):
             wrong = np.flatnonzero(found != truth)
             if not wrong.size:
@@ -161,7 +161,7 @@ class _SceneWalker:
             start=start,
             voxels=int(areas.sum()),
             first_dice=dice(found[index], truth[index]) if not edited else self._first_dice(steps, truth, index),
-            walk_dice=walk,
+            walk_dice=propagated,
             edited_dice=tuple(edited),
         )
 
@@ -176,8 +176,8 @@ class _SceneWalker:
 
     def _found(self, result: ObjectResult) -> Voxels:
         found = np.zeros(self.ids.shape, bool)
-        for index, answer in result.slice_masks.items():
-            found[index] = answer.mask.decode()
+        for index, slice_mask in result.slice_masks.items():
+            found[index] = slice_mask.mask.decode()
         return found
 
 
@@ -199,7 +199,7 @@ def _embeddings(model: Sam, scenes: Scenes, number: int) -> Callable[[int], Embe
     if isinstance(scenes, EncodedScenes):
         return lambda index: scenes.embedding(number, index)
 
-    @lru_cache(_KEPT_SLICES)
+    @lru_cache(_CACHED_SLICES)
     @torch.inference_mode()
     def encode(index: int) -> Embedding:
         device = model.prompt_encoder.no_mask_embed.weight.device
@@ -211,7 +211,7 @@ def _embeddings(model: Sam, scenes: Scenes, number: int) -> Callable[[int], Embe
 
 
 class _DecoderBackend:
-    """The decoder as it stands in training, without an encoder."""
+    """The decoder that is trained, without an encoder."""
 
     name = "torch decoder"
 
@@ -234,5 +234,5 @@ def _choose(ids: np.ndarray, min_voxels: int, most: int) -> list[int]:
     sizes = np.bincount(ids.ravel())
     sizes[0] = 0
     large = [int(each) for each in np.argsort(-sizes, kind="stable") if sizes[each] >= min_voxels]
-    places = np.unique(np.linspace(0, len(large) - 1, min(most, len(large))).round().astype(int))
-    return [large[place] for place in places]
+    chosen = np.unique(np.linspace(0, len(large) - 1, min(most, len(large))).round().astype(int))
+    return [large[index] for index in chosen]

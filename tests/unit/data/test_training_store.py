@@ -241,7 +241,7 @@ def test_a_folder_of_other_things_is_neither_opened_nor_filled(data: Path, tmp_p
 
 def test_a_store_in_which_every_case_was_skipped_says_so(data: Path, target: Path) -> None:
     prepare_store([make_case(data, "a", blocks())], target)
-    with pytest.raises(DatasetError, match=r"holds no case; its report\.json"):
+    with pytest.raises(DatasetError, match=r"has no cases; its report\.json"):
         open_store(target)
 
 
@@ -257,7 +257,7 @@ def test_a_broken_stored_case_is_named(data: Path, target: Path) -> None:
 
 def test_two_cases_of_one_name_are_refused(data: Path, target: Path) -> None:
     case = make_case(data, "a")
-    with pytest.raises(DatasetError, match="several cases called a"):
+    with pytest.raises(DatasetError, match="Several cases are named a"):
         prepare_store([case, case], target)
-    with pytest.raises(DatasetError, match="no case to prepare"):
+    with pytest.raises(DatasetError, match="list of cases is empty"):
         prepare_store([], target)

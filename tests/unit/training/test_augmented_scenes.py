@@ -11,7 +11,7 @@ from radsam.errors import InputError
 from radsam.model.sam import Sam
 from radsam.runtime import Bundle, open_backend
 from radsam.runtime.bundle import read_bundle
-from radsam.training.augmented_scenes import LiveScenes
+from radsam.training.augmented_scenes import AugmentedScenes
 from radsam.training.batch_picture import draw_batch
 from radsam.training.bundle_export import export_checkpoint
 from radsam.training.episode_embeddings import StoredEmbeddings, TrainedEmbeddings
@@ -25,7 +25,7 @@ from radsam.training.training_step import run_episodes
 from radsam.training.training_validation import validate
 from tiny_training import tiny_config
 
-Prepared = tuple[Start, LiveScenes]
+Prepared = tuple[Start, AugmentedScenes]
 
 
 def live_config(tiny: Path, **sections: dict[str, object]) -> TrainConfig:
@@ -35,7 +35,7 @@ def live_config(tiny: Path, **sections: dict[str, object]) -> TrainConfig:
 
 def prepare(config: TrainConfig) -> Prepared:
     start, scenes = prepare_scenes(config)
-    assert isinstance(scenes, LiveScenes)
+    assert isinstance(scenes, AugmentedScenes)
     return start, scenes
 
 
@@ -92,7 +92,7 @@ def test_a_slice_is_encoded_once_and_its_gradient_is_that_of_all_turns(tiny: Pat
     expected, calls = run(kept=False), sum(encoded)
     encoded.clear()
     found = run(kept=True)
-    assert sum(encoded) < calls, "a correction asks about the slice that was encoded"
+    assert sum(encoded) < calls, "a correction is on the slice that was encoded"
     assert found.keys() == expected.keys()
     assert any(name.startswith("image_encoder.") for name in found)
     largest = max(float(each.abs().max()) for each in expected.values())
@@ -107,7 +107,7 @@ class _WholeGraph(StoredEmbeddings):
         super().__init__()
         self._encode = encode
 
-    def of(self, group):  # type: ignore[no-untyped-def]
+    def embeddings(self, group):  # type: ignore[no-untyped-def]
         images = np.stack([episode.scenes.image(episode.scene, episode.index) for episode in group])
         return self._encode(torch.from_numpy(images))  # type: ignore[operator]
 
@@ -183,4 +183,4 @@ def test_slices_that_were_not_encoded_are_no_frozen_encoders_business(tiny: Path
     config = live_config(tiny)
     episodes = Sampler(prepare(config)[1], config).episodes(0, 0)
     with pytest.raises(InputError, match=r"set encoder\.train = true"):
-        StoredEmbeddings().of(episodes)
+        StoredEmbeddings().embeddings(episodes)

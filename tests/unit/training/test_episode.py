@@ -15,7 +15,7 @@ from radsam.training.episode_embeddings import StoredEmbeddings
 from radsam.training.start_weights import start_model
 from radsam.training.stored_embeddings import EncodedScenes
 from radsam.training.training_config import PromptsConfig
-from radsam.training.training_step import by_signature, prompt_batch
+from radsam.training.training_step import by_point_count, prompt_batch
 from radsam.volume import Plane, RunMask
 
 Prepared = tuple[Bundle, EncodedScenes]
@@ -39,9 +39,9 @@ def test_a_batch_is_answered_as_inference_answers_each_prompt(tiny_scenes: Prepa
     model = start_model(bundle)
     predictor = SlicePredictor(bundle.spec, "", open_backend(bundle, "torch:cpu"), EmbeddingCache())
     episodes = [episode(scenes, kind, index, seed=index) for index in (3, 4, 5)]
-    ((group, questions),) = by_signature(episodes)
+    ((group, prompts),) = by_point_count(episodes)
     with torch.inference_mode():
-        logits, _ = model.decode(StoredEmbeddings().of(group), *prompt_batch(questions, bundle.spec.low_res_size))
+        logits, _ = model.decode(StoredEmbeddings().embeddings(group), *prompt_batch(prompts, bundle.spec.low_res_size))
     for number, one in enumerate(group):
         assert one.prompt is not None
         key = EmbeddingKey("", Plane.AXIAL, one.index, (-160.0, 240.0), "", "")
@@ -54,7 +54,7 @@ def test_a_batch_is_answered_as_inference_answers_each_prompt(tiny_scenes: Prepa
 def test_prompts_with_different_numbers_of_points_are_never_padded_together(tiny_scenes: Prepared) -> None:
     _, scenes = tiny_scenes
     kinds = ["box", "mask", "point", "neighbour", "box"]
-    groups = list(by_signature([episode(scenes, kind) for kind in kinds]))
+    groups = list(by_point_count([episode(scenes, kind) for kind in kinds]))
     # A mask alone has no point; a point has its padding, a box its two corners.
     assert [[one.kind for one in group] for group, _ in groups] == [["mask", "neighbour"], ["box", "point", "box"]]
 
@@ -64,17 +64,17 @@ def test_an_edit_sends_the_binary_mask_and_all_points_but_not_the_box(tiny_scene
     one = episode(scenes, "point", edit_share=1.0)
     for clicks in (2, 3):
         shifted = np.roll(logits_of(scenes, 4), 4, axis=1)
-        one.answered(shifted)
-        question = one.question
+        one.take_prediction(shifted)
+        question = one.frame_prompt
         assert question is not None
         assert one.kind == "edit"
         assert question.point_labels.shape == (clicks + 1,)
         assert question.point_labels[-1] == -1
         assert set(np.unique(question.mask)) == {0.0, 1.0}
     boxed = episode(scenes, "box", edit_share=1.0)
-    boxed.answered(np.roll(logits_of(scenes, 4), 4, axis=1))
-    assert boxed.question is not None
-    assert 2.0 not in boxed.question.point_labels
+    boxed.take_prediction(np.roll(logits_of(scenes, 4), 4, axis=1))
+    assert boxed.frame_prompt is not None
+    assert 2.0 not in boxed.frame_prompt.point_labels
 
 
 def test_a_repair_brings_a_wrong_mask_and_a_click_in_the_error(tiny_scenes: Prepared) -> None:
@@ -107,7 +107,7 @@ def test_the_loss_looks_where_the_click_is(tiny_scenes: Prepared) -> None:
 def test_a_correction_is_signed_by_the_truth(tiny_scenes: Prepared) -> None:
     _, scenes = tiny_scenes
     one = episode(scenes, "box", edit_share=1.0)
-    one.answered(np.full((64, 64), -8.0, np.float32))
+    one.take_prediction(np.full((64, 64), -8.0, np.float32))
     assert one.prompt is not None
     ((u, v, positive),) = one.prompt.points_uv
     assert positive
@@ -118,13 +118,13 @@ def test_a_correction_is_signed_by_the_truth(tiny_scenes: Prepared) -> None:
 def test_a_walk_sends_the_models_own_mask_to_the_neighbour(tiny_scenes: Prepared) -> None:
     _, scenes = tiny_scenes
     one = episode(scenes, "box", edit_share=0.0, walk_click_share=0.0)
-    one.answered(logits_of(scenes, 4))
+    one.take_prediction(logits_of(scenes, 4))
     assert one.kind == "walk"
     assert one.index in (3, 5)
-    assert one.question is not None
-    np.testing.assert_array_equal(one.question.mask, scenes.frame(0).mask_to_frame(scenes.mask(0, 4, TUBE)))
+    assert one.frame_prompt is not None
+    np.testing.assert_array_equal(one.frame_prompt.mask, scenes.frame(0).mask_to_frame(scenes.mask(0, 4, TUBE)))
     np.testing.assert_array_equal(one.truth, scenes.frame(0).mask_to_frame(scenes.mask(0, one.index, TUBE)))
-    assert one.question.point_labels.size == 0
+    assert one.frame_prompt.point_labels.size == 0
 
 
 def test_a_walk_keeps_its_direction_until_the_object_ends(tiny_scenes: Prepared) -> None:
@@ -143,7 +143,9 @@ def test_a_walk_may_go_one_slice_past_the_end_and_finds_nothing_there(tiny_scene
     beyond = episode(scenes, "neighbour", index=7, seed=0, ended_share=1.0)
     ended = [e for e in (one, beyond) if not e.truth.any()]
     assert 8 in visited or ended, visited
-    assert all(e.question is not None and e.question.mask is not None and e.question.mask.any() for e in ended)
+    assert all(
+        e.frame_prompt is not None and e.frame_prompt.mask is not None and e.frame_prompt.mask.any() for e in ended
+    )
 
 
 def test_a_neighbour_may_come_from_further_away_and_from_where_the_object_is_larger(tiny_scenes: Prepared) -> None:
@@ -159,7 +161,7 @@ def test_a_neighbour_may_come_from_further_away_and_from_where_the_object_is_lar
     }
     assert came_from == {2, 3, 4}
     for one in asked:
-        one.answered(logits_of(scenes, 5))
+        one.take_prediction(logits_of(scenes, 5))
     assert {one.index for one in asked if one.kind == "walk"} <= {6, 7}, "it goes on away from there"
 
 
@@ -170,7 +172,7 @@ def test_a_mask_gets_as_thin_in_training_as_a_walk_makes_it(tiny_scenes: Prepare
     taper = Taper(start=1, low=1, high=7, slice_count=9, strength=1.0)
     assert one.prompt is not None
     assert one.prompt.mask == taper(RunMask.encode(scenes.mask(0, 4, TUBE)), 4, 5)
-    one.answered(logits_of(scenes, 5))
+    one.take_prediction(logits_of(scenes, 5))
     assert (one.kind, one.index) == ("walk", 6)
     answer = RunMask.encode(scenes.frame(0).logits_to_slice(logits_of(scenes, 5)) > 0)
     assert one.prompt.mask == taper(answer, 5, 6) != answer
@@ -184,9 +186,9 @@ def test_a_lost_mask_is_replaced_by_the_truth_before_walking_on(tiny_scenes: Pre
     one = episode(scenes, "box", edit_share=0.0, neighbour_noise=0.0, walk_click_share=0.0)
     lost = np.full((64, 64), -8.0, np.float32)
     lost[40:, 40:] = 8.0
-    one.answered(lost)
-    assert one.question is not None
-    np.testing.assert_array_equal(one.question.mask, scenes.frame(0).mask_to_frame(scenes.mask(0, 4, TUBE)))
+    one.take_prediction(lost)
+    assert one.frame_prompt is not None
+    np.testing.assert_array_equal(one.frame_prompt.mask, scenes.frame(0).mask_to_frame(scenes.mask(0, 4, TUBE)))
 
 
 def test_the_content_is_where_the_slice_lies(tiny_scenes: Prepared) -> None:
@@ -199,5 +201,5 @@ def test_the_content_is_where_the_slice_lies(tiny_scenes: Prepared) -> None:
 
 def _walk(scenes: EncodedScenes, one: Episode, steps: int) -> Iterator[int]:
     for _ in range(steps):
-        one.answered(logits_of(scenes, one.index))
+        one.take_prediction(logits_of(scenes, one.index))
         yield one.index

@@ -34,7 +34,7 @@ def test_steps_and_parts_and_seeds_differ(tiny: Path, tiny_scenes: Prepared) -> 
     assert drawn(sampler, 7) != drawn(sampler, 7, part=1)
 
 
-def test_it_does_not_matter_how_a_steps_episodes_are_dealt_out(tiny: Path, tiny_scenes: Prepared) -> None:
+def test_it_does_not_matter_how_a_steps_episodes_are_split_over_processes(tiny: Path, tiny_scenes: Prepared) -> None:
     whole, halves = (Sampler(tiny_scenes[1], tiny_config(tiny, optim={"batch": batch})) for batch in (8, 4))
     assert drawn(whole, 7) == drawn(halves, 7, part=0) + drawn(halves, 7, part=1)
 

@@ -48,11 +48,11 @@ def test_a_job_trains_on_as_many_processes_as_it_was_given(
 
 def test_fewer_processes_accumulate_more(tmp_path: Path) -> None:
     config = tiny_config(tmp_path, optim={"batch": 2}, run={"devices": 4, "nodes": 8})
-    dealt = slurm.dealt_out(config, nodes=1, processes_per_node=4, accelerator="cuda")
+    dealt = slurm.split_over_processes(config, nodes=1, processes_per_node=4, accelerator="cuda")
     assert (dealt.optim.accumulate, dealt.run.nodes, dealt.run.devices, dealt.run.accelerator) == (8, 1, 4, "cuda")
     assert dealt.identity == config.identity, "a run may go on with another number of GPUs"
     with pytest.raises(InputError, match=r"trains 64 episodes; 3 × 4 processes.*train 24 at a time"):
-        slurm.dealt_out(config, nodes=3, processes_per_node=4, accelerator="cuda")
+        slurm.split_over_processes(config, nodes=3, processes_per_node=4, accelerator="cuda")
 
 
 def test_what_is_wrong_is_said_before_anything_is_queued(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_what_is_wrong_is_said_before_anything_is_queued(tmp_path: Path) -> None
 
 @pytest.mark.skipif(shutil.which("srun") is not None, reason="here is SLURM")
 def test_a_machine_without_slurm_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no slurm cluster to submit to here"):
+    with pytest.raises(InputError, match="no slurm cluster to submit to"):
         slurm.submit("amos_vit_b", out=tmp_path / "run", gpus_per_node=4)
 
 

@@ -156,7 +156,7 @@ def test_types_are_strict(optim: object, message: str) -> None:
     assert type(config.optim.lr) is float, "a whole number is a float"
 
 
-def test_however_the_episodes_of_a_step_are_dealt_out_it_is_the_same_run() -> None:
+def test_however_the_episodes_of_a_step_are_split_over_processes_it_is_the_same_run() -> None:
     def dealt(batch: int, accumulate: int, devices: int, nodes: int) -> str:
         optim = {"steps": 10, "batch": batch, "accumulate": accumulate}
         return config_from_dict({**_smallest(), "optim": optim, "run": {"devices": devices, "nodes": nodes}}).identity

@@ -34,7 +34,7 @@ def find_cases(root: Path, *, classes: Sequence[str] | None = None, include_mri:
         The cases in order of their numbers, with the dataset's own split.
 
     Raises:
-        DatasetError: `root` is not AMOS22, or has no class of a name asked for.
+        DatasetError: `root` is not AMOS22, or has no class of a given name.
     """
     if not (root / "dataset.json").is_file():
         raise DatasetError(

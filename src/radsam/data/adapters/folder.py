@@ -43,7 +43,7 @@ def find_cases(root: Path, *, classes: Sequence[str] | None = None) -> list[Case
 
     Raises:
         DatasetError: `root` has none of the layouts, a description in it cannot be
-            read, or there is no class of a name asked for.
+            read, or there is no class of a given name.
     """
     for is_layout, cases in _LAYOUTS:
         if is_layout(root):
@@ -67,7 +67,7 @@ def _is_nnunet(root: Path) -> bool:
 def _nnunet_cases(root: Path) -> list[Case]:
     described = read_dataset_json(root / "dataset.json")
     ending = described.file_ending
-    # Of several channels the first is used: the model looks at one image.
+    # Of several channels the first is used: the model takes one image.
     images = _visible((root / "imagesTr").glob(f"*_0000{ending}"))
     labels = ((image, image.name.removesuffix(f"_0000{ending}")) for image in images)
     return [

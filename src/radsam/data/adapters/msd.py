@@ -27,7 +27,7 @@ def find_cases(root: Path, *, classes: Sequence[str] | None = None) -> list[Case
         The cases in order of their names; their split is left open.
 
     Raises:
-        DatasetError: `root` holds no task, or no class of a name asked for.
+        DatasetError: `root` has no task, or no class of a given name.
     """
     if _is_task(root):
         return only_classes(_task_cases(root), classes)

@@ -4,7 +4,7 @@ The anatomy is written in *body millimetres*: LPS axes (x to the patient's Left,
 the Posterior, z to the Superior side) about a point in front of the first lumbar
 vertebra. Organs are signed distances, negative inside, bent by a smooth random warp, so
 adjacent slices overlap and nothing is an exact ellipsoid. A structure paints over the
-ones painted before it, and what is painted last owns the voxel in the truth. The seed
+ones painted before it, and the last one owns the voxel in the truth. The seed
 decides the anatomy whatever the grid; only the noise depends on the grid.
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Bool
 from scipy.spatial.transform import Rotation
 
-from radsam.data.phantom_painting import Canvas, Field, Number, Places, Shape, Tissue, ellipsoid, tube
+from radsam.data.phantom_painting import Canvas, Field, Number, Positions, Shape, Tissue, ellipsoid, tube
 from radsam.errors import InputError
 from radsam.volume import Geometry, LabelVolume, Volume
 
@@ -45,7 +45,7 @@ _FAT_HU = -102.0
 
 @dataclass(frozen=True, eq=False)
 class Phantom:
-    """A made CT and what is in it.
+    """A synthetic CT and its objects.
 
     Args:
         volume: Hounsfield units, int16.
@@ -132,15 +132,15 @@ def _grid(
 
 @dataclass(frozen=True, eq=False)
 class _Wall:
-    """How deep a place lies in the body, in mm: negative is deeper than the surface named."""
+    """Depth of a point in the body, in mm: negative is deeper than the surface named."""
 
     body: Field
     muscle: Field
     cavity: Field
 
     @classmethod
-    def at(cls, places: Places) -> _Wall:
-        x, y, z = places
+    def at(cls, positions: Positions) -> _Wall:
+        x, y, z = positions
         across, along = np.square(x / 156), np.square(y / np.where(y > 0, np.float32(100), np.float32(108)))
         # Between an ellipse and a fourth-order one: flat at the back, round at the flanks.
         level = 0.6 * np.sqrt(np.sqrt(across * across + along * along)) + 0.4 * np.sqrt(across + along)
@@ -153,7 +153,7 @@ class _Wall:
 
 
 #: The inside of the wall; organs keep a millimetre of fat to it.
-_CAVITY = Shape(lambda places: _Wall.at(places).cavity + 1, np.full(3, -200.0), np.full(3, 200.0))
+_CAVITY = Shape(lambda positions: _Wall.at(positions).cavity + 1, np.full(3, -200.0), np.full(3, 200.0))
 
 
 def _paint_wall(canvas: Canvas) -> _Wall:
@@ -162,7 +162,7 @@ def _paint_wall(canvas: Canvas) -> _Wall:
     table = np.maximum(np.abs(y - 124 + x**2 / 1800) - 8, np.abs(x) - 170)
     canvas.fill(table, 60.0)
     canvas.fill(table + 3, -880.0)
-    wall = _Wall.at(canvas.places)
+    wall = _Wall.at(canvas.positions)
     slow, fine = canvas.texture
     canvas.fill(wall.body, 20.0)
     canvas.fill(wall.body + 2.2, _FAT_HU + 5 * slow + 7 * np.maximum(fine - 1, 0))
@@ -182,9 +182,9 @@ def _abdomen() -> Shape:
 
 def _paint_chest(canvas: Canvas, wall: _Wall) -> None:
     """Paint lung bases, heart and diaphragm above the abdomen's fat."""
-    x, y, z = canvas.places
+    x, y, z = canvas.positions
     slow, fine = canvas.texture
-    abdomen = _abdomen().distance(canvas.places)
+    abdomen = _abdomen().distance(canvas.positions)
     middle = np.sqrt((x / 34) ** 2 + ((y - 22) / 42) ** 2)
     lung = np.maximum.reduce([wall.cavity + 2, 4 - abdomen, -z, (1 - middle) * 34])
     # Vessels of the lung: ridges where a fine field crosses its own zero.
@@ -211,7 +211,7 @@ def _paint_muscles_and_bones(canvas: Canvas, wall: _Wall) -> None:
 
 def _paint_ribs(canvas: Canvas, wall: _Wall) -> None:
     """Paint the lower ribs as sloping bands in the wall, 27 mm apart; each ends where its number says."""
-    x, y, z = canvas.places
+    x, y, z = canvas.positions
     around = np.arctan2(np.abs(x), y - 5)  # 0 at the spine, π at the front midline
     height = z + 72 * around - np.float32(70)
     number = np.round(height / 27)
@@ -226,7 +226,7 @@ def _paint_ribs(canvas: Canvas, wall: _Wall) -> None:
 
 def _paint_spine(canvas: Canvas) -> None:
     """Paint vertebrae of 28 mm with discs of 8 mm between; the arches join them to one object."""
-    x, y, z = canvas.places
+    x, y, z = canvas.positions
     fine = canvas.texture[1]
     y = y - 34 - 6 * np.cos(z / 70)  # the curve of the lumbar spine
     phase = np.abs((z + 6 + 18) % 36 - 18)  # 0 in the middle of a vertebra, 18 in a disc
@@ -249,7 +249,7 @@ def _paint_spine(canvas: Canvas) -> None:
 
 
 def _paint_fat_vessels(canvas: Canvas, rng: np.random.Generator) -> None:
-    """Paint the small vessels of the mesentery: what keeps abdominal fat from looking empty."""
+    """Paint the small vessels of the mesentery: without it, abdominal fat is empty."""
     for _ in range(70):
         start = rng.uniform((-60, -55, -110), (65, -10, -10))
         points = start + np.cumsum(np.vstack([np.zeros(3), rng.normal(0, (16, 12, 16), (2, 3))]), axis=0)
@@ -276,7 +276,7 @@ def _paint_bowel(canvas: Canvas, rng: np.random.Generator) -> None:
     def haustra(distance: Field, where: tuple[slice, ...]) -> Field:
         fine = canvas.texture[1][where]
         # Gas collects at the front of each pouch, stool behind it.
-        gas = canvas.places[1][where] + 9 * canvas.texture[0][where] < np.where(distance < -12, -56, -64)
+        gas = canvas.positions[1][where] + 9 * canvas.texture[0][where] < np.where(distance < -12, -56, -64)
         return np.asarray(np.where(gas, np.float32(-900), 10 + 55 * fine - 40 * np.abs(fine)))
 
     for part in parts:
@@ -318,7 +318,7 @@ def _paint_organs(canvas: Canvas, rng: np.random.Generator) -> None:
 
 def _renal_tissue(canvas: Canvas) -> Tissue:
     def tissue(distance: Field, where: tuple[slice, ...]) -> Field:
-        x, y, z = (axis[where] for axis in canvas.places)
+        x, y, z = (axis[where] for axis in canvas.positions)
         pyramids = np.sin(z / 4.5) * np.sin(5 * np.arctan2(y - 34, np.abs(x) - 62))
         medulla = np.clip((-distance - 5) / 2, 0, 1) * np.clip(0.6 + pyramids, 0, 1)
         return np.asarray(196 - 44 * medulla)

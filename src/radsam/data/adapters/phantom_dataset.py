@@ -65,7 +65,7 @@ def find_cases(root: Path, *, classes: Sequence[str] | None = None) -> list[Case
         The cases in order of their seeds; their split is left open.
 
     Raises:
-        DatasetError: There is no phantom, or no organ of a name asked for.
+        DatasetError: There is no phantom, or no organ of a given name.
     """
     folders = sorted(labels.parent for labels in root.glob(f"*/{_LABELS}") if _NAME.fullmatch(labels.parent.name))
     if not folders:

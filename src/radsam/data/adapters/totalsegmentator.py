@@ -30,7 +30,7 @@ def find_cases(root: Path, *, classes: Sequence[str] | None = None) -> list[Case
 
     Raises:
         DatasetError: `root` is not TotalSegmentator's dataset, meta.csv does not say the
-            split of each case, or there is no class of a name asked for.
+            split of each case, or there is no class of a given name.
     """
     folders = sorted(image.parent for image in root.glob(f"*/ct{_SUFFIX}") if (image.parent / "segmentations").is_dir())
     if not folders:

@@ -1,4 +1,4 @@
-"""A server on loopback, for clients of other programs that bring their own HTTP."""
+"""A server on loopback, for clients of other programs, which use HTTP themselves."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Voxels = Bool[np.ndarray, "k j i"]
 
 @dataclass
 class Listening:
-    """A server that listens.
+    """A running server.
 
     Args:
         url: Where.
@@ -49,7 +49,7 @@ class Listening:
 def listening(
     folder: Path, *, limits: Limits | None = None, token: bool = False, given: Sequence[Path] = ()
 ) -> Iterator[Listening]:
-    """Serve two balls, and more, with the fake model."""
+    """Serve two balls, and the given volumes, with the fake model."""
     scene, path = touching_balls(), folder / "ct.nii.gz"
     write_volume(scene.volume, path)
     service = Service(fake_engine(FakeBackend()), ServerStore(folder / "state"), given=[path, *given], limits=limits)
@@ -66,7 +66,7 @@ def listening(
 
 
 def command_line_mask(path: Path, folder: Path, *args: object) -> Voxels:
-    """Segment with the command line, on the fake model, and read the mask that it wrote."""
+    """Segment with the command line, with the fake model, and read its mask."""
     from unittest.mock import patch
 
     from radsam.io.volume_read import read_labels

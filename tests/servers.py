@@ -1,4 +1,4 @@
-"""A server on the fake model, and clients that speak to it without a network."""
+"""A server with the fake model, and clients that reach it without a network."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def served(
 
 
 def unpack(packed: bytes) -> tuple[int, dict[tuple[int, int, int], np.ndarray]]:
-    """Read what /masks sends: the revision, and masks by (object, plane, index)."""
+    """Unpack the answer of /masks: the revision, and masks by (object, plane, index)."""
     assert packed[:4] == b"RSM1"
     revision, count = struct.unpack_from("<II", packed, 4)
     at, masks = 12, {}
@@ -116,7 +116,7 @@ def unpack(packed: bytes) -> tuple[int, dict[tuple[int, int, int], np.ndarray]]:
 
 
 def wait_for(read: Callable[[], Any], good: Callable[[Any], bool], seconds: float = 60.0) -> Any:
-    """Read until it is good."""
+    """Read until `good` accepts the value."""
     end = time.monotonic() + seconds
     while not good(found := read()):
         assert time.monotonic() < end, f"still {found}"
@@ -125,15 +125,15 @@ def wait_for(read: Callable[[], Any], good: Callable[[Any], bool], seconds: floa
 
 
 def read_events(client: httpx.Client, url: str, until: str, after: str | None = None) -> list[tuple[str, str, Any]]:
-    """Listen until an event of a kind comes; return (id, kind, data) of all.
+    """Read events until one of a kind arrives; return (id, kind, data) of all.
 
-    Events that came before are missed, unless `after` names one; so it gives up after a while.
+    Earlier events are missed unless `after` names one; so it gives up after a while.
     """
     found, end = [], time.monotonic() + 60
     with client.stream("GET", url, headers={"last-event-id": after} if after else {}) as answer:
         assert answer.status_code == 200
         event: dict[str, str] = {}
-        for line in answer.iter_lines():  # a comment comes every 15 s at least
+        for line in answer.iter_lines():  # a comment arrives at least every 15 s
             assert time.monotonic() < end, f"no event {until!r} among {[kind for _, kind, _ in found]}"
             key, _, value = line.partition(": ")
             if line:

@@ -22,7 +22,7 @@ from servers import unpack, wait_for
 
 #: A process that was started in the background may ignore Ctrl-C; a user's does not.
 LISTEN = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
-#: Slices take their time, so that a test can act during a propagation.
+#: Slow slices, so that a test can act during a propagation.
 SLOWLY = """
 import time
 import radsam.runtime.openvino_backend as engine
@@ -97,7 +97,7 @@ def test_the_saved_file_equals_the_command_lines(
     assert (tmp_path / "web.nii.gz").read_bytes() == (tmp_path / "cli.nii.gz").read_bytes()
 
 
-def test_kill_9_in_the_middle_of_a_walk_loses_nothing_that_was_shown_as_done(
+def test_kill_9_during_a_propagation_loses_no_finished_edit(
     run_radsam: CommandLine, phantom_ct: PhantomFile, tiny_bundle: Path, tmp_path: Path
 ) -> None:
     args = (phantom_ct.path, "--model", tiny_bundle)
@@ -131,7 +131,7 @@ def test_kill_9_in_the_middle_of_a_walk_loses_nothing_that_was_shown_as_done(
         assert state["objects"][1]["slices"] == [2, 22]
 
 
-def test_ctrl_c_ends_open_streams_and_says_so(
+def test_ctrl_c_closes_open_streams_and_reports_it(
     run_radsam: CommandLine, phantom_ct: PhantomFile, tiny_bundle: Path, tmp_path: Path
 ) -> None:
     args = (phantom_ct.path, "--model", tiny_bundle)
@@ -153,7 +153,7 @@ def test_ctrl_c_ends_open_streams_and_says_so(
         assert "Traceback" not in stdout
 
 
-def test_a_port_in_use_is_named_before_anything_is_loaded(run_radsam: CommandLine, tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_before_the_model_is_loaded(run_radsam: CommandLine, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         result = run_radsam("serve", "--port", port, "--state", tmp_path / "state", cwd=tmp_path)
@@ -163,7 +163,7 @@ def test_a_port_in_use_is_named_before_anything_is_loaded(run_radsam: CommandLin
     assert not list(tmp_path.iterdir())
 
 
-def test_another_host_asks_for_a_token(
+def test_another_host_needs_a_token(
     run_radsam: CommandLine, phantom_ct: PhantomFile, tiny_bundle: Path, tmp_path: Path
 ) -> None:
     args = (phantom_ct.path, "--model", tiny_bundle, "--host", "0.0.0.0", "--allow-host", socket.gethostname())
@@ -176,7 +176,7 @@ def test_another_host_asks_for_a_token(
             assert known.status_code == 200
 
 
-def test_tokens_are_made_listed_and_taken_back(run_radsam: CommandLine, tmp_path: Path) -> None:
+def test_tokens_are_added_listed_and_revoked(run_radsam: CommandLine, tmp_path: Path) -> None:
     state = ("--state", tmp_path / "state")
     made = run_radsam.here("tokens", "add", "ada", *state, cwd=tmp_path)
     assert made.returncode == 0, made.stderr
@@ -193,7 +193,7 @@ def test_tokens_are_made_listed_and_taken_back(run_radsam: CommandLine, tmp_path
     ("serve --data nowhere", 2, "takes a folder"),
     ("serve --host 203.0.113.7", 3, "Give an address of this computer"),
 ])  # fmt: skip
-def test_what_cannot_be_served_is_named(
+def test_errors_of_the_command_line(
     run_radsam: CommandLine, tiny_bundle: Path, tmp_path: Path, line: str, code: int, words: str
 ) -> None:
     more = ("--model", tiny_bundle, "--port", 0, "--no-browser", "--state", tmp_path / "state")

@@ -1,4 +1,4 @@
-"""Are news complete for who listens, resumable for who comes back, and bounded for who sleeps?"""
+"""Are events complete and in order, resumable after a reconnect, and bounded for a client that does not read?"""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def last_id(subscription: Subscription) -> str:
     return [line.removeprefix("id: ") for line in frames.splitlines() if line.startswith("id: ")][-1]
 
 
-def test_a_listener_gets_the_state_and_then_everything_in_order() -> None:
+def test_a_client_gets_the_state_and_then_all_events_in_order() -> None:
     channel, woken = EventChannel(), []
     channel.publish("before", {})
     subscription = channel.subscribe(lambda: woken.append(1), lambda: {"now": 1})
@@ -30,7 +30,7 @@ def test_a_listener_gets_the_state_and_then_everything_in_order() -> None:
     assert channel.listeners == 0
 
 
-def test_who_comes_back_gets_what_it_missed() -> None:
+def test_a_client_that_reconnects_gets_the_missed_events() -> None:
     channel = EventChannel()
     first = channel.subscribe(lambda: None, dict)
     channel.publish("a", {})
@@ -43,7 +43,7 @@ def test_who_comes_back_gets_what_it_missed() -> None:
         assert kinds(channel.subscribe(lambda: None, dict, after=unknown)) == ["state"]
 
 
-def test_who_was_away_too_long_starts_from_the_state(monkeypatch) -> None:
+def test_a_client_that_reconnects_too_late_starts_from_the_state(monkeypatch) -> None:
     monkeypatch.setattr(event_channel, "_RECENT_EVENTS", 3)
     channel = EventChannel()
     first = channel.subscribe(lambda: None, dict)
@@ -56,14 +56,14 @@ def test_who_was_away_too_long_starts_from_the_state(monkeypatch) -> None:
     assert kinds(channel.subscribe(lambda: None, dict, after=seen)) == ["state"]
 
 
-def test_a_sleeping_listener_is_dropped_and_the_others_are_not(monkeypatch) -> None:
+def test_a_client_that_does_not_read_is_dropped_and_the_others_are_not(monkeypatch) -> None:
     monkeypatch.setattr(event_channel, "_WAITING_BYTES", 2000)
     dropped = []
     channel = EventChannel(lambda: dropped.append(1))
     asleep = channel.subscribe(lambda: None, dict)
     awake = channel.subscribe(lambda: None, dict)
     for _ in range(20):
-        channel.publish("news", {"filling": "x" * 200})
+        channel.publish("event", {"filling": "x" * 200})
         assert len(awake.take()) >= 1
     assert asleep.closed
     assert asleep.dropped

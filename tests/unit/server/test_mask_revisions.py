@@ -1,4 +1,4 @@
-"""Does the book of masks follow the label map, whatever is edited, in every plane?"""
+"""Do mask revisions follow the label map after every kind of edit, in every plane?"""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PLANES = (Plane.AXIAL, Plane.CORONAL, Plane.SAGITTAL)
 
 @pytest.mark.filterwarnings("ignore:The model did not follow")
 @pytest.mark.parametrize("second_plane", PLANES)
-def test_what_was_sent_together_is_the_label_map(second_plane: Plane) -> None:
+def test_all_revisions_together_are_the_label_map(second_plane: Plane) -> None:
     scene = touching_balls("oblique")
     session = fake_session(scene.volume)
     mask_revisions, seen, revision = MaskRevisions(), {}, 0
@@ -49,7 +49,7 @@ def test_what_was_sent_together_is_the_label_map(second_plane: Plane) -> None:
     assert unpack(mask_revisions.since(revision))[1] == {}
     everything = unpack(mask_revisions.since(0))[1]
     assert all(np.array_equal(everything[place], mask) for place, mask in seen.items())
-    assert set(unpack(mask_revisions.since(10**6))[1]) == set(everything)  # a revision of another life
+    assert set(unpack(mask_revisions.since(10**6))[1]) == set(everything)  # an unknown revision
 
 
 def _check(seen: dict, labels: LabelVolume) -> None:

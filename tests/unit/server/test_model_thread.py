@@ -1,4 +1,4 @@
-"""What goes first on the model's thread, and what a cancelled task leaves."""
+"""The order of tasks on the model's thread, and cancelled tasks."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def thread() -> Iterator[ModelThread]:
     it.close()
 
 
-def test_a_click_goes_between_two_slices_of_a_walk(thread: ModelThread) -> None:
+def test_a_click_runs_between_two_slices_of_a_propagation(thread: ModelThread) -> None:
     order: list[str] = []
     in_flight, go_on = threading.Event(), threading.Event()
 
-    def walk(name: str, slices: int) -> Iterator[None]:
+    def propagation(name: str, slices: int) -> Iterator[None]:
         for number in range(slices):
             order.append(f"{name}{number}")
             if not in_flight.is_set():
@@ -32,22 +32,22 @@ def test_a_click_goes_between_two_slices_of_a_walk(thread: ModelThread) -> None:
             yield
         return name
 
-    first = thread.start(walk("a", 3), Priority.SEGMENT)
+    first = thread.start(propagation("a", 3), Priority.SEGMENT)
     assert in_flight.wait(10)
-    second = thread.start(walk("b", 3), Priority.SEGMENT)
-    correction = thread.start(walk("c", 2), Priority.CORRECT)
+    second = thread.start(propagation("b", 3), Priority.SEGMENT)
+    correction = thread.start(propagation("c", 2), Priority.CORRECT)
     click = thread.call(lambda: order.append("click"))
     go_on.set()
     assert [each.future.result(10) for each in (first, second, correction)] == ["a", "b", "c"]
     assert click.done()
-    # One slice was in flight. Then the click, the correction to its end, and the walks in turns.
+    # One slice was running. Then the click, the whole correction, and the propagations in turns.
     assert order == ["a0", "click", "c0", "c1", "b0", "a1", "b1", "a2", "b2"]
 
 
-def test_a_cancelled_walk_is_closed_and_a_dropped_click_is_not_asked(thread: ModelThread) -> None:
+def test_a_cancelled_propagation_is_closed_and_a_dropped_click_does_not_run(thread: ModelThread) -> None:
     closed, begun, hold = threading.Event(), threading.Event(), threading.Event()
 
-    def walk() -> Iterator[None]:
+    def propagation() -> Iterator[None]:
         try:
             while True:
                 begun.set()
@@ -56,10 +56,10 @@ def test_a_cancelled_walk_is_closed_and_a_dropped_click_is_not_asked(thread: Mod
         finally:
             closed.set()
 
-    task = thread.start(walk(), Priority.SEGMENT)
+    task = thread.start(propagation(), Priority.SEGMENT)
     assert begun.wait(10)
-    asked = []
-    dropped = thread.call(lambda: asked.append(1))
+    ran = []
+    dropped = thread.call(lambda: ran.append(1))
     assert dropped.cancel()
     thread.cancel(task)
     hold.set()
@@ -67,20 +67,20 @@ def test_a_cancelled_walk_is_closed_and_a_dropped_click_is_not_asked(thread: Mod
         task.future.result(10)
     assert closed.is_set()
     assert thread.call(lambda: 7).result(10) == 7
-    assert asked == []
+    assert ran == []
 
 
-def test_the_background_works_only_when_nothing_is_asked() -> None:
+def test_the_background_runs_only_while_no_task_waits() -> None:
     worked: list[float] = []
     thread = ModelThread(lambda: worked.append(time.monotonic()) or len(worked) < 3, quiet_seconds=0.2)
     try:
         thread.call(lambda: None).result(10)
-        asked = time.monotonic()
+        started = time.monotonic()
         thread.wake()
         wait_for(lambda: len(worked), lambda count: count == 3)
-        assert worked[0] - asked > 0.15
+        assert worked[0] - started > 0.15
         time.sleep(0.05)
-        assert len(worked) == 3  # it said that there is no more
+        assert len(worked) == 3  # it reported that nothing is left
         thread.wake()
         wait_for(lambda: len(worked), lambda count: count == 4)
     finally:
@@ -96,11 +96,11 @@ def test_an_error_in_the_background_stops_nothing() -> None:
         thread.close()
 
 
-def test_closing_leaves_what_runs_for_the_next_start() -> None:
+def test_closing_leaves_running_tasks_open() -> None:
     thread = ModelThread()
     closed = []
 
-    def walk() -> Iterator[None]:
+    def propagation() -> Iterator[None]:
         try:
             while True:
                 time.sleep(0.01)
@@ -109,7 +109,7 @@ def test_closing_leaves_what_runs_for_the_next_start() -> None:
             closed.append(1)
             raise
 
-    task = thread.start(walk(), Priority.SEGMENT)
+    task = thread.start(propagation(), Priority.SEGMENT)
     time.sleep(0.05)
     thread.close()
     with pytest.raises(ServerStoppingError):

@@ -1,4 +1,4 @@
-"""MONAI Label's genuine client against our server: a whole walk, and what is refused.
+"""MONAI Label's original client with our server: whole segmentations, and refused requests.
 
 The client is one file of the package `monailabel`, whose other parts need torch and much else: pip downloads the
 wheel, and that file alone is taken out of it. `RADSAM_MONAILABEL_WHEEL` may name a wheel that is there already.
@@ -37,7 +37,7 @@ CLICK = [5, 14, 13]
 
 
 @pytest.fixture(scope="module")
-def genuine(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
+def original(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
     if sys.version_info >= (3, 13):
         pytest.skip("MONAI Label's client needs the module cgi, which Python 3.13 has no more")
     pytest.importorskip("requests", reason="MONAI Label's client needs requests")
@@ -71,15 +71,15 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listening]:
 
 
 @pytest.fixture
-def client(genuine: ModuleType, web: Listening, tmp_path: Path) -> Any:
-    return genuine.MONAILabelClient(web.url, tmpdir=str(tmp_path), client_id="ada")
+def client(original: ModuleType, web: Listening, tmp_path: Path) -> Any:
+    return original.MONAILabelClient(web.url, tmpdir=str(tmp_path), client_id="ada")
 
 
 def mask_in(path: str) -> np.ndarray:
     return np.asarray(read_labels(path).ids > 0)
 
 
-def test_a_walk_by_the_genuine_client_equals_the_command_lines(client: Any, web: Listening, tmp_path: Path) -> None:
+def test_masks_of_the_original_client_equal_the_command_lines(client: Any, web: Listening, tmp_path: Path) -> None:
     assert not client.auth_enabled()
     info = client.info()
     assert info["models"]["radsam"]["dimension"] == 3
@@ -88,21 +88,21 @@ def test_a_walk_by_the_genuine_client_equals_the_command_lines(client: Any, web:
     image = httpx.get(f"{web.url}/datastore/image", params={"image": sample["id"]})
     assert image.content == web.path.read_bytes()
 
-    asked = {"label": "right", "roi": ROI, "foreground": [], "background": []}
-    file, found = client.infer("radsam", sample["id"], dict(asked))
+    params = {"label": "right", "roi": ROI, "foreground": [], "background": []}
+    file, found = client.infer("radsam", sample["id"], dict(params))
     first = mask_in(file)
     assert found["label_names"] == {"right": 1}
     np.testing.assert_array_equal(first, command_line_mask(web.path, tmp_path, *LINE))
 
-    file, _ = client.infer("radsam", sample["id"], asked | {"background": [CLICK]})
+    file, _ = client.infer("radsam", sample["id"], params | {"background": [CLICK]})
     corrected = mask_in(file)
     assert first[13, 14, 5]
     assert not corrected[13, 14, 5]
     np.testing.assert_array_equal(corrected, command_line_mask(web.path, tmp_path, *LINE, "--fix-not", *CLICK))
 
-    file, found = client.infer("radsam", sample["id"], dict(asked))  # the click was taken back in the viewer
+    file, found = client.infer("radsam", sample["id"], dict(params))  # the click was removed in the viewer
     np.testing.assert_array_equal(mask_in(file), first)
-    (kept,) = web.service.session_rows("local")  # all of it in one session, which the page shows
+    (kept,) = web.service.session_rows("local")  # one session for all of it, which the page lists
     assert kept["id"] == found["session"]
 
     client.save_label(sample["id"], file, params={})
@@ -125,8 +125,8 @@ def test_clicks_start_and_correct(client: Any, web: Listening, tmp_path: Path) -
 
 def test_one_slice_alone(client: Any, web: Listening) -> None:
     before = web.service.session_rows("local")
-    asked = {"label": "slice", "foreground": [[8, 14, 13], [8, 14, 11]], "background": [], "slice": 13}
-    file, found = client.infer("radsam-slice", "ct.nii.gz", asked)
+    params = {"label": "slice", "foreground": [[8, 14, 13], [8, 14, 11]], "background": [], "slice": 13}
+    file, found = client.infer("radsam-slice", "ct.nii.gz", params)
     mask = mask_in(file)
     assert found["slice"] == 13
     assert list(np.flatnonzero(mask.any(axis=(1, 2)))) == [13]
@@ -135,7 +135,7 @@ def test_one_slice_alone(client: Any, web: Listening) -> None:
     assert len(sessions) == max(1, len(before))
 
 
-def test_a_session_comes_with_its_image(client: Any, web: Listening) -> None:
+def test_a_session_starts_with_an_uploaded_image(client: Any, web: Listening) -> None:
     session = client.create_session(str(web.path))["session_id"]
     assert client.get_session(session)["objects"] == []
     file, _ = client.infer("radsam", "", {"label": "right", "roi": ROI}, session_id=session)
@@ -186,7 +186,7 @@ def test_each_output(web: Listening, tmp_path: Path) -> None:
         ("{}", {"session_id": "s0"}, 404, "no session"),
     ],
 )
-def test_what_does_not_fit_is_refused(
+def test_an_impossible_request_is_refused(
     web: Listening, params: str, query: dict[str, str], status: int, says: str
 ) -> None:
     answer = post(web, params, **query)
@@ -217,13 +217,13 @@ def test_labels_of_another_grid_or_kind_are_refused(web: Listening, tmp_path: Pa
     assert httpx.get(url, params={"label": "ct", "tag": "never"}).status_code == 404
 
 
-def test_the_token_is_the_password(genuine: ModuleType, tmp_path: Path) -> None:
+def test_the_token_is_the_password(original: ModuleType, tmp_path: Path) -> None:
     with listening(tmp_path, token=True) as web:
-        client = genuine.MONAILabelClient(web.url)
+        client = original.MONAILabelClient(web.url)
         assert client.auth_enabled()
-        with pytest.raises(genuine.MONAILabelClientException):
+        with pytest.raises(original.MONAILabelClientException):
             client.info()
-        with pytest.raises(genuine.MONAILabelClientException):
+        with pytest.raises(original.MONAILabelClientException):
             client.auth_token("ada", "wrong")
         client.update_auth(client.auth_token("ada", TOKEN))
         assert client.auth_valid_token()

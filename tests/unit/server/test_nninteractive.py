@@ -1,4 +1,4 @@
-"""nnInteractive's genuine client against our server: a whole walk, and what is refused."""
+"""nnInteractive's original client with our server: whole segmentations, and refused requests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from radsam.server.server_limits import Limits
 remote = pytest.importorskip("nnInteractive.inference.remote", reason="nninteractive-client is not installed")
 from nnInteractive.inference.remote.serialization import pack_array, unpack_array  # noqa: E402
 
-# A client that was refused while it was made does not close its connection.
+# A client whose constructor fails does not close its connection.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 Client = remote.nnInteractiveRemoteInferenceSession
@@ -54,7 +54,7 @@ def end_box(k: int) -> list[list[float]]:
     return [[float(k), float(k + 1)], *BOX[1:]]
 
 
-def test_a_walk_by_the_genuine_client_equals_the_command_lines(web: Listening, client: Client, tmp_path: Path) -> None:
+def test_masks_of_the_original_client_equal_the_command_lines(web: Listening, client: Client, tmp_path: Path) -> None:
     assert client.ping()
     assert client.supports_undo
     assert len(client.preferred_scribble_thickness) == 3
@@ -63,7 +63,7 @@ def test_a_walk_by_the_genuine_client_equals_the_command_lines(web: Listening, c
     found = client.target_buffer.copy()
     np.testing.assert_array_equal(found > 0, command_line_mask(web.path, tmp_path, *BOX_OF_CLI))
 
-    client.add_bbox_interaction(end_box(8), True)  # one end: the stop rule keeps the other
+    client.add_bbox_interaction(end_box(8), True)  # one bound: the other stays where the stop rule put it
     assert not client.target_buffer[:8].any()
     client.add_bbox_interaction(end_box(17), True)
     bounded = client.target_buffer.copy()
@@ -87,7 +87,9 @@ def test_a_walk_by_the_genuine_client_equals_the_command_lines(web: Listening, c
     assert not client.undo()
 
 
-def test_what_is_drawn_without_a_prediction_waits_for_it(web: Listening, client: Client, tmp_path: Path) -> None:
+def test_interactions_without_a_prediction_are_applied_by_the_next_one(
+    web: Listening, client: Client, tmp_path: Path
+) -> None:
     for box in (BOX, end_box(8), end_box(17)):
         assert client.add_bbox_interaction(box, True, run_prediction=False) is None
     assert not client.target_buffer.any()
@@ -139,7 +141,7 @@ def test_an_initial_segmentation_is_corrected_from_there(web: Listening, client:
     assert not client.target_buffer.any()
 
 
-def test_each_object_is_kept_in_a_session_of_the_page(web: Listening) -> None:
+def test_each_object_stays_in_a_session_of_the_page(web: Listening) -> None:
     before = {each["id"] for each in web.service.session_rows("local")}
     with Client(web.url) as client:
         begin(client, web)
@@ -155,10 +157,10 @@ def test_each_object_is_kept_in_a_session_of_the_page(web: Listening) -> None:
     with Client(web.url) as client:
         begin(client, web)
     after = {each["id"] for each in web.service.session_rows("local")}
-    assert after == before | {kept["id"]}  # an image on which nothing was segmented is not kept
+    assert after == before | {kept["id"]}  # an image without objects is deleted
 
 
-def test_there_are_only_so_many_leases_and_they_end(web: Listening) -> None:
+def test_the_number_of_leases_is_limited_and_they_end(web: Listening) -> None:
     first, second = Client(web.url), Client(web.url)
     with pytest.raises(remote.ServerAtCapacityError, match="All 2 leases"):
         Client(web.url)
@@ -171,7 +173,7 @@ def test_there_are_only_so_many_leases_and_they_end(web: Listening) -> None:
     assert first.status_code == 410
 
 
-def test_a_lease_expires_and_another_user_has_none_of_it(tmp_path: Path) -> None:
+def test_a_lease_expires_and_needs_a_valid_token(tmp_path: Path) -> None:
     limits = Limits(lease_silent_seconds=0.05)
     with listening(tmp_path, limits=limits, token=True) as web:
         with pytest.raises(httpx.HTTPStatusError, match="401"):
@@ -183,12 +185,12 @@ def test_a_lease_expires_and_another_user_has_none_of_it(tmp_path: Path) -> None
         client.close()
 
 
-def test_without_the_client_package_the_answer_says_what_to_install(
+def test_without_the_client_package_the_error_names_what_to_install(
     web: Listening, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "nnInteractive.inference.remote", None)
     monkeypatch.setitem(sys.modules, "nnInteractive.inference.remote.serialization", None)
-    answer = httpx.post(f"{web.url}/claim")  # the client shows the sentence of a 503 to its user
+    answer = httpx.post(f"{web.url}/claim")  # the client shows the message of a 503
     assert (answer.status_code, "pip install 'radsam[nninteractive]'" in answer.json()["detail"]) == (503, True)
 
 
@@ -222,7 +224,7 @@ def refused(client: Client, path: str, content: bytes, meta: str = "{}") -> tupl
         ("/set_target_buffer", {"shape": [1, 2, 3], "dtype": "uint8"}, 422, "target buffer"),
     ],
 )
-def test_what_does_not_fit_is_refused_and_the_rest_goes_on(
+def test_an_impossible_interaction_is_refused_and_the_lease_continues(
     client: Client, path: str, body: object, status: int, says: str
 ) -> None:
     answer = client._http.post(path, json=body)
@@ -233,7 +235,7 @@ def test_what_does_not_fit_is_refused_and_the_rest_goes_on(
 
 def test_malformed_bodies_are_refused(web: Listening, client: Client) -> None:
     image = pack_array(web.scene.volume.hu[None])
-    assert client._http.post("/undo", content=b"not json").status_code == 200  # its body says nothing
+    assert client._http.post("/undo", content=b"not json").status_code == 200  # its body is ignored
     assert client._http.post("/add_point_interaction", content=b"[1").status_code == 422
     for content, meta, says in (
         (b"", "{}", "incomplete"),
@@ -256,18 +258,18 @@ def test_malformed_bodies_are_refused(web: Listening, client: Client) -> None:
     assert client.add_bbox_interaction(BOX, True) is not None
 
 
-def lie(shape: tuple[int, ...], body: bytes) -> bytes:
-    """Change the shape that a packed array of uint8 says it has."""
+def with_shape(shape: tuple[int, ...], body: bytes) -> bytes:
+    """Change the shape in the header of a packed array of uint8."""
     return body[:13] + struct.pack(f"<{len(shape)}q", *shape) + body[13 + 8 * len(shape) :]
 
 
-def test_an_array_that_lies_about_its_size_is_refused_before_it_is_unpacked(client: Client) -> None:
+def test_an_array_with_a_false_header_is_refused_before_it_is_unpacked(client: Client) -> None:
     body = pack_array(np.zeros((1, 4, 4, 4), np.uint8))
-    np.testing.assert_array_equal(unpack_array(lie((1, 4, 4, 4), body)), np.zeros((1, 4, 4, 4)))
-    assert refused(client, "/set_image", lie((1, 1 << 20, 1 << 20, 1 << 10), body))[0] == 413
-    assert refused(client, "/set_image", lie((1, 4, 4, -4), body))[0] == 422
-    assert refused(client, "/set_image", lie((1, 8, 8, 8), body))[0] == 422
-    assert refused(client, "/set_image", lie((1, 1, 1, 1), body))[0] == 422
+    np.testing.assert_array_equal(unpack_array(with_shape((1, 4, 4, 4), body)), np.zeros((1, 4, 4, 4)))
+    assert refused(client, "/set_image", with_shape((1, 1 << 20, 1 << 20, 1 << 10), body))[0] == 413
+    assert refused(client, "/set_image", with_shape((1, 4, 4, -4), body))[0] == 422
+    assert refused(client, "/set_image", with_shape((1, 8, 8, 8), body))[0] == 422
+    assert refused(client, "/set_image", with_shape((1, 1, 1, 1), body))[0] == 422
     with pytest.raises(TooLargeError):
         parse_header(body, 10)
     start = parse_header(body, 1000).start

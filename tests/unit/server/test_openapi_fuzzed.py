@@ -1,4 +1,4 @@
-"""Does every route do what its description says, whatever is sent?"""
+"""Does every route match its description, for valid and invalid requests?"""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from servers import Served, served
 
 load_all_checks()
 
-#: Refusals of strangers are tested in test_access.py; what is refused with which sentence, in
-#: test_edits_over_http.py: schemathesis would also have unknown query parameters refused.
+#: Tokens and origins are tested in test_security_middleware.py, messages in test_routes_edits.py. Other checks of
+#: schemathesis would also require that unknown query parameters are refused.
 CHECKED = (
     "not_a_server_error",
     "status_code_conformance",
@@ -58,8 +58,8 @@ def test_every_route_keeps_to_its_description(web: Served, mode: GenerationMode)
             suppress_health_check=list(HealthCheck),
         )
         @given(case=operation.as_strategy(generation_mode=mode))
-        def ask(case: schemathesis.Case) -> None:
-            # Real ids mostly, so that more than 404 is seen; a session is deleted elsewhere, the others need it.
+        def send(case: schemathesis.Case) -> None:
+            # Mostly real ids, so that not every answer is 404. The session is not deleted: the other cases need it.
             parts = case.path_parameters
             deletes = case.method == "DELETE" and case.operation.path == "/api/sessions/{session}"
             if "session" in parts and not deletes and len(str(parts["session"])) % 4:
@@ -70,9 +70,9 @@ def test_every_route_keeps_to_its_description(web: Served, mode: GenerationMode)
             tried.add((case.method, case.operation.path))
             case.validate_response(answer, checks=checks)
 
-        # A route that takes nothing can be asked nothing wrongly.
+        # A route without parameters has no invalid request.
         with suppress(*([Unsatisfiable] if mode is GenerationMode.NEGATIVE else [])):
-            ask()
+            send()
     assert len(tried) > 15
     assert web.state()["id"] == web.session
 

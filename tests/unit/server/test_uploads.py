@@ -1,4 +1,4 @@
-"""What is let onto the disk and into the memory: streamed, counted, and looked at first."""
+"""Uploads: streamed, limited in size, and checked before they take memory."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def upload(web: Served, name: str, content: object) -> tuple[int, dict]:
     return answer.status_code, answer.json()
 
 
-def left(web: Served) -> list[str]:
-    """What lies in the folder of uploads."""
+def stored(web: Served) -> list[str]:
+    """List the folder of uploads."""
     return [str(each) for each in web.service._store.uploads.iterdir()]
 
 
@@ -59,18 +59,18 @@ def test_an_upload_can_be_worked_on_and_removed(web: Served, tmp_path: Path, suf
     web.segment()
     assert str(tmp_path).encode() not in web.client.get(web.url("/export"), params={"format": "session"}).content
     assert web.client.delete(f"/api/volumes/{volume['id']}").status_code == 204
-    assert left(web) == []
+    assert stored(web) == []
     assert web.client.get("/api/sessions").json() == []
-    assert web.client.delete(f"/api/volumes/{web.volume}").status_code == 409  # it was given, not uploaded
+    assert web.client.delete(f"/api/volumes/{web.volume}").status_code == 409  # it is not an upload
 
 
-def test_uploads_are_there_after_a_restart(web: Served, tmp_path: Path) -> None:
+def test_uploads_survive_a_restart(web: Served, tmp_path: Path) -> None:
     _, volume = upload(web, "a.nii.gz", web.path.read_bytes())
-    (web.service._store.uploads / "half").mkdir()  # what a crash leaves
+    (web.service._store.uploads / "half").mkdir()  # as a crash leaves it
     web.client.__exit__(None, None, None)
     with served(tmp_path, session=False) as again:
         assert volume["id"] in [each["id"] for each in again.client.get("/api/volumes").json()]
-        assert len(left(again)) == 1
+        assert len(stored(again)) == 1
     web.client.__enter__()
 
 
@@ -99,7 +99,7 @@ def nifti(shape: tuple[int, int, int], data: bytes = b"") -> bytes:
     return bytes(head) + data
 
 
-def test_a_header_that_promises_too_much_is_refused_before_anything_is_allocated(web: Served) -> None:
+def test_a_header_beyond_the_limits_is_refused_before_any_memory_is_allocated(web: Served) -> None:
     tracemalloc.start()
     try:
         status, answer = upload(web, "huge.nii.gz", gzip.compress(nifti((30_000, 30_000, 30_000))))
@@ -109,11 +109,11 @@ def test_a_header_that_promises_too_much_is_refused_before_anything_is_allocated
     assert status == 413
     assert "30000×30000×30000 voxels" in answer["error"]["message"]
     assert peak < 8_000_000
-    assert left(web) == []
+    assert stored(web) == []
 
 
 @pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd", ".mha"])
-def test_data_that_unpack_to_more_than_their_header_promises_are_refused(web: Served, suffix: str) -> None:
+def test_data_that_unpack_to_more_than_their_header_declares_are_refused(web: Served, suffix: str) -> None:
     zeros = bytes(200_000_000)
     if suffix == ".nii.gz":
         bomb = gzip.compress(nifti((30, 28, 26), zeros), 1)
@@ -133,7 +133,7 @@ def test_data_that_unpack_to_more_than_their_header_promises_are_refused(web: Se
     status, answer = upload(web, f"bomb{suffix}", bomb)
     assert status in (413, 422), answer
     assert "declares" in answer["error"]["message"]
-    assert left(web) == []
+    assert stored(web) == []
 
 
 def test_a_zip_bomb_is_refused(web: Served) -> None:
@@ -142,11 +142,11 @@ def test_a_zip_bomb_is_refused(web: Served) -> None:
         archive.writestr("a.dcm", bytes(20_000_000))
     status, answer = upload(web, "bomb.zip", packed.getvalue())
     assert (status, answer["error"]["kind"]) == (413, "limit")
-    # One that lies about its size stops at what it declares.
+    # A zip with a false size is unpacked up to that size only.
     lying = packed.getvalue().replace(struct.pack("<I", 20_000_000), struct.pack("<I", 1000))
     status, answer = upload(web, "lying.zip", lying)
     assert status == 422, answer
-    assert left(web) == []
+    assert stored(web) == []
 
 
 @pytest.mark.parametrize(
@@ -162,21 +162,23 @@ def test_a_zip_bomb_is_refused(web: Served) -> None:
                   b"ElementDataFile = ../../../etc/passwd\n", 422, "outside its folder"),
     ],
 )  # fmt: skip
-def test_what_is_no_volume_is_refused_and_gone(web: Served, name: str, content: bytes, status: int, words: str) -> None:
+def test_a_file_that_is_not_a_volume_is_refused_and_removed(
+    web: Served, name: str, content: bytes, status: int, words: str
+) -> None:
     answered, answer = upload(web, name, content)
     assert answered == status, answer
     assert words in answer["error"]["message"]
     assert str(web.service._store.folder) not in answer["error"]["message"]
-    assert left(web) == []
+    assert stored(web) == []
     assert len(web.client.get("/api/volumes").json()) == 1
 
 
-def test_too_long_a_body_is_counted_announced_or_not(web: Served) -> None:
+def test_a_too_long_body_is_refused_announced_or_not(web: Served) -> None:
     status, answer = upload(web, "a.nii", bytes(4_000_000))
     assert (status, answer["error"]["kind"]) == (413, "limit")
     status, answer = upload(web, "a.nii", (bytes(100_000) for _ in range(40)))
     assert (status, answer["error"]["kind"]) == (413, "limit")
-    assert left(web) == []
+    assert stored(web) == []
 
 
 def test_a_volume_that_is_too_large_is_not_opened(tmp_path: Path) -> None:
@@ -198,6 +200,6 @@ def test_memory_for_volumes_is_bounded(tmp_path: Path) -> None:
         for each in ids:
             assert web.client.get(f"/api/volumes/{each}/image.nii").status_code == 200
             assert web.service.volumes.bytes <= 2.5 * size
-        # The session's own volume stays; a second session fits, a third does not while both are in use.
+        # The volume of the open session stays in memory; a second one fits, a third does not.
         statuses = [web.client.post("/api/sessions", json={"volume": each}).status_code for each in ids[:2]]
         assert statuses == [201, 503]

@@ -1,4 +1,4 @@
-"""Is the built page, which ships in the wheel, the one of these sources? Needs no Node."""
+"""Was the built page, which ships in the wheel, built from these sources? Needs no Node."""
 
 import gzip
 import hashlib
@@ -9,12 +9,12 @@ import radsam.server
 
 WEB = Path(__file__).resolve().parents[3] / "web"
 STATIC = Path(radsam.server.__file__).parent / "static"
-#: What the page may weigh, compressed: it is promised in docs/web.md.
+#: Largest compressed size of the page; docs/web.md states it.
 MOST_JAVASCRIPT_BYTES = 500_000
 
 
 def sources() -> list[str]:
-    """What `vite.config.ts` hashes: names relative to web/, in order."""
+    """The files that `vite.config.ts` hashes: names relative to web/, in order."""
     names = [path.relative_to(WEB).as_posix() for part in ("src", "public") for path in (WEB / part).rglob("*")]
     return sorted(["index.html", "package-lock.json", "vite.config.ts", *(n for n in names if (WEB / n).is_file())])
 
@@ -30,7 +30,7 @@ def test_the_built_page_is_not_older_than_its_sources():
     )
 
 
-def test_the_page_asks_no_other_host_for_anything():
+def test_the_page_loads_nothing_from_other_hosts():
     page = (STATIC / "index.html").read_text()
     assert "http://" not in page
     assert "https://" not in page

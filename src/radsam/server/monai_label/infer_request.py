@@ -84,7 +84,7 @@ class InferRequest(Request):
 
 
 async def apply_request(service: Service, user: str, session: str, wanted: InferRequest, geometry: Geometry) -> None:
-    """Bring an object to what a request describes: new points correct it; if others are gone, it starts anew.
+    """Bring an object to what a request describes: new points correct it; if earlier points are missing it starts anew.
 
     Raises:
         RadsamError: An edit failed.

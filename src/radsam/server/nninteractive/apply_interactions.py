@@ -115,8 +115,8 @@ async def _segment(service: Service, lease: Lease, image: LeasedImage, wanted: I
     )
     await asyncio.wrap_future(service.edit(lease.user, image.session, request).future)
     yield
-    if wanted.ends and bounds is None:
-        # There is one end slice; the stop rule has found the other bound now.
+    if wanted.bound_slices and bounds is None:
+        # One bound was drawn; the stop rule has found the other one now.
         again = request.model_copy(update={"bounds": wanted.bounds(grid, _slices(service, lease, image))})
         await asyncio.wrap_future(service.edit(lease.user, image.session, again).future)
         yield

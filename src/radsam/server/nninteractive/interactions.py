@@ -1,8 +1,8 @@
 """The interactions of nnInteractive's protocol with one object, as a prompt, bounds and corrections.
 
 - A box one voxel thick is a box prompt; the axis along which it is thin chooses the plane. A further box in that plane
-  on another slice is an end slice, which sets one of the bounds; on the prompt's slice it replaces the prompt. The stop
-  rule finds a bound that has no end slice.
+  on another slice sets one of the bounds; on the prompt's slice it replaces the prompt. The stop rule finds a bound
+  that was not drawn.
 - A thicker box is a box prompt on its middle axial slice, with its first and last slice as bounds.
 - A point, a scribble or a lasso starts an object as point or mask prompt; later ones are corrections.
 - A negative interaction is a correction.
@@ -37,13 +37,13 @@ class Interactions:
     Args:
         prompt: The prompt that starts the object; None before it.
         plane: The plane of the propagation.
-        ends: The end slices, the latest last.
+        bound_slices: Slices drawn as bounds, the latest last.
         corrections: Groups of points, each group on one slice.
     """
 
     prompt: Prompt | None = None
     plane: Plane = Plane.AXIAL
-    ends: tuple[int, ...] = ()
+    bound_slices: tuple[int, ...] = ()
     corrections: tuple[tuple[Point, ...], ...] = ()
 
     def bounds(self, grid: SliceGrid, found: tuple[int, int] | None) -> Bounds | None:
@@ -51,18 +51,18 @@ class Interactions:
 
         Args:
             grid: The slices.
-            found: First and last slice of the current mask, for a bound without an end slice.
+            found: First and last slice of the current mask, for a bound that was not drawn.
         """
-        if not self.ends or self.prompt is None:
+        if not self.bound_slices or self.prompt is None:
             return None
         at = slice_index(self.prompt, grid)
-        low = next((each for each in reversed(self.ends) if each < at), found[0] if found else None)
-        high = next((each for each in reversed(self.ends) if each > at), found[1] if found else None)
+        low = next((each for each in reversed(self.bound_slices) if each < at), found[0] if found else None)
+        high = next((each for each in reversed(self.bound_slices) if each > at), found[1] if found else None)
         return None if low is None or high is None else Bounds(min(low, at), max(high, at))
 
     def starts_like(self, other: Interactions) -> bool:
-        """Whether prompt, plane and end slices are the same, so that only corrections may differ."""
-        return self.prompt is other.prompt and (self.plane, self.ends) == (other.plane, other.ends)
+        """Whether prompt, plane and bounds are the same, so that only corrections may differ."""
+        return self.prompt is other.prompt and (self.plane, self.bound_slices) == (other.plane, other.bound_slices)
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +149,7 @@ def with_box(
         return Interactions(box, grid.plane)
     if index == slice_index(interactions.prompt, grid):
         return replace(interactions, prompt=box)
-    return replace(interactions, ends=(*interactions.ends, index))
+    return replace(interactions, bound_slices=(*interactions.bound_slices, index))
 
 
 def with_region(

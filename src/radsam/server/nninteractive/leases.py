@@ -69,8 +69,8 @@ class Lease:
     Args:
         token: Its lease token.
         user: The user whose bearer token claimed it.
-        used: Time of its last interaction.
-        heard: Time of its last heartbeat or interaction.
+        last_used: Time of its last interaction.
+        last_heard: Time of its last heartbeat or interaction.
         zoom: Whether the model may see a crop around the object.
         image: Its image; None before `set_image`.
         turn: Held while a request is processed, so that interactions are applied in order.
@@ -78,8 +78,8 @@ class Lease:
 
     token: str
     user: str
-    used: float
-    heard: float
+    last_used: float
+    last_heard: float
     zoom: bool = True
     image: LeasedImage | None = None
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -148,16 +148,16 @@ class Leases:
         if use:
             self.touch(lease)
         elif heard:
-            lease.heard = self._clock()
+            lease.last_heard = self._clock()
         return lease
 
     def touch(self, lease: Lease) -> None:
         """Note an interaction."""
-        lease.used = lease.heard = self._clock()
+        lease.last_used = lease.last_heard = self._clock()
 
     def remaining(self, lease: Lease) -> float:
         """Return the seconds until a lease without interactions ends."""
-        return max(0.0, lease.used + self._limits.lease_idle_seconds - self._clock())
+        return max(0.0, lease.last_used + self._limits.lease_idle_seconds - self._clock())
 
     def release(self, lease: Lease) -> None:
         """End a lease."""
@@ -175,11 +175,11 @@ class Leases:
                 self._service.delete_upload(lease.user, image.volume)
 
     def _remove_expired(self) -> None:
-        """End expired leases: at each request, since only requests need their places."""
+        """End expired leases: at each request, since only new requests need free leases."""
         now = self._clock()
         for lease in list(self._leases.values()):
-            idle = now - lease.used >= self._limits.lease_idle_seconds
-            silent = now - lease.heard >= self._limits.lease_silent_seconds
+            idle = now - lease.last_used >= self._limits.lease_idle_seconds
+            silent = now - lease.last_heard >= self._limits.lease_silent_seconds
             if (idle or silent) and not lease.turn.locked():
                 with self._lock:
                     self._leases.pop(lease.token, None)

@@ -1,4 +1,4 @@
-"""Does the web door give what the engine gives: masks, previews, undo, files?"""
+"""Does HTTP give the same masks, previews, undo and files as the engine?"""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_only_changed_slices_are_sent(web: Served) -> None:
         assert np.array_equal(mask, before[place]) == (place not in changed)
     web.post("/undo", status=200)
     assert all(np.array_equal(mask, before[place]) for place, mask in web.masks()[1].items())
-    # An object that is gone is sent as empty slices.
+    # A removed object is sent as empty slices.
     web.post("/undo", status=200)
     assert set(web.masks(second)[1]) == set(before)
     assert not any(mask.any() for mask in web.masks(second)[1].values())
@@ -86,7 +86,7 @@ def test_only_changed_slices_are_sent(web: Served) -> None:
 
 @pytest.mark.parametrize("zoom", [True, False])
 @pytest.mark.parametrize("prompt", [RIGHT, {"point": [9, 14, 13], "positive": True}], ids=["box", "point"])
-def test_a_preview_is_what_the_walk_begins_with(web: Served, prompt: dict[str, Any], zoom: bool) -> None:
+def test_a_preview_equals_the_first_slice_of_the_propagation(web: Served, prompt: dict[str, Any], zoom: bool) -> None:
     shown = web.post("/preview", {"prompt": prompt, "plane": "axial", "zoom": zoom}, 200)
     assert shown["index"] == 13
     assert len(shown["masks"]) == 4
@@ -94,7 +94,7 @@ def test_a_preview_is_what_the_walk_begins_with(web: Served, prompt: dict[str, A
     np.testing.assert_array_equal(web.masks()[1][1, 0, 13], decoded(shown["masks"][0]))
 
 
-def test_a_preview_with_points_is_what_the_correction_leaves(web: Served) -> None:
+def test_a_preview_with_points_equals_the_corrected_slice(web: Served) -> None:
     point = {"point": [7, 14, 13], "positive": False}
     shown = web.post("/preview", {"prompt": RIGHT, "points": [point]}, 200)
     web.segment()
@@ -113,7 +113,7 @@ def test_an_alternative_becomes_the_prompt(web: Served) -> None:
     session = fake_session(read_volume(web.path))
     session.segment(Mask(k=13, pixels=decoded(masks[1])), bounds=tuple(BOUNDS), name="right")
     assert state["objects"][0]["voxels"] == int(session.mask("right").sum())
-    # The fake's last one is empty.
+    # The last mask of the fake model is empty.
     web.post("/segment", {"name": "x", "prompt": RIGHT, "alternative": 3}, 202)
     assert [each["name"] for each in web.settled()["objects"]] == ["right"]
 
@@ -135,7 +135,7 @@ def test_changes_of_an_object(web: Served) -> None:
     assert web.client.delete(web.url("/prompts/0")).json()["objects"] == []
 
 
-def test_the_slice_to_review_next_is_the_one_of_the_lowest_score(web: Served) -> None:
+def test_the_slice_to_review_next_has_the_lowest_score(web: Served) -> None:
     assert web.client.get(web.url("/next")).status_code == 404
     state = web.segment()
     scores = {int(index): score for index, score in state["objects"][0]["scores"].items()}
@@ -151,7 +151,7 @@ def test_the_slice_to_review_next_is_the_one_of_the_lowest_score(web: Served) ->
     assert [scores[index] for index in seen] == sorted(scores.values())
 
 
-def test_a_session_comes_back_after_a_restart(web: Served, tmp_path: Path) -> None:
+def test_a_session_is_restored_after_a_restart(web: Served, tmp_path: Path) -> None:
     before = web.segment()
     web.client.patch(web.url("/objects/right"), json={"color": "#102030"})
     masks = web.masks()[1]
@@ -167,11 +167,11 @@ def test_a_session_comes_back_after_a_restart(web: Served, tmp_path: Path) -> No
         assert state["revision"] > before["revision"]
         for place, mask in again.masks(before["revision"])[1].items():
             np.testing.assert_array_equal(mask, masks[place])
-        assert not again.backend.encoded  # nothing is computed again
-    web.client.__enter__()  # the fixture leaves it
+        assert not again.backend.encoded  # no slice is encoded again
+    web.client.__enter__()  # the fixture closes it
 
 
-def test_the_session_file_goes_out_and_in(web: Served) -> None:
+def test_a_session_file_can_be_exported_and_imported(web: Served) -> None:
     web.segment()
     file = web.client.get(web.url("/export"), params={"format": "session"})
     assert file.headers["content-disposition"] == 'attachment; filename="ct.radsam"'
@@ -184,7 +184,7 @@ def test_the_session_file_goes_out_and_in(web: Served) -> None:
     assert "not a complete RadSAM session" in broken.json()["error"]["message"]
 
 
-def test_the_news_of_a_walk(web: Served) -> None:
+def test_the_events_of_a_propagation(web: Served) -> None:
     session = web.service._sessions.open("local", web.session)
     frames: list[bytes] = []
     subscription = session.channel.subscribe(lambda: None, session.state)
@@ -223,7 +223,7 @@ BAD_PROMPTS = [
 
 
 @pytest.mark.parametrize(("body", "words"), BAD_PROMPTS)
-def test_what_does_not_fit_is_a_422_with_a_sentence(web: Served, body: dict[str, Any], words: str) -> None:
+def test_an_impossible_request_gets_422_with_a_sentence(web: Served, body: dict[str, Any], words: str) -> None:
     answer = web.client.post(web.url("/segment"), json={"name": "x", "plane": "axial"} | body)
     assert answer.status_code == 422
     assert words in answer.json()["error"]["message"]

@@ -1,4 +1,4 @@
-"""Two tabs, queued edits, a cancelled walk, idle sessions, encoding ahead."""
+"""Queued, cancelled and interrupted edits, two tabs, idle sessions, encoding ahead."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from servers import BOUNDS, LEFT, RIGHT, Served, served, wait_for
 
 @dataclass(eq=False)
 class SlowBackend(FakeBackend):
-    """Waits before it encodes, so that a test can act in the middle of a walk."""
+    """Waits before it encodes, so that a test can act during a propagation."""
 
     hold: threading.Event = field(default_factory=threading.Event)
     free: int = 3
@@ -38,15 +38,15 @@ def slow(tmp_path: Path) -> Iterator[Served]:
         backend.hold.set()
 
 
-def walking(web: Served) -> dict:
-    """Wait until a walk has done two slices."""
+def propagating(web: Served) -> dict:
+    """Wait until a propagation has done two slices."""
     return wait_for(web.state, lambda state: (state["busy"] or {"done": 0})["done"] >= 2)
 
 
-def test_edits_queue_and_the_rest_waits(slow: Served) -> None:
+def test_edits_queue_and_other_changes_are_refused(slow: Served) -> None:
     assert isinstance(slow.backend, SlowBackend)
     slow.post("/segment", {"name": "right", "prompt": RIGHT, "bounds": BOUNDS}, 202)
-    busy = walking(slow)["busy"]
+    busy = propagating(slow)["busy"]
     assert (busy["name"], busy["total"]) == ("right", 13)
     slow.post("/correct", {"name": "right", "points": [{"point": [9, 14, 13], "positive": False}]}, 202)
     slow.post("/segment", {"name": "left", "prompt": LEFT, "bounds": BOUNDS}, 202)
@@ -55,18 +55,18 @@ def test_edits_queue_and_the_rest_waits(slow: Served) -> None:
     for rest in ("/undo", "/redo"):
         assert "An edit of 'right' is still running" in slow.post(rest, status=409)["error"]["message"]
     shown = slow.client.patch(slow.url("/objects/right"), json={"locked": True})
-    assert shown.status_code == 404  # not there yet
+    assert shown.status_code == 404  # it does not exist yet
     slow.backend.hold.set()
     state = slow.settled()
     assert [each["name"] for each in state["objects"]] == ["right", "left"]
     assert [each["kind"] for each in state["objects"][0]["prompts"]] == ["box", "point"]
 
 
-def test_a_cancelled_walk_leaves_the_session_as_it_was(slow: Served) -> None:
+def test_a_cancelled_edit_leaves_the_session_as_it_was(slow: Served) -> None:
     assert isinstance(slow.backend, SlowBackend)
     slow.post("/segment", {"name": "right", "prompt": RIGHT, "bounds": BOUNDS}, 202)
     slow.post("/segment", {"name": "left", "prompt": LEFT, "bounds": BOUNDS}, 202)
-    walking(slow)
+    propagating(slow)
     threading.Timer(0.3, slow.backend.hold.set).start()
     state = slow.post("/cancel", status=200)
     assert (state["objects"], state["busy"], state["can_undo"], state["revision"]) == ([], None, False, 0)
@@ -92,13 +92,13 @@ def test_two_tabs_press_undo_together(tmp_path: Path) -> None:
         assert web.post("/undo", status=409)["error"]["message"] == "There is nothing to undo."
 
 
-def test_an_interrupted_walk_is_offered_with_its_slices(tmp_path: Path) -> None:
+def test_an_interrupted_edit_can_be_resumed_from_its_slices(tmp_path: Path) -> None:
     backend = SlowBackend()
     with served(tmp_path, backend=backend) as web:
         web.post("/segment", {"name": "right", "prompt": RIGHT, "bounds": BOUNDS}, 202)
-        done = walking(web)["busy"]["done"]
+        done = propagating(web)["busy"]["done"]
         threading.Timer(0.3, backend.hold.set).start()
-        backend.free = 0  # every further slice waits until the program ends
+        backend.free = 0  # every further slice waits until the server stops
     with served(tmp_path, session=False) as again:
         again.session = web.session
         assert again.client.get("/api/sessions").json()[0]["interrupted"] is True
@@ -116,7 +116,7 @@ def test_an_interrupted_walk_is_offered_with_its_slices(tmp_path: Path) -> None:
             np.testing.assert_array_equal(again.masks()[1][1, plane, index], mask)
 
 
-def test_an_offer_can_be_given_up(tmp_path: Path) -> None:
+def test_an_interrupted_edit_can_be_given_up(tmp_path: Path) -> None:
     with served(tmp_path) as web:
         web.segment()
         journal = web.service._store.session_folder(web.session) / "journal.jsonl"
@@ -126,7 +126,7 @@ def test_an_offer_can_be_given_up(tmp_path: Path) -> None:
 
     Journal(journal, Correct("right", (Point(i=9, j=14, k=13, positive=False),))).close()
     with journal.open("ab") as file:
-        file.write(b'{"index": 13, "sco')  # the line that was being written
+        file.write(b'{"index": 13, "sco')  # an incomplete line
     with served(tmp_path, session=False) as again:
         again.session = web.session
         assert again.state()["interrupted"] == {"name": "right", "finished": [], "what": "correct"}
@@ -135,7 +135,7 @@ def test_an_offer_can_be_given_up(tmp_path: Path) -> None:
         assert len(again.state()["objects"]) == 1
 
 
-def test_a_full_disk_is_told_and_nothing_is_pretended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_edit_that_cannot_be_saved_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from radsam.errors import OutputError
     from radsam.session import Session
 
@@ -166,11 +166,11 @@ def test_slices_are_encoded_ahead_outward_from_the_one_in_view(tmp_path: Path) -
         assert web.client.post(web.url("/view"), json={"plane": "coronal", "index": 99}).status_code == 422
         assert web.client.post(web.url("/view"), json={"plane": "axial", "index": 4}).status_code == 204
         state = wait_for(web.state, lambda state: len(state["encoded"]["axial"]) == 26)
-        asked = len(web.backend.encoded)
-        assert asked == 26
+        encoded = len(web.backend.encoded)
+        assert encoded == 26
         web.segment(zoom=False)
-        assert len(web.backend.encoded) == asked
-        # With a prompt that zooms, the crop is encoded, and the walk finds it done.
+        assert len(web.backend.encoded) == encoded
+        # With a prompt that zooms, the crop is encoded ahead, and the propagation finds it in the cache.
         web.client.post(web.url("/view"), json={"plane": "axial", "index": 13, "zoom_prompt": RIGHT})
         state = web.state()
         assert state["encoded"]["coronal"] == []
@@ -186,7 +186,7 @@ def test_one_folder_has_one_server(tmp_path: Path) -> None:
     ServerStore(tmp_path).close()
 
 
-def test_previews_do_not_wait_for_a_walk(slow: Served) -> None:
+def test_previews_do_not_wait_for_a_propagation(slow: Served) -> None:
     assert isinstance(slow.backend, SlowBackend)
     slow.backend.free = 1000
     slow.post("/preview", {"prompt": RIGHT}, 200)

@@ -1,4 +1,4 @@
-"""Who is let in: tokens, hosts, pages, other users' things, and how much."""
+"""Tokens, allowed origins, isolation of users, and limits of rate and size."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from radsam.server.server_limits import Limits, RateLimiter
 from servers import Served, served
 
 
-def test_a_token_is_kept_as_a_hash_and_can_be_taken_back(tmp_path: Path) -> None:
+def test_a_token_is_stored_as_a_hash_and_can_be_revoked(tmp_path: Path) -> None:
     file = TokenFile(tmp_path / "deep" / "tokens.json")
     assert file.tokens == ()
     token = file.add("ada")
@@ -28,7 +28,7 @@ def test_a_token_is_kept_as_a_hash_and_can_be_taken_back(tmp_path: Path) -> None
     )  # fmt: skip
     with pytest.raises(InputError, match="ada has a token already"):
         file.add("ada")
-    other = TokenFile(file.path)  # as another process has it
+    other = TokenFile(file.path)  # as in another process
     other.add("bob")
     assert [each.user for each in file.tokens] == ["ada", "bob"]
     other.revoke("ada")
@@ -41,7 +41,7 @@ def test_a_token_is_kept_as_a_hash_and_can_be_taken_back(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("host", "names", "header", "admitted"),
+    ("host", "names", "header", "allowed"),
     [
         ("127.0.0.1", (), "127.0.0.1:8765", True),
         ("127.0.0.1", (), "localhost:8765", True),
@@ -60,12 +60,14 @@ def test_a_token_is_kept_as_a_hash_and_can_be_taken_back(tmp_path: Path) -> None
         ("192.168.1.5", (), "localhost:8765", False),
     ],
 )
-def test_only_our_own_names_are_answered(host: str, names: tuple[str, ...], header: str | None, admitted: bool) -> None:
-    assert AllowedOrigins(host, names).allows_host(header) == admitted
+def test_only_names_of_the_server_are_allowed(
+    host: str, names: tuple[str, ...], header: str | None, allowed: bool
+) -> None:
+    assert AllowedOrigins(host, names).allows_host(header) == allowed
 
 
 @pytest.mark.parametrize(
-    ("origin", "site", "admitted"),
+    ("origin", "site", "allowed"),
     [
         (None, None, True),
         ("http://127.0.0.1:8765", "same-origin", True),
@@ -78,11 +80,11 @@ def test_only_our_own_names_are_answered(host: str, names: tuple[str, ...], head
         (None, "none", True),
     ],
 )
-def test_only_our_own_page_may_ask(origin: str | None, site: str | None, admitted: bool) -> None:
-    assert AllowedOrigins("127.0.0.1").allows_page(origin, "127.0.0.1:8765", site) == admitted
+def test_only_the_servers_own_page_is_allowed(origin: str | None, site: str | None, allowed: bool) -> None:
+    assert AllowedOrigins("127.0.0.1").allows_page(origin, "127.0.0.1:8765", site) == allowed
 
 
-def test_loopback_is_told_from_the_rest() -> None:
+def test_loopback_addresses() -> None:
     assert all(map(is_loopback, ("127.0.0.1", "localhost", "::1", "127.8.8.8")))
     assert not any(map(is_loopback, ("0.0.0.0", "::", "192.168.1.5", "example.org", "")))
 
@@ -97,7 +99,7 @@ def _as(token: str) -> dict[str, str]:
     return {"authorization": f"Bearer {token}"}
 
 
-def test_every_door_but_one_asks_for_the_token(tmp_path: Path, two_users: tuple[TokenFile, str, str]) -> None:
+def test_every_route_but_healthz_needs_a_token(tmp_path: Path, two_users: tuple[TokenFile, str, str]) -> None:
     file, ada, _ = two_users
     with served(tmp_path, authenticator=file, token=ada) as web:
         public = set()
@@ -109,13 +111,15 @@ def test_every_door_but_one_asks_for_the_token(tmp_path: Path, two_users: tuple[
                     public.add(path)
         assert public == {"/healthz"}
         assert web.client.get("/api/openapi.json", headers={"authorization": ""}).status_code in (401, 429)
-        # Whoever guesses has to wait, and whoever has one, too, from that address.
+        # After wrong tokens every client at that address has to wait, even with a valid token.
         answer = web.client.get("/api/info", headers=_as("guess"))
         assert answer.status_code == 429
         assert int(answer.headers["retry-after"]) >= 1
 
 
-def test_what_belongs_to_another_user_is_not_there(tmp_path: Path, two_users: tuple[TokenFile, str, str]) -> None:
+def test_sessions_and_uploads_of_another_user_are_not_found(
+    tmp_path: Path, two_users: tuple[TokenFile, str, str]
+) -> None:
     file, ada, bob = two_users
     with served(tmp_path, authenticator=file, token=ada) as web:
         web.segment()
@@ -170,7 +174,9 @@ def web(tmp_path: Path):
         ({"origin": "http://127.0.0.1:8765", "sec-fetch-site": "same-origin"}, 201),
     ],
 )
-def test_another_page_cannot_make_the_browser_ask(web: Served, headers: dict[str, str], status: int) -> None:
+def test_another_page_cannot_send_requests_through_the_browser(
+    web: Served, headers: dict[str, str], status: int
+) -> None:
     answer = web.client.post("/api/sessions", json={"volume": web.volume}, headers=headers)
     assert answer.status_code == status
     assert "access-control-allow-origin" not in answer.headers
@@ -178,7 +184,7 @@ def test_another_page_cannot_make_the_browser_ask(web: Served, headers: dict[str
     assert web.client.options("/api/sessions", headers=preflight).status_code == 403
 
 
-def test_answers_carry_the_safe_headers(web: Served) -> None:
+def test_answers_have_the_security_headers(web: Served) -> None:
     for path in ("/", "/healthz", "/api/info", "/api/nowhere", web.url()):
         headers = web.client.get(path).headers
         assert headers["x-content-type-options"] == "nosniff"
@@ -194,7 +200,7 @@ def test_answers_carry_the_safe_headers(web: Served) -> None:
 @pytest.mark.parametrize(
     "path", ["/../pyproject.toml", "/%2e%2e/app.py", "/..%2fapp.py", "/static/../app.py", "/app.py"]
 )
-def test_the_page_shows_its_own_files_only(web: Served, path: str) -> None:
+def test_the_page_serves_its_own_files_only(web: Served, path: str) -> None:
     assert web.client.get(path).status_code == 404
 
 
@@ -216,7 +222,7 @@ def test_too_many_requests_wait(tmp_path: Path) -> None:
         assert web.client.get("/healthz").status_code == 200
 
 
-def test_a_bucket_fills_with_time() -> None:
+def test_a_token_bucket_refills_with_time() -> None:
     now = [0.0]
     bucket = RateLimiter(2.0, 3.0, clock=lambda: now[0])
     assert [bucket.take("a") for _ in range(3)] == [0, 0, 0]
@@ -229,7 +235,7 @@ def test_a_bucket_fills_with_time() -> None:
     assert [bucket.take("a") > 0 for _ in range(4)] == [False, False, False, True]
 
 
-def test_metrics_tell_numbers_and_no_names(web: Served) -> None:
+def test_metrics_contain_numbers_and_no_names(web: Served) -> None:
     web.segment()
     web.post("/preview", {"prompt": {"point": [9, 14, 13]}}, 200)
     text = web.client.get("/metrics").text
@@ -241,13 +247,13 @@ def test_metrics_tell_numbers_and_no_names(web: Served) -> None:
     assert not any(name in text for name in ("right", "ct.nii", web.session, web.volume))
 
 
-def test_every_route_of_other_protocols_asks_for_a_token_and_refuses_other_pages(tmp_path: Path) -> None:
+def test_every_compatibility_route_needs_a_token_and_refuses_other_pages(tmp_path: Path) -> None:
     open_to_all = {"/auth/", "/auth/token"}
     with served(tmp_path, authenticator=OneToken("right"), token="right") as web:
-        asked = [(method, route.path) for each in (monai_label, nninteractive) for route in each.routes
+        routes = [(method, route.path) for each in (monai_label, nninteractive) for route in each.routes
                  for method in route.methods if route.path not in open_to_all]  # fmt: skip
-        assert len(asked) > 30
-        for method, path in asked:
+        assert len(routes) > 30
+        for method, path in routes:
             url = path.replace("{session}", "s0").replace("{model}", "radsam").replace("{strategy}", "next")
             assert web.client.request(method, url, headers={"authorization": "Bearer wrong"}).status_code in (401, 429)
             assert web.client.request(method, url, headers={"origin": "http://evil.example"}).status_code == 403

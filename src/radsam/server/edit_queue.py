@@ -132,12 +132,12 @@ class EditQueue:
                 job.journal.append(record.slice_mask)
                 self._publish_slice(live, job, object_id, grid, record)
             yield
-        live.settle()
+        live.refresh()
 
     def _change_steps(self, live: LiveSession, change: Callable[[Session], Iterator[Record] | None]) -> Steps[None]:
         for _ in change(live.session) or ():
             yield
-        live.settle()
+        live.refresh()
 
     def _publish_slice(self, live: LiveSession, job: Job, object_id: int, grid: SliceGrid, record: SliceDone) -> None:
         slice_mask = record.slice_mask
@@ -192,7 +192,7 @@ class EditQueue:
     @staticmethod
     def _roll_back(live: LiveSession, before: History) -> None:
         live.session.restore(before, {})
-        live.settle()
+        live.refresh()
 
     @staticmethod
     def _ended_event(live: LiveSession, job: Job) -> dict[str, Any]:

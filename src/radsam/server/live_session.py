@@ -100,7 +100,7 @@ class LiveSession:
         self.deleted = False
         self.masks = MaskRevisions(row.revision)
         self._details: dict[str, Any] = {}
-        self.settle()
+        self.refresh()
 
     @property
     def file(self) -> Path:
@@ -118,7 +118,7 @@ class LiveSession:
         objects, revision = len(self._details["objects"]), self.masks.revision
         return SessionRow(self.id, self.owner, self.volume_id, self.name, self.changed, revision, objects, self.shown)
 
-    def settle(self) -> None:
+    def refresh(self) -> None:
         """Update label map, masks and description to the current edits."""
         self.labels = self.session.labels
         self.masks.update(self.labels.ids, self.session.objects)

@@ -236,7 +236,7 @@ def test_nothing_is_lost_when_the_model_fails(web: Served) -> None:
     web.backend.failing = True
     shown = web.client.post(web.url("/preview"), json={"prompt": LEFT})
     assert shown.status_code == 503
-    assert shown.json()["error"] == {"kind": "model", "message": "The fake engine was told to fail."}
+    assert shown.json()["error"] == {"kind": "model", "message": "The fake engine is set to fail."}
     web.segment("left", LEFT)
     web.backend.failing = False
     assert [each["name"] for each in web.state()["objects"]] == ["right"]

@@ -52,7 +52,7 @@ def _leases(request: Request) -> Leases:
     return cast("Leases", request.app.state.leases)
 
 
-Known = Annotated[Leases, Depends(_leases)]
+AllLeases = Annotated[Leases, Depends(_leases)]
 
 
 @asynccontextmanager
@@ -87,7 +87,7 @@ def capabilities(service: Served, user: User) -> dict[str, Any]:
 
 
 @router.post("/claim")
-def claim(service: Served, user: User, leases: Known) -> dict[str, Any]:
+def claim(service: Served, user: User, leases: AllLeases) -> dict[str, Any]:
     """Start a lease."""
     packed_arrays.require_client()
     lease = leases.claim(user)
@@ -99,7 +99,7 @@ def claim(service: Served, user: User, leases: Known) -> dict[str, Any]:
 
 
 @router.post("/release")
-async def release(request: Request, user: User, leases: Known) -> dict[str, Any]:
+async def release(request: Request, user: User, leases: AllLeases) -> dict[str, Any]:
     """End a lease."""
     async with _turn(request, leases, user) as lease:
         await run_in_threadpool(leases.release, lease)
@@ -107,21 +107,21 @@ async def release(request: Request, user: User, leases: Known) -> dict[str, Any]
 
 
 @router.post("/heartbeat")
-def heartbeat(request: Request, user: User, leases: Known) -> dict[str, float]:
+def heartbeat(request: Request, user: User, leases: AllLeases) -> dict[str, float]:
     """Note a heartbeat; the idle time continues."""
     lease = leases.find(request.headers.get("x-lease-token"), user, use=False)
     return {"remaining_seconds": leases.remaining(lease)}
 
 
 @router.get("/lease_status")
-def lease_status(request: Request, service: Served, user: User, leases: Known) -> dict[str, float]:
+def lease_status(request: Request, service: Served, user: User, leases: AllLeases) -> dict[str, float]:
     """Return the remaining time of the lease without extending it."""
     lease = leases.find(request.headers.get("x-lease-token"), user, use=False, heard=False)
     return {"remaining_seconds": leases.remaining(lease), "idle_timeout_seconds": service.limits.lease_idle_seconds}
 
 
 @router.post("/set_image")
-async def set_image(request: Request, service: Served, user: User, leases: Known) -> dict[str, Any]:
+async def set_image(request: Request, service: Served, user: User, leases: AllLeases) -> dict[str, Any]:
     """Receive an image; the objects of the previous image stay in its session."""
     properties = _meta(request).get("image_properties")
     async with _turn(request, leases, user) as lease, leases.one_image:
@@ -144,7 +144,7 @@ def _open(service: Service, user: str, header: packed_arrays.ArrayHeader, body: 
 
 
 @router.post("/set_target_buffer")
-async def set_target_buffer(request: Request, user: User, leases: Known) -> dict[str, Any]:
+async def set_target_buffer(request: Request, user: User, leases: AllLeases) -> dict[str, Any]:
     """Note that the program has a new, empty target buffer."""
     given = await _json(request)
     async with _turn(request, leases, user) as lease:
@@ -157,7 +157,7 @@ async def set_target_buffer(request: Request, user: User, leases: Known) -> dict
 
 
 @router.post("/set_do_autozoom")
-async def set_do_autozoom(request: Request, user: User, leases: Known) -> dict[str, Any]:
+async def set_do_autozoom(request: Request, user: User, leases: AllLeases) -> dict[str, Any]:
     """Choose whether the model sees a crop around small objects."""
     wanted = AutozoomRequest.model_validate(await _json(request))
     async with _turn(request, leases, user) as lease:
@@ -166,7 +166,7 @@ async def set_do_autozoom(request: Request, user: User, leases: Known) -> dict[s
 
 
 @router.post("/reset_interactions")
-async def reset_interactions(request: Request, service: Served, user: User, leases: Known) -> dict[str, Any]:
+async def reset_interactions(request: Request, service: Served, user: User, leases: AllLeases) -> dict[str, Any]:
     """Start the next object; the last one stays in the session."""
     async with _turn(request, leases, user) as lease:
         image = lease.require_image()
@@ -177,7 +177,7 @@ async def reset_interactions(request: Request, service: Served, user: User, leas
 
 
 @router.post("/add_point_interaction")
-async def add_point(request: Request, service: Served, user: User, leases: Known) -> Response:
+async def add_point(request: Request, service: Served, user: User, leases: AllLeases) -> Response:
     """Add a point."""
     given = PointRequest.model_validate(await _json(request))
     k, j, i = given.coordinates
@@ -190,7 +190,7 @@ async def add_point(request: Request, service: Served, user: User, leases: Known
 
 
 @router.post("/add_bbox_interaction")
-async def add_bbox(request: Request, service: Served, user: User, leases: Known) -> Response:
+async def add_bbox(request: Request, service: Served, user: User, leases: AllLeases) -> Response:
     """Add a box."""
     given = BoxRequest.model_validate(await _json(request))
 
@@ -201,19 +201,19 @@ async def add_bbox(request: Request, service: Served, user: User, leases: Known)
 
 
 @router.post("/add_scribble_interaction")
-async def add_scribble(request: Request, service: Served, user: User, leases: Known) -> Response:
+async def add_scribble(request: Request, service: Served, user: User, leases: AllLeases) -> Response:
     """Add a scribble."""
     return await _add_region(request, service, user, leases, fill=False)
 
 
 @router.post("/add_lasso_interaction")
-async def add_lasso(request: Request, service: Served, user: User, leases: Known) -> Response:
+async def add_lasso(request: Request, service: Served, user: User, leases: AllLeases) -> Response:
     """Add a lasso; an outline is filled."""
     return await _add_region(request, service, user, leases, fill=True)
 
 
 @router.post("/add_initial_seg_interaction")
-async def add_initial_seg(request: Request, service: Served, user: User, leases: Known) -> Response:
+async def add_initial_seg(request: Request, service: Served, user: User, leases: AllLeases) -> Response:
     """Start the object from a mask that the program shows already."""
     given = InteractionRequest.model_validate(_meta(request))
     async with _turn(request, leases, user) as lease:
@@ -226,14 +226,14 @@ async def add_initial_seg(request: Request, service: Served, user: User, leases:
 
 
 @router.post("/predict")
-async def predict(request: Request, service: Served, user: User, leases: Known) -> Response:
+async def predict(request: Request, service: Served, user: User, leases: AllLeases) -> Response:
     """Apply the interactions that were added without a prediction."""
     async with _turn(request, leases, user) as lease:
         return await _answer(service, lease, await apply_all(service, lease))
 
 
 @router.post("/undo")
-async def undo_interaction(request: Request, service: Served, user: User, leases: Known) -> Response:
+async def undo_interaction(request: Request, service: Served, user: User, leases: AllLeases) -> Response:
     """Undo the last interaction."""
     async with _turn(request, leases, user) as lease:
         return await _answer(service, lease, await undo(service, lease))

@@ -109,7 +109,7 @@ _AnyPrompt = Annotated[
 ]
 
 
-def to_prompt(form: PointPrompt | BoxPrompt | MaskPrompt) -> Prompt:
+def _to_prompt(form: PointPrompt | BoxPrompt | MaskPrompt) -> Prompt:
     """Make the prompt of its JSON form.
 
     Raises:
@@ -172,9 +172,9 @@ _Pair = Annotated[list[Index], Field(min_length=2, max_length=2, examples=[[30, 
 _HuPair = Annotated[list[_Hu], Field(min_length=2, max_length=2, examples=[[-160, 240]])]
 
 #: A prompt of any kind.
-AnyPrompt = Annotated[Prompt, _JsonForm(Prompt, _AnyPrompt, to_prompt, prompt_to_json)]
+AnyPrompt = Annotated[Prompt, _JsonForm(Prompt, _AnyPrompt, _to_prompt, prompt_to_json)]
 #: A point.
-OnePoint = Annotated[Point, _JsonForm(Point, PointPrompt, to_prompt, prompt_to_json)]
+OnePoint = Annotated[Point, _JsonForm(Point, PointPrompt, _to_prompt, prompt_to_json)]
 #: First and last slice, both included.
 SliceBounds = Annotated[
     Bounds, _JsonForm(Bounds, _Pair, lambda pair: Bounds(*pair), lambda bounds: [bounds.low, bounds.high])

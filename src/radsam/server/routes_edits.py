@@ -23,7 +23,7 @@ from radsam.server.api_schemas import (
 )
 from radsam.server.route_dependencies import Id, Served, User, error_responses
 from radsam.session import edit_request
-from radsam.session.edit_request import DeleteRequest, RemoveRequest
+from radsam.session.edit import Delete, Remove
 
 router = APIRouter(prefix="/api/sessions/{session}", tags=["edits"])
 
@@ -93,13 +93,13 @@ async def delete_prompt(
     session: Id, number: Annotated[int, Path(ge=0, le=2**31 - 1)], service: Served, user: User
 ) -> State:
     """Delete one prompt or correction; the others are replayed."""
-    return await _state(service.change, user, session, DeleteRequest(number=number))
+    return await _state(service.change, user, session, Delete(number))
 
 
 @router.delete("/objects/{name}", responses=_ALL)
 async def remove_object(session: Id, name: ObjectName, service: Served, user: User) -> State:
     """Remove an object; undo restores it."""
-    return await _state(service.change, user, session, RemoveRequest(name=name))
+    return await _state(service.change, user, session, Remove(name))
 
 
 @router.patch("/objects/{name}", responses=_ALL)

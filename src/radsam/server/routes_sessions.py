@@ -21,7 +21,7 @@ from radsam.server.route_dependencies import Id, Served, User, error_responses
 from radsam.server.routes_volumes import binary, receive
 from radsam.server.uploads import IncomingFile
 from radsam.session import Overlap
-from radsam.session.edit_request import OverlapRequest
+from radsam.session.edit import SetOverlap
 
 router = APIRouter(prefix="/api/sessions", tags=["sessions"])
 
@@ -78,7 +78,7 @@ def delete_session(session: Id, service: Served, user: User) -> None:
 @router.patch("/{session}", responses=error_responses(409, 413, 507))
 async def change_session(session: Id, change: SessionChange, service: Served, user: User) -> State:
     """Set the overlap policy: which object owns a voxel that two objects claim."""
-    done = await run_in_threadpool(service.change, user, session, OverlapRequest(overlap=Overlap(change.overlap)))
+    done = await run_in_threadpool(service.change, user, session, SetOverlap(Overlap(change.overlap)))
     return State(**await asyncio.wrap_future(done))
 
 

@@ -39,15 +39,8 @@ from radsam.server.session_registry import SessionRegistry
 from radsam.server.uploads import Uploads
 from radsam.server.volume_registry import VolumeRegistry
 from radsam.session import Engine, Session, read_session
-from radsam.session.edit import Segment
-from radsam.session.edit_request import (
-    CorrectionRequest,
-    DeleteRequest,
-    OverlapRequest,
-    RemoveRequest,
-    SegmentRequest,
-    request_of,
-)
+from radsam.session.edit import Change, Remove, Segment
+from radsam.session.edit_request import CorrectionRequest, SegmentRequest, request_of
 from radsam.volume import Plane, Volume
 
 #: Sessions that were not used for this time are closed if a volume needs the memory: no request is using them.
@@ -211,15 +204,13 @@ class Service:
                 self._require_room_for(live, request.name)
             return self._edits.edit(live, request)
 
-    def change(
-        self, user: str, session: str, request: DeleteRequest | RemoveRequest | OverlapRequest
-    ) -> Future[dict[str, Any]]:
+    def change(self, user: str, session: str, edit: Change) -> Future[dict[str, Any]]:
         """Delete a prompt, remove an object, or set the overlap policy."""
         live = self._open(user, session)
-        name = request.name if isinstance(request, RemoveRequest) else ""
+        name = edit.name if isinstance(edit, Remove) else ""
         if name:
             self._require_object(live, name)
-        return self._edits.change(live, lambda each: each.run(request), name)
+        return self._edits.change(live, lambda each: each.run(edit), name)
 
     def cancel(self, user: str, session: str) -> dict[str, Any]:
         """Cancel the edits of a session, or give up an interrupted one; return the state."""

@@ -1,6 +1,6 @@
 """Edits: what a user did, as plain data. Undo is a replay without the last edit.
 
-An edit is a request (`radsam.session.edit_request`) with nothing left open: plane, window, policy and zoom are set.
+`Segment` and `Correct` are made of requests (`radsam.session.edit_request`), with nothing left open.
 Its JSON form is that of session files and of the server's journal.
 """
 
@@ -127,7 +127,9 @@ class SetOverlap:
     edit: Literal["overlap"] = field(default="overlap", repr=False, kw_only=True)
 
 
-Edit = Segment | Correct | Delete | Remove | Lock | SetOverlap
+#: Edits that are their own requests: they leave nothing open, and propagate nothing new.
+Change = Delete | Remove | Lock | SetOverlap
+Edit = Segment | Correct | Change
 
 _EDIT: TypeAdapter[Edit] = TypeAdapter(Annotated[Edit, Discriminator("edit")])
 

@@ -10,7 +10,8 @@ from Python values, or from JSON (`SegmentRequest.model_validate`; FastAPI takes
 
 Types, ranges, numbers of points and names are checked when a request is built, all at once: a `RequestError` names
 every wrong value. `check` compares a request with the volume, `to_edit` with the session. All errors are of the
-`RadsamError` tree, never pydantic's.
+`RadsamError` tree, never pydantic's. Deleting, removing, locking and the overlap policy need no request: their edits
+leave nothing open, and `RequestContext.check` compares them with the session.
 
 A new kind of correction (scribble, lasso, box, mask; positive or negative) is a JSON form in `prompt_json.py`, a
 member of the points' type in `CorrectionRequest` or a field beside it, and a rule in `CorrectionRequest.check`.
@@ -26,7 +27,6 @@ from typing import Annotated, Any
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     StrictBool,
@@ -39,15 +39,8 @@ from radsam.errors import PromptError, RequestError, SessionError
 from radsam.preprocess import Window
 from radsam.propagate import default_policy
 from radsam.runtime import BundleSpec
-from radsam.session.edit import Correct, Delete, Edit, Lock, Overlap, Remove, Segment, SetOverlap
-from radsam.session.history import (
-    History,
-    edits_of,
-    locks_of,
-    numbered_edits_of,
-    object_names,
-    require_object,
-)
+from radsam.session.edit import Change, Correct, Delete, Edit, Lock, Remove, Segment, SetOverlap
+from radsam.session.history import edits_of, locks_of, numbered_edits_of, require_object
 from radsam.session.prompt_json import AnyPrompt, OnePoint, SliceBounds, WindowHu, describe_errors
 from radsam.volume import Geometry, Plane, Point, SliceGrid, slice_index
 
@@ -90,18 +83,33 @@ class RequestContext:
         if name in locks_of(self.edits):
             raise SessionError(f"{name!r} is locked. Unlock it to change it.")
 
+    def check(self, edit: Change) -> None:
+        """Refuse a deletion, removal or lock that is not possible here.
+
+        Raises:
+            SessionError: There is no such prompt or object, or it is locked.
+        """
+        match edit:
+            case Delete(number=number):
+                deleted = self.edits[number] if 0 <= number < len(self.edits) else None
+                if not isinstance(deleted, Segment | Correct) or number not in numbered_edits_of(
+                    self.edits, deleted.name
+                ):
+                    raise SessionError(f"There is no prompt number {number} to delete.")
+                self.require_unlocked(deleted.name)
+            case Remove(name=name):
+                require_object(self.edits, name)
+                self.require_unlocked(name)
+            case Lock(name=name):
+                require_object(self.edits, name)
+            case SetOverlap():
+                pass
+
 
 def _not_blank(name: str) -> str:
     if not name.strip():
         raise PromptError("An object needs a name.")
     return name
-
-
-def _overlap(given: Any) -> Overlap:
-    try:
-        return Overlap(given)
-    except ValueError:
-        raise SessionError(f"There is no overlap policy {given!r}; choose one of {', '.join(Overlap)}.") from None
 
 
 ObjectName = Annotated[str, AfterValidator(_not_blank)]
@@ -241,112 +249,6 @@ class CorrectionRequest(Request):
         started = next(each for each in reversed(edits_of(context.edits, self.name)) if isinstance(each, Segment))
         self.check(context.geometry, started)
         return Correct(self.name, self.points)
-
-
-class DeleteRequest(Request):
-    """Take back one prompt or correction; the others are replayed.
-
-    Args:
-        number: Its edit's number in the history, counted from 0.
-    """
-
-    number: StrictInt
-
-    def to_edit(self, context: RequestContext) -> Delete:
-        """Return the edit.
-
-        Raises:
-            SessionError: There is no such prompt, or its object is locked.
-        """
-        edit = context.edits[self.number] if 0 <= self.number < len(context.edits) else None
-        if not isinstance(edit, Segment | Correct) or self.number not in numbered_edits_of(context.edits, edit.name):
-            raise SessionError(f"There is no prompt number {self.number} to delete.")
-        context.require_unlocked(edit.name)
-        return Delete(self.number)
-
-
-class RemoveRequest(Request):
-    """Remove an object with all its prompts.
-
-    Args:
-        name: The object.
-    """
-
-    name: str
-
-    def to_edit(self, context: RequestContext) -> Remove:
-        """Return the edit.
-
-        Raises:
-            SessionError: There is no such object, or it is locked.
-        """
-        require_object(context.edits, self.name)
-        context.require_unlocked(self.name)
-        return Remove(self.name)
-
-
-class LockRequest(Request):
-    """Lock an object, so that later edits cannot take voxels from it, or unlock it.
-
-    Args:
-        name: The object.
-        locked: Whether it is locked from now on.
-    """
-
-    name: str
-    locked: StrictBool = True
-
-    def to_edit(self, context: RequestContext) -> Lock:
-        """Return the edit.
-
-        Raises:
-            SessionError: There is no such object.
-        """
-        require_object(context.edits, self.name)
-        return Lock(self.name, self.locked)
-
-
-class OverlapRequest(Request):
-    """Choose who owns a voxel that two objects claim.
-
-    Args:
-        overlap: "last wins" or "keep first".
-
-    Raises:
-        SessionError: There is no such policy.
-    """
-
-    overlap: Annotated[Overlap, BeforeValidator(_overlap)]
-
-    def to_edit(self, context: RequestContext) -> SetOverlap:
-        """Return the edit; every context allows it."""
-        return SetOverlap(self.overlap)
-
-
-class RenameRequest(Request):
-    """Give an object another name, in all of its history; this is not an edit, and undo does not take it back.
-
-    Args:
-        name: The object.
-        new_name: Its name from now on.
-    """
-
-    name: str
-    new_name: ObjectName
-
-    def check(self, history: History) -> None:
-        """Refuse an object that is not there, or a name that another object of the history has.
-
-        Raises:
-            SessionError: There is no such object, or the new name is taken.
-        """
-        require_object(history.done, self.name)
-        if self.new_name in object_names(history.edits):
-            raise SessionError(f"The name {self.new_name!r} belongs to another object; choose another name.")
-
-
-#: Every request that becomes an edit: what `Session.run` does.
-EditRequest = SegmentRequest | CorrectionRequest | DeleteRequest | RemoveRequest | LockRequest | OverlapRequest
 
 
 def request_of(edit: Segment | Correct) -> SegmentRequest | CorrectionRequest:

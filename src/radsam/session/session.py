@@ -9,7 +9,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import overload
 
 import numpy as np
 from jaxtyping import Bool
@@ -20,19 +19,8 @@ from radsam.preprocess import Window
 from radsam.propagate import Record, SliceDone, StopRule
 from radsam.session.capability_warnings import CapabilityWarning, capability_warnings, not_followed
 from radsam.session.compose import compose
-from radsam.session.edit import Correct, Delete, Edit, Overlap, Segment, SetOverlap
-from radsam.session.edit_request import (
-    CorrectionRequest,
-    DeleteRequest,
-    EditRequest,
-    LockRequest,
-    OverlapRequest,
-    RemoveRequest,
-    RenameRequest,
-    RequestContext,
-    SegmentRequest,
-    request_of,
-)
+from radsam.session.edit import Change, Correct, Delete, Edit, Lock, Overlap, Remove, Segment, SetOverlap
+from radsam.session.edit_request import CorrectionRequest, RequestContext, SegmentRequest, request_of
 from radsam.session.history import (
     History,
     edits_of,
@@ -166,23 +154,6 @@ class Session:
 
     # Edits
 
-    @overload
-    def segment(self, prompt: SegmentRequest, *, progress: Progress | None = None) -> SegmentedObject: ...
-
-    @overload
-    def segment(
-        self,
-        prompt: Prompt,
-        *,
-        bounds: Bounds | tuple[int, int] | None = None,
-        name: str = "object",
-        plane: Plane | str = Plane.AXIAL,
-        window: Window | tuple[float, float] | None = None,
-        policy: str | None = None,
-        zoom: bool | None = None,
-        progress: Progress | None = None,
-    ) -> SegmentedObject: ...
-
     def segment(
         self,
         prompt: Prompt | SegmentRequest,
@@ -198,8 +169,8 @@ class Session:
         """Segment an object from one prompt on one slice (paper 4.1).
 
         Args:
-            prompt: Box, positive point or mask, in voxels of the volume as stored; or a whole request, without
-                the keywords below.
+            prompt: Box, positive point or mask, in voxels of the volume as stored; or a whole request, which
+                replaces all keywords but `progress`.
             bounds: First and last slice of the object, both included; None lets the stop rule find the ends.
             name: The object; an existing one is restarted.
             plane: The plane of the propagation: axial, coronal or sagittal.
@@ -231,7 +202,7 @@ class Session:
         """Correct an object on one slice, and propagate from there (paper 4.2).
 
         Args:
-            points: Positive or negative points, all on one slice; or one whole request, without `name`.
+            points: Positive or negative points, all on one slice; or one whole request, which replaces `name`.
             name: The object.
             progress: Called after each slice.
 
@@ -261,21 +232,15 @@ class Session:
             warnings.warn(not_followed(edit.name), CapabilityWarning, stacklevel=3)
         return self._object(edit.name)
 
-    @overload
-    def to_edit(self, request: SegmentRequest | CorrectionRequest | Segment | Correct) -> Segment | Correct: ...
-
-    @overload
-    def to_edit(self, request: EditRequest | Segment | Correct) -> Edit: ...
-
-    def to_edit(self, request: EditRequest | Segment | Correct) -> Edit:
-        """Return the edit of a request, and refuse what cannot be done as the session is now.
+    def to_edit(self, request: SegmentRequest | CorrectionRequest | Segment | Correct) -> Segment | Correct:
+        """Return the edit of a request, and refuse a request that is not possible in this session.
 
         Args:
             request: The request; or an edit that was not done, as a crash leaves one behind.
 
         Raises:
             PromptError: As for `segment` and `correct`; or the chosen alternative mask is empty.
-            SessionError: As for `segment`, `correct`, `delete`, `remove` and `lock`.
+            SessionError: There is no such object to correct, or it is locked.
             BackendError: The engine failed; only a request with an alternative needs it.
         """
         if isinstance(request, Segment | Correct):
@@ -318,14 +283,14 @@ class Session:
             then = CorrectionRequest(name=then.name, points=then.points)
         return self._replayer.preview((edit, then.to_edit(self.context.after(edit))))
 
-    def run(self, request: EditRequest | Segment | Correct) -> Iterator[Record]:
+    def run(self, request: SegmentRequest | CorrectionRequest | Edit) -> Iterator[Record]:
         """Carry out a request, slice by slice: the generator behind every method that changes the session.
 
         The edit enters the history after the last record was taken; a caller that stops earlier leaves the session
         as it was. No warning is given: see `radsam.session.capability_warnings`.
 
         Args:
-            request: The request; or an edit, as for `to_edit`.
+            request: The request; or an edit: a deletion, a removal, a lock, an overlap policy, or as for `to_edit`.
 
         Yields:
             `SliceDone` per slice and `SideDone` per side, for a prompt, a correction or a deletion.
@@ -333,7 +298,12 @@ class Session:
         Raises:
             SessionError: The session was changed meanwhile, so the edit was dropped; or as for `to_edit`.
         """
-        edit = self.to_edit(request)
+        edit: Edit
+        if isinstance(request, Change):
+            self.context.check(request)
+            edit = request
+        else:
+            edit = self.to_edit(request)
         before = self._history
         history = before.push(edit)
         if isinstance(edit, Segment | Correct):
@@ -353,7 +323,7 @@ class Session:
         Raises:
             SessionError: There is no such prompt, or its object is locked.
         """
-        self._run_all(DeleteRequest(number=number))
+        self._change(Delete(number))
 
     def remove(self, name: str) -> None:
         """Remove an object.
@@ -361,7 +331,7 @@ class Session:
         Raises:
             SessionError: There is no such object, or it is locked.
         """
-        self._run_all(RemoveRequest(name=name))
+        self._change(Remove(name))
 
     def rename(self, name: str, new_name: str) -> None:
         """Give an object another name, in all of its history; this is not a step to undo.
@@ -370,7 +340,9 @@ class Session:
             SessionError: There is no such object, or the new name is taken.
             PromptError: The new name is empty.
         """
-        RenameRequest(name=name, new_name=new_name).check(self._history)
+        require_object(self._history.done, name)
+        if new_name in object_names(self._history.edits):
+            raise SessionError(f"The name {new_name!r} belongs to another object; choose another name.")
         known = {
             tuple(renamed(edit, name, new_name) for edit in edits): result
             for edits, result in self.known_results().items()
@@ -384,10 +356,10 @@ class Session:
         Raises:
             SessionError: There is no such object.
         """
-        self._run_all(LockRequest(name=name, locked=locked))
+        self._change(Lock(name, locked))
 
-    def _run_all(self, request: EditRequest) -> None:
-        for _ in self.run(request):
+    def _change(self, edit: Change) -> None:
+        for _ in self.run(edit):
             pass
 
     @property
@@ -398,7 +370,11 @@ class Session:
 
     @overlap.setter
     def overlap(self, overlap: Overlap | str) -> None:
-        self._run_all(OverlapRequest.model_validate({"overlap": overlap}))
+        try:
+            chosen = Overlap(overlap)
+        except ValueError:
+            raise SessionError(f"There is no overlap policy {overlap!r}; choose one of {', '.join(Overlap)}.") from None
+        self._change(SetOverlap(chosen))
 
     def undo(self) -> None:
         """Step back in the history.

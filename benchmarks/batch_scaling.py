@@ -1,7 +1,7 @@
-"""What an archive costs: the share of each step, how two workers compare with one, and 10,000 studies.
+"""The cost of an archive: the share of each step, two workers against one, and an estimate for 10,000 studies.
 
 Objects of phantoms are segmented by `radsam batch`'s engines, with one thread per worker. The runs of one
-and of two Ray workers take turns, so that what else the machine does meets both alike; their clock
+and of two Ray workers alternate, so that other load of the machine affects both alike; their clock
 starts when all workers are ready and have done one volume each. Example::
 
     python benchmarks/batch_scaling.py
@@ -113,7 +113,7 @@ def _report_costs(
     steps = {
         "reading the volume": read / objects,
         "encoding slices": total["encode"] / objects,
-        "prompts, walk, mask": (total["model"] - total["encode"]) / objects,
+        "prompts, propagation, mask": (total["model"] - total["encode"]) / objects,
         "writing the mask": total["write"] / objects,
         "thumbnail, prompt": (rows - total["model"] - total["write"]) / objects,
         "plan, locks, results": (wall - rows - read) / objects,
@@ -133,28 +133,28 @@ def _report_costs(
         f"writing: {1000 * (beside + steps['writing the mask']):.1f} ms"
     )
     encoded = sum(each.encoded or 0 for each in found)
-    walked = sum((each.last_slice or 0) - (each.first_slice or 0) + 1 for each in found)
-    per_slice = total["encode"] / max(encoded, 1), (total["model"] - total["encode"]) / max(walked, 1)
+    propagated = sum((each.last_slice or 0) - (each.first_slice or 0) + 1 for each in found)
+    per_slice = total["encode"] / max(encoded, 1), (total["model"] - total["encode"]) / max(propagated, 1)
     _print_model(read / len(volumes), per_slice, (rows - total["model"]) / objects, volumes, folder)
 
 
 def _print_model(
     read: float, per_slice: tuple[float, float], fixed: float, volumes: Sequence[VolumeTask], folder: OutputFolder
 ) -> None:
-    """Print the cost of an archive, by how many slices an object has, and what a shared disk has to give."""
-    encode, walk = per_slice
+    """Print the cost of an archive, by how many slices an object has, and the load of a shared disk."""
+    encode, propagate = per_slice
     volume_mb = np.mean([Path(each.location).stat().st_size for each in volumes]) / 1e6
     mask_mb = np.mean([each.stat().st_size for each in folder.masks.iterdir()]) / 1e6
     print(
-        f"\nMeasured: {read:.3f} s a volume, {encode:.3f} s an encoded slice, {walk:.3f} s a walked one, {fixed:.3f} s "
-        f"an object. Then {_STUDIES:,} studies of {_OBJECTS_PER_STUDY} objects cost:\n"
+        f"\nMeasured: {read:.3f} s a volume, {encode:.3f} s an encoded slice, {propagate:.3f} s a propagated one, "
+        f"{fixed:.3f} s an object. Then {_STUDIES:,} studies of {_OBJECTS_PER_STUDY} objects cost:\n"
     )
-    print("| slices an object | encoded | core hours | reading | encoding | walking | rest | 32 workers | disk |")
+    print("| slices an object | encoded | core hours | reading | encoding | propagation | rest | 32 workers | disk |")
     print("|---|---|---|---|---|---|---|---|---|")
     count = _STUDIES * _OBJECTS_PER_STUDY
     # Each object in its own crop; and whole slices, which the objects of a study share.
     for slices, encoded in ((5, 5), (20, 20), (60, 60), (20, 20 / _OBJECTS_PER_STUDY)):
-        seconds = [_STUDIES * read, count * encoded * encode, count * slices * walk, count * fixed]
+        seconds = [_STUDIES * read, count * encoded * encode, count * slices * propagate, count * fixed]
         whole = sum(seconds)
         rate = (_STUDIES * volume_mb + count * mask_mb) / (whole / 32)
         shares = " | ".join(f"{100 * part / whole:.0f} %" for part in seconds)

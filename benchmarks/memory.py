@@ -1,8 +1,7 @@
 """Peak memory of `radsam segment` on a 512×512×400 CT, from file to mask.
 
-The CT is the phantom stacked upon its mirror image until it has the asked-for slices;
-it is written to a temporary folder and segmented by the command line in a process of its
-own. Example::
+The CT is the phantom and its mirror image, stacked in turn up to the number of slices. It is
+written to a temporary folder and segmented by the command line in a separate process. Example::
 
     python benchmarks/memory.py --slices 400
 """

@@ -2,10 +2,10 @@
 
 Of every object of a split, the longest diameter on its slice of largest area is measured as a
 reader would do it, and turned into each kind of prompt. First the prompted slice alone is scored,
-then, with ``--walk``, whole objects within their bounds. Example::
+then, with ``--propagate``, whole objects within their bounds. Example::
 
     python benchmarks/recist_prompts.py DATA
-    python benchmarks/recist_prompts.py DATA --walk --cases sarcoma lung --widths 0.75
+    python benchmarks/recist_prompts.py DATA --propagate --cases sarcoma lung --widths 0.75
 
 `DATA` is a folder that `radsam.data.adapters.folder` reads, with a manifest.
 """
@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--cases", nargs="+", default=[""], help="only cases whose name starts so")
     parser.add_argument("--model", help="bundle; the default one if left out")
     parser.add_argument("--widths", nargs="+", type=float, default=[0.5, 0.65, 0.75, 0.85, 1.0])
-    parser.add_argument("--walk", action="store_true", help="whole objects instead of the prompted slice")
+    parser.add_argument("--propagate", action="store_true", help="whole objects instead of the prompted slice")
     parser.add_argument("--min-voxels", type=int, default=200)
     arguments = parser.parse_args()
     engine = radsam.load(arguments.model)
@@ -59,7 +59,7 @@ def main() -> None:
                     qualities.append((score, *quality))
     groups = list(dict.fromkeys(group for each in scores.values() for group in each))
     counts = {group: len(scores["exact box"][group]) for group in groups}
-    print(f"Mean Dice, {'whole objects' if arguments.walk else 'prompted slice'}, {engine.bundle.spec.name}\n")
+    print(f"Mean Dice, {'whole objects' if arguments.propagate else 'prompted slice'}, {engine.bundle.spec.name}\n")
     print("| prompt | " + " | ".join(f"{group}, {counts[group]} objects" for group in groups) + " |")
     print("|---" * (len(groups) + 1) + "|")
     for name, found in scores.items():
@@ -67,7 +67,7 @@ def main() -> None:
     if qualities:
         dice, mean, lowest = np.array(qualities).T
         print(
-            f"\nRank correlation with Dice over {len(dice)} walks: mean predicted IoU {_rank(mean, dice):.2f}, "
+            f"\nRank correlation with Dice over {len(dice)} propagations: mean predicted IoU {_rank(mean, dice):.2f}, "
             f"lowest {_rank(lowest, dice):.2f}"
         )
 
@@ -90,17 +90,17 @@ def _scored(engine, volume, truth, arguments):  # type: ignore[no-untyped-def]
         ellipse = diameter_ellipse(grid, first, second, width)
         prompts[f"box, width {width:g}"] = Box.on(grid, index, *exact_box(ellipse))
         prompts[f"ellipse, width {width:g}"] = Mask.on(grid, index, ellipse)
-    bounds = (int(held[0]), int(held[-1])) if arguments.walk else (index, index)
+    bounds = (int(held[0]), int(held[-1])) if arguments.propagate else (index, index)
     for name, prompt in prompts.items():
         try:
             session = engine.open(volume)
             found = session.segment(prompt, bounds=bounds)
             mask = session.mask("object")
             ious = [each.score for each in found.slices.values()]
-            quality = (float(np.mean(ious)), min(ious)) if arguments.walk else None
+            quality = (float(np.mean(ious)), min(ious)) if arguments.propagate else None
         except RadsamError:  # the model found nothing, and says so: scored as nothing
             mask, quality = np.zeros_like(truth), None
-        if not arguments.walk:
+        if not arguments.propagate:
             yield name, radsam.dice(grid.take(mask, index), here), None
         else:
             yield name, radsam.dice(mask, truth), quality

@@ -1,8 +1,8 @@
 """Several users at one server: latency, errors, lost edits and memory.
 
-Starts `radsam serve` on a phantom in a temporary folder, and works in it over loopback as so many users at
-once: previews, walks, corrections, undo. Afterwards every session must hold exactly the edits that were told
-as done. Ends after a bounded number of prompts::
+Starts `radsam serve` on a phantom in a temporary folder, and several clients work in it at once over
+loopback: previews, propagations, corrections, undo. Afterwards every session must hold exactly the edits that
+the server reported as done. Ends after a bounded number of prompts::
 
     python benchmarks/serve_load.py --users 4 --prompts 200
 """
@@ -36,7 +36,7 @@ MOST_SECONDS = 900.0
 
 @dataclass
 class Tally:
-    """What one user saw."""
+    """Measurements of one user."""
 
     seconds: dict[str, list[float]] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
@@ -62,8 +62,8 @@ class User(threading.Thread):
 
     def run(self) -> None:
         """Work until the prompts are used up."""
-        (volume,) = self._ask("volumes", "GET", "/api/volumes")
-        self._session = self._ask("open", "POST", "/api/sessions", {"volume": volume["id"]})["id"]
+        (volume,) = self._request("volumes", "GET", "/api/volumes")
+        self._session = self._request("open", "POST", "/api/sessions", {"volume": volume["id"]})["id"]
         threading.Thread(target=self._listen, daemon=True).start()
         until = time.monotonic() + MOST_SECONDS
         number = 0
@@ -72,40 +72,40 @@ class User(threading.Thread):
             name = f"{target['name']} {number // len(self._targets)}"
             number += 1
             self._preview(target)
-            if self._walk("segment", {"name": name, "plane": "axial"} | target["prompt"]):
+            if self._run_edit("segment", {"name": name, "plane": "axial"} | target["prompt"]):
                 self.tally.done.append(name)
                 for _ in range(2):
                     if self.tally.prompts < self._prompts:
                         point = {"point": self._random.choice(target["points"]), "positive": True}
-                        self._walk("correct", {"name": name, "points": [point]})
-            if self._random.random() < 0.1 and self._ask("undo", "POST", self._url("/undo")):
-                self._ask("redo", "POST", self._url("/redo"))
-        state = self._ask("state", "GET", self._url())
+                        self._run_edit("correct", {"name": name, "points": [point]})
+            if self._random.random() < 0.1 and self._request("undo", "POST", self._url("/undo")):
+                self._request("redo", "POST", self._url("/redo"))
+        state = self._request("state", "GET", self._url())
         self.tally.lost = len(set(self.tally.done) - {each["name"] for each in state["objects"]})
 
     def _preview(self, target: dict) -> None:
         self.tally.prompts += 1
         prompt = target["prompt"]["prompt"]
         for what in ("preview, slice not encoded", "preview, slice encoded"):
-            self._ask(what, "POST", self._url("/preview"), {"plane": "axial", "prompt": prompt})
+            self._request(what, "POST", self._url("/preview"), {"plane": "axial", "prompt": prompt})
             time.sleep(self._think)
 
-    def _walk(self, what: str, body: dict) -> bool:
+    def _run_edit(self, what: str, body: dict) -> bool:
         self.tally.prompts += 1
         started = time.monotonic()
-        job = self._ask(f"{what}, accepted", "POST", self._url(f"/{what}"), body)
+        job = self._request(f"{what}, accepted", "POST", self._url(f"/{what}"), body)
         if job is None:
             return False
         with self._news:
             self._news.wait_for(lambda: job["job"] in self._ended, timeout=MOST_SECONDS)
-            end = self._ended.get(job["job"], "no news of its end")
+            end = self._ended.get(job["job"], "no event of its end")
         self._note(f"{what}, saved", time.monotonic() - started)
         if end != "ended":
             self.tally.errors.append(f"{what}: {end}")
         time.sleep(self._think)
         return end == "ended"
 
-    def _ask(self, what: str, method: str, url: str, body: object = None) -> dict | None:
+    def _request(self, what: str, method: str, url: str, body: object = None) -> dict | None:
         started = time.monotonic()
         try:
             answer = self._client.request(method, url, json=body)
@@ -127,8 +127,8 @@ class User(threading.Thread):
                     event = value
                 elif key == "data" and event in ("ended", "failed", "cancelled"):
                     with self._news:
-                        said = json.loads(value)
-                        self._ended[said["job"]] = event if event != "failed" else f"failed: {said['message']}"
+                        data = json.loads(value)
+                        self._ended[data["job"]] = event if event != "failed" else f"failed: {data['message']}"
                         self._news.notify_all()
 
     def _url(self, rest: str = "") -> str:

@@ -1,7 +1,7 @@
 """How fast encoding, decoding, one box and one edit are, against LiteMedSAM as eager torch modules in float32.
 
-Both sides run in one process, in turns, on the same slices and prompts: the machine's
-noise meets both. Quote the ratios, not the seconds. Needs the torch extra and the weights
+Both run in one process, alternating, on the same slices and prompts, so that the machine's
+noise affects both. Quote the ratios, not the seconds. Needs the torch extra and the weights
 of LiteMedSAM (`radsam weights convert`). Example::
 
     python benchmarks/speed.py --slices 60 --rounds 3
@@ -50,7 +50,7 @@ _START = "import radsam, sys; radsam.load(sys.argv[1] or None, backend=sys.argv[
 
 
 class Recorder:
-    """An engine that remembers what it was asked, so that another can be asked the same."""
+    """A backend that records its inputs, so that another can run on the same ones."""
 
     def __init__(self, inner: Backend) -> None:
         self._inner = inner
@@ -59,12 +59,12 @@ class Recorder:
         self.decoded: list[FramePrompt] = []
 
     def encode(self, images: np.ndarray) -> np.ndarray:
-        """Encode, and remember."""
+        """Encode, and record the input."""
         self.encoded.append(images)
         return self._inner.encode(images)
 
     def decode(self, embedding: np.ndarray, prompt: FramePrompt) -> Decoded:
-        """Decode, and remember."""
+        """Decode, and record the input."""
         self.decoded.append(prompt)
         return self._inner.decode(embedding, prompt)
 
@@ -86,7 +86,7 @@ class Scene:
         self.box = radsam.Box(k=self.middle, **{name: int(value) for name, value in ends.items()})
 
     def click(self) -> radsam.Point:
-        """A voxel beside the object, near the end of its walk."""
+        """A voxel beside the object, near the end of its propagation."""
         assert self.box.i0 is not None
         assert self.box.j0 is not None
         return radsam.Point(i=self.box.i0 + 3, j=self.box.j0 + 3, k=self.bounds[0] + 5, positive=False)
@@ -157,10 +157,10 @@ def _compared(arguments: argparse.Namespace) -> dict[str, float]:
 def _both(
     recorder: Recorder, eager: Backend, ours: Backend, samples: int = 8
 ) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Median seconds of eager torch and of ours, for an encode and for a decode, on slices and prompts of the walk."""
+    """Return median seconds of eager torch and of ours, for encode and for decode, on inputs of the propagation."""
     images, prompts = (
-        [asked[place] for place in np.linspace(0, len(asked) - 1, samples).astype(int)]
-        for asked in (recorder.encoded, recorder.decoded)
+        [inputs[place] for place in np.linspace(0, len(inputs) - 1, samples).astype(int)]
+        for inputs in (recorder.encoded, recorder.decoded)
     )
     embedding = ours.encode(images[0])[0]
     eager.encode(images[0])
@@ -216,7 +216,7 @@ def _growth(arguments: argparse.Namespace) -> None:
     def seconds(slices: int, length: int, objects: int = 1) -> float:
         scene = Scene(_thinner(patient, length), slices)
         session = Engine(bundle, ours, EmbeddingCache(max_bytes=1 << 30)).open(scene.volume)
-        # Whole slices: what several objects share. Another box for each, as an equal question is answered from memory.
+        # Whole slices, which the objects share. Each has another box: an equal prompt's prediction comes from memory.
         boxes = [replace(scene.box, j1=(scene.box.j1 or 0) - number) for number in range(objects)]
         return _timed(
             lambda: [

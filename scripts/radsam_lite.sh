@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Rebuild the default weights, radsam-lite, from labelled CT: a decoder for LiteMedSAM's encoder, then a faster
-# encoder that answers like it, then the decoder for that one.
-# Stopped or killed, the same command goes on. About 5 hours on two CPU cores.
+# encoder that gives the same embeddings, then a decoder for that one.
+# After a stop, the same command continues. About 5 hours on two CPU cores.
 #   bash scripts/radsam_lite.sh DATA OUT      DATA: cases with a manifest.json; OUT: the bundle to make
 set -euo pipefail
 if [ $# -ne 2 ]; then
@@ -21,5 +21,5 @@ radsam train configs/radsam_lite_edits.toml --out $work/edits
 radsam distill radsam_lite_encoder --out $work/fast/distilled
 [ -e $work/fast/encoder ] || radsam export $work/fast/distilled/last.pt $work/fast/encoder
 radsam train configs/radsam_lite_decoder.toml --out $work/fast/decoder
-radsam train configs/radsam_lite_walk.toml --out $work/fast/walk
-radsam export $work/fast/walk/best.pt "$out" --mean-with $work/fast/decoder/best.pt --notes configs/radsam_lite.md
+radsam train configs/radsam_lite_walk.toml --out $work/fast/propagation
+radsam export $work/fast/propagation/best.pt "$out" --mean-with $work/fast/decoder/best.pt --notes configs/radsam_lite.md

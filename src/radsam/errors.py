@@ -1,10 +1,10 @@
 """Every error that RadSAM raises on purpose.
 
-A message says what was given, what is needed and what to try. The command line
+A message names what was given, what is needed and what to try. The command line
 turns each branch into one exit code::
 
     RadsamError
-    ├── InputError            exit code 3: what was given cannot be used
+    ├── InputError            exit code 3: the input cannot be used
     │   ├── VolumeError           a file or folder that is not one readable CT volume
     │   │   └── SeriesError           a DICOM folder: several series, gaps, tilt, duplicates
     │   ├── PromptError           a prompt or bounds that do not fit the volume
@@ -18,7 +18,7 @@ turns each branch into one exit code::
     │   └── OutputError           a file that cannot be written
     └── ExecutionError        exit code 4: the input was fine, running it was not
         ├── BackendError          the inference engine failed or is not available
-        ├── PacsError             a PACS that cannot be reached or trusted, breaks off or fails
+        ├── PacsError             a PACS that cannot be reached or trusted, closes the connection or fails
         └── MissingExtraError     an optional dependency is not installed
 """
 
@@ -30,7 +30,7 @@ class RadsamError(Exception):
 
 
 class InputError(RadsamError):
-    """What was given cannot be used."""
+    """The input cannot be used."""
 
     exit_code = 3
 
@@ -90,11 +90,11 @@ class BackendError(ExecutionError):
 
 
 class PacsError(ExecutionError):
-    """A PACS that cannot be reached or trusted, breaks off or fails.
+    """A PACS that cannot be reached or trusted, closes the connection or fails.
 
     Args:
         message: What happened and what to try.
-        transient: Whether asking again may help.
+        transient: Whether another try may help.
     """
 
     def __init__(self, message: str, *, transient: bool = False) -> None:
@@ -106,7 +106,7 @@ class MissingExtraError(ExecutionError):
     """An optional dependency is not installed.
 
     Args:
-        feature: What was asked for, in words ("converting a checkpoint").
+        feature: What the user wanted to do, in words ("Converting a checkpoint").
         extra: The extra of this package that brings it ("torch").
     """
 

@@ -36,6 +36,6 @@ def find_config(name_or_path: str, group: str = "") -> Path:
     if name_or_path in preset_names(group):
         return presets_folder(group) / f"{name_or_path}.toml"
     raise InputError(
-        f"There is no configuration {name_or_path!r}: it is not a file, and the shipped ones are: "
+        f"There is no configuration {name_or_path!r}: it is not a file, and the shipped configurations are: "
         f"{', '.join(preset_names(group)) or 'none'}."
     )

@@ -1,7 +1,7 @@
-"""A picture of a training batch, drawn from what the model is really given.
+"""A picture of a training batch, drawn from the model's real inputs.
 
 Image, points, boxes, masks and truth are the model's own inputs in its own frame, after
-every augmentation. What does not fit together on the picture does not in training.
+every augmentation. An error that shows on the picture is an error of the training.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ from radsam.training.training_config import PromptsConfig, TrainConfig
 
 Progress = Callable[[int, int], None]
 
-#: Side of one picture; an episode has two of them, the whole input and the object from near.
+#: Side of one picture; an episode has two of them, the whole input and the enlarged object.
 _SIDE, _GAP, _CAPTION, _TOP, _EDGE = 300, 4, 44, 66, 20
 _COLUMNS = 3
 _PANEL_WIDTH, _PANEL_HEIGHT = 2 * _SIDE + _GAP + 16, _SIDE + _CAPTION + 10
 #: Most episodes of a picture.
 _MOST_EPISODES = 12
-#: Context around object and prompt in the near picture: a share of their size, and at least so many input pixels.
+#: Context around object and prompt in the enlarged picture: a share of their size, and at least so many input pixels.
 _MARGIN_SHARE, _MARGIN_PX = 0.35, 8.0
 
 _TRUTH_COLOUR = OBJECT_COLOURS[0]
@@ -60,7 +60,7 @@ class BatchPicture:
     Args:
         page: The picture.
         turns: How many turns the step's episodes have.
-        episodes: What each episode of the batch is, in words.
+        episodes: A description of each episode of the batch.
         kinds: The kinds of prompt of which one was drawn.
     """
 
@@ -120,7 +120,7 @@ def _unencoded(store: Store, config: TrainConfig, progress: Progress) -> Scenes:
 
 
 def _spec(start: str) -> BundleSpec:
-    """What the model is that a run starts from."""
+    """Return the spec of the weights that a run starts from."""
     if start.endswith((".pt", ".pth", ".whl")):
         # Only here, since a checkpoint needs torch.
         from radsam.training.start_weights import read_start
@@ -189,7 +189,7 @@ def _section(page: Image.Image, top: int, episodes: Sequence[Episode]) -> int:
 
 
 def _panel(page: Image.Image, corner: tuple[int, int], episode: Episode) -> None:
-    """Draw one episode: the whole input, and the object from near."""
+    """Draw one episode: the whole input, and the enlarged object."""
     left, top = corner
     scenes, scene = episode.scenes, episode.scenes.scenes[episode.scene]
     image = _grey(scenes.image(episode.scene, episode.index), scenes.spec)
@@ -258,7 +258,7 @@ def _near(truth: Bool[np.ndarray, "m m"], prompt: FramePrompt | None, input_size
 
 
 def _legend(page: Image.Image) -> None:
-    """Say what the lines are, at the upper right."""
+    """Explain the lines, at the upper right."""
     width = 600
     left, y = page.width - width - _EDGE, 23.0
     strip = Viewport((-0.5, -0.5, 0.5, 0.5), left, 0, width, _TOP)

@@ -42,13 +42,13 @@ def test_instances_come_as_they_are_stored(dimse: DimsePacs) -> None:
     images = fetch(dimse.series)
     assert {each.SOPInstanceUID for each in images} == {f"{SERIES}.{k}" for k in (1, 2, 3, 4)}
     assert {each.file_meta.TransferSyntaxUID.name for each in images} == {"JPEG 2000 Image Compression (Lossless Only)"}
-    assert len(dimse.asked) == 1
+    assert len(dimse.requested) == 1
 
 
 def test_a_server_that_takes_no_lists_is_asked_one_by_one(dimse: DimsePacs) -> None:
     dimse.takes_lists = False
     assert len(fetch(dimse.series)) == 4
-    assert [len(each) for each in dimse.asked] == [4, 1, 1, 1, 1]
+    assert [len(each) for each in dimse.requested] == [4, 1, 1, 1, 1]
 
 
 def test_a_server_that_dies_in_the_middle_is_asked_for_the_rest(dimse: DimsePacs, tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_a_server_that_dies_in_the_middle_is_asked_for_the_rest(dimse: DimsePacs
         done = fetch_files(server, tmp_path / "got")
     assert (done.instances, done.new) == (4, 4)
     assert len(list((tmp_path / "got").iterdir())) == 4
-    assert [len(each) for each in dimse.asked] == [4, 2]
+    assert [len(each) for each in dimse.requested] == [4, 2]
 
 
 def test_store(dimse: DimsePacs, patient_files: list[Path]) -> None:

@@ -1,4 +1,4 @@
-"""Small archives of phantoms with a manifest, and the fake model as a worker holds it."""
+"""Small archives of phantoms with a manifest, and the fake model of a worker."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def write_manifest(path: Path, rows: Iterable[Mapping[str, Any]]) -> Path:
 
 
 def phantom_archive(root: Path, volumes: int) -> Path:
-    """Write so many coarse abdominal phantoms and a manifest with five objects of each.
+    """Write coarse abdominal phantoms and a manifest with five objects of each.
 
     Every fifth has the anatomy of the first, with other noise: making one takes longer than segmenting it.
     """
@@ -82,7 +82,7 @@ def write_balls(root: Path) -> Scene:
 
 
 def ball_row(scene: Scene, name: str = "right", **changes: Any) -> dict[str, Any]:
-    """Ask for one of the balls by its box and bounds."""
+    """Write a manifest row for one of the balls, with its box and bounds."""
     target = Target.of(scene.truths[name])
     row = {
         "id": name,
@@ -97,7 +97,7 @@ def ball_row(scene: Scene, name: str = "right", **changes: Any) -> dict[str, Any
 
 
 def fake_model(backend: FakeBackend | None = None) -> TimedModel:
-    """The fake model, as a worker holds it."""
+    """The fake model of a worker."""
     backend = backend or FakeBackend()
     return TimedModel(Bundle(backend.spec, b"", b"", "", MODEL_HASH, Path("fake")), TimedBackend(backend))
 

@@ -1,4 +1,4 @@
-"""The command line as a process: what tests start, and what they get back."""
+"""The command line as a process, and its result."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from radsam.data.adapters.phantom import Phantom
 _NOT_INHERITED = {"COLUMNS", "FORCE_COLOR", "GITHUB_ACTIONS", "PY_COLORS", "TERMINAL_WIDTH", "RADSAM_DATA"}
 _NOT_INHERITED |= {"RADSAM_PACS_USER", "RADSAM_PACS_PASSWORD", "RADSAM_PACS_TOKEN", "RADSAM_PACS_TIMEOUT"}
 
-#: Makes these packages unfindable, as if they had never been installed.
+#: Hides these packages, as if they were not installed.
 WITHOUT_EXTRAS = """
 import sys
 from importlib.machinery import PathFinder
@@ -63,7 +63,7 @@ class Finished:
         return " ".join(re.sub(r"[│╭╮╰╯─]", " ", self.stderr).split())
 
     def done(self) -> Finished:
-        """Check that it ended well."""
+        """Check that the exit code is 0."""
         assert self.returncode == 0, self.stderr
         return self
 
@@ -110,7 +110,7 @@ class CommandLine:
         return Finished(process.returncode, stdout, stderr)
 
     def here(self, *args: object, cwd: Path) -> Finished:
-        """Run in this process: quicker, and array shapes are checked. For what needs no process of its own."""
+        """Run in this process: faster, and array shapes are checked."""
         with chdir(cwd), patch.dict(os.environ, self.env):
             result = CliRunner().invoke(app, join_points([str(each) for each in args]), prog_name="radsam")
         return Finished(result.exit_code, result.stdout, result.stderr)
@@ -140,7 +140,7 @@ class CommandLine:
 
 @dataclass(frozen=True)
 class Target:
-    """What a careful user would say of an object: the slice of largest area, its box, the ends."""
+    """The prompt of a careful user for an object: the slice of largest area, its box, the bounds."""
 
     k: int
     box: tuple[int, int, int, int]
@@ -162,7 +162,7 @@ class Target:
 
 @dataclass(frozen=True)
 class PhantomFile:
-    """A made CT on disk, oblique and flipped, small enough for many runs."""
+    """A phantom CT on disk, oblique and flipped, small enough for many runs."""
 
     path: Path
     phantom: Phantom

@@ -1,4 +1,4 @@
-"""Fixtures that every test may use."""
+"""Fixtures of all tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 if TYPE_CHECKING:
     from command_line import CommandLine, PhantomFile
 
-# How long an example takes says more about the machine than about the code.
+# The time of an example depends more on the machine than on the code.
 settings.register_profile("radsam", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("radsam")
 
@@ -43,7 +43,7 @@ def lite_bundle() -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle of a small SAM with random weights: it takes every prompt and answers at once.
+    """A bundle of a small SAM with random weights: it takes every prompt and predicts at once.
 
     Its masks mean nothing. With this architecture and seed they are not empty, cover
     about a fifth of a slice and change with every prompt.

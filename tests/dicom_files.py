@@ -24,7 +24,7 @@ from pydicom.uid import (
 )
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
-#: Every series of a test is of this study and in this frame of reference, unless its `edit` says otherwise.
+#: Every series of a test is of this study and in this frame of reference, unless its `edit` changes that.
 STUDY_UID, FRAME_OF_REFERENCE = "1.2.826.0.1.3680043.8.498.1", "1.2.826.0.1.3680043.8.498.2"
 
 #: Compressed transfer syntaxes that GDCM can write, by the name tests use.

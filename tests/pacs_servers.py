@@ -1,4 +1,4 @@
-"""PACS for tests: a small DICOMweb server and a small application entity, both ill-behaved on request."""
+"""PACS for tests: a small DICOMweb server and a small application entity, both with faults on request."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PATIENT_ID = "PID-4711"
 USER, PASSWORD = "reader", "pässword✓"
 STUDY, SERIES = "1.2.3.4", "1.2.3.4.5"
 
-#: Answers a request in place of the server.
+#: Handles a request in place of the server.
 Fault = Callable[["_Handler", bytes], None]
 
 
@@ -62,8 +62,8 @@ class WebPacs:
 
     Args:
         files: What it holds.
-        login: Whether it asks for `USER` and `PASSWORD`.
-        page: The longest list it answers with.
+        login: Whether it requires `USER` and `PASSWORD`.
+        page: The longest list that it returns.
         tls: Certificate and key.
     """
 
@@ -75,8 +75,8 @@ class WebPacs:
         self.login = login
         self.page = page
         self.ignores_offset = False
-        self.store_answer: tuple[int, dict[str, Any]] | None = None
-        #: Faults of the next requests to search, to fetch and to store; None is a good answer.
+        self.store_response: tuple[int, dict[str, Any]] | None = None
+        #: Faults of the next requests to search, to fetch and to store; None is no fault.
         self.on_find: deque[Fault | None] = deque()
         self.on_fetch: deque[Fault | None] = deque()
         self.on_store: deque[Fault | None] = deque()
@@ -157,10 +157,10 @@ class _Handler(BaseHTTPRequestHandler):
             return
         part = body.split(b"\r\n\r\n", 1)[1].rsplit(b"\r\n--", 1)[0]
         dataset = pydicom.dcmread(BytesIO(part))
-        code, answer = self.pacs.store_answer or (200, _stored(dataset))
+        code, response = self.pacs.store_response or (200, _stored(dataset))
         if code == 200:
             self.pacs.stored.append(dataset)
-        self.send(json.dumps(answer).encode(), "application/dicom+json", code)
+        self.send(json.dumps(response).encode(), "application/dicom+json", code)
 
     def send(self, body: bytes, kind: str, code: int = 200) -> None:
         self.send_response(code)
@@ -219,18 +219,18 @@ def _match(dataset: Dataset, level: str) -> Dataset:
 def _stored(dataset: Dataset) -> dict[str, Any]:
     item = Dataset()
     item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = dataset.SOPClassUID, dataset.SOPInstanceUID
-    answer = Dataset()
-    answer.ReferencedSOPSequence = [item]
-    return dict(answer.to_json_dict())
+    response = Dataset()
+    response.ReferencedSOPSequence = [item]
+    return dict(response.to_json_dict())
 
 
 def failed(reason: int) -> dict[str, Any]:
-    """The answer to STOW of a server that did not store it."""
+    """The response to STOW of a server that did not store it."""
     item = Dataset()
     item.FailureReason = reason
-    answer = Dataset()
-    answer.FailedSOPSequence = [item]
-    return dict(answer.to_json_dict())
+    response = Dataset()
+    response.FailedSOPSequence = [item]
+    return dict(response.to_json_dict())
 
 
 MULTIPART = 'multipart/related; type="application/dicom"; boundary="limit"'
@@ -244,7 +244,7 @@ def multipart(part: bytes) -> bytes:
 
 
 def status(code: int, body: bytes = b"", **headers: str) -> Fault:
-    def answer(handler: _Handler, _: bytes) -> None:
+    def handle(handler: _Handler, _: bytes) -> None:
         handler.send_response(code)
         for name, value in headers.items():
             handler.send_header(name, value)
@@ -252,11 +252,11 @@ def status(code: int, body: bytes = b"", **headers: str) -> Fault:
         handler.end_headers()
         handler.wfile.write(body)
 
-    return answer
+    return handle
 
 
 def broken_off(handler: _Handler, good: bytes) -> None:
-    """Half of what was announced."""
+    """Half of the announced body."""
     handler.send_response(200)
     handler.send_header("Content-Type", MULTIPART)
     handler.send_header("Content-Length", str(len(good)))
@@ -266,7 +266,7 @@ def broken_off(handler: _Handler, good: bytes) -> None:
 
 
 def cut_silently(handler: _Handler, good: bytes) -> None:
-    """Nearly all, with nothing that tells it from all."""
+    """Nearly the whole body, without a sign that it is incomplete."""
     handler.send_response(200)
     handler.send_header("Content-Type", MULTIPART)
     handler.send_header("Connection", "close")
@@ -276,11 +276,11 @@ def cut_silently(handler: _Handler, good: bytes) -> None:
 
 
 def silent_for(seconds: float) -> Fault:
-    def answer(handler: _Handler, _: bytes) -> None:
+    def handle(handler: _Handler, _: bytes) -> None:
         time.sleep(seconds)
         handler.close_connection = True
 
-    return answer
+    return handle
 
 
 def other_bytes(body: bytes, kind: str) -> Fault:

@@ -16,7 +16,7 @@ from radsam.volume import Geometry, Volume
 
 #: Within the soft-tissue window, on both sides of its middle.
 INSIDE_HU, OUTSIDE_HU = 180, -120
-#: An origin that is not zero, so that a forgotten one shows.
+#: An origin that is not zero, so that code which ignores it fails.
 ORIGIN_LPS = (-31.0, 17.0, 240.0)
 
 _FLIPPED = np.diag([-1.0, 1.0, -1.0])
@@ -24,7 +24,7 @@ _OBLIQUE = Rotation.from_euler("xyz", (11.0, -8.0, 14.0), degrees=True).as_matri
 # Columns are the directions of i, j and k: stored as S, L, P.
 _SAGITTAL = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])
 
-#: Grids of about 30 mm to a side. Sides differ, so that exchanged axes show.
+#: Grids of about 30 mm to a side. Sides differ, so that exchanged axes are noticed.
 GRIDS = {
     "isotropic": Geometry.from_parts((26, 28, 30), ORIGIN_LPS, (1.0, 1.0, 1.0), np.eye(3)),
     "anisotropic": Geometry.from_parts((8, 36, 40), ORIGIN_LPS, (0.75, 0.75, 4.0), np.eye(3)),

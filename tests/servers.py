@@ -48,10 +48,10 @@ class Served:
         return f"/api/sessions/{self.session}{rest}"
 
     def post(self, rest: str, body: Any = None, status: int | None = None) -> Any:
-        answer = self.client.post(self.url(rest), json=body)
+        response = self.client.post(self.url(rest), json=body)
         if status is not None:
-            assert answer.status_code == status, answer.text
-        return answer.json() if answer.content else None
+            assert response.status_code == status, response.text
+        return response.json() if response.content else None
 
     def state(self) -> dict[str, Any]:
         return self.client.get(self.url()).json()
@@ -130,10 +130,10 @@ def read_events(client: httpx.Client, url: str, until: str, after: str | None = 
     Earlier events are missed unless `after` names one; so it gives up after a while.
     """
     found, end = [], time.monotonic() + 60
-    with client.stream("GET", url, headers={"last-event-id": after} if after else {}) as answer:
-        assert answer.status_code == 200
+    with client.stream("GET", url, headers={"last-event-id": after} if after else {}) as response:
+        assert response.status_code == 200
         event: dict[str, str] = {}
-        for line in answer.iter_lines():  # a comment arrives at least every 15 s
+        for line in response.iter_lines():  # a comment arrives at least every 15 s
             assert time.monotonic() < end, f"no event {until!r} among {[kind for _, kind, _ in found]}"
             key, _, value = line.partition(": ")
             if line:

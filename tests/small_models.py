@@ -39,7 +39,7 @@ SMALL_CONFIGS = {"vit": SMALL_VIT, "tiny_vit": SMALL_TINY_VIT}
 
 
 def random_model(config: SamConfig, seed: int = 0) -> Sam:
-    """Build a model in which every weight has a say, including those that start at zero."""
+    """Build a model whose output depends on every weight, including those that start at zero."""
     model = build_sam(config).eval()
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():

@@ -1,6 +1,6 @@
 """One of several training processes, started by torchrun: ``two_processes.py CONFIG.json OUT``.
 
-It writes what it agreed on with the others to ``OUT/process-<rank>.json``, for a test to look at.
+It writes what it agreed on with the others to ``OUT/process-<rank>.json``, for a test to read.
 """
 
 from __future__ import annotations

@@ -211,7 +211,7 @@ def test_store(web: WebPacs, patient_files: list[Path]) -> None:
 def test_what_is_not_stored_is_said(
     web: WebPacs, patient_files: list[Path], answer: tuple[int, dict[str, object]], words: str
 ) -> None:
-    web.store_answer = answer
+    web.store_response = answer
     address = PacsAddress.parse(web.url)
     with connect(address) as server, pytest.raises(PacsRequestError, match=rf"{words}.*0 of 4 files were stored"):
         store_files(server, check_files(patient_files, address))

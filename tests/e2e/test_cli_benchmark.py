@@ -180,7 +180,7 @@ def test_two_shared_cases_keep_the_known_order(run_radsam: CommandLine, shared_d
         (("no-such", "--data", "a=b"), 3, "the shipped ones are: amos"),
         (("amos", "--data", "amos=nowhere"), 3, "is not AMOS22"),
         (("quick", "colour=red", "--data", "phantom=p"), 3, "colour is unknown"),
-        (("quick", "--data", "phantom=p", "--models", "magic:wand"), 3, "names no model"),
+        (("quick", "--data", "phantom=p", "--models", "magic:wand"), 3, "There is no model 'magic:wand'"),
         (("quick", "--data", "phantom=p", "--models", "x=predictions:nowhere"), 3, "no folder of predictions"),
     ],
 )

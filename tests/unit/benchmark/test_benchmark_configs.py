@@ -80,7 +80,7 @@ def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
         "level must be",
         "edits must be at least",
     )
-    for part in (*expected, "bounds and prompt_slice mean nothing"):
+    for part in (*expected, "bounds and prompt_slice have no effect"):
         assert part in str(caught.value)
 
 

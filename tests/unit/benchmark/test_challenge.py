@@ -143,7 +143,7 @@ def test_a_damaged_or_missing_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.npz").write_bytes(b"PK no zip")
     with pytest.raises(InputError, match="cannot be read"):
         read_case(tmp_path / "a.npz")
-    with pytest.raises(InputError, match="looked for"):
+    with pytest.raises(InputError, match="a case is an .npz file"):
         predict_folder(fake_engine(), tmp_path / "none", tmp_path / "out")
 
 
@@ -178,5 +178,5 @@ def test_the_whole_protocol_clicks_five_times_and_scores_as_the_challenge_does(t
         rows = list(csv.DictReader(file))
     assert [row["CaseName"] for row in rows] == ["a.npz", "b.npz"]
     assert {"DSC_AUC", "NSD_AUC", "DSC_Final", "NSD_Final", "RunningTime_6", "DSC_1"} <= set(rows[0])
-    with pytest.raises(InputError, match="its key is gts"):
+    with pytest.raises(InputError, match="under the key gts"):
         evaluate_folder(fake_engine(), tmp_path / "in", None, tmp_path / "again")

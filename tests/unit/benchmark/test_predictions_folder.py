@@ -45,7 +45,7 @@ def test_a_label_map_is_read_by_the_names_of_its_description(file: str, content:
     write_mask(tmp_path / "a.nii.gz", 2 * SCENE.truth + 0)
     (tmp_path / file).write_text(json.dumps(content))
     assert np.array_equal(answer(tmp_path, "liver"), SCENE.truth)
-    with pytest.raises(InputError, match="does not say which value 'spleen' has"):
+    with pytest.raises(InputError, match="gives no value for the class 'spleen'"):
         answer(tmp_path, "spleen")
 
 
@@ -81,7 +81,7 @@ def test_a_folder_without_masks_or_names_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="holds no predictions"):
         PredictionsFolder(tmp_path)
     write_mask(tmp_path / "a.nii.gz", SCENE.truth)
-    with pytest.raises(DatasetError, match=r"neither dataset\.json nor labels\.json"):
+    with pytest.raises(DatasetError, match=r"no dataset\.json or labels\.json"):
         PredictionsFolder(tmp_path)
 
 
@@ -151,9 +151,9 @@ def test_words_become_models(tiny_bundle: Path, tmp_path: Path) -> None:
     ]
     labels = [model.card.label for model in find_models(words, Runtime())]
     assert labels == ["otsu", "tiny:mask", "tiny:box:zoom", "mine", "e"]
-    with pytest.raises(InputError, match="Two models are called otsu"):
+    with pytest.raises(InputError, match="Two models have the label otsu"):
         find_models(["otsu", "otsu"], Runtime())
-    with pytest.raises(InputError, match="names no model"):
+    with pytest.raises(InputError, match="There is no model"):
         find_models([f"{tiny_bundle}:magic"], Runtime())
-    with pytest.raises(InputError, match="No model was named"):
+    with pytest.raises(InputError, match="No model was given"):
         find_models([" "], Runtime())

@@ -122,10 +122,10 @@ def test_the_median_of_hd95_survives_an_empty_answer() -> None:
 
 
 def test_what_cannot_be_reported_is_refused(results: ResultsFolder, tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"must be \.html or \.md"):
+    with pytest.raises(OutputError, match=r"use \.html or \.md"):
         write_report(results, tmp_path / "r.pdf")
-    with pytest.raises(InputError, match="No model 'none'"):
+    with pytest.raises(InputError, match="The model 'none' was not measured"):
         write_report(results, tmp_path / "r.md", against="none")
     empty = ResultsFolder.start(tmp_path / "empty", CONFIG)
-    with pytest.raises(InputError, match="holds no answer yet"):
+    with pytest.raises(InputError, match="holds no scores yet"):
         write_report(empty, tmp_path / "r.md")

@@ -1,9 +1,9 @@
 """The challenge's files: one .npz per case.
 
-Given: ``imgs`` (D, H, W) with values from 0 to 255; ``spacing``; optionally ``boxes``, one for each class:
+Input: ``imgs`` (D, H, W) with values from 0 to 255; ``spacing``; optionally ``boxes``, one for each class:
 the box on the middle slice, and top and bottom slice, all ends inclusive; from the second step on
-``clicks``, one {"fg": [...], "bg": [...]} for each class, each click as [z, y, x], and ``clicks_order``, where
-it is known in which order they came. Answered: ``segs`` (D, H, W), class n of the list as n + 1.
+``clicks``, one {"fg": [...], "bg": [...]} for each class, each click as [z, y, x], and ``clicks_order``, with
+their order where it is known. Output: ``segs`` (D, H, W), class n of the list as n + 1.
 
 Boxes and clicks are pickled dictionaries. They are read without running any code that a file may hold.
 """
@@ -34,10 +34,10 @@ _ALLOWED = {
 
 @dataclass(frozen=True)
 class ClassPrompts:
-    """What is said about one class.
+    """The prompts and corrections of one class.
 
     Args:
-        box: The box on its middle slice, if there is one.
+        box: The box on its middle slice, or None.
         bounds: Its first and last slice, with the box.
         clicks: Corrections, in order; without a box the first positive one starts the object.
     """
@@ -49,12 +49,12 @@ class ClassPrompts:
 
 @dataclass(frozen=True, eq=False)
 class ChallengeCase:
-    """One case as the challenge gives it.
+    """One case of the challenge.
 
     Args:
         volume: The image; its values are not Hounsfield units, but 0 to 255.
         spacing: As stored, in the order of the file.
-        prompts: What is said, class by class.
+        prompts: The prompts of each class.
     """
 
     volume: Volume
@@ -71,25 +71,25 @@ def read_case(path: Path, *, spacing_is_xyz: bool = True) -> ChallengeCase:
             otherwise in the order of the array.
 
     Raises:
-        InputError: The file is none of the challenge, or holds something other than data.
+        InputError: The file is not a case of the challenge, or holds something other than data.
     """
     return case_from_arrays(read_npz(path), str(path), spacing_is_xyz=spacing_is_xyz)
 
 
 def case_from_arrays(content: Mapping[str, Any], source: str, *, spacing_is_xyz: bool = True) -> ChallengeCase:
-    """Make a case of the arrays of its file.
+    """Make a case from the arrays of its file.
 
     Raises:
         InputError: Something is missing or has another shape.
     """
     missing = [name for name in ("imgs", "spacing") if name not in content]
     if missing:
-        raise InputError(f"{source} is no case of the challenge: {' and '.join(missing)} missing; has {[*content]}.")
+        raise InputError(f"{source} is not a case of the challenge: {' and '.join(missing)} missing; has {[*content]}.")
     images, spacing = np.asarray(content["imgs"]), np.asarray(content["spacing"], float).ravel()
     if images.ndim != 3 or spacing.size != 3 or not (np.isfinite(spacing) & (spacing > 0)).all():
         raise InputError(
-            f"{source} is no case of the challenge: imgs are {images.shape}, spacing is {spacing.tolist()}; needed are "
-            "three axes and three positive numbers."
+            f"{source} is not a case of the challenge: imgs are {images.shape}, spacing is {spacing.tolist()}; "
+            "needed are three axes and three positive numbers."
         )
     in_order = spacing if spacing_is_xyz else spacing[::-1]
     i_mm, j_mm, k_mm = (float(each) for each in in_order)
@@ -100,11 +100,11 @@ def case_from_arrays(content: Mapping[str, Any], source: str, *, spacing_is_xyz:
     order = _listed(content, "clicks_order")
     count = max(len(boxes), len(clicks))
     if not count:
-        raise InputError(f"{source} says nothing about any class: neither boxes nor clicks.")
+        raise InputError(f"{source} has neither boxes nor clicks; give one of them for each class.")
     prompts = []
     for number in range(count):
-        said = clicks[number] if number < len(clicks) else {}
-        points = _points(said, order[number] if number < len(order) else (), images.shape, source)
+        given = clicks[number] if number < len(clicks) else {}
+        points = _points(given, order[number] if number < len(order) else (), images.shape, source)
         box, bounds = _box(boxes[number], images.shape, source) if number < len(boxes) else (None, None)
         prompts.append(ClassPrompts(box, bounds, points))
     first, second, third = (float(each) for each in spacing)
@@ -112,7 +112,7 @@ def case_from_arrays(content: Mapping[str, Any], source: str, *, spacing_is_xyz:
 
 
 def write_segmentation(path: Path, segmentation: UInt8[np.ndarray, "d h w"], **more: Any) -> None:
-    """Write an answer, whole or not at all."""
+    """Write a segmentation, completely or not at all."""
     with replacing(path) as partial, partial.open("wb") as file:
         np.savez_compressed(file, segs=segmentation, **more)
 
@@ -137,9 +137,9 @@ class _DataOnly(pickle.Unpickler):
     """Restores arrays, numbers and containers of them, and refuses everything else."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """Allow what arrays are made of."""
+        """Allow the parts of arrays only."""
         if (module, name) not in _ALLOWED:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+            raise pickle.UnpicklingError(f"it needs {module}.{name}")
         return super().find_class(module, name)
 
 
@@ -158,35 +158,35 @@ def _listed(content: Mapping[str, Any], name: str) -> list[Any]:
     return list(np.asarray(content[name], object)) if name in content else []
 
 
-def _box(said: Any, shape: tuple[int, ...], source: str) -> tuple[Box, Bounds]:
-    if not isinstance(said, dict) or not set(_BOX_KEYS) <= set(said):
-        raise InputError(f"A box of {source} needs {', '.join(_BOX_KEYS)}; given: {said!r}.")
-    low, high, k, x0, y0, x1, y1 = (int(said[key]) for key in _BOX_KEYS)
+def _box(given: Any, shape: tuple[int, ...], source: str) -> tuple[Box, Bounds]:
+    if not isinstance(given, dict) or not set(_BOX_KEYS) <= set(given):
+        raise InputError(f"A box of {source} needs {', '.join(_BOX_KEYS)}; given: {given!r}.")
+    low, high, k, x0, y0, x1, y1 = (int(given[key]) for key in _BOX_KEYS)
     x0, x1 = _wide_enough(x0, x1, shape[2])
     y0, y1 = _wide_enough(y0, y1, shape[1])
     return Box(k=k, i0=x0, j0=y0, i1=x1, j1=y1), Bounds(max(0, low), min(shape[0] - 1, high))
 
 
 def _wide_enough(low: int, high: int, size: int) -> tuple[int, int]:
-    """A structure one pixel wide gets a box of two."""
+    """Widen a box of one pixel to two."""
     low, high = max(0, low), min(size - 1, high)
     return (low, high) if high > low else (max(0, min(low, size - 2)), max(1, min(low + 1, size - 1)))
 
 
 def _points(
-    said: Any, order: Sequence[str] | Shaped[np.ndarray, " n"], shape: tuple[int, ...], source: str
+    given: Any, order: Sequence[str] | Shaped[np.ndarray, " n"], shape: tuple[int, ...], source: str
 ) -> tuple[Point, ...]:
-    """Clicks in the order in which they came; without an order the positive ones first."""
-    if not isinstance(said, dict):
-        raise InputError(f"The clicks of a class of {source} are {{'fg': [...], 'bg': [...]}}; given: {said!r}.")
-    left = {sign: [[int(each) for each in click] for click in said.get(sign, ())] for sign in ("fg", "bg")}
+    """Return the clicks in their order; without an order the positive ones come first."""
+    if not isinstance(given, dict):
+        raise InputError(f"The clicks of a class of {source} are {{'fg': [...], 'bg': [...]}}; given: {given!r}.")
+    left = {sign: [[int(each) for each in click] for click in given.get(sign, ())] for sign in ("fg", "bg")}
     signs = [str(sign) for sign in order]
     if sorted(signs) != sorted(["fg"] * len(left["fg"]) + ["bg"] * len(left["bg"])):
         signs = ["fg"] * len(left["fg"]) + ["bg"] * len(left["bg"])
     points = []
     for sign in signs:
         k, j, i = left[sign].pop(0)
-        if not all(0 <= place < size for place, size in zip((k, j, i), shape, strict=True)):
+        if not all(0 <= at < size for at, size in zip((k, j, i), shape, strict=True)):
             raise InputError(f"A click of {source} lies outside the image: {[k, j, i]} of {list(shape)}.")
         points.append(Point(i=i, j=j, k=k, positive=sign == "fg"))
     return tuple(points)

@@ -1,6 +1,6 @@
-"""The challenge's other side: one box, then five clicks at the centre of the largest error, scored at each step.
+"""The challenge's evaluation: one box, then five clicks at the centre of the largest error, scored at each step.
 
-As the challenge's evaluation does it: DSC and NSD are means over the classes of a case; NSD has a
+As in the challenge's own script: DSC and NSD are means over the classes of a case; NSD has a
 tolerance of 2 (in the unit of the spacing, taken in the order of the file) and counts as 0 where DSC is 0.2
 or less; the areas under the curves run over the five clicks; a case without boxes scores 0 at its first step.
 """
@@ -64,7 +64,7 @@ class CaseScore:
 
     @property
     def in_time(self) -> bool:
-        """Whether it kept the challenge's limit."""
+        """Whether it is within the challenge's limit."""
         return sum(self.seconds) <= SECONDS_PER_CLASS * self.classes
 
     def columns(self) -> dict[str, object]:
@@ -94,15 +94,15 @@ def evaluate_folder(
     spacing_is_xyz: bool = True,
     progress: Callable[[int, int | None], None] = lambda done, total: None,
 ) -> list[CaseScore]:
-    """Play the challenge on every case of a folder; answers and ``metrics.csv`` go to `target`.
+    """Evaluate the model on every case of a folder; segmentations and ``metrics.csv`` go to `target`.
 
     Args:
         engine: The model.
         source: Folder with one .npz per case.
-        truths: Folder with .npz of the same names that hold ``gts``; None where the cases hold them.
-        target: Folder of the answers.
+        truths: Folder with .npz of the same names that hold ``gts``; None if the cases hold them.
+        target: Folder of the segmentations.
         spacing_is_xyz: See `radsam.benchmark.challenge.challenge_case.read_case`.
-        progress: Told of steps done and their number.
+        progress: Called with the number of steps done and of all steps.
 
     Raises:
         InputError: A case or its truth is missing or cannot be read.
@@ -115,10 +115,10 @@ def evaluate_folder(
         truth = _truth(path, truths, content)
         content.pop("gts", None)  # the model must not see it
 
-        def told(step: int, before: int = number * (CLICKS + 1)) -> None:
+        def report(step: int, before: int = number * (CLICKS + 1)) -> None:
             progress(before + step, len(cases) * (CLICKS + 1))
 
-        scores.append(_evaluate(engine, path, content, truth, target, spacing_is_xyz, told))
+        scores.append(_evaluate(engine, path, content, truth, target, spacing_is_xyz, report))
         _write_metrics(target / "metrics.csv", scores)
     return scores
 
@@ -130,7 +130,7 @@ def _evaluate(
     truth: Shaped[np.ndarray, "d h w"],
     target: Path,
     spacing_is_xyz: bool,
-    told: Callable[[int], None],
+    report: Callable[[int], None],
 ) -> CaseScore:
     classes = [int(value) for value in np.unique(truth) if value]
     clicks: list[dict[str, list[list[int]]]] = [{"fg": [], "bg": []} for _ in classes]
@@ -140,13 +140,13 @@ def _evaluate(
     dsc, nsd, seconds = [], [], []
     for step in range(CLICKS + 1):
         if step:
-            _click(found, truth, classes, clicks, order)
+            _add_clicks(found, truth, classes, clicks, order)
             content |= {"clicks": clicks, "clicks_order": order, "prev_pred": found}
         if step or "boxes" in content:
             started = time.perf_counter()
-            # Lists of unequal length: an array of objects, as a file would give them.
-            given = content | {"clicks_order": _objects(order), "clicks": _objects(clicks)}
-            found = predict(engine, case_from_arrays(given, str(path), spacing_is_xyz=spacing_is_xyz))
+            # Lists of unequal length: arrays of objects, as in a file.
+            arrays = content | {"clicks_order": _objects(order), "clicks": _objects(clicks)}
+            found = predict(engine, case_from_arrays(arrays, str(path), spacing_is_xyz=spacing_is_xyz))
             seconds.append(time.perf_counter() - started)
             scored = _score(found, truth, classes, np.asarray(content["spacing"], float))
         else:
@@ -155,25 +155,25 @@ def _evaluate(
         dsc.append(scored[0])
         nsd.append(scored[1])
         every.append(found)
-        told(step + 1)
+        report(step + 1)
     write_segmentation(target / path.name, found, all_segs=np.stack(every))
     return CaseScore(path.name, tuple(dsc), tuple(nsd), tuple(seconds), len(classes))
 
 
-def _click(
+def _add_clicks(
     found: UInt8[np.ndarray, "d h w"],
     truth: Shaped[np.ndarray, "d h w"],
     classes: list[int],
     clicks: list[dict[str, list[list[int]]]],
     order: list[list[str]],
 ) -> None:
-    """Add one click to each class that is not right everywhere."""
-    for place, value in enumerate(classes):
+    """Add one click to each class with an error."""
+    for number, value in enumerate(classes):
         click = centre_voxel(found == value, truth == value)
         if click is not None:
             sign = "fg" if click.positive else "bg"
-            clicks[place][sign].append([click.k, click.j, click.i])
-            order[place].append(sign)
+            clicks[number][sign].append([click.k, click.j, click.i])
+            order[number].append(sign)
 
 
 def _score(
@@ -185,23 +185,23 @@ def _score(
     dsc = float(np.mean([dice(found == value, truth == value) for value in classes]))
     if dsc <= _LEAST_DICE:
         return dsc, 0.0
-    # The challenge hands the numbers over as they are stored, to arrays of (d, h, w).
+    # The challenge's script uses the numbers in their stored order for arrays of (d, h, w).
     k_mm, j_mm, i_mm = (float(each) for each in spacing.ravel())
     surfaces = [surface_score(found == value, truth == value, (i_mm, j_mm, k_mm), _TOLERANCE).nsd for value in classes]
     return dsc, float(np.mean(surfaces))
 
 
 def _truth(path: Path, truths: Path | None, content: dict[str, Any]) -> Shaped[np.ndarray, "d h w"]:
-    where = path if truths is None else truths / path.name
-    held = content if truths is None else read_npz(where)
-    if "gts" not in held:
-        raise InputError(f"{where} holds no truth: its key is gts. Give the folder that has them with --truth.")
-    truth = np.asarray(held["gts"])
+    source = path if truths is None else truths / path.name
+    arrays_with_truth = content if truths is None else read_npz(source)
+    if "gts" not in arrays_with_truth:
+        raise InputError(f"{source} has no truth under the key gts. Give the folder of the truths with --truth.")
+    truth = np.asarray(arrays_with_truth["gts"])
     image_shape = np.asarray(content.get("imgs", ())).shape
     if truth.shape != image_shape:
-        raise InputError(f"The truth in {where} is {truth.shape}, the image {image_shape}.")
+        raise InputError(f"The truth in {source} is {truth.shape}, the image {image_shape}.")
     if not truth.any():
-        raise InputError(f"The truth in {where} is empty: there is nothing to segment.")
+        raise InputError(f"The truth in {source} is empty: there is nothing to segment.")
     return truth
 
 

@@ -1,6 +1,6 @@
-"""The challenge's ``predict.sh``: every case of a folder is answered from what its file says.
+"""The challenge's ``predict.sh``: segment every case of a folder by the prompts in its file.
 
-A call knows nothing of the calls before it, so all clicks of a case are played again, in order.
+A call has no memory of earlier calls, so it replays all clicks of a case in their order.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ def predict_folder(
     Args:
         engine: The model.
         source: Folder with one .npz per case, or one such file.
-        target: Folder of the answers, which have the cases' names; made if it is not there.
+        target: Folder of the segmentations, which have the cases' names; made if missing.
         spacing_is_xyz: See `read_case`.
-        progress: Told of cases done and their number.
+        progress: Called with the number of cases done and of all cases.
 
     Returns:
         The files written.
 
     Raises:
-        InputError: There is no case, or one that cannot be read.
+        InputError: There is no case, or a case cannot be read.
         OutputError: The folder cannot be written.
     """
     cases = find_cases(source)
@@ -64,12 +64,12 @@ def find_cases(source: Path) -> list[Path]:
     """
     cases = [source] if source.is_file() else sorted(source.glob("*.npz"))
     if not cases:
-        raise InputError(f"{source} holds no case of the challenge: looked for *.npz.")
+        raise InputError(f"{source} holds no case of the challenge; a case is an .npz file.")
     return cases
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder for answers.
+    """Make a folder for segmentations.
 
     Raises:
         OutputError: It cannot be made.
@@ -86,20 +86,20 @@ def predict(engine: Engine, case: ChallengeCase) -> UInt8[np.ndarray, "d h w"]:
     found = np.zeros(case.volume.geometry.shape_kji, np.uint8)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CapabilityWarning)
-        for number, said in enumerate(case.prompts, start=1):
+        for number, prompts in enumerate(case.prompts, start=1):
             name = str(number)
-            if _said(session, said, name):
+            if _segment_class(session, prompts, name):
                 found[session.mask(name)] = number
     return found
 
 
-def _said(session: Session, said: ClassPrompts, name: str) -> bool:
-    """Segment and correct one class; False where nothing was found."""
-    clicks = list(said.clicks)
+def _segment_class(session: Session, given: ClassPrompts, name: str) -> bool:
+    """Segment and correct one class; False if the model finds nothing."""
+    clicks = list(given.clicks)
     prompt: Box | Point
     bounds: Bounds | None
-    if said.box is not None and said.bounds is not None:
-        prompt, bounds = said.box, _holding(said.bounds, [click.k for click in clicks if click.positive])
+    if given.box is not None and given.bounds is not None:
+        prompt, bounds = given.box, _widened(given.bounds, [click.k for click in clicks if click.positive])
     else:
         first = next((click for click in clicks if click.positive), None)
         if first is None:
@@ -109,7 +109,7 @@ def _said(session: Session, said: ClassPrompts, name: str) -> bool:
     try:
         session.segment(prompt, bounds=bounds, name=name)
     except PromptError:
-        # Nothing at the box: the first click inside may find it.
+        # Nothing found at the box: try the first positive click.
         first = next((click for click in clicks if click.positive), None)
         if first is None:
             return False
@@ -124,6 +124,6 @@ def _said(session: Session, said: ClassPrompts, name: str) -> bool:
     return True
 
 
-def _holding(bounds: Bounds, slices: list[int]) -> Bounds:
-    """Widen bounds to hold what was clicked as part of the object."""
+def _widened(bounds: Bounds, slices: list[int]) -> Bounds:
+    """Widen bounds to hold the slices of positive clicks."""
     return Bounds(min([bounds.low, *slices]), max([bounds.high, *slices]))

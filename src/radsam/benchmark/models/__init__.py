@@ -1,4 +1,4 @@
-"""What can be measured, behind one interface; nothing here knows the truth or who knows it."""
+"""The systems that can be measured, behind one interface; none of them sees the truth."""
 
 from radsam.benchmark.models.model_interface import Model, ModelCard, Voxels
 from radsam.benchmark.models.model_names import find_models

@@ -1,7 +1,7 @@
-"""Baselines without a model: what a ruler, a stencil and a threshold score.
+"""Baselines without a model: geometric shapes and a threshold.
 
-All but one never look at the image, so a model that does not beat them has learnt nothing
-about it. Each is told the prompt and the bounds, as a model is.
+All but Otsu's ignore the image, so a model that is not better has learnt nothing about the image. Each gets the
+prompt and the bounds, as a model does.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Pixels = Bool[np.ndarray, "v u"]
 #: Fills the slices of the bounds: volume, grid, prompt, bounds.
 Rule = Callable[[Volume, SliceGrid, Prompt, Bounds], dict[int, Pixels]]
 
-#: Values are told apart in so many steps; finer ones are noise of the scanner.
+#: Bins of the histogram; finer ones would resolve noise of the scanner.
 _STEPS = 256
 
 
@@ -30,7 +30,7 @@ class RuleModel:
     Args:
         label: Its name in tables.
         rule: The rule.
-        description: What it does.
+        description: One line about its method.
         starts: First prompts that it takes.
     """
 
@@ -62,20 +62,20 @@ class RuleModel:
         raise PromptError("This baseline takes no corrections.")
 
     def alternatives(self) -> tuple[Voxels, ...]:
-        """A rule has one answer."""
+        """Return none: a rule has one mask."""
         return ()
 
 
 def ellipsoid(volume: Volume, grid: SliceGrid, prompt: Prompt, bounds: Bounds) -> dict[int, Pixels]:
     """Fill the ellipsoid that touches the box and the bounds, widest on the prompted slice.
 
-    Towards each bound it is half an ellipsoid of its own, because the prompted slice need not be the middle.
+    Both sides of the prompted slice are half ellipsoids of different heights, because the slice can lie off the middle.
     """
     u0, v0, u1, v1 = _box(prompt)
     index = _index(prompt)
     slices = {}
     for k in range(bounds.low, bounds.high + 1):
-        # To the far side of the last slice, so that the bounds themselves are not empty.
+        # To the far side of the last slice, so that the bounds' own slices are not empty.
         reach = (index - bounds.low if k < index else bounds.high - index) + 0.5
         share = np.sqrt(max(0.0, 1 - ((k - index) / reach) ** 2))
         slices[k] = _ellipse(grid, (u0 + u1) / 2, (v0 + v1) / 2, share * (u1 - u0 + 1) / 2, share * (v1 - v0 + 1) / 2)
@@ -83,7 +83,7 @@ def ellipsoid(volume: Volume, grid: SliceGrid, prompt: Prompt, bounds: Bounds) -
 
 
 def copy(volume: Volume, grid: SliceGrid, prompt: Prompt, bounds: Bounds) -> dict[int, Pixels]:
-    """Repeat one mask on every slice: the prompt where it is a mask, else the ellipse in the box."""
+    """Repeat one mask on every slice: the mask prompt, or the ellipse in the box."""
     if isinstance(prompt, Mask):
         pixels = prompt.pixels
     else:
@@ -98,16 +98,16 @@ def box_fill(volume: Volume, grid: SliceGrid, prompt: Prompt, bounds: Bounds) ->
 
 
 def otsu(volume: Volume, grid: SliceGrid, prompt: Prompt, bounds: Bounds) -> dict[int, Pixels]:
-    """Threshold the box on every slice by Otsu's method (1979), and keep the piece that is largest.
+    """Threshold the box on every slice by Otsu's method (1979), and keep the largest connected part.
 
     The threshold comes from the whole block of box and bounds. The object is the side, bright or dark,
     that fills more of the ellipse in the prompted box than of its corners.
     """
     u0, v0, u1, v1 = _box(prompt)
-    place = slice(v0, v1 + 1), slice(u0, u1 + 1)
-    block = np.stack([grid.take(volume.hu, k)[place] for k in range(bounds.low, bounds.high + 1)])
+    part = slice(v0, v1 + 1), slice(u0, u1 + 1)
+    block = np.stack([grid.take(volume.hu, k)[part] for k in range(bounds.low, bounds.high + 1)])
     bright = block > otsu_threshold(block)
-    inner = _ellipse(grid, (u0 + u1) / 2, (v0 + v1) / 2, (u1 - u0 + 1) / 2, (v1 - v0 + 1) / 2)[place]
+    inner = _ellipse(grid, (u0 + u1) / 2, (v0 + v1) / 2, (u1 - u0 + 1) / 2, (v1 - v0 + 1) / 2)[part]
     prompted = bright[_index(prompt) - bounds.low]
     outer_share = prompted[~inner].mean() if (~inner).any() else 0.5
     object_ = bright if prompted[inner].mean() >= outer_share else ~bright
@@ -117,7 +117,7 @@ def otsu(volume: Volume, grid: SliceGrid, prompt: Prompt, bounds: Bounds) -> dic
     slices = {}
     for k in range(bounds.low, bounds.high + 1):
         pixels = np.zeros(grid.shape_vu, bool)
-        pixels[place] = object_[k - bounds.low]
+        pixels[part] = object_[k - bounds.low]
         slices[k] = pixels
     return slices
 
@@ -136,10 +136,10 @@ def otsu_threshold(values: Shaped[np.ndarray, "*shape"]) -> float:
 
 #: The baselines by the name that `--models` takes.
 RULES: dict[str, tuple[Rule, str]] = {
-    "ellipsoid": (ellipsoid, "the ellipsoid that touches box and bounds; never looks at the image"),
-    "copy": (copy, "the ellipse in the box (or the mask) on every slice; never looks at the image"),
-    "box-fill": (box_fill, "the box on every slice; never looks at the image"),
-    "otsu": (otsu, "Otsu's threshold in the box, largest piece"),
+    "ellipsoid": (ellipsoid, "the ellipsoid that touches box and bounds; ignores the image"),
+    "copy": (copy, "the ellipse in the box (or the mask) on every slice; ignores the image"),
+    "box-fill": (box_fill, "the box on every slice; ignores the image"),
+    "otsu": (otsu, "Otsu's threshold in the box, largest connected part"),
 }
 
 

@@ -1,4 +1,4 @@
-"""What every measured system answers."""
+"""The interface of every measured system."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ Voxels = Bool[np.ndarray, "k j i"]
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What a system is.
+    """The description of a system.
 
     Args:
         label: Its name in tables, unique in a run.
-        sha256: Identity of its weights or of what it wrote; "" for rules without either.
-        description: What it does, in one line.
+        sha256: Identity of its weights or of its masks; "" for rules without either.
+        description: One line about its method.
         starts: First prompts that it takes: "box", "point", "mask".
         edits: Whether it takes corrections.
-        kind: "model"; "baseline" for a rule without weights; "predictions" for masks from outside.
+        kind: "model"; "baseline" for a rule without weights; "predictions" for masks of another program.
     """
 
     label: str
@@ -36,18 +36,18 @@ class ModelCard:
 
 @runtime_checkable  # so that the tests can check signatures that name it
 class Model(Protocol):
-    """A system that segments: it sees the volume and what the user says, and nothing else."""
+    """A system that segments: it gets the volume, prompts and corrections, and nothing else."""
 
     @property
     def card(self) -> ModelCard:
-        """What it is."""
+        """Its description."""
 
     def prepare(self, volume: Volume, case_id: str) -> None:
-        """Take a volume; prompts that follow are about it.
+        """Take a volume; the prompts that follow lie in it.
 
         Args:
             volume: The volume.
-            case_id: Its name, for systems whose masks lie in a folder.
+            case_id: Its name, for systems whose masks are in a folder.
         """
 
     def segment(self, prompt: Prompt, bounds: Bounds | None, name: str) -> Voxels:
@@ -55,11 +55,11 @@ class Model(Protocol):
 
         Args:
             prompt: Box, point or mask.
-            bounds: First and last slice, or None where the user does not say.
-            name: What the object is called; only systems that segment by name may use it.
+            bounds: First and last slice, or None if the user gives none.
+            name: The object's name; only systems that segment by name may use it.
 
         Returns:
-            The mask; empty where nothing was found.
+            The mask; empty if the system finds nothing.
         """
 
     def correct(self, points: tuple[Point, ...]) -> Voxels:
@@ -70,4 +70,4 @@ class Model(Protocol):
         """
 
     def alternatives(self) -> tuple[Voxels, ...]:
-        """Other masks for the last first prompt, on its slice; none where the system has but one."""
+        """Return other masks of the last first prompt's slice; empty for systems with one mask."""

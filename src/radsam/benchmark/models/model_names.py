@@ -1,4 +1,4 @@
-"""From the words of `--models` to models."""
+"""The models that `--models` names."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Runtime:
 
     Args:
         backend: The engine, as `radsam.load` takes it.
-        embeddings: Folder that keeps encoded slices, or None.
-        most_embedding_bytes: Size at which it gives up what was used longest ago.
+        embeddings: Folder of the embedding store, or None.
+        most_embedding_bytes: Size from which on the store drops its least recently used embeddings.
     """
 
     backend: str = "auto"
@@ -35,29 +35,29 @@ class Runtime:
     most_embedding_bytes: int = 20 << 30
 
 
-def find_models(words: Sequence[str], runtime: Runtime) -> list[Model]:
-    """Find models by the words of `--models`.
+def find_models(names: Sequence[str], runtime: Runtime) -> list[Model]:
+    """Find models by their names in `--models`.
 
-    A word is a baseline's name; ``BUNDLE``, optionally with ``:POLICY`` and ``:zoom`` or ``:no-zoom``;
+    A name is a baseline's; ``BUNDLE``, optionally with ``:POLICY`` and ``:zoom`` or ``:no-zoom``;
     ``predictions:FOLDER``; or ``nnunet:FOLDER``; any of them after ``LABEL=``.
 
     Raises:
-        InputError: A word is none of these, or two models have one label.
+        InputError: A name has none of these forms, or two models have the same label.
         BundleError: There is no such bundle.
     """
-    models = [_model(word.strip(), runtime) for word in words if word.strip()]
+    models = [_model(name.strip(), runtime) for name in names if name.strip()]
     labels = [model.card.label for model in models]
     twice = sorted({label for label in labels if labels.count(label) > 1})
     if twice:
-        raise InputError(f"Two models are called {', '.join(twice)}. Give one of them another name: NAME={words[0]}.")
+        raise InputError(f"Two models have the label {', '.join(twice)}. Give one of them another: LABEL={names[0]}.")
     if not models:
-        raise InputError("No model was named. Try --models radsam-lite,ellipsoid.")
+        raise InputError("No model was given. Try --models radsam-lite,ellipsoid.")
     return models
 
 
-def _model(word: str, runtime: Runtime) -> Model:
-    label, equals, rest = word.partition("=")
-    label, rest = (label, rest) if equals else ("", word)
+def _model(given: str, runtime: Runtime) -> Model:
+    label, equals, rest = given.partition("=")
+    label, rest = (label, rest) if equals else ("", given)
     kind, _, argument = rest.partition(":")
     if rest in RULES:
         return rule_model(rest, label or None)
@@ -67,21 +67,21 @@ def _model(word: str, runtime: Runtime) -> Model:
         if kind == "nnunet":
             return NnUNetModel(folder, name)
         return PredictionsModel(PredictionsFolder(folder), name)
-    bundle, policy, zoom = _parts(rest)
+    bundle, policy, zoom = _bundle_parts(rest)
     return SessionModel(_engine(bundle, runtime), policy=policy, zoom=zoom, label=label or None)
 
 
 @lru_cache(4)
 def _engine(bundle: str, runtime: Runtime) -> Engine:
-    """One engine for all ways that a bundle walks: they look at the same encoded slices."""
-    kept = runtime.embeddings
-    store = None if kept is None else EmbeddingStore(kept, runtime.most_embedding_bytes)
+    """Return one engine for all policies of a bundle: they share the encoded slices."""
+    folder = runtime.embeddings
+    store = None if folder is None else EmbeddingStore(folder, runtime.most_embedding_bytes)
     return load(bundle, backend=runtime.backend, store=store)
 
 
-def _parts(word: str) -> tuple[str, str | None, bool | None]:
-    """Split ``BUNDLE:POLICY:no-zoom`` from its end, for a path may hold colons."""
-    bundle, policy, zoom = word, None, None
+def _bundle_parts(name: str) -> tuple[str, str | None, bool | None]:
+    """Split ``BUNDLE:POLICY:no-zoom`` from its end, since a path can hold colons."""
+    bundle, policy, zoom = name, None, None
     while ":" in bundle:
         before, _, last = bundle.rpartition(":")
         if last in POLICIES and policy is None:
@@ -93,7 +93,7 @@ def _parts(word: str) -> tuple[str, str | None, bool | None]:
         bundle = before
     if not Path(bundle).exists() and ":" in bundle:
         raise InputError(
-            f"{word!r} names no model: after a bundle come :{', :'.join(POLICIES)}, :zoom or :no-zoom. Baselines are "
-            f"{', '.join(RULES)}; others predictions:FOLDER and nnunet:FOLDER."
+            f"There is no model {name!r}. Give a bundle, optionally with :{', :'.join(POLICIES)}, :zoom or :no-zoom; a "
+            f"baseline ({', '.join(RULES)}); predictions:FOLDER or nnunet:FOLDER."
         )
     return bundle, policy, zoom

@@ -1,4 +1,4 @@
-"""nnU-Net, run by its own command line where it is installed."""
+"""nnU-Net, run through its own command line."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class NnUNetModel:
         label: Its name in tables.
 
     Raises:
-        InputError: The folder is not one of nnU-Net.
+        InputError: The folder is not a trained nnU-Net.
         BackendError: nnU-Net is not installed.
     """
 
@@ -40,8 +40,8 @@ class NnUNetModel:
         self._command = shutil.which(_COMMAND)
         if self._command is None:
             raise BackendError(
-                f"{_COMMAND} is not on this machine. Install nnU-Net (pip install nnunetv2), or predict elsewhere and "
-                "give the masks: --models NAME=predictions:FOLDER."
+                f"{_COMMAND} is not installed. Install nnU-Net (pip install nnunetv2), or predict on another machine "
+                "and give the masks: --models NAME=predictions:FOLDER."
             )
         self._folder = folder
         plans = folder / "plans.json"
@@ -55,17 +55,17 @@ class NnUNetModel:
         )
         self._case: tuple[str, Volume] | None = None
         self._predicted: dict[str, PredictionsFolder] = {}
-        # Gone when nothing uses the model any more, at the latest with the process.
+        # Removed with the model, at the latest when the process ends.
         self._scratch = Path(tempfile.mkdtemp(prefix="radsam-nnunet-"))
         weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
 
     def prepare(self, volume: Volume, case_id: str) -> None:
-        """Take a case; it is predicted at its first object."""
+        """Take a case; nnU-Net predicts it at its first object."""
         self._case = case_id, volume
         self._predicted.clear()
 
     def segment(self, prompt: Prompt, bounds: Bounds | None, name: str) -> Voxels:
-        """Predict the case, once, and answer with the mask of the class."""
+        """Predict the case, once, and return the mask of the class."""
         if self._case is None:
             raise PromptError("There is no volume yet: prepare one first.")
         case_id, volume = self._case
@@ -78,24 +78,24 @@ class NnUNetModel:
         raise PromptError("nnU-Net takes no corrections.")
 
     def alternatives(self) -> tuple[Voxels, ...]:
-        """It has one answer."""
+        """Return none: nnU-Net predicts one mask."""
         return ()
 
     def _predict(self, case_id: str, volume: Volume) -> PredictionsFolder:
-        given, out = self._scratch / "in", self._scratch / "out"
-        for folder in (given, out):
+        images, masks = self._scratch / "in", self._scratch / "out"
+        for folder in (images, masks):
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
-        write_volume(volume, given / f"{case_id}_0000.nii.gz")
+        write_volume(volume, images / f"{case_id}_0000.nii.gz")
         folds = sorted(each.name.removeprefix("fold_") for each in self._folder.glob("fold_*"))
-        told = subprocess.run(
-            [str(self._command), "-i", str(given), "-o", str(out), "-m", str(self._folder), "-f", *folds],
+        result = subprocess.run(
+            [str(self._command), "-i", str(images), "-o", str(masks), "-m", str(self._folder), "-f", *folds],
             capture_output=True,
             text=True,
             check=False,
         )
-        if told.returncode:
-            last = (told.stderr.strip() or told.stdout.strip() or "it said nothing").splitlines()[-1]
+        if result.returncode:
+            last = (result.stderr.strip() or result.stdout.strip() or "no message").splitlines()[-1]
             raise BackendError(f"{_COMMAND} failed on case {case_id}: {last}")
-        shutil.copy(self._description, out / "dataset.json")
-        return PredictionsFolder(out)
+        shutil.copy(self._description, masks / "dataset.json")
+        return PredictionsFolder(masks)

@@ -1,6 +1,6 @@
-"""Masks that another system made: a folder of them stands in for the system.
+"""Masks of another system, read from a folder.
 
-Layouts, by what is in the folder:
+The folder has one of these layouts:
 
 - ``<case>.nii.gz`` (or .nrrd, .mha, …): a label map; ``dataset.json`` of nnU-Net or ``labels.json``
   ({"liver": 1}) says which value is which class;
@@ -29,11 +29,11 @@ _DESCRIPTIONS = ("dataset.json", "labels.json")
 
 @dataclass(frozen=True)
 class Differences:
-    """How a folder of predictions and the cases of a dataset differ.
+    """The differences between a folder of predictions and the cases of a dataset.
 
     Args:
         missing: Cases without a prediction; they score zero.
-        extra: Predictions of no case; they are left alone.
+        extra: Predictions without a case; they are not used.
     """
 
     missing: tuple[str, ...]
@@ -74,8 +74,8 @@ class PredictionsFolder:
     def sha256(self) -> str:
         """Identity of the folder: the names and sizes of its masks."""
         files = [*self._maps.values(), *(file for masks in self._folders.values() for file in masks.values())]
-        told = sorted((str(file.relative_to(self.folder)), file.stat().st_size) for file in files)
-        return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+        described = sorted((str(file.relative_to(self.folder)), file.stat().st_size) for file in files)
+        return hashlib.sha256(json.dumps(described).encode()).hexdigest()
 
     def differences(self, cases: Iterable[str]) -> Differences:
         """Compare with the cases of a dataset."""
@@ -98,13 +98,13 @@ class PredictionsFolder:
         """Read the mask of one class.
 
         Raises:
-            InputError: There is none.
+            InputError: There is no such mask.
             GridMismatchError: It lies on another grid.
         """
         if case_id in self._maps:
             if name not in self._values:
                 raise InputError(
-                    f"{self.folder} does not say which value {name!r} has; it names {', '.join(self._values)}."
+                    f"{self.folder} gives no value for the class {name!r}; it has values for {', '.join(self._values)}."
                 )
             file, value = self._maps[case_id], self._values[name]
         elif name in self._folders.get(case_id, {}):
@@ -117,7 +117,7 @@ class PredictionsFolder:
 
 
 class PredictionsModel:
-    """A system that answers with the masks of a folder, whatever is prompted.
+    """A system whose masks are in a folder; prompts do not change them.
 
     Args:
         predictions: The folder.
@@ -147,11 +147,11 @@ class PredictionsModel:
         return self.predictions.mask(self._case[0], name, self._case[1])
 
     def correct(self, points: tuple[Point, ...]) -> Voxels:
-        """Refuse: masks from outside cannot be corrected."""
-        raise PromptError("Masks from outside take no corrections.")
+        """Refuse: masks of another system cannot be corrected."""
+        raise PromptError("Masks of another system take no corrections.")
 
     def alternatives(self) -> tuple[Voxels, ...]:
-        """A folder has one answer."""
+        """Return none: a folder has one mask of a class."""
         return ()
 
 
@@ -170,14 +170,14 @@ def _read_values(folder: Path) -> Mapping[str, int]:
     path = next((folder / name for name in _DESCRIPTIONS if (folder / name).is_file()), None)
     if path is None:
         raise DatasetError(
-            f"{folder} holds label maps, but neither dataset.json nor labels.json says which value is which class. "
+            f"{folder} holds label maps, but no dataset.json or labels.json with the values of the classes. "
             'Write one, for example labels.json with {"liver": 1}.'
         )
     try:
         content = json.loads(path.read_text("utf-8"))
         labels = content.get("labels", content)
-        # MSD's own dataset.json has it the other way round: value to name.
-        turned = {str(value): int(name) for name, value in labels.items() if str(name).isdigit()}
-        return turned or {str(name): int(value) for name, value in labels.items()}
+        # MSD's own dataset.json is reversed: value to name.
+        reversed_labels = {str(value): int(name) for name, value in labels.items() if str(name).isdigit()}
+        return reversed_labels or {str(name): int(value) for name, value in labels.items()}
     except (OSError, ValueError, AttributeError, TypeError) as error:
         raise DatasetError(f"{path} cannot be read as names and values of classes: {error!r}") from error

@@ -1,4 +1,4 @@
-"""What a report is made of."""
+"""The blocks of a report."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class Heading:
     """A heading.
 
     Args:
-        text: The words.
+        text: The text.
         level: 1 is the title.
     """
 
@@ -19,11 +19,11 @@ class Heading:
 
 
 @dataclass(frozen=True)
-class Words:
+class Paragraph:
     """A paragraph.
 
     Args:
-        text: The words.
+        text: The text.
     """
 
     text: str
@@ -36,8 +36,8 @@ class Grid:
     Args:
         head: Column titles.
         rows: Cells, row by row.
-        strong: Rows that are set bold.
-        quoted: Rows that are quoted from the paper.
+        strong: Rows in bold.
+        quoted: Rows quoted from the paper.
     """
 
     head: tuple[str, ...]
@@ -48,15 +48,15 @@ class Grid:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A drawing in SVG; a text without pictures gives its words only.
+    """A drawing in SVG; left out in Markdown.
 
     Args:
         svg: The drawing.
-        words: What it shows.
+        caption: What it shows.
     """
 
     svg: str
-    words: str
+    caption: str
 
 
 @dataclass(frozen=True)
@@ -65,11 +65,11 @@ class Picture:
 
     Args:
         png: The picture.
-        words: What it shows.
+        caption: What it shows.
     """
 
     png: bytes
-    words: str
+    caption: str
 
 
-Block = Heading | Words | Grid | Drawing | Picture
+Block = Heading | Paragraph | Grid | Drawing | Picture

@@ -1,4 +1,4 @@
-"""What stands in a report, from a folder of results."""
+"""The content of a report, from a folder of results."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from radsam.benchmark.benchmark_results import FAILED, PICTURES, ResultsFolder, 
 from radsam.benchmark.benchmark_run import picture_name, worst_first
 from radsam.benchmark.bootstrap import Estimate
 from radsam.benchmark.paper_tables import Setting, paper_table
-from radsam.benchmark.report.report_blocks import Block, Drawing, Grid, Heading, Picture, Words
+from radsam.benchmark.report.report_blocks import Block, Drawing, Grid, Heading, Paragraph, Picture
 from radsam.benchmark.report.report_svg import Bar, Line, draw_bars, draw_curves
 from radsam.benchmark.results_summary import (
     GOAL_DICE,
@@ -25,35 +25,35 @@ from radsam.benchmark.results_summary import (
 )
 from radsam.errors import InputError
 
-#: Bars of more classes than these are too many for one drawing; the largest classes stay.
+#: More classes do not fit one drawing; it shows the largest.
 _MOST_CLASSES = 40
-#: Edits whose Dice the table of edits gives.
+#: The columns of the table of edits.
 _EDIT_STEPS = (0, 1, 2, 3, 5, 10, 15, 20)
 
 
 def report_blocks(results: ResultsFolder, against: str | None = None) -> list[Block]:
-    """Say all that was measured.
+    """Make all blocks of a report.
 
     Args:
         results: The results.
         against: Label of the model that the others are compared with; the first one if None.
 
     Raises:
-        InputError: There is no result yet, or no such model.
+        InputError: There are no results yet, or no such model.
     """
     found = curves(results.rows)
     if not found:
-        raise InputError(f"{results.folder} holds no answer yet. Let `radsam benchmark run` go on first.")
-    # As they were named, whichever of several processes was the first to answer.
-    answered = dict.fromkeys(curve.model for curve in found)
-    models = [*(label for label in results.models if label in answered)]
-    models += [label for label in answered if label not in models]
+        raise InputError(f"{results.folder} holds no scores yet. Let `radsam benchmark run` continue first.")
+    # In the order of `--models`, whichever of several processes was first.
+    scored = dict.fromkeys(curve.model for curve in found)
+    models = [*(label for label in results.models if label in scored)]
+    models += [label for label in scored if label not in models]
     if against is not None and against not in models:
-        raise InputError(f"No model {against!r} was measured; there are: {', '.join(models)}.")
+        raise InputError(f"The model {against!r} was not measured; choose one of {', '.join(models)}.")
     blocks: list[Block] = [Heading(f"Benchmark {results.config.name}", 1)]
     blocks += _measured(results, found)
-    asked = {mode.name: place for place, mode in enumerate(results.config.modes)}
-    for mode in sorted({curve.mode for curve in found}, key=lambda name: asked.get(name, len(asked))):
+    order = {mode.name: place for place, mode in enumerate(results.config.modes)}
+    for mode in sorted({curve.mode for curve in found}, key=lambda name: order.get(name, len(order))):
         of_mode = sorted((curve for curve in found if curve.mode == mode), key=lambda curve: models.index(curve.model))
         blocks += _mode(of_mode, against or models[0], _group_order(results))
     for name in results.config.paper:
@@ -68,12 +68,12 @@ def _measured(results: ResultsFolder, found: Sequence[Curve]) -> Iterator[Block]
     rows = [row for curve in found for row in curve.firsts]
     objects = {(row.dataset, row.case, row.object) for row in rows}
     patients = {(row.dataset, row.patient) for row in rows}
-    yield Words(
+    yield Paragraph(
         f"{len(objects)} objects of {len(patients)} patients, {len({curve.model for curve in found})} models. Dice is "
         "of the whole 3D object; means are over objects, intervals 95 % by bootstrap over patients."
     )
     if results.config.notes:
-        yield Words(" ".join(results.config.notes.split()))
+        yield Paragraph(" ".join(results.config.notes.split()))
     yield Heading("What was measured")
     yield Grid(
         ("data", "cases", "patients", "objects", "labels by", "left out"),
@@ -88,14 +88,14 @@ def _measured(results: ResultsFolder, found: Sequence[Curve]) -> Iterator[Block]
             if any(curve.model == label for curve in found)
         ),
     )
-    kept = (
-        " Encoded slices were kept from earlier runs, so times hold no encoding of those."
+    note = (
+        " Encoded slices of earlier runs were used again, so the times do not include encoding them."
         if notes.get("embeddings_kept")
         else ""
     )
-    yield Words(
+    yield Paragraph(
         f"Measured with {notes.get('program', 'radsam')}, seed {results.config.seed}, {notes.get('workers', 1)} "
-        f"processes.{kept}"
+        f"processes.{note}"
     )
 
 
@@ -163,15 +163,15 @@ def _mode(found: Sequence[Curve], reference: str, order: Sequence[str]) -> Itera
 
 
 def _group_order(results: ResultsFolder) -> list[str]:
-    """The groups in the order of the configuration, whichever case was the first to be done."""
+    """The groups in the order of the configuration."""
     datasets = results.config.datasets.values()
     return list(dict.fromkeys(group for each in datasets for group in (*each.case_groups, *each.class_groups)))
 
 
 def _title(mode: str) -> str:
     level, _, rest = mode.partition(", ")
-    said = {"volume": "One prompt and the bounds", "slice": "A prompt on every slice"}[level]
-    return f"{said}: {rest}"
+    titles = {"volume": "One prompt and the bounds", "slice": "A prompt on every slice"}
+    return f"{titles[level]}: {rest}"
 
 
 def _main_line(curve: Curve, has_edits: bool) -> tuple[str, ...]:
@@ -188,10 +188,10 @@ def _main_line(curve: Curve, has_edits: bool) -> tuple[str, ...]:
 
 
 def _counted(curve: Curve) -> str:
-    said = [str(len(curve.firsts))]
-    said += [f"{curve.found_nothing} found nothing"] if curve.found_nothing else []
-    said += [f"{curve.failed} failed"] if curve.failed else []
-    return ", ".join(said)
+    counts = [str(len(curve.firsts))]
+    counts += [f"{curve.found_nothing} found nothing"] if curve.found_nothing else []
+    counts += [f"{curve.failed} failed"] if curve.failed else []
+    return ", ".join(counts)
 
 
 def _edits(found: Sequence[Curve]) -> Iterator[Block]:
@@ -201,8 +201,8 @@ def _edits(found: Sequence[Curve]) -> Iterator[Block]:
     ]
     yield Drawing(
         draw_curves(lines),
-        "Mean Dice after so many edits; the figure beside each name is the last. Dotted: a baseline, which takes no "
-        "edits.",
+        "Mean Dice by number of edits; the figure beside each name is after the last edit. Dotted: a baseline, which "
+        "takes no edits.",
     )
     most = max(curve.most_edits for curve in found)
     steps = [step for step in _EDIT_STEPS if step <= most]
@@ -221,7 +221,7 @@ def _classes(found: Sequence[Curve]) -> Block:
     for row in found[0].firsts:
         sizes[row.object] = max(sizes[row.object], row.voxels)
     names = [name for name, _ in sizes.most_common(_MOST_CLASSES)]
-    # A baseline says little about classes, and four bars are what an eye can compare.
+    # Models before baselines, and at most four bars, which are easy to compare.
     models = [curve for curve in found if curve.most_edits] or list(found)
     shown = models[:4]
     bars: dict[str, dict[str, Bar]] = {name: {} for name in names}
@@ -245,10 +245,9 @@ def _beside_the_paper(results: ResultsFolder, found: Sequence[Curve], name: str)
     columns = [setting for setting in table.settings if any(setting == each for _, each in ours)] or table.settings
     data = ", ".join(results.config.datasets)
     yield Heading(f"Beside the paper's {table.title}")
-    yield Words(
-        f"Quoted rows are the paper's own figures, on {table.data}. Ours are measured, on the data of this page "
-        f"({data}). Where the objects or the weights are others, they stand beside each other and are no comparison of "
-        "like with like. Dice in percent."
+    yield Paragraph(
+        f"Quoted rows are the paper's own figures, on {table.data}. Ours are measured on the data of this page "
+        f"({data}). With other objects or other weights, the two cannot be compared directly. Dice in percent."
     )
     quoted: dict[str, dict[Setting, str]] = {}
     for figure in table.figures:
@@ -269,7 +268,7 @@ def _beside_the_paper(results: ResultsFolder, found: Sequence[Curve], name: str)
 
 
 def _rows_at(curve: Curve, setting: Setting) -> tuple[ScoreRow, ...]:
-    """Our rows in a setting of the paper; none where we measured another one."""
+    """Our rows in a setting of the paper; none if we measured other settings."""
     first = curve.firsts[0]
     if (first.level, first.start) != (setting.level, setting.start) or setting.edits not in curve.steps:
         return ()
@@ -284,9 +283,9 @@ def _setting(setting: Setting) -> str:
 
 def _worst(results: ResultsFolder, found: Sequence[Curve]) -> Iterator[Block]:
     yield Heading("Worst cases")
-    yield Words(
-        "First answers with the lowest Dice of each model. Yellow, dashed: the prompt; blue: the truth; orange: the "
-        "answer. The middle tile is the prompted slice, the others lie towards the ends of the object."
+    yield Paragraph(
+        "First masks with the lowest Dice of each model. Yellow, dashed: the prompt; blue: the truth; orange: the "
+        "predicted mask. The middle tile is the prompted slice, the others lie towards the ends of the object."
     )
     for curve in found:
         pictures = [
@@ -307,7 +306,7 @@ def _failures(results: ResultsFolder) -> Iterator[Block]:
     failed = [row for row in results.rows if row.status == FAILED and row.edits == row.most_edits]
     if failed:
         yield Heading("Failures")
-        yield Words("They count as zero in every mean above.")
+        yield Paragraph("They count as zero in every mean above.")
         yield Grid(
             ("model", "mode", "case", "object", "why"),
             tuple((row.model, row.mode, row.case, row.object, row.error) for row in failed),
@@ -317,21 +316,21 @@ def _failures(results: ResultsFolder) -> Iterator[Block]:
 def _how(results: ResultsFolder) -> Iterator[Block]:
     surface = results.config.surface
     yield Heading("How it was measured")
-    yield Words(
-        "The user is simulated and alone knows the truth: an exact or loose box, a point or a mask (paper 3.3), on the "
-        "slice of largest area unless said otherwise; at volume level with the object's first and last slice (4.1). An "
-        "edit is a click in what is wrong, drawn uniformly unless said otherwise (3.3, 4.2). The same seed gives the "
-        "same words."
+    yield Paragraph(
+        "The user is simulated, and only the user has the truth. The prompt is an exact or loose box, a point or a "
+        "mask (paper 3.3), by default on the slice of largest area; at volume level with the object's first and last "
+        "slice (4.1). An edit is a click in the error, by default drawn uniformly (3.3, 4.2). The same seed gives the "
+        "same prompts."
     )
-    yield Words(
+    yield Paragraph(
         "Two empty masks agree: Dice 1. One empty mask of two: Dice 0, NSD 0, HD95 infinite; HD95 is therefore given "
-        f"as the median. NSD has a tolerance of {surface.tolerance_mm:g} mm. Surface metrics are computed where all of "
-        "an object's slices were asked for, in millimetres. A failure scores 0. Classes absent from a case are left "
+        f"as the median. NSD has a tolerance of {surface.tolerance_mm:g} mm. Surface metrics, in millimetres, are "
+        "computed if all of an object's slices are segmented. A failure scores 0. Classes absent from a case are left "
         "out and counted above."
     )
-    yield Words(
-        f"Edits to {GOAL_DICE:g}: the median over all objects, those that never reach it included. Intervals: BCa "
-        "bootstrap, whole patients drawn; none below three patients. Seconds are medians of one interaction."
+    yield Paragraph(
+        f"Edits to {GOAL_DICE:g}: the median over all objects, including those that never reach it. Intervals: BCa "
+        "bootstrap over patients; none with fewer than three patients. Seconds are medians of one interaction."
     )
 
 

@@ -1,4 +1,4 @@
-"""Writing a report to a file: the suffix decides what it becomes."""
+"""Write a report to a file, in the format of its suffix."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from radsam.errors import OutputError
 
 
 def write_report(results: ResultsFolder, path: Path, *, against: str | None = None) -> None:
-    """Write a report, whole or not at all.
+    """Write a report, completely or not at all.
 
     Args:
         results: The results.
-        path: ``.html`` for one page with everything, ``.md`` for its words and tables.
+        path: ``.html`` for one page with everything, ``.md`` for its text and tables.
         against: Model that the others are compared with.
 
     Raises:
         OutputError: The suffix is another one, or the file cannot be written.
-        InputError: There is nothing to report.
+        InputError: There are no results.
     """
     if path.suffix.lower() not in (".html", ".md"):
-        raise OutputError(f"{path} is no report: its suffix must be .html or .md.")
+        raise OutputError(f"The report {path} has an unknown suffix; use .html or .md.")
     check_writable(path)
     blocks = report_blocks(results, against)
     text = to_markdown(blocks) if path.suffix.lower() == ".md" else to_html(blocks, f"Benchmark {results.config.name}")

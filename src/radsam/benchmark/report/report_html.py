@@ -1,4 +1,4 @@
-"""A report as one HTML page that holds everything: no script, no font and no picture from elsewhere."""
+"""A report as one self-contained HTML page: no script, font or picture from elsewhere."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import base64
 from collections.abc import Iterable
 from html import escape
 
-from radsam.benchmark.report.report_blocks import Block, Drawing, Grid, Heading, Picture, Words
+from radsam.benchmark.report.report_blocks import Block, Drawing, Grid, Heading, Paragraph, Picture
 
 _STYLE = """
 :root { color-scheme: light; --ink: #1c2126; --dim: #5d6770; --line: #d9dee3; --quoted: #f4f1e8; --link: #0b5a8a; }
@@ -50,18 +50,18 @@ def _block(block: Block) -> str:
     match block:
         case Heading():
             return f'<h{block.level} id="{_anchor(block.text)}">{escape(block.text)}</h{block.level}>'
-        case Words():
+        case Paragraph():
             return f"<p>{escape(block.text)}</p>"
         case Grid():
             return _table(block)
         case Drawing():
-            return f"<figure>{block.svg}<figcaption>{escape(block.words)}</figcaption></figure>"
+            return f"<figure>{block.svg}<figcaption>{escape(block.caption)}</figcaption></figure>"
         case Picture():
             source = f"data:image/png;base64,{base64.b64encode(block.png).decode()}"
-            words = escape(block.words)
+            caption = escape(block.caption)
             return (
-                f'<figure class="picture"><img src="{source}" alt="{words}" loading="lazy">'
-                f"<figcaption>{words}</figcaption></figure>"
+                f'<figure class="picture"><img src="{source}" alt="{caption}" loading="lazy">'
+                f"<figcaption>{caption}</figcaption></figure>"
             )
 
 

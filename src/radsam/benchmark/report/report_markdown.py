@@ -1,20 +1,20 @@
-"""A report as Markdown: its words and tables, for a README."""
+"""A report as Markdown: text and tables, for a README."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from radsam.benchmark.report.report_blocks import Block, Grid, Heading, Words
+from radsam.benchmark.report.report_blocks import Block, Grid, Heading, Paragraph
 
 
 def to_markdown(blocks: Iterable[Block]) -> str:
-    """Write blocks as Markdown; drawings and pictures are for the page only."""
+    """Write blocks as Markdown, without drawings and pictures."""
     parts = []
     for block in blocks:
         match block:
             case Heading():
                 parts.append(f"{'#' * block.level} {block.text}")
-            case Words():
+            case Paragraph():
                 parts.append(block.text)
             case Grid():
                 lines = [_line(block.head), "|" + "---|" * len(block.head)]
@@ -25,7 +25,7 @@ def to_markdown(blocks: Iterable[Block]) -> str:
 
 
 def _without_empty_sections(parts: list[str]) -> list[str]:
-    """Drop headings under which only pictures stood."""
+    """Drop headings with nothing but pictures under them."""
     kept = []
     for number, part in enumerate(parts):
         following = parts[number + 1] if number + 1 < len(parts) else "#"

@@ -1,4 +1,4 @@
-"""Two drawings: curves over the number of edits, and bars by class with their spread."""
+"""Two drawings: Dice curves over the number of edits, and bars by class with their spread."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Line:
     """One curve.
 
     Args:
-        name: What the legend calls it.
+        name: Its name in the legend.
         points: Number of edits to Dice.
     """
 
@@ -79,7 +79,7 @@ def draw_curves(lines: Sequence[Line]) -> str:
 
 
 def draw_bars(classes: Mapping[str, Mapping[str, Bar]], models: Sequence[str]) -> str:
-    """Draw classes under one another: for each model a bar to the mean, a line from least to most, a dot per object."""
+    """Draw classes below each other: for each model a bar to the mean, a line from least to most, a dot per object."""
     left, top, width = 190.0, 26.0 + 18 * ((len(models) + 2) // 3), 600
     bar, gap = 9.0, 9.0
     height = sum(bar * len(found) + gap for found in classes.values())
@@ -123,5 +123,5 @@ def _open(width: float, height: float) -> str:
     return f'<svg xmlns="http://www.w3.org/2000/svg" {size} {_FONT}>'
 
 
-def _text(x: float, y: float, words: str, anchor: str, colour: str) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}">{escape(words)}</text>'
+def _text(x: float, y: float, text: str, anchor: str, colour: str) -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}">{escape(text)}</text>'

@@ -157,7 +157,7 @@ def test_exit_codes_distinguish_failed_rows_from_an_unusable_manifest(
         "batch", manifest, *common, "--retry-failed", "--engine", "ray", "--address", "127.0.0.1:9", cwd=tmp_path
     )
     assert result.returncode == 4
-    assert "No Ray cluster answers at 127.0.0.1:9" in result.stderr_line
+    assert "There is no Ray cluster at 127.0.0.1:9" in result.stderr_line
 
 
 def test_dicom_comes_out_where_dicom_went_in(tiny_bundle: Path, run_radsam: CommandLine, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
-"""What a process was at when it died: only so can a volume that kills its worker be told from bad luck.
+"""Unfinished attempts at the rows of a volume, to find rows that make their process die again and again.
 
-One small file per volume says which rows were begun without coming to an end, and how often. A lock
-beside it keeps two workers from the same volume; the system lets go of it when its holder dies.
+A small file per volume counts for each row the attempts that began and did not end. A lock beside it keeps two
+workers from the same volume; the system releases it when its process dies.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from radsam.batch.output_folder import OutputFolder
 from radsam.disk.atomic_write import reason
 from radsam.errors import OutputError
 
-#: After so many processes have died at one row, or while reading a volume, it gets the status "lost".
+#: Number of deaths after which a row, or a volume that is being read, gets the status "lost".
 MOST_ATTEMPTS = 3
-#: After so many of its workers have died, spot machines included, a run gives a volume up.
+#: Number of worker deaths, preempted machines included, after which a run gives up a volume.
 MOST_LOSSES = 10
-#: The place before the first row.
+#: The step before the first row.
 READING = "reading the volume"
 
 
 class Attempts:
-    """Unfinished attempts at one volume, counted for each place in it.
+    """Unfinished attempts at one volume, counted for each of its rows and for `READING`.
 
     Args:
         path: The file.
-        most: So many attempts are allowed at each place.
+        most: Number of attempts that each of them may take.
     """
 
     def __init__(self, path: Path, most: int = MOST_ATTEMPTS) -> None:
@@ -39,10 +39,10 @@ class Attempts:
         self._counts = self._read()
 
     def begin(self, what: str) -> bool:
-        """Begin a row, or `READING`.
+        """Count the begin of a row, or of `READING`.
 
         Returns:
-            False if that was begun too often without an end.
+            False if it was begun too often without an end.
 
         Raises:
             OutputError: The file cannot be written.
@@ -58,11 +58,11 @@ class Attempts:
         return True
 
     def passed(self, what: str) -> None:
-        """Forget one place: whoever dies from here on did not die there."""
+        """Forget one of them: a death from here on is not its fault."""
         self._counts.pop(what, None)
 
     def end(self) -> None:
-        """Forget them all: nobody died."""
+        """Forget all of them: the process did not die."""
         self._path.unlink(missing_ok=True)
 
     def _read(self) -> dict[str, int]:
@@ -73,25 +73,27 @@ class Attempts:
 
 @contextmanager
 def locked_attempts(folder: OutputFolder, key: str, most_attempts: int = MOST_ATTEMPTS) -> Iterator[Attempts]:
-    """Be the only process that works on a volume; waits for one that does.
+    """Lock a volume for this process, after another one that works on it.
 
     Args:
         folder: The output folder.
         key: The volume.
-        most_attempts: So many attempts are allowed at each of its rows.
+        most_attempts: Number of attempts that each of its rows may take.
 
     Yields:
-        The attempts at it. They are forgotten at the end of the block, however it ends, but not
-        when the process dies.
+        Its attempts. They are forgotten at the end of the block, also after an exception, but not when the process
+        dies.
 
     Raises:
-        OutputError: The folder allows no locks.
+        OutputError: The folder's disk has no locks.
     """
     lock = FileLock(folder.attempts / f"{key}.lock")
     try:
         lock.acquire()
     except (OSError, NotImplementedError) as error:
-        raise OutputError(f"{folder.attempts} allows no locks ({error}). Choose a folder on another disk.") from error
+        raise OutputError(
+            f"Files in {folder.attempts} cannot be locked ({error}). Choose a folder on another disk."
+        ) from error
     try:
         attempts = Attempts(folder.attempts / key, most_attempts)
         try:

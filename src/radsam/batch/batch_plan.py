@@ -1,4 +1,4 @@
-"""Which rows are to be done, grouped by volume; who does which; how much memory a volume needs."""
+"""The plan of a batch: the rows to do, grouped by volume, their shards, and the memory of a volume."""
 
 from __future__ import annotations
 
@@ -17,13 +17,12 @@ from radsam.errors import ManifestError, RadsamError
 from radsam.io.pacs.pacs_address import is_pacs_url
 from radsam.io.volume_read import read_info
 
-#: A volume whose size is not known before it is fetched counts as one of 512×512×600 int16 voxels.
+#: A volume of unknown size, as in a PACS, counts as one of 512×512×600 int16 voxels.
 _UNKNOWN_BYTES = 512 * 512 * 600 * 2
-#: What a worker needs beside a volume: the libraries, the model and its cache of encoded slices. With three
-#: times the volume (read, hashed, masks composed and written) it is above `benchmarks/memory.py`: 1.31 GB
-#: for 512×512×400.
+#: Memory of a worker without a volume: libraries, model and embedding cache. With three times the volume (read,
+#: hashed, masks composed and written) it is above the measured 1.31 GB for 512×512×400 (`benchmarks/memory.py`).
 BASE_BYTES, _PER_VOLUME_BYTE = 1 << 30, 3
-#: A compressed DICOM series takes about this share of its voxels.
+#: Ratio of a series' voxels to its compressed DICOM files.
 _COMPRESSION = 3
 _SHARD = re.compile(r"(\d+)/(\d+)")
 
@@ -45,11 +44,11 @@ class RowTask:
 
 @dataclass(frozen=True)
 class VolumeTask:
-    """All rows of one volume: they are done by one worker, which reads it once.
+    """All rows of one volume: one worker does them and reads the volume once.
 
     Args:
         key: Names the volume's files in the output folder.
-        base: The folder that relative paths start from.
+        base: The folder that relative paths are relative to.
         tasks: Its rows, in the order of the manifest.
     """
 
@@ -59,12 +58,12 @@ class VolumeTask:
 
     @property
     def volume(self) -> str:
-        """The volume, as the manifest names it."""
+        """The volume, as in the manifest."""
         return self.tasks[0].row.volume
 
     @property
     def series(self) -> str | None:
-        """Which series of it."""
+        """The DICOM series, as in the manifest."""
         return self.tasks[0].row.series
 
     @property
@@ -78,21 +77,21 @@ class VolumeTask:
         return self.volume if self.is_remote else str(self.base / self.volume)
 
     def memory_bytes(self) -> int:
-        """Estimate what a worker needs for it, from the header or the size of its files; it is not read."""
+        """Estimate a worker's memory for it, from its header or the size of its files."""
         return BASE_BYTES + _PER_VOLUME_BYTE * _volume_bytes(self)
 
 
 @dataclass(frozen=True)
 class BatchPlan:
-    """A manifest against what is done.
+    """The rows of a manifest that are done, and those to do.
 
     Args:
         volumes: Volumes with rows to do; each has these rows only.
-        done: Results of rows that are done, or failed and are left alone, by id.
-        changed: Ids of rows that were done, and are done anew because they or the model changed.
-        kept_failures: Ids of rows that failed before and are left alone.
+        done: Results by id of rows that are done, or failed and are not tried again.
+        changed: Ids of rows that were done and are to do again, since they or the model changed.
+        kept_failures: Ids of rows that failed before and are not tried again.
         bad_rows: Rows that cannot be used.
-        mine: Ids of the rows that this shard answers for, done or not.
+        shard_ids: Ids of the rows of this shard, done or not.
         keys: The volume's key of every row that can be used, by id, in the order of the manifest.
         fingerprints: Their fingerprints, by id.
         rows: Every row that can be used.
@@ -103,7 +102,7 @@ class BatchPlan:
     changed: tuple[str, ...]
     kept_failures: tuple[str, ...]
     bad_rows: tuple[BadRow, ...]
-    mine: frozenset[str]
+    shard_ids: frozenset[str]
     keys: Mapping[str, str]
     fingerprints: Mapping[str, str]
     rows: tuple[GoodRow, ...]
@@ -122,12 +121,12 @@ def make_plan(
     shard: tuple[int, int] = (0, 1),
     retry_failed: bool = False,
 ) -> BatchPlan:
-    """Find out what is to be done.
+    """Compare a manifest with the results so far.
 
     Args:
         manifest: The manifest.
-        folder: Where results are.
-        identity: What masks depend on besides their rows; see `BatchSettings.identity`.
+        folder: The output folder.
+        identity: Everything besides its row that a mask depends on; see `BatchSettings.identity`.
         shard: Do only this part of the volumes: number, from 0, and count.
         retry_failed: Also do rows that failed.
     """
@@ -136,9 +135,9 @@ def make_plan(
         groups.setdefault((each.row.volume, each.row.series), []).append(each)
     whole = [_volume_task(manifest.base, rows, identity) for rows in groups.values()]
     number, count = shard
-    # The largest first, dealt out in turn: shards of about the same number of rows, the same in every run.
-    dealt = sorted(whole, key=lambda each: (-len(each.tasks), each.key))[number::count]
-    mine = {each.key for each in dealt}
+    # The largest first, dealt out in turn: shards of about the same number of rows, equal in every run.
+    in_shard = sorted(whole, key=lambda each: (-len(each.tasks), each.key))[number::count]
+    shard_keys = {each.key for each in in_shard}
     done: dict[str, RowResult] = {}
     changed: list[str] = []
     kept: list[str] = []
@@ -155,7 +154,7 @@ def make_plan(
             if result is not None and result.fingerprint != task.fingerprint:
                 changed.append(task.row.id)
             missing.append(task)
-        if missing and volume.key in mine:
+        if missing and volume.key in shard_keys:
             volumes.append(replace(volume, tasks=tuple(missing)))
     return BatchPlan(
         volumes=tuple(volumes),
@@ -163,7 +162,7 @@ def make_plan(
         changed=tuple(changed),
         kept_failures=tuple(kept),
         bad_rows=manifest.bad_rows,
-        mine=frozenset(task.row.id for volume in dealt for task in volume.tasks),
+        shard_ids=frozenset(task.row.id for volume in in_shard for task in volume.tasks),
         keys={task.row.id: volume.key for volume in whole for task in volume.tasks},
         fingerprints={task.row.id: task.fingerprint for volume in whole for task in volume.tasks},
         rows=manifest.rows,
@@ -171,7 +170,7 @@ def make_plan(
 
 
 def is_settled(result: RowResult, task: RowTask, retry_failed: bool) -> bool:
-    """Whether a row need not be done: it is done, or failed by its own fault and is not to be tried again."""
+    """Whether a row is not to do: it is done, or it failed for a reason of its own and is not tried again."""
     if result.fingerprint != task.fingerprint:
         return False
     return result.status is Status.DONE or not (result.status.is_tried_again or retry_failed)
@@ -187,7 +186,7 @@ def parse_shard(text: str) -> tuple[int, int]:
     number, count = (int(each) for each in found.groups()) if found else (1, 0)
     if number >= count:
         raise ManifestError(
-            f"A shard is written i/n with i from 0 to n - 1, for example 0/8 to 7/8; given: {text!r}. In a Kubernetes "
+            f"Write a shard as i/n with i from 0 to n - 1, for example 0/8 to 7/8; given: {text!r}. In a Kubernetes "
             'Indexed Job: --shard "$JOB_COMPLETION_INDEX/8".'
         )
     return number, count
@@ -210,5 +209,5 @@ def _volume_bytes(volume: VolumeTask) -> int:
             return _COMPRESSION * path.stat().st_size
         geometry = read_info(path).geometry
     except (OSError, RadsamError):
-        return 0  # nothing will be read of it
+        return 0  # it cannot be read
     return _UNKNOWN_BYTES if geometry is None else 2 * math.prod(geometry.shape_kji)

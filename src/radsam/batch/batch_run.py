@@ -1,4 +1,4 @@
-"""A whole run: plan, do what is missing, and put the table and the contact sheet together."""
+"""A whole run: plan, do the missing rows, and write the table and the contact sheet."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from radsam.errors import InputError
 from radsam.runtime import find_bundle, read_bundle
 
 ENGINES = ("process", "ray", "slurm")
-#: Does the volumes of a plan: what an engine is once it knows its own settings.
+#: An engine with its own settings: does the volumes of a plan.
 RunVolumes = Callable[..., list[RowResult]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class EngineChoice:
-    """Who does the work.
+    """The engine that does the work.
 
     Args:
         name: One of `ENGINES`.
         workers: Number of worker processes. Of Ray, None takes what CPUs and memory allow; of "process", None or 1
             stays in this process.
         address: Of Ray, a running cluster.
-        cluster: Of SLURM, what its jobs ask for.
+        cluster: Of SLURM, the resources of its jobs.
 
     Raises:
         InputError: There is no such engine, or a number is not positive.
@@ -54,7 +54,7 @@ class EngineChoice:
             raise InputError(f"There must be at least one worker, not {self.workers}.")
 
     def runner(self) -> RunVolumes:
-        """Return what does the volumes."""
+        """Return the function that does the volumes."""
         if self.name == "ray":
             return partial(run_on_ray, workers=self.workers, address=self.address)
         if self.name == "slurm":
@@ -64,28 +64,28 @@ class EngineChoice:
 
 @dataclass(frozen=True)
 class BatchSummary:
-    """What came of a run.
+    """The results of a run.
 
     Args:
-        plan: What was to be done.
+        plan: Its plan.
         results: All rows of the manifest, in its order.
-        mine: Of these, the rows that this run answers for: all, or those of its shard.
+        shard_results: The rows of its shard; without shards, all rows.
     """
 
     plan: BatchPlan
     results: tuple[RowResult, ...]
-    mine: tuple[RowResult, ...]
+    shard_results: tuple[RowResult, ...]
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many of the rows that this run answers for have each status; those that none has are left out."""
-        counts = Counter(each.status for each in self.mine)
+        """Number of the shard's rows with each status, without zeros."""
+        counts = Counter(each.status for each in self.shard_results)
         return {status.value: counts[status] for status in Status if counts[status]}
 
     @property
     def all_done(self) -> bool:
-        """Whether every one of them is done."""
-        return all(each.status is Status.DONE for each in self.mine)
+        """Whether all rows of the shard are done."""
+        return all(each.status is Status.DONE for each in self.shard_results)
 
 
 def plan_batch(
@@ -96,7 +96,7 @@ def plan_batch(
     shard: tuple[int, int] = (0, 1),
     retry_failed: bool = False,
 ) -> BatchPlan:
-    """Find out what is to be done; writes nothing.
+    """Make the plan of a run; writes nothing.
 
     Raises:
         BundleError: There is no such model.
@@ -114,15 +114,15 @@ def run_batch(
     retry_failed: bool = False,
     report: Report = lambda result: None,
 ) -> BatchSummary:
-    """Do what a plan says is missing, and write table and contact sheet, also when it is stopped.
+    """Do the missing rows of a plan, and write table and contact sheet, also after Ctrl-C.
 
     Args:
-        plan: What `plan_batch` returned.
-        folder: Where results go; made if it does not exist.
-        settings: What is done with every row.
-        engine: Who does it.
+        plan: The result of `plan_batch`.
+        folder: The output folder; made if it does not exist.
+        settings: The settings of all rows.
+        engine: The engine.
         retry_failed: Also do rows that failed.
-        report: Told after each row.
+        report: Called after each row.
 
     Raises:
         RadsamError: The engine or the folder cannot be used. A row that fails raises nothing.
@@ -134,17 +134,17 @@ def run_batch(
             found = engine.runner()(plan.volumes, settings, folder, retry_failed=retry_failed, report=report)
     finally:
         results = write_results(plan, folder, found)
-    mine = tuple(each for each in results if each.id in plan.mine or each.status is Status.BAD_ROW)
-    return BatchSummary(plan, results, mine)
+    shard_results = tuple(each for each in results if each.id in plan.shard_ids or each.status is Status.BAD_ROW)
+    return BatchSummary(plan, results, shard_results)
 
 
 def write_results(plan: BatchPlan, folder: OutputFolder, found: Sequence[RowResult] = ()) -> tuple[RowResult, ...]:
-    """Write the table and the contact sheet of every row that the manifest has.
+    """Write the table and the contact sheet of all rows of the manifest.
 
     Args:
         plan: The plan.
         folder: The output folder.
-        found: What this run returned; counts where the disk had no room to keep it.
+        found: Results of this run; used for rows whose part could not be written.
 
     Returns:
         The results, in the order of the manifest.
@@ -152,9 +152,9 @@ def write_results(plan: BatchPlan, folder: OutputFolder, found: Sequence[RowResu
     Raises:
         OutputError: They cannot be written.
     """
-    # Shards may end together: the last one to get here sees what the others have left.
+    # Shards can end together: the last one sees the results of all.
     with FileLock(folder.attempts / "merge.lock"):
-        here = {each.id: each for each in found}
+        of_this_run = {each.id: each for each in found}
         parts = {key: read_part(folder, key) for key in set(plan.keys.values())}
         results = [
             RowResult(
@@ -163,8 +163,8 @@ def write_results(plan: BatchPlan, folder: OutputFolder, found: Sequence[RowResu
             for each in plan.bad_rows
         ]
         for line, row in ((each.line, each.row) for each in plan.rows):
-            result = parts[plan.keys[row.id]].get(row.id) or here.get(row.id)
-            # A result of an earlier form of the row is not one of this row.
+            result = parts[plan.keys[row.id]].get(row.id) or of_this_run.get(row.id)
+            # The result of an earlier form of the row does not count.
             if result is None or result.fingerprint != plan.fingerprints[row.id]:
                 result = RowResult(
                     id=row.id,

@@ -1,4 +1,4 @@
-"""What a run does with every row."""
+"""The settings of a batch, the same for all rows."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from radsam.io.volume_write import LabelFormat
 from radsam.preprocess import Window
 from radsam.propagate import POLICIES
 
-#: Raised whenever the same row would get another mask for another reason than its model or settings.
+#: Raised when a new version of the program gives the same row another mask.
 _VERSION = 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class BatchSettings:
-    """What a run does with every row; the same on every worker.
+    """The settings of a batch, the same for all rows and workers.
 
     Args:
         model: Name or path of the bundle; None for the default one.
         backend: The inference engine, as for `radsam.load`.
         file_format: The format of the masks.
-        policy: What a slice passes on; None takes what the model was trained for.
-        zoom: Whether to look at a crop around each object; None takes what the model was trained for.
+        policy: What a slice passes to the next; None takes what the model was trained for.
+        zoom: Whether the model sees a crop around each object; None takes what it was trained for.
         window: HU window of rows that have none; None takes the model's own.
         resample: Resample DICOM series of a tilted gantry or with uneven spacing.
-        threads: CPU threads of each worker; None takes what there are.
+        threads: CPU threads of each worker; None takes all.
 
     Raises:
-        PromptError: There is no such policy, the window is empty, or there are no threads.
+        PromptError: There is no such policy, the window is empty, or the number of threads is below 1.
     """
 
     model: str | None = None
@@ -51,11 +51,11 @@ class BatchSettings:
 
     @property
     def suffix(self) -> str:
-        """What the names of the masks end with."""
+        """The suffix of the masks' files."""
         return self.file_format.suffixes[0]
 
     def identity(self, model_sha256: str) -> str:
-        """Return what a mask depends on besides its row; how fast it is made is not part of it.
+        """Return everything besides its row that a mask depends on; speed is not part of it.
 
         Args:
             model_sha256: The model's identity.

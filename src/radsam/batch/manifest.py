@@ -1,7 +1,7 @@
 """Reading a manifest: CSV, Parquet or JSON lines, a row per object.
 
-Only a file that is no table at all is refused. A row that cannot be used becomes a `BadRow`
-with its reason, and the rest goes on.
+Only a file that is not a table is refused. A row that cannot be used becomes a `BadRow` with the
+reason, and the others are used.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class GoodRow:
     """A row that can be used.
 
     Args:
-        line: Its place in the manifest, counted as an editor counts lines (of Parquet: rows from 1).
+        line: Its line in the manifest, as in an editor (in Parquet: its row, from 1).
         row: The row.
     """
 
@@ -53,10 +53,10 @@ class BadRow:
     """A row that cannot be used.
 
     Args:
-        line: As of a good one.
-        id: Its id, as far as there is one.
-        volume: Its volume, as far as there is one.
-        message: What is wrong with it.
+        line: As of a good row.
+        id: Its id; empty without one.
+        volume: Its volume; empty without one.
+        message: The reason.
     """
 
     line: int
@@ -67,13 +67,13 @@ class BadRow:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A manifest as it was read.
+    """A manifest.
 
     Args:
         path: The file.
         rows: Rows that can be used, in their order.
         bad_rows: The others.
-        unused: Columns that mean nothing here.
+        unused: Unknown columns.
     """
 
     path: Path
@@ -83,7 +83,7 @@ class Manifest:
 
     @property
     def base(self) -> Path:
-        """The folder that relative paths start from."""
+        """The folder that relative paths are relative to."""
         return self.path.resolve().parent
 
 
@@ -94,15 +94,15 @@ def read_manifest(path: Path) -> Manifest:
         path: A .csv, .parquet or .jsonl file.
 
     Raises:
-        ManifestError: There is no such file, it is no table, or it has no column `id` or `volume`, or
-            one whose name looks misspelt.
+        ManifestError: There is no such file, it is not a table, it has no column `id` or `volume`, or the name
+            of a column looks misspelt.
         MissingExtraError: It is Parquet, and pyarrow is not installed.
     """
     if not path.is_file():
         raise ManifestError(f"There is no manifest {path}. `radsam batch --template` prints one to start from.")
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
-        raise ManifestError(f"{path} is no manifest: its suffix is one of {', '.join(SUFFIXES)}.")
+        raise ManifestError(f"The manifest {path} has an unknown suffix; use one of {', '.join(SUFFIXES)}.")
     try:
         if suffix == ".csv":
             raw = _read_csv(path)
@@ -124,49 +124,49 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def parse_row(values: Mapping[str, Any]) -> ManifestRow:
-    """Make a row from text, or from the numbers and lists of JSON and Parquet.
+    """Make a row from the text of CSV, or from the numbers and lists of JSON and Parquet.
 
     Raises:
         ManifestError: A value cannot be used; the message names it.
     """
     if None in values:
         raise ManifestError("The row has more values than the first line has columns.")
-    taken: dict[str, Any] = {}
+    row: dict[str, Any] = {}
     for name in COLUMNS:
         value = values.get(name)
         if _empty(value):
             continue
         if name in _ONE:
-            taken[name] = _number(value, name)
+            row[name] = _number(value, name)
         elif name in _SEVERAL and not (name == "bounds" and _is_word(value)):
-            taken[name] = _numbers(value, name)
+            row[name] = _numbers(value, name)
         else:
-            taken[name] = _text(value)
-    missing = [name for name in ("id", "volume") if name not in taken]
+            row[name] = _text(value)
+    missing = [name for name in ("id", "volume") if name not in row]
     if missing:
         raise ManifestError(f"The row has no {' and no '.join(missing)}.")
-    return ManifestRow(**taken)
+    return ManifestRow(**row)
 
 
 def _without_duplicates(good: list[GoodRow], bad: list[BadRow]) -> tuple[tuple[GoodRow, ...], tuple[BadRow, ...]]:
-    """Refuse every row of an id that stands twice: which of them is meant cannot be known."""
-    # Without regard to case: some file systems have none, and the id names files.
+    """Refuse all rows with the same id, since any of them could be the right one."""
+    # Ignoring case, as some file systems do: the id names files.
     lines: dict[str, list[int]] = {}
     for each in good:
         lines.setdefault(each.row.id.casefold(), []).append(each.line)
-    kept = [each for each in good if len(lines[each.row.id.casefold()]) == 1]
-    twice = [
+    unique = [each for each in good if len(lines[each.row.id.casefold()]) == 1]
+    repeated = [
         BadRow(
             each.line,
             each.row.id,
             each.row.volume,
-            f"The id {each.row.id!r} stands on lines {', '.join(map(str, lines[each.row.id.casefold()]))}; give each "
-            "row its own (capital letters make no difference).",
+            f"The id {each.row.id!r} is on lines {', '.join(map(str, lines[each.row.id.casefold()]))}; give each row "
+            "its own id (upper and lower case count as the same).",
         )
         for each in good
         if len(lines[each.row.id.casefold()]) > 1
     ]
-    return tuple(kept), tuple(sorted([*bad, *twice], key=lambda each: each.line))
+    return tuple(unique), tuple(sorted([*bad, *repeated], key=lambda each: each.line))
 
 
 def _read_csv(path: Path) -> list[tuple[int, dict[str, Any]]]:
@@ -189,9 +189,9 @@ def _read_json_lines(path: Path) -> list[tuple[int, dict[str, Any]]]:
         try:
             values = json.loads(text)
         except json.JSONDecodeError as error:
-            raise ManifestError(f"{path}, line {line}, is no JSON: {error}.") from error
+            raise ManifestError(f"{path}, line {line}, is not JSON: {error}.") from error
         if not isinstance(values, dict):
-            raise ManifestError(f'{path}, line {line}, is no JSON object: a row is written as {{"id": ...}}.')
+            raise ManifestError(f'{path}, line {line}, is not a JSON object. Write a row as {{"id": ...}}.')
         rows.append((line, values))
     return rows
 
@@ -205,12 +205,12 @@ def _read_parquet(path: Path) -> list[tuple[int, dict[str, Any]]]:
     try:
         table = pyarrow.parquet.read_table(path)
     except pyarrow.lib.ArrowException as error:
-        raise ManifestError(f"{path} is no readable Parquet file: {error}.") from error
+        raise ManifestError(f"{path} is not a readable Parquet file: {error}.") from error
     return list(enumerate(table.to_pylist(), start=1))
 
 
 def _check_columns(path: Path, raw: Iterable[tuple[int, Mapping[str, Any]]]) -> tuple[str, ...]:
-    """Refuse a table without rows or needed columns, and misspelt ones: what they say would be lost in silence."""
+    """Refuse a table without rows or required columns, or with a misspelt column, which would be ignored."""
     names = dict.fromkeys(name for _, values in raw for name in values if name is not None)
     if not names:
         raise ManifestError(f"{path} has no rows. `radsam batch --template` prints an example.")
@@ -220,7 +220,7 @@ def _check_columns(path: Path, raw: Iterable[tuple[int, Mapping[str, Any]]]) -> 
             name.lower().replace(" ", "_"), [each for each in COLUMNS if each not in names], 1, 0.8
         )
         if near:
-            raise ManifestError(f"{path} has a column {name!r}, which means nothing here. Is {near[0]!r} meant?")
+            raise ManifestError(f"{path} has an unknown column {name!r}. Did you mean {near[0]!r}?")
     missing = [name for name in ("id", "volume") if name not in names]
     if missing:
         raise ManifestError(
@@ -234,7 +234,7 @@ def _empty(value: Any) -> bool:
     if isinstance(value, str):
         return not value.strip()
     if isinstance(value, float):
-        return math.isnan(value)  # what pandas writes for nothing
+        return math.isnan(value)  # pandas writes an empty field so
     return value is None or value == []
 
 
@@ -245,21 +245,21 @@ def _is_word(value: Any) -> bool:
 def _text(value: Any) -> str | None:
     if _empty(value):
         return None
-    # A column of whole numbers that has gaps comes as floats from Parquet: 7.0 is the value 7.
+    # Parquet stores a column of whole numbers with gaps as floats: 7.0 is the value 7.
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
 
 
 def _number(value: Any, name: str) -> float:
     if isinstance(value, bool):
-        raise ManifestError(f"{name} is a number, not {value}.")
+        raise ManifestError(f"{name} must be a number, not {value}.")
     try:
         return float(value)
     except (TypeError, ValueError):
-        raise ManifestError(f"{name} is a number, not {value!r}.") from None
+        raise ManifestError(f"{name} must be a number, not {value!r}.") from None
 
 
 def _numbers(value: Any, name: str) -> Numbers:
     parts = value.replace(",", " ").replace(";", " ").split() if isinstance(value, str) else value
     if not isinstance(parts, list | tuple):
-        raise ManifestError(f"{name} are numbers with spaces between them, or a list of numbers; given: {value!r}.")
+        raise ManifestError(f"{name} must be numbers separated by spaces, or a list of numbers; given: {value!r}.")
     return tuple(_number(each, f"Each of {name}") for each in parts)

@@ -1,6 +1,6 @@
-"""One row of a manifest: an object to segment, and what is said about it.
+"""One row of a manifest: an object to segment and its prompt.
 
-Numbers mean what the row's `coordinates` say: ``ijk``, voxels of the file as stored, counted from
+The row's `coordinates` give the unit of its numbers: ``ijk``, voxels of the file as stored, counted from
 0, both ends included; or ``lps``, millimetres. Nothing is guessed from their size.
 """
 
@@ -20,18 +20,18 @@ from radsam.volume import Plane
 
 Numbers = tuple[float, ...]
 
-#: What cannot be part of a file name on every system, and what leads out of a folder.
+#: Characters that some systems refuse in file names, or that lead out of a folder.
 _FORBIDDEN = re.compile(r'[/\\:*?"<>|\x00-\x1f]')
 #: File names have at most 255 bytes; a suffix and a temporary name need some of them.
 _MAX_ID_BYTES = 120
-#: How many numbers a prompt has with a column `slice`, and without.
+#: Number of numbers of a prompt with a column `slice`, and without.
 _ON_SLICE, _WITHOUT = {"box": 4, "point": 2, "recist": 4}, {"box": 6, "point": 3, "recist": 6}
-#: The bounds of a row whose mask prompt says where the object ends.
+#: The bounds of a row that takes those of its mask prompt.
 FROM_MASK = "mask"
 
 
 class Space(StrEnum):
-    """What the numbers of a row count."""
+    """The unit of a row's numbers."""
 
     IJK = "ijk"
     LPS = "lps"
@@ -45,18 +45,18 @@ class ManifestRow:
         id: Names the row and its files; unique in the manifest.
         volume: Path of a file, DICOM folder or zip, relative to the manifest's folder, or the URL of a
             series in a PACS.
-        object: Name of the object, written into the mask where its format has room for it.
+        object: Name of the object, written into the mask if its format allows.
         coordinates: "ijk" or "lps"; needed wherever a coordinate is given.
-        plane: The plane to walk in.
-        slice: The prompted slice, where the prompt itself does not say it.
+        plane: The plane of the propagation.
+        slice: The prompted slice, if the prompt's numbers do not give it.
         box: Four numbers on a slice (I0 J0 I1 J1), or six (I0 J0 K0 I1 J1 K1): a box in space, whose
-            middle slice is prompted and whose ends are the bounds.
+            middle slice gets the prompt and whose ends are the bounds.
         point: Two numbers on a slice, or three.
         recist: Both ends of a diameter: four numbers on a slice, or six.
-        mask: A file with a rough mask; without `slice`, the slice with most of it is prompted.
-        mask_roi: Of a DICOM mask, the object's name; of a label map, its value.
-        bounds: First and last slice; "mask" takes those of the mask; None leaves it to the stop rule.
-        window: What the model sees, in HU; None takes the run's.
+        mask: A file with a rough mask; without `slice`, the slice with its largest area gets the prompt.
+        mask_roi: The object's name in a DICOM mask, its value in a label map.
+        bounds: First and last slice; "mask" takes those of the mask; None leaves them to the stop rule.
+        window: The HU window; None takes the run's.
         series: Which series of a DICOM folder.
         truth: A file with the true mask, for Dice.
         truth_roi: As `mask_roi`.
@@ -94,17 +94,17 @@ class ManifestRow:
 
     @property
     def in_space(self) -> bool:
-        """Whether the prompt says its slice itself."""
+        """Whether the prompt's own numbers give its slice."""
         return self.slice is None
 
     def fingerprint(self, settings: str) -> str:
-        """Return what the row and the settings that its mask depends on hash to.
+        """Return the hash of all that the mask depends on.
 
         Args:
-            settings: What else the mask depends on: the model and the run's settings.
+            settings: The model and the run's settings; see `BatchSettings.identity`.
         """
-        said = json.dumps([asdict(self), settings], sort_keys=True)
-        return hashlib.sha256(said.encode()).hexdigest()[:16]
+        content = json.dumps([asdict(self), settings], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     def _check_names(self) -> None:
         if not self.id or self.id != self.id.strip() or self.id.startswith(".") or _FORBIDDEN.search(self.id):
@@ -117,7 +117,7 @@ class ManifestRow:
                 f"The id {self.id[:20]!r}... is too long for a file name: {_MAX_ID_BYTES} bytes at most."
             )
         if not self.volume:
-            raise ManifestError("The row names no volume.")
+            raise ManifestError("The row has no volume.")
         if not self.object.strip():
             raise ManifestError("The name of the object is empty; leave the column out for 'object'.")
         if self.plane not in tuple(Plane):
@@ -148,7 +148,7 @@ class ManifestRow:
                 f"without one. This row {'has no' if self.slice is None else 'has a'} slice."
             )
         if kind == "box" and self.in_space and self.bounds is not None:
-            raise ManifestError("A box of six numbers says the bounds itself; leave bounds empty, or give a slice.")
+            raise ManifestError("A box of six numbers includes the bounds; leave bounds empty, or give a slice.")
 
     def _check_numbers(self) -> None:
         bounds = None if isinstance(self.bounds, str) else self.bounds
@@ -171,8 +171,8 @@ class ManifestRow:
             )
         if typed and self.coordinates is None:
             raise ManifestError(
-                "The row has coordinates but does not say which: write ijk (voxels as stored, from 0) or lps "
-                "(millimetres) into its column coordinates."
+                "The row has coordinates but no unit: write ijk (voxels as stored, from 0) or lps (millimetres) into "
+                "its column coordinates."
             )
         if self.coordinates == Space.IJK and not all(float(each).is_integer() for each in typed):
             raise ManifestError("Voxels (coordinates = ijk) are whole numbers. For millimetres write lps.")

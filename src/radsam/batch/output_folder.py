@@ -1,15 +1,15 @@
-"""The output folder of a batch: where everything is, and making it.
+"""The output folder of a batch.
 
 ::
 
     results.csv                 one line per row of the manifest
     contact_sheet.html          a thumbnail per object
     masks/<id>.nii.gz           the masks
-    quarantine/<volume>.json    what went wrong with a volume, with tracebacks and without patient data
-    progress/                   what is done; a second run reads it
-        parts/<volume>.json         results of one volume, written anew after each row
+    quarantine/<volume>.json    failures of a volume, with tracebacks and without patient data
+    progress/                   finished work, which the next run reads
+        parts/<volume>.json         results of one volume, rewritten after each row
         thumbnails/<id>.jpg
-        attempts/<volume>           how often work on a volume has begun and not ended
+        attempts/<volume>           attempts at its rows that began and did not end
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from pathlib import Path
 
 from radsam.errors import OutputError
 
-#: Less free space than this, and no row is begun: a mask is up to some MB, a thumbnail and a part some KB.
+#: No row starts with less free space: a mask is up to some MB, a thumbnail and a part some KB.
 LEAST_FREE_BYTES = 32 << 20
 
 
 @dataclass(frozen=True)
 class OutputFolder:
-    """Where a batch writes.
+    """The folder that a batch writes to.
 
     Args:
         path: The folder.
@@ -51,7 +51,7 @@ class OutputFolder:
 
     @property
     def quarantine(self) -> Path:
-        """What went wrong, by volume."""
+        """Failures by volume."""
         return self.path / "quarantine"
 
     @property
@@ -70,7 +70,7 @@ class OutputFolder:
         return self.path / "progress" / "attempts"
 
     def make(self) -> None:
-        """Make the folder and those in it.
+        """Make the folder and its subfolders.
 
         Raises:
             OutputError: One cannot be made.
@@ -82,7 +82,7 @@ class OutputFolder:
                 raise OutputError(f"The folder {each} cannot be made: {error.strerror or error}.") from error
 
     def check_room(self) -> None:
-        """Refuse to begin a row where its result would not fit.
+        """Refuse to start a row if the disk has no room for its result.
 
         Raises:
             OutputError: The disk is full, or nearly.
@@ -91,5 +91,5 @@ class OutputFolder:
         if free < LEAST_FREE_BYTES:
             raise OutputError(
                 f"The disk of {self.path} has too little room ({free / 1e6:.0f} MB). Make room, and run the same "
-                "command again: it goes on with what is missing."
+                "command again: it continues with the missing rows."
             )

@@ -1,4 +1,4 @@
-"""Looking at a plan before a night is spent on it: files that are not there, prompts outside their volume."""
+"""Check a plan before it runs: missing files, and prompts outside their volume."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Problem:
         line: Its line of the manifest.
         id: Its id.
         status: The status that it would get.
-        message: Why.
+        message: The reason.
     """
 
     line: int
@@ -37,11 +37,11 @@ class Problem:
 def find_problems(
     plan: BatchPlan, progress: Callable[[int, int | None], None] = lambda done, total: None
 ) -> list[Problem]:
-    """Find rows that would fail, from headers alone; volumes in a PACS and mask prompts are not looked into.
+    """Find rows that would fail, from headers alone; volumes in a PACS and mask prompts are not read.
 
     Args:
         plan: The plan.
-        progress: Called with volumes looked at and their number.
+        progress: Called with the number of volumes checked and of all volumes.
     """
     found = [Problem(each.line, each.id, Status.BAD_ROW, each.message) for each in plan.bad_rows]
     for number, volume in enumerate(plan.volumes, start=1):
@@ -71,7 +71,7 @@ def _of_volume(volume: VolumeTask) -> list[Problem]:
             except InputError as error:
                 found.append(_problem(task, Status.BAD_INPUT, str(error)))
         if row.truth is not None and not (volume.base / row.truth).exists():
-            found.append(_problem(task, Status.MISSING_FILE, f"There is no truth {row.truth}: there would be no Dice."))
+            found.append(_problem(task, Status.MISSING_FILE, f"There is no truth {row.truth}: no Dice."))
     return found
 
 

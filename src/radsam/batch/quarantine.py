@@ -1,8 +1,8 @@
-"""What is kept of a failure: where it happened, and nothing of whom it happened to.
+"""Records of failures without patient data.
 
 Libraries put file names, header values and patients' names into their messages, so a traceback is
-reduced to its frames and the kinds of its errors. Only our own messages are kept, and the
-paths of the manifest are taken out of them.
+reduced to its frames and its types of errors. Only our own messages are recorded, without the
+paths of the manifest.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from radsam.errors import OutputError, RadsamError
 
 
 def describe_error(error: BaseException, private: Iterable[str] = ()) -> dict[str, Any]:
-    """Describe an error without what it was about.
+    """Describe an error without patient data.
 
     Args:
         error: The error.
         private: Texts that must not appear, such as paths of the manifest.
 
     Returns:
-        Kinds of error, innermost last, with our own message, and their frames.
+        Types of error, innermost last, with our own messages, and their frames.
     """
     chain: list[BaseException] = []
     current: BaseException | None = error
@@ -50,29 +50,29 @@ def describe_error(error: BaseException, private: Iterable[str] = ()) -> dict[st
 def innermost_frame(error: BaseException) -> str:
     """Return the innermost frame of an error, for a table."""
     frames = traceback.extract_tb(error.__traceback__)
-    return _frame(frames[-1]) if frames else "nowhere"
+    return _frame(frames[-1]) if frames else "an unknown place"
 
 
 def record(folder: OutputFolder, key: str, ids: Iterable[str], status: str, error: dict[str, Any]) -> None:
-    """Write what went wrong with rows of a volume; nothing where the disk is full.
+    """Write a failure of rows of a volume; nothing if the disk is full.
 
     Args:
         folder: The output folder.
         key: The volume.
         ids: The rows.
         status: Their status.
-        error: What `describe_error` returned.
+        error: The result of `describe_error`.
     """
     path = folder.quarantine / f"{key}.json"
     entries = [each for each in _entries(path) if not set(each["ids"]) & set(ids)]
     entries.append({"ids": sorted(ids), "status": status, "at": datetime.now(UTC).isoformat("T", "seconds"), **error})
-    # The row's status says the same in short, so a full disk loses nothing that stops anybody.
+    # The row's status says the same in short, so on a full disk this record may be missing.
     with suppress(OutputError), replacing(path) as partial:
         partial.write_text(json.dumps({"failures": entries}, indent=1), "utf-8")
 
 
 def remove_done(folder: OutputFolder, key: str, done: set[str]) -> None:
-    """Take out rows that are done now."""
+    """Remove rows that are done."""
     path = folder.quarantine / f"{key}.json"
     if not path.exists():
         return
@@ -92,7 +92,7 @@ def _entries(path: Path) -> list[dict[str, Any]]:
 
 
 def _frame(frame: traceback.FrameSummary) -> str:
-    """Name a frame by the end of its path: where a package is installed says who uses it."""
+    """Name a frame by the end of its path: the path of the installation can hold a user's name."""
     parts = Path(frame.filename).parts
     start = next((at + 1 for at in range(len(parts) - 1, -1, -1) if parts[at] in ("site-packages", "src")), -1)
     return f"{'/'.join(parts[start:])}:{frame.lineno} {frame.name}"

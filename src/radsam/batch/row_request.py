@@ -51,11 +51,11 @@ def typed_request(row: ManifestRow, geometry: Geometry, settings: BatchSettings)
 
 
 class LabelFiles:
-    """The label files that the rows of one volume name; one is read once for all rows that follow each other.
+    """The label files of one volume's rows; consecutive rows with the same file read it once.
 
     Args:
         volume: The volume.
-        base: The folder that relative paths start from.
+        base: The folder that relative paths are relative to.
     """
 
     def __init__(self, volume: Volume, base: Path) -> None:
@@ -67,12 +67,12 @@ class LabelFiles:
         """Return one object of a label map, DICOM SEG or RTSTRUCT on the volume's grid.
 
         Args:
-            name: The file, as the manifest names it.
-            roi: Of DICOM, the name of an object; of a label map, its value; None for the only one in it.
-            column: The column that `roi` is from, for messages.
+            name: The file, as in the manifest.
+            roi: The object's name in DICOM, its value in a label map; None for a file with one object.
+            column: The column of `roi`, for messages.
 
         Raises:
-            VolumeError: It cannot be read, or holds no such object, or several and none is chosen.
+            VolumeError: It cannot be read, has no such object, or has several and `roi` is None.
             GridMismatchError: It lies on another grid.
         """
         path = self.base / name
@@ -118,11 +118,11 @@ def row_request(row: ManifestRow, files: LabelFiles, settings: BatchSettings) ->
     grid = typed.grid
     mask = files.mask(row.mask, row.mask_roi, "mask_roi")
     areas = mask.sum(axis=tuple(2 - axis for axis in grid.uv_axes))
-    held = np.flatnonzero(areas)
-    if not held.size:
+    occupied = np.flatnonzero(areas)
+    if not occupied.size:
         raise PromptError(f"The mask {row.mask} has no voxel in this volume.")
     index = int(areas.argmax()) if row.slice is None else typed.index(row.slice)
-    bounds = Bounds(int(held[0]), int(held[-1])) if row.bounds == FROM_MASK else _typed_bounds(row, typed, None)
+    bounds = Bounds(int(occupied[0]), int(occupied[-1])) if row.bounds == FROM_MASK else _typed_bounds(row, typed, None)
     return _request(row, Mask.on(grid, index, grid.take(mask, index)), bounds, geometry, settings)
 
 
@@ -154,7 +154,7 @@ def _typed_bounds(row: ManifestRow, typed: Coordinates, inside: tuple[float, flo
 
 def _box_in_space(box: tuple[float, ...], typed: Coordinates) -> tuple[Box, Bounds]:
     first, second = (typed.point(_three(box[at : at + 3]), True).index_ijk for at in (0, 3))
-    if typed.mm:  # a stored axis may run against the patient's: there the order is not the user's to know
+    if typed.mm:  # a stored axis can run against the patient's, so either corner may come first
         ends = np.sort([first, second], axis=0).tolist()
         first, second = _voxel(ends[0]), _voxel(ends[1])
     grid = typed.grid
@@ -185,7 +185,7 @@ def _diameter(row: ManifestRow, typed: Coordinates) -> Mask:
 
 
 def _inside(position: tuple[float, ...] | list[float], row: ManifestRow) -> tuple[float, float]:
-    """Return where in the slice a position lies, as typed: in an oblique volume slices depend on it."""
+    """Return the in-plane coordinates of a typed position: in an oblique volume the slice depends on them."""
     if len(position) == 2:
         return position[0], position[1]
     across = _LPS_AXIS[row.plane]
@@ -195,7 +195,7 @@ def _inside(position: tuple[float, ...] | list[float], row: ManifestRow) -> tupl
 
 def _slice(row: ManifestRow) -> float:
     if row.slice is None:
-        raise PromptError("The row names no slice.")
+        raise PromptError("The row has no slice.")
     return row.slice
 
 

@@ -1,4 +1,4 @@
-"""What came of a row, and the parts of a run that keep it: one file per volume, written whole or not at all."""
+"""The result of a row, and the files that hold results: one per volume, written completely or not at all."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _VERSION = 1
 
 
 class Status(StrEnum):
-    """How a row stands."""
+    """The status of a row."""
 
     DONE = "done"
     PENDING = "pending"
@@ -32,7 +32,7 @@ class Status(StrEnum):
 
     @property
     def is_tried_again(self) -> bool:
-        """Whether the next run tries anew by itself: the reason lies outside the row and may be gone."""
+        """Whether the next run tries again without --retry-failed: the cause lies outside the row."""
         return self in (Status.PENDING, Status.MISSING_FILE, Status.NOT_WRITTEN, Status.UNREACHABLE)
 
 
@@ -41,13 +41,13 @@ MEANINGS: Mapping[Status, str] = {
     Status.DONE: "the mask is written",
     Status.PENDING: "not done yet",
     Status.BAD_ROW: "the row contradicts itself or repeats an id",
-    Status.MISSING_FILE: "a file of it is not there (tried again by the next run)",
+    Status.MISSING_FILE: "one of its files does not exist (tried again by the next run)",
     Status.BAD_INPUT: "the volume cannot be read, or the prompt does not fit it",
     Status.NOT_WRITTEN: "the mask could not be written, for instance on a full disk (tried again)",
     Status.UNREACHABLE: "the PACS failed (tried again)",
     Status.OUT_OF_MEMORY: "there was not enough memory",
     Status.FAILED: "an error while running; see quarantine/",
-    Status.LOST: "the process died on this volume several times; see quarantine/",
+    Status.LOST: "the process died several times on this volume; see quarantine/",
 }
 
 
@@ -59,28 +59,28 @@ class RowResult:
         id: The row's id.
         object: Name of the object.
         volume: As the manifest names it.
-        status: How the row stands.
-        message: Why it is not done; empty if it is.
+        status: Its status.
+        message: The reason if it is not done; empty if it is.
         mask: The mask, relative to the output folder; empty if there is none.
         dice: Dice with the truth, 0 to 1; None without one.
-        quality: Mean predicted IoU over the slices, the model's own guess of how good it is, 0 to 1.
-        lowest_iou: The lowest predicted IoU of a slice.
+        quality: Score (predicted IoU) averaged over the slices, 0 to 1.
+        lowest_iou: The lowest score of a slice.
         voxels: Voxels of the object.
         volume_ml: Its size in millilitres.
         first_slice: First slice of the walk.
         last_slice: Last slice of the walk.
         low_end: Why the walk ended at its first slice.
         high_end: Why it ended at its last.
-        seconds: What the row took, without reading its volume.
+        seconds: Time of the row, without reading its volume.
         seconds_model: Of these, the walk: encoding slices, answering prompts, composing the mask.
         seconds_encode: Of these, encoding slices.
         seconds_write: Of the row's, writing the mask.
-        seconds_read: What reading the volume took, shared by all of its rows.
-        encoded: Slices encoded for the row; those that another row had encoded do not count.
+        seconds_read: Time to read the volume, once for all of its rows.
+        encoded: Slices encoded for the row, without those of earlier rows.
         notes: Warnings.
         model: Name of the model.
         fingerprint: Hash of the row, the model and the settings.
-        worker: Which process did it, host and number.
+        worker: The process that did it: host and process id.
         finished: When, in UTC.
         line: Line of the manifest.
     """
@@ -115,7 +115,7 @@ class RowResult:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> RowResult:
-        """Build from what a part holds.
+        """Build from the content of a part.
 
         Raises:
             TypeError: It is of another version.
@@ -128,7 +128,7 @@ COLUMNS = tuple(each.name for each in fields(RowResult))
 
 
 def read_part(folder: OutputFolder, key: str) -> dict[str, RowResult]:
-    """Return the results of one volume by row id; one that cannot be read counts as not there."""
+    """Return the results of one volume by row id; none if the file cannot be read."""
     try:
         found = json.loads((folder.parts / f"{key}.json").read_text("utf-8"))
         if found["version"] != _VERSION:
@@ -139,10 +139,10 @@ def read_part(folder: OutputFolder, key: str) -> dict[str, RowResult]:
 
 
 def write_part(folder: OutputFolder, key: str, results: Iterable[RowResult]) -> None:
-    """Write the results of one volume, whole or not at all.
+    """Write the results of one volume, completely or not at all.
 
     Raises:
-        OutputError: The disk is full, or the place cannot be written.
+        OutputError: The disk is full, or the file cannot be written.
     """
     content = {"version": _VERSION, "results": [asdict(each) for each in results]}
     with replacing(folder.parts / f"{key}.json") as partial:
@@ -150,10 +150,10 @@ def write_part(folder: OutputFolder, key: str, results: Iterable[RowResult]) -> 
 
 
 def write_table(path: Path, results: Iterable[RowResult]) -> None:
-    """Write the results table, whole or not at all.
+    """Write the results table, completely or not at all.
 
     Raises:
-        OutputError: The disk is full, or the place cannot be written.
+        OutputError: The disk is full, or the file cannot be written.
     """
     with replacing(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS)

@@ -1,4 +1,4 @@
-"""A loaded model that says what it spends; each worker holds one."""
+"""A loaded model that measures its time; each worker holds one."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from radsam.session import Engine
 
 
 class TimedBackend:
-    """A backend that counts and times what it is asked.
+    """A backend that counts and times its encoder.
 
     Args:
-        backend: The backend that answers.
+        backend: The backend that it calls.
     """
 
     def __init__(self, backend: Backend) -> None:
@@ -40,17 +40,17 @@ class TimedBackend:
         return embedding
 
     def decode(self, embedding: Float16[np.ndarray, "c g g"], prompt: FramePrompt) -> Decoded:
-        """Answer one prompt; see `Backend.decode`."""
+        """Decode one prompt; see `Backend.decode`."""
         return self._backend.decode(embedding, prompt)
 
 
 @dataclass(frozen=True, eq=False)
 class TimedModel:
-    """A model on an engine.
+    """A model and its backend.
 
     Args:
         bundle: The model.
-        meter: Its engine.
+        backend: Its backend.
     """
 
     bundle: Bundle
@@ -58,7 +58,7 @@ class TimedModel:
 
     @classmethod
     def load(cls, settings: BatchSettings) -> TimedModel:
-        """Load what a run's settings name.
+        """Load the model of a run's settings.
 
         Raises:
             BundleError: There is no such bundle, or it is damaged.
@@ -69,5 +69,5 @@ class TimedModel:
         return cls(bundle, TimedBackend(open_backend(bundle, settings.backend, threads=settings.threads)))
 
     def for_volume(self) -> Engine:
-        """Return an engine with an empty cache: what was encoded of one volume is of no use to the next."""
+        """Return an engine with an empty embedding cache: embeddings of one volume are of no use to the next."""
         return Engine(self.bundle, self.backend, EmbeddingCache(overflow=temporary_store()))

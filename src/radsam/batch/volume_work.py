@@ -1,7 +1,7 @@
-"""One volume's rows become masks and results: the function that every engine runs.
+"""One volume's rows become masks and results: the unit of work of every engine.
 
-What is done is in the volume's part, which is written after each row. Whoever comes later, after
-an interruption or in another run, reads it and does the rest.
+The results are in the volume's part, which is written after each row. After an interruption, the next run reads
+the part and does the rest.
 """
 
 from __future__ import annotations
@@ -40,20 +40,20 @@ from radsam.metrics import dice
 from radsam.session import Engine, require_window
 from radsam.volume import Volume
 
-#: Told after each row.
+#: Called after each row.
 Report = Callable[[RowResult], None]
 
-#: A row's failure of this kind has nothing to tell beyond its message.
+#: For these the message says everything, so the quarantine gets no record.
 _PLAIN = (Status.MISSING_FILE, Status.UNREACHABLE, Status.NOT_WRITTEN)
 
 
 class _MissingFileError(InputError):
-    """A file that a row names is not there."""
+    """A file of a row does not exist."""
 
 
 @dataclass(frozen=True, eq=False)
 class _OpenVolume:
-    """A volume that is read, and what its rows share."""
+    """A volume in memory, with everything that its rows share."""
 
     volume: Volume
     source: SourceSeries | None
@@ -74,22 +74,22 @@ def segment_volume(
 ) -> list[RowResult]:
     """Do all rows of a volume that are not done yet.
 
-    Nothing that is wrong with a volume or a row gets out of here: it becomes the status of the rows.
+    Errors of a volume or a row are not raised; they become the status of the rows.
 
     Args:
         task: The volume and its rows.
         model: The model.
-        settings: What is done with every row.
-        folder: Where results go; it exists.
+        settings: The settings of the batch.
+        folder: The output folder, which exists.
         retry_failed: Also do rows that failed.
         report: Called after each row.
-        most_attempts: A row at which so many processes died is given up.
+        most_attempts: Number of processes that may die at a row before it gets the status "lost".
 
     Returns:
-        Results of all rows of the task, those done by somebody else in the meantime included.
+        Results of all rows of the task, including those that another process did in the meantime.
 
     Raises:
-        OutputError: The folder allows no locks.
+        OutputError: The folder's disk has no locks.
     """
     with locked_attempts(folder, task.key, most_attempts) as attempts:
         part = read_part(folder, task.key)
@@ -104,7 +104,7 @@ def segment_volume(
                 missing.append(each)
 
         def record(each: RowTask, result: RowResult) -> None:
-            """Keep a result; one that the disk has no room for is at least returned."""
+            """Write a result; without room on the disk it is only returned."""
             stale = part.get(each.row.id)
             part[each.row.id] = results[each.row.id] = result
             try:
@@ -140,62 +140,64 @@ def _do_missing(
         recorded.add(each.row.id)
         record(each, result)
 
-    def fail(tasks: list[RowTask], status: Status, message: str, error: BaseException | None, *, keep: bool) -> None:
-        if keep:
-            told = quarantine.describe_error(error, private) if error else {"errors": [], "message": message}
-            quarantine.record(folder, task.key, [each.row.id for each in tasks], status, told)
+    def fail(
+        tasks: list[RowTask], status: Status, message: str, error: BaseException | None, *, quarantined: bool
+    ) -> None:
+        if quarantined:
+            described = quarantine.describe_error(error, private) if error else {"errors": [], "message": message}
+            quarantine.record(folder, task.key, [each.row.id for each in tasks], status, described)
         for each in tasks:
-            put(each, replace(_blank(each, model), status=status, message=message))
+            put(each, replace(_empty_result(each, model), status=status, message=message))
 
     try:
         if not attempts.begin(READING):
-            fail(missing, Status.LOST, _lost("reading this volume", attempts), None, keep=True)
+            fail(missing, Status.LOST, _lost("reading this volume", attempts), None, quarantined=True)
             return
         with _opened(task, model, settings) as opened:
             attempts.passed(READING)
             for each in missing:
                 if not attempts.begin(each.row.id):
-                    fail([each], Status.LOST, _lost("working on this row", attempts), None, keep=True)
+                    fail([each], Status.LOST, _lost("working on this row", attempts), None, quarantined=True)
                     continue
                 try:
                     result = _segment_row(each, opened, model, settings, folder)
                 except Exception as error:
-                    status, message = _judge(error, task.key)
-                    fail([each], status, message, error, keep=status in (Status.FAILED, Status.OUT_OF_MEMORY))
+                    status, message = _status_of(error, task.key)
+                    fail([each], status, message, error, quarantined=status in (Status.FAILED, Status.OUT_OF_MEMORY))
                 else:
                     put(each, result)
                 attempts.passed(each.row.id)
-    except Exception as error:  # of the volume itself
-        status, message = _judge(error, task.key)
+    except Exception as error:  # an error of the volume itself
+        status, message = _status_of(error, task.key)
         left = [each for each in missing if each.row.id not in recorded]
-        fail(left, status, message, error, keep=status not in _PLAIN)
+        fail(left, status, message, error, quarantined=status not in _PLAIN)
 
 
 @contextmanager
 def _opened(task: VolumeTask, model: TimedModel, settings: BatchSettings) -> Iterator[_OpenVolume]:
-    """Read a volume, fetched first if it is in a PACS."""
+    """Read a volume; one in a PACS is fetched first."""
     started = time.perf_counter()
     if task.is_remote:
-        with series_folder(task.location) as lent:
-            yield _read(task, lent, model, settings, started)
+        with series_folder(task.location) as fetched:
+            yield _read(task, fetched, model, settings, started)
     else:
         path = Path(task.location)
         if not path.exists():
-            raise _MissingFileError(f"There is no {task.volume}. Relative paths start from the manifest's folder.")
+            raise _MissingFileError(f"There is no {task.volume}. Paths are relative to the manifest's folder.")
         yield _read(task, path, model, settings, started)
 
 
 def _read(task: VolumeTask, path: Path, model: TimedModel, settings: BatchSettings, started: float) -> _OpenVolume:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of libraries; ours about a row are recorded with it
+        warnings.simplefilter("ignore")  # of libraries; ours about a row are in its notes
         source = None
         if settings.file_format.is_dicom:
             try:
                 source = read_source(path, series=task.series, resample=settings.resample)
             except OutputError as error:
-                raise InputError(str(error)) from error  # it is the volume that does not fit, not the disk
+                raise InputError(str(error)) from error  # the volume does not fit the format
         volume = read_volume(path, series=task.series, resample=settings.resample)
-    volume.content_hash  # noqa: B018  # part of reading: every encoded slice is named by it
+    volume.content_hash  # noqa: B018  # computed here, as part of reading: it identifies every encoded slice
     return _OpenVolume(volume, source, model.for_volume(), LabelFiles(volume, task.base), time.perf_counter() - started)
 
 
@@ -209,7 +211,7 @@ def _segment_row(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         if row.mask is not None and not (opened.files.base / row.mask).exists():
-            raise _MissingFileError(f"There is no {row.mask}. Relative paths start from the manifest's folder.")
+            raise _MissingFileError(f"There is no {row.mask}. Paths are relative to the manifest's folder.")
         request = row_request(row, opened.files, settings)
         require_window(opened.volume, request.window_hu)
         encoded, encode_seconds = model.backend.encoded, model.backend.encode_seconds
@@ -232,16 +234,16 @@ def _segment_row(
         picture = draw_thumbnail(opened.volume, request, mask, found.window_hu, truth)
         with replacing(folder.thumbnails / f"{row.id}.jpg") as partial:
             picture.save(partial, quality=82)
-    ious = [answer.score for answer in found.slices.values()]
+    scores = [slice_mask.score for slice_mask in found.slices.values()]
     voxels = int(np.count_nonzero(mask))
     notes = dict.fromkeys([no_truth, *(str(each.message) for each in caught if _is_ours(each.category))])
     return replace(
-        _blank(task, model),
+        _empty_result(task, model),
         status=Status.DONE,
         mask=path.relative_to(folder.path).as_posix(),
         dice=None if truth is None else round(dice(mask, truth), 4),
-        quality=round(float(np.mean(ious)), 4),
-        lowest_iou=round(min(ious), 4),
+        quality=round(float(np.mean(scores)), 4),
+        lowest_iou=round(min(scores), 4),
         voxels=voxels,
         volume_ml=round(voxels * opened.volume.geometry.voxel_volume_mm3 / 1000, 3),
         first_slice=min(found.slices),
@@ -259,7 +261,7 @@ def _segment_row(
 
 
 def _truth(row: ManifestRow, files: LabelFiles) -> tuple[Bool[np.ndarray, "k j i"] | None, str]:
-    """Read the truth of a row; a truth that cannot be read costs the Dice and not the mask."""
+    """Read the truth of a row; if it cannot be read, the row has a mask and no Dice."""
     if row.truth is None:
         return None, ""
     try:
@@ -268,7 +270,7 @@ def _truth(row: ManifestRow, files: LabelFiles) -> tuple[Bool[np.ndarray, "k j i
         return None, f"No Dice: {error}"
 
 
-def _blank(task: RowTask, model: TimedModel) -> RowResult:
+def _empty_result(task: RowTask, model: TimedModel) -> RowResult:
     return RowResult(
         id=task.row.id,
         object=task.row.object,
@@ -282,8 +284,8 @@ def _blank(task: RowTask, model: TimedModel) -> RowResult:
     )
 
 
-def _judge(error: Exception, key: str) -> tuple[Status, str]:
-    """Say what an error means for its rows."""
+def _status_of(error: Exception, key: str) -> tuple[Status, str]:
+    """Return the status and message of rows with an error."""
     match error:
         case _MissingFileError():
             return Status.MISSING_FILE, str(error)
@@ -299,13 +301,13 @@ def _judge(error: Exception, key: str) -> tuple[Status, str]:
             )
         case RadsamError():
             return Status.FAILED, str(error)
-    # The message of a library may hold what is in the file: only where it happened is told.
+    # A library's message can hold patient data: give the place in the code only.
     return Status.FAILED, f"{type(error).__name__} at {quarantine.innermost_frame(error)}; see quarantine/{key}.json."
 
 
 def _lost(what: str, attempts: Attempts) -> str:
     return (
-        f"The process died {attempts.most} times while {what}, by a crash or for want of memory. --retry-failed tries "
+        f"The process died {attempts.most} times while {what}, by a crash or too little memory. --retry-failed tries "
         "again."
     )
 

@@ -50,9 +50,7 @@ def mean_of_objects(
         ValueError: There is no object, or there are not as many patients as values.
     """
     if not values or len(values) != len(patients):
-        raise ValueError(
-            f"A mean needs a patient for each object; given: {len(values)} values, {len(patients)} patients."
-        )
+        raise ValueError(f"A mean needs objects and a patient for each; given: {len(values)} and {len(patients)}.")
     by_patient: dict[str, list[float]] = {}
     for patient, value in zip(patients, values, strict=True):
         by_patient.setdefault(patient, []).append(value)

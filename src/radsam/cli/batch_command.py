@@ -288,12 +288,12 @@ def _show_failures(rows: list[tuple[int, str, str, str]], what: str) -> None:
 def _finish(summary: BatchSummary, folder: OutputFolder, seconds: float, as_json: bool) -> None:
     from radsam.batch.row_results import Status
 
-    failed = [each for each in summary.mine if each.status is not Status.DONE]
-    scores = [each.dice for each in summary.mine if each.dice is not None]
+    failed = [each for each in summary.shard_results if each.status is not Status.DONE]
+    scores = [each.dice for each in summary.shard_results if each.dice is not None]
     facts: dict[str, Any] = {
-        "rows": len(summary.mine),
+        "rows": len(summary.shard_results),
         "counts": summary.counts,
-        "done_in_this_run": sum(1 for each in summary.mine if _is_new(each, summary)),
+        "done_in_this_run": sum(1 for each in summary.shard_results if _is_new(each, summary)),
         "mean_dice": round(sum(scores) / len(scores), 4) if scores else None,
         "seconds": round(seconds, 2),
         "table": str(folder.table),

@@ -28,7 +28,7 @@ def test_shards_share_all_rows_and_keep_volumes_together(tmp_path: Path, count: 
     keys = [volume.key for shard in shards for volume in shard.volumes]
     assert sorted(keys) == sorted(volume.key for volume in whole.volumes)
     assert sum(shard.count for shard in shards) == whole.count == 13
-    assert frozenset().union(*(shard.mine for shard in shards)) == whole.mine
+    assert frozenset().union(*(shard.shard_ids for shard in shards)) == whole.shard_ids
     dealt = [sum(len(volume.tasks) for volume in each) for each in shares(whole.volumes, count)]
     assert sum(dealt) == 13
     assert max(dealt) - min(dealt) <= 3

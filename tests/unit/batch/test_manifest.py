@@ -54,7 +54,7 @@ def _schema(pyarrow: Any) -> Any:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"coordinates": ""}, "does not say which"),
+        ({"coordinates": ""}, "coordinates but no unit"),
         ({"coordinates": "ras"}, "'ijk'"),
         ({"box": "1 2 30.5 40"}, "whole numbers"),
         ({"box": "1 2 30 nan"}, "finite"),
@@ -72,7 +72,7 @@ def _schema(pyarrow: Any) -> Any:
         ({"id": "../a"}, "name a file"),
         ({"id": "a" * 200}, "too long"),
         ({"volume": ""}, "no volume"),
-        ({"object": " x", "slice": "four"}, "slice is a number"),
+        ({"object": " x", "slice": "four"}, "slice must be a number"),
     ],
 )
 def test_a_row_that_cannot_be_used_says_why(tmp_path: Path, changes: dict[str, str], said: str) -> None:
@@ -92,7 +92,7 @@ def test_all_rows_of_a_repeated_id_are_refused(tmp_path: Path) -> None:
 
 def test_columns_that_mean_nothing_are_named_and_misspelt_ones_refused(tmp_path: Path) -> None:
     assert read(tmp_path, ROW | {"scanner": "x"}).unused == ("scanner",)
-    with pytest.raises(ManifestError, match="Is 'bounds' meant"):
+    with pytest.raises(ManifestError, match="Did you mean 'bounds'"):
         read(tmp_path, ROW | {"bound": "1 4"})
     with pytest.raises(ManifestError, match="no column volume"):
         read(tmp_path, {"id": "a"})

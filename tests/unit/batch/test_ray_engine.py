@@ -12,7 +12,7 @@ import pytest
 from archives import planned, write_manifest
 from radsam.batch.batch_plan import VolumeTask
 from radsam.batch.batch_settings import BatchSettings
-from radsam.batch.engines.ray_engine import _check_answers, _RayPool
+from radsam.batch.engines.ray_engine import _check_address, _RayPool
 from radsam.batch.output_folder import OutputFolder
 from radsam.errors import ExecutionError
 
@@ -111,5 +111,5 @@ def test_workers_that_never_start_end_the_run(pool: _RayPool, cluster: FakeClust
 
 @pytest.mark.parametrize("address", ["nowhere", "127.0.0.1", "127.0.0.1:port", "ray://127.0.0.1:9", "127.0.0.1:9"])
 def test_an_address_where_nobody_answers_is_told_at_once(address: str) -> None:
-    with pytest.raises(ExecutionError, match=r"no address|No Ray cluster answers"):
-        _check_answers(address)
+    with pytest.raises(ExecutionError, match=r"not the address|There is no Ray cluster"):
+        _check_address(address)

@@ -143,7 +143,7 @@ def test_a_damaged_or_missing_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.npz").write_bytes(b"PK no zip")
     with pytest.raises(InputError, match="cannot be read"):
         read_case(tmp_path / "a.npz")
-    with pytest.raises(InputError, match="a case is an .npz file"):
+    with pytest.raises(InputError, match=r"a case is an \.npz file"):
         predict_folder(fake_engine(), tmp_path / "none", tmp_path / "out")
 
 

@@ -34,17 +34,17 @@ def run_in_process(
 
     Args:
         volumes: Volumes with the rows to do.
-        settings: What is done with every row.
-        folder: Where results go.
+        settings: The settings of the batch.
+        folder: The output folder.
         retry_failed: Also do rows that failed.
-        report: Told after each row.
-        model: The loaded model; None loads what the settings name.
+        report: Called after each row.
+        model: The loaded model; None loads the settings' model.
 
     Raises:
         BundleError: There is no such bundle, or it is damaged.
         BackendError: The engine cannot run it here.
         MissingExtraError: The engine is not installed.
-        OutputError: The folder cannot be worked in.
+        OutputError: The folder's disk has no locks.
     """
     loaded = model or TimedModel.load(settings)
     found: list[RowResult] = []
@@ -69,8 +69,8 @@ def run_in_processes(
 
     Args:
         volumes: Volumes with the rows to do.
-        settings: What is done with every row; without a number of threads, workers share the processor.
-        folder: Where results go.
+        settings: The settings of the batch; without a number of threads, the workers share the processor.
+        folder: The output folder.
         workers: Number of processes.
         retry_failed: Also do rows that failed.
         report: Called after each row.

@@ -1,9 +1,8 @@
 """Ray's workers, on this machine or a cluster: each holds the model and does one volume at a time.
 
-A worker gets its next volume when it has done the last (backpressure), and only where its machine has
-the memory for it beside what runs there. A worker that dies, by a crash, by Ray's memory
-monitor or with its spot machine, is replaced; its volume goes back to the front of the queue, and
-the volume's part says which of its rows are left.
+A worker gets its next volume when it has done the last one, and only if its machine has enough free memory. A
+worker that dies, by a crash, by Ray's memory monitor or with its preempted machine, is replaced; its volume goes
+back to the front of the queue, and the volume's part lists the rows that are done.
 """
 
 from __future__ import annotations
@@ -28,17 +27,17 @@ from radsam.batch.timed_model import TimedModel
 from radsam.batch.volume_work import Report, segment_volume
 from radsam.errors import ExecutionError, MissingExtraError
 
-#: Ray's shared memory; next to nothing goes through it, since results are files.
+#: Ray's shared memory; almost nothing goes through it, since results are files.
 _OBJECT_STORE_BYTES = 80 << 20
 _CONNECT_SECONDS = 10.0
 
 
 class RayWorker:
-    """What runs on a worker; Ray makes an actor of it.
+    """A worker; Ray makes an actor of it.
 
     Args:
-        settings: What is done with every row.
-        folder: Where results go.
+        settings: The settings of the batch.
+        folder: The output folder.
     """
 
     def __init__(self, settings: BatchSettings, folder: OutputFolder) -> None:
@@ -47,7 +46,7 @@ class RayWorker:
         self._model = TimedModel.load(settings)
 
     def node(self) -> str:
-        """Return the id of the machine that this worker runs on, when it is ready."""
+        """Return the id of the worker's machine, once the worker is ready."""
         import ray
 
         return str(ray.get_runtime_context().get_node_id())
@@ -59,13 +58,13 @@ class RayWorker:
 
 @dataclass(frozen=True, eq=False)
 class _Running:
-    """A volume at work.
+    """A volume that a worker is doing.
 
     Args:
-        actor: Who does it.
-        node: The machine.
+        actor: The worker.
+        node: Its machine.
         task: The volume.
-        bytes: Memory that it is expected to need.
+        bytes: The estimated memory.
     """
 
     actor: Any
@@ -88,18 +87,18 @@ def run_on_ray(
 
     Args:
         volumes: Volumes with the rows to do.
-        settings: What is done with every row.
-        folder: Where results go; on a cluster, on a disk that all of its machines see.
-        workers: How many; None takes as many as CPUs and memory allow, and no more than volumes.
+        settings: The settings of the batch.
+        folder: The output folder; on a cluster, on a disk that all of its machines share.
+        workers: Number of workers; None takes as many as CPUs and memory allow, and at most one per volume.
         address: A running cluster ("host:6379", "ray://host:10001" or "auto"); None starts one on this
             machine, reachable from it alone, that ends with this run.
         retry_failed: Also do rows that failed.
-        report: Told of each row, when its volume is done.
+        report: Called for each row of a volume when the volume is done.
 
     Raises:
         MissingExtraError: Ray is not installed.
-        ExecutionError: No cluster answers, or its workers do not start.
-        OutputError: The folder cannot be worked in.
+        ExecutionError: There is no cluster at the address, or its workers do not start.
+        OutputError: The folder's disk has no locks.
     """
     if find_spec("ray") is None:
         raise MissingExtraError("--engine ray", "batch")
@@ -129,7 +128,7 @@ class _RayPool:
             num_cpus=settings.threads,
             num_gpus=1 if settings.backend == "torch:cuda" else 0,
             memory=BASE_BYTES,
-            max_restarts=0,  # a new one takes its place: Ray's own restart would not tell which volume was lost
+            max_restarts=0,  # this class restarts it: Ray's own restart would not say which volume was lost
         )
         self._starting: dict[Any, Any] = {}
         self._idle: list[tuple[Any, str]] = []
@@ -140,7 +139,7 @@ class _RayPool:
     def do(self, volumes: Sequence[VolumeTask], workers: int | None) -> list[RowResult]:
         """Do all volumes."""
         needs = {each.key: each.memory_bytes() for each in volumes}
-        # The largest first: the last worker is not left alone with it. What is of one size stays in order.
+        # The largest first, so that it is not the last one to finish. The order of equal sizes stays.
         queue = deque(sorted(volumes, key=lambda each: -needs[each.key]))
         for _ in range(min(len(volumes), workers or self._most_workers(needs))):
             self._start()
@@ -170,7 +169,7 @@ class _RayPool:
         self._starting[actor.node.remote()] = actor
 
     def _on_ready(self, ref: Any) -> None:
-        """Take a worker that is ready, or find out why it is not."""
+        """Make a worker available that is ready; replace one that died first."""
         actor = self._starting.pop(ref)
         try:
             self._idle.append((actor, self._ray.get(ref)))
@@ -186,12 +185,12 @@ class _RayPool:
             self._start()
 
     def _hand_out(self, queue: deque[VolumeTask], needs: dict[str, int]) -> None:
-        """Give idle workers volumes that fit beside what runs on their machine."""
+        """Give idle workers volumes that fit into the free memory of their machine."""
         memory = {each["NodeID"]: each["Resources"].get("memory", 0) for each in self._ray.nodes() if each["Alive"]}
         waiting = []
         for actor, node in self._idle:
             used = sum(each.bytes for each in self._running.values() if each.node == node)
-            # What fits nowhere is done alone.
+            # A volume that does not fit anywhere runs alone on its machine.
             fitting = (each for each in queue if not used or used + needs[each.key] <= memory.get(node, 0))
             task = next(fitting, None)
             if task is None:
@@ -203,7 +202,7 @@ class _RayPool:
         self._idle = waiting
 
     def _on_end(self, ref: Any, queue: deque[VolumeTask]) -> list[RowResult]:
-        """Take the results of a volume; one that lost its worker goes back into the queue."""
+        """Return the results of a volume; put it back into the queue if its worker died."""
         run = self._running.pop(ref)
         try:
             done: list[RowResult] = self._ray.get(ref)
@@ -221,15 +220,15 @@ class _RayPool:
 
 @contextmanager
 def _cluster(address: str | None, workers: int | None, settings: BatchSettings) -> Iterator[None]:
-    """Be connected to a cluster: to a given one, or to a new one on loopback that ends with the block."""
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # Ray would report to its makers
-    os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"  # workers run this very Python
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # its announcement is a warning
+    """Connect to a cluster: to a given one, or to a new one on loopback that ends with the block."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # Ray would send usage statistics
+    os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"  # workers run the same Python
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # without it, Ray warns about a change of its own
     if address is None:
-        # The only way to Ray's mode for single machines, in which nothing listens on other addresses than loopback;
-        # an address of 127.0.0.1 alone is replaced by the machine's own.
+        # The only way to Ray's mode for single machines, which listens on loopback alone; Ray replaces the address
+        # 127.0.0.1 by the machine's own.
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-        # Ray's 15 would let everything else on the machine go first, and a busy one never begin.
+        # Ray's default of 15 would let every other process go first; on a busy machine, workers would never start.
         os.environ.setdefault("RAY_worker_niceness", "0")
     import ray
 
@@ -244,7 +243,7 @@ def _cluster(address: str | None, workers: int | None, settings: BatchSettings) 
             log_to_driver=False,
         )
     else:
-        _check_answers(address)
+        _check_address(address)
         try:
             ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
         except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
@@ -258,8 +257,8 @@ def _cluster(address: str | None, workers: int | None, settings: BatchSettings) 
         ray.shutdown()
 
 
-def _check_answers(address: str) -> None:
-    """Find out in seconds that nobody is there; Ray itself tries for much longer."""
+def _check_address(address: str) -> None:
+    """Check within seconds that the address has a server; Ray itself tries for much longer."""
     if address == "auto":
         return
     parts = urlsplit(address if "://" in address else f"ray://{address}")
@@ -268,11 +267,13 @@ def _check_answers(address: str) -> None:
     except ValueError:
         host = port = None
     if not host or port is None:
-        raise ExecutionError(f"{address!r} is no address of a Ray cluster: write host:6379, ray://host:10001 or auto.")
+        raise ExecutionError(
+            f"{address!r} is not the address of a Ray cluster: use host:6379, ray://host:10001 or auto."
+        )
     try:
         socket.create_connection((host, port), timeout=_CONNECT_SECONDS).close()
     except OSError as error:
         raise ExecutionError(
-            f"No Ray cluster answers at {address}: {error.strerror or error}. "
+            f"There is no Ray cluster at {address}: {error.strerror or error}. "
             "Start one with `ray start --head`, or leave --address out to use this machine."
         ) from None

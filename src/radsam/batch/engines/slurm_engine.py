@@ -1,7 +1,7 @@
 """SLURM through submitit: an array of jobs, each of which does a shard of the volumes in its own process.
 
-A job that is preempted, or reaches its time limit, is put into the queue again and goes on with what
-is missing. The command that submitted them waits, and may be stopped: running it again goes on, too.
+A job that is preempted, or reaches its time limit, is requeued and continues with the missing rows. The command
+that submitted the jobs waits for them; if it is stopped, running it again continues.
 """
 
 from __future__ import annotations
@@ -24,23 +24,24 @@ from radsam.errors import InputError, MissingExtraError
 if TYPE_CHECKING:
     from submitit.helpers import DelayedSubmission
 
-#: A job hears so long before its end that it has to stop.
+#: Seconds between the signal to stop and a job's end.
 _NOTICE_SECONDS = 60
-#: How often the parts are looked at; each look reads those of unfinished volumes.
+#: Seconds between two reads of the parts of unfinished volumes.
 _POLL_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
 class SlurmCluster:
-    """What jobs ask for.
+    """The resources of the jobs.
 
     Args:
-        kind: "slurm"; submitit's "local" starts the same processes on this machine, its "debug" runs them here.
-        jobs: How many; each does its share.
+        kind: "slurm"; submitit's "local" starts the same processes on this machine, its "debug" runs them in this
+            process.
+        jobs: Number of jobs.
         partition: The cluster's partition; None for its default.
-        account: Whom the time is charged to; None for the default.
+        account: The account that pays; None for the default.
         hours: Time limit of one job.
-        restarts: How often the time limit may be reached.
+        restarts: Number of times that a job may reach its time limit.
 
     Raises:
         InputError: A number is not positive.
@@ -55,17 +56,19 @@ class SlurmCluster:
 
     def __post_init__(self) -> None:
         if self.jobs < 1 or not 0 < self.hours < math.inf:
-            raise InputError(f"SLURM needs at least one job and a time, not {self.jobs} jobs of {self.hours:g} hours.")
+            raise InputError(
+                f"SLURM needs a job and a time limit above 0, not {self.jobs} jobs of {self.hours:g} hours."
+            )
 
 
 @dataclass(frozen=True)
 class ShardJob:
-    """What a job does; submitit stores it and runs it on the cluster.
+    """The work of one job; submitit stores it and runs it on the cluster.
 
     Args:
         volumes: Its share.
-        settings: What is done with every row.
-        folder: Where results go.
+        settings: The settings of the batch.
+        folder: The output folder.
         retry_failed: Also do rows that failed.
     """
 
@@ -75,11 +78,11 @@ class ShardJob:
     retry_failed: bool
 
     def __call__(self) -> list[RowResult]:
-        """Do the share, or go on with it."""
+        """Do the share, or continue it."""
         return run_in_process(self.volumes, self.settings, self.folder, retry_failed=self.retry_failed)
 
     def checkpoint(self) -> DelayedSubmission:
-        """Called when the job has to stop: the same again does what is missing."""
+        """Called when the job has to stop: the same job again does the missing rows."""
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self)
@@ -98,18 +101,18 @@ def run_on_slurm(
 
     Args:
         volumes: Volumes with the rows to do.
-        settings: What is done with every row.
-        folder: Where results go, on a disk that all machines see; submitit's logs go to its ``slurm``.
-        cluster: What jobs ask for.
+        settings: The settings of the batch.
+        folder: The output folder, on a disk that all machines share; submitit's logs go to its ``slurm``.
+        cluster: The resources of the jobs.
         retry_failed: Also do rows that failed.
-        report: Told of each row that has a result.
+        report: Called after each row with a result.
 
     Returns:
-        What the jobs left in the parts; rows of a job that ended early have none.
+        The results in the parts; rows of a job that ended early have none.
 
     Raises:
         MissingExtraError: submitit is not installed.
-        InputError: There is no such cluster here.
+        InputError: This machine has no such cluster.
     """
     if find_spec("submitit") is None:
         raise MissingExtraError("--engine slurm", "batch")
@@ -120,9 +123,9 @@ def run_on_slurm(
             folder.path / "slurm", cluster=cluster.kind, slurm_max_num_timeout=cluster.restarts
         )
     except (RuntimeError, ValueError) as error:
-        raise InputError(f"There is no {cluster.kind} cluster to submit to here: {error}") from error
+        raise InputError(f"No {cluster.kind} cluster is available on this machine: {error}") from error
     threads = settings.threads or 1
-    # 0.5: the estimate is of one volume, and a job that is too small is killed.
+    # Half as much again: the estimate is rough, and a job with too little memory is killed.
     memory_gb = math.ceil(1.5 * max(each.memory_bytes() for each in volumes) / (1 << 30))
     executor.update_parameters(
         name="radsam-batch",
@@ -146,16 +149,16 @@ def run_on_slurm(
 
 
 def shares(volumes: Sequence[VolumeTask], count: int) -> list[tuple[VolumeTask, ...]]:
-    """Deal volumes out to at most `count` jobs, about as many rows to each."""
+    """Divide volumes among at most `count` jobs, with about the same number of rows."""
     largest_first = sorted(volumes, key=lambda each: (-len(each.tasks), each.key))
     return [tuple(largest_first[number::count]) for number in range(min(count, len(volumes)))]
 
 
 def _wait(jobs: Sequence[Any], volumes: Sequence[VolumeTask], folder: OutputFolder, report: Report) -> list[RowResult]:
-    """Report rows as they come, until every job has ended, well or not."""
+    """Report rows as they appear, until every job has ended or failed."""
     found: dict[str, RowResult] = {}
     while True:
-        ended = all(each.done() for each in jobs)  # asked before the parts are read: nothing comes after it
+        ended = all(each.done() for each in jobs)  # checked before the parts are read: nothing is written after it
         for volume in volumes:
             if all(task.row.id in found for task in volume.tasks):
                 continue

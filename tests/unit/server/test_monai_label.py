@@ -102,8 +102,8 @@ def test_masks_of_the_original_client_equal_the_command_lines(client: Any, web: 
 
     file, found = client.infer("radsam", sample["id"], dict(params))  # the click was removed in the viewer
     np.testing.assert_array_equal(mask_in(file), first)
-    (kept,) = web.service.session_rows("local")  # one session for all of it, which the page lists
-    assert kept["id"] == found["session"]
+    (session,) = web.service.session_rows("local")  # one session for all of it, which the page lists
+    assert session["id"] == found["session"]
 
     client.save_label(sample["id"], file, params={})
     datastore = client.datastore()

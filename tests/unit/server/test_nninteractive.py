@@ -150,14 +150,14 @@ def test_each_object_stays_in_a_session_of_the_page(web: Listening) -> None:
         client.set_do_autozoom(False)
         client.add_bbox_interaction([[13, 14], [8, 20], [15, 27]], True)
         with_two = client.target_buffer.copy()
-    (kept,) = [each for each in web.service.session_rows("local") if each["id"] not in before]
-    assert [each["name"] for each in web.service.state("local", kept["id"])["objects"]] == ["object", "object 2"]
-    second = web.service.object_mask("local", kept["id"], "object 2").result(20)
+    (added,) = [each for each in web.service.session_rows("local") if each["id"] not in before]
+    assert [each["name"] for each in web.service.state("local", added["id"])["objects"]] == ["object", "object 2"]
+    second = web.service.object_mask("local", added["id"], "object 2").result(20)
     np.testing.assert_array_equal(second, with_two > 0)
     with Client(web.url) as client:
         begin(client, web)
     after = {each["id"] for each in web.service.session_rows("local")}
-    assert after == before | {kept["id"]}  # an image without objects is deleted
+    assert after == before | {added["id"]}  # an image without objects is deleted
 
 
 def test_the_number_of_leases_is_limited_and_they_end(web: Listening) -> None:

@@ -11,6 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from radsam.cli.shared_options import AsJson, Backend, Overrides
 from radsam.cli.terminal import command, note, out, progress_bar, require_extra, until_end, usage_error, write_json
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ benchmark_app = typer.Typer(
     no_args_is_help=True,
 )
 
-_AsJson = Annotated[bool, typer.Option("--json", help="Write JSON to the standard output.")]
-
 
 @benchmark_app.command("run")
 @command
@@ -33,10 +32,7 @@ def run(
     config: Annotated[
         str, typer.Argument(help="A .toml file, or the name of a shipped one: see `radsam benchmark list`.")
     ],
-    overrides: Annotated[
-        list[str] | None,
-        typer.Argument(help="Values that replace the configuration's.", metavar="[KEY=VALUE]..."),
-    ] = None,
+    overrides: Overrides = None,
     data: Annotated[
         list[str] | None,
         typer.Option(help="The folder of a dataset of the configuration. Repeatable.", metavar="NAME=DIR"),
@@ -64,11 +60,11 @@ def run(
     embeddings_gb: Annotated[
         int, typer.Option(min=1, help="Size above which that folder drops the least recently used embeddings.")
     ] = 20,
-    backend: Annotated[str, typer.Option(help="Inference engine: auto, openvino, onnx, torch.")] = "auto",
+    backend: Backend = "auto",
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try objects again on which a model failed.")
     ] = False,
-    as_json: _AsJson = False,
+    as_json: AsJson = False,
 ) -> None:
     """Measure models on every object of the datasets; the same command resumes a run that was stopped.
 
@@ -218,7 +214,7 @@ def report(
         str | None,
         typer.Option(help="Model that the others are compared with, pair by pair; the first one if left out."),
     ] = None,
-    as_json: _AsJson = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write one page about results: tables with intervals, curves, bars, the paper's figures, worst cases.
 
@@ -239,7 +235,7 @@ def report(
 
 @benchmark_app.command("list")
 @command
-def list_configs(as_json: _AsJson = False) -> None:
+def list_configs(as_json: AsJson = False) -> None:
     """List the shipped configurations, the data that each needs, and what it measures."""
     from radsam.benchmark.benchmark_config import GROUP, BenchmarkConfig
     from radsam.settings import preset_names

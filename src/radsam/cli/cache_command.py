@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 from rich.markup import escape
 
+from radsam.cli.shared_options import AsJson
 from radsam.cli.terminal import command, out, write_json
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ cache_app = typer.Typer(help="Show or empty the caches on disk.", no_args_is_hel
 
 @cache_app.command("show")
 @command
-def show(as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False) -> None:
+def show(as_json: AsJson = False) -> None:
     """Show the folders and sizes of the caches of embeddings, PACS images and compiled models.
 
     `radsam segment --session` and `radsam edit` write embeddings, `radsam segment dicomweb://…` writes

@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from radsam.cli.shared_options import AsJson, Backend, Model
 from radsam.cli.terminal import command, note, out, progress_bar, require_extra, write_json
 
 challenge_app = typer.Typer(
@@ -37,9 +38,9 @@ def cvpr25(
             "--spacing-zyx", help="The spacing is in the order of the array, not x, y, z as the challenge writes it."
         ),
     ] = False,
-    model: Annotated[str | None, typer.Option(help="Weights bundle; the default one if left out.")] = None,
-    backend: Annotated[str, typer.Option(help="Inference engine: auto, openvino, onnx, torch.")] = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Write JSON to the standard output.")] = False,
+    model: Model = None,
+    backend: Backend = "auto",
+    as_json: AsJson = False,
 ) -> None:
     """Predict cases of the CVPR 2025 interactive 3D challenge: the command for its predict.sh.
 

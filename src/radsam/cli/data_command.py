@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from radsam.cli.session_outputs import PICTURE_SUFFIXES
+from radsam.cli.shared_options import AsJson, Config, Overrides
 from radsam.cli.terminal import command, note, out, progress_bar, usage_error, write_json
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ Classes = Annotated[
     list[str] | None,
     typer.Option(help="Keep these classes only, separated by commas; repeatable.", metavar="NAME,NAME"),
 ]
-_AsJson = Annotated[bool, typer.Option("--json", help="Write JSON to the standard output.")]
 
 
 class Dataset(StrEnum):
@@ -68,7 +68,7 @@ def prepare(
         typer.Option(min=0, max=1, help="Share of the patients used for validation where the dataset has no split."),
     ] = 0.2,
     count: Annotated[int, typer.Option(min=0, help="Phantom: first make this many cases in --root.", metavar="N")] = 0,
-    as_json: _AsJson = False,
+    as_json: AsJson = False,
 ) -> None:
     """Turn a dataset into a store, once; training then reads slices straight from the disk.
 
@@ -179,15 +179,11 @@ def _show_report(store: Path, report: StoreReport, splits: dict[str, int]) -> No
 @data_app.command("show")
 @command
 def show(
-    config: Annotated[
-        str, typer.Argument(help="A training configuration: a .toml file, or a preset's name.", metavar="CONFIG")
-    ],
+    config: Config,
     picture: Annotated[Path, typer.Option("-o", "--out", help="The picture.", metavar="OUT.png")],
-    overrides: Annotated[
-        list[str] | None, typer.Argument(help="Values that replace the configuration's.", metavar="[KEY=VALUE]...")
-    ] = None,
+    overrides: Overrides = None,
     step: Annotated[int, typer.Option(min=0, help="Step of the training whose batch is drawn.")] = 0,
-    as_json: _AsJson = False,
+    as_json: AsJson = False,
 ) -> None:
     """Draw one training batch as the model gets it: image, prompt and truth, and a prompt of each kind.
 

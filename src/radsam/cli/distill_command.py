@@ -7,8 +7,9 @@ from pathlib import Path
 
 from rich.markup import escape
 
+from radsam.cli.shared_options import AsJson, Config, Minutes, OutDir, Overrides
 from radsam.cli.terminal import command, note, out, require_extra, write_json
-from radsam.cli.train_command import TRAINING_MODULES, AsJson, Config, Minutes, OutDir, Overrides
+from radsam.cli.train_command import TRAINING_MODULES
 from radsam.cli.training_progress import training_progress
 
 

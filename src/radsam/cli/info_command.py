@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from radsam.cli.shared_options import AsJson
 from radsam.cli.terminal import command, out, write_json
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def info(
     series: Annotated[
         str | None, typer.Option(help="Which DICOM series: its number in the listing or its UID.", metavar="N|UID")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show size, spacing, orientation, and DICOM studies, series and objects.
 

@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 
 from radsam.cli.ct_source import warn_in_clear
+from radsam.cli.shared_options import AsJson
 from radsam.cli.terminal import command, note, out, progress_bar, usage_error, write_json
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ Url = Annotated[
         metavar="URL",
     ),
 ]
-_AsJson = Annotated[bool, typer.Option("--json", help="Write JSON to the standard output.")]
 
 
 @pacs_app.command("find")
@@ -47,7 +47,7 @@ def find(
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="The most results to show.")] = 100,
     show_patient: Annotated[bool, typer.Option("--show-patient", help="Show names and ids of patients, too.")] = False,
-    as_json: _AsJson = False,
+    as_json: AsJson = False,
 ) -> None:
     """List studies of a PACS, series of a study, or instances of a series.
 
@@ -81,7 +81,7 @@ def find(
 def get(
     url: Url,
     folder: Annotated[Path, typer.Option("-o", "--out", help="The target folder; made if missing.", metavar="DIR")],
-    as_json: _AsJson = False,
+    as_json: AsJson = False,
 ) -> None:
     """Fetch a study, a series or an instance into a folder.
 
@@ -125,7 +125,7 @@ def put(
     assign_uids: Annotated[
         bool, typer.Option("--assign-uids", help="Give new UIDs to files that an anonymiser left without.")
     ] = False,
-    as_json: _AsJson = False,
+    as_json: AsJson = False,
 ) -> None:
     """Store DICOM files in a PACS: a result, or a series.
 

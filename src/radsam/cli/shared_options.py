@@ -41,3 +41,19 @@ Preview = Annotated[
     Path | None, typer.Option(help="Also draw the prompted slice and a mosaic with contours.", metavar="OUT.png")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Write the result as JSON to the standard output.")]
+
+# Training
+
+Config = Annotated[
+    str, typer.Argument(help="A training configuration: a .toml file, or a preset's name.", metavar="CONFIG")
+]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(help="Values that replace the configuration's.", metavar="[KEY=VALUE]...")
+]
+OutDir = Annotated[
+    Path | None,
+    typer.Option("--out", help="Folder of the run; runs/<name of the configuration> if left out.", metavar="DIR"),
+]
+Minutes = Annotated[
+    float | None, typer.Option(min=0.01, help="Stop after this time; the same command goes on from there.")
+]

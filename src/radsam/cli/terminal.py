@@ -14,13 +14,16 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from contextvars import ContextVar
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
 from radsam.errors import ExecutionError, MissingExtraError, RadsamError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -156,6 +159,23 @@ def progress_bar(
     Yields:
         A function that takes the number done and the total; None if the total is unknown.
     """
+    with open_progress(notes, quiet=quiet) as bars:
+        task = bars.add_task(title, total=None, unit=unit)
+
+        def update(done: int, total: int | None) -> None:
+            bars.update(task, completed=done, total=total)
+
+        yield update
+
+
+def open_progress(console: Console, *, quiet: bool = False, speed_seconds: float = 30.0) -> Progress:
+    """Return progress bars on a terminal; each task has a field `unit`. They show nothing where output is piped.
+
+    Args:
+        console: Where to show them.
+        quiet: Show nothing anywhere.
+        speed_seconds: How far back the speed is measured that the time left is estimated from.
+    """
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -165,21 +185,16 @@ def progress_bar(
         TimeRemainingColumn,
     )
 
-    with Progress(
+    return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn(unit),
+        TextColumn("{task.fields[unit]}"),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
-        console=notes,
+        console=console,
         transient=True,
-        disable=quiet or not notes.is_terminal,
-    ) as bar:
-        task = bar.add_task(title, total=None)
-
-        def update(done: int, total: int | None) -> None:
-            bar.update(task, completed=done, total=total)
-
-        yield update
+        disable=quiet or not console.is_terminal,
+        speed_estimate_period=speed_seconds,
+    )

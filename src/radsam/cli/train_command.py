@@ -11,6 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from radsam.cli.shared_options import AsJson, Config, Minutes, OutDir, Overrides
 from radsam.cli.terminal import command, note, out, progress_bar, require_extra, write_json
 from radsam.cli.training_progress import training_progress
 
@@ -20,20 +21,6 @@ if TYPE_CHECKING:
     from radsam.training.training_run import TrainResult
     from radsam.training.training_validation import ObjectScore
 
-Config = Annotated[
-    str, typer.Argument(help="A training configuration: a .toml file, or a preset's name.", metavar="CONFIG")
-]
-Overrides = Annotated[
-    list[str] | None, typer.Argument(help="Values that replace the configuration's.", metavar="[KEY=VALUE]...")
-]
-OutDir = Annotated[
-    Path | None,
-    typer.Option("--out", help="Folder of the run; runs/<name of the configuration> if left out.", metavar="DIR"),
-]
-Minutes = Annotated[
-    float | None, typer.Option(min=0.01, help="Stop after this time; the same command goes on from there.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Write the result as JSON to the standard output.")]
 Licence = Annotated[str, typer.Option(help="SPDX name of the weights' licence, for their model card.")]
 
 #: What training imports beyond the default installation.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from radsam.cli.terminal import notes
+from radsam.cli.terminal import notes, open_progress
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -34,7 +34,8 @@ def training_progress(steps: int, *, quiet: bool = False) -> Iterator[Callable[[
     if quiet:
         yield lambda line: None
     elif notes.is_terminal:
-        with _open_bar() as bar:
+        # Steps differ in their number of turns: a short memory would let the estimate jump.
+        with open_progress(notes, speed_seconds=600.0) as bar:
             yield _Bars(bar, steps)
     else:
         yield _Lines()
@@ -77,28 +78,3 @@ class _Bars:
                 # Steps of an earlier session say nothing about this one's speed.
                 self._bar.reset(self._training, completed=int(found["done"]), total=self._steps, visible=True)
             self._bar.console.print(escape(line), soft_wrap=True)
-
-
-def _open_bar() -> Progress:
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[unit]}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        # Steps differ in their number of turns: a short memory would let the estimate jump.
-        TimeRemainingColumn(),
-        console=notes,
-        transient=True,
-        speed_estimate_period=600,
-    )

@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from radsam.cli.shared_options import AsJson
 from radsam.cli.terminal import command, note, out, write_json
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 weights_app = typer.Typer(
     help="Make, list and check weights bundles: the trained models that RadSAM runs.", no_args_is_help=True
 )
-_Json = Annotated[bool, typer.Option("--json", help="Write JSON.")]
 _Name = Annotated[str | None, typer.Argument(help="Name or path of a bundle; the default one if left out.")]
 
 
@@ -38,7 +38,7 @@ def convert(
         str | None, typer.Option(help="Architecture of the checkpoint; recognised from its weights if left out.")
     ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the bundle; the architecture's if left out.")] = None,
-    as_json: _Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Make a weights bundle from a checkpoint. Needs the torch extra; running the bundle does not.
 
@@ -52,7 +52,7 @@ def convert(
 
 @weights_app.command("list")
 @command
-def list_bundles(as_json: _Json = False) -> None:
+def list_bundles(as_json: AsJson = False) -> None:
     """List the installed bundles."""
     from radsam.errors import BundleError
     from radsam.runtime.bundle import find_bundle, installed_bundles, read_spec, weights_folder
@@ -90,7 +90,7 @@ def list_bundles(as_json: _Json = False) -> None:
 
 @weights_app.command("show")
 @command
-def show(bundle: _Name = None, as_json: _Json = False) -> None:
+def show(bundle: _Name = None, as_json: AsJson = False) -> None:
     """Show the sizes, window, capabilities, hash and model card of a bundle."""
     from radsam.runtime import find_bundle, read_bundle
 
@@ -106,7 +106,7 @@ def show(bundle: _Name = None, as_json: _Json = False) -> None:
 
 @weights_app.command("verify")
 @command
-def verify(bundle: _Name = None, as_json: _Json = False) -> None:
+def verify(bundle: _Name = None, as_json: AsJson = False) -> None:
     """Check every file of a bundle against its SHA-256."""
     from radsam.runtime import find_bundle
 

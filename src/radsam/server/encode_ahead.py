@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from radsam.errors import RadsamError
-from radsam.predictor import SlicePredictor
-from radsam.preprocess import Crop, Window
-from radsam.volume import SliceGrid, Volume
+from radsam.predictor import ObjectView, SlicePredictor
+from radsam.volume import Volume
 
 #: Slices to each side: as many embeddings of 64×64×256 as a cache of 384 MB holds.
 _REACH = 90
@@ -25,20 +24,16 @@ class SliceInView:
 
     Args:
         volume: The CT.
-        grid: The plane.
+        view: How the model sees the slices of its plane.
         index: The slice number.
-        window: The model's window.
-        crop: The part of the slice that the model sees; None for the whole slice.
         on_encoded: Called with plane and index of each encoded slice.
         since: When it came into view.
         missing: The slices still to encode, in order.
     """
 
     volume: Volume
-    grid: SliceGrid
+    view: ObjectView
     index: int
-    window: Window
-    crop: Crop | None
     on_encoded: Callable[[str, int], None]
     since: float = field(default_factory=time.monotonic)
     missing: Iterator[int] | None = None
@@ -48,7 +43,7 @@ class SliceInView:
         yield self.index
         for step in range(1, _REACH + 1):
             for index in (self.index + step, self.index - step):
-                if 0 <= index < self.grid.count:
+                if 0 <= index < self.view.grid.count:
                     yield index
 
 
@@ -79,24 +74,23 @@ class EncodeAhead:
         self._turn += 1
         return any(self._encode_next(fresh[(number + self._turn) % len(fresh)]) for number in range(len(fresh)))
 
-    def _encode_next(self, view: SliceInView) -> bool:
-        if view.missing is None:
-            view.missing = view.outward()
-        for index in view.missing:
-            window = view.window.low_hu, view.window.high_hu
-            key = (view.volume.content_hash, view.grid.plane, index, window, view.crop)
+    def _encode_next(self, shown: SliceInView) -> bool:
+        if shown.missing is None:
+            shown.missing = shown.outward()
+        for index in shown.missing:
+            view = shown.view
+            key = (shown.volume.content_hash, view.grid.plane, index, view.normalisation, view.crop)
             if key in self._done:
                 continue
             try:
-                slice_view = self._predictor.view(view.grid, view.window).with_crop(view.crop)
-                self._predictor.encode(view.volume, slice_view, index)
+                self._predictor.encode(shown.volume, view, index)
             except RadsamError:
-                view.missing = iter(())  # a prompt on the slice gets the error
+                shown.missing = iter(())  # a prompt on the slice gets the error
                 return False
             self._done[key] = None
             if len(self._done) > _MAX_DONE:
                 del self._done[next(iter(self._done))]
             self._counted()
-            view.on_encoded(view.grid.plane.value, index)
+            shown.on_encoded(view.grid.plane.value, index)
             return True
         return False

@@ -10,8 +10,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from radsam.errors import PromptError
-from radsam.predictor import SliceMask, SlicePredictor
-from radsam.preprocess import Crop, Window
+from radsam.predictor import ObjectView, SliceMask, SlicePredictor
 from radsam.server.encode_ahead import SliceInView
 from radsam.server.live_session import LiveSession
 from radsam.server.model_thread import ModelThread
@@ -21,7 +20,7 @@ from radsam.server.server_metrics import ServerMetrics
 from radsam.session.edit import Segment
 from radsam.session.edit_request import CorrectionRequest, SegmentRequest
 from radsam.session.started_object import StartedObject
-from radsam.volume import Plane, SliceGrid, slice_index
+from radsam.volume import Plane, SliceGrid
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ class PreviewService:
         if edit is not None and edit.zoom:
             self._thread.call(lambda: self._view_crop(live, edit, index))
         else:
-            self._set_view(live, grid, index, live.session.window, None)
+            self._set_view(live, self._predictor.view(grid, live.session.window), index)
 
     def preview(
         self, live: LiveSession, request: SegmentRequest | CorrectionRequest, then: CorrectionRequest | None
@@ -115,18 +114,16 @@ class PreviewService:
 
     def _view_crop(self, live: LiveSession, edit: Segment, index: int | None = None) -> None:
         """Encode ahead the crop that an edit will use. Runs on the model's thread."""
-        grid = SliceGrid.of(live.session.volume.geometry, edit.plane)
-        crop = StartedObject(live.session.volume, self._predictor, edit).view.crop
-        shown = slice_index(edit.prompt, grid) if index is None else index
-        self._set_view(live, grid, shown, edit.window, crop)
+        started = StartedObject(live.session.volume, self._predictor, edit)
+        self._set_view(live, started.view, started.index if index is None else index)
 
-    def _set_view(self, live: LiveSession, grid: SliceGrid, index: int, window: Window, crop: Crop | None) -> None:
+    def _set_view(self, live: LiveSession, view: ObjectView, index: int) -> None:
         def on_encoded(plane: str, encoded: int) -> None:
             live.encoded.setdefault(plane, set()).add(encoded)
             live.channel.publish("encoded", {"plane": plane, "index": encoded})
 
-        before = live.in_view
-        if before is None or (before.window, before.crop) != (window, crop):
+        before = live.in_view.view if live.in_view else None
+        if before is None or (before.normalisation, before.crop) != (view.normalisation, view.crop):
             live.encoded = {}
-        live.in_view = SliceInView(live.session.volume, grid, index, window, crop, on_encoded)
+        live.in_view = SliceInView(live.session.volume, view, index, on_encoded)
         self._thread.wake()

@@ -79,7 +79,7 @@ def test_a_model_that_kills_its_process_is_recorded_and_the_run_continues(phanto
     config, units = find_units(phantoms)
     results = ResultsFolder.start(tmp_path / "out", config)
     results.describe("test", {})
-    run_units(units, results, workers=2, report=lambda news: None)
+    run_units(units, results, workers=2, report=lambda result: None)
     status = {(row.model, row.case): row.status for row in results.rows}
     assert status == {
         ("crashing", "phantom_0000"): "ok",

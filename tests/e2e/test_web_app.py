@@ -244,7 +244,7 @@ def test_first_paint_of_a_large_ct(browser: Any, run_radsam: CommandLine, tiny_b
 def test_uploads_and_refusals(
     browser: Any, run_radsam: CommandLine, tiny_bundle: Path, phantom_ct: PhantomFile, tmp_path: Path
 ) -> None:
-    (tmp_path / "broken.nii.gz").write_bytes(b"this is no image")
+    (tmp_path / "broken.nii.gz").write_bytes(b"this is not an image")
     with serving(run_radsam, tmp_path, "--model", tiny_bundle) as server:
         page = browser.new_page()
         page.goto(server.url)

@@ -74,7 +74,7 @@ def test_labels_come_back_voxel_by_voxel(
             # Segments are numbered without gaps, so id 4 is the second.
             np.testing.assert_array_equal(found.ids, np.where(ids == 4, 2, ids))
         _agrees_with_highdicom(seg, ids, volume.geometry)
-        alone = read_labels(seg)  # without the series, the grid is the one of the frames
+        alone = read_labels(seg)  # without the series, the frames alone give the grid
         k, j, i = np.nonzero(alone.ids)
         back = np.rint(volume.geometry.mm_to_index(alone.geometry.index_to_mm(np.stack([i, j, k], 1) * 1.0))).astype(
             int

@@ -6,7 +6,7 @@ at all, so processes share a cache without locks. The entries that were unused f
 removed first.
 
 diskcache 5.6 is not used: its files have mode 0644, its values are pickled, it has no entry of several files, and
-it is no faster (an embedding of 2 MB: 26 ms to write and 2 ms to read, here 18 ms and 1.5 ms).
+it is not faster (an embedding of 2 MB: 26 ms to write and 2 ms to read, here 18 ms and 1.5 ms).
 """
 
 from __future__ import annotations

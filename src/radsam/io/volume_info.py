@@ -1,4 +1,4 @@
-"""What can be said of a volume from its headers, for listings and for JSON."""
+"""Description of a volume from its headers, for listings and for JSON."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class StudyInfo:
 
 @dataclass(frozen=True)
 class ObjectInfo:
-    """A DICOM object that is no image.
+    """A DICOM object that is not an image.
 
     Args:
         path: Where it lies.
@@ -122,7 +122,7 @@ class ObjectInfo:
 
 @dataclass(frozen=True)
 class VolumeInfo:
-    """What can be said of a volume without reading its voxels.
+    """Description of a volume, without its voxels.
 
     Args:
         source: The path that was given.

@@ -124,7 +124,7 @@ def label_format(path: str | os.PathLike[str], file_format: LabelFormat | str | 
             f"{file_format!r} is not a format of labels: choose one of {', '.join(LabelFormat)}."
         ) from None
     if not name.endswith(given.suffixes):
-        raise OutputError(f"{path} is no name for {given}: it ends with one of {', '.join(given.suffixes)}.")
+        raise OutputError(f"{path} is not a file name for {given}: it ends with one of {', '.join(given.suffixes)}.")
     return given
 
 

@@ -115,7 +115,7 @@ class MaskStep:
         predicted = self.predict(index, prompt)
         if follows_points(predicted.mask, user_prompt.points_uv):
             return predicted, False
-        # A mask that leaves the click as it was is no correction, only another mask.
+        # A mask that leaves the click as it was is not a correction, only another mask.
         return _painted(previous or SliceMask(index, mask, predicted.score), user_prompt), True
 
 

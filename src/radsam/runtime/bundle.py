@@ -256,7 +256,7 @@ def find_bundle(name_or_path: str | Path | None = None) -> Path:
         return installed[name]
     known = ", ".join(sorted(installed)) or "none"
     raise BundleError(
-        f"There is no bundle {name!r}: it is no path, and the installed ones are: {known}. {_how_to_get(name)}"
+        f"There is no bundle {name!r}: it is not a path, and the installed ones are: {known}. {_how_to_get(name)}"
     )
 
 

@@ -52,7 +52,7 @@ def _schema(pyarrow: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"coordinates": ""}, "coordinates but no unit"),
         ({"coordinates": "ras"}, "'ijk'"),
@@ -75,12 +75,12 @@ def _schema(pyarrow: Any) -> Any:
         ({"object": " x", "slice": "four"}, "slice must be a number"),
     ],
 )
-def test_a_row_that_cannot_be_used_says_why(tmp_path: Path, changes: dict[str, str], said: str) -> None:
+def test_a_row_that_cannot_be_used_says_why(tmp_path: Path, changes: dict[str, str], message: str) -> None:
     manifest = read(tmp_path, ROW | changes, ROW | {"id": "good"})
     assert [each.row.id for each in manifest.rows] == ["good"]
     (bad,) = manifest.bad_rows
     assert bad.line == 2
-    assert said in bad.message
+    assert message in bad.message
 
 
 def test_all_rows_of_a_repeated_id_are_refused(tmp_path: Path) -> None:

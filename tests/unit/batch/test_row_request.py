@@ -69,7 +69,7 @@ def test_millimetres_land_on_the_same_voxels_on_every_grid(grid: str, plane: str
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("values", "message"),
     [
         ({"slice": "4", "box": "10 12 20 99"}, "outside the volume"),
         ({"slice": "8", "point": "10 12"}, "outside the volume"),
@@ -82,8 +82,8 @@ def test_millimetres_land_on_the_same_voxels_on_every_grid(grid: str, plane: str
         ({"slice": "4", "recist": "10 12 90 12"}, "outside the volume"),
     ],
 )
-def test_what_does_not_lie_in_the_volume_is_refused(values: dict[str, str], said: str) -> None:
-    with pytest.raises(PromptError, match=said):
+def test_what_does_not_lie_in_the_volume_is_refused(values: dict[str, str], message: str) -> None:
+    with pytest.raises(PromptError, match=message):
         typed(**values)
 
 

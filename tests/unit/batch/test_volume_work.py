@@ -212,20 +212,20 @@ def test_a_volume_of_a_pacs_is_fetched_once_and_a_failing_pacs_is_no_end(tmp_pat
     url = "dicomweb://127.0.0.1:1/dicom-web/studies/1.2/series/1.2.3"
     rows = [ball_row(scene, name, volume=url) for name in ("right", "left")]
     manifest = write_manifest(tmp_path / "m.csv", [*rows, ball_row(scene, id="near")])
-    asked = []
+    opened = []
 
     @contextmanager
-    def lent(address: str) -> Any:
-        asked.append(address)
+    def series_of(address: str) -> Any:
+        opened.append(address)
         yield tmp_path / "ct.nii.gz"
 
     with patch.object(volume_work, "series_folder", side_effect=PacsError("It does not answer.", transient=True)):
         found, *_ = run(manifest, tmp_path / "out")
     assert [each.status for each in found.values()] == [Status.UNREACHABLE] * 2 + [Status.DONE]
-    with patch.object(volume_work, "series_folder", lent):
+    with patch.object(volume_work, "series_folder", series_of):
         found, *_ = run(manifest, tmp_path / "out")
     assert {each.status for each in found.values()} == {Status.DONE}
-    assert asked == [url]
+    assert opened == [url]
 
 
 def test_the_process_is_named_and_only_missing_rows_are_done(manifest: Path, tmp_path: Path) -> None:

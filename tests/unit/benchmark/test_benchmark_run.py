@@ -92,7 +92,7 @@ def run(data: Path, out: Path, words: tuple[str, ...], settings: BenchmarkConfig
     results = ResultsFolder.start(out, settings)
     results.describe("test", {})
     units = plan_units(settings, cases, words, Runtime(), frozenset(results.done()))
-    run_units(units, results, workers=1, report=lambda news: None)
+    run_units(units, results, workers=1, report=lambda result: None)
     return ResultsFolder.read(out)
 
 
@@ -103,10 +103,10 @@ def scores(results: ResultsFolder) -> dict[tuple[object, ...], str]:
 def test_a_run_scores_every_object_of_every_mode(two_cases: Path, tmp_path: Path, models: dict[str, Model]) -> None:
     results = run(two_cases, tmp_path / "out", ("fake", "ellipsoid"))
     found = {(curve.mode, curve.model): curve for curve in curves(results.rows)}
-    walk = found["volume, box", "fake:mask"]
-    assert len(walk.firsts) == 2
-    assert walk.most_edits == 3
-    first, last = dice_of(walk.firsts), dice_of(walk.lasts)
+    propagated = found["volume, box", "fake:mask"]
+    assert len(propagated.firsts) == 2
+    assert propagated.most_edits == 3
+    first, last = dice_of(propagated.firsts), dice_of(propagated.lasts)
     assert first is not None
     assert last is not None
     assert first.mean > 0.9, "the fake sees brightness, and the balls are bright"

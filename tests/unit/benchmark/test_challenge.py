@@ -56,14 +56,14 @@ def test_a_case_is_read_in_the_challenges_coordinates(tmp_path: Path) -> None:
     case = read_case(write(tmp_path / "a.npz", case_of(truth, clicks=clicks, clicks_order=order)))
     assert case.volume.geometry.shape_kji == truth.shape
     assert case.volume.geometry.spacing_mm_ijk == (0.75, 0.75, 4.0)
-    (said,) = case.prompts
+    (prompt,) = case.prompts
     z, y, x = np.nonzero(truth)
-    assert said.bounds == Bounds(int(z.min()), int(z.max()))
-    assert said.box is not None
-    assert said.box.k == z[len(z) // 2]
-    assert said.box.uvuv == (x.min(), y.min(), x.max(), y.max())
+    assert prompt.bounds == Bounds(int(z.min()), int(z.max()))
+    assert prompt.box is not None
+    assert prompt.box.k == z[len(z) // 2]
+    assert prompt.box.uvuv == (x.min(), y.min(), x.max(), y.max())
     # Clicks are [z, y, x], in the order in which they came.
-    assert said.clicks == (
+    assert prompt.clicks == (
         Point(i=20, j=10, k=3), Point(i=6, j=5, k=2, positive=False), Point(i=21, j=11, k=4),
     )  # fmt: skip
     turned = read_case(tmp_path / "a.npz", spacing_is_xyz=False)

@@ -34,13 +34,13 @@ def test_the_first_prompt_is_the_exact_box_on_the_largest_slice_with_the_bounds(
 
 
 def test_the_same_seed_says_the_same_and_another_one_something_else() -> None:
-    def said(seed: int) -> list[object]:
+    def prompts_of(seed: int) -> list[object]:
         user = a_user(start="point", prompt_slice="random", edits=5, seed=seed)
         empty = np.zeros_like(user.truth)
         return [user.first(), *(user.correction(empty) for _ in range(5))]
 
-    assert said(3) == said(3)
-    assert said(3) != said(4)
+    assert prompts_of(3) == prompts_of(3)
+    assert prompts_of(3) != prompts_of(4)
 
 
 def test_every_kind_of_first_prompt_lies_on_the_object() -> None:

@@ -19,11 +19,11 @@ class OurWarning(UserWarning):
 
 
 def ends_with(function: Callable[[], None], *, as_json: bool = False) -> int:
-    def asked(*, as_json: bool) -> None:
+    def printing(*, as_json: bool) -> None:
         function()
 
     with pytest.raises(typer.Exit) as caught:
-        command(asked)(as_json=as_json)
+        command(printing)(as_json=as_json)
     return caught.value.exit_code
 
 
@@ -104,22 +104,22 @@ def test_progress_is_silent_where_nobody_looks(capsys: pytest.CaptureFixture[str
 
 @pytest.mark.parametrize("error", [None, VolumeError("no"), KeyboardInterrupt()])
 def test_what_is_held_until_the_end_is_let_go_however_that_comes(error: BaseException | None) -> None:
-    said = []
+    events = []
 
     @contextmanager
     def resource() -> Iterator[str]:
         try:
             yield "held"
         finally:
-            said.append("let go")
+            events.append("let go")
 
     @command
     def work() -> None:
-        said.append(until_end(resource()))
+        events.append(until_end(resource()))
         if error is not None:
             raise error
-        said.append("worked")
+        events.append("worked")
 
     with suppress(typer.Exit):
         work()
-    assert said == (["held", "worked", "let go"] if error is None else ["held", "let go"])
+    assert events == (["held", "worked", "let go"] if error is None else ["held", "let go"])

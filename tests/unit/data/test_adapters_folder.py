@@ -59,7 +59,7 @@ def test_a_manifest_says_names_splits_and_licences(tmp_path: Path, above: str) -
     assert (case.case_id, case.split, case.label_origin, case.licence) == ("a", "val", "model", "CC0")
     _, labels = load_case(case)
     assert labels.names == {1: "liver"}
-    assert (labels.ids == blocks(1)).all(), "value 5 is no class of the manifest"
+    assert (labels.ids == blocks(1)).all(), "value 5 is not a class of the manifest"
 
 
 @pytest.mark.parametrize("content", ["{}", "[1]", "[", '[{"case": "a", "split": "train"}]', '{"case": "a"}'])

@@ -14,9 +14,9 @@ SMALL = {"shape_ijk": (48, 40, 14), "spacing_mm_ijk": (7.0, 7.0, 16.0)}
 
 
 def test_phantoms_are_written_listed_and_read_as_they_were_made(tmp_path: Path) -> None:
-    told: list[tuple[int, int]] = []
-    write_phantoms(tmp_path / "root", 2, **SMALL, progress=lambda done, total: told.append((done, total)))
-    assert told == [(1, 2), (2, 2)]
+    reported: list[tuple[int, int]] = []
+    write_phantoms(tmp_path / "root", 2, **SMALL, progress=lambda done, total: reported.append((done, total)))
+    assert reported == [(1, 2), (2, 2)]
     cases = find_cases(tmp_path / "root")
     assert [each.case_id for each in cases] == ["phantom_0000", "phantom_0001"]
     volume, labels = load_case(cases[1])

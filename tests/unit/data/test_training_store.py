@@ -114,13 +114,13 @@ def test_classes_that_a_patient_does_not_have_are_reported_and_left_out(data: Pa
 
 
 def test_progress_is_told_of_every_case(data: Path, target: Path) -> None:
-    told: list[tuple[int, int, str, str]] = []
+    reported: list[tuple[int, int, str, str]] = []
 
     def progress(done: int, total: int, outcome: CaseOutcome) -> None:
-        told.append((done, total, outcome.case_id, outcome.state))
+        reported.append((done, total, outcome.case_id, outcome.state))
 
     prepare_store([make_case(data, "a"), make_case(data, "b", blocks())], target, progress=progress)
-    assert told == [(1, 2, "a", "written"), (2, 2, "b", "skipped")]
+    assert reported == [(1, 2, "a", "written"), (2, 2, "b", "skipped")]
 
 
 def test_an_interrupted_preparation_goes_on_where_it_stopped(

@@ -49,14 +49,14 @@ def test_the_grid_is_the_one_of_nibabel_whichever_forms_are_set(
     assert read_labels(mask).geometry.same_grid(volume.geometry)
 
 
-def test_two_grids_that_differ_are_both_told(tmp_path: Path) -> None:
+def test_two_grids_that_differ_are_both_reported(tmp_path: Path) -> None:
     path = nifti(tmp_path / "ct.nii.gz", TURNED, 2, ELSEWHERE, 1)
     for read in (read_info, read_volume, read_labels):
         with pytest.warns(GridWarning, match=r"0\.7×0\.8×2\.5 mm .* in its sform, .* 2×2×2 mm .*The sform is used"):
             read(path)
 
 
-def test_a_grid_that_is_not_given_is_told(tmp_path: Path) -> None:
+def test_a_grid_that_is_not_given_is_reported(tmp_path: Path) -> None:
     path = nifti(tmp_path / "ct.nii.gz", TURNED, 0, ELSEWHERE, 0)
     with pytest.warns(GridWarning, match="compare left and right"):
         read_volume(path)

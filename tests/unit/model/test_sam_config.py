@@ -53,7 +53,7 @@ def test_sam_normalises_as_imagenet_and_medsam_does_not() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "said"),
+    ("path", "value", "message"),
     [
         (("decoder_width",), 3, "decoder_width"),
         (("encoder", "stem"), 3, "stem"),
@@ -66,13 +66,13 @@ def test_sam_normalises_as_imagenet_and_medsam_does_not() -> None:
         (("encoder",), "vit", "encoder"),
     ],
 )
-def test_an_entry_that_cannot_be_read_is_refused_by_name(path: tuple[str, ...], value: object, said: str) -> None:
+def test_an_entry_that_cannot_be_read_is_refused_by_name(path: tuple[str, ...], value: object, message: str) -> None:
     stored = SMALL_VIT.to_dict()
     entry = stored
     for key in path[:-1]:
         entry = entry[key]
     entry[path[-1]] = value
-    with pytest.raises(BundleError, match=said):
+    with pytest.raises(BundleError, match=message):
         SamConfig.from_dict(stored)
 
 

@@ -87,7 +87,7 @@ def test_an_equal_question_is_answered_from_memory(predictor: SlicePredictor, ba
     assert len(backend.prompts) == 1
 
 
-def test_another_question_or_another_slice_is_asked(predictor: SlicePredictor, backend: FakeBackend) -> None:
+def test_another_prompt_or_another_slice_is_predicted(predictor: SlicePredictor, backend: FakeBackend) -> None:
     predictor.decode(encode(predictor), SlicePrompt(points_uv=((20, 18, True),)))
     predictor.decode(encode(predictor), SlicePrompt(points_uv=((20, 18, False),)))
     predictor.decode(encode(predictor, MIDDLE + 1), SlicePrompt(points_uv=((20, 18, True),)))

@@ -31,7 +31,7 @@ def tiny_scenes(tiny: Path) -> tuple[Bundle, EncodedScenes]:
 
 @pytest.fixture(scope="session")
 def tiny_model(tiny: Path, tiny_scenes: tuple[Bundle, EncodedScenes]) -> Sam:
-    """The small model after a few steps: it finds roughly what it is asked for."""
+    """The small model after a few steps: it roughly finds the prompted object."""
     prompts = {"box": 0.6, "point": 0.0, "mask": 0.0, "neighbour": 0.4, "turns": [1.0], "ended_share": 0.0}
     config = tiny_config(tiny, optim={"steps": 200, "batch": 4, "lr": 3e-3}, prompts=prompts)
     out = tiny / "model"

@@ -36,7 +36,7 @@ def test_every_configuration_is_valid_and_says_what_it_reproduces_and_costs(name
 def test_the_papers_experiments_are_the_papers(name: str) -> None:
     config = read_config(find_config(name))
     assert re.search(rf"Tables? [\d, toand]*\b{TABLES[name]}\b", config.notes)
-    assert "Not trained by us" in config.notes, "figures are the paper's, and said to be so"
+    assert "Not trained by us" in config.notes, "the notes state that figures are the paper's"
     # Sections 3.2 to 3.4.
     assert config.encoder.train
     assert config.embeddings.window_hu == (-500.0, 1000.0)

@@ -65,12 +65,12 @@ def test_an_edit_sends_the_binary_mask_and_all_points_but_not_the_box(tiny_scene
     for clicks in (2, 3):
         shifted = np.roll(logits_of(scenes, 4), 4, axis=1)
         one.take_prediction(shifted)
-        question = one.frame_prompt
-        assert question is not None
+        frame_prompt = one.frame_prompt
+        assert frame_prompt is not None
         assert one.kind == "edit"
-        assert question.point_labels.shape == (clicks + 1,)
-        assert question.point_labels[-1] == -1
-        assert set(np.unique(question.mask)) == {0.0, 1.0}
+        assert frame_prompt.point_labels.shape == (clicks + 1,)
+        assert frame_prompt.point_labels[-1] == -1
+        assert set(np.unique(frame_prompt.mask)) == {0.0, 1.0}
     boxed = episode(scenes, "box", edit_share=1.0)
     boxed.take_prediction(np.roll(logits_of(scenes, 4), 4, axis=1))
     assert boxed.frame_prompt is not None
@@ -150,19 +150,19 @@ def test_a_walk_may_go_one_slice_past_the_end_and_finds_nothing_there(tiny_scene
 
 def test_a_neighbour_may_come_from_further_away_and_from_where_the_object_is_larger(tiny_scenes: Prepared) -> None:
     _, scenes = tiny_scenes
-    asked = [
+    episodes = [
         episode(scenes, "neighbour", index=5, seed=seed, gap=3, outward=1.0, neighbour_noise=0.0, ended_share=0.0)
         for seed in range(12)
     ]
     # The tube is equally large everywhere, so its first slice, 1, counts as the largest.
     came_from = {
         next(k for k in range(9) if one.prompt and one.prompt.mask == RunMask.encode(scenes.mask(0, k, TUBE)))
-        for one in asked
+        for one in episodes
     }
     assert came_from == {2, 3, 4}
-    for one in asked:
+    for one in episodes:
         one.take_prediction(logits_of(scenes, 5))
-    assert {one.index for one in asked if one.kind == "walk"} <= {6, 7}, "it goes on away from there"
+    assert {one.index for one in episodes if one.kind == "walk"} <= {6, 7}, "it goes on away from there"
 
 
 def test_a_mask_gets_as_thin_in_training_as_a_walk_makes_it(tiny_scenes: Prepared) -> None:

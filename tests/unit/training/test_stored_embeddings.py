@@ -75,16 +75,16 @@ def test_after_an_interruption_only_the_rest_is_encoded(tiny: Path, tiny_scenes:
     shutil.copytree(tiny / "embeddings", tmp_path / "embeddings")
     lost = next((tmp_path / "embeddings").glob("*.objects.npy")).name.removesuffix(".objects.npy")
     (tmp_path / "embeddings" / f"{lost}.npy").unlink()
-    told: list[tuple[int, int]] = []
+    reported: list[tuple[int, int]] = []
     again = encode_scenes(
         scenes.store,
         bundle,
         *seen(tiny),
         tmp_path / "embeddings",
         open_engine=lambda bundle: open_backend(bundle, "torch:cpu"),
-        progress=lambda done, total: told.append((done, total)),
+        progress=lambda done, total: reported.append((done, total)),
     )
-    assert len(told) == 1
+    assert len(reported) == 1
     for number, scene in enumerate(scenes.scenes):
         np.testing.assert_array_equal(
             again.embedding(number, scene.count - 1), scenes.embedding(number, scene.count - 1)

@@ -120,7 +120,7 @@ class _Frames:
 
 
 def open_seg(path: Path, dataset: FileDataset) -> DicomLabels:
-    """Read where the frames of a SEG lie; their pixels are unpacked when asked for.
+    """Read where the frames of a SEG lie; their pixels are unpacked on demand.
 
     Raises:
         VolumeError: It is cut short, has no segments, or its frames do not lie side by side.

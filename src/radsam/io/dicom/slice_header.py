@@ -162,7 +162,7 @@ def read_headers(path: Path) -> tuple[SliceHeader, ...] | ObjectHeader | None:
 
     Returns:
         One header per slice of an image with a place in space; an `ObjectHeader` for a
-        DICOM object that is no image; None for any other file, a screenshot among them.
+        DICOM object that is not an image; None for any other file, a screenshot among them.
 
     Raises:
         SeriesError: The file begins like DICOM but cannot be read.

@@ -6,7 +6,7 @@ SimpleITK orders them, so the grid is right-handed and starts at the first posit
 File names, InstanceNumber, PatientPosition and SliceThickness decide nothing: the
 positions and directions of the images already are those of the patient, however he lay.
 
-A tilted gantry and uneven distances are refused, unless resampling was asked for: then
+A tilted gantry and uneven distances are refused, unless resampling is on: then
 the stack says where on a rectangular grid each slice belongs.
 """
 

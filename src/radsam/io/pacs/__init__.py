@@ -1,9 +1,9 @@
 """Fetching series from a PACS and storing results in it, over DICOMweb or DIMSE.
 
-``address.py`` reads URLs, ``credentials.py`` finds logins, ``server.py`` says what a server
-can be asked and ``connect`` opens one; ``dicomweb.py`` and ``dimse.py`` are the two answers.
-``get.py`` fetches into a folder, ``put.py`` stores files, ``lend.py`` lends a series to a
-program that wants a folder and ``kept.py`` keeps its images. Import the modules.
+``pacs_address.py`` reads URLs and ``pacs_credentials.py`` finds logins. ``pacs_server.py`` is the protocol of
+a server, ``dicomweb.py`` and ``dimse.py`` implement it, and ``pacs_connection.py`` opens one of them.
+``fetch_files.py`` fetches into a folder and ``store_files.py`` stores files; ``remote_series.py`` gives a program
+the folder of a series, whose images ``series_cache.py`` holds. Import the modules.
 
 The extra ``dicom`` brings the libraries. Patient data stay out of every message and log.
 """

@@ -1,6 +1,6 @@
 """A PACS over DICOMweb (PS3.18): QIDO-RS to search, WADO-RS to fetch, STOW-RS to store.
 
-Instances are asked for in whatever transfer syntax they are stored in and decoded here:
+Instances are requested in the transfer syntax in which they are stored, and decoded here:
 many servers cannot transcode JPEG 2000, and none needs to.
 """
 
@@ -187,7 +187,7 @@ class DicomWebServer:
             return PacsRequestError(f"{whose} this request ({code}). Ask its administrator for the right to it.")
         if code == 404:
             return PacsRequestError(
-                f"{at} does not know what was asked for (404). Check the path of the service (often /dicom-web or "
+                f"{at} does not know the requested path (404). Check the path of the service (often /dicom-web or "
                 "/dicomweb) and the UIDs: `radsam pacs find` lists them."
             )
         if code in _TRANSIENT:
@@ -222,7 +222,7 @@ class _Login(AuthBase):
 def _require_closed(response: requests.Response, *_: object, **__: object) -> None:
     """Refuse a multipart answer that ends before its closing delimiter.
 
-    A server that dies without having told a length looks like one that has finished, and
+    A server that dies without a Content-Length seems to have finished, and
     pydicom reads half an image without a word.
     """
     content_type = response.headers.get("Content-Type", "")
@@ -255,7 +255,7 @@ def _reason(response: requests.Response | None) -> str:
     try:
         failed = [] if response is None else Dataset.from_json(response.json()).FailedSOPSequence
         return f": {explain_status(failed[0].get('FailureReason'))}"
-    except Exception:  # whatever it is, it is no reason
+    except Exception:  # any other content holds no reason
         return ""
 
 

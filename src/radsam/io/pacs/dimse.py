@@ -82,7 +82,7 @@ class DimseServer:
         policy: Time limits and repetitions.
 
     Raises:
-        PacsRequestError: ``$RADSAM_PACS_AET`` is no AE title.
+        PacsRequestError: ``$RADSAM_PACS_AET`` is not an AE title.
     """
 
     def __init__(self, address: PacsAddress, policy: RetryPolicy) -> None:
@@ -92,7 +92,9 @@ class DimseServer:
         try:
             self._ae = AE(title)
         except (TypeError, ValueError):
-            raise PacsRequestError(f"RADSAM_PACS_AET is {title!r}, which is no AE title: 1 to 16 characters.") from None
+            raise PacsRequestError(
+                f"RADSAM_PACS_AET is {title!r}, which is not an AE title: 1 to 16 characters."
+            ) from None
         self._ae.connection_timeout = self._ae.acse_timeout = policy.connect_s
         self._ae.dimse_timeout = self._ae.network_timeout = policy.silence_s
         self._open: Association | None = None
@@ -291,5 +293,5 @@ class DimseServer:
         except (ValueError, RuntimeError, AttributeError, TypeError, OSError) as error:
             self._drop()
             raise PacsError(
-                f"Talking to {self.address.base} failed ({type(error).__name__}).", transient=True
+                f"The connection to {self.address.base} failed ({type(error).__name__}).", transient=True
             ) from None

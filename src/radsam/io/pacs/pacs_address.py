@@ -73,7 +73,7 @@ class PacsAddress:
         """Read a URL as in the head of this module.
 
         Raises:
-            PacsRequestError: It is no such URL, or holds a password, a query or a UID that is none.
+            PacsRequestError: It is not such a URL, or it holds a password, a query or a wrong UID.
         """
         parts = _split(url)
         found = _RESOURCE.fullmatch(parts.path)
@@ -155,10 +155,10 @@ def is_pacs_url(text: str) -> bool:
 
 
 def check_uid(uid: str, what: str) -> str:
-    """Return a UID, or an empty text; refuse what is no UID, because UIDs become file names and URLs.
+    """Return a UID, or an empty text; refuse anything else, because UIDs become file names and URLs.
 
     Raises:
-        PacsRequestError: It is no UID.
+        PacsRequestError: It is not a UID.
     """
     if uid and (len(uid) > _MAX_UID_LENGTH or not _UID.fullmatch(uid)):
         raise PacsRequestError(f"{what} is not a DICOM UID: digits and dots, at most {_MAX_UID_LENGTH}. Copy it whole.")

@@ -1,7 +1,7 @@
 """Which elements of an image tell whose it is: parted from it before it is kept, put back after.
 
 What stays is chosen by group, so that an element nobody thought of goes. This serves our own
-cache, where the images come back to their owner; it is no profile of de-identification (PS3.15)
+cache, where the images come back to their owner; it is not a profile of de-identification (PS3.15)
 and pixels are not looked at.
 """
 

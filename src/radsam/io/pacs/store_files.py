@@ -26,7 +26,7 @@ class Upload:
 
     Args:
         files: The files, in the order of their names.
-        skipped: How many files were no DICOM objects.
+        skipped: Number of files that are not DICOM objects.
         made_from: What new UIDs are made from, by folder; empty where none are to be made.
     """
 
@@ -105,7 +105,7 @@ def store_files(
 
 
 def _is_object(path: Path) -> bool:
-    """Whether a file has the header of a DICOM file and is no directory of a medium."""
+    """Whether a file has the header of a DICOM file and is not a DICOMDIR."""
     with path.open("rb") as file:
         if file.read(132)[128:] != b"DICM":
             return False

@@ -1,4 +1,4 @@
-"""A PACS with one small series, whoever asks for it."""
+"""A PACS with one small series, for DICOMweb and for DIMSE."""
 
 from __future__ import annotations
 

@@ -208,7 +208,7 @@ def test_store(web: WebPacs, patient_files: list[Path]) -> None:
         ((409, {}), "HTTP status 409"),
     ],
 )
-def test_what_is_not_stored_is_said(
+def test_what_is_not_stored_is_reported(
     web: WebPacs, patient_files: list[Path], answer: tuple[int, dict[str, object]], words: str
 ) -> None:
     web.store_response = answer
@@ -229,8 +229,8 @@ def test_logs_hold_no_patients_and_no_logins(
     address = PacsAddress.parse(web.url)
     with connect(address) as server:
         store_files(server, check_files(patient_files, address))
-    said = caplog.text
-    assert not any(each in said for each in ("Secret", PATIENT_ID, PASSWORD, "Basic "))
+    logged = caplog.text
+    assert not any(each in logged for each in ("Secret", PATIENT_ID, PASSWORD, "Basic "))
 
 
 @pytest.mark.parametrize("variable", ["RADSAM_PACS_TIMEOUT", "RADSAM_PACS_ATTEMPTS"])

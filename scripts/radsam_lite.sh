@@ -21,5 +21,5 @@ radsam train configs/radsam_lite_edits.toml --out $work/edits
 radsam distill radsam_lite_encoder --out $work/fast/distilled
 [ -e $work/fast/encoder ] || radsam export $work/fast/distilled/last.pt $work/fast/encoder
 radsam train configs/radsam_lite_decoder.toml --out $work/fast/decoder
-radsam train configs/radsam_lite_walk.toml --out $work/fast/propagation
+radsam train configs/radsam_lite_propagation.toml --out $work/fast/propagation
 radsam export $work/fast/propagation/best.pt "$out" --mean-with $work/fast/decoder/best.pt --notes configs/radsam_lite.md

@@ -11,13 +11,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from jaxtyping import Bool
 
-from radsam.data.stored_case import StoredCase
 from radsam.data.training_store import Store
 from radsam.runtime import BundleSpec
-from radsam.training.scenes import OBJECT_ROW, Scene, Scenes, ids_seen, plan_scenes
-from radsam.training.slice_view import View
-from radsam.training.training_config import EmbeddingsConfig, EncoderConfig, TrainConfig
+from radsam.training.scenes import OBJECT_ROW, Scene, Scenes, ids_seen, plan_scenes, random_crop, random_view
+from radsam.training.training_config import EncoderConfig, TrainConfig
+
+#: A crop holds the object on so many slices to either side, where masks of neighbours come from.
+_CROPPED_SLICES = 3
 
 #: Views that are drawn until one shows enough of the object; after that the whole slice is shown.
 _TRIES = 4
@@ -49,16 +51,19 @@ class AugmentedScenes(Scenes):
 
     def for_episode(self, scene: int, index: int, object_id: int, rng: np.random.Generator) -> Scenes:
         """The scenes, of which `scene` has a random view that shows the object, or the view of inference."""
-        encoder = self._config.encoder
-        if rng.random() < encoder.as_is_share:
+        encoder, embeddings = self._config.encoder, self._config.embeddings
+        kind = rng.random()
+        if kind < encoder.as_is_share:
             return self
         as_is = self.scenes[scene]
-        pixels = ids_seen(self.store, as_is, index) == object_id
-        held = [np.flatnonzero(pixels.any(axis=1 - axis)) for axis in range(2)]
-        rows, cols = ((int(where[0]), int(where[-1])) for where in held)
         case = self.store.cases[as_is.case_number]
+        crops = kind < encoder.as_is_share + encoder.crop_share
+        reach = _CROPPED_SLICES if crops else 0
+        first, last = as_is.first + max(0, index - reach), as_is.first + min(as_is.count - 1, index + reach)
+        pixels = np.asarray((case.ids[first : last + 1] == object_id).any(axis=0))
         for _ in range(_TRIES):
-            view = random_view(case, rows, cols, encoder, self._config.embeddings, rng)
+            part = random_crop(case, pixels, embeddings, rng) if crops else _zoomed(pixels, encoder, rng)
+            view = random_view(case, part, embeddings, rng)
             seen = replace(as_is, view=view, seed=int(rng.integers(2**31)))
             if np.count_nonzero(ids_seen(self.store, seen, index) == object_id) >= self._config.data.min_pixels:
                 scenes = (*self.scenes[:scene], seen, *self.scenes[scene + 1 :])
@@ -92,44 +97,21 @@ def plan_augmented_scenes(store: Store, spec: BundleSpec, config: TrainConfig) -
     return AugmentedScenes(store, spec, scenes, np.concatenate(rows), digest.hexdigest(), config)
 
 
-def random_view(
-    case: StoredCase,
-    rows: tuple[int, int],
-    cols: tuple[int, int],
-    encoder: EncoderConfig,
-    embeddings: EmbeddingsConfig,
-    rng: np.random.Generator,
-) -> View:
-    """Draw a view of a slice: moved, turned, sheared, zoomed, windowed and with noise (paper 3.4).
+def _zoomed(
+    pixels: Bool[np.ndarray, "r c"], encoder: EncoderConfig, rng: np.random.Generator
+) -> list[tuple[int, float]]:
+    """Move and zoom the whole slice, no further than that it holds the object's pixels.
 
-    Args:
-        case: The slice's case.
-        rows: First and last row of the object; the view is moved no further than that it holds them.
-        cols: First and last column of the object, likewise.
-        encoder: Zoom and shift.
-        embeddings: Turn, shear, window and noise.
-        rng: Random generator.
+    Returns:
+        Size in pixels and centre, for rows and for columns.
     """
     low, high = encoder.zoom
     zoom = math.exp(rng.uniform(math.log(low), math.log(high)))
-    sizes, centres = [], []
-    for side, held in zip(case.grid.display_shape, (rows, cols), strict=True):
-        size = max(2, round(side / zoom))
-        sizes.append(size)
-        centres.append(_centre(side, size, held, encoder.max_shift * side, rng))
-    (low_hu, high_hu), jitter = embeddings.window_hu, embeddings.window_jitter_hu
-    return View(
-        rows=sizes[0],
-        cols=sizes[1],
-        row_mm=case.row_mm,
-        col_mm=case.col_mm,
-        centre_row=centres[0],
-        centre_col=centres[1],
-        angle_deg=float(rng.uniform(-1, 1) * embeddings.max_angle_deg),
-        shear=float(rng.uniform(-1, 1) * embeddings.max_shear),
-        window_hu=(low_hu + float(rng.uniform(-jitter, jitter)), high_hu + float(rng.uniform(-jitter, jitter))),
-        noise_hu=float(rng.uniform(0, embeddings.max_noise_hu)),
-    )
+    part = []
+    for axis, side in enumerate(pixels.shape):
+        size, held = max(2, round(side / zoom)), np.flatnonzero(pixels.any(axis=1 - axis))
+        part.append((size, _centre(side, size, (int(held[0]), int(held[-1])), encoder.max_shift * side, rng)))
+    return part
 
 
 def _centre(side: int, size: int, held: tuple[int, int], shift: float, rng: np.random.Generator) -> float:

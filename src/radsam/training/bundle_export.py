@@ -136,10 +136,9 @@ def trained_capabilities(prompts: PromptsConfig) -> tuple[Capability, ...]:
 
 
 def trained_zoom(config: TrainConfig, start: BundleSpec) -> float:
-    """The largest magnification that a model has seen: of random scenes or views, or in the training before."""
-    if config.encoder.train:
-        return max(config.encoder.zoom[1], start.max_zoom)
-    return max(config.embeddings.max_zoom, start.max_zoom) if config.embeddings.scenes else start.max_zoom
+    """The largest magnification that a model has seen: of random crops or views, or in the training before."""
+    cropped = config.embeddings.max_zoom if config.encoder.crop_share or config.embeddings.scenes else 1.0
+    return max(cropped, config.encoder.zoom[1] if config.encoder.train else 1.0, start.max_zoom)
 
 
 @torch.inference_mode()

@@ -23,14 +23,18 @@ _BLOCK = re.compile(r"image_encoder\.(?:layers\.(\d+)\.)?blocks\.(\d+)\.")
 _STEP_BETWEEN_STAGES = re.compile(r"image_encoder\.layers\.(\d+)\.downsample\.")
 
 
-def choose_parameters(model: Sam, encoder: EncoderConfig) -> dict[str, nn.Parameter]:
+def choose_parameters(
+    model: Sam, encoder: EncoderConfig, lr_scale: Mapping[str, float] | None = None
+) -> dict[str, nn.Parameter]:
     """Give gradients to the trained parameters only; return them by name.
 
     Means and variances of batch normalisation are buffers and stay as they are, so
-    that a batch's episodes do not see each other.
+    that a batch's episodes do not see each other. A rate of 0 (`OptimConfig.lr_scale`) freezes
+    parameters, so that no gradient is computed for them.
     """
     for name, parameter in model.named_parameters():
-        parameter.requires_grad_(encoder.train or name.startswith(TRAINED_PREFIXES))
+        trained = encoder.train or name.startswith(TRAINED_PREFIXES)
+        parameter.requires_grad_(trained and _scale(name, lr_scale or {}) > 0)
     return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
 
 

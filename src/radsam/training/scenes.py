@@ -257,12 +257,26 @@ def _random_scene(
     count = min(config.scene_slices, case.grid.count)
     first = int(np.clip(row["slice"] - rng.integers(count), 0, case.grid.count - count))
     object_pixels = (case.ids[first : first + count] == row["object"]).any(axis=0)
-    low, high = config.window_hu
-    jitter = config.window_jitter_hu
-    (rows_px, centre_row), (cols_px, centre_col) = _crop(object_pixels, (case.row_mm, case.col_mm), config, rng)
-    view = View(
-        rows=rows_px,
-        cols=cols_px,
+    view = random_view(case, random_crop(case, object_pixels, config, rng), config, rng)
+    return Scene(int(row["owner"]), first, count, view, seed=int(rng.integers(2**31)))
+
+
+def random_view(
+    case: StoredCase, part: Sequence[tuple[int, float]], config: EmbeddingsConfig, rng: np.random.Generator
+) -> View:
+    """Draw turn, shear, window and noise of a view of one part of the slices (paper 3.4).
+
+    Args:
+        case: The case.
+        part: Size in pixels and centre, for rows and for columns.
+        config: How far the view may differ from that of inference.
+        rng: Random generator.
+    """
+    (rows, centre_row), (cols, centre_col) = part
+    (low, high), jitter = config.window_hu, config.window_jitter_hu
+    return View(
+        rows=rows,
+        cols=cols,
         row_mm=case.row_mm,
         col_mm=case.col_mm,
         centre_row=centre_row,
@@ -272,20 +286,17 @@ def _random_scene(
         window_hu=(low + float(rng.uniform(-jitter, jitter)), high + float(rng.uniform(-jitter, jitter))),
         noise_hu=float(rng.uniform(0, config.max_noise_hu)),
     )
-    return Scene(int(row["owner"]), first, count, view, seed=int(rng.integers(2**31)))
 
 
-def _crop(
-    pixels: Bool[np.ndarray, "r c"],
-    spacing_mm: tuple[float, float],
-    config: EmbeddingsConfig,
-    rng: np.random.Generator,
+def random_crop(
+    case: StoredCase, pixels: Bool[np.ndarray, "r c"], config: EmbeddingsConfig, rng: np.random.Generator
 ) -> list[tuple[int, float]]:
-    """Choose a square of random size, in millimetres, with the object anywhere in it.
+    """Choose a square of random size, in millimetres, with the object's pixels anywhere in it.
 
     Returns:
         Size in pixels and centre, for rows and for columns.
     """
+    spacing_mm = case.row_mm, case.col_mm
     longest_mm = max(n * mm for n, mm in zip(pixels.shape, spacing_mm, strict=True))
     held = [np.flatnonzero(pixels.any(axis=1 - axis)) for axis in range(2)]
     ranges = [(int(where[0]), int(where[-1])) for where in held]

@@ -135,6 +135,8 @@ class EncoderConfig:
         checkpoint_activations: Compute each block again on the way back instead of keeping what
             it computed: a third more work, several times less memory. For ViT-L and ViT-H.
         as_is_share: Share of episodes that see whole slices as inference does.
+        crop_share: Share that see a crop around the object, as inference crops small objects; `crop` and
+            `max_zoom` of [embeddings] are its sizes.
         zoom: Least and greatest magnification of the others, drawn evenly over the logarithm.
         max_shift: How far their view may leave the slice, as a share of the slice's side.
     """
@@ -144,6 +146,7 @@ class EncoderConfig:
     lr_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
     checkpoint_activations: bool = False
     as_is_share: Share = 0.2
+    crop_share: Share = 0.0
     zoom: tuple[float, float] = (0.8, 1.6)
     max_shift: Share = 0.1
 
@@ -154,6 +157,7 @@ class EncoderConfig:
                 0 < self.zoom[0] <= self.zoom[1],
                 f"zoom must be positive, the smaller figure first, not {list(self.zoom)}",
             ),
+            (self.as_is_share + self.crop_share <= 1, "as_is_share and crop_share add up to more than 1"),
             (
                 self.train or not changed,
                 f"{', '.join(changed)} mean nothing while the encoder is frozen; set train = true, or leave them out",
@@ -262,7 +266,7 @@ class OptimConfig:
         betas: AdamW's betas.
         clip_norm: Largest norm of the gradient.
         ema: Decay of the averaged weights, which are validated and exported; 0 averages nothing.
-        lr_scale: Factor on the rate of parameters whose name starts so; the longest match counts.
+        lr_scale: Factor on the rate of parameters whose name starts so; the longest match counts, 0 freezes.
     """
 
     steps: Count
@@ -398,6 +402,8 @@ class TrainConfig:
         del decisive["run"], decisive["validation"], decisive["notes"]
         del decisive["data"]["store"], decisive["embeddings"]["folder"]
         del decisive["optim"]["batch"], decisive["optim"]["accumulate"], decisive["encoder"]["checkpoint_activations"]
+        if not self.encoder.crop_share:  # earlier versions did not have it
+            del decisive["encoder"]["crop_share"]
         decisive["episodes_per_step"] = self.episodes_per_step
         return hash_of_values(decisive)
 

@@ -202,7 +202,7 @@ class Run:
         self._decoder = FastDecoder(self.model)
         if config.encoder.checkpoint_activations:
             recompute_activations(self.model.image_encoder)
-        self._parameters = choose_parameters(self.model, config.encoder)
+        self._parameters = choose_parameters(self.model, config.encoder, config.optim.lr_scale)
         self._optimizer = make_optimizer(self._parameters, config.optim, config.encoder)
         self._average = Average(self._parameters, config.optim.ema)
         self.step, self._seconds, self.best_score = 0, 0.0, -1.0

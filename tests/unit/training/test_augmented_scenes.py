@@ -13,7 +13,7 @@ from radsam.runtime import Bundle, open_backend
 from radsam.runtime.bundle import read_bundle
 from radsam.training.augmented_scenes import AugmentedScenes
 from radsam.training.batch_picture import draw_batch
-from radsam.training.bundle_export import export_checkpoint
+from radsam.training.bundle_export import export_checkpoint, trained_zoom
 from radsam.training.episode_embeddings import StoredEmbeddings, TrainedEmbeddings
 from radsam.training.episode_sampler import Sampler
 from radsam.training.start_weights import Start, start_model
@@ -51,6 +51,23 @@ def test_every_episode_draws_a_view_of_its_own_that_shows_the_object(tiny: Path)
     assert {view.rows < 40 for view in turned} == {True, False}, "closer than the slice, and from further away"
     again = Sampler(prepare(config)[1], config).episodes(0, 0)
     assert [one.scenes.scenes[one.scene] for one in again] == [one.scenes.scenes[one.scene] for one in episodes]
+
+
+def test_crops_hold_the_object_with_as_much_around_it_as_inference_crops(tiny: Path) -> None:
+    encoder = {"as_is_share": 0.0, "crop_share": 1.0}
+    config = tiny_config(
+        tiny, encoder={"train": True, **encoder}, embeddings={"scenes": 0, "max_zoom": 6.0}, optim={"batch": 40}
+    )
+    scenes = prepare(config)[1]
+    for one in Sampler(scenes, config).episodes(0, 0):
+        whole, view = scenes.scenes[one.scene], one.scenes.scenes[one.scene].view
+        assert view != whole.view
+        near = scenes.store.cases[whole.case_number].ids[max(0, whole.first) : whole.first + whole.count]
+        held = np.flatnonzero((near == one.object_id).any(axis=(0, 2)))
+        assert view.rows <= max(4.0 * (held[-1] - held[0] + 1) + 1, max(whole.view.rows, whole.view.cols))
+        assert view.rows >= max(whole.view.rows, whole.view.cols) / 6 - 1
+        assert one.scenes.mask(one.scene, one.index, one.object_id).any() or one.kind in ("walk", "neighbour")
+    assert trained_zoom(config, scenes.spec) == 6.0
 
 
 def test_as_inference_sees_it_they_are_the_scenes_of_a_frozen_encoder(

@@ -18,6 +18,14 @@ def test_only_the_prompt_encoder_and_the_decoder_are_trained() -> None:
     assert not any("gaussian" in name for name in trained), "the random frequencies stay as they are"
 
 
+def test_a_rate_of_zero_freezes() -> None:
+    model, encoder = build_sam(SMALL_TINY_VIT), EncoderConfig(train=True)
+    scales = {"image_encoder.layers.": 0.0, "image_encoder.layers.1.": 0.5}
+    trained = choose_parameters(model, encoder, scales)
+    assert {name.split(".")[2] for name in trained if name.startswith("image_encoder.layers.")} == {"1"}
+    assert all(value.requires_grad == (name in trained) for name, value in model.named_parameters())
+
+
 def test_the_rate_rises_then_falls_to_its_last_value() -> None:
     config = OptimConfig(steps=100, warmup=0.1, final_lr=0.01)
     factors = [rate_factor(config, step) for step in range(101)]

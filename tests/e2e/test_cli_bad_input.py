@@ -83,7 +83,7 @@ IN_SLICE = ("--slice", 14, "--box", 57, 15, 70, 38)
         ((*IN_SLICE, "--bounds", 12, 16, "--fix", 60, 30, 17), ["slice 17, outside the bounds 12 to 16"]),
         ((*IN_SLICE, "--plane", "oblique"), ["'oblique' is not a plane", "axial, coronal, sagittal"]),
         ((*IN_SLICE, "--window", 240, -160), ["window 240 to -160 is empty", "lower end first"]),
-        ((*IN_SLICE, "--policy", "magic"), ["policy: choose 'mask', 'box', 'point' or 'copy', not 'magic'"]),
+        ((*IN_SLICE, "--policy", "magic"), ["policy must be one of mask, box, point, copy, not 'magic'"]),
         ((*IN_SLICE, "--series", 1), ["series can only be chosen in a DICOM folder"]),
     ],
 )

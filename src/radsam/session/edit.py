@@ -14,7 +14,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, StrictBool, StrictInt, TypeAdapter, ValidationError
 
 from radsam.errors import PromptError, RadsamError, SessionError
-from radsam.session.prompt_json import AnyPrompt, OnePoint, SliceBounds, WindowHu, describe_errors
+from radsam.session.prompt_json import AnyPrompt, OnePoint, SliceBounds, WindowHu
+from radsam.settings.value_errors import describe_errors
 from radsam.volume import Plane
 
 

@@ -41,7 +41,8 @@ from radsam.propagate import default_policy
 from radsam.runtime import BundleSpec
 from radsam.session.edit import Change, Correct, Delete, Edit, Lock, Remove, Segment, SetOverlap
 from radsam.session.history import edits_of, locks_of, numbered_edits_of, require_object
-from radsam.session.prompt_json import AnyPrompt, OnePoint, SliceBounds, WindowHu, describe_errors
+from radsam.session.prompt_json import AnyPrompt, OnePoint, SliceBounds, WindowHu
+from radsam.settings.value_errors import describe_errors
 from radsam.volume import Geometry, Plane, Point, SliceGrid, slice_index
 
 

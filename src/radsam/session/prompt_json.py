@@ -30,7 +30,6 @@ from pydantic import (
     StrictBool,
     StrictInt,
     Tag,
-    ValidationError,
 )
 from pydantic_core import CoreSchema, core_schema
 
@@ -183,34 +182,3 @@ SliceBounds = Annotated[
 WindowHu = Annotated[
     Window, _JsonForm(Window, _HuPair, lambda pair: Window(*pair), lambda window: [window.low_hu, window.high_hu])
 ]
-
-
-#: What is needed, where pydantic's own words do not say it well.
-_NEEDED = {
-    "enum": "choose {expected}",
-    "literal_error": "choose {expected}",
-    "missing": "is missing",
-    "extra_forbidden": "is unknown here",
-    "tuple_type": "give a list",
-    "too_short": "give at least {min_length}",
-    "too_long": "give at most {max_length}, not {actual_length}",
-    "union_tag_invalid": "choose one of {expected_tags}, not {tag!r}",
-    "union_tag_not_found": "{discriminator} is missing",
-}
-_WITHOUT_INPUT = {"missing", "extra_forbidden", "too_short", "too_long", "union_tag_invalid", "union_tag_not_found"}
-
-
-def describe_errors(error: ValidationError) -> str:
-    """Name every field that pydantic refuses, what was given and what is needed, in one line."""
-    described = []
-    for each in error.errors(include_url=False):
-        kind, given = each["type"], repr(each["input"])
-        needed = (
-            _NEEDED[kind].format(**each.get("ctx", {}))
-            if kind in _NEEDED
-            else each["msg"][:1].lower() + each["msg"][1:]
-        )
-        place = ".".join(map(str, each["loc"]))
-        shown = "" if kind in _WITHOUT_INPUT or len(given) > 80 else f", not {given}"
-        described.append(f"{place}: {needed}{shown}" if place else f"{needed}{shown}")
-    return "; ".join(described)

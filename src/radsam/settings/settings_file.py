@@ -19,27 +19,9 @@ from pydantic_core import ErrorDetails
 
 from radsam.errors import InputError
 from radsam.settings.preset_files import find_config
+from radsam.settings.value_errors import describe_error, place_of
 
 Settings = TypeVar("Settings")
-
-#: Our sentence for each error type of pydantic; the names in braces are its context.
-_SENTENCES = {
-    "missing": "is missing",
-    "int_type": "must be a whole number, not {input!r}",
-    "float_type": "must be a number, not {input!r}",
-    "finite_number": "must be a finite number, not {input!r}",
-    "string_type": "must be text, not {input!r}",
-    "bool_type": "must be true or false, not {input!r}",
-    "tuple_type": "must be a list, not {input!r}",
-    "dict_type": "must be a table, not {input!r}",
-    "dataclass_type": "must be a section, not {input!r}",
-    "greater_than": "must be greater than {gt:g}, not {input!r}",
-    "greater_than_equal": "must be at least {ge:g}, not {input!r}",
-    "less_than": "must be less than {lt:g}, not {input!r}",
-    "less_than_equal": "must be at most {le:g}, not {input!r}",
-    "too_short": "needs at least {min_length} values, not {actual_length}",
-    "too_long": "needs at most {max_length} values, not {actual_length}",
-}
 
 
 def read_settings(kind: type[Settings], path: Path, overrides: Sequence[str] = (), *, group: str = "") -> Settings:
@@ -122,20 +104,14 @@ def _override(values: dict[str, Any], override: str) -> None:
 
 
 def _sentences(kind: type[Any], error: ErrorDetails) -> Iterator[str]:
-    """Put one of pydantic's errors into words: ``section.key must be …``."""
-    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error["loc"]).lstrip(".")
-    context = error.get("ctx", {})
-    if error["type"] == "value_error":  # what `require` raised
-        yield from (f"{where}.{line}".lstrip(".") for line in str(context["error"]).splitlines())
+    """Put one of pydantic's errors into words; those of `require` are sentences already."""
+    where = place_of(error)
+    if error["type"] == "value_error":
+        yield from (f"{where}.{line}".lstrip(".") for line in str(error["ctx"]["error"]).splitlines())
     elif error["type"] == "unexpected_keyword_argument":
         yield f"{where} is unknown; known are: {', '.join(_keys(kind, error['loc'][:-1]))}"
-    elif error["type"] == "literal_error":
-        known = context["expected"].replace("'", "").replace(" or ", ", ")
-        yield f"{where} must be one of {known}, not {error['input']!r}"
-    elif sentence := _SENTENCES.get(error["type"]):
-        yield f"{where} {sentence.format(input=error['input'], **context)}"
     else:
-        yield f"{where}: {error['msg']}"
+        yield describe_error(error)
 
 
 def _keys(kind: Any, where: tuple[int | str, ...]) -> list[str]:

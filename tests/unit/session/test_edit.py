@@ -61,14 +61,14 @@ def test_a_mask_prompt_comes_back_with_its_slice_and_its_pixels() -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        ({"edit": "explode"}, "damaged edit: choose one of 'segment', .*, not 'explode'"),
-        ({}, "damaged edit: 'edit' is missing"),
-        ({"edit": "remove"}, r"damaged edit: remove\.name: is missing"),
-        ({"edit": "overlap", "overlap": "mine"}, "damaged edit: .*choose 'last wins' or 'keep first', not 'mine'"),
-        ({**edit_to_json(segment()), "plane": "diagonal"}, "damaged edit: .*choose 'axial', .*, not 'diagonal'"),
-        ({**edit_to_json(segment()), "prompt": {"box": {"j": 3, "z0": 1}}}, "damaged edit: .*z0: is unknown here"),
-        ({**edit_to_json(segment()), "prompt": {"point": [1, 2]}}, "damaged edit: .*give at least 3"),
-        ({**edit_to_json(segment()), "bounds": [1, 2, 3]}, "damaged edit: .*give at most 2, not 3"),
+        ({"edit": "explode"}, "damaged edit: must be one of 'segment', .*, not 'explode'"),
+        ({}, "damaged edit: has no 'edit'"),
+        ({"edit": "remove"}, r"damaged edit: remove\.name is missing"),
+        ({"edit": "overlap", "overlap": "mine"}, "damaged edit: .*must be one of last wins, keep first, not 'mine'"),
+        ({**edit_to_json(segment()), "plane": "diagonal"}, "damaged edit: .*must be one of axial, .*, not 'diagonal'"),
+        ({**edit_to_json(segment()), "prompt": {"box": {"j": 3, "z0": 1}}}, "damaged edit: .*z0 is unknown"),
+        ({**edit_to_json(segment()), "prompt": {"point": [1, 2]}}, "damaged edit: .*needs at least 3 values, not 2"),
+        ({**edit_to_json(segment()), "bounds": [1, 2, 3]}, "damaged edit: .*needs at most 2 values, not 3"),
     ],
 )
 def test_json_that_is_no_edit_is_refused(damage: dict[str, Any], message: str) -> None:

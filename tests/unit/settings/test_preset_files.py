@@ -29,5 +29,5 @@ def test_a_file_comes_before_a_preset(tmp_path: Path, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("name", ["none_such", "../pyproject", ""])
 def test_neither_a_file_nor_a_preset_lists_the_presets(name: str) -> None:
-    with pytest.raises(InputError, match=r"the shipped ones are: .*finetune.*radsam_lite"):
+    with pytest.raises(InputError, match=r"the shipped configurations are: .*finetune.*radsam_lite"):
         find_config(name)

@@ -2,7 +2,7 @@
 
 A process that dies, by a crash or by the system's out-of-memory killer, costs only the unit that it held: it is
 replaced, and the unit goes back to the front of the queue. `concurrent.futures` and loky abandon the whole pool
-then (`BrokenProcessPool`), do not tell which unit the dead process held, and return nothing before a unit's end.
+then (`BrokenProcessPool`), do not name the unit that the dead process held, and return nothing before a unit's end.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ def run_in_workers(
     Args:
         units: The units; they and their results are pickled.
         workers: Number of processes; each has its share of the processor's cores to itself.
-        load: Called once in each process, where it is pickled to; returns what does a unit there. An exception of
+        load: Pickled to each process and called there once; returns the function that does a unit. An exception of
             either is raised here.
-        retry: After a unit's process died: what is left of the unit, given its results so far and how often its
-            process has died by now; None leaves the unit alone.
+        retry: Called after a unit's process died, with the unit, its results so far and its number of deaths; returns
+            the rest of the unit, or None to leave it alone.
         group: Units of one group share what a process has in memory, so one process does them in a row.
 
     Yields:
@@ -135,13 +135,13 @@ class _Pool(Generic[Unit, Result]):
         """
         elsewhere = {other.group for other in self._workers if other is not worker and other.unit is not None}
 
-        def preference(place: int) -> tuple[bool, bool, int]:
-            group = self._group(self._queue[place][0])
-            return group != worker.group, group in elsewhere, place
+        def preference(position: int) -> tuple[bool, bool, int]:
+            group = self._group(self._queue[position][0])
+            return group != worker.group, group in elsewhere, position
 
-        place = min(range(len(self._queue)), key=preference)
-        worker.unit, worker.deaths = self._queue[place]
-        del self._queue[place]
+        position = min(range(len(self._queue)), key=preference)
+        worker.unit, worker.deaths = self._queue[position]
+        del self._queue[position]
         worker.group, worker.results = self._group(worker.unit), []
         with suppress(OSError):  # the process has died: the next wait finds that
             worker.channel.send(worker.unit)
@@ -164,7 +164,7 @@ class _Pool(Generic[Unit, Result]):
                 raise value
 
     def _on_death(self, worker: _Worker[Unit, Result]) -> None:
-        """Replace a process, and put back what is left of its unit."""
+        """Replace a process, and put back the rest of its unit."""
         worker.process.join()
         worker.channel.close()
         if not worker.ready:
@@ -184,14 +184,14 @@ class _Pool(Generic[Unit, Result]):
 def _serve(channel: Connection[Any, Any], load: Callable[[], Work[Any, Any]], number: int, count: int) -> None:
     """Be a worker: receive units, send results."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # what is held, such as locks, is released on the way out
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # `finally` blocks run and release locks
     _keep_to_share(number, count)
 
     def send(kind: str, value: Any = None) -> None:
         try:
             channel.send((kind, value))
         except OSError:
-            sys.exit(0)  # the parent is gone
+            sys.exit(0)  # the parent has ended
 
     try:
         work = load()
@@ -200,7 +200,7 @@ def _serve(channel: Connection[Any, Any], load: Callable[[], Work[Any, Any]], nu
             try:
                 unit = channel.recv()
             except (EOFError, OSError):
-                return  # the parent is gone
+                return  # the parent has ended
             work(unit, lambda result: send("result", result))
             send("done")
     except Exception as error:
@@ -216,7 +216,7 @@ def _picklable(error: Exception) -> Exception:
 
 
 def _keep_to_share(number: int, count: int) -> None:
-    """Take every n-th core: engines start a thread for each core they see, and would wait for each other."""
+    """Use every n-th core: an engine starts a thread for each core, and the workers' threads would share cores."""
     if hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))
         if len(cores) >= count:
@@ -225,7 +225,7 @@ def _keep_to_share(number: int, count: int) -> None:
 
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """Let a process start with Ctrl-C held back: it would print a traceback where it is not ready for one."""
+    """Hold back Ctrl-C while a process starts, which would print a traceback."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return

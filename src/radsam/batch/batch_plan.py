@@ -140,7 +140,7 @@ def make_plan(
     shard_keys = {each.key for each in in_shard}
     done: dict[str, RowResult] = {}
     changed: list[str] = []
-    kept: list[str] = []
+    left_alone: list[str] = []
     volumes: list[VolumeTask] = []
     for volume in whole:
         part = read_part(folder, volume.key)
@@ -149,7 +149,7 @@ def make_plan(
             result = part.get(task.row.id)
             if result is not None and is_settled(result, task, retry_failed):
                 done[task.row.id] = result
-                kept += [] if result.status is Status.DONE else [task.row.id]
+                left_alone += [] if result.status is Status.DONE else [task.row.id]
                 continue
             if result is not None and result.fingerprint != task.fingerprint:
                 changed.append(task.row.id)
@@ -160,7 +160,7 @@ def make_plan(
         volumes=tuple(volumes),
         done=done,
         changed=tuple(changed),
-        kept_failures=tuple(kept),
+        kept_failures=tuple(left_alone),
         bad_rows=manifest.bad_rows,
         shard_ids=frozenset(task.row.id for volume in in_shard for task in volume.tasks),
         keys={task.row.id: volume.key for volume in whole for task in volume.tasks},

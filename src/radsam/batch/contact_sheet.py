@@ -20,7 +20,7 @@ from radsam.disk.atomic_write import replacing
 
 #: Objects of a page: with about 8 KB each it has some MB, which a browser opens at once.
 PER_PAGE = 1000
-#: What a card shows; the rest is in the table.
+#: The columns on a card; the others are in the table.
 _SHOWN = (
     *("id", "object", "volume", "status", "message", "mask", "dice", "quality", "volume_ml"),
     *("first_slice", "last_slice", "notes", "line"),
@@ -28,7 +28,7 @@ _SHOWN = (
 
 
 def write_contact_sheet(folder: OutputFolder, results: Sequence[RowResult], *, per_page: int = PER_PAGE) -> list[Path]:
-    """Write the pages, each whole or not at all; pages of an earlier, longer sheet are removed.
+    """Write the pages, each completely or not at all; pages of an earlier, longer sheet are removed.
 
     Args:
         folder: The output folder; thumbnails are read from it.

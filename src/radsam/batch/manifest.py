@@ -24,7 +24,7 @@ COLUMNS = tuple(each.name for each in fields(ManifestRow))
 SUFFIXES = (".csv", ".parquet", ".jsonl", ".ndjson")
 _SEVERAL, _ONE = ("box", "point", "recist", "bounds", "window"), ("slice",)
 
-#: What `radsam batch --template` prints: a row of every kind.
+#: The output of `radsam batch --template`: a row of every kind.
 TEMPLATE = """\
 id,volume,object,coordinates,plane,slice,box,point,recist,mask,mask_roi,bounds,truth
 case1_liver,ct/case1.nii.gz,liver,ijk,axial,41,120 88 210 170,,,,,30 70,truth/case1_liver.nii.gz

@@ -36,7 +36,7 @@ class Status(StrEnum):
         return self in (Status.PENDING, Status.MISSING_FILE, Status.NOT_WRITTEN, Status.UNREACHABLE)
 
 
-#: What each status means, for `--help`, the docs and the contact sheet.
+#: The meaning of each status, for `--help`, the docs and the contact sheet.
 MEANINGS: Mapping[Status, str] = {
     Status.DONE: "the mask is written",
     Status.PENDING: "not done yet",
@@ -67,12 +67,12 @@ class RowResult:
         lowest_iou: The lowest score of a slice.
         voxels: Voxels of the object.
         volume_ml: Its size in millilitres.
-        first_slice: First slice of the walk.
-        last_slice: Last slice of the walk.
-        low_end: Why the walk ended at its first slice.
-        high_end: Why it ended at its last.
+        first_slice: First slice of the propagation.
+        last_slice: Last slice of the propagation.
+        low_end: The reason why the propagation ended at its first slice.
+        high_end: The reason why it ended at its last slice.
         seconds: Time of the row, without reading its volume.
-        seconds_model: Of these, the walk: encoding slices, answering prompts, composing the mask.
+        seconds_model: Of these, the model: encoding slices, decoding prompts, composing the mask.
         seconds_encode: Of these, encoding slices.
         seconds_write: Of the row's, writing the mask.
         seconds_read: Time to read the volume, once for all of its rows.

@@ -28,7 +28,7 @@ def draw_thumbnail(
 
     Args:
         volume: The volume.
-        request: What was segmented; its prompt is dashed in yellow.
+        request: The segmented request; its prompt is dashed in yellow.
         mask: The object, in blue.
         window_hu: The values that become black and white.
         truth: The true mask, thin in white.

@@ -72,8 +72,8 @@ def worst_first(rows: Iterable[ScoreRow]) -> list[ScoreRow]:
 
 def picture_name(row: ScoreRow) -> str:
     """Return the file name of the picture of a first mask, valid on every file system."""
-    words = (row.model, row.mode, row.dataset, row.case, row.object)
-    return "--".join("".join(c if c.isalnum() else "-" for c in word) for word in words) + ".png"
+    parts = (row.model, row.mode, row.dataset, row.case, row.object)
+    return "--".join("".join(c if c.isalnum() else "-" for c in part) for part in parts) + ".png"
 
 
 def plan_units(

@@ -34,7 +34,7 @@ class BenchmarkUnit:
         dataset: Name of the dataset.
         case: The case.
         model: The model, as `--models` names it.
-        config: What is measured.
+        config: The configuration.
         runtime: How bundles run.
         done: Objects that have scores already.
         crashed: Whether its process died twice: then the other objects count as failed.
@@ -184,9 +184,9 @@ def load_unit_work() -> Callable[[BenchmarkUnit, Callable[[UnitResult], None]], 
 
 
 def retry_unit(unit: BenchmarkUnit, results: Sequence[UnitResult], deaths: int) -> BenchmarkUnit | None:
-    """Return what is left of a unit whose process died: it is tried once more, then its objects count as failed."""
+    """Return the rest of a unit whose process died: it is tried once more, then its objects count as failed."""
     if deaths > 2:
-        return None  # not by the model, which is no longer run: the case is too large to read
+        return None  # the model did not run any more: the case is too large to read
     finished = {row.key for result in results for row in result.rows}
     return replace(unit, done=unit.done | finished, crashed=deaths > 1)
 

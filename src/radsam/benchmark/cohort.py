@@ -54,7 +54,7 @@ def find_dataset(name: str, config: DatasetConfig, root: Path) -> list[Case]:
 
     Args:
         name: Its name, for messages.
-        config: What is measured.
+        config: Its configuration.
         root: Its folder.
 
     Raises:

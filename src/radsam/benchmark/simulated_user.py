@@ -65,8 +65,8 @@ class SimulatedUser:
         """Return the slices that get a prompt at slice level."""
         count = self._promptable.size
         most = min(self.mode.most_slices or count, count)
-        places = np.unique(np.linspace(0, count - 1, most).round().astype(int))
-        return [int(index) for index in self._promptable[places]]
+        ranks = np.unique(np.linspace(0, count - 1, most).round().astype(int))
+        return [int(index) for index in self._promptable[ranks]]
 
     def first_on(self, index: int) -> SegmentRequest:
         """Request the object on one slice."""

@@ -100,6 +100,6 @@ def _load(settings: BatchSettings, folder: OutputFolder, retry_failed: bool) -> 
 
 
 def _rest(task: VolumeTask, results: Sequence[RowResult], deaths: int) -> VolumeTask | None:
-    """Return the rows without a result; `Attempts` tells at which of them the process died."""
+    """Return the rows without a result; `Attempts` has the one at which the process died."""
     done = {each.id for each in results}
     return None if deaths >= MOST_LOSSES else replace(task, tasks=tuple(t for t in task.tasks if t.row.id not in done))

@@ -3,7 +3,7 @@
 The folder has one of these layouts:
 
 - ``<case>.nii.gz`` (or .nrrd, .mha, …): a label map; ``dataset.json`` of nnU-Net or ``labels.json``
-  ({"liver": 1}) says which value is which class;
+  ({"liver": 1}) has the value of each class;
 - ``<case>/<class>.nii.gz``, or the same below ``<case>/segmentations/``, as TotalSegmentator
   writes them: the mask of one class.
 """

@@ -52,7 +52,7 @@ class Drawing:
 
     Args:
         svg: The drawing.
-        caption: What it shows.
+        caption: The caption.
     """
 
     svg: str
@@ -65,7 +65,7 @@ class Picture:
 
     Args:
         png: The picture.
-        caption: What it shows.
+        caption: The caption.
     """
 
     png: bytes

@@ -52,7 +52,7 @@ def report_blocks(results: ResultsFolder, against: str | None = None) -> list[Bl
         raise InputError(f"The model {against!r} was not measured; choose one of {', '.join(models)}.")
     blocks: list[Block] = [Heading(f"Benchmark {results.config.name}", 1)]
     blocks += _measured(results, found)
-    order = {mode.name: place for place, mode in enumerate(results.config.modes)}
+    order = {mode.name: number for number, mode in enumerate(results.config.modes)}
     for mode in sorted({curve.mode for curve in found}, key=lambda name: order.get(name, len(order))):
         of_mode = sorted((curve for curve in found if curve.mode == mode), key=lambda curve: models.index(curve.model))
         blocks += _mode(of_mode, against or models[0], _group_order(results))

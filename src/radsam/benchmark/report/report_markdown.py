@@ -26,14 +26,14 @@ def to_markdown(blocks: Iterable[Block]) -> str:
 
 def _without_empty_sections(parts: list[str]) -> list[str]:
     """Drop headings with nothing but pictures under them."""
-    kept = []
+    remaining = []
     for number, part in enumerate(parts):
         following = parts[number + 1] if number + 1 < len(parts) else "#"
         is_heading, next_level = part.startswith("#"), len(following) - len(following.lstrip("#"))
         if is_heading and 0 < next_level <= len(part) - len(part.lstrip("#")):
             continue
-        kept.append(part)
-    return kept
+        remaining.append(part)
+    return remaining
 
 
 def _strong(row: tuple[str, ...]) -> tuple[str, ...]:

@@ -33,38 +33,6 @@ _MOST_FAILED_STARTS = 3
 _END_SECONDS = 10.0
 
 
-def run_in_workers(
-    units: Sequence[Unit],
-    workers: int,
-    load: Callable[[], Work[Unit, Result]],
-    *,
-    retry: Callable[[Unit, Sequence[Result], int], Unit | None],
-    group: Callable[[Unit], Hashable],
-) -> Generator[Result, None, None]:
-    """Do units in worker processes. Close the generator (`contextlib.closing`) to end them.
-
-    Args:
-        units: The units; they and their results are pickled.
-        workers: Number of processes; each has its share of the processor's cores to itself.
-        load: Pickled to each process and called there once; returns the function that does a unit. An exception of
-            either is raised here.
-        retry: Called after a unit's process died, with the unit, its results so far and its number of deaths; returns
-            the rest of the unit, or None to leave it alone.
-        group: Units of one group share what a process has in memory, so one process does them in a row.
-
-    Yields:
-        Results in the order in which they come.
-
-    Raises:
-        ExecutionError: The processes die before they are ready.
-    """
-    pool: _Pool[Unit, Result] = _Pool(units, workers, load, retry, group)
-    try:
-        yield from pool.run()
-    finally:
-        pool.end()
-
-
 @dataclass(eq=False)
 class _Worker(Generic[Unit, Result]):
     """A process, the unit that it holds, and the unit's results so far."""
@@ -79,36 +47,59 @@ class _Worker(Generic[Unit, Result]):
     results: list[Result] = field(default_factory=list)
 
 
-class _Pool(Generic[Unit, Result]):
-    """The processes, and the queue of units with the number of processes that each has cost."""
+class WorkerPool(Generic[Unit, Result]):
+    """Worker processes that do units, and the queue of units with the number of processes that each has cost.
+
+    Args:
+        workers: Number of processes; each has its share of the processor's cores to itself.
+        load: Pickled to each process and called there once; returns the function that does a unit. An exception of
+            either is raised here.
+        retry: Called after a unit's process died, with the unit, its results so far and its number of deaths; returns
+            the rest of the unit, or None to leave it alone.
+        group: Units of one group share what a process has in memory, so one process does them in a row.
+    """
 
     def __init__(
         self,
-        units: Sequence[Unit],
         workers: int,
         load: Callable[[], Work[Unit, Result]],
+        *,
         retry: Callable[[Unit, Sequence[Result], int], Unit | None],
         group: Callable[[Unit], Hashable],
     ) -> None:
-        self._load, self._retry, self._group = load, retry, group
-        self._queue = deque((unit, 0) for unit in units)
-        self._count = min(workers, len(units))
-        self._failed_starts = 0
+        self._count, self._load, self._retry, self._group = workers, load, retry, group
+        self._queue: deque[tuple[Unit, int]] = deque()
         self._workers: list[_Worker[Unit, Result]] = []
+        self._failed_starts = 0
 
-    def run(self) -> Iterator[Result]:
-        """Do all units."""
-        for number in range(self._count):
-            self._workers.append(self._start(number))
-        while self._queue or any(worker.unit is not None for worker in self._workers):
-            for worker in self._workers:
-                if worker.ready and worker.unit is None and self._queue:
-                    self._hand_out(worker)
-            by_channel = {worker.channel: worker for worker in self._workers}
-            for channel in wait([*by_channel]):
-                yield from self._receive(by_channel[channel])  # type: ignore[index]
+    def run(self, units: Sequence[Unit]) -> Generator[Result, None, None]:
+        """Do units. Close the generator (`contextlib.closing`) to end the processes.
 
-    def end(self) -> None:
+        Args:
+            units: The units; they and their results are pickled.
+
+        Yields:
+            Results in the order in which they come.
+
+        Raises:
+            ExecutionError: The processes die before they are ready.
+        """
+        self._queue.extend((unit, 0) for unit in units)
+        self._count = min(self._count, len(units))
+        try:
+            for number in range(self._count):
+                self._workers.append(self._start(number))
+            while self._queue or any(worker.unit is not None for worker in self._workers):
+                for worker in self._workers:
+                    if worker.ready and worker.unit is None and self._queue:
+                        self._hand_out(worker)
+                by_channel = {worker.channel: worker for worker in self._workers}
+                for channel in wait([*by_channel]):
+                    yield from self._receive(by_channel[channel])  # type: ignore[index]
+        finally:
+            self._end()
+
+    def _end(self) -> None:
         """End all processes; each may clean up first."""
         for worker in self._workers:
             worker.process.terminate()

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from radsam.errors import ExecutionError, MissingExtraError, OutputError
-from radsam.worker_pool import run_in_workers
+from radsam.worker_pool import WorkerPool
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def rest(unit: Count, results: Sequence[Step], deaths: int) -> Count | None:
 
 
 def run(units: list[Count], load: Callable[[], Callable[[Count, Callable[[Step], None]], None]] = load) -> list[Step]:
-    return [*run_in_workers(units, 2, load, retry=rest, group=lambda unit: unit.group)]
+    return [*WorkerPool(2, load, retry=rest, group=lambda unit: unit.group).run(units)]
 
 
 def test_every_unit_is_done_once_by_all_workers(tmp_path: Path) -> None:
@@ -113,11 +113,10 @@ def test_workers_that_die_before_they_are_ready_end_the_run(tmp_path: Path) -> N
 
 
 def test_closing_the_iterator_ends_the_workers(tmp_path: Path) -> None:
-    stream = run_in_workers(
-        [Count(name, tuple(range(10_000)), tmp_path) for name in "ab"], 2, load, retry=rest, group=lambda unit: unit
-    )
+    pool = WorkerPool(2, load, retry=rest, group=lambda unit: unit)
+    stream = pool.run([Count(name, tuple(range(10_000)), tmp_path) for name in "ab"])
     _, _, pid = next(stream)
-    stream.close()  # type: ignore[attr-defined]
+    stream.close()
     assert not multiprocessing.active_children()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)

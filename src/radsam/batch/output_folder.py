@@ -18,6 +18,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from radsam.disk.atomic_write import make_folder
 from radsam.errors import OutputError
 
 #: No row starts with less free space: a mask is up to some MB, a thumbnail and a part some KB.
@@ -76,10 +77,7 @@ class OutputFolder:
             OutputError: One cannot be made.
         """
         for each in (self.masks, self.quarantine, self.parts, self.thumbnails, self.attempts):
-            try:
-                each.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise OutputError(f"The folder {each} cannot be made: {error.strerror or error}.") from error
+            make_folder(each)
 
     def check_room(self) -> None:
         """Refuse to start a row if the disk has no room for its result.

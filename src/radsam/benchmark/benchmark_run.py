@@ -17,7 +17,7 @@ from radsam.benchmark.models.model_names import Runtime
 from radsam.benchmark.models.predictions_folder import PredictionsModel
 from radsam.data.case import Case
 from radsam.io.volume_read import read_info
-from radsam.worker_pool import run_in_workers
+from radsam.worker_pool import WorkerPool
 
 Report = Callable[[UnitResult], None]
 
@@ -36,7 +36,7 @@ def run_units(units: Sequence[BenchmarkUnit], results: ResultsFolder, *, workers
     stream = (
         (result for unit in units for result in run_unit(unit))
         if workers == 1
-        else run_in_workers(units, workers, load_unit_work, retry=retry_unit, group=group)
+        else WorkerPool(workers, load_unit_work, retry=retry_unit, group=group).run(units)
     )
     with closing(stream):
         for result in stream:

@@ -40,16 +40,13 @@ def demo(
     """
     started = time.perf_counter()
     from radsam.data.adapters.phantom import make_phantom
-    from radsam.errors import OutputError
+    from radsam.disk.atomic_write import make_folder
     from radsam.io.volume_write import write_labels, write_volume
     from radsam.metrics import dice
     from radsam.simulate import centre_click
     from radsam.volume import Point, SliceGrid, Volume
 
-    try:
-        out_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"The folder {out_dir} cannot be made: {error.strerror}.") from error
+    make_folder(out_dir)
     outputs = Outputs(out_dir / "mask.nii.gz", out_dir / "preview.png", out_dir / "liver.radsam")
     outputs.check([])
     engine = load_engine(model, backend, keep=True)

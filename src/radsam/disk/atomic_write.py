@@ -84,6 +84,18 @@ def private_folder(folder: Path) -> None:
         raise OutputError(f"{folder} is a file; give the name of a folder.")
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and missing folders above it.
+
+    Raises:
+        OutputError: The folder cannot be made, or is a file.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"The folder {folder} cannot be made: {error.strerror or error}.") from error
+
+
 def check_writable(path: str | os.PathLike[str]) -> Path:
     """Refuse a place where no file can be written, before anything is computed for it.
 

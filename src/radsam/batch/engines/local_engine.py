@@ -15,7 +15,7 @@ from radsam.batch.output_folder import OutputFolder
 from radsam.batch.row_results import RowResult
 from radsam.batch.timed_model import TimedModel
 from radsam.batch.volume_work import Report, segment_volume
-from radsam.worker_pool import run_in_workers
+from radsam.worker_pool import WorkerPool
 
 #: A row or volume whose process dies is tried once more in the same run.
 _ATTEMPTS = 2
@@ -83,7 +83,8 @@ def run_in_processes(
     settings = replace(settings, threads=threads)
     load = partial(_load, settings, folder, retry_failed)
     found: list[RowResult] = []
-    with closing(run_in_workers(volumes, workers, load, retry=_rest, group=lambda volume: volume.key)) as results:
+    pool = WorkerPool(workers, load, retry=_rest, group=lambda volume: volume.key)
+    with closing(pool.run(volumes)) as results:
         for result in results:
             found.append(result)
             report(result)

@@ -20,9 +20,9 @@ from jaxtyping import Shaped, UInt8
 from scipy import integrate
 
 from radsam.benchmark.challenge.challenge_case import case_from_arrays, read_npz, write_segmentation
-from radsam.benchmark.challenge.challenge_prediction import find_cases, make_folder, predict
+from radsam.benchmark.challenge.challenge_prediction import find_cases, predict
 from radsam.benchmark.surface_metrics import surface_score
-from radsam.disk.atomic_write import replacing
+from radsam.disk.atomic_write import make_folder, replacing
 from radsam.errors import InputError
 from radsam.metrics import dice
 from radsam.session import Engine

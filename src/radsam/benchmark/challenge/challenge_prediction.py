@@ -13,7 +13,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from radsam.benchmark.challenge.challenge_case import ChallengeCase, ClassPrompts, read_case, write_segmentation
-from radsam.errors import InputError, OutputError, PromptError
+from radsam.disk.atomic_write import make_folder
+from radsam.errors import InputError, PromptError
 from radsam.session import CapabilityWarning, Engine, Session
 from radsam.volume import Bounds, Box, Point
 
@@ -66,18 +67,6 @@ def find_cases(source: Path) -> list[Path]:
     if not cases:
         raise InputError(f"{source} holds no case of the challenge; a case is an .npz file.")
     return cases
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder for segmentations.
-
-    Raises:
-        OutputError: It cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"The folder {folder} cannot be made: {error.strerror or error}.") from error
 
 
 def predict(engine: Engine, case: ChallengeCase) -> UInt8[np.ndarray, "d h w"]:

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Shaped
 from scipy import ndimage
 
-from radsam.benchmark.models.model_interface import ModelCard, Voxels
+from radsam.benchmark.models.model_interface import ModelCard, NotInteractive, Voxels
 from radsam.errors import PromptError
 from radsam.volume import Bounds, Box, Mask, Plane, Point, Prompt, SliceGrid, Volume
 
@@ -24,7 +24,7 @@ Rule = Callable[[Volume, SliceGrid, Prompt, Bounds], dict[int, Pixels]]
 _STEPS = 256
 
 
-class RuleModel:
+class RuleModel(NotInteractive):
     """A rule that fills the bounds.
 
     Args:
@@ -56,14 +56,6 @@ class RuleModel:
         ).items():
             grid.put(voxels, index, pixels)
         return voxels
-
-    def correct(self, points: tuple[Point, ...]) -> Voxels:
-        """Refuse: a rule has no corrections."""
-        raise PromptError("This baseline takes no corrections.")
-
-    def alternatives(self) -> tuple[Voxels, ...]:
-        """Return none: a rule has one mask."""
-        return ()
 
 
 def ellipsoid(volume: Volume, grid: SliceGrid, prompt: Prompt, bounds: Bounds) -> dict[int, Pixels]:

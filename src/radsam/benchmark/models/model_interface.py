@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Bool
 
+from radsam.errors import PromptError
 from radsam.volume import Bounds, Point, Prompt, Volume
 
 Voxels = Bool[np.ndarray, "k j i"]
@@ -71,3 +72,17 @@ class Model(Protocol):
 
     def alternatives(self) -> tuple[Voxels, ...]:
         """Return other masks of the last first prompt's slice; empty for systems with one mask."""
+
+
+class NotInteractive:
+    """The part of the interface that is the same for all systems with one mask and no corrections."""
+
+    card: ModelCard
+
+    def correct(self, points: tuple[Point, ...]) -> Voxels:
+        """Refuse corrections."""
+        raise PromptError(f"{self.card.label} takes no corrections.")
+
+    def alternatives(self) -> tuple[Voxels, ...]:
+        """Return no other masks."""
+        return ()

@@ -9,16 +9,16 @@ import tempfile
 import weakref
 from pathlib import Path
 
-from radsam.benchmark.models.model_interface import ModelCard, Voxels
+from radsam.benchmark.models.model_interface import ModelCard, NotInteractive, Voxels
 from radsam.benchmark.models.predictions_folder import PredictionsFolder
 from radsam.errors import BackendError, InputError, PromptError
 from radsam.io.volume_write import write_volume
-from radsam.volume import Bounds, Point, Prompt, Volume
+from radsam.volume import Bounds, Prompt, Volume
 
 _COMMAND = "nnUNetv2_predict_from_modelfolder"
 
 
-class NnUNetModel:
+class NnUNetModel(NotInteractive):
     """A trained nnU-Net: it segments a whole case at once, by the names of its classes.
 
     Args:
@@ -72,14 +72,6 @@ class NnUNetModel:
         if case_id not in self._predicted:
             self._predicted[case_id] = self._predict(case_id, volume)
         return self._predicted[case_id].mask(case_id, name, volume.geometry)
-
-    def correct(self, points: tuple[Point, ...]) -> Voxels:
-        """Refuse: nnU-Net is not interactive."""
-        raise PromptError("nnU-Net takes no corrections.")
-
-    def alternatives(self) -> tuple[Voxels, ...]:
-        """Return none: nnU-Net predicts one mask."""
-        return ()
 
     def _predict(self, case_id: str, volume: Volume) -> PredictionsFolder:
         images, masks = self._scratch / "in", self._scratch / "out"

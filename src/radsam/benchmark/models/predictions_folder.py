@@ -18,11 +18,11 @@ from pathlib import Path
 
 import numpy as np
 
-from radsam.benchmark.models.model_interface import ModelCard, Voxels
+from radsam.benchmark.models.model_interface import ModelCard, NotInteractive, Voxels
 from radsam.errors import DatasetError, InputError, PromptError
 from radsam.io.image_file import SUFFIXES, read_header
 from radsam.io.volume_read import read_labels, require_same_grid
-from radsam.volume import Bounds, Geometry, LabelVolume, Point, Prompt, Volume
+from radsam.volume import Bounds, Geometry, LabelVolume, Prompt, Volume
 
 _DESCRIPTIONS = ("dataset.json", "labels.json")
 
@@ -116,7 +116,7 @@ class PredictionsFolder:
         return np.asarray(labels.ids > 0 if value is None else labels.ids == value)
 
 
-class PredictionsModel:
+class PredictionsModel(NotInteractive):
     """A system whose masks are in a folder; prompts do not change them.
 
     Args:
@@ -145,14 +145,6 @@ class PredictionsModel:
         if self._case is None:
             raise PromptError("There is no volume yet: prepare one first.")
         return self.predictions.mask(self._case[0], name, self._case[1])
-
-    def correct(self, points: tuple[Point, ...]) -> Voxels:
-        """Refuse: masks of another system cannot be corrected."""
-        raise PromptError("Masks of another system take no corrections.")
-
-    def alternatives(self) -> tuple[Voxels, ...]:
-        """Return none: a folder has one mask of a class."""
-        return ()
 
 
 def _masks(case: Path) -> dict[str, Path]:

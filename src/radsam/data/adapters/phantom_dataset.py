@@ -13,7 +13,8 @@ from pathlib import Path
 from radsam.data.adapters.phantom import ORGANS, make_phantom
 from radsam.data.case import Case, LabelSource, only_classes
 from radsam.data.phantom_painting import Number
-from radsam.errors import DatasetError, OutputError
+from radsam.disk.atomic_write import make_folder
+from radsam.errors import DatasetError
 from radsam.io.volume_write import write_labels, write_volume
 
 _NAME = re.compile(r"phantom_\d{4,}")
@@ -44,10 +45,7 @@ def write_phantoms(
         folder = root / f"phantom_{seed:04}"
         # The labels are written last: where they are, the phantom is complete.
         if not (folder / _LABELS).exists():
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise OutputError(f"The folder {folder} cannot be made: {error.strerror}.") from error
+            make_folder(folder)
             phantom = make_phantom(seed=seed, shape_ijk=shape_ijk, spacing_mm_ijk=spacing_mm_ijk)
             write_volume(phantom.volume, folder / _CT)
             write_labels(phantom.truth, folder / _LABELS)

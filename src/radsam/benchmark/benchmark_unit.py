@@ -115,19 +115,10 @@ def _measure_object(
         for prediction in interact(model, user, member.name):
             if prediction.mask.shape != truth.shape:
                 raise ValueError(f"The mask is {prediction.mask.shape}, the volume {truth.shape}.")
-            score = score_prediction(prediction, user, volume.geometry, config.surface)
-            nsd, hd95_mm = (score.surface.nsd, score.surface.hd95_mm) if score.surface else (math.nan, math.nan)
-            rows.append(
-                replace(
-                    row,
-                    edits=score.edits,
-                    dice=score.dice,
-                    nsd=nsd,
-                    hd95_mm=hd95_mm,
-                    seconds=score.seconds,
-                    status=OK if prediction.mask.any() else NOTHING,
-                )
-            )
+            dice, surface = score_prediction(prediction, user, volume.geometry, config.surface)
+            status = OK if prediction.mask.any() else NOTHING
+            row = replace(row, edits=prediction.edits, status=status, seconds=prediction.seconds)
+            rows.append(replace(row, dice=dice, nsd=surface.nsd, hd95_mm=surface.hd95_mm))
             if prediction.prompt is not None and config.pictures:
                 index = slice_index(prediction.prompt, user.grid)
                 picture = draw_object(volume, truth, prediction.mask, prediction.prompt, index)

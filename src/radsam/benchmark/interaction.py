@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,23 +33,6 @@ class Prediction:
     mask: Voxels
     seconds: float
     prompt: Prompt | None = None
-
-
-@dataclass(frozen=True)
-class PredictionScore:
-    """The score of a mask.
-
-    Args:
-        edits: Corrections so far.
-        dice: Dice, 0 to 1.
-        surface: NSD and HD95; None where the configuration leaves them out.
-        seconds: Time of the interaction.
-    """
-
-    edits: int
-    dice: float
-    surface: SurfaceScore | None
-    seconds: float
 
 
 def interact(model: Model, user: SimulatedUser, name: str) -> Iterator[Prediction]:
@@ -103,13 +87,18 @@ def _slice_by_slice(model: Model, user: SimulatedUser, name: str) -> Iterator[Pr
 
 def score_prediction(
     prediction: Prediction, user: SimulatedUser, geometry: Geometry, settings: SurfaceConfig
-) -> PredictionScore:
-    """Score one mask over the whole object, or over the prompted slices where not all of them were prompted."""
+) -> tuple[float, SurfaceScore]:
+    """Score one mask over the whole object, or over the prompted slices where not all of them were prompted.
+
+    Returns:
+        Dice, and the surface metrics; those are nan where the configuration leaves them out.
+    """
     predicted, truth, whole = _compared_voxels(prediction.mask, user)
     last = prediction.edits == user.mode.edits
     computed = settings.enabled and whole and (last or prediction.edits % settings.every == 0)
-    surface = surface_score(predicted, truth, geometry.spacing_mm_ijk, settings.tolerance_mm) if computed else None
-    return PredictionScore(prediction.edits, dice(predicted, truth), surface, prediction.seconds)
+    if not computed:
+        return dice(predicted, truth), SurfaceScore(math.nan, math.nan)
+    return dice(predicted, truth), surface_score(predicted, truth, geometry.spacing_mm_ijk, settings.tolerance_mm)
 
 
 def _compared_voxels(

@@ -76,8 +76,7 @@ def run_in_processes(
         report: Called after each row.
 
     Raises:
-        RadsamError: As of `run_in_process`.
-        ExecutionError: The workers do not start.
+        RadsamError: As for `run_in_process`; or the workers do not start.
     """
     threads = settings.threads or max(1, (cpu_count() or 1) // min(workers, len(volumes)))
     settings = replace(settings, threads=threads)

@@ -23,8 +23,9 @@ from radsam.predictor.embedding_cache import Embedding, EmbeddingKey
 from radsam.propagate import StopRule
 from radsam.runtime import BundleSpec, Decoded, FramePrompt
 from radsam.runtime.backend import decoder_inputs
-from radsam.session.edit import Correct, Segment
+from radsam.session.edit_request import CorrectionRequest, PolicyName, RequestContext, SegmentRequest
 from radsam.session.replay import ObjectResult, Replayer
+from radsam.session.user_prompts import ObjectEdits
 from radsam.simulate import random_box, random_point
 from radsam.training.bundle_export import trained_capabilities
 from radsam.training.scenes import Scenes
@@ -33,8 +34,6 @@ from radsam.training.training_config import TrainConfig
 from radsam.volume import Bounds, Box, Geometry, Plane, Point, Prompt, SliceGrid, Volume
 
 Voxels = Bool[np.ndarray, "k j i"]
-_NAME = "object"
-
 #: Slices of a case whose embeddings are cached for its next object; 2 MB each in ViT-B.
 _CACHED_SLICES = 256
 
@@ -122,7 +121,8 @@ class _SceneScorer:
         geometry = Geometry.from_parts(
             self.ids.shape, (0.0, 0.0, 0.0), (case.col_mm, case.row_mm, case.slice_mm), np.eye(3)
         )
-        self._case, self._unit_px, self._window = case.case_id, scene.view.unit_px, scene.view.window
+        self._case, self._unit_px = case.case_id, scene.view.unit_px
+        self._context = RequestContext(geometry, scene.view.window, spec)
         self._grid = SliceGrid.of(geometry, Plane.AXIAL)
         volume = Volume(np.asarray(case.hu[slices]), geometry)
         self._replayer = Replayer(volume, _ScenePredictor(model, scenes, number, spec), StopRule())
@@ -131,15 +131,13 @@ class _SceneScorer:
         truth: Voxels = np.asarray(self.ids == object_id)
         areas = truth.sum(axis=(1, 2))
         where, index = np.flatnonzero(areas), int(areas.argmax())
-        segment = Segment(
-            name=_NAME,
+        request = SegmentRequest(
             prompt=self._prompt(truth[index], index, start, rng),
             bounds=Bounds(int(where[0]), int(where[-1])),
-            plane=Plane.AXIAL,
-            window=self._window,
-            policy="mask",
+            policy=PolicyName.MASK,
+            zoom=False,
         )
-        steps: tuple[Segment | Correct, ...] = (segment,)
+        steps: ObjectEdits = (request.to_edit(self._context),)
         try:
             found = self._found(self._replayer.result(steps))
         except PromptError:
@@ -152,7 +150,8 @@ class _SceneScorer:
             if not wrong.size:
                 break
             k, j, i = (int(each) for each in np.unravel_index(wrong[rng.integers(wrong.size)], truth.shape))
-            steps = (*steps, Correct(_NAME, (Point(i=i, j=j, k=k, positive=bool(truth[k, j, i])),)))
+            click = CorrectionRequest(points=(Point(i=i, j=j, k=k, positive=bool(truth[k, j, i])),))
+            steps = (*steps, click.to_edit(replace(self._context, edits=steps)))
             found = self._found(self._replayer.result(steps))
             edited.append(dice(found, truth))
         return ObjectScore(
@@ -165,7 +164,7 @@ class _SceneScorer:
             edited_dice=tuple(edited),
         )
 
-    def _first_dice(self, steps: tuple[Segment | Correct, ...], truth: Voxels, index: int) -> float:
+    def _first_dice(self, steps: ObjectEdits, truth: Voxels, index: int) -> float:
         return dice(self._found(self._replayer.result(steps[:1]))[index], truth[index])
 
     def _prompt(self, truth: Bool[np.ndarray, "j i"], index: int, start: str, rng: np.random.Generator) -> Prompt:

@@ -76,7 +76,7 @@ class WebPacs:
         self.page = page
         self.ignores_offset = False
         self.store_response: tuple[int, dict[str, Any]] | None = None
-        #: Faults of the next requests to search, to fetch and to store; None is no fault.
+        #: Faults of the next requests to search, to fetch and to store; None for no fault.
         self.on_find: deque[Fault | None] = deque()
         self.on_fetch: deque[Fault | None] = deque()
         self.on_store: deque[Fault | None] = deque()

@@ -1,4 +1,4 @@
-"""The paper's own figures, quoted beside what is measured here on other data."""
+"""The paper's own figures, quoted beside our measurements on other data."""
 
 from __future__ import annotations
 

@@ -102,14 +102,14 @@ def run(
     problems: set[str] = set()
     with progress_bar(f"Measuring {len(measured)} models", unit="cases", quiet=as_json) as update:
 
-        def report_unit(news: UnitResult) -> None:
-            if news.problem and news.problem not in problems:
-                problems.add(news.problem)
-                note(news.problem)
-            if news.rows:
-                seen.add((news.rows[0].model, news.rows[0].case))
-                if news.rows[-1].error:
-                    row = news.rows[-1]
+        def report_unit(result: UnitResult) -> None:
+            if result.problem and result.problem not in problems:
+                problems.add(result.problem)
+                note(result.problem)
+            if result.rows:
+                seen.add((result.rows[0].model, result.rows[0].case))
+                if result.rows[-1].error:
+                    row = result.rows[-1]
                     note(f"{row.model} failed on {row.object} of {row.case}, which scores zero: {row.error}")
                 update(len(seen), len(units))
 

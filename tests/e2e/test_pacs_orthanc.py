@@ -227,7 +227,7 @@ def test_logins_and_uids_that_it_does_not_know(
     monkeypatch.delenv("RADSAM_PACS_USER")
     monkeypatch.delenv("RADSAM_PACS_PASSWORD")
     refused = run_radsam.here("pacs", "find", orthanc.web, cwd=tmp_path)
-    assert (refused.returncode, "asks for a login" in refused.stderr) == (3, True)
+    assert (refused.returncode, "needs a login" in refused.stderr) == (3, True)
 
 
 @pytest.mark.parametrize("protocol", ["web", "dimse"])

@@ -1,7 +1,7 @@
 """A PACS over DICOMweb (PS3.18): QIDO-RS to search, WADO-RS to fetch, STOW-RS to store.
 
-Instances are requested in the transfer syntax in which they are stored, and decoded here:
-many servers cannot transcode JPEG 2000, and none needs to.
+Instances are requested in the transfer syntax in which they are stored and are decoded here: many
+servers cannot transcode JPEG 2000.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from radsam.io.pacs.series_instances import check_received
 
 T = TypeVar("T")
 
-#: Answers after which asking again may help: too slow, too many, restarting, behind a proxy that lost it.
+#: HTTP statuses after which a repetition may succeed: timeout, overload, restart, a failing proxy.
 _TRANSIENT = {408, 429, 500, 502, 503, 504}
 _UID_OF = {Level.STUDY: "StudyInstanceUID", Level.SERIES: "SeriesInstanceUID", Level.INSTANCE: "SOPInstanceUID"}
-#: More than any instance has bytes: a body is then sent with its length and in one piece. Sent in
-#: chunks, it could not be repeated, and older servers answer 411.
+#: More bytes than any instance has: a body is then sent with its length and in one piece. Sent in
+#: chunks, it could not be repeated, and older servers respond with 411.
 _NO_CHUNKS = 1 << 40
 
 
@@ -41,8 +41,8 @@ class DicomWebServer:
     """A DICOMweb service; see `PacsServer`.
 
     Args:
-        address: The service, and what of it is meant.
-        credentials: The login, if there is one.
+        address: The service, and optionally a study, series or instance in it.
+        credentials: The login, or None.
         policy: Time limits and repetitions.
     """
 
@@ -53,7 +53,7 @@ class DicomWebServer:
         self._session = requests.Session()
         self._session.auth = _Login(credentials)
         self._session.max_redirects = 0  # a redirect would carry the query, which names a patient, anywhere
-        with self._explained():
+        with self._translated_errors():
             self._client = DICOMwebClient(
                 url=address.base,
                 session=self._session,
@@ -61,15 +61,15 @@ class DicomWebServer:
                 chunk_size=_NO_CHUNKS,
                 timeout=(policy.connect_s, policy.silence_s),
             )
-        # Its own repetition knows neither broken connections nor bodies that were sent already.
+        # Its own repetition handles neither broken connections nor bodies that were sent already.
         self._client.set_http_retry_params(retry=False)
 
     def find(self, at: PacsAddress, level: Level, where: Mapping[str, str], limit: int | None) -> list[Dataset]:
-        """See `PacsServer`. Goes on until a page brings nothing new: servers cap and repeat pages as they like."""
+        """See `PacsServer`. Continues until a page has nothing new: servers limit and repeat pages differently."""
         search, filters = self._search(at, level), dict(where)
         found: dict[str, Dataset] = {}
         while limit is None or len(found) < limit:
-            page = self._ask(
+            page = self._send(
                 partial(
                     search,
                     search_filters=filters,
@@ -86,14 +86,14 @@ class DicomWebServer:
         return list(found.values())[:limit]
 
     def fetch(self, instances: Sequence[Instance]) -> Iterator[Dataset]:
-        """See `PacsServer`. One request each: a connection that breaks costs one instance."""
+        """See `PacsServer`. One request each: a broken connection loses one instance."""
         for each in instances:
-            yield self._ask(partial(self._fetch, each))
+            yield self._send(partial(self._fetch, each))
 
     def store(self, dataset: Dataset) -> None:
         """See `PacsServer`."""
-        answer = self._ask(lambda: self._client.store_instances([dataset]))
-        _check_stored(answer)
+        response = self._send(lambda: self._client.store_instances([dataset]))
+        _check_stored(response)
 
     def close(self) -> None:
         """See `PacsServer`."""
@@ -113,16 +113,16 @@ class DicomWebServer:
             return partial(self._client.search_for_series, at.study_uid or None)
         return partial(self._client.search_for_instances, at.study_uid, at.series_uid)
 
-    def _ask(self, request: Callable[[], T]) -> T:
-        def explained() -> T:
-            with self._explained():
+    def _send(self, request: Callable[[], T]) -> T:
+        def translated() -> T:
+            with self._translated_errors():
                 return request()
 
-        return self._policy.send(explained)
+        return self._policy.send(translated)
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Turn the libraries' errors into ours. Theirs hold URLs with queries, so they are not shown or chained."""
+    def _translated_errors(self) -> Iterator[None]:
+        """Replace the libraries' errors by ours. Theirs hold URLs with queries, so they are not shown or chained."""
         at = self.address.base
         try:
             with warnings.catch_warnings(action="ignore"):  # theirs quote values of the headers
@@ -133,10 +133,10 @@ class DicomWebServer:
         except requests.exceptions.SSLError as error:
             problem = PacsError(_tls(at, error))
         except requests.exceptions.ConnectTimeout:
-            problem = PacsError(f"{at} does not answer. Check host, port, network and VPN.", transient=True)
+            problem = PacsError(f"{at} does not respond. Check host, port, network and VPN.", transient=True)
         except requests.exceptions.Timeout:
             problem = PacsError(
-                f"{at} stopped answering for {self._policy.silence_s:g} s. Try again, or wait longer with "
+                f"{at} stopped responding for {self._policy.silence_s:g} s. Try again, or wait longer with "
                 "RADSAM_PACS_TIMEOUT (seconds).",
                 transient=True,
             )
@@ -149,23 +149,23 @@ class DicomWebServer:
             problem = PacsRequestError(f"{at} is not an address that can be connected to. Check its spelling.")
         except requests.exceptions.JSONDecodeError:
             problem = PacsRequestError(
-                f"{at} answers, but not as DICOMweb. Check the path: often /dicom-web or /dicomweb, "
+                f"{at} responds, but not as DICOMweb. Check the path: often /dicom-web or /dicomweb, "
                 "for dcm4chee /dcm4chee-arc/aets/AE_TITLE/rs."
             )
         except (requests.exceptions.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
             problem = PacsError(_connection(at, error), transient=True)
         except requests.exceptions.RequestException as error:
-            problem = PacsError(f"Asking {at} failed ({type(error).__name__}).", transient=True)
+            problem = PacsError(f"A request to {at} failed ({type(error).__name__}).", transient=True)
         except (PacsError, PacsRequestError):
             raise
         except OSError:
             bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
             problem = PacsRequestError(f"The file of certificates {bundle} cannot be read. Check REQUESTS_CA_BUNDLE.")
         except (InvalidDicomError, EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-            # What the libraries raise on answers that break the rules.
+            # The libraries raise these on responses that break the standard.
             problem = PacsError(
-                f"{at} answered with what is not DICOM ({type(error).__name__}). Ask its administrator, "
-                "or whether something stands between you and the PACS."
+                f"{at} sent a response that is not DICOM ({type(error).__name__}). Ask its administrator, "
+                "and check whether a proxy is between you and the PACS."
             )
         raise problem from None
 
@@ -174,7 +174,7 @@ class DicomWebServer:
         at, code = self.address.base, 0 if response is None else response.status_code
         if code == 401 and self._credentials is None:
             return PacsRequestError(
-                f"{at} asks for a login (401). Store it with `radsam pacs login`, or set RADSAM_PACS_USER and "
+                f"{at} needs a login (401). Store it with `radsam pacs login`, or set RADSAM_PACS_USER and "
                 "RADSAM_PACS_PASSWORD, or RADSAM_PACS_TOKEN."
             )
         if code == 401 and self._credentials is not None:
@@ -187,7 +187,7 @@ class DicomWebServer:
             return PacsRequestError(f"{whose} this request ({code}). Ask its administrator for the right to it.")
         if code == 404:
             return PacsRequestError(
-                f"{at} does not know the requested path (404). Check the path of the service (often /dicom-web or "
+                f"{at} does not have the requested resource (404). Check the path of the service (often /dicom-web or "
                 "/dicomweb) and the UIDs: `radsam pacs find` lists them."
             )
         if code in _TRANSIENT:
@@ -198,16 +198,16 @@ class DicomWebServer:
 
 
 class _Login(AuthBase):
-    """Puts the login on a request, and takes off the port-less Host header that the client sets.
+    """Adds the login to a request, and removes the Host header without a port that the client sets.
 
-    Being there even without a login keeps `requests` from sending one out of ``~/.netrc``.
+    Used without a login, too: `requests` would send one from ``~/.netrc`` otherwise.
     """
 
     def __init__(self, credentials: Credentials | None) -> None:
         self._credentials = credentials
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers.pop("Host", None)  # http.client writes it right, with the port
+        request.headers.pop("Host", None)  # http.client writes it with the port
         login = self._credentials
         if login is None:
             return request
@@ -220,10 +220,10 @@ class _Login(AuthBase):
 
 
 def _require_closed(response: requests.Response, *_: object, **__: object) -> None:
-    """Refuse a multipart answer that ends before its closing delimiter.
+    """Refuse a multipart response that ends before its closing delimiter.
 
-    A server that dies without a Content-Length seems to have finished, and
-    pydicom reads half an image without a word.
+    A connection that breaks without a stated length looks like one that has finished, and
+    pydicom reads half an image without an error.
     """
     content_type = response.headers.get("Content-Type", "")
     if not response.ok or not content_type.lower().startswith("multipart/related"):
@@ -240,22 +240,22 @@ def _from_json(match: dict[str, Any]) -> Dataset:
         try:
             return Dataset.from_json(match)
         except Exception:  # pydicom has no common base for what broken values provoke
-            raise PacsError("The PACS answered a search with what is not DICOM. Ask its administrator.") from None
+            raise PacsError("The PACS sent a search result that is not DICOM. Ask its administrator.") from None
 
 
-def _check_stored(answer: Dataset) -> None:
-    """Refuse a STOW answer that names a failure (PS3.18 table 10.5.3-1); an empty one means stored."""
-    failed = answer.get("FailedSOPSequence") or []
+def _check_stored(response: Dataset) -> None:
+    """Refuse a STOW response that names a failure (PS3.18 table 10.5.3-1); an empty one means stored."""
+    failed = response.get("FailedSOPSequence") or []
     for each in failed:
         raise PacsRequestError(f"The PACS did not store it: {explain_status(each.get('FailureReason'))}.")
 
 
 def _reason(response: requests.Response | None) -> str:
-    """Return what a refused STOW request says of its reason; empty if nothing."""
+    """Return the reason that a refused STOW request states; empty if it states none."""
     try:
         failed = [] if response is None else Dataset.from_json(response.json()).FailedSOPSequence
         return f": {explain_status(failed[0].get('FailureReason'))}"
-    except Exception:  # any other content holds no reason
+    except Exception:  # the body states no reason
         return ""
 
 
@@ -263,9 +263,7 @@ def _tls(at: str, error: requests.exceptions.SSLError) -> str:
     text = str(error)
     if "WRONG_VERSION_NUMBER" in text or "record layer failure" in text or "UNKNOWN_PROTOCOL" in text:
         rest = at.partition("://")[2]
-        return (
-            f"{at} does not speak TLS. If it is meant to be reached without encryption, say so: dicomweb+http://{rest}"
-        )
+        return f"{at} does not use TLS. To connect without encryption, give: dicomweb+http://{rest}"
     return (
         f"The certificate of {at} cannot be verified ({_certificate(text)}), so nothing was sent. If your hospital "
         "has its own certificate authority, set REQUESTS_CA_BUNDLE to its file (PEM)."
@@ -280,7 +278,7 @@ def _certificate(text: str) -> str:
 def _connection(at: str, error: Exception) -> str:
     text = str(error)
     if "NameResolution" in text or "getaddrinfo" in text:
-        return f"There is no host of the name in {at}. Check its spelling, the network and VPN."
+        return f"The host name in {at} is unknown. Check its spelling, the network and VPN."
     if "refused" in text:
-        return f"Nothing listens at {at}. Check host and port, and whether the PACS is running."
-    return f"{at} broke off in the middle. Try again."
+        return f"No server listens at {at}. Check host and port, and whether the PACS is running."
+    return f"{at} broke off the connection. Try again."

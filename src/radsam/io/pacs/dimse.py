@@ -1,7 +1,7 @@
 """A PACS over DIMSE (PS3.4 annexes B and C): C-FIND to search, C-GET to fetch, C-STORE to store.
 
 C-GET and not C-MOVE, because it needs no port of ours and no entry in the PACS's list of
-destinations. RadSAM calls itself ``RADSAM``, or what ``$RADSAM_PACS_AET`` says.
+destinations. RadSAM's AE title is ``RADSAM``, or ``$RADSAM_PACS_AET``.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ from radsam.io.pacs.pacs_server import RETURNED_KEYWORDS, Instance
 from radsam.io.pacs.retry_policy import RetryPolicy
 from radsam.io.pacs.series_instances import check_received
 
-#: The library's own switches for keeping queries and answers, with names of patients, out of its log.
+#: The library's switches that exclude queries and responses, which hold patients' names, from its log.
 _config.LOG_REQUEST_IDENTIFIERS = False
 _config.LOG_RESPONSE_IDENTIFIERS = False
 
 _LEVEL = {Level.STUDY: "STUDY", Level.SERIES: "SERIES", Level.INSTANCE: "IMAGE"}
 _UNCOMPRESSED = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
-#: Every syntax that can be decoded here. Each gets a presentation context of its own: in one for
-#: all, the server chooses a single syntax and has to transcode, or refuses.
+#: Every transfer syntax that can be decoded here. Each gets its own presentation context: in a common one,
+#: the server chooses a single syntax and has to transcode, or refuses.
 _ALL_SYNTAXES = tuple(
     dict.fromkeys(
         [
@@ -67,7 +67,7 @@ _ALL_SYNTAXES = tuple(
         ]
     )
 )
-#: Asked for where the server does not say of which kind an instance is.
+#: Requested where the server does not name the SOP class of an instance.
 _USUAL_CLASSES = (CTImageStorage, EnhancedCTImageStorage, SegmentationStorage, RTStructureSetStorage)
 #: Instances in one C-GET. Measured on Orthanc, CT of 150 kB: 115 ms each alone, 24 ms each in 16.
 _AT_ONCE = 16
@@ -78,7 +78,7 @@ class DimseServer:
     """A DICOM application entity; see `PacsServer`. Associations stay open between requests.
 
     Args:
-        address: The entity, and what of it is meant.
+        address: The entity, and optionally a study, series or instance in it.
         policy: Time limits and repetitions.
 
     Raises:
@@ -98,11 +98,11 @@ class DimseServer:
         self._ae.connection_timeout = self._ae.acse_timeout = policy.connect_s
         self._ae.dimse_timeout = self._ae.network_timeout = policy.silence_s
         self._open: Association | None = None
-        self._offered: frozenset[tuple[str, str]] = frozenset()
+        self._open_offers: frozenset[tuple[str, str]] = frozenset()
         self._received: list[Dataset] = []
 
     def find(self, at: PacsAddress, level: Level, where: Mapping[str, str], limit: int | None) -> list[Dataset]:
-        """See `PacsServer`. An association of its own: a search with a limit ends it."""
+        """See `PacsServer`. In an association of its own: a search with a limit ends it."""
         query = self._identifier(level, at)
         query.SpecificCharacterSet = "ISO_IR 192"  # filters come as Unicode
         for keyword in RETURNED_KEYWORDS[level]:
@@ -113,10 +113,10 @@ class DimseServer:
         return self._policy.send(lambda: self._find(query, limit))
 
     def fetch(self, instances: Sequence[Instance]) -> Iterator[Dataset]:
-        """See `PacsServer`. Several in one request, which is much quicker; one by one where that does not work."""
-        waiting, at_once = list(instances), _AT_ONCE
-        while waiting:
-            batch = [each for each in waiting if each.sop_class == waiting[0].sop_class][:at_once]
+        """See `PacsServer`. Several in one request, which is much faster; one by one where that fails."""
+        remaining, at_once = list(instances), _AT_ONCE
+        while remaining:
+            batch = [each for each in remaining if each.sop_class == remaining[0].sop_class][:at_once]
             try:
                 received = self._policy.send(partial(self._fetch, batch))
             except PacsRequestError:
@@ -127,12 +127,12 @@ class DimseServer:
             if not received:
                 at_once = 1
             here = {str(each.SOPInstanceUID) for each in received}
-            waiting = [each for each in waiting if each.address.instance_uid not in here]
+            remaining = [each for each in remaining if each.address.instance_uid not in here]
 
     def store(self, dataset: Dataset) -> None:
         """See `PacsServer`."""
-        wanted = frozenset({(str(dataset.SOPClassUID), str(dataset.file_meta.TransferSyntaxUID))})
-        self._policy.send(lambda: self._store(dataset, wanted))
+        offered = frozenset({(str(dataset.SOPClassUID), str(dataset.file_meta.TransferSyntaxUID))})
+        self._policy.send(lambda: self._store(dataset, offered))
 
     def close(self) -> None:
         """See `PacsServer`."""
@@ -142,75 +142,77 @@ class DimseServer:
 
     def _find(self, query: Dataset, limit: int | None) -> list[Dataset]:
         self.close()
-        with self._explained():
-            link = self._associate([build_context(StudyRootQueryRetrieveInformationModelFind)])
+        with self._translated_errors():
+            association = self._associate([build_context(StudyRootQueryRetrieveInformationModelFind)])
             found: list[Dataset] = []
-            for status, match in link.send_c_find(query, StudyRootQueryRetrieveInformationModelFind):
-                code = self._code(status, "Searching")
+            for status, match in association.send_c_find(query, StudyRootQueryRetrieveInformationModelFind):
+                code = self._status_code(status, "Searching")
                 if code in _PENDING and match is not None:
                     found.append(match)
                 elif code not in _PENDING:
                     self._require_success(code, "Searching")
                 if limit is not None and len(found) >= limit:
-                    self._drop()
+                    self._abort()
                     return found
         self.close()
         return found
 
     def _fetch(self, batch: Sequence[Instance]) -> list[Dataset]:
-        """Fetch some instances of one kind; what came before an association broke is returned, if anything did."""
+        """Fetch some instances of one kind; those that came before an association broke are returned, if any."""
         at, sop_class = batch[0].address, batch[0].sop_class
         classes = (sop_class,) if sop_class else _USUAL_CLASSES
         query = self._identifier(Level.INSTANCE, at)
         query.SOPInstanceUID = [each.address.instance_uid for each in batch]
         self._received.clear()
-        with self._explained():
-            wanted = frozenset((each, syntax) for each in classes for syntax in _ALL_SYNTAXES)
-            link = self._link(wanted, self._for_fetching, fetching=True)
+        with self._translated_errors():
+            offered = frozenset((each, syntax) for each in classes for syntax in _ALL_SYNTAXES)
+            association = self._association(offered, self._fetch_contexts, fetching=True)
             try:
-                for status, _ in link.send_c_get(query, StudyRootQueryRetrieveInformationModelGet):
-                    code = self._code(status, "Fetching")
+                for status, _ in association.send_c_get(query, StudyRootQueryRetrieveInformationModelGet):
+                    code = self._status_code(status, "Fetching")
                     if code not in _PENDING:
                         self._require_success(code, "Fetching")
             except PacsError:
                 if not self._received:
                     raise
             if not self._received:
-                raise PacsRequestError(f"The PACS did not send {at}. It may not have it, or not in a known form.")
+                raise PacsRequestError(
+                    f"The PACS did not send {at}. It may not have it, or only in an unknown transfer syntax."
+                )
             return [check_received(each, batch) for each in self._received]
 
-    def _store(self, dataset: Dataset, wanted: frozenset[tuple[str, str]]) -> None:
-        with self._explained():
-            link = self._link(wanted, self._for_storing)
-            if not any(str(each.abstract_syntax) == str(dataset.SOPClassUID) for each in link.accepted_contexts):
+    def _store(self, dataset: Dataset, offered: frozenset[tuple[str, str]]) -> None:
+        with self._translated_errors():
+            association = self._association(offered, self._store_contexts)
+            if not any(str(each.abstract_syntax) == str(dataset.SOPClassUID) for each in association.accepted_contexts):
                 name = UID(dataset.SOPClassUID).name
                 raise PacsRequestError(
                     f"{self.address.base} does not take {name} as {dataset.file_meta.TransferSyntaxUID.name}."
                 )
-            code = self._code(link.send_c_store(dataset), "Storing")
+            code = self._status_code(association.send_c_store(dataset), "Storing")
             self._require_success(code, "Storing")
 
-    def _for_fetching(self, wanted: Iterable[tuple[str, str]]) -> list[PresentationContext]:
-        return [build_context(StudyRootQueryRetrieveInformationModelGet), *self._for_storing(wanted)]
+    def _fetch_contexts(self, offered: Iterable[tuple[str, str]]) -> list[PresentationContext]:
+        return [build_context(StudyRootQueryRetrieveInformationModelGet), *self._store_contexts(offered)]
 
-    def _for_storing(self, wanted: Iterable[tuple[str, str]]) -> list[PresentationContext]:
-        return [build_context(sop_class, syntax) for sop_class, syntax in sorted(wanted)]
+    def _store_contexts(self, offered: Iterable[tuple[str, str]]) -> list[PresentationContext]:
+        return [build_context(sop_class, syntax) for sop_class, syntax in sorted(offered)]
 
-    def _link(
+    def _association(
         self,
-        wanted: frozenset[tuple[str, str]],
+        offered: frozenset[tuple[str, str]],
         contexts: Callable[[Iterable[tuple[str, str]]], list[PresentationContext]],
         *,
         fetching: bool = False,
     ) -> Association:
-        """Return an association that offers what is wanted: the open one, or a new one."""
-        if self._open is None or not self._open.is_established or not wanted <= self._offered:
+        """Return an association that offers these classes and syntaxes: the open one, or a new one."""
+        if self._open is None or not self._open.is_established or not offered <= self._open_offers:
             self.close()
-            handlers: list[Any] = [(evt.EVT_C_STORE, self._keep)] if fetching else []
-            # The server stores to us: for these kinds we offer to be its receiver.
-            roles = [build_role(each, scp_role=True, scu_role=True) for each in {sop_class for sop_class, _ in wanted}]
-            self._associate(contexts(wanted), roles if fetching else [], handlers)
-            self._offered = wanted
+            handlers: list[Any] = [(evt.EVT_C_STORE, self._receive)] if fetching else []
+            # C-GET: the server stores to us, so we offer to be the receiver of these classes.
+            roles = [build_role(each, scp_role=True, scu_role=True) for each in {sop_class for sop_class, _ in offered}]
+            self._associate(contexts(offered), roles if fetching else [], handlers)
+            self._open_offers = offered
         if self._open is None:  # only for the type checker
             raise PacsError("There is no association.")
         return self._open
@@ -219,26 +221,26 @@ class DimseServer:
         self, contexts: list[PresentationContext], roles: list[Any] | None = None, handlers: list[Any] | None = None
     ) -> Association:
         at = self.address
-        link = self._ae.associate(
+        association = self._ae.associate(
             at.host, at.port, contexts, at.ae_title, ext_neg=roles or None, evt_handlers=handlers or None
         )
-        if link.is_established:
-            self._open = link
-            return link
-        if link.is_rejected:
+        if association.is_established:
+            self._open = association
+            return association
+        if association.is_rejected:
             raise PacsRequestError(
-                f"{at.base} does not accept the AE titles: ours is {self._ae.ae_title}, its {at.ae_title}. Ask its "
+                f"{at.base} does not accept the AE titles: ours is {self._ae.ae_title}, its own {at.ae_title}. Ask its "
                 "administrator to register ours, or set RADSAM_PACS_AET to one that is."
             )
-        if link.acceptor.primitive is not None:  # it answered, and took none of the contexts
+        if association.acceptor.primitive is not None:  # it responded, and accepted none of the contexts
             raise PacsRequestError(
                 f"{at.base} does not offer this operation for this kind of object. Ask its administrator, "
                 "or whether it has DICOMweb."
             )
         raise PacsError(f"{at.base} cannot be reached. Check host, port, network and VPN.", transient=True)
 
-    def _keep(self, event: evt.Event) -> int:
-        """Take one instance that the server sends for C-GET."""
+    def _receive(self, event: evt.Event) -> int:
+        """Receive one instance that the server sends for C-GET."""
         received: Dataset = event.dataset
         meta: FileMetaDataset = event.file_meta
         received.file_meta = meta
@@ -258,12 +260,12 @@ class DimseServer:
                 setattr(query, keyword, uid)
         return query
 
-    def _code(self, status: Dataset, doing: str) -> int:
-        """Return the status code of an answer; none came if it is empty."""
+    def _status_code(self, status: Dataset, doing: str) -> int:
+        """Return the status code of a response; an empty one means that none came."""
         if "Status" not in status:
-            self._drop()
+            self._abort()
             raise PacsError(
-                f"{self.address.base} broke off or stopped answering for {self._policy.silence_s:g} s. Try again, or "
+                f"{self.address.base} broke off or stopped responding for {self._policy.silence_s:g} s. Try again, or "
                 f"wait longer with RADSAM_PACS_TIMEOUT (seconds). {doing} did not end.",
                 transient=True,
             )
@@ -276,22 +278,22 @@ class DimseServer:
             raise PacsError(f"{doing} failed at {self.address.base}: {explain_status(code)}.", transient=True)
         raise PacsRequestError(f"{doing} was refused by {self.address.base}: {explain_status(code)}.")
 
-    def _drop(self) -> None:
+    def _abort(self) -> None:
         if self._open is not None:
             self._open.abort()
             self._open = None
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Turn the library's errors into ours; an association that failed is not used again."""
+    def _translated_errors(self) -> Iterator[None]:
+        """Replace the library's errors by ours; an association that failed is not used again."""
         try:
             with warnings.catch_warnings(action="ignore"):  # theirs quote values of the headers
                 yield
         except (PacsError, PacsRequestError):
-            self._drop()
+            self._abort()
             raise
         except (ValueError, RuntimeError, AttributeError, TypeError, OSError) as error:
-            self._drop()
+            self._abort()
             raise PacsError(
                 f"The connection to {self.address.base} failed ({type(error).__name__}).", transient=True
             ) from None

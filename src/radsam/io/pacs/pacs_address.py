@@ -1,12 +1,11 @@
-"""Where a PACS is, and what of it is meant: one URL for both protocols.
+"""The address of a PACS, and of a study, series or instance in it: one URL for both protocols.
 
 DICOMweb (PS3.18 section 8.2, with another scheme in front)::
 
     dicomweb://HOST[:PORT]/ROOT[/studies/UID[/series/UID[/instances/UID]]]
 
-``dicomweb`` is HTTPS, except on this very machine, where nothing crosses a wire and HTTP is
-what local servers speak. ``dicomweb+https`` (or ``https``) and ``dicomweb+http`` (or
-``http``) say it outright.
+``dicomweb`` is HTTPS, except on this machine, where local servers use HTTP. ``dicomweb+https`` (or
+``https``) and ``dicomweb+http`` (or ``http``) are explicit.
 
 DIMSE, for a PACS without DICOMweb::
 
@@ -43,7 +42,7 @@ _AE_TITLE = re.compile(r"[ -\[\]-~]{1,16}")  # PS3.5, VR AE: no backslash, no co
 
 
 class Level(StrEnum):
-    """How much of a PACS an address means."""
+    """The level of an address: a whole server, a study, a series or an instance."""
 
     SERVER = "server"
     STUDY = "study"
@@ -56,7 +55,7 @@ class PacsAddress:
     """A PACS, and a study, series or instance in it. If it exists, it is well formed.
 
     Args:
-        base: What is connected to: an HTTP or HTTPS URL without a slash at its end, or
+        base: The server: an HTTP or HTTPS URL without a slash at its end, or
             ``dimse://HOST:PORT/AE_TITLE``.
         study_uid: StudyInstanceUID, or empty.
         series_uid: SeriesInstanceUID, or empty; needs a study.
@@ -70,14 +69,14 @@ class PacsAddress:
 
     @classmethod
     def parse(cls, url: str) -> PacsAddress:
-        """Read a URL as in the head of this module.
+        """Parse a URL of the form described in the head of this module.
 
         Raises:
-            PacsRequestError: It is not such a URL, or it holds a password, a query or a wrong UID.
+            PacsRequestError: It has another form, or holds a password, a query or an invalid UID.
         """
         parts = _split(url)
         found = _RESOURCE.fullmatch(parts.path)
-        if found is None:  # the expression takes everything; only for the type checker
+        if found is None:  # the expression matches everything; only for the type checker
             raise PacsRequestError(f"{url} is not the address of a PACS.")
         root = found["root"].rstrip("/")
         transport = _TRANSPORT[parts.scheme] or ("http" if _is_loopback(parts.hostname) else "https")
@@ -90,7 +89,7 @@ class PacsAddress:
                 )
         elif re.search(r"/(studies|series|instances)(/|$)", root):
             raise PacsRequestError(
-                f"{url} names no resource of DICOMweb. After the root of the service come "
+                f"{url} is not a resource of DICOMweb. After the root of the service come "
                 "/studies/UID, /series/UID and /instances/UID, in this order."
             )
         uids = [check_uid(found[name] or "", f"The {name} UID of {url}") for name in ("study", "series", "instance")]
@@ -98,7 +97,7 @@ class PacsAddress:
 
     @property
     def level(self) -> Level:
-        """What it means."""
+        """The level of the address."""
         if not self.study_uid:
             return Level.SERVER
         if not self.series_uid:
@@ -107,12 +106,12 @@ class PacsAddress:
 
     @property
     def is_dimse(self) -> bool:
-        """Whether it is spoken to in DIMSE, else in DICOMweb."""
+        """Whether the protocol is DIMSE; DICOMweb otherwise."""
         return self.base.startswith("dimse:")
 
     @property
     def host(self) -> str:
-        """Name or number of the machine."""
+        """Host name or IP address."""
         return urlsplit(self.base).hostname or ""
 
     @property
@@ -128,7 +127,7 @@ class PacsAddress:
 
     @property
     def in_clear(self) -> bool:
-        """Whether patient data cross a network without encryption."""
+        """Whether patient data are sent over a network without encryption."""
         return not self.base.startswith("https:") and not _is_loopback(self.host)
 
     def within(self, *, study: str = "", series: str = "", instance: str = "") -> PacsAddress:
@@ -150,12 +149,12 @@ class PacsAddress:
 
 
 def is_pacs_url(text: str) -> bool:
-    """Whether a text is meant as a URL of a PACS and not as a path."""
+    """Whether a text is a URL of a PACS; otherwise it is a path."""
     return text.partition("://")[0].lower() in _TRANSPORT and "://" in text
 
 
 def check_uid(uid: str, what: str) -> str:
-    """Return a UID, or an empty text; refuse anything else, because UIDs become file names and URLs.
+    """Return a UID, or an empty text; refuse any other text, because UIDs become file names and URLs.
 
     Raises:
         PacsRequestError: It is not a UID.
@@ -166,7 +165,7 @@ def check_uid(uid: str, what: str) -> str:
 
 
 def _split(url: str) -> SplitResult:
-    """Take a URL apart. A URL with a password in it never gets into a message."""
+    """Split a URL. A URL with a password never appears in a message."""
     try:
         parts = urlsplit(url)
         _ = parts.port  # reading it checks it
@@ -174,7 +173,7 @@ def _split(url: str) -> SplitResult:
         raise PacsRequestError(f"The address of the PACS cannot be read: {error}.") from None
     if "@" in parts.netloc:
         raise PacsRequestError(
-            "The address of a PACS holds no login: other users of this machine can read command lines. Take out "
+            "The address of a PACS must not hold a login: other users of this machine can read command lines. Remove "
             "everything before the @, and store the login with `radsam pacs login`, or set RADSAM_PACS_USER and "
             "RADSAM_PACS_PASSWORD."
         )
@@ -185,8 +184,8 @@ def _split(url: str) -> SplitResult:
         )
     if parts.query or parts.fragment:
         raise PacsRequestError(
-            f"{parts.scheme}://{parts.netloc}{parts.path} is followed by ? or #, which no address of a PACS is. "
-            "Take that out; `radsam pacs find` has options to search."
+            f"{parts.scheme}://{parts.netloc}{parts.path} is followed by ? or #, which an address of a PACS never is. "
+            "Remove that; `radsam pacs find` has options to search."
         )
     return parts
 

@@ -1,7 +1,7 @@
 """Logins of a PACS: from the environment or the system's keyring, never from a command line.
 
 In the environment: ``RADSAM_PACS_USER`` and ``RADSAM_PACS_PASSWORD``, or ``RADSAM_PACS_TOKEN``
-for a bearer token. They go before the keyring and to whichever PACS is addressed. In the
+for a bearer token. They take precedence over the keyring and are used for every PACS. In the
 keyring: one entry per server, written by `save_credentials`.
 """
 
@@ -26,10 +26,10 @@ class Credentials:
     """A login. Its secrets are not part of its `repr`.
 
     Args:
-        source: Where it comes from, in words.
+        source: Where it was found, for messages.
         user: User name; empty for a token.
         password: The password.
-        token: A bearer token; goes before user and password.
+        token: A bearer token; used instead of user and password.
     """
 
     source: str
@@ -39,10 +39,10 @@ class Credentials:
 
 
 def find_credentials(address: PacsAddress) -> Credentials | None:
-    """Look for the login of a server; None if there is none.
+    """Return the login of a server; None if none is stored.
 
     Raises:
-        PacsRequestError: Half a login is in the environment, or the keyring's entry is not readable.
+        PacsRequestError: Only half of a login is in the environment, or the keyring's entry is not readable.
     """
     token = os.environ.get("RADSAM_PACS_TOKEN", "")
     user, password = os.environ.get("RADSAM_PACS_USER", ""), os.environ.get("RADSAM_PACS_PASSWORD", "")
@@ -53,13 +53,13 @@ def find_credentials(address: PacsAddress) -> Credentials | None:
     if user:
         return Credentials("RADSAM_PACS_USER and RADSAM_PACS_PASSWORD", user=user, password=password)
     try:
-        kept = keyring.get_password(_service(address), _ENTRY)
+        stored = keyring.get_password(_service(address), _ENTRY)
     except KeyringError:
-        return None  # no keyring, or a locked one: the server may need no login, and says so otherwise
-    if kept is None:
+        return None  # no keyring, or a locked one: the server may not need a login, and refuses with 401 otherwise
+    if stored is None:
         return None
     try:
-        return Credentials("the keyring", **json.loads(kept))
+        return Credentials("the keyring", **json.loads(stored))
     except (TypeError, ValueError):
         raise PacsRequestError(
             f"The keyring's entry '{_service(address)}' was not written by RadSAM. Write it with `radsam pacs login`."
@@ -70,7 +70,7 @@ def save_credentials(address: PacsAddress, credentials: Credentials) -> None:
     """Write the login of a server into the keyring.
 
     Raises:
-        PacsRequestError: There is no keyring here, or it refuses.
+        PacsRequestError: The system has no keyring, or it refuses.
     """
     named = {"user": credentials.user, "password": credentials.password, "token": credentials.token}
     try:
@@ -85,7 +85,7 @@ def delete_credentials(address: PacsAddress) -> bool:
     """Remove the login of a server from the keyring; False if there was none.
 
     Raises:
-        PacsRequestError: There is no keyring here, or it refuses.
+        PacsRequestError: The system has no keyring, or it refuses.
     """
     try:
         keyring.delete_password(_service(address), _ENTRY)

@@ -1,4 +1,4 @@
-"""Storing files in a PACS: all are looked at before the first one is sent."""
+"""Storing files in a PACS: all are checked before the first one is sent."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from radsam.errors import PacsError, PacsRequestError
 from radsam.io.pacs.pacs_address import PacsAddress, check_uid
 from radsam.io.pacs.pacs_server import PacsServer, Progress
 
-#: What a PACS files an object by.
+#: The UIDs by which a PACS files an object.
 _UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 
 
@@ -27,26 +27,26 @@ class Upload:
     Args:
         files: The files, in the order of their names.
         skipped: Number of files that are not DICOM objects.
-        made_from: What new UIDs are made from, by folder; empty where none are to be made.
+        uid_seeds: The text from which new UIDs are made, by folder; empty where none are needed.
     """
 
     files: tuple[Path, ...]
     skipped: int = 0
-    made_from: Mapping[Path, str] = field(default_factory=dict)
+    uid_seeds: Mapping[Path, str] = field(default_factory=dict)
 
 
 def check_files(paths: Sequence[Path], address: PacsAddress, *, assign_uids: bool = False) -> Upload:
-    """Look at every file before anything is sent.
+    """Check every file before anything is sent.
 
     Args:
         paths: Files, and folders that are searched through.
-        address: The PACS; where it names a study, every file must belong to that.
-        assign_uids: Give new UIDs to files without (some anonymisers empty them): files of one
+        address: The PACS; if it names a study, every file must belong to it.
+        assign_uids: Give new UIDs to files that have none (some anonymisers empty them): files of one
             folder become one study, with one series for each SeriesInstanceUID. The same folder
             always gets the same.
 
     Raises:
-        PacsRequestError: There is nothing to store, or a file cannot be.
+        PacsRequestError: No file can be stored, or one of them cannot.
     """
     found: list[Path] = []
     skipped = 0
@@ -63,18 +63,18 @@ def check_files(paths: Sequence[Path], address: PacsAddress, *, assign_uids: boo
                 raise PacsRequestError(f"{path} is not a DICOM file (with a file header, PS3.10). Nothing was sent.")
     if not found:
         raise PacsRequestError(f"There is no DICOM file in {', '.join(map(str, paths))}. Nothing was sent.")
-    return Upload(tuple(found), skipped, _made_from(found) if assign_uids else {})
+    return Upload(tuple(found), skipped, _uid_seeds(found) if assign_uids else {})
 
 
 def store_files(
     server: PacsServer, upload: Upload, *, progress: Progress = lambda done, total: None
 ) -> list[PacsAddress]:
-    """Store files, one by one. Storing one again does no harm.
+    """Store files one by one. Storing a file again changes nothing.
 
     Args:
-        server: An open server.
+        server: A connected server.
         upload: What `check_files` returned.
-        progress: Called with files done and their number.
+        progress: Called with the number of files done and the total.
 
     Returns:
         The address of every series that something was stored in.
@@ -89,14 +89,14 @@ def store_files(
         progress(done, total)
         with warnings.catch_warnings(action="ignore"):  # pydicom quotes values that break a rule
             dataset = pydicom.dcmread(path)
-        if upload.made_from:
-            _assign_uids(dataset, path, upload.made_from[path.parent])
+        if upload.uid_seeds:
+            _assign_uids(dataset, path, upload.uid_seeds[path.parent])
         try:
             server.store(dataset)
         except (PacsError, PacsRequestError) as error:
             raise type(error)(
-                f"{path}: {error} {done} of {total} files were stored. The same command can be given again: "
-                "storing a file twice does no harm."
+                f"{path}: {error} {done} of {total} files were stored. Run the same command again: "
+                "storing a file twice changes nothing."
             ) from None
         at = PacsAddress(server.address.base, str(dataset.StudyInstanceUID), str(dataset.SeriesInstanceUID))
         series[at] = None
@@ -116,19 +116,19 @@ def _is_object(path: Path) -> bool:
 
 
 def _check(path: Path, address: PacsAddress, assign_uids: bool) -> None:
-    """Refuse a file that no PACS takes, or of another study than is meant."""
+    """Refuse a file that lacks what a PACS needs, or that belongs to another study than the address."""
     head = _head(path)
     for name in ("SOPClassUID", *_UIDS):
         uid = check_uid(str(head.get(name) or ""), f"The {name} of {path}")
         if not uid and not assign_uids:
             raise PacsRequestError(
                 f"{path} has no {name}, which a PACS needs; some anonymisers empty it. "
-                "Add --assign-uids to have new ones made. Nothing was sent."
+                "Add --assign-uids to make new ones. Nothing was sent."
             )
     if not (head.get("SOPClassUID") or head.file_meta.get("MediaStorageSOPClassUID")):
-        raise PacsRequestError(f"{path} does not say what kind of object it is (SOPClassUID). Nothing was sent.")
+        raise PacsRequestError(f"{path} has no SOPClassUID, which names its kind of object. Nothing was sent.")
     if not head.file_meta.get("TransferSyntaxUID"):
-        raise PacsRequestError(f"{path} does not say how it is encoded (TransferSyntaxUID). Nothing was sent.")
+        raise PacsRequestError(f"{path} has no TransferSyntaxUID, which names its encoding. Nothing was sent.")
     if address.study_uid and not assign_uids and head.StudyInstanceUID != address.study_uid:
         raise PacsRequestError(
             f"{path} belongs to study {head.StudyInstanceUID}, not to {address.study_uid}. Nothing was sent."
@@ -140,23 +140,23 @@ def _head(path: Path) -> FileDataset:
         return pydicom.dcmread(path, stop_before_pixels=True, specific_tags=[*_UIDS, "SOPClassUID"])
 
 
-def _made_from(files: Sequence[Path]) -> dict[Path, str]:
-    """Return, by folder, a text that tells these files from any others: from it new UIDs are made."""
+def _uid_seeds(files: Sequence[Path]) -> dict[Path, str]:
+    """Return, by folder, a hash of its files: the seed of new UIDs."""
     digests: dict[Path, list[str]] = {}
     for path in files:
         digests.setdefault(path.parent, []).append(hashlib.sha256(path.read_bytes()).hexdigest())
     return {folder: hashlib.sha256("".join(sorted(each)).encode()).hexdigest() for folder, each in digests.items()}
 
 
-def _assign_uids(dataset: Dataset, path: Path, made_from: str) -> None:
-    """Fill in what is empty: from the file header, which anonymisers forget, else anew."""
+def _assign_uids(dataset: Dataset, path: Path, uid_seeds: str) -> None:
+    """Fill in empty UIDs: from the file header, which anonymisers leave, else new ones."""
     meta, old_series = dataset.file_meta, str(dataset.get("SeriesInstanceUID") or "")
     known = {
         "SOPClassUID": meta.get("MediaStorageSOPClassUID"),
-        "SOPInstanceUID": meta.get("MediaStorageSOPInstanceUID") or generate_uid(entropy_srcs=[made_from, path.name]),
-        "StudyInstanceUID": generate_uid(entropy_srcs=[made_from, "study"]),
-        "SeriesInstanceUID": generate_uid(entropy_srcs=[made_from, "series", old_series]),
-        "FrameOfReferenceUID": generate_uid(entropy_srcs=[made_from, "frame of reference", old_series]),
+        "SOPInstanceUID": meta.get("MediaStorageSOPInstanceUID") or generate_uid(entropy_srcs=[uid_seeds, path.name]),
+        "StudyInstanceUID": generate_uid(entropy_srcs=[uid_seeds, "study"]),
+        "SeriesInstanceUID": generate_uid(entropy_srcs=[uid_seeds, "series", old_series]),
+        "FrameOfReferenceUID": generate_uid(entropy_srcs=[uid_seeds, "frame of reference", old_series]),
     }
     for name, uid in known.items():
         if not dataset.get(name):

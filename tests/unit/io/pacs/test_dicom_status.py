@@ -10,11 +10,11 @@ from radsam.io.pacs.dicom_status import explain_status, is_warning
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        (0x0122, "does not take this kind"),
+        (0x0122, "does not accept this kind"),
         (0x0124, "does not allow"),
         (0xA700, "out of resources"),
-        (0xA9FF, "does not fit its kind"),
-        (0xC123, "cannot make sense"),
+        (0xA9FF, "does not match its SOP class"),
+        (0xC123, "does not understand"),
         (0x1234, "it failed (status 1234)"),
         (None, "gave no reason"),
     ],

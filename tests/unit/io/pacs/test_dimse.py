@@ -67,7 +67,7 @@ def test_store(dimse: DimsePacs, patient_files: list[Path]) -> None:
         store_files(server, check_files(patient_files, address))
         assert len(dimse.stored) == 4
         dimse.store_status = 0xA900
-        with pytest.raises(PacsRequestError, match=r"does not fit its kind \(status A900\).*0 of 4 files"):
+        with pytest.raises(PacsRequestError, match=r"does not match its SOP class \(status A900\).*0 of 4 files"):
             store_files(server, check_files(patient_files, address))
         dimse.store_status = 0xA700
         with pytest.raises(PacsError, match="out of resources"):
@@ -81,7 +81,7 @@ def test_ae_titles(patient_files: list[Path], monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setenv("RADSAM_PACS_AET", "FRIEND")
         assert len(find(pacs.url)) == 1
     monkeypatch.setenv("RADSAM_PACS_AET", "A TITLE THAT IS TOO LONG")
-    with pytest.raises(PacsRequestError, match="no AE title"):
+    with pytest.raises(PacsRequestError, match="not an AE title"):
         find("dimse://127.0.0.1:104/X")
 
 
@@ -108,7 +108,7 @@ def test_waiting_is_bounded(dimse: DimsePacs, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("RADSAM_PACS_TIMEOUT", "0.5")
     monkeypatch.setenv("RADSAM_PACS_ATTEMPTS", "1")
     dimse.silent_s = 1.5
-    with pytest.raises(PacsError, match=r"stopped answering for 0\.5 s"):
+    with pytest.raises(PacsError, match=r"stopped responding for 0\.5 s"):
         find(dimse.url)
 
 

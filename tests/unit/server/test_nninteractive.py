@@ -203,12 +203,12 @@ def refused(client: Client, path: str, content: bytes, meta: str = "{}") -> tupl
 @pytest.mark.parametrize(
     ("path", "body", "status", "says"),
     [
-        ("/add_point_interaction", {"coordinates": [13, 14]}, 422, "coordinates.2: is missing"),
+        ("/add_point_interaction", {"coordinates": [13, 14]}, 422, "coordinates[2] is missing"),
         (
             "/add_point_interaction",
             {"coordinates": [13, 14, None]},
             422,
-            "coordinates.2: input should",
+            "coordinates[2] must be a whole",
         ),
         ("/add_point_interaction", {"coordinates": [99, 14, 5]}, 422, "outside the volume"),
         ("/add_point_interaction", {"coordinates": [13, 14, 5], "include_interaction": False}, 422, "positive"),
@@ -216,11 +216,11 @@ def refused(client: Client, path: str, content: bytes, meta: str = "{}") -> tupl
             "/add_point_interaction",
             {"coordinates": [13, 14, 5], "include_interaction": "no"},
             422,
-            "valid boolean",
+            "must be true or false",
         ),
         ("/add_bbox_interaction", {"bbox_coords": [[13, 14], [99, 120], [3, 9]]}, 422, "no voxel inside"),
         ("/add_bbox_interaction", {"bbox_coords": [[13, 14], [4, 5], [3, 9]]}, 422, "no area"),
-        ("/add_bbox_interaction", {"bbox_coords": "x"}, 422, "bbox_coords: give a list"),
+        ("/add_bbox_interaction", {"bbox_coords": "x"}, 422, "bbox_coords must be a list"),
         ("/set_target_buffer", {"shape": [1, 2, 3], "dtype": "uint8"}, 422, "target buffer"),
     ],
 )

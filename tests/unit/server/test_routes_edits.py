@@ -217,7 +217,7 @@ BAD_PROMPTS = [
     ({"prompt": RIGHT, "bounds": [9, 7]}, "reversed"),
     ({"prompt": RIGHT, "window_hu": [5, 5]}, "is empty"),
     ({"prompt": RIGHT, "plane": "coronal"}, "counted along j"),
-    ({"prompt": RIGHT, "plane": "diagonal"}, "plane must be one of axial"),
+    ({"prompt": RIGHT, "plane": "diagonal"}, "plane must be one of axial, coronal, sagittal"),
     ({"prompt": RIGHT, "name": "  "}, "name: give printable characters"),
 ]
 

@@ -9,7 +9,7 @@ starts when all workers are ready and have done one volume each. Example::
 
 ``--report scaling`` is the comparison, ``model`` the steps and the 10,000 studies, ``all`` both. The
 model of costs is a sum: an object costs what its row took, a volume what reading it took; neither
-depends on how many there are. Where workers share a disk, what they read and write together in a second
+depends on how many there are. Where workers share a disk, their reading and writing together in a second
 is printed beside it: a disk that gives less is the bottleneck.
 """
 
@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--shape", type=int, nargs=3, default=(128, 104, 24), metavar=("I", "J", "K"))
     parser.add_argument("--slices", type=int, default=4, help="slices of each object, at most")
     parser.add_argument("--rounds", type=int, default=3, help="pairs of runs")
-    parser.add_argument("--zoom", action=argparse.BooleanOptionalAction, help="what the model was trained for")
+    parser.add_argument("--zoom", action=argparse.BooleanOptionalAction, help="as the model was trained if left out")
     arguments = parser.parse_args()
     settings = BatchSettings(model=arguments.model, threads=1, zoom=arguments.zoom)
     with tempfile.TemporaryDirectory(prefix="radsam-bench-") as name:
@@ -95,7 +95,7 @@ def _archive(root: Path, arguments: argparse.Namespace) -> Manifest:
 def _report_costs(
     volumes: Sequence[VolumeTask], settings: BatchSettings, root: Path, arguments: argparse.Namespace
 ) -> None:
-    """Print what each step costs, one worker with one thread, and what an archive would."""
+    """Print the cost of each step for one worker with one thread, and of an archive."""
     model = TimedModel.load(settings)
     folder = _fresh(root / "costs")
     run_in_process(volumes[:1], settings, folder, model=model)  # the first volume warms everything up

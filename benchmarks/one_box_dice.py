@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--min-voxels", type=int, default=200)
     parser.add_argument("--model", help="bundle; the default one if left out")
     parser.add_argument("--backend", default="auto")
-    parser.add_argument("--policy", choices=["mask", "box", "copy"], help="what the model was trained for if left out")
+    parser.add_argument("--policy", choices=["mask", "box", "copy"], help="as the model was trained if left out")
     parser.add_argument("--no-bounds", action="store_true", help="let the stop rule find the ends")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", radsam.CapabilityWarning)

@@ -30,7 +30,7 @@ from radsam.data.adapters.phantom import make_phantom
 from radsam.io.volume_write import write_volume
 
 ORGANS = ("liver", "spleen", "kidney_right", "kidney_left")
-#: The bound: whatever happens, nobody asks for longer.
+#: Longest run in seconds.
 MOST_SECONDS = 900.0
 
 
@@ -182,7 +182,7 @@ def main() -> None:
         ]
         line = [*radsam, "serve", str(ct), "--no-browser", "--port", "0", "--state", str(state)]
         line += [] if args.model is None else ["--model", args.model]
-        # A cache of its own: what an earlier run encoded must not flatter this one.
+        # A cache of its own: embeddings of an earlier run would make this one faster.
         environment = os.environ | {"RADSAM_CACHE": str(Path(folder) / "cache")}
         server = subprocess.Popen(line, stdout=subprocess.PIPE, text=True, env=environment)
         try:

@@ -45,7 +45,7 @@ from radsam.session import Engine, Session
 from radsam.session.edit import Correct
 from radsam.volume import Geometry, Volume
 
-#: What a new process does until it can encode.
+#: Code of a new process until it can encode.
 _START = "import radsam, sys; radsam.load(sys.argv[1] or None, backend=sys.argv[2])"
 
 
@@ -70,7 +70,7 @@ class Recorder:
 
 
 class Scene:
-    """A patient with a liver of so many slices, and a box on its middle.
+    """A patient with a liver of a given number of slices, and a box on its middle.
 
     Args:
         patient: CT and true liver.
@@ -193,7 +193,7 @@ def _start_seconds(arguments: argparse.Namespace) -> float:
 
 
 def _patient(length: int, side: int) -> tuple[Volume, np.ndarray]:
-    """The phantom and the voxels of its liver, in so many slices of so many pixels along a side."""
+    """Return the phantom and the voxels of its liver, in a given number of slices and pixels along a side."""
     phantom = make_phantom(shape_ijk=(side, side, length), spacing_mm_ijk=(384 / side, 384 / side, 120 / length))
     return phantom.volume, phantom.mask("liver")
 

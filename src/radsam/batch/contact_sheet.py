@@ -1,6 +1,6 @@
-"""A page to review a batch by eye: one file with a thumbnail per object, that needs nothing else.
+"""A page to review a batch by eye: one HTML file with a thumbnail of each object.
 
-Worst first: what the model trusts least is on the first page.
+Objects with the lowest score come first.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from radsam.batch.output_folder import OutputFolder
 from radsam.batch.row_results import MEANINGS, RowResult, Status
 from radsam.disk.atomic_write import replacing
 
-#: Objects of a page: with about 8 KB each it has some MB, which a browser opens at once.
+#: Objects of a page, about 8 KB each: a browser opens some MB at once.
 PER_PAGE = 1000
 #: The columns on a card; the others are in the table.
 _SHOWN = (
@@ -83,5 +83,5 @@ def _card(folder: OutputFolder, result: RowResult) -> dict[str, Any]:
         try:
             shown["thumbnail"] = base64.b64encode((folder.thumbnails / f"{result.id}.jpg").read_bytes()).decode()
         except OSError:
-            shown["thumbnail"] = ""  # the table and the mask are there; the page says so
+            shown["thumbnail"] = ""  # the table and the mask exist; the page reports it
     return shown

@@ -46,7 +46,7 @@ class ManifestRow:
         volume: Path of a file, DICOM folder or zip, relative to the manifest's folder, or the URL of a
             series in a PACS.
         object: Name of the object, written into the mask if its format allows.
-        coordinates: "ijk" or "lps"; needed wherever a coordinate is given.
+        coordinates: "ijk" or "lps"; needed where a coordinate is given.
         plane: The plane of the propagation.
         slice: The prompted slice, if the prompt's numbers do not give it.
         box: Four numbers on a slice (I0 J0 I1 J1), or six (I0 J0 K0 I1 J1 K1): a box in space, whose

@@ -17,7 +17,7 @@ _CT_NAMES = ("ct", "nonorm")
 
 @dataclass(frozen=True)
 class DatasetJson:
-    """What a dataset.json says of a dataset.
+    """The description of a dataset in its dataset.json.
 
     Args:
         class_names: Value in the label maps to class name, without the background.

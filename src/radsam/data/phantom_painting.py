@@ -2,7 +2,7 @@
 
 Positions are millimetres along the LPS axes about an origin of the painter's choice, as
 arrays (3, k, j, i) of x, y, z. A distance is negative inside a shape and right to first
-order at its surface, which is what the edge of a voxel needs.
+order at its surface, as the edge of a voxel needs.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def ellipsoid(centre: Numbers, radii: Numbers, tilt_deg: tuple[Number, Number, N
         offset *= scale
         level = np.sqrt(np.einsum("akji,akji->kji", offset, offset))
         offset *= scale
-        # First-order distance: exact at the surface, which is what the edge needs.
+        # First-order distance: exact at the surface, as the edge needs.
         steepness = np.sqrt(np.einsum("akji,akji->kji", offset, offset)) + np.float32(1e-6)
         return np.asarray(level * (level - 1) / steepness)
 

@@ -128,7 +128,7 @@ def prepare_store(
     progress: Progress | None = None,
     min_pixels: int = MIN_PIXELS,
 ) -> StoreReport:
-    """Turn cases into a store, or add what is missing to one.
+    """Turn cases into a store, or add missing cases to one.
 
     Cases that cannot be used (a broken file, labels on another grid, nothing labelled)
     are skipped and reported, not fatal. A case that is complete and made from the same

@@ -1,6 +1,6 @@
 """NIfTI, NRRD and MetaImage files through SimpleITK, with the checks it leaves out.
 
-SimpleITK fills the missing part of a truncated NIfTI file with whatever was in memory
+SimpleITK fills the missing part of a truncated NIfTI file with the content of memory
 and reports nothing, so the length of the data is checked here before it reads. Its C++
 messages are replaced by short ones.
 """
@@ -87,7 +87,7 @@ _META_BYTES = {
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says about itself before its voxels are read.
+    """The header of a file, read before its voxels.
 
     Args:
         format: The file format.
@@ -101,7 +101,7 @@ class Header:
 
 
 def format_of(path: Path) -> FileFormat | None:
-    """Return the format that the suffix of `path` stands for."""
+    """Return the format of the suffix of `path`."""
     name = path.name.lower()
     return next((each for each in FORMATS if name.endswith(each.suffixes)), None)
 

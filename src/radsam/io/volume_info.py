@@ -134,7 +134,7 @@ class VolumeInfo:
         series: The listing of a DICOM folder; empty for a file.
         problem: Why `geometry` is None; empty otherwise.
         studies: The studies of a DICOM folder.
-        objects: What a DICOM folder holds besides images.
+        objects: Content of a DICOM folder besides images.
         names: Of a DICOM SEG or RTSTRUCT, the names of its objects.
     """
 
@@ -180,8 +180,8 @@ def describe_dicom(path: Path, listing: Listing, series: str | None) -> VolumeIn
     """Describe a DICOM folder, zip or enhanced image.
 
     Args:
-        path: What the user gave.
-        listing: What is there.
+        path: The user's path.
+        listing: The content of the folder.
         series: As for `read_volume`.
 
     Raises:

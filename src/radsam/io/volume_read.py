@@ -138,7 +138,7 @@ def require_same_grid(labels: LabelVolume, geometry: Geometry, what: str) -> Non
     Args:
         labels: The labels.
         geometry: The grid of the volume.
-        what: What the labels are, as the subject of a sentence ("The mask organ.nii.gz").
+        what: Name of the labels, as the subject of a sentence ("The mask organ.nii.gz").
 
     Raises:
         GridMismatchError: The grids differ; the message describes both.
@@ -179,7 +179,7 @@ def _refuse_series(path: Path, series: str | None) -> None:
 def _hu(image: sitk.Image) -> Int16[np.ndarray, "k j i"] | Float[np.ndarray, "k j i"]:
     """Copy the voxels out, as int16 where that loses nothing."""
     values = sitk.GetArrayViewFromImage(image)  # a view: `image` must outlive it
-    # Slice by slice: each test makes temporary arrays of what it looks at.
+    # Slice by slice: each test makes temporary arrays.
     whole = all(fits_int16(each) for each in values)
     return np.array(values, dtype=np.int16 if whole else np.float32)
 

@@ -39,7 +39,7 @@ class LabelFormat(StrEnum):
 
     @property
     def suffixes(self) -> tuple[str, ...]:
-        """What a file of this format may end with."""
+        """Suffixes of a file of this format."""
         return {LabelFormat.NIFTI: (".nii.gz", ".nii"), LabelFormat.NRRD: (".nrrd",)}.get(self, (".dcm",))
 
     @property
@@ -105,7 +105,7 @@ def write_volume(volume: Volume, path: str | os.PathLike[str]) -> None:
 
 
 def label_format(path: str | os.PathLike[str], file_format: LabelFormat | str | None) -> LabelFormat:
-    """Say which format a path stands for, and refuse one that it cannot.
+    """Return the format of a path, and refuse one that does not fit it.
 
     Raises:
         OutputError: The suffix is unknown, or is not one of the given format.
@@ -162,7 +162,7 @@ def _check_written(array: Voxels, geometry: Geometry, partial: Path, target: Pat
 
 
 def _failure(partial: Path, target: Path) -> OutputError:
-    """Find out why a file is not what was written: the writer does not say."""
+    """Find out why a file was not written correctly: the writer does not report it."""
     try:
         with partial.open("ab") as stream:
             # More than a block: the last block of the file may still have room.

@@ -3,7 +3,7 @@
 A graph's initializers keep the names of the official checkpoints: a bundle stores every
 weight once, inference engines run the graphs, and torch gets its weights back from them.
 Stored in half precision, a weight is followed by a cast to float32, so that a graph is
-half as large and still computes in whatever precision the engine chooses. The weights
+half as large and still computes in the precision that the engine chooses. The weights
 that torch gets back are then the rounded ones.
 """
 
@@ -42,7 +42,7 @@ HALF_FROM_ELEMENTS = 4096
 ENCODER_INPUTS, ENCODER_OUTPUTS = ["image"], ["embedding"]
 DECODER_INPUTS, DECODER_OUTPUTS = ["embedding", "points_xy", "point_labels", "mask", "has_mask"], ["logits", "scores"]
 
-#: What the names of the weights start with, in a state dict and in the graphs.
+#: Prefix of the weights' names, in a state dict and in the graphs.
 ENCODER_PREFIX = "image_encoder."
 PREFIXES = (ENCODER_PREFIX, "prompt_encoder.", "mask_decoder.")
 

@@ -99,7 +99,7 @@ class PatchEmbed(nn.Module):
 
 
 class StridedPatchEmbed(nn.Module):
-    """A stem that sees patches of 4 × 4 pixels: two convolutions, each of which halves the grid.
+    """A stem that sees patches of 4 × 4 pixels: two convolutions, and each halves the grid.
 
     Args:
         dim: Channels of the output.
@@ -131,7 +131,7 @@ class Stage(BlockChain):
         self.downsample = downsample
 
     def forward(self, x: Float[Tensor, "b c h h"]) -> tuple[Float[Tensor, "b c2 h2 h2"], Float[Tensor, "b c h h"]]:
-        """Run the blocks and the step; return what the step gives, and what it was given."""
+        """Run the blocks and the step; return the step's output and its input."""
         seen = self.run_blocks(self.blocks, x)
         return (seen if self.downsample is None else self.downsample(seen)), seen
 

@@ -1,4 +1,4 @@
-"""What one propagation has to do, as one frozen value."""
+"""The plan of one propagation, as one frozen value."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A page that shows a result: the prompted slice large, and slices spread over the object.
 
 Everything is shown in the radiological convention (`SliceGrid.to_display`) and in true
-proportions: a millimetre is as wide as it is high, whatever the voxels are.
+proportions: a millimetre is as wide as it is high, for all shapes of voxels.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _MOST_TILES, _FEWEST_TILES = 16, 9
 _MARGIN_SHARE, _MARGIN_MM = 0.15, 15.0
 _SCALE_BARS_MM = (100, 50, 20, 10, 5, 2, 1)
 
-#: What the legend calls the prompts that are drawn in a colour.
+#: Names of the prompts in the legend, by their colour.
 _PROMPT_NAMES = {
     PROMPT_COLOUR: "prompt",
     POSITIVE_COLOUR: "point: belongs to the object",

@@ -1,4 +1,4 @@
-"""Slices with their objects and prompts: what all pages and tiles draw."""
+"""Draw slices with their objects and prompts, as all pages and tiles show them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Outlined(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class SlicePicture:
-    """What is drawn on every slice of a plane.
+    """Volume, objects and prompts, drawn slice by slice of a plane.
 
     Args:
         volume: The volume.

@@ -19,7 +19,7 @@ def open_backend(bundle: Bundle, name: str = "auto", *, threads: int | None = No
         bundle: The model.
         name: One of `BACKENDS`, or "auto": OpenVINO, or ONNX Runtime where OpenVINO has no wheel.
             "torch" takes a GPU where there is one.
-        threads: CPU threads that it may use; None takes what the machine has.
+        threads: CPU threads; None takes all.
 
     Raises:
         InputError: There is no engine of this name.

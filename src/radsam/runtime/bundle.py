@@ -2,10 +2,10 @@
 
 A bundle is a folder, or a ``.zip`` with the same four files at its top::
 
-    bundle.json     what the model is: sizes, window, normalisation, capabilities, SHA-256 of each file
+    bundle.json     the spec: sizes, window, normalisation, capabilities, SHA-256 of each file
     encoder.onnx    image (b, 3, n, n) -> embedding (b, c, g, g)
     decoder.onnx    embedding and prompts -> four logits (m, m) and their predicted IoU
-    MODEL_CARD.md   who trained it on what, under which licence, what it can and cannot do
+    MODEL_CARD.md   training data, author, licence, abilities and limits
 
 The graphs keep the official parameter names, so the torch backend restores the same
 weights from them. A bundle is read whole and checked against its hashes before use.
@@ -51,7 +51,7 @@ class Capability(StrEnum):
 
 @dataclass(frozen=True)
 class BundleSpec:
-    """What a model is and how its input is made.
+    """The spec of a model: its sizes and how its input is made.
 
     Args:
         name: Name of the bundle, as `radsam.load` takes it.
@@ -133,7 +133,7 @@ class Bundle:
     """A checked bundle in memory.
 
     Args:
-        spec: What the model is.
+        spec: The model's spec.
         encoder: The encoder's ONNX graph.
         decoder: The decoder's ONNX graph.
         card: The model card, Markdown.
@@ -184,7 +184,7 @@ def read_bundle(path: Path) -> Bundle:
 
 
 def read_spec(path: Path) -> BundleSpec:
-    """Read only what a bundle says of itself, without checking its files."""
+    """Read only the spec of a bundle, without checking its files."""
     return _spec(path, _description(path, _reader(path)(DESCRIPTION))["spec"])
 
 

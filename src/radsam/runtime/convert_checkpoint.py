@@ -29,7 +29,7 @@ def convert_checkpoint(
         architecture: Preset name; None tells it from the shapes of the weights. MedSAM's ViT-B has the
             shapes of SAM's and needs saying.
         name: Name of the bundle; None takes the architecture's.
-        capabilities: The prompts that it was trained on; None takes what is published.
+        capabilities: The prompts that it was trained on; None takes the published ones.
 
     Returns:
         The bundle's path.
@@ -66,7 +66,7 @@ def published_spec(architecture: str, name: str, capabilities: Sequence[Capabili
     Args:
         architecture: Preset name.
         name: Name of the bundle.
-        capabilities: The prompts that they were trained on; None takes what is published.
+        capabilities: The prompts that they were trained on; None takes the published ones.
     """
     facts, config = FACTS[architecture], PRESETS[architecture]
     return BundleSpec(
@@ -85,7 +85,7 @@ def published_spec(architecture: str, name: str, capabilities: Sequence[Capabili
 
 
 def model_card(spec: BundleSpec) -> str:
-    """Write the model card of a converted bundle: what is known, and what is not claimed."""
+    """Write the model card of a converted bundle: known facts, and no claims."""
     prompts = ", ".join(spec.capabilities)
     untrained = ", ".join(each for each in Capability if not spec.can(each)) or "none"
     low, high = spec.window_hu

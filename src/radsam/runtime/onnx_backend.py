@@ -16,7 +16,7 @@ class OnnxBackend:
 
     Args:
         bundle: The model.
-        threads: CPU threads; None takes what the machine has.
+        threads: CPU threads; None takes all.
 
     Raises:
         BackendError: ONNX Runtime cannot read the graphs.
@@ -26,7 +26,7 @@ class OnnxBackend:
 
     def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or 0  # 0: what the machine has
+        options.intra_op_num_threads = threads or 0  # 0: all
         try:
             self._encoder, self._decoder = (
                 onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])

@@ -19,7 +19,7 @@ class OpenVinoBackend:
 
     Args:
         bundle: The model.
-        threads: CPU threads; None takes what the machine has.
+        threads: CPU threads; None takes all.
 
     Raises:
         BackendError: OpenVINO cannot read or compile the graphs.

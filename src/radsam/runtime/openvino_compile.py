@@ -34,7 +34,7 @@ def compile_graph(
         core: OpenVINO.
         graph: An ONNX graph.
         settings: OpenVINO's properties for it.
-        half: Names of inputs and outputs that are float16 for the caller, whatever the graph computes in.
+        half: Names of inputs and outputs that are float16 for the caller; the graph may compute in another precision.
 
     Raises:
         RuntimeError: OpenVINO cannot read or compile it.
@@ -67,7 +67,7 @@ def _read_graph(core: openvino.Core, graph: bytes, half: Sequence[str]) -> openv
 def _key(core: openvino.Core, graph: bytes, settings: Mapping[str, object], half: Sequence[str]) -> str:
     facts = [openvino.__version__, core.get_property("CPU", "FULL_DEVICE_NAME")]
     facts += [core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"), sorted(map(str, settings.items())), *half]
-    # Threads are part of what is compiled, and follow from the cores that the process may use.
+    # The compiled graph depends on the threads, and they follow from the cores that the process may use.
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return hashlib.sha256(graph + json.dumps([*facts, cores]).encode()).hexdigest()
 

@@ -20,7 +20,7 @@ class TorchBackend:
     Args:
         bundle: The model; its weights come from the graphs.
         device: "cpu", "cuda" or "mps"; None takes a GPU where there is one.
-        threads: CPU threads of the whole process; None takes what the machine has.
+        threads: CPU threads of the whole process; None takes all.
 
     Raises:
         BackendError: The device is not available.

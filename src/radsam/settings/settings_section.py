@@ -1,4 +1,4 @@
-"""What the sections of a configuration have in common.
+"""Common parts of the sections of a configuration.
 
 A section is a frozen pydantic dataclass: ``@dataclass(frozen=True, config=STRICT)``. Its annotations
 state types and ranges; `require` in ``__post_init__`` states what must hold between fields.
@@ -41,5 +41,5 @@ def plain_values(config: Any) -> dict[str, Any]:
 
 
 def hash_of_values(values: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of plain values, whatever their order."""
+    """Return the SHA-256 of plain values; their order does not matter."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

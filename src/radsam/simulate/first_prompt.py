@@ -184,7 +184,7 @@ def noisy_mask(
     centre_yx = np.array([(y0 + y1) / 2 - rows.start, (x0 + x1) / 2 - cols.start])
     moved = _moved(seen, turn, scale, centre_yx, shift_yx)
     changed = _dilated(moved, edge_px) if edge_px > 0 else ~_dilated(~moved, -edge_px)
-    # Erosion may break what is thinner than the rest of the object; a move never does.
+    # Erosion may break thin parts of the object; a move never does.
     changed = changed if changed.any() else moved
     if not changed.any():
         return mask.copy()
@@ -252,7 +252,7 @@ def _moved(
 
 
 def _dilated(mask: Bool[np.ndarray, "rows cols"], radius_px: float) -> Bool[np.ndarray, "rows cols"]:
-    """Grow a mask by a disk; what is outside the image adds nothing.
+    """Grow a mask by a disk; pixels outside of the image are background.
 
     The disk is a stack of horizontal runs, so that the cost grows with the radius and
     not with its square.

@@ -18,7 +18,7 @@ from radsam.runtime import BundleSpec
 from radsam.training.scenes import OBJECT_ROW, Scene, Scenes, ids_seen, plan_scenes, random_crop, random_view
 from radsam.training.training_config import EncoderConfig, TrainConfig
 
-#: A crop holds the object on so many slices to either side, where masks of neighbours come from.
+#: A crop holds the object on this many slices to either side, where masks of neighbours come from.
 _CROPPED_SLICES = 3
 
 #: Views that are drawn until one shows enough of the object; after that the whole slice is shown.
@@ -50,7 +50,7 @@ class AugmentedScenes(Scenes):
         self._config = config
 
     def for_episode(self, scene: int, index: int, object_id: int, rng: np.random.Generator) -> Scenes:
-        """The scenes, of which `scene` has a random view that shows the object, or the view of inference."""
+        """Return the scenes with a random view of `scene` that shows the object, or with the view of inference."""
         encoder, embeddings = self._config.encoder, self._config.embeddings
         kind = rng.random()
         if kind < encoder.as_is_share:

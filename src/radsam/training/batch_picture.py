@@ -61,7 +61,7 @@ class BatchPicture:
         page: The picture.
         turns: How many turns the step's episodes have.
         episodes: A description of each episode of the batch.
-        kinds: The kinds of prompt of which one was drawn.
+        kinds: The kinds of prompt that were drawn.
     """
 
     page: Image.Image
@@ -162,7 +162,7 @@ def _after_prediction(batch: Sequence[Episode], prompts: PromptsConfig, kind: st
         rng = np.random.default_rng([*seed, place, 1])
         truth = episode.truth > 0
         if truth.any():
-            # In pixels of the low-res frame, of which 1024 would be the paper's.
+            # The paper's noise is in pixels of 1024; here in those of the low-res mask.
             predicted = noisy_mask(truth, rng, unit=truth.shape[0] / 1024)
             episode.take_prediction(np.where(predicted, 8.0, -8.0).astype(np.float32))
         if episode.kind == kind and episode.prompt is not None:

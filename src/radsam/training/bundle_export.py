@@ -188,7 +188,7 @@ def check_parity(model: Sam, engine: Backend, spec: BundleSpec) -> Parity:
 
 
 def model_card(spec: BundleSpec, trained: Checkpoint, start: Start, notes: str, mean: bool = False) -> str:
-    """Write down what the weights are: all that the checkpoint knows, and the caller's notes."""
+    """Return the model card: the facts of the checkpoint, and the caller's notes."""
     config = trained.config
     excluded = "".join(f"- {each.case}: {each.reason}\n" for each in config.data.exclude) or "- nothing\n"
     cases = ", ".join(trained.train_cases)

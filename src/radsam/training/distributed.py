@@ -1,7 +1,7 @@
 """One run on one or several processes: devices, gradients and shared flags.
 
 Every process holds the whole model and trains its own parts of a step's episodes. A step
-runs many forward passes, of which no two processes have equally many, so gradients are not
+runs many forward passes, and each process another number of them, so gradients are not
 exchanged while they are computed: they add up in each process, and become one once a step.
 """
 

@@ -62,7 +62,7 @@ class StoredEmbeddings:
 
 
 class TrainedEmbeddings:
-    """Encodes slices with an encoder that is trained: each slice once, whatever the number of its prompts.
+    """Encodes slices with an encoder that is trained: each slice once for all of its prompts.
 
     The turns' losses are propagated back to the embeddings, where their gradients add up.
     When an episode has left the slice, the sum goes back through the encoder, and the

@@ -125,7 +125,7 @@ class TrainJob:
     """What each process of a job does; submitit stores it and runs it on the cluster.
 
     Args:
-        config: The configuration, as plain values: what was submitted stays as it was.
+        config: The configuration, as plain values: later changes of the file do not reach the job.
         out: Folder of the run.
     """
 

@@ -26,7 +26,7 @@ class StartCheckpoint:
     """Weights from a checkpoint; they have no graphs, so nothing but training runs them.
 
     Args:
-        spec: What the model is.
+        spec: The model's spec.
         sha256: Hash of the file: the weights' identity.
         path: The file.
         load: Builds the model in torch.
@@ -40,7 +40,7 @@ class StartCheckpoint:
     encoder: Bundle | None = None
 
 
-#: Both know what the model is (`spec`) and which weights it has (`sha256`).
+#: Both have the model's spec (`spec`) and the hash of its weights (`sha256`).
 Start = Bundle | StartCheckpoint
 
 

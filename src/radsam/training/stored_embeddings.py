@@ -37,7 +37,7 @@ class EncodedScenes(Scenes):
     Args:
         store: The labelled slices.
         spec: The model whose encoder was used.
-        scenes: What was encoded.
+        scenes: The encoded scenes.
         files: The file with each scene's embeddings.
         objects: Rows of `OBJECT_ROW`: owner is the scene's number, slice counts within the scene.
         identity: Hash of all that the embeddings depend on.
@@ -70,7 +70,7 @@ def encode_scenes(
     open_engine: Callable[[Bundle], Backend],
     progress: Progress = lambda done, total: None,
 ) -> EncodedScenes:
-    """Encode every scene of a configuration, or take what was encoded before.
+    """Encode every scene of a configuration, or take earlier embeddings.
 
     Args:
         store: The labelled slices.

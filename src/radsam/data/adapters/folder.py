@@ -167,7 +167,7 @@ def _sources(file: Path, names: dict[int, str]) -> dict[str, LabelSource]:
 
 
 def _named(folder: Path, name: str) -> Path | None:
-    """Find the volume file of this name, whatever its suffix."""
+    """Find the volume file of this name, with any suffix."""
     return next((folder / f"{name}{suffix}" for suffix in SUFFIXES if (folder / f"{name}{suffix}").is_file()), None)
 
 

@@ -5,7 +5,7 @@ the Posterior, z to the Superior side) about a point in front of the first lumba
 vertebra. Organs are signed distances, negative inside, bent by a smooth random warp, so
 adjacent slices overlap and nothing is an exact ellipsoid. A structure paints over the
 ones painted before it, and the last one owns the voxel in the truth. The seed
-decides the anatomy whatever the grid; only the noise depends on the grid.
+decides the anatomy on every grid; only the noise depends on the grid.
 """
 
 from __future__ import annotations
@@ -336,7 +336,7 @@ def _stomach() -> Shape:
 def _paint_stomach(canvas: Canvas, stomach: Shape) -> None:
     def content(distance: Field, where: tuple[slice, ...]) -> Field:
         food = 22 + 14 * np.maximum(canvas.texture[1][where], 0)
-        # A fluid level is flat whatever the shape of the organ.
+        # A fluid level is flat in organs of every shape.
         above = np.clip(0.5 - (canvas.unwarped[1][where] + 46) / np.float32(canvas.edge_mm), 0, 1)
         return np.asarray(food + above * (-960 - food))
 

@@ -1,4 +1,4 @@
-"""DICOM series, SEG and RTSTRUCT: what is read from them and written on them.
+"""Read and write DICOM series, SEG and RTSTRUCT.
 
 Images, in the order of the data: `dicom_input` (folder, zip or file), `slice_header` (one file or frame),
 `dicom_series` (which series), `slice_stack` (one grid, or why not), `pixel_decoding`, `slice_resampling` on request.

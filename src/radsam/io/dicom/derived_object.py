@@ -49,7 +49,7 @@ def start_object(sop_class: str, modality: str, source: SourceSeries, descriptio
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dataset = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
     dataset.update(source.repeated)
-    # UTF-8, whatever the images have: objects are named in any language.
+    # UTF-8, even where the images have another one: objects are named in any language.
     dataset.SpecificCharacterSet = "ISO_IR 192"
     now = datetime.datetime.now()
     dataset.StudyInstanceUID = source.study_uid

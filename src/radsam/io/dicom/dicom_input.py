@@ -1,4 +1,4 @@
-"""What a user may give as DICOM: a folder, a zip or one file."""
+"""DICOM as a user gives it: a folder, a zip or one file."""
 
 from __future__ import annotations
 

@@ -83,14 +83,14 @@ class DicomLabels:
         return tuple(chosen)
 
     def check_belongs(self, volume: Volume) -> None:
-        """Refuse what was drawn on another series.
+        """Refuse objects of another series.
 
         Raises:
             GridMismatchError: It refers to another series, or to another frame of reference.
         """
         series = volume.series
         if series is None:
-            return  # a NIfTI file does not say what it was; the grid decides
+            return  # a NIfTI file does not name its series; the grid decides
         other_place = series.frame_of_reference and self.frame_of_reference not in ("", series.frame_of_reference)
         other_series = series.series_uid and self.series_uids and series.series_uid not in self.series_uids
         if other_place or other_series:

@@ -43,7 +43,7 @@ class Series:
 
     @property
     def acquisitions(self) -> dict[str, tuple[SliceHeader, ...]]:
-        """Images by AcquisitionNumber, in numerical order; "none" stands for a missing number."""
+        """Images by AcquisitionNumber, in numerical order; "none" where the number is missing."""
         names = sorted({each.acquisition for each in self.slices}, key=lambda name: (len(name), name))
         return {name: tuple(each for each in self.slices if each.acquisition == name) for name in names}
 
@@ -68,11 +68,11 @@ class Series:
 
 @dataclass(frozen=True)
 class Listing:
-    """What a DICOM folder holds.
+    """The content of a DICOM folder.
 
     Args:
         series: Its image series, by study, SeriesNumber and UID.
-        objects: What is there besides images: segmentations, contours, reports.
+        objects: Content besides images: segmentations, contours, reports.
     """
 
     series: tuple[Series, ...]
@@ -83,7 +83,7 @@ def list_dicom(place: Path, source: Path) -> Listing:
     """List the image series in a folder and the folders below it, or in one file.
 
     Args:
-        place: Where to look.
+        place: The folder to read.
         source: What the user gave, for messages: `place`, or the zip it was unpacked from.
 
     Raises:

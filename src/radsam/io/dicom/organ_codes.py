@@ -28,7 +28,7 @@ class Code:
 
     Args:
         value: Its code.
-        meaning: What it means, in words.
+        meaning: Its meaning, in words.
         scheme: Whose code: "SCT" is SNOMED CT, "DCM" DICOM's own.
     """
 
@@ -39,7 +39,7 @@ class Code:
 
 @dataclass(frozen=True)
 class OrganCode:
-    """What an object is.
+    """The coded kind of an object.
 
     Args:
         category: The kind of thing, of DICOM's context group 7150.
@@ -61,7 +61,7 @@ UNKNOWN = OrganCode(Code("85756007", "Tissue"), Code("85756007", "Tissue"), know
 
 
 def organ_code(name: str) -> OrganCode:
-    """Find what an object of this name is; `UNKNOWN` if the table does not have it.
+    """Find the code of an object of this name; `UNKNOWN` if the table does not have it.
 
     Case, underscores and the order of words do not matter; "left", "right", "l" and "r"
     give the side: ``kidney_left``, ``Left kidney`` and ``kidney l`` are the same.

@@ -2,7 +2,7 @@
 
 Contours are closed polygons in LPS millimetres, each in the plane of one image. Those of
 one plane are combined by the even-odd rule: separate parts, holes drawn as rings of
-their own, keyholes and CLOSEDPLANAR_XOR all become what they mean.
+their own, keyholes and CLOSEDPLANAR_XOR are read as the standard defines them.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ _ARTIFICIAL_INTELLIGENCE = Code("123109", "Artificial Intelligence", "DCM")
 #: The same two elements for every frame: made once, they cost nothing.
 _DERIVATION = DataElement("DerivationCodeSequence", "SQ", items(code_item(_SEGMENTATION)))
 _PURPOSE = DataElement("PurposeOfReferenceCodeSequence", "SQ", items(code_item(_SOURCE_IMAGE)))
-#: Tags of what the frames are ordered by, each with the functional group that holds it.
+#: Tags that order the frames, each with the functional group that holds it.
 _SEGMENT_NUMBER, _SEGMENT_IDENTIFICATION = 0x0062000B, 0x0062000A
 _IMAGE_POSITION, _PLANE_POSITION = 0x00200032, 0x00209113
 
@@ -141,7 +141,7 @@ def _segment(position: int, name: str, algorithm: Algorithm) -> Dataset:
 
 
 def _add_dimensions(dataset: Dataset) -> None:
-    """Say what the frames are ordered by: segment, then position (PS3.3 C.7.6.17)."""
+    """State the order of the frames: segment, then position (PS3.3 C.7.6.17)."""
     uid = generate_uid()
     dataset.DimensionOrganizationSequence = items(item(DimensionOrganizationUID=uid))
     dataset.DimensionIndexSequence = items(

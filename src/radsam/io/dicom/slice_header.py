@@ -75,7 +75,7 @@ _TAGS = [
 
 @dataclass(frozen=True)
 class SliceHeader:
-    """What is needed of one DICOM image, or of one frame, before its pixels are decoded.
+    """The needed elements of one DICOM image, or of one frame, before its pixels are decoded.
 
     Args:
         path: The file.
@@ -280,7 +280,7 @@ def _frames(header: SliceHeader, dataset: Dataset, groups: Sequence[Dataset]) ->
 def _pixels_complete(dataset: pydicom.FileDataset, stream: BinaryIO, needed: int) -> bool:
     """Whether the pixel data reach as far as they say.
 
-    The decoders fill what is missing with zeros or with memory, and say nothing.
+    The decoders fill missing pixels with zeros or with memory, without an error.
 
     Args:
         dataset: The header; reading it left `stream` in front of the pixel data.

@@ -10,7 +10,7 @@ from jaxtyping import Float, Shaped
 
 #: What lies outside every slice: air, in HU.
 AIR_HU = -1024.0
-#: A shift or a distance of less than this part of a voxel is none: a slice keeps its values.
+#: A shift or a distance of less than this part of a voxel is ignored: a slice keeps its values.
 _NO_SHIFT = 1e-3
 
 
@@ -59,7 +59,7 @@ def _place(
 
 
 def _shift(values: Float[np.ndarray, "n m"], at: float) -> tuple[Float[np.ndarray, "l m"], int]:
-    """Move along the first axis; return what has a neighbour on both sides, and where it starts.
+    """Move along the first axis; return the slices with a neighbour on both sides, and the first one's index.
 
     At the border there is no such neighbour: mixing with the air outside would make a false edge.
     """

@@ -91,7 +91,7 @@ def stack(series: Series, *, resample: bool = False) -> Stack:
 
 def _check_images(series: Series) -> None:
     """Refuse images that are not single-frame, grey, placed and complete."""
-    # Each: which images are refused, what they are, what to do.
+    # Each: the refused images, their description, the remedy.
     rules: tuple[tuple[Callable[[SliceHeader], bool], str, str], ...] = (
         (
             lambda each: each.frames > 1,

@@ -20,7 +20,7 @@ from radsam.io.dicom.slice_header import SliceHeader
 from radsam.io.dicom.slice_stack import Stack, stack
 from radsam.volume import Geometry, LabelVolume
 
-#: What a derived object repeats of its images' patient, study, frame of reference and clinical
+#: Elements that a derived object repeats of its images' patient, study, frame of reference and clinical
 #: trial (PS3.3 C.7.1.1, C.7.2.1, C.7.2.2, C.7.4.1): without it a PACS files the object elsewhere.
 _REPEATED = [
     "SpecificCharacterSet",
@@ -74,7 +74,7 @@ class SourceSeries:
 
     Args:
         stacked: Their headers in order, and the grid of the labels.
-        repeated: What a derived object repeats of them; names the patient.
+        repeated: Elements that a derived object repeats of them; they name the patient.
         study_uid: StudyInstanceUID, made up where the images have none.
         series_uid: SeriesInstanceUID, made up where the images have none.
     """
@@ -128,13 +128,13 @@ def read_source(path: str | os.PathLike[str], *, series: str | None = None, resa
         resample: As for `read_volume`: the labels then lie on the resampled grid.
 
     Raises:
-        OutputError: The path is not DICOM, or its images lack what a derived object must say.
+        OutputError: The path is not DICOM, or its images lack elements that a derived object needs.
         SeriesError: The images do not make one volume.
     """
     given = Path(path)
     if not is_dicom(given):
         raise OutputError(
-            f"A DICOM SEG or RTSTRUCT refers to DICOM images, and {given} is none. Give the DICOM series it came from, "
+            f"A DICOM SEG or RTSTRUCT refers to DICOM images; {given} is not one. Give the DICOM series it came from, "
             "or write NIfTI or NRRD."
         )
     with dicom_folder(given) as folder:
@@ -145,7 +145,7 @@ def read_source(path: str | os.PathLike[str], *, series: str | None = None, resa
     if not first.frame_of_reference or not all(each.sop_uid and each.sop_class for each in stacked.slices):
         missing = "SOPInstanceUIDs" if first.frame_of_reference else "FrameOfReferenceUID"
         raise OutputError(
-            f"The images in {given} have no {missing}, so no DICOM object can say what it was made on. "
+            f"The images in {given} have no {missing}, so a DICOM object cannot refer to them. "
             "Write NIfTI or NRRD, or export the series again."
         )
     if not first.study_uid or first.series_uid == "none":
@@ -154,7 +154,7 @@ def read_source(path: str | os.PathLike[str], *, series: str | None = None, resa
             SourceWarning,
             stacklevel=2,
         )
-    # From what the images do have, so that every object made on them refers to the same series.
+    # From elements that the images have, so that every object made on them refers to the same series.
     made_up = [generate_uid(entropy_srcs=[what, *sorted({each.sop_uid for each in stacked.slices})]) for what in "12"]
     return SourceSeries(
         stacked,

@@ -120,5 +120,5 @@ def _is_there(path: Path, address: PacsAddress) -> bool:
         with warnings.catch_warnings(action="ignore"):
             head = pydicom.dcmread(path, specific_tags=["SOPInstanceUID"], stop_before_pixels=True)
         return str(head.get("SOPInstanceUID", "")) == address.instance_uid
-    except Exception:  # whatever it is, it is not the instance
+    except Exception:  # any other content is not the instance
         return False

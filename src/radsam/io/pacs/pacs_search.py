@@ -71,7 +71,7 @@ def _plain(value: object, *, whole: bool) -> str | int | None:
     if whole:
         return int(str(value)) if str(value).strip().lstrip("-").isdigit() else None
     if isinstance(value, str):
-        return str(getattr(value, "name", value))  # of a UID, what the standard calls it
+        return str(getattr(value, "name", value))  # a UID's name in the standard
     if isinstance(value, Iterable) and not hasattr(value, "family_name"):  # a name of a person is iterable, too
         return "/".join(map(str, value))
     return str(value)

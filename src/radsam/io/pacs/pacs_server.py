@@ -1,4 +1,4 @@
-"""What a PACS can do, over either protocol: search, fetch and store."""
+"""The operations of a PACS, over either protocol: search, fetch and store."""
 
 from __future__ import annotations
 

@@ -220,7 +220,7 @@ def test_ctrl_c_ends_the_workers_and_the_next_run_resumes(
     assert len(stopped) < 30
     assert len(table(tmp_path / "out")) == 30, "the table is written"
     attempts = tmp_path / "out" / "progress" / "attempts"
-    assert all(each.suffix == ".lock" for each in attempts.iterdir()), "nobody died"
+    assert all(each.suffix == ".lock" for each in attempts.iterdir()), "no process died"
     result = run_radsam.here(*common, "--json", cwd=tmp_path).done()
     assert result.json["done_in_this_run"] == 30 - len(stopped)
     assert parts(tmp_path / "out").items() >= stopped.items()

@@ -90,7 +90,7 @@ def test_a_model_that_kills_its_process_is_recorded_and_the_run_continues(phanto
     assert {row.error for row in results.rows if row.status == "failed"} == {"The process of the model died."}
 
 
-def test_ctrl_c_keeps_what_is_done(run_radsam: CommandLine, phantoms: Path, tmp_path: Path) -> None:
+def test_ctrl_c_keeps_finished_rows(run_radsam: CommandLine, phantoms: Path, tmp_path: Path) -> None:
     process = run_radsam.start(
         "benchmark", "run", "quick", *QUICKER, "--data", f"phantom={phantoms}", "--models",
         "ellipsoid,otsu", "-o", "out", "--workers", "2", cwd=tmp_path,

@@ -1,4 +1,4 @@
-"""Does the page hold every object, by itself, and the one to look at first in front?"""
+"""Does the page hold every object, by itself, and the one to review first in front?"""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def test_the_template_holds_a_usable_row_of_every_kind(tmp_path: Path) -> None:
     assert manifest.rows[1].row.in_space
 
 
-def test_csv_json_lines_and_parquet_say_the_same(tmp_path: Path) -> None:
+def test_csv_json_lines_and_parquet_give_the_same_rows(tmp_path: Path) -> None:
     pyarrow, parquet_files = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     rows = [
         {"id": "a", "volume": "ct.nii.gz", "coordinates": "ijk", "slice": 4, "box": [1, 2, 30, 40], "truth_roi": None},
@@ -75,7 +75,7 @@ def _schema(pyarrow: Any) -> Any:
         ({"object": " x", "slice": "four"}, "slice must be a number"),
     ],
 )
-def test_a_row_that_cannot_be_used_says_why(tmp_path: Path, changes: dict[str, str], message: str) -> None:
+def test_a_row_that_cannot_be_used_has_a_reason(tmp_path: Path, changes: dict[str, str], message: str) -> None:
     manifest = read(tmp_path, ROW | changes, ROW | {"id": "good"})
     assert [each.row.id for each in manifest.rows] == ["good"]
     (bad,) = manifest.bad_rows

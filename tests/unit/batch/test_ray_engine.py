@@ -70,7 +70,7 @@ def volumes(tmp_path: Path) -> deque[VolumeTask]:
     return deque(planned(write_manifest(tmp_path / "m.csv", rows), tmp_path / "out")[0].volumes)
 
 
-def test_volumes_wait_for_memory_and_what_fits_nowhere_is_alone(
+def test_volumes_wait_for_memory_and_one_that_fits_nowhere_runs_alone(
     pool: _RayPool, cluster: FakeCluster, volumes: deque[VolumeTask]
 ) -> None:
     needs = {each.key: {"big": 20, "one": 5, "two": 3}[each.volume] * GB for each in volumes}
@@ -110,6 +110,6 @@ def test_workers_that_never_start_end_the_run(pool: _RayPool, cluster: FakeClust
 
 
 @pytest.mark.parametrize("address", ["nowhere", "127.0.0.1", "127.0.0.1:port", "ray://127.0.0.1:9", "127.0.0.1:9"])
-def test_an_address_where_nobody_answers_is_told_at_once(address: str) -> None:
+def test_an_address_without_a_cluster_is_refused_at_once(address: str) -> None:
     with pytest.raises(ExecutionError, match=r"not the address|There is no Ray cluster"):
         _check_address(address)

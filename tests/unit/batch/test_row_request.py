@@ -114,7 +114,7 @@ def test_a_recist_row_prompts_with_the_ellipse() -> None:
     assert np.array_equal(placed.prompt.pixels, on_slice.prompt.pixels)  # type: ignore[union-attr]
 
 
-def test_a_mask_prompts_on_its_largest_slice_and_may_say_the_bounds(tmp_path: Path) -> None:
+def test_a_mask_prompts_on_its_largest_slice_and_can_give_the_bounds(tmp_path: Path) -> None:
     scene = write_balls(tmp_path)
     files = LabelFiles(scene.volume, tmp_path)
     row = {"id": "a", "volume": "v", "mask": "seg.nii.gz", "mask_roi": "1"}
@@ -127,7 +127,7 @@ def test_a_mask_prompts_on_its_largest_slice_and_may_say_the_bounds(tmp_path: Pa
     assert (index_of(moved, scene.volume.geometry), moved.bounds) == (truth.k + 1, Bounds(1, 7))
 
 
-def test_a_mask_that_does_not_say_which_object_is_refused(tmp_path: Path) -> None:
+def test_a_mask_of_several_objects_needs_a_choice(tmp_path: Path) -> None:
     scene = write_balls(tmp_path)
     files = LabelFiles(scene.volume, tmp_path)
     row = {"id": "a", "volume": "v", "mask": "seg.nii.gz"}

@@ -45,7 +45,7 @@ def manifest(tmp_path: Path) -> Path:
     return write_manifest(tmp_path / "m.csv", rows)
 
 
-def test_a_row_gives_what_segment_gives_and_volumes_are_encoded_once(manifest: Path, tmp_path: Path) -> None:
+def test_a_row_gives_the_mask_of_segment_and_volumes_are_encoded_once(manifest: Path, tmp_path: Path) -> None:
     backend = FakeBackend()
     found, _, folder = run(manifest, tmp_path / "out", backend=backend)
     scene = write_balls(tmp_path)
@@ -65,7 +65,7 @@ def test_a_row_gives_what_segment_gives_and_volumes_are_encoded_once(manifest: P
     assert (found["left"].encoded or 0) < (found["right"].encoded or 0)
 
 
-def test_a_second_run_does_nothing_and_a_changed_row_is_done_anew(manifest: Path, tmp_path: Path) -> None:
+def test_a_second_run_does_nothing_and_a_changed_row_is_done_again(manifest: Path, tmp_path: Path) -> None:
     first, _, folder = run(manifest, tmp_path / "out")
     _, again, _ = run(manifest, tmp_path / "out")
     assert again.count == 0
@@ -88,7 +88,7 @@ def test_other_settings_and_formats_are_other_results(manifest: Path, tmp_path: 
     assert planned(manifest, tmp_path / "out", BatchSettings(file_format=LabelFormat.NRRD, threads=1))[0].count == 0
 
 
-def test_rows_that_fail_have_a_status_and_the_rest_goes_on(tmp_path: Path) -> None:
+def test_rows_that_fail_have_a_status_and_the_others_are_done(tmp_path: Path) -> None:
     scene = write_balls(tmp_path)
     (tmp_path / "broken.nii.gz").write_bytes(b"no image")
     (tmp_path / "empty").mkdir()
@@ -116,7 +116,7 @@ def test_rows_that_fail_have_a_status_and_the_rest_goes_on(tmp_path: Path) -> No
     }
     assert "No Dice" in found["no truth"].notes
     assert all(each.message for name, each in found.items() if each.status is not Status.DONE)
-    # What is missing may come; what is wrong stays wrong until somebody says otherwise.
+    # A missing file may appear; other failures need --retry-failed.
     _, again, _ = run(tmp_path / "m.csv", tmp_path / "out")
     assert {task.row.id for volume in again.volumes for task in volume.tasks} == {"gone", "no mask"}
     assert set(again.kept_failures) == {"outside", "nothing there", "broken", "empty"}
@@ -124,7 +124,7 @@ def test_rows_that_fail_have_a_status_and_the_rest_goes_on(tmp_path: Path) -> No
     assert plan.bad_rows == ()
 
 
-def test_a_poisoned_volume_is_quarantined_without_what_it_was_about(manifest: Path, tmp_path: Path) -> None:
+def test_a_poisoned_volume_is_quarantined_without_patient_data(manifest: Path, tmp_path: Path) -> None:
     scene = write_balls(tmp_path)
     secret = tmp_path / "DOE^JANE.nii.gz"
     secret.write_bytes((tmp_path / "ct.nii.gz").read_bytes())
@@ -141,15 +141,15 @@ def test_a_poisoned_volume_is_quarantined_without_what_it_was_about(manifest: Pa
         found, plan, folder = run(manifest, tmp_path / "out")
     assert found["poison"].status is Status.FAILED
     assert found["right"].status is Status.DONE
-    (kept,) = folder.quarantine.iterdir()
-    text = kept.read_text("utf-8")
+    (record,) = folder.quarantine.iterdir()
+    text = record.read_text("utf-8")
     entry = json.loads(text)["failures"][0]
     assert entry["ids"] == ["poison"]
     assert entry["errors"][0]["type"] == "ValueError"
     assert any("poisoned" in frame for frame in entry["errors"][0]["frames"])
     assert "DOE" not in text
     assert "DOE" not in found["poison"].message
-    assert kept.stem == plan.keys["poison"]
+    assert record.stem == plan.keys["poison"]
     found, *_ = run(manifest, tmp_path / "out", retry_failed=True)
     assert found["poison"].status is Status.DONE
     assert not list(folder.quarantine.iterdir())

@@ -1,4 +1,4 @@
-"""Fixtures of the benchmark's tests: a folder of two small cases, and a model with known answers."""
+"""Fixtures of the benchmark's tests: a folder of two small cases, and a model with known masks."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from radsam.volume import Bounds, Box, Point, SliceGrid
 
 
 def prompted(grid: str, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """A baseline's answer about a ball, and the ball."""
+    """A baseline's mask of a ball, and the ball."""
     scene = ball(grid)
     slices = SliceGrid.of(scene.volume.geometry, "axial")
     areas = [np.count_nonzero(slices.take(scene.truth, k)) for k in range(slices.count)]
@@ -30,12 +30,12 @@ def test_an_ellipsoid_is_nearly_a_ball_without_looking(grid: str) -> None:
     assert dice(found, truth) > 0.9, "on slices of 3 mm a ball of 16 is not round"
 
 
-def test_a_threshold_finds_what_is_bright() -> None:
+def test_a_threshold_finds_bright_objects() -> None:
     found, truth = prompted("isotropic", "otsu")
     assert dice(found, truth) > 0.99
 
 
-def test_the_baselines_are_in_the_order_of_what_they_know() -> None:
+def test_the_baselines_are_ordered_by_their_information() -> None:
     scores = {name: dice(*prompted("isotropic", name)) for name in RULES}
     assert scores["box-fill"] < scores["copy"] < scores["ellipsoid"] < scores["otsu"]
 

@@ -27,7 +27,7 @@ TABLES = {
 
 
 @pytest.mark.parametrize("name", preset_names(GROUP))
-def test_every_configuration_can_be_read_and_says_what_it_is(name: str) -> None:
+def test_every_configuration_can_be_read_and_has_notes(name: str) -> None:
     config = BenchmarkConfig.read(name)
     assert config.notes
     assert config.models
@@ -50,7 +50,7 @@ def test_every_table_of_the_paper_has_a_configuration_in_its_settings() -> None:
             assert not setting.group or setting.group in groups, (table, setting)
 
 
-def test_known_and_unknown_are_told_apart_by_name() -> None:
+def test_known_and_unknown_classes_are_separated_by_name() -> None:
     groups = BenchmarkConfig.read("totalseg_transfer").datasets["totalseg"].class_groups
     assert len(groups["known"]) == 14
     assert list(groups) == ["known", "unknown"], "the first match counts"
@@ -65,7 +65,7 @@ def test_the_papers_figures_are_quoted_as_printed() -> None:
         paper_table("table1")
 
 
-def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
+def test_all_errors_are_listed_at_once(tmp_path: Path) -> None:
     path = tmp_path / "wrong.toml"
     path.write_text(
         'name = "x"\ncolour = 1\n[datasets.a]\nlayout = "zip"\nsplit = "tset"\n'
@@ -91,7 +91,7 @@ def test_values_can_be_replaced_when_it_is_run() -> None:
     assert config.fingerprint != BenchmarkConfig.read("val").fingerprint
 
 
-def test_only_what_decides_a_score_decides_the_fingerprint() -> None:
+def test_only_settings_that_change_scores_change_the_fingerprint() -> None:
     one, other = (
         BenchmarkConfig.read("val"),
         BenchmarkConfig.read("val", ("notes=other", 'models=["otsu"]', "paper=[]")),

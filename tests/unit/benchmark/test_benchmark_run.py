@@ -1,4 +1,4 @@
-"""A whole run in this process, on a model with known answers."""
+"""A whole run in this process, on a model with known masks."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_the_same_seed_gives_the_same_to_the_last_digit(
 
 
 @pytest.mark.parametrize("kept", [0.1, 0.5, 0.9, 0.999])
-def test_a_killed_run_goes_on_to_the_same_numbers(
+def test_a_killed_run_continues_to_the_same_numbers(
     kept: float, two_cases: Path, tmp_path: Path, models: dict[str, Model]
 ) -> None:
     whole = run(two_cases, tmp_path / "out", ("fake", "ellipsoid"))
@@ -161,11 +161,11 @@ def test_a_model_may_be_added_to_results(two_cases: Path, tmp_path: Path, models
     assert scores(first).items() < scores(both).items()
 
 
-def test_a_failure_scores_zero_and_the_run_goes_on(two_cases: Path, tmp_path: Path, models: dict[str, Model]) -> None:
+def test_a_failure_scores_zero_and_the_run_continues(two_cases: Path, tmp_path: Path, models: dict[str, Model]) -> None:
     results = run(two_cases, tmp_path / "out", ("failing", "wrong", "ellipsoid"))
     rows = {(row.model, row.case, row.edits): row for row in results.rows if row.mode == "volume, box"}
     assert rows["failing", "alpha_1", 3].status == "ok"
-    assert rows["failing", "beta_1", 1].status == "ok", "what it answered before it failed stands"
+    assert rows["failing", "beta_1", 1].status == "ok", "masks before the failure keep their scores"
     for edits in (2, 3):
         row = rows["failing", "beta_1", edits]
         assert (row.dice, row.status, row.error) == (0.0, FAILED, "RuntimeError: out of luck")
@@ -219,7 +219,7 @@ def test_a_case_that_cannot_be_read_is_written_down(two_cases: Path, tmp_path: P
     assert [each["case"] for each in unread] == ["beta_1"]
 
 
-def test_only_the_worst_answers_keep_a_picture(two_cases: Path, tmp_path: Path, models: dict[str, Model]) -> None:
+def test_only_the_worst_masks_keep_a_picture(two_cases: Path, tmp_path: Path, models: dict[str, Model]) -> None:
     results = run(two_cases, tmp_path / "out", ("ellipsoid",), config(pictures=1))
     pictures = sorted(each.name for each in (results.folder / "pictures").iterdir())
     assert len(pictures) == 2, "one for each of the two modes with a box"
@@ -227,7 +227,7 @@ def test_only_the_worst_answers_keep_a_picture(two_cases: Path, tmp_path: Path, 
     assert any(worst.case.replace("_", "-") in name for name in pictures)
 
 
-def test_no_bounds_end_where_the_stop_rule_says(two_cases: Path, tmp_path: Path, models: dict[str, Model]) -> None:
+def test_without_bounds_the_stop_rule_finds_the_ends(two_cases: Path, tmp_path: Path, models: dict[str, Model]) -> None:
     modes = [{"level": "volume", "start": "diameter", "bounds": False}]
     results = run(two_cases, tmp_path / "out", ("fake", "ellipsoid"), config(modes=modes))
     found = {curve.model: dice_of(curve.firsts) for curve in curves(results.rows)}

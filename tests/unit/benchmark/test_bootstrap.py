@@ -6,7 +6,7 @@ import pytest
 from radsam.benchmark.bootstrap import mean_of_objects, paired_difference
 
 
-def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
+def test_the_interval_covers_the_truth_in_its_share_of_draws() -> None:
     """Patients differ, their objects are alike, and every patient has another number of them."""
     rng = np.random.default_rng(5)
     hits, rounds = 0, 150

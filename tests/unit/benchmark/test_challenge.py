@@ -1,4 +1,4 @@
-"""The CVPR 2025 challenge: its files, its answers, its clicks."""
+"""The CVPR 2025 challenge: its files, segmentations and clicks."""
 
 from __future__ import annotations
 
@@ -70,13 +70,13 @@ def test_a_case_is_read_in_the_challenges_coordinates(tmp_path: Path) -> None:
     assert turned.volume.geometry.spacing_mm_ijk == (4.0, 0.75, 0.75)
 
 
-def test_every_class_is_answered_under_its_number(tmp_path: Path) -> None:
+def test_every_class_is_segmented_under_its_number(tmp_path: Path) -> None:
     truths = touching_balls().truths
     apart = truths["left"] & ~truths["right"]
     path = write(tmp_path / "in" / "a.npz", case_of(truths["right"], apart))
-    (answer,) = predict_folder(fake_engine(), path.parent, tmp_path / "out")
-    assert answer == tmp_path / "out" / "a.npz"
-    found = read_npz(answer)["segs"]
+    (segmentation,) = predict_folder(fake_engine(), path.parent, tmp_path / "out")
+    assert segmentation == tmp_path / "out" / "a.npz"
+    found = read_npz(segmentation)["segs"]
     assert found.dtype == np.uint8
     assert found.shape == apart.shape
     assert set(np.unique(found)) == {0, 1, 2}
@@ -93,15 +93,15 @@ def test_without_a_box_the_first_click_starts_the_object(tmp_path: Path) -> None
     assert not predict(fake_engine(), read_case(write(tmp_path / "a.npz", content))).any()
 
 
-def test_an_answer_does_not_depend_on_the_truth(tmp_path: Path) -> None:
+def test_a_segmentation_does_not_depend_on_the_truth(tmp_path: Path) -> None:
     truth = ball("anisotropic").truth
     content = case_of(truth)
-    answers = []
+    segmentations = []
     for gts in (content["gts"], np.zeros_like(content["gts"]), None):
         given = {**content, "gts": gts} if gts is not None else {k: v for k, v in content.items() if k != "gts"}
-        answers.append(predict(fake_engine(), read_case(write(tmp_path / "a.npz", given))))
-    assert np.array_equal(answers[0], answers[1])
-    assert np.array_equal(answers[0], answers[2])
+        segmentations.append(predict(fake_engine(), read_case(write(tmp_path / "a.npz", given))))
+    assert np.array_equal(segmentations[0], segmentations[1])
+    assert np.array_equal(segmentations[0], segmentations[2])
 
 
 class _Evil:
@@ -168,11 +168,11 @@ def test_the_whole_protocol_clicks_five_times_and_scores_as_the_challenge_does(t
     assert scores[0].dsc[0] > 0
     assert (scores[1].dsc[0], scores[1].nsd[0]) == (0.0, 0.0), "without a box there is no first step"
     assert scores[1].dsc[1] > 0.9
-    answer = read_npz(tmp_path / "out" / "a.npz")
-    assert answer["all_segs"].shape == (CLICKS + 1, *answer["segs"].shape)
-    assert np.array_equal(answer["all_segs"][-1], answer["segs"])
+    segmentation = read_npz(tmp_path / "out" / "a.npz")
+    assert segmentation["all_segs"].shape == (CLICKS + 1, *segmentation["segs"].shape)
+    assert np.array_equal(segmentation["all_segs"][-1], segmentation["segs"])
     truth = np.asarray(read_npz(tmp_path / "truth" / "a.npz")["gts"])
-    right = np.mean([dice(answer["segs"] == number, truth == number) for number in (1, 2)])
+    right = np.mean([dice(segmentation["segs"] == number, truth == number) for number in (1, 2)])
     assert scores[0].dsc[-1] == pytest.approx(float(right))
     with (tmp_path / "out" / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))

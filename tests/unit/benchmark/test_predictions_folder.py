@@ -27,7 +27,7 @@ def write_mask(path: Path, ids: np.ndarray, geometry: Geometry = SCENE.volume.ge
     write_labels(LabelVolume(ids.astype(np.uint8), geometry), path)
 
 
-def answer(folder: Path, name: str, case: str = "a") -> np.ndarray:
+def predicted(folder: Path, name: str, case: str = "a") -> np.ndarray:
     model = PredictionsModel(PredictionsFolder(folder), "outside")
     model.prepare(SCENE.volume, case)
     return model.segment(SOMEWHERE, None, name)
@@ -44,17 +44,17 @@ def answer(folder: Path, name: str, case: str = "a") -> np.ndarray:
 def test_a_label_map_is_read_by_the_names_of_its_description(file: str, content: dict, tmp_path: Path) -> None:
     write_mask(tmp_path / "a.nii.gz", 2 * SCENE.truth + 0)
     (tmp_path / file).write_text(json.dumps(content))
-    assert np.array_equal(answer(tmp_path, "liver"), SCENE.truth)
+    assert np.array_equal(predicted(tmp_path, "liver"), SCENE.truth)
     with pytest.raises(InputError, match="gives no value for the class 'spleen'"):
-        answer(tmp_path, "spleen")
+        predicted(tmp_path, "spleen")
 
 
 @pytest.mark.parametrize("below", ["a/liver.nii.gz", "a/segmentations/liver.nii.gz", "a/liver.nrrd"])
 def test_a_file_for_each_class_is_read_as_totalsegmentator_writes_them(below: str, tmp_path: Path) -> None:
     write_mask(tmp_path / below, SCENE.truth)
-    assert np.array_equal(answer(tmp_path, "liver"), SCENE.truth)
+    assert np.array_equal(predicted(tmp_path, "liver"), SCENE.truth)
     with pytest.raises(InputError, match="no prediction of 'spleen'"):
-        answer(tmp_path, "spleen")
+        predicted(tmp_path, "spleen")
 
 
 def test_another_grid_is_refused_never_resampled(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_another_grid_is_refused_never_resampled(tmp_path: Path) -> None:
     with pytest.raises(GridMismatchError, match="lies on another grid than the volume"):
         folder.check_grid("a", SCENE.volume.geometry)
     with pytest.raises(GridMismatchError):
-        answer(tmp_path, "liver")
+        predicted(tmp_path, "liver")
 
 
 def test_missing_and_extra_cases_are_listed(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_nnunet_is_run_by_its_own_command(tmp_path: Path, monkeypatch: pytest.Mo
     assert np.array_equal(model.segment(SOMEWHERE, None, "bright"), SCENE.volume.hu > 0)
 
 
-def test_what_nnunet_says_is_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nnunets_own_error_message_is_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_nnunet(tmp_path, "raise SystemExit('no checkpoint here')\n")
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     model = NnUNetModel(trained(tmp_path / "model"), "nnU-Net")
@@ -132,7 +132,7 @@ def test_what_nnunet_says_is_passed_on(tmp_path: Path, monkeypatch: pytest.Monke
         model.segment(SOMEWHERE, None, "bright")
 
 
-def test_without_nnunet_the_message_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_nnunet_the_message_names_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(BackendError, match="predictions:FOLDER"):
         NnUNetModel(trained(tmp_path / "model"), "nnU-Net")

@@ -60,7 +60,7 @@ def results(tmp_path: Path) -> ResultsFolder:
     return ResultsFolder.read(folder.folder)
 
 
-def test_markdown_holds_the_numbers_their_n_and_what_they_are_of(results: ResultsFolder, tmp_path: Path) -> None:
+def test_markdown_holds_the_numbers_their_n_and_their_data(results: ResultsFolder, tmp_path: Path) -> None:
     write_report(results, tmp_path / "r.md")
     text = (tmp_path / "r.md").read_text()
     assert "5 objects of 5 patients, 2 models" in text
@@ -114,7 +114,7 @@ def test_edits_to_the_goal_count_those_that_never_reach_it(results: ResultsFolde
     assert edits_to_goal(two).median == 1
 
 
-def test_the_median_of_hd95_survives_an_empty_answer() -> None:
+def test_the_median_of_hd95_survives_an_empty_mask() -> None:
     rows = [row("m", f"p{n}", 0, 0.5, hd95_mm=value) for n, value in enumerate((1.0, 2.0, math.inf, math.nan))]
     assert median_hd95_mm(rows) == 2.0
     assert median_hd95_mm(rows[2:3]) == math.inf

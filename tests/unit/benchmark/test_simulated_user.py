@@ -33,7 +33,7 @@ def test_the_first_prompt_is_the_exact_box_on_the_largest_slice_with_the_bounds(
     assert first.bounds == Bounds(int(held[0]), int(held[-1]))
 
 
-def test_the_same_seed_says_the_same_and_another_one_something_else() -> None:
+def test_the_same_seed_gives_the_same_prompts_and_another_one_others() -> None:
     def prompts_of(seed: int) -> list[object]:
         user = a_user(start="point", prompt_slice="random", edits=5, seed=seed)
         empty = np.zeros_like(user.truth)
@@ -56,7 +56,7 @@ def test_every_kind_of_first_prompt_lies_on_the_object() -> None:
     assert loose != exact
 
 
-def test_a_diameter_becomes_the_square_around_its_circle_and_says_no_bounds() -> None:
+def test_a_diameter_becomes_the_square_around_its_circle_without_bounds() -> None:
     first = a_user(start="diameter", bounds=False).first()
     assert first.bounds is None
     assert isinstance(first.prompt, Box)

@@ -69,7 +69,7 @@ def test_the_order_of_the_spacing_is_right(axis_kji: int, shift_mm: float) -> No
     assert surface_score(cube, moved, SPACING_MM_IJK, shift_mm / 2.1).nsd < 1.0
 
 
-def test_empty_masks_have_a_written_answer() -> None:
+def test_empty_masks_have_defined_scores() -> None:
     full, empty = blob(0), np.zeros(SHAPE_KJI, bool)
     both = surface_score(empty, empty, SPACING_MM_IJK, 1.0)
     assert (both.nsd, both.hd95_mm) == (1.0, 0.0)

@@ -78,7 +78,8 @@ def batch(
     threads: Annotated[
         int | None,
         typer.Option(
-            help="CPU threads of each worker; 1 for ray and slurm, all, shared by --workers, here.", metavar="N"
+            help="CPU threads of each worker; 1 for ray and slurm, an equal share of all cores for process.",
+            metavar="N",
         ),
     ] = None,
     address: Annotated[

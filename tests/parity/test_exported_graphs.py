@@ -1,4 +1,4 @@
-"""Do the exported graphs answer as torch does, and do they hold its weights by name?"""
+"""Do the exported graphs predict as torch does, and do they hold its weights by name?"""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_the_encoder_graph_embeds_as_torch_does(exported: Exported, engine: str,
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_the_decoder_graph_answers_every_prompt_as_torch_does(exported: Exported, engine: str) -> None:
+def test_the_decoder_graph_founds_every_prompt_as_torch_does(exported: Exported, engine: str) -> None:
     config = exported.model.config
     run = ENGINES[engine](exported.graphs.decoder)
     shape = (1, config.embedding_channels, config.embedding_grid, config.embedding_grid)
@@ -77,8 +77,8 @@ def test_the_decoder_graph_answers_every_prompt_as_torch_does(exported: Exported
         inputs = {"embedding": embedding, **decoder_inputs(config, prompt)}
         with torch.no_grad():
             expected = exported.model.decode(**inputs)
-        answer = run({name: inputs[name].numpy() for name in DECODER_INPUTS})
-        for got, wanted in zip(answer, expected, strict=True):
+        found = run({name: inputs[name].numpy() for name in DECODER_INPUTS})
+        for got, wanted in zip(found, expected, strict=True):
             np.testing.assert_allclose(got, wanted.numpy(), rtol=1e-3, atol=1e-4, err_msg=prompt)
 
 

@@ -83,7 +83,7 @@ class TwoWayBlock(nn.Module):
     def attend_to_tokens(
         self, queries: Float[Tensor, "b t c"], query_position: Float[Tensor, "b t c"]
     ) -> Float[Tensor, "b t c"]:
-        """Return the prompt tokens after they looked at each other: the block's first step."""
+        """Return the prompt tokens after they attended to each other: the block's first step."""
         if self.first:
             queries = self.self_attn(queries, queries, queries)
         else:

@@ -173,7 +173,7 @@ def noisy_mask(
     turn, scale = math.radians(noise.rotation_deg * angle), 1 + noise.scale * growth
     edge_px = edge * min(noise.edge_px * unit, noise.edge_share * _half_width(mask[y0 : y1 + 1, x0 : x1 + 1]))
 
-    # Only the pixels that the object can reach are looked at.
+    # Only pixels that the object can reach change.
     cos, sin = abs(math.cos(turn)), abs(math.sin(turn))
     grown_yx = np.array([height * cos + width * sin, width * cos + height * sin]) * scale
     around_y, around_x = np.ceil((grown_yx - [height, width]) / 2 + np.abs(shift_yx) + max(edge_px, 0)).astype(int) + 1

@@ -72,7 +72,7 @@ def distill(
 
     Raises:
         InputError: The configuration, data, weights or checkpoint cannot be used.
-        ExecutionError: The error is not a number; the last good checkpoint is kept.
+        ExecutionError: The error is not a number; the last good checkpoint stays.
     """
     if config.threads:
         torch.set_num_threads(config.threads)

@@ -131,7 +131,7 @@ def train(
 
     Raises:
         InputError: The configuration, data, weights or checkpoint cannot be used.
-        ExecutionError: The loss is not a number; the last good checkpoint is kept.
+        ExecutionError: The loss is not a number; the last good checkpoint stays.
         MissingExtraError: Lightning Fabric is not installed.
     """
     if find_spec("lightning_fabric") is None:

@@ -53,12 +53,12 @@ def test_an_impossible_share_is_refused() -> None:
         split_of_patient("p", val_share=20)
 
 
-@pytest.mark.parametrize(("patients", "kept"), [(2, 1), (3, 1), (5, 1), (8, 2), (50, 10)])
-def test_a_few_patients_are_split_exactly_and_both_sides_hold_somebody(patients: int, kept: int) -> None:
+@pytest.mark.parametrize(("patients", "val_count"), [(2, 1), (3, 1), (5, 1), (8, 2), (50, 10)])
+def test_a_few_patients_are_split_exactly_and_both_sides_have_a_patient(patients: int, val_count: int) -> None:
     cases = [case(f"c{number}", patient=f"p{number % patients}") for number in range(2 * patients)]
     split = assign_few(cases)
     sides = {each.patient: each.split for each in split}
-    assert sorted(sides.values()) == ["train"] * (patients - kept) + ["val"] * kept
+    assert sorted(sides.values()) == ["train"] * (patients - val_count) + ["val"] * val_count
     assert all(sides[each.patient] == each.split for each in split)
     assert assign_few(cases[::-1]) == split[::-1]
 

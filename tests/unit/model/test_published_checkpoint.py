@@ -155,7 +155,7 @@ def test_another_wheel_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "answer"),
+    ("name", "expected"),
     [
         ("sam_vit_b", "sam_vit_b"),
         ("sam_vit_l", "sam_vit_l"),
@@ -164,10 +164,10 @@ def test_another_wheel_is_refused(tmp_path: Path) -> None:
         ("lite_medsam", "lite_medsam"),
     ],
 )
-def test_the_architecture_is_told_from_shapes(name: str, answer: str) -> None:
+def test_the_architecture_is_detected_from_shapes(name: str, expected: str) -> None:
     with torch.device("meta"):
         state = build_sam(PRESETS[name]).state_dict()
-    assert detect_architecture(state) == answer
+    assert detect_architecture(state) == expected
 
 
 def test_unknown_weights_are_refused_with_the_known_names() -> None:

@@ -11,7 +11,7 @@ from small_models import SMALL_CONFIGS, random_model
 
 
 @pytest.mark.parametrize("name", SMALL_CONFIGS)
-def test_blocks_are_computed_again_on_the_way_back_with_the_same_answer_and_gradient(name: str) -> None:
+def test_blocks_are_computed_again_on_the_way_back_with_the_same_embedding_and_gradient(name: str) -> None:
     config = SMALL_CONFIGS[name]
     images = torch.rand(2, 3, config.input_size, config.input_size, generator=torch.Generator().manual_seed(0))
     calls: Counter[str] = Counter()
@@ -23,9 +23,11 @@ def test_blocks_are_computed_again_on_the_way_back_with_the_same_answer_and_grad
         for part, module in encoder.named_modules():
             if part.split(".")[-2:-1] == ["blocks"]:
                 module.register_forward_pre_hook(lambda *_, part=part: calls.update([part]))
-        answer = encoder(images)
-        answer.square().mean().backward()
-        return answer.detach(), {part: each.grad for part, each in encoder.named_parameters() if each.grad is not None}
+        embedding = encoder(images)
+        embedding.square().mean().backward()
+        return embedding.detach(), {
+            part: each.grad for part, each in encoder.named_parameters() if each.grad is not None
+        }
 
     expected, gradients = run(recompute=False)
     assert set(calls.values()) == {1}

@@ -91,24 +91,24 @@ def test_a_slice_is_encoded_once_and_its_gradient_is_that_of_all_turns(tiny: Pat
     sampler = Sampler(scenes, config)
     encoded: list[int] = []
 
-    def run(kept: bool) -> dict[str, torch.Tensor]:
+    def run(once: bool) -> dict[str, torch.Tensor]:
         model = start_model(start)
 
         def encode(images: torch.Tensor) -> torch.Tensor:
             encoded.append(len(images))
             return model.encode(images)
 
-        embedder = TrainedEmbeddings(encode) if kept else _WholeGraph(encode)
+        embedder = TrainedEmbeddings(encode) if once else _WholeGraph(encode)
         losses: list[torch.Tensor] = []
-        backward = torch.Tensor.backward if kept else losses.append
+        backward = torch.Tensor.backward if once else losses.append
         run_episodes(embedder, model.decode, torch.device("cpu"), sampler.episodes(0, 0), 3, config.loss, backward)
         if losses:
             torch.stack(losses).sum().backward()
         return {name: each.grad for name, each in model.named_parameters() if each.grad is not None}
 
-    expected, calls = run(kept=False), sum(encoded)
+    expected, calls = run(once=False), sum(encoded)
     encoded.clear()
-    found = run(kept=True)
+    found = run(once=True)
     assert sum(encoded) < calls, "a correction is on the slice that was encoded"
     assert found.keys() == expected.keys()
     assert any(name.startswith("image_encoder.") for name in found)

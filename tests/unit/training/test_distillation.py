@@ -25,7 +25,7 @@ from tiny_training import tiny_config
 
 Prepared = tuple[Bundle, EncodedScenes]
 
-#: Sees patches of 4 pixels and answers on the grid of the small bundle, 16.
+#: Sees patches of 4 pixels and has the grid of the small bundle, 16.
 STUDENT = TinyViTConfig(
     image_size=64,
     embed_dims=(16, 32, 48, 64),

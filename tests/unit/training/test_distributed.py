@@ -81,7 +81,7 @@ def test_bf16_is_taken_only_where_the_hardware_computes_it(monkeypatch: pytest.M
         monkeypatch.setattr(torch.cpu, name, lambda: False)
     assert distributed.precision_on("cpu", "auto") == "32-true"
     assert distributed.precision_on("mps", "auto") == "32-true"
-    assert distributed.precision_on("cpu", "bf16-mixed") == "bf16-mixed", "who asks for it gets it"
+    assert distributed.precision_on("cpu", "bf16-mixed") == "bf16-mixed", "a precision that is named is used"
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
     assert distributed.precision_on("cpu", "auto") == "bf16-mixed"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)

@@ -29,12 +29,12 @@ def episode(scenes: EncodedScenes, kind: str, index: int = 4, seed: int = 0, **c
 
 
 def logits_of(scenes: EncodedScenes, index: int) -> np.ndarray:
-    """A perfect answer on a slice of scene 0."""
+    """Perfect logits on a slice of scene 0."""
     return np.where(scenes.frame(0).mask_to_frame(scenes.mask(0, index, TUBE)) > 0.5, 8.0, -8.0).astype(np.float32)
 
 
 @pytest.mark.parametrize("kind", ["box", "point", "mask", "neighbour", "repair"])
-def test_a_batch_is_answered_as_inference_answers_each_prompt(tiny_scenes: Prepared, kind: str) -> None:
+def test_a_batch_is_predicteded_as_inference_predicteds_each_prompt(tiny_scenes: Prepared, kind: str) -> None:
     bundle, scenes = tiny_scenes
     model = start_model(bundle)
     predictor = SlicePredictor(bundle.spec, "", open_backend(bundle, "torch:cpu"), EmbeddingCache())
@@ -130,7 +130,7 @@ def test_a_walk_sends_the_models_own_mask_to_the_neighbour(tiny_scenes: Prepared
 def test_a_walk_keeps_its_direction_until_the_object_ends(tiny_scenes: Prepared) -> None:
     _, scenes = tiny_scenes
     one = episode(scenes, "box", edit_share=0.0, ended_share=0.0, walk_click_share=0.0)
-    visited = list(_walk(scenes, one, 8))
+    visited = list(_propagated(scenes, one, 8))
     assert set(visited) <= set(range(1, 8)), "the tube is on slices 1 to 7"
     turns = sum(a - b != b - c for a, b, c in zip(visited, visited[1:], visited[2:], strict=False))
     assert turns == 1
@@ -139,7 +139,7 @@ def test_a_walk_keeps_its_direction_until_the_object_ends(tiny_scenes: Prepared)
 def test_a_walk_may_go_one_slice_past_the_end_and_finds_nothing_there(tiny_scenes: Prepared) -> None:
     _, scenes = tiny_scenes
     one = episode(scenes, "box", index=7, seed=1, edit_share=0.0, ended_share=1.0, walk_click_share=0.0)
-    visited = [7, *_walk(scenes, one, 2)]
+    visited = [7, *_propagated(scenes, one, 2)]
     beyond = episode(scenes, "neighbour", index=7, seed=0, ended_share=1.0)
     ended = [e for e in (one, beyond) if not e.truth.any()]
     assert 8 in visited or ended, visited
@@ -174,8 +174,8 @@ def test_a_mask_gets_as_thin_in_training_as_a_walk_makes_it(tiny_scenes: Prepare
     assert one.prompt.mask == taper(RunMask.encode(scenes.mask(0, 4, TUBE)), 4, 5)
     one.take_prediction(logits_of(scenes, 5))
     assert (one.kind, one.index) == ("walk", 6)
-    answer = RunMask.encode(scenes.frame(0).logits_to_slice(logits_of(scenes, 5)) > 0)
-    assert one.prompt.mask == taper(answer, 5, 6) != answer
+    predicted = RunMask.encode(scenes.frame(0).logits_to_slice(logits_of(scenes, 5)) > 0)
+    assert one.prompt.mask == taper(predicted, 5, 6) != predicted
     unknown = episode(scenes, "neighbour", index=5, **{**settings, "bounded": 0.0})
     assert unknown.prompt is not None
     assert unknown.prompt.mask == RunMask.encode(scenes.mask(0, 4, TUBE))
@@ -199,7 +199,7 @@ def test_the_content_is_where_the_slice_lies(tiny_scenes: Prepared) -> None:
     assert not content[:, 61:].any()
 
 
-def _walk(scenes: EncodedScenes, one: Episode, steps: int) -> Iterator[int]:
+def _propagated(scenes: EncodedScenes, one: Episode, steps: int) -> Iterator[int]:
     for _ in range(steps):
         one.take_prediction(logits_of(scenes, one.index))
         yield one.index

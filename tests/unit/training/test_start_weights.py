@@ -44,7 +44,7 @@ def test_a_run_goes_on_from_a_checkpoint_with_the_encoder_that_was_kept(
     start, scenes = prepare_scenes(config)
     assert encoder_bundle(start).sha256 == tiny_scenes[0].sha256
     assert scenes.identity == tiny_scenes[1].identity, "nothing is encoded again"
-    assert draw_batch(config).episodes, "and a person can look at it"
+    assert draw_batch(config).episodes, "and it can be drawn"
     second = Run(config, tmp_path / "second", start, scenes, report=lambda line: None)
     second.train_step()
     second.save(LAST)

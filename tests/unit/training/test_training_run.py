@@ -113,7 +113,7 @@ def test_only_the_part_that_was_no_number_is_named(
 
     def decode(*inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
         spoiled = 1.0 if next(parts) == 0 else math.nan
-        return tuple(spoiled * answer for answer in run.model.decode(*inputs))
+        return tuple(spoiled * output for output in run.model.decode(*inputs))
 
     parts = iter(range(1000))
     monkeypatch.setattr(run, "_decode", decode)

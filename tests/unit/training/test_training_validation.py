@@ -41,8 +41,10 @@ def test_the_quick_score_is_that_of_a_session_on_the_file(tiny: Path, tiny_scene
     engine._model = tiny_model
     predictor = SlicePredictor(bundle.spec, "", engine, EmbeddingCache())
     segment = Segment("tube", box, Bounds(1, 7), Plane.AXIAL, Window(-160.0, 240.0), "mask")
-    answers = Replayer(volume, predictor, StopRule()).result((segment,)).slice_masks
-    found = np.stack([answers[k].mask.decode() if k in answers else np.zeros(grid.shape_vu, bool) for k in range(9)])
+    slice_masks = Replayer(volume, predictor, StopRule()).result((segment,)).slice_masks
+    found = np.stack(
+        [slice_masks[k].mask.decode() if k in slice_masks else np.zeros(grid.shape_vu, bool) for k in range(9)]
+    )
     assert score.walk_dice > 0.2, "the model finds something to compare"
     assert score.walk_dice == pytest.approx(dice(found, truth), abs=0.01)
     assert score.first_dice == pytest.approx(dice(found[index], truth[index]), abs=0.01)

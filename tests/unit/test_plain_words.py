@@ -23,6 +23,7 @@ GIVEN_UP = {
     r"\bwhoever\b": "name who",
     r"\bthe one of the\b": "name the thing again",
     r"\bgoes by\b": "follows, uses",
+    r"\bstands for\b": "is, means",
     r"\bwhat is (trained|measured|asked|said|told) (on|for|of)?\b": "training data, prompt, request, …",
     r"\bfrom near\b": "close up, enlarged",
     # The model predicts; a client sends requests.

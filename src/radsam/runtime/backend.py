@@ -1,4 +1,4 @@
-"""What every inference engine answers: encode a slice, decode a prompt.
+"""The protocol of every inference engine: encode a slice, decode a prompt.
 
 All arrays live in the model's input frame: pixel coordinates are (x, y) with integers
 at pixel centres, images are normalised and padded by `radsam.preprocess`.
@@ -30,7 +30,7 @@ class FramePrompt:
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """The decoder's four answers; the first is the primary one (paper 3.1).
+    """The decoder's four masks; the first is the primary one (paper 3.1).
 
     Args:
         logits: Low-res logits; above 0 is inside.
@@ -59,7 +59,7 @@ class Backend(Protocol):
         """
 
     def decode(self, embedding: Float16[np.ndarray, "c g g"], prompt: FramePrompt) -> Decoded:
-        """Answer one prompt on one encoded image: the cheap half.
+        """Decode one prompt on one encoded image: the cheap half.
 
         Raises:
             BackendError: The engine failed.

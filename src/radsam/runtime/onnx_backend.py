@@ -42,7 +42,7 @@ class OnnxBackend:
         return embedding.astype(np.float16)
 
     def decode(self, embedding: Float16[np.ndarray, "c g g"], prompt: FramePrompt) -> Decoded:
-        """Answer one prompt; see `Backend.decode`."""
+        """Decode one prompt; see `Backend.decode`."""
         inputs = {"embedding": embedding[None].astype(np.float32), **decoder_inputs(prompt, self._low_res_size)}
         logits, scores = self._run(self._decoder, ["logits", "scores"], inputs)
         return Decoded(logits[0], scores[0])

@@ -45,10 +45,10 @@ class OpenVinoBackend:
         return np.array(_run(self._encoder, {"image": images})["embedding"])
 
     def decode(self, embedding: Float16[np.ndarray, "c g g"], prompt: FramePrompt) -> Decoded:
-        """Answer one prompt; see `Backend.decode`."""
+        """Decode one prompt; see `Backend.decode`."""
         inputs = {"embedding": embedding[None], **decoder_inputs(prompt, self._low_res_size)}
-        answer = _run(self._decoder, inputs)
-        return Decoded(np.array(answer["logits"][0]), np.array(answer["scores"][0]))
+        output = _run(self._decoder, inputs)
+        return Decoded(np.array(output["logits"][0]), np.array(output["scores"][0]))
 
 
 def _compile(core: openvino.Core, graph: bytes, precision: str, threads: int | None) -> openvino.CompiledModel:
@@ -62,10 +62,10 @@ def _compile(core: openvino.Core, graph: bytes, precision: str, threads: int | N
 
 def _run(model: openvino.CompiledModel, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     try:
-        answer = model(inputs)
+        output = model(inputs)
     except RuntimeError as error:
         raise BackendError(f"OpenVINO failed: {_short(error)}") from error
-    return {each.get_any_name(): answer[each] for each in model.outputs}
+    return {each.get_any_name(): output[each] for each in model.outputs}
 
 
 def _short(error: Exception) -> str:

@@ -44,12 +44,12 @@ def view(session: Id, seen: View, service: Served, user: User) -> None:
 async def preview(session: Id, request: PreviewRequest, service: Served, user: User) -> Response:
     """Predict the slice of a prompt, or of a correction of the object `name`. Changes nothing."""
     waiting = await run_in_threadpool(service.preview, user, session, *request.to_requests())
-    answer = await asyncio.wrap_future(waiting)
+    found = await asyncio.wrap_future(waiting)
     masks = [
-        {"shape": list(each.mask.shape), "runs": each.mask.runs.tolist(), "score": each.score} for each in answer.masks
+        {"shape": list(each.mask.shape), "runs": each.mask.runs.tolist(), "score": each.score} for each in found.masks
     ]
     # Without the pydantic model: validating thousands of run lengths takes longer than sending them.
-    return JSONResponse({"index": answer.masks[0].index, "masks": masks, "ms": round(answer.seconds * 1000, 1)})
+    return JSONResponse({"index": found.masks[0].index, "masks": masks, "ms": round(found.seconds * 1000, 1)})
 
 
 @router.post("/segment", status_code=202, responses=_ALL)

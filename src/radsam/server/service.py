@@ -294,8 +294,8 @@ class Service:
             mask = np.zeros(live.session.volume.geometry.shape_kji, bool)
             found = live.session.objects.get(name)
             if found is not None:
-                for index, answer in found.slices.items():
-                    found.grid.put(mask, index, answer.mask.decode())
+                for index, prediction in found.slices.items():
+                    found.grid.put(mask, index, prediction.mask.decode())
             return mask
 
         return self._thread.call(decode)

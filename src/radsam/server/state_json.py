@@ -96,6 +96,6 @@ def _object(each: SegmentedObject, voxels: int, ml: float) -> dict[str, Any]:
             | ({} if "mask" in (shown := prompt_to_json(placed.prompt)) else shown)
             for placed in each.placed_prompts
         ],
-        "scores": {str(index): round(answer.score, 4) for index, answer in each.slices.items()},
+        "scores": {str(index): round(prediction.score, 4) for index, prediction in each.slices.items()},
         "by_hand": each.painted,
     }

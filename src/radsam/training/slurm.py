@@ -65,7 +65,7 @@ def submit(
         cluster: "slurm"; submitit's "local" starts the same processes on this machine.
 
     Raises:
-        InputError: The configuration is wrong or cannot be split over so many processes, or
+        InputError: The configuration is wrong or cannot be split over that number of processes, or
             this machine has no such cluster.
         MissingExtraError: submitit is not installed.
     """
@@ -100,7 +100,7 @@ def submit(
 def split_over_processes(
     config: TrainConfig, nodes: int, processes_per_node: int, accelerator: Accelerator
 ) -> TrainConfig:
-    """The same run on so many processes.
+    """Return the same run on another number of processes.
 
     Raises:
         InputError: The episodes of a step cannot be split over them.

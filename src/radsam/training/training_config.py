@@ -321,7 +321,7 @@ class ValidationConfig:
 
     Args:
         min_voxels: Objects smaller than this are not scored.
-        objects_per_case: At most so many objects of a case, spread evenly over their sizes.
+        objects_per_case: Most objects of a case, spread evenly over their sizes.
         edits: Correction points after the propagation, on `edited_objects` objects of each case.
         edited_objects: How many objects of a case are corrected.
         starts: First prompts: "box", "point" or both.

@@ -177,7 +177,7 @@ def test_two_shared_cases_keep_the_known_order(run_radsam: CommandLine, shared_d
         (("quick",), 2, "The configuration needs its data. Add --data phantom=DIR"),
         (("quick", "--data", "phantom"), 2, "--data takes NAME=DIR"),
         (("quick", "--data", "amos=x"), 2, "has no dataset 'amos'; it has: phantom"),
-        (("no-such", "--data", "a=b"), 3, "the shipped ones are: amos"),
+        (("no-such", "--data", "a=b"), 3, "the shipped configurations are: amos"),
         (("amos", "--data", "amos=nowhere"), 3, "is not AMOS22"),
         (("quick", "colour=red", "--data", "phantom=p"), 3, "colour is unknown"),
         (("quick", "--data", "phantom=p", "--models", "magic:wand"), 3, "There is no model 'magic:wand'"),

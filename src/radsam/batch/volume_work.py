@@ -37,7 +37,7 @@ from radsam.io.pacs.remote_series import series_folder
 from radsam.io.volume_read import read_volume
 from radsam.io.volume_write import write_labels
 from radsam.metrics import dice
-from radsam.session import Engine, require_window
+from radsam.session import Engine
 from radsam.volume import Volume
 
 #: Called after each row.
@@ -213,7 +213,6 @@ def _segment_row(
         if row.mask is not None and not (opened.files.base / row.mask).exists():
             raise _MissingFileError(f"There is no {row.mask}. Paths are relative to the manifest's folder.")
         request = row_request(row, opened.files, settings)
-        require_window(opened.volume, request.window_hu)
         encoded, encode_seconds = model.backend.encoded, model.backend.encode_seconds
         model_started = time.perf_counter()
         session = opened.engine.open(opened.volume, window=request.window_hu)

@@ -114,7 +114,7 @@ def test_dicom_output_needs_a_dicom_series_before_anything_is_computed(
 ) -> None:
     refused = run_radsam.here("segment", segmented / "mask.nii.gz", *LINE, "-o", "seg.dcm", cwd=tmp_path)
     assert refused.returncode == 3
-    assert "is not one. Give the DICOM series" in refused.stderr_line
+    assert "is not DICOM. Give the series" in refused.stderr_line
     refused = run_radsam.here("convert", segmented / "mask.nii.gz", "-o", "seg.dcm", cwd=tmp_path)
     assert refused.returncode == 2
     refused = run_radsam.here("convert", segmented / "rt.dcm", "-o", "a.nii.gz", cwd=tmp_path)

@@ -14,7 +14,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from radsam.batch.output_folder import OutputFolder
-from radsam.disk.atomic_write import reason
+from radsam.disk.atomic_write import write_failure
 from radsam.errors import OutputError
 
 #: Number of deaths after which a row, or a volume that is being read, gets the status "lost".
@@ -54,7 +54,7 @@ class Attempts:
         try:
             self._path.write_text(json.dumps(self._counts), "utf-8")
         except OSError as error:
-            raise OutputError(f"{self._path} cannot be written: {reason(error, self._path.parent)}") from error
+            raise OutputError(f"{self._path} cannot be written: {write_failure(error, self._path.parent)}") from error
         return True
 
     def passed(self, what: str) -> None:

@@ -23,7 +23,7 @@ from radsam.data.case import Case
 from radsam.data.case_load import load_case
 from radsam.data.patient_split import assign_splits
 from radsam.data.stored_case import OBJECT_FIELDS, SliceObjects, StoredCase, write_arrays
-from radsam.disk.atomic_write import reason, replacing
+from radsam.disk.atomic_write import replacing, write_failure
 from radsam.errors import DatasetError, OutputError, RadsamError
 from radsam.io.volume_read import read_info
 from radsam.volume import Plane, SliceGrid
@@ -172,7 +172,9 @@ def prepare_store(
         report = StoreReport(min_pixels, tuple(outcomes))
         _write_json(folder / "report.json", report.to_dict())
     except OSError as error:
-        raise OutputError(f"The store {folder} could not be written: {reason(error, _existing(folder))}") from error
+        raise OutputError(
+            f"The store {folder} could not be written: {write_failure(error, _existing(folder))}"
+        ) from error
     return report
 
 

@@ -30,7 +30,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     to write `path`.
 
     Args:
-        path: The final place; an existing file is replaced, a link is followed.
+        path: The target file; an existing one is replaced, a link is followed.
 
     Raises:
         OutputError: The folder is missing or not writable, `path` is a folder, the disk
@@ -41,14 +41,14 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     partial = target.with_name(f".{stem[:80]}.{secrets.token_hex(4)}.partial{dot}{suffix.lower()}")
     try:
         yield partial
-        # Some file systems report a full disk only when the data really go there.
+        # Some file systems report a full disk only when the data are flushed.
         with partial.open("rb+") as written:
             os.fsync(written.fileno())
         if target.exists():
             shutil.copymode(target, partial)
         partial.replace(target)
     except OSError as error:
-        raise OutputError(f"{target} could not be written: {reason(error, target.parent)}") from error
+        raise OutputError(f"{target} could not be written: {write_failure(error, target.parent)}") from error
     finally:
         partial.unlink(missing_ok=True)
 
@@ -79,7 +79,7 @@ def private_folder(folder: Path) -> None:
         for each in reversed(missing):
             each.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"{folder} could not be made: {reason(error, folder.parent)}") from error
+        raise OutputError(f"{folder} could not be made: {write_failure(error, folder.parent)}") from error
     if not folder.is_dir():
         raise OutputError(f"{folder} is a file; give the name of a folder.")
 
@@ -97,7 +97,7 @@ def make_folder(folder: Path) -> None:
 
 
 def check_writable(path: str | os.PathLike[str]) -> Path:
-    """Refuse a place where no file can be written, before anything is computed for it.
+    """Refuse a path that cannot be written, before anything is computed for it.
 
     Returns:
         The absolute path, links resolved.
@@ -115,8 +115,8 @@ def check_writable(path: str | os.PathLike[str]) -> Path:
     return target
 
 
-def reason(error: OSError, folder: Path) -> str:
-    """Say in a sentence why writing into `folder` failed."""
+def write_failure(error: OSError, folder: Path) -> str:
+    """Explain in a sentence why writing into `folder` failed."""
     if error.errno in _FULL:
         free_mb = shutil.disk_usage(folder).free / 1e6
         return f"the disk is full ({free_mb:.0f} MB free). Make room or choose another folder."

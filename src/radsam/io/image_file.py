@@ -1,7 +1,7 @@
-"""NIfTI, NRRD and MetaImage files through SimpleITK, with the checks it leaves out.
+"""NIfTI, NRRD and MetaImage files through SimpleITK, with additional checks.
 
-SimpleITK fills the missing part of a truncated NIfTI file with the content of memory
-and reports nothing, so the length of the data is checked here before it reads. Its C++
+SimpleITK fills the missing part of a truncated NIfTI file with whatever was in memory
+and reports no error, so the length of the data is checked here before it reads. Its C++
 messages are replaced by short ones.
 """
 
@@ -23,11 +23,11 @@ import numpy as np
 import SimpleITK as sitk
 
 from radsam.errors import VolumeError
-from radsam.io.nifti_grid import settle_grid
+from radsam.io.nifti_grid import choose_grid
 from radsam.volume import Geometry
 
-# Its warnings (a sform that differs from the qform, an uneven series) go to stderr from
-# C++ and reach the user as noise; what matters is checked and raised in this package.
+# Its C++ warnings (a sform that differs from the qform, an uneven series) go to stderr; this package
+# checks and raises the relevant ones itself.
 sitk.ProcessObject.SetGlobalWarningDisplay(False)
 
 
@@ -36,9 +36,9 @@ class FileFormat:
     """A file format of one volume in one file.
 
     Args:
-        name: What people call it.
+        name: Its usual name.
         suffixes: Lower-case suffixes with their dot.
-        reader: SimpleITK's name of the reader, so that the content is never guessed at.
+        reader: SimpleITK's name of the reader, so that it does not guess from the content.
     """
 
     name: str
@@ -87,7 +87,7 @@ _META_BYTES = {
 
 @dataclass(frozen=True)
 class Header:
-    """The header of a file, read before its voxels.
+    """The header of a file.
 
     Args:
         format: The file format.
@@ -101,7 +101,7 @@ class Header:
 
 
 def format_of(path: Path) -> FileFormat | None:
-    """Return the format of the suffix of `path`."""
+    """Return the format with the suffix of `path`; None if unknown."""
     name = path.name.lower()
     return next((each for each in FORMATS if name.endswith(each.suffixes)), None)
 
@@ -111,7 +111,7 @@ def read_header(path: Path) -> Header:
 
     Raises:
         VolumeError: The file is not one three-dimensional scalar image, or its header
-            promises more than the file can hold.
+            states more data than the file holds.
     """
     return _checked_header(path, whole=False)
 
@@ -125,7 +125,7 @@ def read_image(path: Path) -> tuple[Header, sitk.Image]:
     Raises:
         VolumeError: As `read_header`, or the voxels are cut short or damaged.
     """
-    # Before its header: SimpleITK takes damage behind the header for a wrong header.
+    # Before its header: SimpleITK reports damage behind the header as a wrong header.
     header = _checked_header(path, whole=True)
     reader = _opened(path, header.format)
     if header.dtype == "float64":
@@ -184,7 +184,7 @@ def _header(path: Path, file_format: FileFormat, reader: sitk.ImageFileReader) -
         raise VolumeError(f"Each voxel of {path} is a {kind}; a volume holds one number per voxel.")
     geometry = geometry_of(reader, path)
     if file_format is NIFTI:
-        geometry = settle_grid(_nifti_head(path), geometry, path)
+        geometry = choose_grid(_nifti_head(path), geometry, path)
     return Header(file_format, geometry, dtype)
 
 
@@ -199,12 +199,12 @@ def _check_not_empty(path: Path) -> None:
 
 
 def _check_length(path: Path, file_format: FileFormat, *, whole: bool) -> None:
-    """Refuse a file that holds less than its header promises.
+    """Refuse a file that holds less data than its header states.
 
     Args:
         path: The file.
         file_format: Its format.
-        whole: Decompress the voxels too; otherwise only what costs nothing is checked.
+        whole: Decompress and check the voxels, too.
     """
     check = {NIFTI.name: _check_nifti, NRRD.name: _check_nrrd, META.name: _check_meta}[file_format.name]
     try:
@@ -242,7 +242,7 @@ def _check_nifti(path: Path, whole: bool) -> None:
 
 
 def _nifti_layout(head: bytes) -> tuple[int, int, str | None]:
-    """Say where a NIfTI-1 header puts the voxels.
+    """Return the position of the voxels in a NIfTI-1 file.
 
     Returns:
         Bytes before the voxels, bytes of the voxels, and the numpy type of the voxels
@@ -276,7 +276,7 @@ def _check_finite(path: Path, stream: io.BufferedIOBase, float_type: str, data_b
 
 
 def _check_nrrd(path: Path, whole: bool) -> None:
-    """Check the gzip checksum, which SimpleITK leaves out; it notices data that are cut short itself."""
+    """Check the gzip checksum, which SimpleITK does not check; it does report data that are cut short."""
     with path.open("rb") as stream:
         fields = _nrrd_fields(stream)
         data_name = fields.get("datafile")
@@ -317,7 +317,7 @@ def _check_meta(path: Path, whole: bool) -> None:
 
 
 def _meta_fields(stream: io.BufferedIOBase) -> dict[str, str]:
-    """Read "key = value" lines up to the one that says where the voxels are."""
+    """Read "key = value" lines up to the one that names the data file."""
     fields: dict[str, str] = {}
     while "ElementDataFile" not in fields:
         line = stream.readline(4096)
@@ -332,7 +332,7 @@ def _check_meta_data(path: Path, stream: io.BufferedIOBase, needed: int, *, comp
     if not compressed:
         _compare(path, path.stat().st_size - stream.tell(), needed)
     elif whole:
-        unpack = zlib.decompressobj(wbits=47)  # zlib or gzip, as the first bytes say
+        unpack = zlib.decompressobj(wbits=47)  # zlib or gzip, detected from the first bytes
         length = sum(len(unpack.decompress(chunk)) for chunk in iter(lambda: stream.read(_CHUNK_BYTES), b""))
         if not unpack.eof:
             raise EOFError
@@ -340,14 +340,14 @@ def _check_meta_data(path: Path, stream: io.BufferedIOBase, needed: int, *, comp
 
 
 def _read_to_the_end(stream: io.BufferedIOBase) -> int:
-    """Read all that is left and return its length in bytes; gzip compares its checksum there."""
+    """Read the rest and return its length in bytes; gzip compares its checksum at the end."""
     return sum(len(chunk) for chunk in iter(lambda: stream.read(_CHUNK_BYTES), b""))
 
 
 def _beside(path: Path, name: str) -> Path:
     """Return the data file that a header names; it must lie beside or below the header.
 
-    A header from elsewhere could otherwise show any file of this computer as voxels.
+    A malicious header could otherwise show any file of this computer as voxels.
     """
     if name.upper().startswith("LIST") or "%" in name:
         raise VolumeError(f"{path} keeps its voxels in several files. Save it as one .nii.gz or .nrrd file.")
@@ -362,12 +362,12 @@ def _beside(path: Path, name: str) -> Path:
 def _compare(path: Path, given: int, needed: int) -> None:
     if given < needed:
         raise VolumeError(
-            _damaged(path, f"its header promises {needed / 1e6:.1f} MB of data and {given / 1e6:.1f} MB are there")
+            _damaged(path, f"its header states {needed / 1e6:.1f} MB of data and {given / 1e6:.1f} MB are present")
         )
 
 
 def _damaged(path: Path, why: str) -> str:
-    return f"{path} is damaged or not what its name says: {why}. Copy, download or export it again."
+    return f"{path} is damaged, or not of the format of its suffix: {why}. Copy, download or export it again."
 
 
 def _sheared(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Where a NIfTI-1 file says its voxels are: twice, and the two may differ.
+"""The two grids that a NIfTI-1 file states, and the choice between them.
 
 The qform (a rotation, with the spacing in `pixdim`) and the sform (an affine) each have a
 code; 0 means "not given". The standard, nibabel and most viewers follow the sform where it
@@ -28,15 +28,15 @@ _UNIT_MM = {1: 1000.0, 3: 0.001}
 
 
 class GridWarning(UserWarning):
-    """A file leaves open where its voxels are in the patient."""
+    """A file does not state unambiguously where its voxels are in the patient."""
 
 
-def settle_grid(head: bytes, read: Geometry, path: Path) -> Geometry:
-    """Choose the grid of a NIfTI-1 file as the standard says, and warn if other tools may not agree.
+def choose_grid(head: bytes, read: Geometry, path: Path) -> Geometry:
+    """Choose the grid of a NIfTI-1 file as the standard requires; warn if other tools may disagree.
 
     Args:
         head: The 348 bytes of its header.
-        read: The grid that SimpleITK gives.
+        read: The grid as SimpleITK reads it.
         path: The file, for the warning.
     """
     order = "<" if struct.unpack("<i", head[:4]) == (348,) else ">"
@@ -44,7 +44,7 @@ def settle_grid(head: bytes, read: Geometry, path: Path) -> Geometry:
     if sform_code <= 0:
         if qform_code <= 0:
             warnings.warn(
-                f"{path} does not say how its voxels lie in the patient (qform and sform are not set). It is taken to "
+                f"{path} does not state the orientation of its voxels (qform and sform are not set). It is taken to "
                 "run to the patient's left, back and head: compare left and right with the original images.",
                 GridWarning,
                 stacklevel=2,
@@ -52,7 +52,7 @@ def settle_grid(head: bytes, read: Geometry, path: Path) -> Geometry:
         return read
     affine_lps = _sform_lps(head, order)
     if not np.isfinite(affine_lps).all() or abs(np.linalg.det(affine_lps[:3, :3])) < 1e-12:
-        return read  # an sform of zeros, with a code all the same
+        return read  # an sform of zeros with a code
     stated = Geometry(read.shape_kji, affine_lps)
     if read.moved_voxels(stated) < _SAME_PLACE_VOXELS:
         return read

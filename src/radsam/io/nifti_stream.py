@@ -1,7 +1,6 @@
 """A volume as the bytes of an uncompressed NIfTI-1 file, without writing one.
 
-The voxels stand in memory in the order of the file already, so only the header is made:
-a viewer gets a CT as fast as the connection carries it.
+The voxels in memory are in the order of the file already, so only the header is made.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from radsam.volume import Geometry, Volume
 
-_HEADER_BYTES = 352  # 348, and four that say that no extension follows
+_HEADER_BYTES = 352  # 348, and four that mark that no extension follows
 _CHUNK_BYTES = 1 << 20
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _INT16, _FLOAT32 = (4, 16), (16, 32)

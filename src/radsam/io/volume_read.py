@@ -66,14 +66,14 @@ def read_info(path: str | os.PathLike[str], *, series: str | None = None) -> Vol
     """Describe a volume, or a DICOM segmentation or structure set, from its headers.
 
     A DICOM folder that cannot be read as one volume is described too: its studies and
-    series are listed and `VolumeInfo.problem` says what stands in the way.
+    series are listed and `VolumeInfo.problem` states the reason.
 
     Args:
         path: As for `read_volume`, or a DICOM SEG or RTSTRUCT file.
         series: As for `read_volume`.
 
     Raises:
-        VolumeError: There is nothing to describe, or `series` does not exist.
+        VolumeError: The path or `series` does not exist, or cannot be read.
     """
     given = Path(path)
     if is_dicom(given):
@@ -104,13 +104,13 @@ def read_labels(
         path: The file.
         on: The volume that the labels belong to. A SEG is then brought to its grid, and
             contours are filled on it, which needs it; other files keep their own grid.
-        names: Of a SEG or RTSTRUCT, the objects to read, in this order; all if left out.
+        names: The objects of a SEG or RTSTRUCT to read, in this order; None for all.
 
     Returns:
         Object ids, uint8 where they fit and uint16 otherwise. Of DICOM with their names:
         a SEG keeps its segment numbers, ROIs are numbered in their order from 1. Where
         objects overlap, which a label map cannot hold, the smaller one is on top and a
-        warning says so.
+        warning is given.
 
     Raises:
         VolumeError: The file is not one readable volume, its values are not whole
@@ -122,12 +122,12 @@ def read_labels(
         labels = _open_dicom_labels(given) if is_one_file(given) else None
         if labels is None:
             raise VolumeError(
-                f"{given} holds no segmentation: a mask is read from a DICOM SEG or RTSTRUCT file, or from one of "
+                f"{given} is not a segmentation: a mask is read from a DICOM SEG or RTSTRUCT file, or from one of "
                 f"{', '.join(SUFFIXES)}."
             )
         return compose_labels(labels, on, names)
     if names is not None:
-        raise VolumeError(f"{given} names no objects: they can be chosen by name in a DICOM SEG or RTSTRUCT only.")
+        raise VolumeError(f"{given} has no names of objects: only a DICOM SEG or RTSTRUCT has them.")
     header, image = read_image(given)
     return LabelVolume(_ids(image, given), header.geometry)
 
@@ -138,7 +138,7 @@ def require_same_grid(labels: LabelVolume, geometry: Geometry, what: str) -> Non
     Args:
         labels: The labels.
         geometry: The grid of the volume.
-        what: Name of the labels, as the subject of a sentence ("The mask organ.nii.gz").
+        what: A name for the labels, as the subject of a sentence ("The mask organ.nii.gz").
 
     Raises:
         GridMismatchError: The grids differ; the message describes both.
@@ -157,7 +157,7 @@ def _open_dicom_labels(path: Path) -> DicomLabels | None:
     """Read a SEG or RTSTRUCT file; None if it is another DICOM file.
 
     Raises:
-        VolumeError: The file cannot be read, is cut short, or breaks the standard where it matters.
+        VolumeError: The file cannot be read, is cut short, or breaks the standard in an element that is needed.
     """
     try:
         with warnings.catch_warnings(action="ignore"):  # pydicom warns of every value that breaks a rule
@@ -179,7 +179,7 @@ def _refuse_series(path: Path, series: str | None) -> None:
 def _hu(image: sitk.Image) -> Int16[np.ndarray, "k j i"] | Float[np.ndarray, "k j i"]:
     """Copy the voxels out, as int16 where that loses nothing."""
     values = sitk.GetArrayViewFromImage(image)  # a view: `image` must outlive it
-    # Slice by slice: each test makes temporary arrays.
+    # Slice by slice: each test makes temporary arrays of its input.
     whole = all(fits_int16(each) for each in values)
     return np.array(values, dtype=np.int16 if whole else np.float32)
 

@@ -14,7 +14,7 @@ import numpy as np
 import SimpleITK as sitk
 from jaxtyping import Shaped
 
-from radsam.disk.atomic_write import check_writable, reason, replacing
+from radsam.disk.atomic_write import check_writable, replacing, write_failure
 from radsam.errors import OutputError, VolumeError
 from radsam.io.dicom.derived_object import CONVERTED, Algorithm
 from radsam.io.dicom.rtstruct_write import write_rtstruct
@@ -39,7 +39,7 @@ class LabelFormat(StrEnum):
 
     @property
     def suffixes(self) -> tuple[str, ...]:
-        """Suffixes of a file of this format."""
+        """The suffixes of this format."""
         return {LabelFormat.NIFTI: (".nii.gz", ".nii"), LabelFormat.NRRD: (".nrrd",)}.get(self, (".dcm",))
 
     @property
@@ -57,21 +57,21 @@ def write_labels(
     algorithm: Algorithm = CONVERTED,
     compress: bool = True,
 ) -> None:
-    """Write a label map; the file is complete or not there.
+    """Write a label map, whole or not at all.
 
     NIfTI and NRRD keep voxel order and affine as they are, and are read back and compared
     before they take their name, because SimpleITK's writers report success on a full disk.
 
     Args:
         labels: The label map.
-        path: Where to; the suffix chooses the format, ``.dcm`` a SEG.
-        file_format: The format, if the suffix does not say it.
+        path: The target file; the suffix chooses the format, ``.dcm`` a SEG.
+        file_format: The format; None takes that of the suffix.
         source: For DICOM, the images that the labels were made on (`radsam.read_source`).
-        algorithm: For DICOM, what made them.
-        compress: For NRRD and MetaImage, whether to compress; some viewers' readers cannot unpack.
+        algorithm: For DICOM, the algorithm that made them.
+        compress: For NRRD and MetaImage, whether to compress; some viewers cannot read compressed files.
 
     Raises:
-        OutputError: The suffix is unknown, the place cannot be written, the disk is full, the
+        OutputError: The suffix is unknown, the file cannot be written, the disk is full, the
             format cannot hold the grid, or a DICOM format got no source. An existing file is
             then unchanged.
         GridMismatchError: The labels do not lie on the images of `source`.
@@ -94,7 +94,7 @@ def write_volume(volume: Volume, path: str | os.PathLike[str]) -> None:
 
     Args:
         volume: The volume.
-        path: Where to; the suffix, one of `LABEL_SUFFIXES`, chooses the format.
+        path: The target file; its suffix, one of `LABEL_SUFFIXES`, chooses the format.
 
     Raises:
         OutputError: As for `write_labels`.
@@ -105,7 +105,7 @@ def write_volume(volume: Volume, path: str | os.PathLike[str]) -> None:
 
 
 def label_format(path: str | os.PathLike[str], file_format: LabelFormat | str | None) -> LabelFormat:
-    """Return the format of a path, and refuse one that does not fit it.
+    """Return the format of a path: the given one, or that of its suffix.
 
     Raises:
         OutputError: The suffix is unknown, or is not one of the given format.
@@ -162,7 +162,7 @@ def _check_written(array: Voxels, geometry: Geometry, partial: Path, target: Pat
 
 
 def _failure(partial: Path, target: Path) -> OutputError:
-    """Find out why a file was not written correctly: the writer does not report it."""
+    """Find out why a file differs from the written data: the writer does not report it."""
     try:
         with partial.open("ab") as stream:
             # More than a block: the last block of the file may still have room.
@@ -170,5 +170,5 @@ def _failure(partial: Path, target: Path) -> OutputError:
             stream.flush()
             os.fsync(stream.fileno())
     except OSError as error:
-        return OutputError(f"{target} could not be written: {reason(error, target.parent)}")
+        return OutputError(f"{target} could not be written: {write_failure(error, target.parent)}")
     return OutputError(f"{target} could not be written: reading it back gave other values. Try another folder.")

@@ -1,4 +1,4 @@
-"""How a trained model runs: a weights bundle and the engine that runs it."""
+"""Running a trained model: its weights bundle, and the backends that run it."""
 
 from radsam.runtime.backend import Backend, Decoded, FramePrompt
 from radsam.runtime.backend_choice import open_backend

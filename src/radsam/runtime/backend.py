@@ -19,7 +19,7 @@ class FramePrompt:
 
     Args:
         points_xy: Points, then the two corners of a box, in frame pixels.
-        point_labels: What each point is; see `radsam.model.prompt_tokens`.
+        point_labels: The kind of each point; see `radsam.model.prompt_tokens`.
         mask: Binary low-res mask (0 or 1), or None.
     """
 
@@ -50,7 +50,7 @@ class Backend(Protocol):
         """The engine, its device and its precision, for example "openvino cpu bf16"."""
 
     def encode(self, images: Float32[np.ndarray, "b 3 n n"]) -> Float16[np.ndarray, "b c g g"]:
-        """Encode images: the costly half.
+        """Encode images: the expensive half.
 
         Embeddings are float16 on every engine, whether they come from a cache or not.
 
@@ -59,7 +59,7 @@ class Backend(Protocol):
         """
 
     def decode(self, embedding: Float16[np.ndarray, "c g g"], prompt: FramePrompt) -> Decoded:
-        """Decode one prompt on one encoded image: the cheap half.
+        """Predict masks for one prompt on one encoded image: the cheap half.
 
         Raises:
             BackendError: The engine failed.
@@ -71,7 +71,7 @@ def decoder_inputs(prompt: FramePrompt, low_res_size: int) -> dict[str, Float32[
 
     Args:
         prompt: The prompt.
-        low_res_size: Side of the low-res mask; an absent mask is all zeros and says so in `has_mask`.
+        low_res_size: Side of the low-res mask; an absent mask is all zeros, with `has_mask` 0.
     """
     no_mask = np.zeros((low_res_size, low_res_size), np.float32)
     return {

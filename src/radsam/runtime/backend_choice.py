@@ -1,4 +1,4 @@
-"""Choosing the engine by name."""
+"""Choosing the backend by name."""
 
 from __future__ import annotations
 
@@ -8,32 +8,34 @@ from radsam.errors import BackendError, InputError, MissingExtraError
 from radsam.runtime.backend import Backend
 from radsam.runtime.bundle import Bundle
 
-#: Engines by the name that `--backend` takes.
+#: Names of `--backend`.
 BACKENDS = ("openvino", "onnx", "torch", "torch:cpu", "torch:cuda", "torch:mps")
 
 
 def open_backend(bundle: Bundle, name: str = "auto", *, threads: int | None = None) -> Backend:
-    """Load a bundle on an engine.
+    """Load a bundle on a backend.
 
     Args:
         bundle: The model.
         name: One of `BACKENDS`, or "auto": OpenVINO, or ONNX Runtime where OpenVINO has no wheel.
             "torch" takes a GPU where there is one.
-        threads: CPU threads; None takes all.
+        threads: CPU threads that it may use; None for all.
 
     Raises:
-        InputError: There is no engine of this name.
-        BackendError: The engine cannot run here.
+        InputError: The name is unknown.
+        BackendError: The engine cannot run on this machine.
         MissingExtraError: The engine is not installed.
     """
     if name == "auto":
         name = "openvino" if find_spec("openvino") else "onnx"
     engine, _, device = name.partition(":")
     if name not in BACKENDS:
-        raise InputError(f"There is no backend {name!r}; choose auto or one of {', '.join(BACKENDS)}.")
+        raise InputError(f"{name!r} is not a backend; choose auto or one of {', '.join(BACKENDS)}.")
     if engine == "openvino":
         if find_spec("openvino") is None:
-            raise BackendError("OpenVINO comes with RadSAM except on Intel Macs, and is missing here: choose onnx.")
+            raise BackendError(
+                "OpenVINO is installed with RadSAM except on Intel Macs, and is missing here: choose onnx."
+            )
         from radsam.runtime.openvino_backend import OpenVinoBackend
 
         return OpenVinoBackend(bundle, threads)

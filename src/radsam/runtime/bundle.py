@@ -1,11 +1,11 @@
-"""A weights bundle: everything that is needed to run one trained model.
+"""A weights bundle: the files that run one trained model.
 
 A bundle is a folder, or a ``.zip`` with the same four files at its top::
 
-    bundle.json     the spec: sizes, window, normalisation, capabilities, SHA-256 of each file
+    bundle.json     spec: sizes, window, normalisation, capabilities; SHA-256 of each file
     encoder.onnx    image (b, 3, n, n) -> embedding (b, c, g, g)
     decoder.onnx    embedding and prompts -> four logits (m, m) and their predicted IoU
-    MODEL_CARD.md   training data, author, licence, abilities and limits
+    MODEL_CARD.md   training data, licence, abilities and limits
 
 The graphs keep the official parameter names, so the torch backend restores the same
 weights from them. A bundle is read whole and checked against its hashes before use.
@@ -72,7 +72,7 @@ class BundleSpec:
             ellipsoid does; 0 passes it on as it is.
 
     Raises:
-        BundleError: A value makes no sense.
+        BundleError: A value is out of range.
     """
 
     name: str
@@ -112,7 +112,7 @@ class BundleSpec:
             or not 0 <= self.taper <= 4
         ):
             raise BundleError(
-                f"The description of bundle {self.name!r} makes no sense: input {self.input_size}, low-res "
+                f"The description of bundle {self.name!r} has a value out of range: input {self.input_size}, low-res "
                 f"{self.low_res_size}, window {low:g} to {high:g}, mean {mean}, std {std}, "
                 f"capabilities {[*self.capabilities]}, crop ratio {self.crop_ratio}, zoom {self.max_zoom}, "
                 f"taper {self.taper}."
@@ -184,7 +184,7 @@ def read_bundle(path: Path) -> Bundle:
 
 
 def read_spec(path: Path) -> BundleSpec:
-    """Read only the spec of a bundle, without checking its files."""
+    """Read the spec of a bundle, without checking its files."""
     return _spec(path, _description(path, _reader(path)(DESCRIPTION))["spec"])
 
 
@@ -195,7 +195,7 @@ def write_bundle(path: Path, spec: BundleSpec, encoder: bytes, decoder: bytes, c
         BundleError: `path` exists already or cannot be written.
     """
     if path.exists():
-        raise BundleError(f"{path} exists already. Remove it first, or name another place.")
+        raise BundleError(f"{path} exists already. Remove it first, or give another path.")
     contents = {ENCODER: encoder, DECODER: decoder, CARD: card.encode()}
     description = {
         "format": FORMAT,
@@ -245,11 +245,11 @@ def find_bundle(name_or_path: str | Path | None = None) -> Path:
     """Find a bundle by path or name; without one, the default.
 
     Raises:
-        BundleError: There is none; the message says which commands get one.
+        BundleError: The bundle does not exist; the message names commands that install one.
     """
     installed = {each.stem if each.suffix == ".zip" else each.name: each for each in reversed([*installed_bundles()])}
     name = DEFAULT_NAME if name_or_path is None else str(name_or_path)
-    # A folder that happens to have the default's name is not meant where nothing was named.
+    # Without a name, a folder in the working directory with the default's name must not be used.
     if name_or_path is not None and Path(name).exists():
         return Path(name)
     if name in installed:
@@ -274,7 +274,7 @@ def _how_to_get(name: str) -> str:
 
 def _reader(path: Path) -> Callable[[str], bytes]:
     if not path.exists():
-        raise BundleError(f"There is no weights bundle at {path}.")
+        raise BundleError(f"{path} does not exist; give the path of a weights bundle.")
     if path.is_file() and not zipfile.is_zipfile(path):
         raise BundleError(
             f"{path} is not a weights bundle (a folder or a .zip). To make one from a checkpoint: "
@@ -288,7 +288,7 @@ def _reader(path: Path) -> Callable[[str], bytes]:
             with zipfile.ZipFile(path) as archive:
                 return archive.read(name)
         except (FileNotFoundError, KeyError):
-            raise BundleError(f"{path} is not a whole weights bundle: {name} is missing.") from None
+            raise BundleError(f"{path} is not a complete weights bundle: {name} is missing.") from None
         except (OSError, zipfile.BadZipFile) as error:
             raise BundleError(f"{name} cannot be read from {path}: {error}.") from error
 

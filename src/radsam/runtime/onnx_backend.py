@@ -16,7 +16,7 @@ class OnnxBackend:
 
     Args:
         bundle: The model.
-        threads: CPU threads; None takes all.
+        threads: CPU threads; None for all.
 
     Raises:
         BackendError: ONNX Runtime cannot read the graphs.
@@ -42,7 +42,7 @@ class OnnxBackend:
         return embedding.astype(np.float16)
 
     def decode(self, embedding: Float16[np.ndarray, "c g g"], prompt: FramePrompt) -> Decoded:
-        """Decode one prompt; see `Backend.decode`."""
+        """Predict masks for one prompt; see `Backend.decode`."""
         inputs = {"embedding": embedding[None].astype(np.float32), **decoder_inputs(prompt, self._low_res_size)}
         logits, scores = self._run(self._decoder, ["logits", "scores"], inputs)
         return Decoded(logits[0], scores[0])

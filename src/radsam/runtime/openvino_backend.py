@@ -19,7 +19,7 @@ class OpenVinoBackend:
 
     Args:
         bundle: The model.
-        threads: CPU threads; None takes all.
+        threads: CPU threads; None for all.
 
     Raises:
         BackendError: OpenVINO cannot read or compile the graphs.
@@ -45,10 +45,10 @@ class OpenVinoBackend:
         return np.array(_run(self._encoder, {"image": images})["embedding"])
 
     def decode(self, embedding: Float16[np.ndarray, "c g g"], prompt: FramePrompt) -> Decoded:
-        """Decode one prompt; see `Backend.decode`."""
+        """Predict masks for one prompt; see `Backend.decode`."""
         inputs = {"embedding": embedding[None], **decoder_inputs(prompt, self._low_res_size)}
-        output = _run(self._decoder, inputs)
-        return Decoded(np.array(output["logits"][0]), np.array(output["scores"][0]))
+        outputs = _run(self._decoder, inputs)
+        return Decoded(np.array(outputs["logits"][0]), np.array(outputs["scores"][0]))
 
 
 def _compile(core: openvino.Core, graph: bytes, precision: str, threads: int | None) -> openvino.CompiledModel:
@@ -62,10 +62,10 @@ def _compile(core: openvino.Core, graph: bytes, precision: str, threads: int | N
 
 def _run(model: openvino.CompiledModel, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     try:
-        output = model(inputs)
+        outputs = model(inputs)
     except RuntimeError as error:
         raise BackendError(f"OpenVINO failed: {_short(error)}") from error
-    return {each.get_any_name(): output[each] for each in model.outputs}
+    return {each.get_any_name(): outputs[each] for each in model.outputs}
 
 
 def _short(error: Exception) -> str:

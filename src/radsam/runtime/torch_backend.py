@@ -20,7 +20,7 @@ class TorchBackend:
     Args:
         bundle: The model; its weights come from the graphs.
         device: "cpu", "cuda" or "mps"; None takes a GPU where there is one.
-        threads: CPU threads of the whole process; None takes all.
+        threads: CPU threads of the whole process; None for all.
 
     Raises:
         BackendError: The device is not available.
@@ -50,7 +50,7 @@ class TorchBackend:
 
     @torch.inference_mode()
     def decode(self, embedding: Float16[np.ndarray, "c g g"], prompt: FramePrompt) -> Decoded:
-        """Decode one prompt; see `Backend.decode`."""
+        """Predict masks for one prompt; see `Backend.decode`."""
         inputs = {"embedding": embedding[None].astype(np.float32), **decoder_inputs(prompt, self._low_res_size)}
         logits, scores = self._model.decode(**{k: torch.from_numpy(v).to(self._device) for k, v in inputs.items()})
         return Decoded(logits[0].cpu().numpy(), scores[0].cpu().numpy())

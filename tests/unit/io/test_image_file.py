@@ -183,7 +183,7 @@ def test_other_content_under_a_known_suffix_is_refused(tmp_path: Path, suffix: s
     path = tmp_path / f"ct.{suffix}"
     for content in (b"hello", b"\0" * 1000, gzip.compress(b"hello"), gzip.compress(b"\0" * 1000)):
         path.write_bytes(content)
-        check_refused(path, "damaged or not what its name says")
+        check_refused(path, "damaged, or not of the format of its suffix")
     path.write_bytes(b"")
     check_refused(path, "empty file")
 

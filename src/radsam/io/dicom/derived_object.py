@@ -1,4 +1,4 @@
-"""What every DICOM object that this program writes has in common."""
+"""The part that all DICOM objects of this program have in common: patient, study, series, references."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from radsam.io.dicom.organ_codes import Code
 from radsam.io.dicom.source_series import SourceSeries
 from radsam.volume import LabelVolume
 
-#: Longest text of the value representations LO and DS.
+#: Largest length of the value representations LO and DS.
 _LO, _DS = 64, 16
 
 
 @dataclass(frozen=True)
 class Algorithm:
-    """What made the labels.
+    """The algorithm that made the labels.
 
     Args:
         name: Name of the weights bundle.
@@ -37,19 +37,19 @@ class Algorithm:
     kind: str = "SEMIAUTOMATIC"
 
 
-#: For labels that were only brought into another format: who made them is not known.
+#: For labels that were only converted: their algorithm is unknown.
 CONVERTED = Algorithm("converted by RadSAM", "unknown")
 
 
 def start_object(sop_class: str, modality: str, source: SourceSeries, description: str) -> FileDataset:
-    """Begin an object of the same patient and study as its images, in a series of its own."""
+    """Make an object of the same patient and study as its images, in a new series."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = UID(sop_class)
     meta.MediaStorageSOPInstanceUID = generate_uid()
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dataset = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
-    dataset.update(source.repeated)
-    # UTF-8, even where the images have another one: objects are named in any language.
+    dataset.update(source.copied)
+    # UTF-8, whatever the images use: objects have names in any language.
     dataset.SpecificCharacterSet = "ISO_IR 192"
     now = datetime.datetime.now()
     dataset.StudyInstanceUID = source.study_uid
@@ -58,7 +58,7 @@ def start_object(sop_class: str, modality: str, source: SourceSeries, descriptio
     dataset.SOPInstanceUID = meta.MediaStorageSOPInstanceUID
     dataset.Modality = modality
     dataset.SeriesInstanceUID = generate_uid()
-    # Behind the images in any listing, and apart from other objects made on the same images.
+    # Listed after the images.
     dataset.SeriesNumber = 1000 + source.slices[0].series_number % 1000
     dataset.SeriesDescription = description[:_LO]
     dataset.SeriesDate = dataset.InstanceCreationDate = now.strftime("%Y%m%d")
@@ -66,7 +66,7 @@ def start_object(sop_class: str, modality: str, source: SourceSeries, descriptio
     dataset.InstanceNumber = 1
     dataset.Manufacturer = dataset.ManufacturerModelName = "RadSAM"
     dataset.SoftwareVersions = version("radsam")
-    dataset.DeviceSerialNumber = "1"  # required; a program has none
+    dataset.DeviceSerialNumber = "1"  # required, although a program has none
     return dataset
 
 
@@ -74,15 +74,15 @@ def save_object(dataset: FileDataset, path: Path) -> None:
     """Write an object, whole or not at all.
 
     Raises:
-        OutputError: The place cannot be written, or the disk is full.
+        OutputError: The file cannot be written, or the disk is full.
     """
     # pydicom warns of values that break a rule; they are copied from the images as they are.
     with replacing(path) as partial, warnings.catch_warnings(action="ignore"):
         dataset.save_as(partial, enforce_file_format=True)
 
 
-def named(labels: LabelVolume) -> dict[int, str]:
-    """Name the objects that occur; a backslash would part a text in two."""
+def object_names(labels: LabelVolume) -> dict[int, str]:
+    """Return the names of the objects in the map; a backslash would split a DICOM text in two."""
     return {each: labels.names.get(each, f"object {each}").replace("\\", "/")[:_LO] for each in labels.present_ids}
 
 
@@ -105,7 +105,7 @@ def code_item(code: Code) -> Dataset:
 
 
 def instance_items(source: SourceSeries) -> Items:
-    """Refer to every image of the series, to an enhanced image once."""
+    """Make references to every image of the series, to an enhanced image once."""
     unique = {each.sop_uid: each.sop_class for each in source.slices}
     return items(
         *(item(ReferencedSOPClassUID=sop_class, ReferencedSOPInstanceUID=uid) for uid, sop_class in unique.items())
@@ -118,6 +118,6 @@ def decimals(values: Sequence[float]) -> list[str]:
 
 
 def decimal(value: float) -> str:
-    """Write a number as a decimal string; of millimetres, better than a nanometre is kept."""
+    """Write a number as a decimal string; of millimetres, it is exact to a nanometre."""
     exact = repr(value + 0.0)  # + 0.0: no minus before a zero
     return exact if len(exact) <= _DS else f"{value:.9g}"

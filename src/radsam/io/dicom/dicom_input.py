@@ -1,4 +1,4 @@
-"""DICOM as a user gives it: a folder, a zip or one file."""
+"""DICOM input as a user gives it: a folder, a zip or one file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def is_dicom(path: Path) -> bool:
     """Whether to read a path as DICOM: a folder, a zip, or a file that begins like DICOM.
 
     Raises:
-        VolumeError: There is nothing, or it is nothing known.
+        VolumeError: The path does not exist, or its format is unknown.
     """
     if not path.exists():
         raise VolumeError(f"{path} does not exist. Check the spelling, and the folder you are in.")
@@ -40,7 +40,7 @@ def is_dicom(path: Path) -> bool:
 
 @contextmanager
 def dicom_folder(path: Path) -> Iterator[Path]:
-    """Yield the folder or file of DICOM at `path`, unpacked while it is needed."""
+    """Yield the folder or file of DICOM at `path`; a zip is unpacked for the ``with`` block."""
     if path.is_dir() or is_one_file(path):
         yield path
     else:

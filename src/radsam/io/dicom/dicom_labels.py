@@ -1,6 +1,6 @@
-"""Segmentations and contours of DICOM as a label map: what SEG and RTSTRUCT have in common.
+"""Objects of a DICOM SEG or RTSTRUCT as a label map.
 
-A file names its objects and says on which grid each becomes a mask. A label map holds
+A file names its objects, and each makes its mask on a given grid. A label map holds
 one object per voxel; both formats allow several.
 """
 
@@ -19,7 +19,7 @@ from radsam.volume import Geometry, LabelVolume, Volume
 
 
 class LabelWarning(UserWarning):
-    """A segmentation or structure set cannot be shown whole in a label map."""
+    """A segmentation or structure set does not fit into a label map."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class DicomObject:
         number: Its number in the file.
         name: SegmentLabel or ROIName.
         mask_on: Makes its mask on a grid, a boolean array (k, j, i).
-        problem: Why it has none; empty if it has.
+        problem: Why it has no mask; empty if it has one.
     """
 
     number: int
@@ -48,7 +48,7 @@ class DicomLabels:
         kind: "SEG" or "RTSTRUCT".
         objects: Its objects in their order.
         series_uids: SeriesInstanceUIDs of the images that it refers to; may be empty.
-        frame_of_reference: FrameOfReferenceUID that its positions are in; empty if it does not say.
+        frame_of_reference: FrameOfReferenceUID of its positions; empty if absent.
         geometry: The grid of a SEG; None for contours.
         grid_problem: Why it has no grid of its own.
     """
@@ -65,7 +65,7 @@ class DicomLabels:
         """Return the objects of these names in this order; all of them for None.
 
         Raises:
-            VolumeError: There is no such object, or two have the name.
+            VolumeError: No object or several objects have the name.
         """
         if names is None:
             return self.objects
@@ -83,7 +83,7 @@ class DicomLabels:
         return tuple(chosen)
 
     def check_belongs(self, volume: Volume) -> None:
-        """Refuse objects of another series.
+        """Refuse labels that were drawn on another series.
 
         Raises:
             GridMismatchError: It refers to another series, or to another frame of reference.
@@ -106,7 +106,7 @@ def compose_labels(labels: DicomLabels, on: Volume | None, names: Sequence[str] 
     """Make a label map of the objects of a file, on the grid of a volume or its own.
 
     Raises:
-        VolumeError: It has no object to show, or no grid and no volume was given.
+        VolumeError: It has no usable object, or no grid and no volume was given.
         GridMismatchError: It belongs to another series, or lies elsewhere.
     """
     if on is not None:
@@ -118,7 +118,7 @@ def compose_labels(labels: DicomLabels, on: Volume | None, names: Sequence[str] 
     problems = [f"{each.name!r} {each.problem}" for each in chosen if each.problem]
     usable = [each for each in chosen if not each.problem]
     if not usable or (names is not None and problems):
-        raise VolumeError(f"{labels.path} holds nothing that can be read: {'; '.join(problems) or 'it has no object'}.")
+        raise VolumeError(f"{labels.path} has no object that can be read: {'; '.join(problems) or 'it has no object'}.")
     if problems:
         warnings.warn(f"{labels.path}: left out {'; '.join(problems)}.", LabelWarning, stacklevel=3)
     ids = _numbers(labels, usable)

@@ -1,4 +1,4 @@
-"""DICOM folders: which image series they hold, and which one is meant."""
+"""DICOM folders: a list of their image series, and the choice of one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Series:
     Args:
         number: Position in the listing of its folder, from 1.
         slices: Headers of its images, in the order of their file names and frames.
-        chosen: The AcquisitionNumber that `only` left; empty where all are there.
+        chosen: The AcquisitionNumber that `only` chose; empty for all.
     """
 
     number: int
@@ -37,13 +37,13 @@ class Series:
 
     @property
     def selector(self) -> str:
-        """What chooses this series, and its acquisition, again in the same folder."""
+        """The value of ``series=`` that chooses this series, and its acquisition, in the same folder."""
         name = str(self.number) if self.uid == "none" else self.uid
         return f"{name}#{self.chosen}" if self.chosen else name
 
     @property
     def acquisitions(self) -> dict[str, tuple[SliceHeader, ...]]:
-        """Images by AcquisitionNumber, in numerical order; "none" where the number is missing."""
+        """Images by AcquisitionNumber, in numerical order; "none" is a missing number."""
         names = sorted({each.acquisition for each in self.slices}, key=lambda name: (len(name), name))
         return {name: tuple(each for each in self.slices if each.acquisition == name) for name in names}
 
@@ -51,7 +51,7 @@ class Series:
         """Return the series with one acquisition only.
 
         Raises:
-            SeriesError: There is no such acquisition.
+            SeriesError: The series does not have this acquisition.
         """
         if acquisition not in self.acquisitions:
             raise SeriesError(
@@ -68,11 +68,11 @@ class Series:
 
 @dataclass(frozen=True)
 class Listing:
-    """The content of a DICOM folder.
+    """The contents of a DICOM folder.
 
     Args:
         series: Its image series, by study, SeriesNumber and UID.
-        objects: Content besides images: segmentations, contours, reports.
+        objects: Its other objects: segmentations, contours, reports.
     """
 
     series: tuple[Series, ...]
@@ -83,8 +83,8 @@ def list_dicom(place: Path, source: Path) -> Listing:
     """List the image series in a folder and the folders below it, or in one file.
 
     Args:
-        place: The folder to read.
-        source: What the user gave, for messages: `place`, or the zip it was unpacked from.
+        place: The folder or file.
+        source: The user's path, for messages: `place`, or the zip it was unpacked from.
 
     Raises:
         SeriesError: There is no DICOM image, or a DICOM file cannot be read.
@@ -122,7 +122,7 @@ def select_series(found: Sequence[Series], series: str | None) -> Series:
             by ``#`` and an AcquisitionNumber; None if there is only one series.
 
     Raises:
-        SeriesError: There are several series and none was chosen, or there is no such one.
+        SeriesError: There are several series and none was chosen, or the chosen one does not exist.
     """
     listing = "\n".join(f"  {each.describe()}" for each in found)
     if series is None:
@@ -149,4 +149,4 @@ def _nothing_found(source: Path, paths: Sequence[Path], objects: Sequence[Object
         return f"{text}: {found}. Give the folder or .zip of a series, or one file of another format."
     kinds = Counter("".join(path.suffixes[-2:]).lower() or "no suffix" for path in paths)
     found = ", ".join(f"{count} with {kind}" for kind, count in kinds.most_common(4))
-    return f"{text}; it was looked for in {len(paths)} files ({found}). Give the folder of a series, or one file."
+    return f"{text}; {len(paths)} files were searched ({found}). Give the folder of a series, or one file."

@@ -1,4 +1,4 @@
-"""Unpacking a zip of DICOM files without trusting it."""
+"""Unpacking a zip of DICOM files safely."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pathlib import Path, PurePosixPath
 
 from radsam.errors import VolumeError
 
-#: More than any CT series needs (2,000 slices of 512×512 are 1 GB); a zip that unpacks
-#: to more is a mistake or an attack.
+#: More than any CT series needs (2,000 slices of 512×512 are 1 GB): a larger zip is a mistake
+#: or an attack.
 MAX_UNPACKED_BYTES = 8 << 30
 MAX_FILES = 100_000
 _CHUNK_BYTES = 1 << 20
@@ -25,7 +25,7 @@ def unpacked(path: Path) -> Iterator[Path]:
     """Unpack the DICOM files of a zip into a private folder that is removed afterwards.
 
     Names inside the zip never become paths: every file gets a numbered folder of its
-    own and keeps only a harmless version of its last name, for messages.
+    own and a sanitised version of its last name, for messages.
 
     Raises:
         VolumeError: The file is not a readable zip, is encrypted or damaged, or unpacks
@@ -40,7 +40,7 @@ def unpacked(path: Path) -> Iterator[Path]:
             raise VolumeError(f"{path} is a damaged zip file ({error}). Copy or download it again.") from error
         except (RuntimeError, NotImplementedError) as error:
             raise VolumeError(
-                f"{path} cannot be unpacked: it is encrypted or packed in an unusual way. "
+                f"{path} cannot be unpacked: it is encrypted, or its compression is not supported. "
                 "Unpack it and give the folder."
             ) from error
         except OSError as error:
@@ -71,7 +71,7 @@ def _unpack(archive: zipfile.ZipFile, path: Path, folder: Path) -> None:
             head = packed.read(132)
             if not looks_like_dicom(head):
                 continue
-            target = folder / f"{number:06d}" / _harmless(member.filename)
+            target = folder / f"{number:06d}" / _sanitised(member.filename)
             target.parent.mkdir()
             with target.open("wb") as out:
                 out.write(head)
@@ -79,6 +79,6 @@ def _unpack(archive: zipfile.ZipFile, path: Path, folder: Path) -> None:
                 shutil.copyfileobj(packed, out, _CHUNK_BYTES)
 
 
-def _harmless(name: str) -> str:
+def _sanitised(name: str) -> str:
     last = PurePosixPath(name.replace("\\", "/")).name
     return re.sub(r"[^\w.-]", "_", last)[-80:].lstrip(".") or "file"

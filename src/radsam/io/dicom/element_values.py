@@ -1,4 +1,4 @@
-"""Reading single DICOM elements that may be absent, empty or of another length than the standard says."""
+"""Reading single DICOM elements that may be absent, empty or of a wrong length."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What objects are called in SNOMED CT, from a table that can be extended.
 
 The table is ``organ_codes.toml`` beside this module. A file of the same form, named by
-``$RADSAM_ORGAN_CODES``, adds to it and goes before it.
+``$RADSAM_ORGAN_CODES``, adds to it and takes precedence.
 """
 
 from __future__ import annotations

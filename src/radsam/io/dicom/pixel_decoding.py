@@ -20,9 +20,9 @@ Values = Shaped[np.ndarray, "j i"]
 def decode(stacked: Stack) -> Int16[np.ndarray, "k j i"] | Float[np.ndarray, "k j i"]:
     """Decode the slices and apply each one's own rescale; resample them if the stack says so.
 
-    Slice by slice, because SimpleITK's series reader takes the type of the first slice
-    for all of them, which cuts the fractions off a later slice with another slope, and
-    because this way no second copy of the volume exists.
+    Slice by slice, because SimpleITK's series reader uses the type of the first slice
+    for all of them, which truncates a later slice with another slope, and to avoid a
+    second copy of the volume.
 
     Returns:
         Array (k, j, i) of HU (CT) or of the values that are stored: int16 if every value
@@ -53,7 +53,7 @@ def fits_int16(values: Shaped[np.ndarray, "*n"]) -> bool:
 
 
 def _decoded_slices(slices: Sequence[SliceHeader]) -> Iterator[Values]:
-    """Yield the HU of each slice; frames that follow each other in one file are decoded in one go."""
+    """Yield the HU of each slice; consecutive frames of one file are decoded together."""
     start = 0
     while start < len(slices):
         stop = start + 1
@@ -80,7 +80,7 @@ def _decoded_image(header: SliceHeader) -> Values:
 
 
 def _decoded_frames(frames: Sequence[SliceHeader]) -> Iterator[Values]:
-    """Decode frames of one enhanced image with pydicom: GDCM takes one rescale for all of them."""
+    """Decode frames of one enhanced image with pydicom: GDCM applies one rescale to all of them."""
     wanted = [each.frame for each in frames if each.frame is not None]
     try:
         for header, stored in zip(frames, iter_pixels(frames[0].path, indices=wanted, raw=True), strict=True):
@@ -95,7 +95,7 @@ def _decoded_frames(frames: Sequence[SliceHeader]) -> Iterator[Values]:
 
 def _undecodable(header: SliceHeader) -> SeriesError:
     return SeriesError(
-        f"{header.path.name} cannot be decoded: it is damaged or compressed in a way that is not supported "
+        f"{header.path.name} cannot be decoded: it is damaged, or its compression is not supported "
         f"(transfer syntax {header.syntax}). "
         "Copy it again, or convert the series to an uncompressed or JPEG 2000 one."
     )

@@ -23,7 +23,7 @@ from radsam.io.dicom.derived_object import (
     instance_items,
     item,
     items,
-    named,
+    object_names,
     save_object,
     start_object,
 )
@@ -33,7 +33,7 @@ from radsam.io.dicom.source_series import SourceSeries
 from radsam.volume import LabelVolume
 
 _CONTOUR_DATA = Tag("ContourData")
-#: Colours of ROIs whose name the table of organs does not know.
+#: Colours of ROIs whose name is not in the table of organs.
 _COLOURS = ((220, 50, 47), (38, 139, 210), (133, 153, 0), (211, 54, 130), (42, 161, 152), (181, 137, 0))
 #: RT Referenced Study: the only class that its item may name (PS3.3 C.8.8.5, retired but required).
 _DETACHED_STUDY = "1.2.840.10008.3.1.2.3.1"
@@ -44,24 +44,26 @@ def write_rtstruct(labels: LabelVolume, path: Path, source: SourceSeries, algori
 
     Args:
         labels: The label map; ids without a name are called "object" and their id.
-        path: Where to.
+        path: The target file.
         source: The images.
-        algorithm: What made the labels.
+        algorithm: The algorithm that made the labels.
 
     Raises:
         GridMismatchError: The labels do not lie on the images.
-        OutputError: There is no object, or the file cannot be written.
+        OutputError: The label map is empty, or the file cannot be written.
     """
     source.check(labels)
-    names = named(labels)
+    names = object_names(labels)
     numbers = list(names)
     if not numbers:
-        raise OutputError(f"{path} is not written: there is no object, and a structure set without one says nothing.")
+        raise OutputError(
+            f"{path} is not written: the label map has no object, and a structure set needs at least one."
+        )
     dataset = start_object(RTStructureSetStorage, "RTSTRUCT", source, f"Structure set: {', '.join(names.values())}")
     dataset.OperatorsName, dataset.ApprovalStatus = "", "UNAPPROVED"
     dataset.StructureSetLabel = "RadSAM"
     dataset.StructureSetDate, dataset.StructureSetTime = dataset.SeriesDate, dataset.SeriesTime
-    # Required beside a frame of reference; images rarely name a landmark.
+    # Required with a frame of reference; images rarely name a landmark.
     dataset.PositionReferenceIndicator = ""
     dataset.ReferencedFrameOfReferenceSequence = items(_frame_of_reference(source))
     dataset.StructureSetROISequence = items(
@@ -113,7 +115,7 @@ def _contours(labels: LabelVolume, source: SourceSeries, number: int) -> Iterato
 
 
 def _decimals(points_lps: Float[np.ndarray, "n 3"]) -> RawDataElement:
-    """Write coordinates as they go into the file: a decimal string object for each takes ten times as long."""
+    """Encode coordinates as bytes: one decimal string object for each takes ten times as long."""
     # A micrometre is finer than any pixel, and always fits into sixteen characters.
     value = "\\".join([f"{each:.3f}" for each in (np.round(points_lps, 3) + 0.0).ravel().tolist()]).encode()
     value += b" " * (len(value) % 2)

@@ -1,7 +1,7 @@
-"""DICOM segmentations (SEG) as masks: binary, fractional and label map.
+"""Reading DICOM segmentations (SEG): binary, fractional and label map.
 
-Every frame says which segment it shows and where it lies; order and number of the
-frames decide nothing, and slices without an object usually have no frame.
+Every frame states its segment and its position; order and number of the frames are
+irrelevant, and slices without an object usually have no frame.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class _Frames:
 
     Args:
         path: The file.
-        dataset: It.
-        segment: Segment number of each frame; 0 in a label map, whose pixels say it.
+        dataset: Its data set.
+        segment: Segment number of each frame; 0 in a label map, whose pixels are segment numbers.
         slice: Index along k of each frame, if they have a grid.
         corners_lps: Position of the first pixel of each frame.
         pixel_to_mm: The first two columns are the steps from pixel to pixel along i and j.
@@ -90,14 +90,14 @@ class _Frames:
         )
 
     def _segment(self, number: int) -> Iterator[tuple[int, Bool[np.ndarray, "rows cols"]]]:
-        """Yield the frames that may show a segment, and what of it they show."""
+        """Yield the frames that may show a segment, each with its mask."""
         label_map = not self.segment.all()
-        wanted = (np.arange(self.segment.size) if label_map else np.flatnonzero(self.segment == number)).tolist()
-        for frame, pixels in zip(wanted, self._pixels(wanted), strict=True):
+        frames = (np.arange(self.segment.size) if label_map else np.flatnonzero(self.segment == number)).tolist()
+        for frame, pixels in zip(frames, self._pixels(frames), strict=True):
             yield frame, np.asarray(pixels == number if label_map else pixels > 0)
 
     def _pixels(self, frames: Sequence[int]) -> Iterator[np.ndarray]:
-        """Yield frames as arrays that are above 0 inside, or hold segment numbers."""
+        """Yield the pixels of frames: above 0 inside, or segment numbers."""
         rows, cols = integer(self.dataset, "Rows", 0), integer(self.dataset, "Columns", 0)
         if (
             integer(self.dataset, "BitsAllocated", 0) == 1
@@ -120,7 +120,7 @@ class _Frames:
 
 
 def open_seg(path: Path, dataset: FileDataset) -> DicomLabels:
-    """Read where the frames of a SEG lie; their pixels are unpacked on demand.
+    """Read where the frames of a SEG lie; their pixels are unpacked when a mask is made.
 
     Raises:
         VolumeError: It is cut short, has no segments, or its frames do not lie side by side.
@@ -128,7 +128,7 @@ def open_seg(path: Path, dataset: FileDataset) -> DicomLabels:
     segments = dataset.get("SegmentSequence") or []
     groups = dataset.get("PerFrameFunctionalGroupsSequence") or []
     if not segments or not groups:
-        raise VolumeError(f"{path} is a SEG without {'frames' if segments else 'segments'}: there is nothing in it.")
+        raise VolumeError(f"{path} is a SEG without {'frames' if segments else 'segments'}: it is empty.")
     _check_length(path, dataset, len(groups))
     frames = _read_frames(path, dataset, groups)
 
@@ -157,7 +157,7 @@ def _check_length(path: Path, dataset: FileDataset, frames: int) -> None:
     needed = math.ceil(pixels * integer(dataset, "BitsAllocated", 1) / 8)
     syntax = dataset.file_meta.get("TransferSyntaxUID")
     if "PixelData" not in dataset or (not syntax.is_encapsulated and len(dataset.PixelData) < needed):
-        raise VolumeError(f"{path} is cut short: its header promises {frames} frames. Copy it again.")
+        raise VolumeError(f"{path} is cut short: its header states {frames} frames. Copy it again.")
 
 
 def _read_frames(path: Path, dataset: FileDataset, groups: Sequence[Dataset]) -> _Frames:
@@ -175,7 +175,7 @@ def _read_frames(path: Path, dataset: FileDataset, groups: Sequence[Dataset]) ->
     measures = macro(groups[0], "PixelMeasuresSequence")
     spacing_mm = numbers(measures, "PixelSpacing", 2)
     if not (np.isfinite(positions).all() and np.isfinite(cosines).all() and np.isfinite(spacing_mm).all()):
-        raise VolumeError(f"{path} does not say where its frames lie in the patient.")
+        raise VolumeError(f"{path} does not state the positions of its frames in the patient.")
     if np.abs(cosines - cosines[0]).max() > 1e-3:
         raise VolumeError(f"The frames of {path} point different ways: they are not slices of one volume.")
     row, col = cosines[0].reshape(2, 3)
@@ -196,7 +196,7 @@ def _read_frames(path: Path, dataset: FileDataset, groups: Sequence[Dataset]) ->
     label_map = text(dataset, "SegmentationType", "BINARY") == "LABELMAP"
     segment = [integer(macro(each, "SegmentIdentificationSequence"), "ReferencedSegmentNumber", 0) for each in groups]
     if not label_map and min(segment) < 1:
-        raise VolumeError(f"{path} has frames that name no segment.")
+        raise VolumeError(f"{path} has frames without a segment number.")
     return _Frames(
         path,
         dataset,
@@ -209,7 +209,7 @@ def _read_frames(path: Path, dataset: FileDataset, groups: Sequence[Dataset]) ->
 
 
 def _step_mm(measures: Dataset, along_mm: Float[np.ndarray, " n"]) -> float:
-    """Return the distance between slices: as the frames lie, else as the file says."""
+    """Return the distance between slices: from the positions of the frames, else as stated in the file."""
     steps = np.diff(np.sort(along_mm))
     steps = steps[steps > _SAME_SLICE_MM]
     (stated,) = numbers(measures, "SpacingBetweenSlices", 1)

@@ -1,7 +1,7 @@
 """Label maps as DICOM segmentations (SEG): binary, one segment per object.
 
-Written with pydicom alone, because building the same object with highdicom takes three
-times as long; highdicom reads it back in the tests.
+Written with pydicom alone, because highdicom takes three times as long
+(``benchmarks/dicom_writers.py``); it reads the result in the tests.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from radsam.io.dicom.derived_object import (
     instance_items,
     item,
     items,
-    named,
+    object_names,
     save_object,
     start_object,
 )
@@ -32,15 +32,15 @@ from radsam.io.dicom.organ_codes import Code, OrganCode, organ_code
 from radsam.io.dicom.source_series import SourceSeries
 from radsam.volume import LabelVolume
 
-#: Code values of PS3.16: what the frames were derived by and from (CID 7203, CID 7202), and the
-#: family of the algorithm (CID 7162).
+#: Codes of PS3.16: the derivation of the frames (CID 7203), its source (CID 7202), and the family
+#: of the algorithm (CID 7162).
 _SEGMENTATION = Code("113076", "Segmentation", "DCM")
 _SOURCE_IMAGE = Code("121322", "Source image for image processing operation", "DCM")
 _ARTIFICIAL_INTELLIGENCE = Code("123109", "Artificial Intelligence", "DCM")
 #: The same two elements for every frame: made once, they cost nothing.
 _DERIVATION = DataElement("DerivationCodeSequence", "SQ", items(code_item(_SEGMENTATION)))
 _PURPOSE = DataElement("PurposeOfReferenceCodeSequence", "SQ", items(code_item(_SOURCE_IMAGE)))
-#: Tags that order the frames, each with the functional group that holds it.
+#: Tags by which the frames are ordered, each with the functional group that holds it.
 _SEGMENT_NUMBER, _SEGMENT_IDENTIFICATION = 0x0062000B, 0x0062000A
 _IMAGE_POSITION, _PLANE_POSITION = 0x00200032, 0x00209113
 
@@ -53,19 +53,19 @@ def write_seg(labels: LabelVolume, path: Path, source: SourceSeries, algorithm: 
 
     Args:
         labels: The label map; ids without a name are called "object" and their id.
-        path: Where to.
-        source: The images.
-        algorithm: What made the labels.
+        path: The target file.
+        source: The images of the labels.
+        algorithm: The algorithm that made the labels.
 
     Raises:
         GridMismatchError: The labels do not lie on the images.
-        OutputError: There is no object, or the file cannot be written.
+        OutputError: The label map is empty, or the file cannot be written.
     """
     source.check(labels)
-    names = named(labels)
+    names = object_names(labels)
     numbers = list(names)
     if not numbers:
-        raise OutputError(f"{path} is not written: there is no object, and a SEG cannot be empty.")
+        raise OutputError(f"{path} is not written: the label map has no object, and a SEG needs at least one.")
     dataset = start_object(SegmentationStorage, "SEG", source, f"Segmentation: {', '.join(names.values())}")
     first = source.slices[0]
     dataset.ImageType = ["DERIVED", "PRIMARY"]
@@ -102,7 +102,7 @@ def write_seg(labels: LabelVolume, path: Path, source: SourceSeries, algorithm: 
 def _frames(
     labels: LabelVolume, source: SourceSeries, numbers: list[int]
 ) -> Iterator[tuple[int, int, Bool[np.ndarray, "rows cols"]]]:
-    """Yield the frames that show something: segment number, index of the image, mask."""
+    """Yield the frames that are not empty: segment number, index of the image, mask."""
     for position, number in enumerate(numbers, start=1):
         shown = False
         for index in range(len(source.slices)):
@@ -110,7 +110,7 @@ def _frames(
             if mask.any():
                 shown = True
                 yield position, index, mask
-        if not shown:  # resampling lost it; a segment without frames is not allowed
+        if not shown:  # lost in resampling; a segment without frames is not allowed
             yield position, 0, source.slice_mask(labels, number, 0)
 
 
@@ -141,7 +141,7 @@ def _segment(position: int, name: str, algorithm: Algorithm) -> Dataset:
 
 
 def _add_dimensions(dataset: Dataset) -> None:
-    """State the order of the frames: segment, then position (PS3.3 C.7.6.17)."""
+    """State the order of the frames: by segment, then by position (PS3.3 C.7.6.17)."""
     uid = generate_uid()
     dataset.DimensionOrganizationSequence = items(item(DimensionOrganizationUID=uid))
     dataset.DimensionIndexSequence = items(

@@ -1,4 +1,4 @@
-"""The header of one DICOM file: the few elements that decide where its pixels go.
+"""The header of one DICOM file: the few elements that place its pixels in space.
 
 Nothing that names the patient is read. A file of many frames gives one header per
 frame, so that a series of single images and an enhanced image are stacked alike.
@@ -22,8 +22,8 @@ from radsam.errors import SeriesError
 from radsam.io.dicom.dicom_zip import looks_like_dicom
 from radsam.io.dicom.element_values import integer, numbers, text
 
-#: Objects that describe an image instead of being one. Some (SEG, RTDOSE) have pixels
-#: and even a position, so the modality decides.
+#: Modalities of objects that describe images. Some (SEG, RTDOSE) have pixels and even a
+#: position, so the modality decides.
 _NOT_IMAGES = {
     "ANN",
     "ASMT",
@@ -75,7 +75,7 @@ _TAGS = [
 
 @dataclass(frozen=True)
 class SliceHeader:
-    """The needed elements of one DICOM image, or of one frame, before its pixels are decoded.
+    """The header of one DICOM image, or of one frame: the values that decoding and stacking need.
 
     Args:
         path: The file.
@@ -162,7 +162,7 @@ def read_headers(path: Path) -> tuple[SliceHeader, ...] | ObjectHeader | None:
 
     Returns:
         One header per slice of an image with a place in space; an `ObjectHeader` for a
-        DICOM object that is not an image; None for any other file, a screenshot among them.
+        DICOM object that is not an image; None for any other file, such as a screenshot.
 
     Raises:
         SeriesError: The file begins like DICOM but cannot be read.
@@ -202,7 +202,7 @@ def _headers(
     ):
         raise EOFError("it ends within its header")
     groups = dataset.get("PerFrameFunctionalGroupsSequence") or []
-    # A multi-frame image keeps its positions frame by frame, so it may have none here.
+    # A multi-frame image has a position for each frame, so it may have none here.
     placed = not math.isnan(numbers(dataset, "ImagePositionPatient", 3)[0]) or frames > 1 or len(groups) == 1
     if not (rows and cols and placed):
         return None
@@ -218,7 +218,7 @@ def _header(path: Path, dataset: pydicom.FileDataset, stream: BinaryIO) -> Slice
     return SliceHeader(
         path=path,
         frame=None,
-        # Some tools that take identities out empty the UIDs and forget those of the file's own header.
+        # Some anonymisers empty the UIDs but leave those of the file header.
         sop_class=text(dataset, "SOPClassUID", text(meta, "MediaStorageSOPClassUID", "")),
         sop_uid=text(dataset, "SOPInstanceUID", text(meta, "MediaStorageSOPInstanceUID", "")),
         study_uid=text(dataset, "StudyInstanceUID", ""),
@@ -252,7 +252,7 @@ def _frames(header: SliceHeader, dataset: Dataset, groups: Sequence[Dataset]) ->
     shared = next(iter(dataset.get("SharedFunctionalGroupsSequence") or []), Dataset())
 
     def macro(group: Dataset, name: str) -> Dataset:
-        """Return the one item of a functional group: the frame's own, else the one of all frames."""
+        """Return the item of a functional group: the frame's own, else the shared one."""
         return next(iter(group.get(name) or shared.get(name) or []), Dataset())
 
     contents = [macro(group, "FrameContentSequence") for group in groups]
@@ -278,12 +278,12 @@ def _frames(header: SliceHeader, dataset: Dataset, groups: Sequence[Dataset]) ->
 
 
 def _pixels_complete(dataset: pydicom.FileDataset, stream: BinaryIO, needed: int) -> bool:
-    """Whether the pixel data reach as far as they say.
+    """Whether the pixel data are as long as the header states.
 
-    The decoders fill missing pixels with zeros or with memory, without an error.
+    The decoders fill missing data with zeros or with memory, without an error.
 
     Args:
-        dataset: The header; reading it left `stream` in front of the pixel data.
+        dataset: The header; after reading it, `stream` is at the pixel data.
         stream: The file.
         needed: Bytes of the uncompressed pixels.
     """

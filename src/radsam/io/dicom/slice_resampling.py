@@ -8,9 +8,9 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Float, Shaped
 
-#: What lies outside every slice: air, in HU.
+#: HU outside every slice: air.
 AIR_HU = -1024.0
-#: A shift or a distance of less than this part of a voxel is ignored: a slice keeps its values.
+#: A shift or distance below this part of a voxel counts as 0, so that a slice keeps its values.
 _NO_SHIFT = 1e-3
 
 
@@ -22,7 +22,7 @@ def resample(
 ) -> Iterator[Float[np.ndarray, "j i"]]:
     """Interpolate linearly: each slice within its own plane, then between two neighbours.
 
-    Never more than two slices are kept.
+    At most two slices are in memory.
 
     Args:
         slices: Slices in order, each at least as far along the normal as the one before.
@@ -49,7 +49,7 @@ def resample(
 def _place(
     values: Shaped[np.ndarray, "rows cols"], at_i: float, at_j: float, shape_ji: tuple[int, ...], outside: float
 ) -> Float[np.ndarray, "j i"]:
-    """Put one slice on an empty plane of the grid, between pixels where its place is."""
+    """Put one slice on an empty plane of the grid, interpolated where it lies between pixels."""
     plane = np.full(shape_ji, outside, dtype=np.float32)
     moved, top = _shift(values.astype(np.float32), at_j)
     moved, left = _shift(moved.T, at_i)
@@ -59,9 +59,9 @@ def _place(
 
 
 def _shift(values: Float[np.ndarray, "n m"], at: float) -> tuple[Float[np.ndarray, "l m"], int]:
-    """Move along the first axis; return the slices with a neighbour on both sides, and the first one's index.
+    """Move along the first axis; return the values with a neighbour on both sides, and their first index.
 
-    At the border there is no such neighbour: mixing with the air outside would make a false edge.
+    A border value has no such neighbour: mixing it with the air outside would make a false edge.
     """
     whole = int(np.floor(at + _NO_SHIFT))
     part = at - whole

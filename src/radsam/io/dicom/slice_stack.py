@@ -1,10 +1,10 @@
-"""One DICOM series as a volume: refuse what cannot be stacked, decode the rest.
+"""The grid of one DICOM series: slices in order, or the reason why they do not make one volume.
 
 Everything is decided from the headers before the first pixel is decoded. Slices are
 ordered by their position along the normal (row direction × column direction), as
 SimpleITK orders them, so the grid is right-handed and starts at the first position.
 File names, InstanceNumber, PatientPosition and SliceThickness decide nothing: the
-positions and directions of the images already are those of the patient, however he lay.
+positions and directions of the images are those of the patient in any patient position.
 
 A tilted gantry and uneven distances are refused, unless resampling is on: then
 the stack says where on a rectangular grid each slice belongs.
@@ -34,8 +34,8 @@ STEP_TOLERANCE = 0.11
 #: Slices may lie this far, in pixels, beside the line through the first one, and this
 #: far, in slices, from an even grid: less moves no voxel to its neighbour.
 OFF_GRID_LIMIT = 0.5
-#: A gap of more than this many usual steps is not bridged, even on request: what lies in
-#: it was not seen. Protocols that change their slice distance do so by a factor of two.
+#: A gap of more than this many usual steps is not bridged, even on request: the scanner did
+#: not image it. Protocols that change their slice distance do so by a factor of two.
 WIDEST_GAP_STEPS = 3.0
 #: Direction cosines that differ less are the same: some writers keep four digits.
 SAME_DIRECTION = 1e-3
@@ -43,7 +43,7 @@ SAME_DIRECTION = 1e-3
 
 @dataclass(frozen=True)
 class Stack:
-    """A series that was found regular.
+    """A series whose slices lie on one grid.
 
     Args:
         slices: Headers in the order of the slices.
@@ -68,8 +68,8 @@ def stack(series: Series, *, resample: bool = False) -> Stack:
             then says how to resample them.
 
     Raises:
-        SeriesError: The images do not make one regular volume; the message names what
-            is wrong and where.
+        SeriesError: The images do not make one regular volume; the message names the
+            problem and the files.
     """
     _check_images(series)
     _check_uniform(series)
@@ -91,7 +91,7 @@ def stack(series: Series, *, resample: bool = False) -> Stack:
 
 def _check_images(series: Series) -> None:
     """Refuse images that are not single-frame, grey, placed and complete."""
-    # Each: the refused images, their description, the remedy.
+    # Each: the test of an image, the problem, the remedy.
     rules: tuple[tuple[Callable[[SliceHeader], bool], str, str], ...] = (
         (
             lambda each: each.frames > 1,
@@ -164,7 +164,7 @@ def _check_uniform(series: Series) -> None:
 
 
 def _check_overlap(series: Series, normal: Float[np.ndarray, "3"]) -> None:
-    """Refuse several acquisitions of the same place: which one is meant is unknown."""
+    """Refuse several acquisitions of the same place: the user must choose one."""
     ranges = {}
     for name, slices in series.acquisitions.items():
         distances_mm = [float(np.dot(each.position_lps, normal)) for each in slices]
@@ -236,7 +236,7 @@ def _check_gaps(slices: Sequence[SliceHeader], distances_mm: Float[np.ndarray, "
     if wide.size:
         raise SeriesError(
             f"Slices are missing: there are {_few([_gap(slices, distances_mm, int(n)) for n in wide])}, where "
-            f"{usual_mm:.2f} mm is usual. Resampling does not invent what lies in such a gap. Fetch the missing slices."
+            f"{usual_mm:.2f} mm is usual. Resampling does not fill such a gap. Fetch the missing slices."
         )
 
 
@@ -276,7 +276,7 @@ def _resampled(
     # A whole number of pixels, so that the first slice is not blurred.
     low = np.floor(corners.min(axis=1) + SAME_POSITION_MM)
     high = np.ceil(corners.max(axis=1) - SAME_POSITION_MM)
-    # Not beyond the last slice: nothing is made up.
+    # Not beyond the last slice: there are no data.
     high[2] = np.floor(corners[2].max() + SAME_POSITION_MM)
     cols, rows, count = (int(n) for n in high - low + (first.cols, first.rows, 1))
     origin = np.array(first.position_lps) + low[0] * col_mm * row + low[1] * row_mm * col

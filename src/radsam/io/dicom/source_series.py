@@ -1,4 +1,4 @@
-"""The images that a SEG or RTSTRUCT is about: their headers, and masks brought onto them."""
+"""The images that a SEG or RTSTRUCT refers to: their headers, and masks on their grid."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from radsam.io.dicom.slice_header import SliceHeader
 from radsam.io.dicom.slice_stack import Stack, stack
 from radsam.volume import Geometry, LabelVolume
 
-#: Elements that a derived object repeats of its images' patient, study, frame of reference and clinical
-#: trial (PS3.3 C.7.1.1, C.7.2.1, C.7.2.2, C.7.4.1): without it a PACS files the object elsewhere.
-_REPEATED = [
+#: Elements that a derived object copies from its images: patient, study, frame of reference and clinical
+#: trial (PS3.3 C.7.1.1, C.7.2.1, C.7.2.2, C.7.4.1). Without them a PACS files the object elsewhere.
+_COPIED = [
     "SpecificCharacterSet",
     "PatientName",
     "PatientID",
@@ -49,8 +49,8 @@ _REPEATED = [
     "FrameOfReferenceUID",
     "PositionReferenceIndicator",
 ]
-#: Type 2 of the same modules: an object has them, if only empty.
-_NEVER_MISSING = [
+#: Elements of type 2 in the same modules: required, but may be empty.
+_TYPE_2 = [
     "PatientName",
     "PatientID",
     "PatientBirthDate",
@@ -65,7 +65,7 @@ _NEVER_MISSING = [
 
 
 class SourceWarning(UserWarning):
-    """The images lack something that an object made on them refers to."""
+    """The images lack a UID that an object made on them refers to."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,13 +74,13 @@ class SourceSeries:
 
     Args:
         stacked: Their headers in order, and the grid of the labels.
-        repeated: Elements that a derived object repeats of them; they name the patient.
-        study_uid: StudyInstanceUID, made up where the images have none.
-        series_uid: SeriesInstanceUID, made up where the images have none.
+        copied: The elements that a derived object copies from them; they name the patient.
+        study_uid: StudyInstanceUID, generated where the images have none.
+        series_uid: SeriesInstanceUID, generated where the images have none.
     """
 
     stacked: Stack
-    repeated: Dataset
+    copied: Dataset
     study_uid: str
     series_uid: str
 
@@ -128,19 +128,19 @@ def read_source(path: str | os.PathLike[str], *, series: str | None = None, resa
         resample: As for `read_volume`: the labels then lie on the resampled grid.
 
     Raises:
-        OutputError: The path is not DICOM, or its images lack elements that a derived object needs.
+        OutputError: The path is not DICOM, or its images lack UIDs that a derived object needs.
         SeriesError: The images do not make one volume.
     """
     given = Path(path)
     if not is_dicom(given):
         raise OutputError(
-            f"A DICOM SEG or RTSTRUCT refers to DICOM images; {given} is not one. Give the DICOM series it came from, "
+            f"A DICOM SEG or RTSTRUCT refers to DICOM images, and {given} is not DICOM. Give the series it came from, "
             "or write NIfTI or NRRD."
         )
     with dicom_folder(given) as folder:
         stacked = stack(choose_series(list_dicom(folder, given), given, series), resample=resample)
         with warnings.catch_warnings(action="ignore"):  # pydicom warns of every value that breaks a rule
-            repeated = _repeated(stacked.slices[0].path)
+            copied = _copied(stacked.slices[0].path)
     first = stacked.slices[0]
     if not first.frame_of_reference or not all(each.sop_uid and each.sop_class for each in stacked.slices):
         missing = "SOPInstanceUIDs" if first.frame_of_reference else "FrameOfReferenceUID"
@@ -150,26 +150,26 @@ def read_source(path: str | os.PathLike[str], *, series: str | None = None, resa
         )
     if not first.study_uid or first.series_uid == "none":
         warnings.warn(
-            "The images have no UID of their study or series; the object refers to one made up from their other UIDs.",
+            "The images have no UID of their study or series; the object refers to one made from their other UIDs.",
             SourceWarning,
             stacklevel=2,
         )
-    # From elements that the images have, so that every object made on them refers to the same series.
-    made_up = [generate_uid(entropy_srcs=[what, *sorted({each.sop_uid for each in stacked.slices})]) for what in "12"]
+    # From the SOPInstanceUIDs, so that every object made on these images refers to the same series.
+    generated = [generate_uid(entropy_srcs=[what, *sorted({each.sop_uid for each in stacked.slices})]) for what in "12"]
     return SourceSeries(
         stacked,
-        repeated,
-        first.study_uid or str(made_up[0]),
-        first.series_uid if first.series_uid != "none" else str(made_up[1]),
+        copied,
+        first.study_uid or str(generated[0]),
+        first.series_uid if first.series_uid != "none" else str(generated[1]),
     )
 
 
-def _repeated(path: Path) -> Dataset:
-    found = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_REPEATED), force=True)
-    repeated = Dataset()
-    for name in _REPEATED:
-        if name in found and (name in _NEVER_MISSING or found.get(name) not in (None, "", [])):
-            repeated[name] = found[name]
-        elif name in _NEVER_MISSING:
-            setattr(repeated, name, "")
-    return repeated
+def _copied(path: Path) -> Dataset:
+    found = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_COPIED), force=True)
+    copied = Dataset()
+    for name in _COPIED:
+        if name in found and (name in _TYPE_2 or found.get(name) not in (None, "", [])):
+            copied[name] = found[name]
+        elif name in _TYPE_2:
+            setattr(copied, name, "")
+    return copied

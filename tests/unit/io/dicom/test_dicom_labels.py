@@ -251,7 +251,7 @@ def test_images_without_uids_are_referred_to_by_the_same_made_up_ones(
     for path in ct.iterdir():
         changed(path, nameless)
     for name in ("a.dcm", "b.dcm"):
-        with pytest.warns(SourceWarning, match="made up"):
+        with pytest.warns(SourceWarning, match="made from their other UIDs"):
             write_labels(labels, tmp_path / name, source=read_source(ct))
     check_with_dciodvfy(tmp_path / "a.dcm")
     first, second = (pydicom.dcmread(tmp_path / name) for name in ("a.dcm", "b.dcm"))
@@ -490,7 +490,7 @@ def test_a_mask_stored_along_other_axes_keeps_its_place(volume: Volume, labels: 
 
 
 def test_a_ct_and_a_report_hold_no_labels(tmp_path: Path, ct: Path) -> None:
-    with pytest.raises(VolumeError, match="holds no segmentation"):
+    with pytest.raises(VolumeError, match="is not a segmentation"):
         read_labels(next(ct.iterdir()))
-    with pytest.raises(VolumeError, match="holds no segmentation"):
+    with pytest.raises(VolumeError, match="is not a segmentation"):
         read_labels(ct)

@@ -149,4 +149,4 @@ def _nothing_found(source: Path, paths: Sequence[Path], objects: Sequence[Object
         return f"{text}: {found}. Give the folder or .zip of a series, or one file of another format."
     kinds = Counter("".join(path.suffixes[-2:]).lower() or "no suffix" for path in paths)
     found = ", ".join(f"{count} with {kind}" for kind, count in kinds.most_common(4))
-    return f"{text}; {len(paths)} files were searched ({found}). Give the folder of a series, or one file."
+    return f"{text}; {len(paths)} files ({found}) were searched. Give the folder of a series, or one file."

@@ -284,7 +284,7 @@ def test_nothing_is_written_for_no_object_another_grid_or_no_series(
 
 @pytest.mark.parametrize(
     ("name", "file_format", "word"),
-    [("a.dcm", "dicom", "not a format"), ("a.nii.gz", "seg", "no name for seg"), ("a.dcm", "nrrd", r"\.nrrd")],
+    [("a.dcm", "dicom", "not a format"), ("a.nii.gz", "seg", "not a file name for seg"), ("a.dcm", "nrrd", r"\.nrrd")],
 )
 def test_a_format_that_does_not_fit_the_name_is_refused(
     tmp_path: Path, labels: LabelVolume, name: str, file_format: str, word: str

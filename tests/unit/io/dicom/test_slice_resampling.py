@@ -76,7 +76,7 @@ def test_a_drifting_distance_is_resampled(tmp_path: Path) -> None:
 
 def test_a_wide_gap_is_not_bridged(tmp_path: Path) -> None:
     write_ramp(tmp_path, [(0, 0, z) for z in (0, 2, 4, 6, 14, 16, 18)])
-    with pytest.raises(SeriesError, match=r"8\.00 mm between 6\.00.*does not invent"):
+    with pytest.raises(SeriesError, match=r"8\.00 mm between 6\.00.*does not fill"):
         read_volume(tmp_path, resample=True)
 
 

@@ -1,7 +1,7 @@
 """A cache in a folder that only its owner can read: embeddings, compiled graphs, series of a PACS.
 
 An entry is a file, or a folder of files that are removed together. Names are hashes, so that they do
-not tell whose CT it was; other files in the folder are never touched. A file is written whole or not
+not identify the patient; other files in the folder are never touched. A file is written whole or not
 at all, so processes share a cache without locks. The entries that were unused for the longest time are
 removed first.
 
@@ -26,7 +26,7 @@ from radsam.disk.atomic_write import private_file, private_folder
 
 T = TypeVar("T")
 
-#: Removing goes on to this part of the largest size, so that not every further entry removes another.
+#: Entries are removed down to this part of the largest size, so that not every new entry removes another.
 _FILL = 0.9
 
 

@@ -129,7 +129,7 @@ class VolumeInfo:
         format: Name of the file format.
         file_bytes: Size on disk; of a folder, of the images of the chosen series.
         geometry: The grid, or None if a DICOM folder needs a choice or cannot be stacked.
-        modality: DICOM modality; "CT" for formats that do not say.
+        modality: DICOM modality; "CT" for formats without one.
         dtype: Type of the stored values.
         series: The listing of a DICOM folder; empty for a file.
         problem: Why `geometry` is None; empty otherwise.

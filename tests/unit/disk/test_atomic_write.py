@@ -77,7 +77,7 @@ def test_a_block_that_wrote_nothing_is_an_error(tmp_path: Path) -> None:
         pass
 
 
-def test_a_link_is_followed_and_permissions_are_kept(tmp_path: Path) -> None:
+def test_a_link_is_followed_and_permissions_are_preserved(tmp_path: Path) -> None:
     target = tmp_path / "real.json"
     target.write_text("old")
     target.chmod(0o640)

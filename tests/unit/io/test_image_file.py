@@ -74,9 +74,7 @@ def test_every_format_gives_the_same_volume(tmp_path: Path, suffix: str, compres
         (np.float64, 0.25, 1, np.float32),
     ],
 )
-def test_values_are_kept_in_the_smallest_type(
-    tmp_path: Path, dtype: type, offset: float, scale: float, becomes: type
-) -> None:
+def test_values_have_the_smallest_type(tmp_path: Path, dtype: type, offset: float, scale: float, becomes: type) -> None:
     values = (np.rint(np.abs(some_values()) * scale) + offset).astype(dtype)
     volume = read_volume(saved(tmp_path / "ct.nrrd", values))
     assert volume.hu.dtype == becomes

@@ -34,7 +34,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "cache" / "embeddings"
 
 
-def test_what_was_never_kept_is_not_there(folder: Path) -> None:
+def test_an_unknown_key_is_not_cached(folder: Path) -> None:
     assert EmbeddingCache().get(key()) is None
     assert EmbeddingCache(store=EmbeddingStore(folder)).get(key()) is None
     assert not folder.exists()
@@ -65,7 +65,7 @@ def test_putting_the_same_slice_again_counts_once() -> None:
     np.testing.assert_array_equal(cache.get(key()), embedding(2.0))
 
 
-def test_one_embedding_is_kept_however_small_the_bound() -> None:
+def test_one_embedding_stays_however_small_the_bound() -> None:
     cache = EmbeddingCache(max_bytes=1)
     cache.put(key(0), embedding())
     cache.put(key(1), embedding())
@@ -73,7 +73,7 @@ def test_one_embedding_is_kept_however_small_the_bound() -> None:
     assert cache.get(key(1)) is not None
 
 
-def test_what_memory_gave_up_comes_back_from_the_folder(folder: Path) -> None:
+def test_an_evicted_embedding_is_read_from_the_folder(folder: Path) -> None:
     cache = EmbeddingCache(max_bytes=BYTES, store=EmbeddingStore(folder))
     for index in range(3):
         cache.put(key(index), embedding(index))
@@ -114,7 +114,7 @@ def test_a_difference_in_any_part_of_the_key_is_another_embedding(folder: Path, 
     np.testing.assert_array_equal(EmbeddingStore(folder).get(key()), embedding())
 
 
-def test_nothing_in_the_folder_tells_whose_ct_it_was(folder: Path) -> None:
+def test_the_folder_does_not_identify_the_ct(folder: Path) -> None:
     EmbeddingStore(folder).put(replace(key(), volume_hash="patient"), embedding())
     path = the_file(folder)
     assert len(path.stem) == 64
@@ -163,7 +163,7 @@ def test_a_write_that_breaks_off_leaves_nothing_and_is_no_error(folder: Path, mo
     assert store.get(key()) is not None
 
 
-def test_a_folder_that_cannot_be_made_only_means_nothing_is_kept(tmp_path: Path) -> None:
+def test_without_a_folder_nothing_is_cached(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     store = EmbeddingStore(tmp_path / "file" / "cache")
     store.put(key(), embedding())

@@ -42,7 +42,7 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("name", ["folder", "bundle.zip"])
-def test_what_is_written_is_read(tmp_path: Path, name: str) -> None:
+def test_a_written_bundle_is_read(tmp_path: Path, name: str) -> None:
     path = written(tmp_path / "new" / name)
     read = read_bundle(path)
     assert read.spec == fake_spec() == read_spec(path)
@@ -101,7 +101,7 @@ def test_a_path_without_a_bundle_is_refused(tmp_path: Path) -> None:
         read_bundle(tmp_path / "missing")
 
 
-def test_a_checkpoint_is_told_how_to_become_a_bundle(tmp_path: Path) -> None:
+def test_a_checkpoint_is_refused_with_the_command_that_converts_it(tmp_path: Path) -> None:
     checkpoint = tmp_path / "lite_medsam.pth"
     checkpoint.write_bytes(b"weights")
     with pytest.raises(BundleError, match=rf"radsam weights convert {checkpoint}"):
@@ -132,7 +132,7 @@ def test_a_damaged_description_is_refused(tmp_path: Path, content: bytes) -> Non
         (lambda d: d["spec"].update(low_res_size=None), "is damaged"),
     ],
 )
-def test_a_description_of_another_kind_says_what_is_wrong(
+def test_an_invalid_description_is_explained(
     tmp_path: Path, change: Callable[[dict[str, Any]], Any], message: str
 ) -> None:
     path = written(tmp_path / "a")

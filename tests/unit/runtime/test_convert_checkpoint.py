@@ -41,7 +41,7 @@ def converted(checkpoint: Path) -> Bundle:
     return read_bundle(convert_checkpoint(checkpoint, checkpoint.with_name("b.zip"), architecture="lite_medsam"))
 
 
-def test_the_bundle_says_what_is_known_of_the_weights(converted: Bundle) -> None:
+def test_the_bundle_describes_the_published_weights(converted: Bundle) -> None:
     facts, spec = FACTS["lite_medsam"], converted.spec
     assert (spec.name, spec.architecture) == ("lite-medsam", "lite_medsam")
     assert (spec.input_size, spec.low_res_size) == (SMALL_TINY_VIT.input_size, SMALL_TINY_VIT.low_res_size)

@@ -18,7 +18,7 @@ Values = Shaped[np.ndarray, "j i"]
 
 
 def decode(stacked: Stack) -> Int16[np.ndarray, "k j i"] | Float[np.ndarray, "k j i"]:
-    """Decode the slices and apply each one's own rescale; resample them if the stack says so.
+    """Decode the slices and apply each one's own rescale; resample them if the stack requires it.
 
     Slice by slice, because SimpleITK's series reader uses the type of the first slice
     for all of them, which truncates a later slice with another slope, and to avoid a
@@ -75,7 +75,7 @@ def _decoded_image(header: SliceHeader) -> Values:
     except (RuntimeError, MemoryError) as error:
         raise _undecodable(header) from error
     if image.GetSize()[:2] != (header.cols, header.rows) or image.GetNumberOfComponentsPerPixel() != 1:
-        raise SeriesError(f"{header.path.name} decodes to another size than its header says. Copy it again.")
+        raise SeriesError(f"{header.path.name} decodes to another size than its header states. Copy it again.")
     return sitk.GetArrayFromImage(image).reshape(header.rows, header.cols)
 
 

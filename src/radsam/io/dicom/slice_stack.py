@@ -7,7 +7,7 @@ File names, InstanceNumber, PatientPosition and SliceThickness decide nothing: t
 positions and directions of the images are those of the patient in any patient position.
 
 A tilted gantry and uneven distances are refused, unless resampling is on: then
-the stack says where on a rectangular grid each slice belongs.
+the stack has the place of each slice on a rectangular grid.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def stack(series: Series, *, resample: bool = False) -> Stack:
     Args:
         series: The images.
         resample: Accept a tilted gantry and uneven distances between slices; the stack
-            then says how to resample them.
+            then has their places on the resampled grid.
 
     Raises:
         SeriesError: The images do not make one regular volume; the message names the
@@ -95,7 +95,7 @@ def _check_images(series: Series) -> None:
     rules: tuple[tuple[Callable[[SliceHeader], bool], str, str], ...] = (
         (
             lambda each: each.frames > 1,
-            "multi-frame images that do not say where each frame lies",
+            "multi-frame images without a position for each frame",
             "Export them as enhanced CT, or as one file per slice.",
         ),
         (lambda each: each.samples != 1, "colour images", "Give a series of grey images."),

@@ -138,7 +138,7 @@ def test_segments_say_what_they_are_and_what_made_them(tmp_path: Path, ct: Path,
     assert liver.algorithm_identification.version == "SHA-256 0123456789ab"
 
 
-def test_names_in_any_script_are_kept(tmp_path: Path, ct: Path, volume: Volume, written: Path) -> None:
+def test_names_in_any_script_are_preserved(tmp_path: Path, ct: Path, volume: Volume, written: Path) -> None:
     """Images in Latin-1 with an umlaut, an object in Japanese."""
 
     def umlaut(dataset: Dataset) -> None:

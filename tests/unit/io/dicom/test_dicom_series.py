@@ -22,7 +22,7 @@ def two_series(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_several_series_are_listed_and_a_choice_is_asked_for(two_series: Path) -> None:
+def test_several_series_are_listed_and_need_a_choice(two_series: Path) -> None:
     with pytest.raises(SeriesError) as caught:
         read_volume(two_series)
     message = str(caught.value)

@@ -73,7 +73,7 @@ def test_instances_come_as_they_are_stored(web: WebPacs) -> None:
     [broken_off, cut_silently, status(503), status(500), status(429), silent_for(2.5)],
     ids=["broken off", "cut silently", "503", "500", "429", "silent"],
 )
-def test_what_passes_is_asked_again(web: WebPacs, fault: Fault) -> None:
+def test_a_transient_failure_is_repeated(web: WebPacs, fault: Fault) -> None:
     web.on_fetch.extend([None, fault])
     assert len(fetch(web.series)) == 4
     assert len(web.fetched()) == 5
@@ -118,7 +118,7 @@ def test_attempts_and_waiting_are_bounded(web: WebPacs, monkeypatch: pytest.Monk
     assert len(web.requests) == 3
 
 
-def test_another_instance_than_the_one_asked_for_is_refused(web: WebPacs) -> None:
+def test_another_instance_than_the_requested_one_is_refused(web: WebPacs) -> None:
     first, second = f"{SERIES}.1", f"{SERIES}.2"
     web.files[second] = web.files[first]
     address = PacsAddress.parse(f"{web.series}/instances/{second}")
@@ -175,7 +175,7 @@ def test_a_certificate_that_nobody_signed_is_refused(
             find(pacs.url)
 
 
-def test_a_server_without_tls_is_told_from_a_bad_certificate(web: WebPacs) -> None:
+def test_a_server_without_tls_and_a_bad_certificate_differ(web: WebPacs) -> None:
     with pytest.raises(PacsError, match=r"does not use TLS.*dicomweb\+http://"):
         find(web.url.replace("+http:", "+https:"))
 

@@ -45,13 +45,13 @@ def test_instances_come_as_they_are_stored(dimse: DimsePacs) -> None:
     assert len(dimse.requested) == 1
 
 
-def test_a_server_that_takes_no_lists_is_asked_one_by_one(dimse: DimsePacs) -> None:
+def test_without_lists_of_uids_instances_are_fetched_one_by_one(dimse: DimsePacs) -> None:
     dimse.takes_lists = False
     assert len(fetch(dimse.series)) == 4
     assert [len(each) for each in dimse.requested] == [4, 1, 1, 1, 1]
 
 
-def test_a_server_that_dies_in_the_middle_is_asked_for_the_rest(dimse: DimsePacs, tmp_path: Path) -> None:
+def test_after_a_broken_association_the_rest_is_fetched(dimse: DimsePacs, tmp_path: Path) -> None:
     dimse.aborts_after = 2
     address = PacsAddress.parse(dimse.series)
     with connect(address) as server:

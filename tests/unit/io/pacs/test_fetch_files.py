@@ -116,7 +116,7 @@ def test_a_full_disk_leaves_whole_files_only(web: WebPacs, tmp_path: Path, monke
         (f"/studies/{STUDY}/series/9.9", "has nothing at"),
     ],
 )
-def test_what_is_not_there_is_reported(web: WebPacs, tmp_path: Path, path: str, words: str) -> None:
+def test_a_missing_study_or_series_is_reported(web: WebPacs, tmp_path: Path, path: str, words: str) -> None:
     with pytest.raises(PacsRequestError, match=words):
         fetch(web.url + path, tmp_path / "got")
     assert not (tmp_path / "got").exists()

@@ -59,7 +59,7 @@ def locked() -> Iterator[KeyringBackend]:
     yield from _with(Locked())
 
 
-def test_a_login_is_kept_per_server(memory: Memory) -> None:
+def test_each_server_has_its_own_login(memory: Memory) -> None:
     save_credentials(HERE, Credentials("the prompt", user="reader", password="hunter2"))
     found = find_credentials(HERE.within(study="1.2"))
     assert found is not None
@@ -96,7 +96,7 @@ def test_an_entry_of_another_program_is_refused(memory: Memory) -> None:
     assert "not ours" not in str(refused.value)
 
 
-def test_no_keyring_means_no_login_and_says_so_when_one_is_to_be_kept(locked: Locked) -> None:
+def test_without_a_keyring_there_is_no_login_and_storing_one_is_refused(locked: Locked) -> None:
     assert find_credentials(HERE) is None
     with pytest.raises(PacsRequestError, match="RADSAM_PACS_USER"):
         save_credentials(HERE, Credentials("the prompt", user="reader", password="hunter2"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -61,31 +61,6 @@ class SeriesInfo:
     study_uid: str = ""
     patient_position: str = ""
     parts: tuple[PartInfo, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
-        return {
-            "number": self.number,
-            "uid": self.uid,
-            "study_uid": self.study_uid,
-            "modality": self.modality,
-            "description": self.description,
-            "patient_position": self.patient_position,
-            "slices": self.slices,
-            "shape_ij": list(self.shape_ij),
-            "spacing_mm_ijk": None if self.spacing_mm_ijk is None else list(self.spacing_mm_ijk),
-            "acquisitions": dict(self.acquisitions),
-            "parts": [
-                {
-                    "selector": each.selector,
-                    "slices": each.slices,
-                    "spacing_mm_ijk": None if each.spacing_mm_ijk is None else list(each.spacing_mm_ijk),
-                    "problem": each.problem,
-                }
-                for each in self.parts
-            ],
-            "problem": self.problem,
-        }
 
 
 @dataclass(frozen=True)
@@ -152,27 +127,14 @@ class VolumeInfo:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON; lengths are in mm, directions are LPS."""
+        described = asdict(self)
+        del described["geometry"]
         grid = self.geometry
-        return {
-            "source": self.source,
-            "format": self.format,
-            "file_bytes": self.file_bytes,
-            "modality": self.modality,
-            "dtype": self.dtype,
-            "shape_ijk": None if grid is None else list(grid.shape_ijk),
-            "spacing_mm_ijk": None if grid is None else list(grid.spacing_mm_ijk),
-            "origin_lps": None if grid is None else list(grid.origin_lps),
+        return described | {
+            "shape_ijk": None if grid is None else grid.shape_ijk,
+            "spacing_mm_ijk": None if grid is None else grid.spacing_mm_ijk,
+            "origin_lps": None if grid is None else grid.origin_lps,
             "affine_lps": None if grid is None else grid.affine_lps.tolist(),
-            "studies": [
-                {"uid": each.uid, "date": each.date, "description": each.description, "series": list(each.series)}
-                for each in self.studies
-            ],
-            "series": [each.to_dict() for each in self.series],
-            "objects": [
-                {"path": each.path, "modality": each.modality, "description": each.description} for each in self.objects
-            ],
-            "names": list(self.names),
-            "problem": self.problem,
         }
 
 

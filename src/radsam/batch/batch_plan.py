@@ -12,7 +12,7 @@ from pathlib import Path
 from radsam.batch.manifest import BadRow, GoodRow, Manifest
 from radsam.batch.manifest_row import ManifestRow
 from radsam.batch.output_folder import OutputFolder
-from radsam.batch.row_results import RowResult, Status, read_part
+from radsam.batch.row_results import RowResult, Status, read_volume_results
 from radsam.errors import ManifestError, RadsamError
 from radsam.io.pacs.pacs_address import is_pacs_url
 from radsam.io.volume_read import read_info
@@ -143,10 +143,10 @@ def make_plan(
     left_alone: list[str] = []
     volumes: list[VolumeTask] = []
     for volume in whole:
-        part = read_part(folder, volume.key)
+        stored = read_volume_results(folder, volume.key)
         missing = []
         for task in volume.tasks:
-            result = part.get(task.row.id)
+            result = stored.get(task.row.id)
             if result is not None and is_settled(result, task, retry_failed):
                 done[task.row.id] = result
                 left_alone += [] if result.status is Status.DONE else [task.row.id]
@@ -180,7 +180,7 @@ def parse_shard(text: str) -> tuple[int, int]:
     """Read ``i/n``, counted from 0.
 
     Raises:
-        ManifestError: It is not two such numbers.
+        ManifestError: The text has another form.
     """
     found = _SHARD.fullmatch(text.strip())
     number, count = (int(each) for each in found.groups()) if found else (1, 0)

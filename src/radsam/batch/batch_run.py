@@ -17,7 +17,7 @@ from radsam.batch.engines.ray_engine import run_on_ray
 from radsam.batch.engines.slurm_engine import SlurmCluster, run_on_slurm
 from radsam.batch.manifest import Manifest
 from radsam.batch.output_folder import OutputFolder
-from radsam.batch.row_results import MEANINGS, RowResult, Status, read_part, write_table
+from radsam.batch.row_results import MEANINGS, RowResult, Status, read_volume_results, write_table
 from radsam.batch.volume_work import Report
 from radsam.errors import InputError
 from radsam.runtime import find_bundle, read_bundle
@@ -39,7 +39,7 @@ class EngineChoice:
         cluster: Of SLURM, the resources of its jobs.
 
     Raises:
-        InputError: There is no such engine, or a number is not positive.
+        InputError: The engine does not exist, or a number is not positive.
     """
 
     name: str = "process"
@@ -99,7 +99,7 @@ def plan_batch(
     """Make the plan of a run; writes nothing.
 
     Raises:
-        BundleError: There is no such model.
+        BundleError: The model does not exist.
     """
     identity = settings.identity(read_bundle(find_bundle(settings.model)).sha256)
     return make_plan(manifest, folder, identity, shard=shard, retry_failed=retry_failed)
@@ -138,13 +138,15 @@ def run_batch(
     return BatchSummary(plan, results, shard_results)
 
 
-def write_results(plan: BatchPlan, folder: OutputFolder, found: Sequence[RowResult] = ()) -> tuple[RowResult, ...]:
+def write_results(
+    plan: BatchPlan, folder: OutputFolder, results_of_run: Sequence[RowResult] = ()
+) -> tuple[RowResult, ...]:
     """Write the table and the contact sheet of all rows of the manifest.
 
     Args:
         plan: The plan.
         folder: The output folder.
-        found: Results of this run; used for rows whose part could not be written.
+        results_of_run: Results of this run; used for rows whose result could not be written.
 
     Returns:
         The results, in the order of the manifest.
@@ -154,8 +156,8 @@ def write_results(plan: BatchPlan, folder: OutputFolder, found: Sequence[RowResu
     """
     # Shards can end together: the last one sees the results of all.
     with FileLock(folder.attempts / "merge.lock"):
-        of_this_run = {each.id: each for each in found}
-        parts = {key: read_part(folder, key) for key in set(plan.keys.values())}
+        by_id = {each.id: each for each in results_of_run}
+        stored = {key: read_volume_results(folder, key) for key in set(plan.keys.values())}
         results = [
             RowResult(
                 id=each.id, object="", volume=each.volume, status=Status.BAD_ROW, message=each.message, line=each.line
@@ -163,7 +165,7 @@ def write_results(plan: BatchPlan, folder: OutputFolder, found: Sequence[RowResu
             for each in plan.bad_rows
         ]
         for line, row in ((each.line, each.row) for each in plan.rows):
-            result = parts[plan.keys[row.id]].get(row.id) or of_this_run.get(row.id)
+            result = stored[plan.keys[row.id]].get(row.id) or by_id.get(row.id)
             # The result of an earlier form of the row does not count.
             if result is None or result.fingerprint != plan.fingerprints[row.id]:
                 result = RowResult(

@@ -29,7 +29,7 @@ class BatchSettings:
         threads: CPU threads of each worker; None takes all.
 
     Raises:
-        PromptError: There is no such policy, the window is empty, or the number of threads is below 1.
+        PromptError: The policy does not exist, the window is empty, or the number of threads is below 1.
     """
 
     model: str | None = None

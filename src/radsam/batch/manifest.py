@@ -94,7 +94,7 @@ def read_manifest(path: Path) -> Manifest:
         path: A .csv, .parquet or .jsonl file.
 
     Raises:
-        ManifestError: There is no such file, it is not a table, it has no column `id` or `volume`, or the name
+        ManifestError: The file does not exist, is not a table, has no column `id` or `volume`, or the name
             of a column looks misspelt.
         MissingExtraError: It is Parquet, and pyarrow is not installed.
     """

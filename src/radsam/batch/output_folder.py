@@ -21,7 +21,7 @@ from pathlib import Path
 from radsam.disk.atomic_write import make_folder
 from radsam.errors import OutputError
 
-#: No row starts with less free space: a mask is up to some MB, a thumbnail and a part some KB.
+#: No row starts with less free space: a mask is up to some MB, a thumbnail and a volume's results some KB.
 LEAST_FREE_BYTES = 32 << 20
 
 

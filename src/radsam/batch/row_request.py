@@ -72,7 +72,7 @@ class LabelFiles:
             column: The column of `roi`, for messages.
 
         Raises:
-            VolumeError: It cannot be read, has no such object, or has several and `roi` is None.
+            VolumeError: It cannot be read, has no object `roi`, or has several and `roi` is None.
             GridMismatchError: It lies on another grid.
         """
         path = self.base / name

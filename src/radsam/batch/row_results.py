@@ -115,7 +115,7 @@ class RowResult:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> RowResult:
-        """Build from the content of a part.
+        """Build from one entry of a volume's file.
 
         Raises:
             TypeError: It is of another version.
@@ -127,18 +127,18 @@ class RowResult:
 COLUMNS = tuple(each.name for each in fields(RowResult))
 
 
-def read_part(folder: OutputFolder, key: str) -> dict[str, RowResult]:
-    """Return the results of one volume by row id; none if the file cannot be read."""
+def read_volume_results(folder: OutputFolder, key: str) -> dict[str, RowResult]:
+    """Return the results of one volume by row id; none if the volume's file cannot be read."""
     try:
-        found = json.loads((folder.parts / f"{key}.json").read_text("utf-8"))
-        if found["version"] != _VERSION:
+        content = json.loads((folder.parts / f"{key}.json").read_text("utf-8"))
+        if content["version"] != _VERSION:
             return {}
-        return {each["id"]: RowResult.from_dict(each) for each in found["results"]}
+        return {each["id"]: RowResult.from_dict(each) for each in content["results"]}
     except (OSError, ValueError, TypeError, KeyError):
         return {}
 
 
-def write_part(folder: OutputFolder, key: str, results: Iterable[RowResult]) -> None:
+def write_volume_results(folder: OutputFolder, key: str, results: Iterable[RowResult]) -> None:
     """Write the results of one volume, completely or not at all.
 
     Raises:

@@ -61,7 +61,7 @@ class TimedModel:
         """Load the model of a run's settings.
 
         Raises:
-            BundleError: There is no such bundle, or it is damaged.
+            BundleError: The bundle does not exist, or is damaged.
             BackendError: The engine cannot run it here.
             MissingExtraError: The engine is not installed.
         """

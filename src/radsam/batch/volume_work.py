@@ -1,7 +1,7 @@
 """One volume's rows become masks and results: the unit of work of every engine.
 
-The results are in the volume's part, which is written after each row. After an interruption, the next run reads
-the part and does the rest.
+The volume's results file is written after each row. After an interruption, the next run reads it and does the other
+rows.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from radsam.batch.batch_settings import BatchSettings
 from radsam.batch.manifest_row import ManifestRow
 from radsam.batch.output_folder import OutputFolder
 from radsam.batch.row_request import LabelFiles, row_request
-from radsam.batch.row_results import RowResult, Status, read_part, write_part
+from radsam.batch.row_results import RowResult, Status, read_volume_results, write_volume_results
 from radsam.batch.thumbnail import draw_thumbnail
 from radsam.batch.timed_model import TimedModel
 from radsam.disk.atomic_write import replacing
@@ -43,7 +43,7 @@ from radsam.volume import Volume
 #: Called after each row.
 Report = Callable[[RowResult], None]
 
-#: For these the message says everything, so the quarantine gets no record.
+#: The messages of these are complete, so the quarantine gets no record.
 _PLAIN = (Status.MISSING_FILE, Status.UNREACHABLE, Status.NOT_WRITTEN)
 
 
@@ -92,11 +92,11 @@ def segment_volume(
         OutputError: The folder's disk has no locks.
     """
     with locked_attempts(folder, task.key, most_attempts) as attempts:
-        part = read_part(folder, task.key)
+        stored = read_volume_results(folder, task.key)
         results: dict[str, RowResult] = {}
         missing = []
         for each in task.tasks:
-            known = part.get(each.row.id)
+            known = stored.get(each.row.id)
             if known is not None and is_settled(known, each, retry_failed):
                 results[each.row.id] = known
                 report(known)
@@ -105,12 +105,12 @@ def segment_volume(
 
         def record(each: RowTask, result: RowResult) -> None:
             """Write a result; without room on the disk it is only returned."""
-            stale = part.get(each.row.id)
-            part[each.row.id] = results[each.row.id] = result
+            stale = stored.get(each.row.id)
+            stored[each.row.id] = results[each.row.id] = result
             try:
-                write_part(folder, task.key, part.values())
+                write_volume_results(folder, task.key, stored.values())
             except OutputError as error:
-                part.pop(each.row.id)
+                stored.pop(each.row.id)
                 result = replace(result, status=Status.NOT_WRITTEN, message=str(error))
                 results[each.row.id] = result
             else:

@@ -20,7 +20,7 @@ from radsam.batch.batch_run import write_results
 from radsam.batch.batch_settings import BatchSettings
 from radsam.batch.engines.local_engine import run_in_process
 from radsam.batch.output_folder import OutputFolder
-from radsam.batch.row_results import RowResult, Status, read_part
+from radsam.batch.row_results import RowResult, Status, read_volume_results
 from radsam.errors import OutputError, PacsError
 from radsam.io.volume_read import read_labels
 from radsam.io.volume_write import LabelFormat
@@ -75,7 +75,7 @@ def test_a_second_run_does_nothing_and_a_changed_row_is_done_again(manifest: Pat
     found, changed, _ = run(manifest, tmp_path / "out")
     assert changed.changed == ("left",)
     assert set(found) == {"left"}
-    assert read_part(folder, next(iter(again.keys.values())))["right"] == first["right"]
+    assert read_volume_results(folder, next(iter(again.keys.values())))["right"] == first["right"]
 
 
 def test_other_settings_and_formats_are_other_results(manifest: Path, tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ def test_a_full_disk_is_a_status_and_leaves_nothing_half_written(manifest: Path,
         found, _, folder = run(manifest, tmp_path / "out")
     assert {each.status for each in found.values()} == {Status.NOT_WRITTEN}
     assert not list(folder.masks.iterdir())
-    with patch.object(volume_work, "write_part", side_effect=full):
+    with patch.object(volume_work, "write_volume_results", side_effect=full):
         found, plan, folder = run(manifest, tmp_path / "out")
     assert {each.status for each in found.values()} == {Status.NOT_WRITTEN}
     merged = write_results(plan, folder, list(found.values()))
@@ -233,10 +233,10 @@ def test_the_process_is_named_and_only_missing_rows_are_done(manifest: Path, tmp
     assert found["right"].worker.endswith(f":{os.getpid()}")
     # Somebody else did one row after this plan was made.
     first, _ = planned(manifest, tmp_path / "other")
-    part = folder.parts / f"{plan.keys['right']}.json"
-    stored = json.loads(part.read_text("utf-8"))
+    stored_file = folder.parts / f"{plan.keys['right']}.json"
+    stored = json.loads(stored_file.read_text("utf-8"))
     stored["results"] = [each for each in stored["results"] if each["id"] == "right"]
-    (tmp_path / "other" / "progress" / "parts" / part.name).write_text(json.dumps(stored), "utf-8")
+    (tmp_path / "other" / "progress" / "parts" / stored_file.name).write_text(json.dumps(stored), "utf-8")
     backend = FakeBackend()
     results = run_in_process(first.volumes, SETTINGS, OutputFolder(tmp_path / "other"), model=fake_model(backend))
     assert {each.id: each.finished for each in results}["right"] == found["right"].finished

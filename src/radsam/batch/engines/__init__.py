@@ -1,1 +1,1 @@
-"""Who does the volumes of a plan: this process, Ray's workers or SLURM's jobs. All run `segment_volume`."""
+"""Engines that segment the volumes of a plan: this process, Ray's workers, SLURM's jobs. All call `segment_volume`."""

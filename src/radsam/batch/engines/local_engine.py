@@ -41,7 +41,7 @@ def run_in_process(
         model: The loaded model; None loads the settings' model.
 
     Raises:
-        BundleError: There is no such bundle, or it is damaged.
+        BundleError: The bundle does not exist, or is damaged.
         BackendError: The engine cannot run it here.
         MissingExtraError: The engine is not installed.
         OutputError: The folder's disk has no locks.

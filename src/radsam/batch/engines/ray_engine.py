@@ -2,7 +2,7 @@
 
 A worker gets its next volume when it has done the last one, and only if its machine has enough free memory. A
 worker that dies, by a crash, by Ray's memory monitor or with its preempted machine, is replaced; its volume goes
-back to the front of the queue, and the volume's part lists the rows that are done.
+back to the front of the queue, and the volume's results file lists the rows that are done.
 """
 
 from __future__ import annotations

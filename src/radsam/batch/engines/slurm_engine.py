@@ -17,7 +17,7 @@ from radsam.batch.batch_plan import VolumeTask, is_settled
 from radsam.batch.batch_settings import BatchSettings
 from radsam.batch.engines.local_engine import run_in_process
 from radsam.batch.output_folder import OutputFolder
-from radsam.batch.row_results import RowResult, read_part
+from radsam.batch.row_results import RowResult, read_volume_results
 from radsam.batch.volume_work import Report
 from radsam.errors import InputError, MissingExtraError
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 #: Seconds between the signal to stop and a job's end.
 _NOTICE_SECONDS = 60
-#: Seconds between two reads of the parts of unfinished volumes.
+#: Seconds between two reads of the results of unfinished volumes.
 _POLL_SECONDS = 2.0
 
 
@@ -108,11 +108,11 @@ def run_on_slurm(
         report: Called after each row with a result.
 
     Returns:
-        The results in the parts; rows of a job that ended early have none.
+        The stored results; rows of a job that ended early have none.
 
     Raises:
         MissingExtraError: submitit is not installed.
-        InputError: This machine has no such cluster.
+        InputError: This machine has no cluster of this kind.
     """
     if find_spec("submitit") is None:
         raise MissingExtraError("--engine slurm", "batch")
@@ -158,13 +158,13 @@ def _wait(jobs: Sequence[Any], volumes: Sequence[VolumeTask], folder: OutputFold
     """Report rows as they appear, until every job has ended or failed."""
     found: dict[str, RowResult] = {}
     while True:
-        ended = all(each.done() for each in jobs)  # checked before the parts are read: nothing is written after it
+        ended = all(each.done() for each in jobs)  # checked before the results are read: nothing is written after it
         for volume in volumes:
             if all(task.row.id in found for task in volume.tasks):
                 continue
-            part = read_part(folder, volume.key)
+            stored = read_volume_results(folder, volume.key)
             for task in volume.tasks:
-                result = part.get(task.row.id)
+                result = stored.get(task.row.id)
                 if result is not None and task.row.id not in found and is_settled(result, task, retry_failed=False):
                     found[task.row.id] = result
                     report(result)

@@ -1,4 +1,4 @@
-"""`radsam edit`: go on with a saved session."""
+"""`radsam edit`: continue a saved session."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def edit(
     out: Labels,
     fix: Fix = None,
     fix_not: FixNot = None,
-    undo: Annotated[bool, typer.Option("--undo", help="Take back the last step.")] = False,
-    redo: Annotated[bool, typer.Option("--redo", help="Do the step again that the last --undo took back.")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Undo the last edit.")] = False,
+    redo: Annotated[bool, typer.Option("--redo", help="Redo the edit that was undone last.")] = False,
     delete: Annotated[
-        int | None, typer.Option(help="Take back one earlier prompt by its number in --json's prompts.", metavar="N")
+        int | None, typer.Option(help="Delete one earlier prompt by its number in --json's prompts.", metavar="N")
     ] = None,
     name: Annotated[
         str | None, typer.Option(help="The object to correct; needed where the session has several.")

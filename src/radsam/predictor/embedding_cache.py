@@ -124,17 +124,17 @@ class EmbeddingCache:
         for folder in (self._store, self._overflow):
             embedding = folder.get(key) if folder else None
             if embedding is not None:
-                self._remember(key, embedding)
+                self._put_into_cache(key, embedding)
                 return embedding
         return None
 
     def put(self, key: EmbeddingKey, embedding: Embedding) -> None:
         """Put an embedding into memory and into the store."""
-        self._remember(key, embedding)
+        self._put_into_cache(key, embedding)
         if self._store:
             self._store.put(key, embedding)
 
-    def _remember(self, key: EmbeddingKey, embedding: Embedding) -> None:
+    def _put_into_cache(self, key: EmbeddingKey, embedding: Embedding) -> None:
         if key in self._in_memory:
             self.bytes -= self._in_memory.pop(key).nbytes
         self._in_memory[key] = embedding

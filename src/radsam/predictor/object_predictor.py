@@ -65,7 +65,7 @@ class ObjectPredictor:
             return decode(self.encoded(index, None))
         masks = decode(self.encoded(index, crop))
         found = masks[0].mask.enclosing_box
-        # A mask that reaches the edge of the crop goes on beyond it.
+        # A mask that reaches the edge of the crop continues beyond it.
         return masks if found is None or crop.holds(grid, found) else decode(self.encoded(index, None))
 
 

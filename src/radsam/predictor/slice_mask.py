@@ -12,7 +12,7 @@ from radsam.volume import Box, Mask, Point, Prompt, RunMask, SliceGrid
 
 @dataclass(frozen=True)
 class SlicePrompt:
-    """All prompts of one slice together; hashable, so that a prediction can be remembered.
+    """All prompts of one slice together; hashable, so that predictions can be cached.
 
     Args:
         box_uvuv: An inclusive box u0, v0, u1, v1.

@@ -3,7 +3,7 @@
 The two halves are separate calls with one frozen value between them::
 
     encoded = predictor.encode(volume, view, index)     # costly, cached
-    slice_mask = predictor.decode(encoded, prompt)      # cheap, remembered
+    slice_mask = predictor.decode(encoded, prompt)      # cheap, cached
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from radsam.preprocess import SliceFrame, Window
 from radsam.runtime import Backend, BundleSpec, Decoded, FramePrompt
 from radsam.volume import RunMask, SliceGrid, Volume
 
-#: Predictions remembered; one is a few hundred bytes to a few kilobytes.
-_REMEMBERED = 20_000
+#: Cached predictions; one is a few hundred bytes to a few kilobytes.
+_MAX_CACHED = 20_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +79,7 @@ class SlicePredictor:
         """Encode slice `index` as `view` shows it, or take it from the cache.
 
         Raises:
-            PromptError: There is no such slice.
+            PromptError: The slice does not exist.
             BackendError: The engine failed.
         """
         grid, window = view.grid, view.normalisation.window
@@ -100,7 +100,7 @@ class SlicePredictor:
         return EncodedSlice(key, frame, embedding)
 
     def decode(self, encoded: EncodedSlice, prompt: SlicePrompt) -> SliceMask:
-        """Predict the primary mask (paper 3.1); an equal prompt gives an equal mask, from memory.
+        """Predict the primary mask (paper 3.1); a repeated prompt takes the cached mask.
 
         Raises:
             PromptError: The prompt is empty.
@@ -110,18 +110,18 @@ class SlicePredictor:
         if request in self._predictions:
             self._predictions.move_to_end(request)
             return self._predictions[request]
-        return self._remember(request, self._to_slice(encoded, self._decoded(encoded, prompt), 0))
+        return self._cached(request, self._to_slice(encoded, self._decoded(encoded, prompt), 0))
 
     def alternatives(self, encoded: EncodedSlice, prompt: SlicePrompt) -> tuple[SliceMask, ...]:
         """Predict all four masks (paper 3.1): the one of `decode`, then the three others."""
         decoded = self._decoded(encoded, prompt)
         primary, *others = (self._to_slice(encoded, decoded, which) for which in range(len(decoded.scores)))
         request = encoded.key, prompt
-        return (self._predictions.get(request) or self._remember(request, primary), *others)
+        return (self._predictions.get(request) or self._cached(request, primary), *others)
 
-    def _remember(self, request: tuple[EmbeddingKey, SlicePrompt], predicted: SliceMask) -> SliceMask:
+    def _cached(self, request: tuple[EmbeddingKey, SlicePrompt], predicted: SliceMask) -> SliceMask:
         self._predictions[request] = predicted
-        if len(self._predictions) > _REMEMBERED:
+        if len(self._predictions) > _MAX_CACHED:
             self._predictions.popitem(last=False)
         return predicted
 

@@ -99,7 +99,7 @@ class VolumeRegistry:
             with self._lock:
                 loaded = self._cache.get(entry.id) or self.in_use().get(entry.id)
                 if loaded is not None:
-                    self._remember(entry.id, loaded)
+                    self._put_into_cache(entry.id, loaded)
                     return loaded
             self._require_size(entry)
             self._require_room(entry)
@@ -110,7 +110,7 @@ class VolumeRegistry:
             if entry.owner is not None or not self._named_by_path:
                 volume = replace(volume, source=entry.name)
             with self._lock:
-                self._remember(entry.id, volume)
+                self._put_into_cache(entry.id, volume)
             return volume
 
     @property
@@ -196,7 +196,7 @@ class VolumeRegistry:
             "Close one, or try again later."
         )
 
-    def _remember(self, name: str, volume: Volume) -> None:
+    def _put_into_cache(self, name: str, volume: Volume) -> None:
         self._cache[name] = volume
         self._cache.move_to_end(name)
         while len(self._cache) > 1 and self.bytes > self._limits.cache_bytes:

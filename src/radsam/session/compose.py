@@ -1,4 +1,4 @@
-"""From the objects' own masks to one label map: who owns a voxel that two objects claim."""
+"""From the objects' own masks to one label map: which object owns a voxel that two objects claim."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def compose(
             depend on earlier locks: without it, each further lock would double the work.
 
     Returns:
-        Object ids (k, j, i); an object's id is its place in `object_names`, counted from 1.
+        Object ids (k, j, i); an object's id is its position in `object_names`, counted from 1.
     """
     names = object_names(edits)
     ids = np.zeros(geometry.shape_kji, np.uint8 if len(names) < 256 else np.uint16)
@@ -72,7 +72,7 @@ def _painting_order(edits: Sequence[Edit]) -> list[str]:
 def _frozen(
     edits: Sequence[Edit], name: str, geometry: Geometry, replayer: Replayer, frozen_at: dict[int, list[RunMask]]
 ) -> list[RunMask]:
-    """Return what an object owned, slice by slice along k, after the edits before its lock."""
+    """Return the voxels that an object owned, slice by slice along k, after the edits before its lock."""
     ids = compose(edits, geometry, replayer, frozen_at)
     number = object_names(edits).index(name) + 1
     return [RunMask.encode(each == number) for each in ids]

@@ -1,4 +1,4 @@
-"""Edits: what a user did, as plain data. Undo is a replay without the last edit.
+"""Edits: a user's changes of a session, as plain data. Undo is a replay without the last edit.
 
 `Segment` and `Correct` are made of requests (`radsam.session.edit_request`), with nothing left open.
 Its JSON form is that of session files and of the server's journal.
@@ -20,7 +20,7 @@ from radsam.volume import Plane
 
 
 class Overlap(StrEnum):
-    """Who owns a voxel that two objects claim; a locked object never loses one."""
+    """Which object owns a voxel that two objects claim; a locked object never loses one."""
 
     LAST_WINS = "last wins"
     KEEP_FIRST = "keep first"
@@ -35,7 +35,7 @@ class Segment:
         prompt: Point, box or mask on one slice.
         bounds: First and last slice, or None for the stop rule.
         plane: The plane of the propagation.
-        window: What the model sees, in Hounsfield units.
+        window: The HU window of the model's input.
         policy: Name of the next-prompt policy.
         zoom: Whether the model sees a crop around the object instead of whole slices.
 
@@ -80,7 +80,7 @@ class Correct:
 
 @dataclass(frozen=True)
 class Delete:
-    """Take back one earlier prompt or correction, wherever it is in the history.
+    """Delete one earlier prompt or correction, at any position of the history.
 
     Args:
         number: The edit's number, counted from 0.
@@ -118,7 +118,7 @@ class Lock:
 
 @dataclass(frozen=True)
 class SetOverlap:
-    """Choose who owns a voxel that two objects claim.
+    """Choose which object owns a voxel that two objects claim.
 
     Args:
         overlap: The policy.

@@ -61,7 +61,7 @@ class RequestContext:
 
     Args:
         geometry: The volume's grid.
-        window: What the model sees where a request names no window.
+        window: The window of a request that names none.
         spec: The model: its policy and zoom apply where a request names none.
         edits: The edits in force.
     """
@@ -88,7 +88,7 @@ class RequestContext:
         """Refuse a deletion, removal or lock that is not possible here.
 
         Raises:
-            SessionError: There is no such prompt or object, or it is locked.
+            SessionError: The prompt or object does not exist, or is locked.
         """
         match edit:
             case Delete(number=number):
@@ -120,7 +120,7 @@ class Request(BaseModel):
     """A request; frozen, and well formed if it exists.
 
     Raises:
-        RequestError: A value has the wrong type or lies outside its range; the message names every such value.
+        RequestError: A value has the wrong type or lies outside its range; the message names every wrong value.
         PromptError: A prompt, bounds, a window or a name is impossible in itself.
     """
 
@@ -143,7 +143,7 @@ class SegmentRequest(Request):
         prompt: A box, a positive point or a mask on one slice, in voxels of the volume as stored.
         plane: The plane of the propagation; the prompt lies on one of its slices.
         bounds: First and last slice, both included; None lets the stop rule find the ends.
-        window_hu: What the model sees, in Hounsfield units; None takes the session's window.
+        window_hu: The HU window of the model's input; None takes the session's window.
         policy: What a slice passes to the next; None takes what the model was trained for.
         zoom: Whether the model sees a crop around the object instead of whole slices; None takes what the model was
             trained for.
@@ -243,7 +243,7 @@ class CorrectionRequest(Request):
 
         Raises:
             PromptError: As for `check`.
-            SessionError: There is no such object, or it is locked.
+            SessionError: The object does not exist, or is locked.
         """
         context.require_unlocked(self.name)
         require_object(context.edits, self.name)

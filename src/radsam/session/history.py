@@ -41,7 +41,7 @@ class History:
         return History((*self.done, edit), self.cursor + 1)
 
     def undo(self) -> History:
-        """Step back.
+        """Undo the last edit in force.
 
         Raises:
             SessionError: There is nothing to undo.
@@ -51,7 +51,7 @@ class History:
         return replace(self, cursor=self.cursor - 1)
 
     def redo(self) -> History:
-        """Step forward again.
+        """Redo the edit that was undone last.
 
         Raises:
             SessionError: There is nothing to redo.
@@ -62,12 +62,12 @@ class History:
 
 
 def object_names(edits: Sequence[Edit]) -> list[str]:
-    """Name every object that was ever started, in the order of their first prompts: an id is a place here plus 1."""
+    """Name every object that was ever started, in the order of their first prompts: an id is a position here plus 1."""
     return list(dict.fromkeys(edit.name for edit in edits if isinstance(edit, Segment)))
 
 
 def numbered_edits_of(edits: Sequence[Edit], name: str) -> dict[int, Segment | Correct]:
-    """Return the prompts and corrections that make object `name`, each with its place in the history.
+    """Return the prompts and corrections that make object `name`, each with its position in the history.
 
     Deleted edits, everything before a removal, and corrections whose prompt was deleted
     drop out. The result is empty for an object that does not exist.
@@ -101,7 +101,7 @@ def require_object(edits: Sequence[Edit], name: str) -> None:
     """Refuse the name of an object that does not exist.
 
     Raises:
-        SessionError: There is no such object.
+        SessionError: The object does not exist.
     """
     present = present_objects(edits)
     if name not in present:
@@ -110,7 +110,7 @@ def require_object(edits: Sequence[Edit], name: str) -> None:
 
 
 def locks_of(edits: Sequence[Edit]) -> dict[str, int]:
-    """Return the locked objects, each with the place of its lock in the history."""
+    """Return the locked objects, each with the position of its lock in the history."""
     locks: dict[str, int] = {}
     for number, edit in enumerate(edits):
         match edit:

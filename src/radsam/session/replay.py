@@ -1,8 +1,8 @@
-"""From an object's edits to its masks: a pure function, remembered step by step.
+"""From an object's edits to its masks: a pure function, cached after every edit.
 
 The masks of an object follow from its edits alone, so undoing, redoing or deleting an
-edit needs no code of its own: the remaining edits are replayed. Every step is
-remembered, so that replaying a known one costs nothing.
+edit needs no code of its own: the remaining edits are replayed. The masks
+after every edit are cached, so that replaying it again costs nothing.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from radsam.session.started_object import StartedObject
 from radsam.session.user_prompts import ObjectEdits, slice_prompt_of, started_by, user_prompts_by_slice
 from radsam.volume import SliceGrid, Volume
 
-#: Steps remembered; a step is some kilobytes of run lengths.
-_REMEMBERED = 2_000
+#: Cached results; one is some kilobytes of run lengths.
+_MAX_CACHED = 2_000
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Replayer:
         self._volume = volume
         self._predictor = predictor
         self._stop_rule = stop_rule
-        self.known: OrderedDict[ObjectEdits, ObjectResult] = OrderedDict()
+        self.cache: OrderedDict[ObjectEdits, ObjectResult] = OrderedDict()
 
     def result(self, edits: ObjectEdits) -> ObjectResult:
         """Return the masks after `edits`."""
@@ -71,16 +71,16 @@ class Replayer:
                 return end.value  # type: ignore[no-any-return]
 
     def replay(self, edits: ObjectEdits) -> Generator[Record, None, ObjectResult]:
-        """Yield the records of the last edit's propagation and return the masks; at once where they are known."""
-        if edits in self.known:
-            self.known.move_to_end(edits)
-            return self.known[edits]
+        """Yield the records of the last edit's propagation and return the masks; at once where they are cached."""
+        if edits in self.cache:
+            self.cache.move_to_end(edits)
+            return self.cache[edits]
         before = self.result(edits[:-1]) if isinstance(edits[-1], Correct) else None
         started = self._started(edits, before)
         start, painted = self._start(started, edits, before)
         if before and start == before.slice_masks.get(start.index):
             # The slice has not changed: a propagation from here could only make its neighbours worse.
-            return self.remember(edits, before)
+            return self.add_to_cache(edits, before)
         plan = self._plan(started, edits, start, before)
         slice_masks, ends = _outside(plan, before)
         for record in propagate(plan, started.step):
@@ -90,16 +90,18 @@ class Replayer:
                 ends.setdefault(record.side, record.reason)
             yield record
         slice_masks = dict(sorted(slice_masks.items()))
-        return self.remember(edits, ObjectResult(started.grid, slice_masks, ends[-1], ends[1], painted, started.view))
+        return self.add_to_cache(
+            edits, ObjectResult(started.grid, slice_masks, ends[-1], ends[1], painted, started.view)
+        )
 
     def preview(self, edits: ObjectEdits) -> tuple[SliceMask, ...]:
         """Predict the slice of the last edit alone, as its propagation will: four masks of a prompt, else one.
 
-        Edits before the last one are replayed where they are not remembered; the preview itself is not.
+        Edits before the last one are replayed where they are not cached; the preview itself is not cached.
         """
         if not isinstance(edits[-1], Correct):
             return self._started(edits).first_alternatives()
-        if len(edits) == 2 and edits[:1] not in self.known:
+        if len(edits) == 2 and edits[:1] not in self.cache:
             # Not propagated yet: there is only the prompted slice to correct.
             started = self._started(edits)
             first = started.first()
@@ -109,11 +111,11 @@ class Replayer:
             started = self._started(edits, before)
         return (self._start(started, edits, before)[0],)
 
-    def remember(self, edits: ObjectEdits, result: ObjectResult) -> ObjectResult:
-        """Remember a step's masks, as computed here or as read from a session file."""
-        self.known[edits] = result
-        if len(self.known) > _REMEMBERED:
-            self.known.popitem(last=False)
+    def add_to_cache(self, edits: ObjectEdits, result: ObjectResult) -> ObjectResult:
+        """Cache the masks after an object's edits, as computed here or as read from a session file."""
+        self.cache[edits] = result
+        if len(self.cache) > _MAX_CACHED:
+            self.cache.popitem(last=False)
         return result
 
     def _started(self, edits: ObjectEdits, before: ObjectResult | None = None) -> StartedObject:

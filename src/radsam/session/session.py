@@ -59,7 +59,7 @@ class Session:
     Args:
         volume: The CT.
         predictor: The model.
-        window: What the model sees, in Hounsfield units; None takes the model's own window, which fits CT only.
+        window: The HU window of the model's input; None takes the model's own window, which fits CT only.
         stop_rule: Ends propagation where an object has no bounds.
 
     Raises:
@@ -110,7 +110,7 @@ class Session:
         """Return the voxels (k, j, i) that object `name` owns in the label map.
 
         Raises:
-            SessionError: There is no such object.
+            SessionError: The object does not exist.
         """
         number = self._number(name)
         return np.asarray(self.labels.ids == number)
@@ -174,7 +174,7 @@ class Session:
             bounds: First and last slice of the object, both included; None lets the stop rule find the ends.
             name: The object; an existing one is restarted.
             plane: The plane of the propagation: axial, coronal or sagittal.
-            window: What the model sees, in Hounsfield units; None takes the session's window.
+            window: The HU window of the model's input; None takes the session's window.
             policy: What a slice passes to the next: "mask", "box", "point" or "copy"; None takes what the model
                 was trained for.
             zoom: Whether the model sees a crop around the object, which shows small ones better, instead of whole
@@ -212,7 +212,7 @@ class Session:
         Raises:
             PromptError: A point lies outside the volume or the object's bounds, or the points lie
                 on several slices.
-            SessionError: There is no such object, or it is locked.
+            SessionError: The object does not exist, or is locked.
             BackendError: The engine failed; the session is as before.
         """
         match points:
@@ -240,7 +240,7 @@ class Session:
 
         Raises:
             PromptError: As for `segment` and `correct`; or the chosen alternative mask is empty.
-            SessionError: There is no such object to correct, or it is locked.
+            SessionError: The object to correct does not exist, or is locked.
             BackendError: The engine failed; only a request with an alternative needs it.
         """
         if isinstance(request, Segment | Correct):
@@ -271,7 +271,7 @@ class Session:
 
         Raises:
             PromptError: As for `segment` and `correct`.
-            SessionError: There is no such object to correct, or it is locked.
+            SessionError: The object to correct does not exist, or is locked.
             BackendError: The engine failed.
         """
         edit = self.to_edit(request)
@@ -310,7 +310,7 @@ class Session:
             yield from self._replayer.replay(edits_of(history.done, edit.name))
         elif isinstance(edit, Delete) and isinstance(deleted := before.done[edit.number], Segment | Correct):
             remaining = edits_of(history.done, deleted.name)
-            # Step by step from the start: known steps cost nothing, and a caller may do other things in between.
+            # Edit by edit from the start: cached edits cost nothing, and a caller may do other things in between.
             for length in range(1, len(remaining) + 1):
                 yield from self._replayer.replay(remaining[:length])
         if self._history is not before:
@@ -318,10 +318,10 @@ class Session:
         self._history = history
 
     def delete(self, number: int) -> None:
-        """Take back one prompt or correction by its number; the others are replayed.
+        """Delete one prompt or correction by its number; the others are replayed.
 
         Raises:
-            SessionError: There is no such prompt, or its object is locked.
+            SessionError: The prompt does not exist, or its object is locked.
         """
         self._change(Delete(number))
 
@@ -329,15 +329,15 @@ class Session:
         """Remove an object.
 
         Raises:
-            SessionError: There is no such object, or it is locked.
+            SessionError: The object does not exist, or is locked.
         """
         self._change(Remove(name))
 
     def rename(self, name: str, new_name: str) -> None:
-        """Give an object another name, in all of its history; this is not a step to undo.
+        """Give an object another name, in all of its history; this is not an edit, and undo does not take it back.
 
         Raises:
-            SessionError: There is no such object, or the new name is taken.
+            SessionError: The object does not exist, or the new name is taken.
             PromptError: The new name is empty.
         """
         require_object(self._history.done, name)
@@ -354,7 +354,7 @@ class Session:
         """Lock an object, so that later edits cannot take voxels from it, or unlock it.
 
         Raises:
-            SessionError: There is no such object.
+            SessionError: The object does not exist.
         """
         self._change(Lock(name, locked))
 
@@ -364,7 +364,7 @@ class Session:
 
     @property
     def overlap(self) -> Overlap:
-        """Who owns a voxel that two objects claim; set it to change it."""
+        """The rule for a voxel that two objects claim; set it to change it."""
         chosen = [edit.overlap for edit in self._history.done if isinstance(edit, SetOverlap)]
         return chosen[-1] if chosen else Overlap.LAST_WINS
 
@@ -377,7 +377,7 @@ class Session:
         self._change(SetOverlap(chosen))
 
     def undo(self) -> None:
-        """Step back in the history.
+        """Undo the last edit.
 
         Raises:
             SessionError: There is nothing to undo.
@@ -385,7 +385,7 @@ class Session:
         self._history = self._history.undo()
 
     def redo(self) -> None:
-        """Step forward again.
+        """Redo the edit that was undone last.
 
         Raises:
             SessionError: There is nothing to redo.
@@ -404,13 +404,15 @@ class Session:
         saved.write(Path(path))
 
     def restore(self, history: History, known: dict[tuple[Segment | Correct, ...], ObjectResult]) -> None:
-        """Replace the history by a stored one, with the masks after its steps."""
+        """Replace the history by a stored one, with the masks after its edits."""
         for edits, result in known.items():
-            self._replayer.remember(edits, result)
+            self._replayer.add_to_cache(edits, result)
         self._history = history
 
     def known_results(self) -> dict[tuple[Segment | Correct, ...], ObjectResult]:
-        """Return the masks after every step of every object's history, undone steps included."""
+        """Return the masks after every edit of every object's history, undone edits included."""
         edits = self._history.edits
-        steps = {edits_of(edits[:length], name) for length in range(1, len(edits) + 1) for name in object_names(edits)}
-        return {step: self._replayer.known[step] for step in steps if step in self._replayer.known}
+        prefixes = {
+            edits_of(edits[:length], name) for length in range(1, len(edits) + 1) for name in object_names(edits)
+        }
+        return {each: self._replayer.cache[each] for each in prefixes if each in self._replayer.cache}

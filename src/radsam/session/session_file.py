@@ -1,6 +1,6 @@
 """A session as one file: a zip of its edits (JSON) and its masks (run lengths).
 
-The masks after every step are stored, so that reopening, undoing and redoing need
+The masks after every edit are stored, so that reopening, undoing and redoing need
 neither the model nor time. The file names the CT by a hash of its content: it opens on
 that CT only. It holds no header of the CT; the path of the CT is in it, so that
 `radsam edit` finds it again.
@@ -49,7 +49,7 @@ class SessionFile:
         window_hu: The session's window, low and high, in Hounsfield units.
         stop_rule: Ends propagation where an object has no bounds.
         history: Its edits.
-        stored: Per step, the numbers of the edits that make it and its masks as stored.
+        stored: Per cached result, the numbers of the edits that make it and its masks as stored.
         masks: Every distinct mask.
     """
 
@@ -76,7 +76,7 @@ class SessionFile:
         history: History,
         results: Mapping[ObjectEdits, ObjectResult],
     ) -> SessionFile:
-        """Describe a session; the arguments are its parts, `results` the masks after every step."""
+        """Describe a session; the arguments are its parts, `results` the masks after every edit."""
         series = volume.series
         numbers = {id(edit): number for number, edit in enumerate(history.edits)}
         masks: dict[RunMask, int] = {}

@@ -1,4 +1,4 @@
-"""An object from its first prompt on: how the model sees it, its first mask, and what predicts its slices."""
+"""An object from its first prompt on: how the model sees it, its first mask, and the predictor of its slices."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def paper_table(name: str) -> PaperTable:
     """Find a table by name.
 
     Raises:
-        InputError: There is no such table.
+        InputError: The table does not exist.
     """
     if name not in paper_tables():
         raise InputError(f"The paper's table {name!r} is not quoted here; choose one of {', '.join(paper_tables())}.")

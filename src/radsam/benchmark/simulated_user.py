@@ -54,7 +54,7 @@ class SimulatedUser:
         self._largest = int(areas.argmax())
 
     def first(self) -> SegmentRequest:
-        """Request the object: one prompt on one slice and, where the mode says so, the bounds."""
+        """Return the first request: one prompt on one slice and, if the mode has bounds, first and last slice."""
         index = self._largest
         if self.mode.prompt_slice == "random":
             index = int(self._promptable[self._rng.integers(self._promptable.size)])
@@ -69,7 +69,7 @@ class SimulatedUser:
         return [int(index) for index in self._promptable[ranks]]
 
     def first_on(self, index: int) -> SegmentRequest:
-        """Request the object on one slice."""
+        """Return the request that segments one slice alone."""
         return SegmentRequest(prompt=self._prompt(index), bounds=Bounds(index, index))
 
     def correction(self, predicted: Voxels) -> tuple[Point, ...]:

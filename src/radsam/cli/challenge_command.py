@@ -20,7 +20,9 @@ challenge_app = typer.Typer(
 @challenge_app.command("cvpr25")
 @command
 def cvpr25(
-    source: Annotated[Path, typer.Argument(help="Folder with one .npz per case, or one such file.", metavar="INPUT")],
+    source: Annotated[
+        Path, typer.Argument(help="Folder with one .npz per case, or a single .npz file.", metavar="INPUT")
+    ],
     target: Annotated[
         Path, typer.Argument(help="Folder for the predictions: .npz of the same names.", metavar="OUTPUT")
     ],

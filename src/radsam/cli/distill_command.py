@@ -40,16 +40,14 @@ def distill(
     with training_progress(settings.optim.steps, quiet=as_json) as report:
         result = run(settings, folder, minutes=minutes, report=report)
     if not result.finished and not (minutes is not None and time.monotonic() - started >= 60 * minutes):
-        note(
-            f"A checkpoint is written at step {result.step} of {settings.optim.steps}. The same command goes on there."
-        )
+        note(f"A checkpoint is written at step {result.step} of {settings.optim.steps}. The same command continues it.")
         raise KeyboardInterrupt
     if as_json:
         facts = {"run": str(folder), "step": result.step, "steps": settings.optim.steps, "finished": result.finished}
         measured = None if result.error < 0 else result.error
         write_json({**facts, "relative_error": measured, "checkpoint": str(result.checkpoint)})
         return
-    done = "done" if result.finished else "time is up; the same command goes on from here"
+    done = "done" if result.finished else "time is up; the same command continues from here"
     error = "was not measured yet" if result.error < 0 else f"{result.error:.4f}"
     out.print(
         f"step {result.step} of {settings.optim.steps}: {done}. Relative error on other patients: {error}.",

@@ -92,7 +92,7 @@ def segment(
     session: Annotated[
         Path | None,
         typer.Option(
-            help="Also save the session, to go on with `radsam edit`; to an existing one the object is added.",
+            help="Also save the session, to continue it with `radsam edit`; to an existing one the object is added.",
             metavar="OUT.radsam",
         ),
     ] = None,
@@ -152,7 +152,7 @@ def segment(
 def _open(
     volume: Volume, session: Path | None, model: str | None, backend: str, window: tuple[float, float] | None
 ) -> Session:
-    """Start a session, or go on with the one in the output file, whose objects stay."""
+    """Start a session, or continue the one in the output file, whose objects stay."""
     if session is None or not session.exists():
         return load_engine(model, backend, keep=session is not None).open(volume, window=window)
     from radsam.session import read_session

@@ -55,5 +55,5 @@ OutDir = Annotated[
     typer.Option("--out", help="Folder of the run; runs/<name of the configuration> if left out.", metavar="DIR"),
 ]
 Minutes = Annotated[
-    float | None, typer.Option(min=0.01, help="Stop after this time; the same command goes on from there.")
+    float | None, typer.Option(min=0.01, help="Stop after this time; the same command continues from there.")
 ]

@@ -34,11 +34,11 @@ def train(
     out_dir: OutDir = None,
     minutes: Minutes = None,
     resume: Annotated[
-        bool, typer.Option("--resume/--no-resume", help="Go on from the folder's checkpoint, or refuse to.")
+        bool, typer.Option("--resume/--no-resume", help="Continue from the folder's checkpoint, or refuse to.")
     ] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Train, or go on training: the same command resumes a run where it was stopped or killed.
+    """Train, or continue training: the same command resumes a run where it was stopped or killed.
 
     The folder of the run holds its checkpoints, the logs train.csv and validation.csv, and
     TensorBoard's files. Ctrl-C finishes the step and writes a checkpoint first.
@@ -55,7 +55,7 @@ def train(
         write_json(_facts(result, settings, folder))
         return
     best = "none was scored" if result.best_score < 0 else f"{result.best_score:.4f}"
-    done = "done" if result.finished else "time is up; the same command goes on from here"
+    done = "done" if result.finished else "time is up; the same command continues from here"
     out.print(f"step {result.step} of {settings.optim.steps}: {done}. Best validation Dice: {best}.", soft_wrap=True)
     out.print(f"Next: radsam export {escape(str(result.checkpoint))} BUNDLE", soft_wrap=True)
 
@@ -68,7 +68,7 @@ def run_training(
     Args:
         config: The configuration.
         folder: Folder of the run.
-        resume: Go on from the folder's checkpoint.
+        resume: Continue from the folder's checkpoint.
         minutes: Stop after this time.
         quiet: Show nothing.
 
@@ -82,7 +82,7 @@ def run_training(
         result = training_run.train(config, folder, resume=resume, minutes=minutes, report=report)
     time_is_up = minutes is not None and time.monotonic() - started >= 60 * minutes
     if not result.finished and not time_is_up:
-        note(f"A checkpoint is written at step {result.step} of {config.optim.steps}. The same command goes on there.")
+        note(f"A checkpoint is written at step {result.step} of {config.optim.steps}. The same command continues it.")
         raise KeyboardInterrupt
     return result
 

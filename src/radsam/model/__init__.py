@@ -1,4 +1,4 @@
 """The SAM family as torch modules: tensors in, tensors out, no state.
 
-`config`, `presets` and `prompt_tokens` load without torch; everything else needs it.
+`sam_config`, `sam_presets` and `prompt_tokens` load without torch; everything else needs it.
 """

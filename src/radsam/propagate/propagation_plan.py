@@ -16,7 +16,7 @@ SIDES = (-1, 1)
 
 @dataclass(frozen=True)
 class PropagationPlan:
-    """Where a propagation starts, what it carries, how far it goes on each side, and what it follows.
+    """Where a propagation starts, what it carries, how far it reaches on each side, and what it follows.
 
     Args:
         start: The slice to start from, with its mask.
@@ -25,8 +25,8 @@ class PropagationPlan:
         limits: The last slice of a side (-1 or 1) that reaches less far than the object; the side ends
             there as at a bound.
         user_prompts: The user's prompts by slice, used there in addition to the incoming mask (paper 4.2).
-            Without bounds, a side goes on at least to its farthest box, mask or positive point.
-        previous: The mask of the start's slice before a correction: it goes on where the correction emptied the slice.
+            Without bounds, a side continues at least to its farthest box, mask or positive point.
+        previous: The mask of the start's slice before a correction, passed on where the correction emptied the slice.
         taper: Thins a mask before the next slice gets it; None passes it on as it is.
         stop_rule: Ends a side without a bound.
     """
@@ -69,7 +69,7 @@ class PropagationPlan:
         return None if 0 <= index < self.slice_count else EndReason.VOLUME_END
 
     def stop_reason(self, incoming: RunMask, current: SliceMask, side: int) -> EndReason | None:
-        """Why the stop rule ends a side before `current`; None where the side goes on, as it does inside bounds.
+        """Why the stop rule ends a side before `current`; None where the side continues, as it does inside bounds.
 
         Args:
             incoming: The last mask before it that was not empty.

@@ -78,7 +78,7 @@ def render_preview(
 
     Raises:
         GridMismatchError: A mask has another shape than the volume.
-        PromptError: The window is empty, or there is no such slice.
+        PromptError: The window is empty, or the slice does not exist.
     """
     for name, mask in masks.items():
         if mask.shape != volume.geometry.shape_kji:

@@ -96,7 +96,7 @@ def draw_slice(
     """Draw the grey values of one slice.
 
     Raises:
-        PromptError: The window is empty, or there is no such slice.
+        PromptError: The window is empty, or the slice does not exist.
     """
     low, high = window_hu
     if not (np.isfinite(low) and np.isfinite(high) and low < high):

@@ -1,4 +1,4 @@
-"""JSON bodies and answers of the API, with examples: the OpenAPI document is built from them."""
+"""JSON bodies of requests and responses of the API, with examples: the OpenAPI document is built from them."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class SessionChange(Request):
     overlap: Literal["last wins", "keep first"]
 
 
-# Answers
+# Responses
 
 
 class ErrorBody(BaseModel):

@@ -176,7 +176,7 @@ class EditQueue:
                 live.stamp()
                 live.session.save(live.file)
                 self._store.put_session(live.row)
-        except Exception as error:  # mostly a full disk: an edit that cannot be saved is taken back
+        except Exception as error:  # mostly a full disk: an edit that cannot be saved is undone
             self._thread.call(lambda: self._roll_back(live, before)).result()
             self._failed(live, job, error)
             return

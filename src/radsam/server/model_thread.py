@@ -39,14 +39,14 @@ class Task:
 
     Args:
         priority: Its priority.
-        turn: Order among tasks of equal priority: the lowest runs first.
+        order: Order among tasks of equal priority: the lowest runs first.
         steps: The generator.
         future: The return value of the generator, or its error.
         cancelled: Whether to end it before its next step.
     """
 
     priority: int
-    turn: int
+    order: int
     steps: Steps[Any] = field(compare=False)
     future: Future[Any] = field(compare=False, default_factory=Future)
     cancelled: bool = field(compare=False, default=False)
@@ -66,7 +66,7 @@ class ModelThread:
         self._quiet_seconds = quiet_seconds
         self._busy_until = 0.0
         self._waiting: list[Task] = []
-        self._turns = itertools.count()
+        self._order = itertools.count()
         self._changed = threading.Condition()
         self._woken = False
         self._closing = False
@@ -89,7 +89,7 @@ class ModelThread:
             The task; the callbacks of its future run on this thread.
         """
         with self._changed:
-            task = Task(priority, next(self._turns), steps)
+            task = Task(priority, next(self._order), steps)
             if self._closing:
                 task.future.set_exception(ServerStoppingError())
                 return task
@@ -170,5 +170,5 @@ class ModelThread:
             task.future.set_exception(error)
         else:
             with self._changed:
-                task.turn = next(self._turns)
+                task.order = next(self._order)
                 heapq.heappush(self._waiting, task)

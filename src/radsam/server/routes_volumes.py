@@ -90,5 +90,5 @@ async def receive(request: Request, incoming: IncomingFile) -> None:
 
 
 def binary(description: str, *types: str) -> dict[int | str, dict[str, Any]]:
-    """Document a binary answer."""
+    """Document a binary response."""
     return {200: {"description": description, "content": {each: {} for each in types or (_BYTES,)}}}

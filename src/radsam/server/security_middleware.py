@@ -64,7 +64,7 @@ class SecurityMiddleware:
         self._wrong_tokens = RateLimiter(limits.wrong_tokens_per_minute / 60, limits.wrong_tokens_per_minute)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or answer why it is rejected."""
+        """Pass a request on, or respond with the reason for its rejection."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

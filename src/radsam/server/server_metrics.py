@@ -15,12 +15,12 @@ class ServerMetrics:
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
-        self.requests = Counter("radsam_requests", "Answered requests", ["method", "status"], registry=self._registry)
+        self.requests = Counter("radsam_requests", "Requests by status", ["method", "status"], registry=self._registry)
         self.seconds = Histogram(
-            "radsam_request_seconds", "Time to answer", ["route"], buckets=_SECONDS, registry=self._registry
+            "radsam_request_seconds", "Time to respond", ["route"], buckets=_SECONDS, registry=self._registry
         )
         self.previews = Histogram(
-            "radsam_preview_seconds", "Time to answer a preview", buckets=_SECONDS, registry=self._registry
+            "radsam_preview_seconds", "Time of a preview", buckets=_SECONDS, registry=self._registry
         )
         self.edits = Counter("radsam_edits", "Edits by result", ["kind", "end"], registry=self._registry)
         self.slices = Counter("radsam_slices", "Propagated slices", registry=self._registry)

@@ -137,7 +137,7 @@ class ServerStore:
             )
 
     def session(self, session: str, owner: str) -> SessionRow | None:
-        """Return a session of a user; None if the user has no such session."""
+        """Return a session of a user; None if the user has no session with this id."""
         return next(iter(self._sessions("id = ? AND owner = ?", session, owner)), None)
 
     def sessions(self, owner: str) -> list[SessionRow]:

@@ -287,7 +287,7 @@ class Service:
         return self._open(user, session).masks.since(since)
 
     def object_mask(self, user: str, session: str, name: str) -> Future[Bool[np.ndarray, "k j i"]]:
-        """Return an object's voxels before overlaps are resolved; all False if there is no such object."""
+        """Return an object's voxels before overlaps are resolved; all False if it does not exist."""
         live = self._open(user, session)
 
         def decode() -> Bool[np.ndarray, "k j i"]:
@@ -348,7 +348,7 @@ class Service:
         """Export the label map, or the session, into a folder.
 
         Raises:
-            NotFoundError: There is no such object.
+            NotFoundError: The object does not exist.
             InputError: The format needs a DICOM series, and the volume is not one.
         """
         live = self._open(user, session)
@@ -391,7 +391,7 @@ class Service:
         return self._sessions.open(user, session)
 
     def _check(self, live: LiveSession, request: SegmentRequest | CorrectionRequest, *, now: bool) -> None:
-        """Refuse what does not fit the volume and, if no edit comes before the request, the session."""
+        """Refuse a request that does not fit the volume or, if no edit waits before it, the session."""
         request.check(live.session.volume.geometry)
         if now:
             if isinstance(request, CorrectionRequest):
@@ -421,7 +421,7 @@ def _read_cursor(cursor: str) -> tuple[float, int, str]:
         return float(score), int(index), name
     except ValueError:
         raise PromptError(
-            f"The cursor {cursor!r} is malformed: give the cursor of the previous answer, such as 0.8482:16:liver."
+            f"The cursor {cursor!r} is malformed: give the cursor of the previous response, such as 0.8482:16:liver."
         ) from None
 
 

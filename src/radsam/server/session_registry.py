@@ -132,7 +132,7 @@ class SessionRegistry:
         """Return a session of a user, from memory or from disk.
 
         Raises:
-            NotFoundError: The user has no such session.
+            NotFoundError: The user has no session with this id.
             SessionError: Its volume or its model has changed.
         """
         live = self._live.get(session)
@@ -158,7 +158,7 @@ class SessionRegistry:
             end: Cancels its jobs.
 
         Raises:
-            NotFoundError: The user has no such session.
+            NotFoundError: The user has no session with this id.
         """
         if self._store.session(session, user) is None:
             raise NotFoundError(f"There is no session {session!r}.")

@@ -28,7 +28,7 @@ def require(*rules: tuple[object, str]) -> None:
         rules: Each a condition, and the sentence for the user where it is false.
 
     Raises:
-        ValueError: One line for each condition that is false; `build_settings` reports it with the section's name.
+        ValueError: One line for each condition that is false; `settings_from_dict` reports it with the section's name.
     """
     if broken := [sentence for holds, sentence in rules if not holds]:
         raise ValueError("\n".join(broken))

@@ -52,7 +52,7 @@ def centre_voxel(predicted: Voxels, truth: Voxels) -> VoxelClick | None:
 
     False negatives and false positives that touch, over sides, edges or corners, are one
     error; its centre is the voxel farthest from the error's edge, counted in voxels. The
-    border of the volume is an edge. Of several such voxels one is drawn, always the same.
+    border of the volume is an edge. Of several such voxels one is drawn from a fixed seed.
 
     Returns:
         The click, or None where the prediction is right everywhere.

@@ -57,7 +57,7 @@ def export_checkpoint(
     Args:
         checkpoint: A file that `train` wrote.
         target: The bundle's folder or ``.zip``; must not exist.
-        mean_with: Another checkpoint of the same network, for example what `checkpoint` went on from: the
+        mean_with: Another checkpoint of the same network, for example what `checkpoint` continued from: the
             bundle gets the mean of both weights, which may keep what either is good at.
         name: Name of the bundle; None takes the configuration's.
         licence: SPDX name of the weights' licence.

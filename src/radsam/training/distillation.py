@@ -7,7 +7,7 @@ another one (`radsam.training.student_encoder`), which training with a frozen en
 
 ::
 
-    out/last.pt        the newest checkpoint; `distill` goes on from it
+    out/last.pt        the newest checkpoint; `distill` continues from it
     out/train.csv      relative error by step: 1 is no better than the mean embedding, 0 is the teacher
     out/validation.csv the same, of the averaged weights on the validation split
 """
@@ -48,7 +48,7 @@ class DistillResult:
 
     Args:
         step: Optimizer steps done.
-        finished: Whether all steps are done; otherwise `distill` goes on from here when called again.
+        finished: Whether all steps are done; otherwise `distill` continues from here when called again.
         error: Latest relative error on the validation split; -1 where none was measured.
         checkpoint: The checkpoint to export.
     """
@@ -62,12 +62,12 @@ class DistillResult:
 def distill(
     config: DistillConfig, out: Path, *, minutes: float | None = None, report: Report = lambda line: None
 ) -> DistillResult:
-    """Distill, or go on: a run that was stopped or killed ends with the weights it would have had.
+    """Distill, or continue: a run that was stopped or killed ends with the weights it would have had.
 
     Args:
         config: What to distill.
         out: Folder of the run.
-        minutes: Stop after this time, to go on later; None goes to the last step.
+        minutes: Stop after this time, to continue later; None goes to the last step.
         report: Takes lines of progress.
 
     Raises:
@@ -95,7 +95,7 @@ class Distillation:
 
     Args:
         config: What to distill.
-        out: Folder of the run, made if it is missing; holds the checkpoint to go on from, if any.
+        out: Folder of the run, made if it is missing; holds the checkpoint to continue from, if any.
         teacher: The bundle of the teacher.
         scenes: The teacher's embeddings.
         report: Takes lines of progress.

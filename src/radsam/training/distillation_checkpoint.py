@@ -80,7 +80,7 @@ class DistillConfig:
 
 @dataclass(frozen=True, eq=False)
 class DistillCheckpoint:
-    """Everything that a distillation needs to go on, or to be exported.
+    """Everything that a distillation needs to continue, or to be exported.
 
     Args:
         config: Its configuration.

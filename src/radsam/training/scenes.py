@@ -153,7 +153,7 @@ def chosen_cases(store: Store, data: DataConfig) -> list[int]:
         if not found:
             raise InputError(
                 f"The store has no labelled case in the split {split!r}; its splits are "
-                f"{', '.join(sorted({case.split for case in store.cases}))}. Prepare the store with such cases, or "
+                f"{', '.join(sorted({case.split for case in store.cases}))}. Prepare it with cases of this split, or "
                 "name another split in the section data."
             )
         chosen += found

@@ -1,6 +1,6 @@
 """Training on a SLURM cluster, through submitit: one process for each GPU, requeued until it is done.
 
-A job that is stopped by its time limit or preempted is put into the queue again and goes on
+A job that is stopped by its time limit or preempted is put into the queue again and continues
 from the run's last checkpoint: at most `run.checkpoint_minutes` of work are done twice.
 """
 
@@ -66,7 +66,7 @@ def submit(
 
     Raises:
         InputError: The configuration is wrong or cannot be split over that number of processes, or
-            this machine has no such cluster.
+            this machine has no cluster of this kind.
         MissingExtraError: submitit is not installed.
     """
     if find_spec("submitit") is None:
@@ -122,7 +122,7 @@ def split_over_processes(
 
 @dataclass(frozen=True)
 class TrainJob:
-    """What each process of a job does; submitit stores it and runs it on the cluster.
+    """The work of one process of a job; submitit stores it and runs it on the cluster.
 
     Args:
         config: The configuration, as plain values: later changes of the file do not reach the job.
@@ -133,14 +133,14 @@ class TrainJob:
     out: Path
 
     def __call__(self) -> TrainResult:
-        """Train, or go on training."""
+        """Train, or continue training."""
         from radsam.training.training_run import train
 
         _announce_processes()
         return train(config_from_dict(self.config), self.out, report=_to_log)
 
     def checkpoint(self) -> DelayedSubmission:
-        """Called when the job has to stop: the next one goes on from the run's last checkpoint."""
+        """Called when the job has to stop: the next one continues from the run's last checkpoint."""
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self)

@@ -2,7 +2,7 @@
 
 A folder holds two files for each scene, named by a hash of all that they depend on:
 float16 embeddings (memory-mapped, so that all of them may be larger than the memory) and
-the list of the objects on its slices. Work that was interrupted goes on with the next
+the list of the objects on its slices. Work that was interrupted continues with the next
 scene, and configurations that share scenes share the files.
 """
 

@@ -30,7 +30,7 @@ _INDIFFERENT = (
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """Everything that a run needs to go on, or to be exported.
+    """Everything that a run needs to continue, or to be exported.
 
     Args:
         config: The run's configuration.

@@ -5,7 +5,7 @@ With several processes each of them trains its own parts of every step (see
 
 ::
 
-    out/last.pt          the newest checkpoint; `train` goes on from it
+    out/last.pt          the newest checkpoint; `train` continues from it
     out/best.pt          the one with the best validation score
     out/train.csv        losses by step
     out/validation.csv   scores by step
@@ -70,7 +70,7 @@ class TrainResult:
 
     Args:
         step: Optimizer steps done.
-        finished: Whether all steps are done; otherwise `train` goes on from here when called again.
+        finished: Whether all steps are done; otherwise `train` continues from here when called again.
         best_score: Best validation score; -1 where none was made.
         checkpoint: The checkpoint to export: the best one, or the last where none was scored.
         rank: Which of the run's processes returned it; 0 is the first one.
@@ -116,7 +116,7 @@ def train(
     minutes: float | None = None,
     report: Report = lambda line: None,
 ) -> TrainResult:
-    """Train, or go on training.
+    """Train, or continue training.
 
     Ctrl-C and SIGTERM finish the step, write a checkpoint and return. With several processes
     (`config.run`), this is called in each of them; one that was started alone starts the
@@ -125,8 +125,8 @@ def train(
     Args:
         config: What to train.
         out: Folder of the run.
-        resume: Go on from the folder's last checkpoint; without, the folder must have none.
-        minutes: Stop after this time, to go on later; None trains to the last step.
+        resume: Continue from the folder's last checkpoint; otherwise the folder must have none.
+        minutes: Stop after this time, to continue later; None trains to the last step.
         report: Takes lines of progress.
 
     Raises:
@@ -174,7 +174,7 @@ class Run:
 
     Args:
         config: What to train.
-        out: Folder of the run, made if it is missing; holds the checkpoint to go on from, if any.
+        out: Folder of the run, made if it is missing; holds the checkpoint to continue from, if any.
         start: The start weights.
         scenes: The slices: encoded scenes, or augmented ones where the encoder is trained.
         report: Takes lines of progress.

@@ -50,7 +50,7 @@ def test_fewer_processes_accumulate_more(tmp_path: Path) -> None:
     config = tiny_config(tmp_path, optim={"batch": 2}, run={"devices": 4, "nodes": 8})
     dealt = slurm.split_over_processes(config, nodes=1, processes_per_node=4, accelerator="cuda")
     assert (dealt.optim.accumulate, dealt.run.nodes, dealt.run.devices, dealt.run.accelerator) == (8, 1, 4, "cuda")
-    assert dealt.identity == config.identity, "a run may go on with another number of GPUs"
+    assert dealt.identity == config.identity, "a run may continue with another number of GPUs"
     with pytest.raises(InputError, match=r"trains 64 episodes; 3 × 4 processes.*train 24 at a time"):
         slurm.split_over_processes(config, nodes=3, processes_per_node=4, accelerator="cuda")
 

@@ -34,7 +34,7 @@ def predict_folder(
 
     Args:
         engine: The model.
-        source: Folder with one .npz per case, or one such file.
+        source: Folder with one .npz per case, or a single .npz file.
         target: Folder of the segmentations, which have the cases' names; made if missing.
         spacing_is_xyz: See `read_case`.
         progress: Called with the number of cases done and of all cases.

@@ -43,7 +43,7 @@ def find_models(names: Sequence[str], runtime: Runtime) -> list[Model]:
 
     Raises:
         InputError: A name has none of these forms, or two models have the same label.
-        BundleError: There is no such bundle.
+        BundleError: The bundle does not exist.
     """
     models = [_model(name.strip(), runtime) for name in names if name.strip()]
     labels = [model.card.label for model in models]

@@ -98,7 +98,7 @@ class PredictionsFolder:
         """Read the mask of one class.
 
         Raises:
-            InputError: There is no such mask.
+            InputError: The mask does not exist.
             GridMismatchError: It lies on another grid.
         """
         if case_id in self._maps:

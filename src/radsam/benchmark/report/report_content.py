@@ -39,7 +39,7 @@ def report_blocks(results: ResultsFolder, against: str | None = None) -> list[Bl
         against: Label of the model that the others are compared with; the first one if None.
 
     Raises:
-        InputError: There are no results yet, or no such model.
+        InputError: There are no results yet, or `against` was not measured.
     """
     found = curves(results.rows)
     if not found:

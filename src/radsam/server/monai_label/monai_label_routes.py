@@ -308,7 +308,7 @@ def find_volume(service: Service, user: str, image: str) -> VolumeEntry:
     """Find a volume by its id, its SeriesInstanceUID, or its name with or without suffix.
 
     Raises:
-        NotFoundError: There is no such volume.
+        NotFoundError: The volume does not exist.
     """
     listed = service.volumes.listed(user) if image else []
     keys: tuple[Callable[[VolumeEntry], str], ...] = (

@@ -19,7 +19,7 @@ from radsam.volume import Geometry
 
 @dataclass(frozen=True)
 class UndoStep:
-    """What one interaction changed, so that it can be undone.
+    """One interaction's changes, so that it can be undone.
 
     Args:
         interactions: The interactions before it.
@@ -73,7 +73,7 @@ class Lease:
         last_heard: Time of its last heartbeat or interaction.
         zoom: Whether the model may see a crop around the object.
         image: Its image; None before `set_image`.
-        turn: Held while a request is processed, so that interactions are applied in order.
+        lock: Held while a request is processed, so that interactions are applied in order.
     """
 
     token: str
@@ -82,7 +82,7 @@ class Lease:
     last_heard: float
     zoom: bool = True
     image: LeasedImage | None = None
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def require_image(self) -> LeasedImage:
         """Return the image.
@@ -137,7 +137,7 @@ class Leases:
             heard: Whether the request counts as a heartbeat.
 
         Raises:
-            LeaseEndedError: The user has no such lease, or it has ended.
+            LeaseEndedError: The user has no lease with this token, or it has ended.
         """
         self._remove_expired()
         lease = self._leases.get(token or "")
@@ -180,7 +180,7 @@ class Leases:
         for lease in list(self._leases.values()):
             idle = now - lease.last_used >= self._limits.lease_idle_seconds
             silent = now - lease.last_heard >= self._limits.lease_silent_seconds
-            if (idle or silent) and not lease.turn.locked():
+            if (idle or silent) and not lease.lock.locked():
                 with self._lock:
                     self._leases.pop(lease.token, None)
                 # In a thread: this request must not wait until the session of another lease is read or removed.

@@ -56,10 +56,10 @@ AllLeases = Annotated[Leases, Depends(_leases)]
 
 
 @asynccontextmanager
-async def _turn(request: Request, leases: Leases, user: str) -> AsyncIterator[Lease]:
+async def _locked_lease(request: Request, leases: Leases, user: str) -> AsyncIterator[Lease]:
     """Run the requests of a lease one after the other."""
     token = request.headers.get("x-lease-token")
-    async with leases.find(token, user).turn:
+    async with leases.find(token, user).lock:
         lease = leases.find(token, user)  # an earlier request may have released it
         try:
             yield lease
@@ -101,7 +101,7 @@ def claim(service: Served, user: User, leases: AllLeases) -> dict[str, Any]:
 @router.post("/release")
 async def release(request: Request, user: User, leases: AllLeases) -> dict[str, Any]:
     """End a lease."""
-    async with _turn(request, leases, user) as lease:
+    async with _locked_lease(request, leases, user) as lease:
         await run_in_threadpool(leases.release, lease)
     return {"released": True}
 
@@ -124,7 +124,7 @@ def lease_status(request: Request, service: Served, user: User, leases: AllLease
 async def set_image(request: Request, service: Served, user: User, leases: AllLeases) -> dict[str, Any]:
     """Receive an image; the objects of the previous image stay in its session."""
     properties = _meta(request).get("image_properties")
-    async with _turn(request, leases, user) as lease, leases.one_image:
+    async with _locked_lease(request, leases, user) as lease, leases.one_image:
         header, body = await packed_arrays.receive(request.stream(), service.limits.volume_bytes)
         image = await run_in_threadpool(_open, service, user, header, body, properties)
         await run_in_threadpool(leases.leave_image, lease)
@@ -147,7 +147,7 @@ def _open(service: Service, user: str, header: packed_arrays.ArrayHeader, body: 
 async def set_target_buffer(request: Request, user: User, leases: AllLeases) -> dict[str, Any]:
     """Note that the program has a new, empty target buffer."""
     given = await _json(request)
-    async with _turn(request, leases, user) as lease:
+    async with _locked_lease(request, leases, user) as lease:
         image = lease.require_image()
         if given.get("shape") != list(image.geometry.shape_kji):
             shape = list(image.geometry.shape_kji)
@@ -160,7 +160,7 @@ async def set_target_buffer(request: Request, user: User, leases: AllLeases) -> 
 async def set_do_autozoom(request: Request, user: User, leases: AllLeases) -> dict[str, Any]:
     """Choose whether the model sees a crop around small objects."""
     wanted = AutozoomRequest.model_validate(await _json(request))
-    async with _turn(request, leases, user) as lease:
+    async with _locked_lease(request, leases, user) as lease:
         lease.zoom = wanted.do_autozoom
     return {"do_autozoom": lease.zoom}
 
@@ -168,7 +168,7 @@ async def set_do_autozoom(request: Request, user: User, leases: AllLeases) -> di
 @router.post("/reset_interactions")
 async def reset_interactions(request: Request, service: Served, user: User, leases: AllLeases) -> dict[str, Any]:
     """Start the next object; the last one stays in the session."""
-    async with _turn(request, leases, user) as lease:
+    async with _locked_lease(request, leases, user) as lease:
         image = lease.require_image()
         image.number += image.applied.prompt is not None
         image.interactions, image.applied, image.steps = Interactions(), Interactions(), []
@@ -216,7 +216,7 @@ async def add_lasso(request: Request, service: Served, user: User, leases: AllLe
 async def add_initial_seg(request: Request, service: Served, user: User, leases: AllLeases) -> Response:
     """Start the object from a mask that the program shows already."""
     given = InteractionRequest.model_validate(_meta(request))
-    async with _turn(request, leases, user) as lease:
+    async with _locked_lease(request, leases, user) as lease:
         image = lease.require_image()
         voxels = (await _region(request, service, image, None, fill=False)).voxels
         interactions = await run_in_threadpool(from_segmentation, voxels, image.geometry)
@@ -228,14 +228,14 @@ async def add_initial_seg(request: Request, service: Served, user: User, leases:
 @router.post("/predict")
 async def predict(request: Request, service: Served, user: User, leases: AllLeases) -> Response:
     """Apply the interactions that were added without a prediction."""
-    async with _turn(request, leases, user) as lease:
+    async with _locked_lease(request, leases, user) as lease:
         return await _answer(service, lease, await apply_all(service, lease))
 
 
 @router.post("/undo")
 async def undo_interaction(request: Request, service: Served, user: User, leases: AllLeases) -> Response:
     """Undo the last interaction."""
-    async with _turn(request, leases, user) as lease:
+    async with _locked_lease(request, leases, user) as lease:
         return await _answer(service, lease, await undo(service, lease))
 
 
@@ -247,7 +247,7 @@ async def _add(
     given: InteractionRequest,
     extend: Callable[[LeasedImage, Voxels], Interactions],
 ) -> Response:
-    async with _turn(request, leases, user) as lease:
+    async with _locked_lease(request, leases, user) as lease:
         image = lease.require_image()
         mask = await current_mask(service, lease)
         interactions = await run_in_threadpool(extend, image, mask)
@@ -257,7 +257,7 @@ async def _add(
 
 async def _add_region(request: Request, service: Service, user: str, leases: Leases, *, fill: bool) -> Response:
     given = RegionRequest.model_validate(_meta(request))
-    async with _turn(request, leases, user) as lease:
+    async with _locked_lease(request, leases, user) as lease:
         image = lease.require_image()
         region = await _region(request, service, image, given.interaction_bbox, fill=fill)
         before, positive = image.interactions, given.include_interaction

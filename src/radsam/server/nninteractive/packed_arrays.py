@@ -101,7 +101,7 @@ def parse_header(head: bytes, max_bytes: int) -> ArrayHeader:
     """Parse the header of a packed array.
 
     Raises:
-        InputError: The bytes are not such a header.
+        InputError: The bytes are not the header of a packed array.
         TooLargeError: The unpacked array exceeds `max_bytes`.
     """
     try:

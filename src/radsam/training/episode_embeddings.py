@@ -85,7 +85,8 @@ class TrainedEmbeddings:
         new = {key: episode for key, episode in wanted.items() if key not in known}
         if new:
             images = np.stack([episode.scenes.image(episode.scene, episode.index) for episode in new.values()])
-            embedding = self._encode(torch.from_numpy(images).to(self._device)).float()
+            on_device = torch.from_numpy(images).to(self._device, memory_format=torch.channels_last)
+            embedding = self._encode(on_device).float()
             rows = {key: row for row, key in enumerate(new)}
             self._batches.append(_Batch(rows, embedding, embedding.detach().requires_grad_()))
 

@@ -23,7 +23,7 @@ from radsam.errors import PacsError, PacsRequestError
 from radsam.io.pacs.dicom_status import explain_status
 from radsam.io.pacs.pacs_address import Level, PacsAddress
 from radsam.io.pacs.pacs_credentials import Credentials
-from radsam.io.pacs.pacs_server import RETURNED_KEYWORDS, Instance
+from radsam.io.pacs.pacs_server import RETURNED_KEYWORDS, UID_KEYWORDS, Instance
 from radsam.io.pacs.retry_policy import RetryPolicy
 from radsam.io.pacs.series_instances import check_received
 
@@ -31,7 +31,6 @@ T = TypeVar("T")
 
 #: HTTP statuses after which a repetition may succeed: timeout, overload, restart, a failing proxy.
 _TRANSIENT = {408, 429, 500, 502, 503, 504}
-_UID_OF = {Level.STUDY: "StudyInstanceUID", Level.SERIES: "SeriesInstanceUID", Level.INSTANCE: "SOPInstanceUID"}
 #: More bytes than any instance has: a body is then sent with its length and in one piece. Sent in
 #: chunks, it could not be repeated, and older servers respond with 411.
 _NO_CHUNKS = 1 << 40
@@ -79,7 +78,7 @@ class DicomWebServer:
                 )
             )
             read = [_from_json(each) for each in page]
-            new = {uid: each for each in read if (uid := str(each.get(_UID_OF[level], ""))) and uid not in found}
+            new = {uid: each for each in read if (uid := str(each.get(UID_KEYWORDS[level], ""))) and uid not in found}
             if not new:
                 break
             found |= new
@@ -114,11 +113,7 @@ class DicomWebServer:
         return partial(self._client.search_for_instances, at.study_uid, at.series_uid)
 
     def _send(self, request: Callable[[], T]) -> T:
-        def translated() -> T:
-            with self._translated_errors():
-                return request()
-
-        return self._policy.send(translated)
+        return self._policy.send(self._translated_errors()(request))
 
     @contextmanager
     def _translated_errors(self) -> Iterator[None]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -41,7 +41,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at impo
 from radsam.errors import PacsError, PacsRequestError
 from radsam.io.pacs.dicom_status import explain_status, is_warning
 from radsam.io.pacs.pacs_address import Level, PacsAddress
-from radsam.io.pacs.pacs_server import RETURNED_KEYWORDS, Instance
+from radsam.io.pacs.pacs_server import RETURNED_KEYWORDS, UID_KEYWORDS, Instance
 from radsam.io.pacs.retry_policy import RetryPolicy
 from radsam.io.pacs.series_instances import check_received
 
@@ -166,7 +166,7 @@ class DimseServer:
         self._received.clear()
         with self._translated_errors():
             offered = frozenset((each, syntax) for each in classes for syntax in _ALL_SYNTAXES)
-            association = self._association(offered, self._fetch_contexts, fetching=True)
+            association = self._association(offered, fetching=True)
             try:
                 for status, _ in association.send_c_get(query, StudyRootQueryRetrieveInformationModelGet):
                     code = self._status_code(status, "Fetching")
@@ -183,7 +183,7 @@ class DimseServer:
 
     def _store(self, dataset: Dataset, offered: frozenset[tuple[str, str]]) -> None:
         with self._translated_errors():
-            association = self._association(offered, self._store_contexts)
+            association = self._association(offered)
             if not any(str(each.abstract_syntax) == str(dataset.SOPClassUID) for each in association.accepted_contexts):
                 name = UID(dataset.SOPClassUID).name
                 raise PacsRequestError(
@@ -192,26 +192,18 @@ class DimseServer:
             code = self._status_code(association.send_c_store(dataset), "Storing")
             self._require_success(code, "Storing")
 
-    def _fetch_contexts(self, offered: Iterable[tuple[str, str]]) -> list[PresentationContext]:
-        return [build_context(StudyRootQueryRetrieveInformationModelGet), *self._store_contexts(offered)]
-
-    def _store_contexts(self, offered: Iterable[tuple[str, str]]) -> list[PresentationContext]:
-        return [build_context(sop_class, syntax) for sop_class, syntax in sorted(offered)]
-
-    def _association(
-        self,
-        offered: frozenset[tuple[str, str]],
-        contexts: Callable[[Iterable[tuple[str, str]]], list[PresentationContext]],
-        *,
-        fetching: bool = False,
-    ) -> Association:
+    def _association(self, offered: frozenset[tuple[str, str]], *, fetching: bool = False) -> Association:
         """Return an association that offers these classes and syntaxes: the open one, or a new one."""
         if self._open is None or not self._open.is_established or not offered <= self._open_offers:
             self.close()
-            handlers: list[Any] = [(evt.EVT_C_STORE, self._receive)] if fetching else []
-            # C-GET: the server stores to us, so we offer to be the receiver of these classes.
-            roles = [build_role(each, scp_role=True, scu_role=True) for each in {sop_class for sop_class, _ in offered}]
-            self._associate(contexts(offered), roles if fetching else [], handlers)
+            contexts = [build_context(sop_class, syntax) for sop_class, syntax in sorted(offered)]
+            if fetching:  # C-GET: the server stores to us, so we offer to be the receiver of these classes
+                contexts.insert(0, build_context(StudyRootQueryRetrieveInformationModelGet))
+                classes = {sop_class for sop_class, _ in offered}
+                roles = [build_role(each, scp_role=True, scu_role=True) for each in classes]
+                self._associate(contexts, roles, [(evt.EVT_C_STORE, self._receive)])
+            else:
+                self._associate(contexts)
             self._open_offers = offered
         if self._open is None:  # only for the type checker
             raise PacsError("There is no association.")
@@ -250,12 +242,8 @@ class DimseServer:
     def _identifier(self, level: Level, address: PacsAddress) -> Dataset:
         query = Dataset()
         query.QueryRetrieveLevel = _LEVEL[level]
-        named = {
-            "StudyInstanceUID": address.study_uid,
-            "SeriesInstanceUID": address.series_uid,
-            "SOPInstanceUID": address.instance_uid,
-        }
-        for keyword, uid in named.items():
+        uids = (address.study_uid, address.series_uid, address.instance_uid)
+        for keyword, uid in zip(UID_KEYWORDS.values(), uids, strict=True):
             if uid:
                 setattr(query, keyword, uid)
         return query

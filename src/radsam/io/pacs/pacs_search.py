@@ -10,26 +10,8 @@ from pydicom.dataset import Dataset
 
 from radsam.errors import PacsRequestError
 from radsam.io.pacs.pacs_address import Level, PacsAddress
+from radsam.io.pacs.pacs_server import DESCRIPTIONS, PATIENT, UID_KEYWORDS
 
-#: Keyword of the UID of each level, and of what describes it.
-_UID = {Level.STUDY: "StudyInstanceUID", Level.SERIES: "SeriesInstanceUID", Level.INSTANCE: "SOPInstanceUID"}
-_SHOWN = {
-    Level.STUDY: {
-        "date": "StudyDate",
-        "modalities": "ModalitiesInStudy",
-        "description": "StudyDescription",
-        "series": "NumberOfStudyRelatedSeries",
-        "instances": "NumberOfStudyRelatedInstances",
-    },
-    Level.SERIES: {
-        "number": "SeriesNumber",
-        "modality": "Modality",
-        "description": "SeriesDescription",
-        "instances": "NumberOfSeriesRelatedInstances",
-    },
-    Level.INSTANCE: {"number": "InstanceNumber", "kind": "SOPClassUID"},
-}
-_PATIENT = {"patient_id": "PatientID", "patient_name": "PatientName"}
 _COUNTS = {"series", "instances", "number"}
 
 
@@ -59,8 +41,8 @@ def describe_match(found: Dataset, address: PacsAddress, level: Level, *, patien
     Returns:
         Its ``url`` and ``uid``, and the elements of its level; None for those that the server did not send.
     """
-    uid = str(found.get(_UID[level], ""))
-    shown = _SHOWN[level] | (_PATIENT if patient and level is Level.STUDY else {})
+    uid = str(found.get(UID_KEYWORDS[level], ""))
+    shown = DESCRIPTIONS[level] | (PATIENT if patient and level is Level.STUDY else {})
     about = {name: _plain(found.get(keyword), whole=name in _COUNTS) for name, keyword in shown.items()}
     return {"url": str(address.within(**{level.value: uid})), "uid": uid} | about
 

@@ -13,27 +13,31 @@ from radsam.io.pacs.pacs_address import Level, PacsAddress
 #: Reports progress: how many files are done, and their total number.
 Progress = Callable[[int, int | None], None]
 
-#: Keywords (PS3.6) that a search returns at each level. Those of the patient are shown on request only.
-RETURNED_KEYWORDS: Mapping[Level, tuple[str, ...]] = {
-    Level.STUDY: (
-        "StudyInstanceUID",
-        "StudyDate",
-        "StudyDescription",
-        "ModalitiesInStudy",
-        "NumberOfStudyRelatedSeries",
-        "NumberOfStudyRelatedInstances",
-        "PatientID",
-        "PatientName",
-    ),
-    Level.SERIES: (
-        "StudyInstanceUID",
-        "SeriesInstanceUID",
-        "SeriesNumber",
-        "SeriesDescription",
-        "Modality",
-        "NumberOfSeriesRelatedInstances",
-    ),
-    Level.INSTANCE: ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID", "InstanceNumber"),
+#: Keyword (PS3.6) of the UID of each level.
+UID_KEYWORDS = {Level.STUDY: "StudyInstanceUID", Level.SERIES: "SeriesInstanceUID", Level.INSTANCE: "SOPInstanceUID"}
+#: Keywords of the elements that describe a match at each level, by their names for users.
+DESCRIPTIONS = {
+    Level.STUDY: {
+        "date": "StudyDate",
+        "modalities": "ModalitiesInStudy",
+        "description": "StudyDescription",
+        "series": "NumberOfStudyRelatedSeries",
+        "instances": "NumberOfStudyRelatedInstances",
+    },
+    Level.SERIES: {
+        "number": "SeriesNumber",
+        "modality": "Modality",
+        "description": "SeriesDescription",
+        "instances": "NumberOfSeriesRelatedInstances",
+    },
+    Level.INSTANCE: {"number": "InstanceNumber", "kind": "SOPClassUID"},
+}
+#: Those of the patient of a study; shown on request only.
+PATIENT = {"patient_id": "PatientID", "patient_name": "PatientName"}
+#: Keywords that a search returns at each level: the UIDs down to it, and all that describe a match.
+RETURNED_KEYWORDS = {
+    level: [*[*UID_KEYWORDS.values()][:depth], *described.values(), *(PATIENT.values() if level is Level.STUDY else ())]
+    for depth, (level, described) in enumerate(DESCRIPTIONS.items(), start=1)
 }
 
 

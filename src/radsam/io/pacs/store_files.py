@@ -14,10 +14,7 @@ from pydicom.uid import MediaStorageDirectoryStorage, generate_uid
 
 from radsam.errors import PacsError, PacsRequestError
 from radsam.io.pacs.pacs_address import PacsAddress, check_uid
-from radsam.io.pacs.pacs_server import PacsServer, Progress
-
-#: The UIDs by which a PACS files an object.
-_UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+from radsam.io.pacs.pacs_server import UID_KEYWORDS, PacsServer, Progress
 
 
 @dataclass(frozen=True)
@@ -118,7 +115,7 @@ def _is_object(path: Path) -> bool:
 def _check(path: Path, address: PacsAddress, assign_uids: bool) -> None:
     """Refuse a file that lacks what a PACS needs, or that belongs to another study than the address."""
     head = _head(path)
-    for name in ("SOPClassUID", *_UIDS):
+    for name in ("SOPClassUID", *UID_KEYWORDS.values()):
         uid = check_uid(str(head.get(name) or ""), f"The {name} of {path}")
         if not uid and not assign_uids:
             raise PacsRequestError(
@@ -137,7 +134,7 @@ def _check(path: Path, address: PacsAddress, assign_uids: bool) -> None:
 
 def _head(path: Path) -> FileDataset:
     with warnings.catch_warnings(action="ignore"):
-        return pydicom.dcmread(path, stop_before_pixels=True, specific_tags=[*_UIDS, "SOPClassUID"])
+        return pydicom.dcmread(path, stop_before_pixels=True, specific_tags=[*UID_KEYWORDS.values(), "SOPClassUID"])
 
 
 def _uid_seeds(files: Sequence[Path]) -> dict[Path, str]:

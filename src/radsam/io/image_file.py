@@ -58,28 +58,11 @@ _NIFTI_HEAD_BYTES = 348
 #: some writers keep four digits.
 _ORTHONORMAL_TOLERANCE = 1e-3
 _SCALARS = {
-    sitk.sitkInt8: "int8",
-    sitk.sitkUInt8: "uint8",
-    sitk.sitkInt16: "int16",
-    sitk.sitkUInt16: "uint16",
-    sitk.sitkInt32: "int32",
-    sitk.sitkUInt32: "uint32",
-    sitk.sitkInt64: "int64",
-    sitk.sitkUInt64: "uint64",
-    sitk.sitkFloat32: "float32",
-    sitk.sitkFloat64: "float64",
+    getattr(sitk, f"sitk{name}"): name.lower()
+    for name in ("Int8", "UInt8", "Int16", "UInt16", "Int32", "UInt32", "Int64", "UInt64", "Float32", "Float64")
 }
-_META_BYTES = {
-    "MET_CHAR": 1,
-    "MET_UCHAR": 1,
-    "MET_SHORT": 2,
-    "MET_USHORT": 2,
-    "MET_INT": 4,
-    "MET_UINT": 4,
-    "MET_LONG": 4,
-    "MET_ULONG": 4,
-    "MET_LONG_LONG": 8,
-    "MET_ULONG_LONG": 8,
+_META_INTEGERS = {"CHAR": 1, "SHORT": 2, "INT": 4, "LONG": 4, "LONG_LONG": 8}
+_META_BYTES = {f"MET_{sign}{name}": size for name, size in _META_INTEGERS.items() for sign in ("", "U")} | {
     "MET_FLOAT": 4,
     "MET_DOUBLE": 8,
 }

@@ -25,52 +25,16 @@ from radsam.io.dicom.element_values import integer, numbers, text
 #: Modalities of objects that describe images. Some (SEG, RTDOSE) have pixels and even a
 #: position, so the modality decides.
 _NOT_IMAGES = {
-    "ANN",
-    "ASMT",
-    "DOC",
-    "FID",
-    "KO",
-    "M3D",
-    "PLAN",
-    "PR",
-    "REG",
-    "RTDOSE",
-    "RTIMAGE",
-    "RTPLAN",
-    "RTRECORD",
-    "RTSTRUCT",
-    "SEG",
-    "SR",
-}
+    "ANN", "ASMT", "DOC", "FID", "KO", "M3D", "PLAN", "PR", "REG", "RTDOSE", "RTIMAGE", "RTPLAN", "RTRECORD",
+    "RTSTRUCT", "SEG", "SR",
+}  # fmt: skip
 _TAGS = [
-    "SOPClassUID",
-    "SOPInstanceUID",
-    "Modality",
-    "ImageType",
-    "StudyInstanceUID",
-    "StudyDate",
-    "StudyDescription",
-    "SeriesInstanceUID",
-    "SeriesNumber",
-    "SeriesDescription",
-    "FrameOfReferenceUID",
-    "PatientPosition",
-    "AcquisitionNumber",
-    "InstanceNumber",
-    "ImagePositionPatient",
-    "ImageOrientationPatient",
-    "PixelSpacing",
-    "Rows",
-    "Columns",
-    "NumberOfFrames",
-    "SamplesPerPixel",
-    "BitsAllocated",
-    "PixelRepresentation",
-    "RescaleSlope",
-    "RescaleIntercept",
-    "SharedFunctionalGroupsSequence",
-    "PerFrameFunctionalGroupsSequence",
-]
+    "SOPClassUID", "SOPInstanceUID", "Modality", "ImageType", "StudyInstanceUID", "StudyDate", "StudyDescription",
+    "SeriesInstanceUID", "SeriesNumber", "SeriesDescription", "FrameOfReferenceUID", "PatientPosition",
+    "AcquisitionNumber", "InstanceNumber", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows",
+    "Columns", "NumberOfFrames", "SamplesPerPixel", "BitsAllocated", "PixelRepresentation", "RescaleSlope",
+    "RescaleIntercept", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from radsam.benchmark.benchmark_config import BenchmarkConfig
     from radsam.benchmark.benchmark_results import ResultsFolder
     from radsam.benchmark.benchmark_unit import UnitResult
-    from radsam.data.case import Case
 
 benchmark_app = typer.Typer(
     help="Measure models with a simulated user: Dice from one prompt, after corrections, with intervals.",
@@ -78,16 +77,20 @@ def run(
 
     [bold]Example:[/] radsam benchmark run quick --data phantom=phantoms --workers 2
     """
+    from importlib.metadata import version
+
     from radsam.benchmark.benchmark_config import BenchmarkConfig
     from radsam.benchmark.benchmark_results import ResultsFolder
     from radsam.benchmark.benchmark_run import check_predictions, plan_units, run_units
+    from radsam.benchmark.cohort import find_dataset
     from radsam.benchmark.models import find_models
     from radsam.benchmark.models.model_names import Runtime
 
     settings = BenchmarkConfig.read(config, tuple(overrides or ()))
     if settings.surface.enabled:
         require_extra("Surface metrics (surface.enabled=false does without them)", "benchmark", "monai", "torch")
-    cases = _cases(settings, _folders(settings, data or ()))
+    folders = _folders(settings, data or ())
+    cases = {name: find_dataset(name, settings.datasets[name], each) for name, each in folders.items()}
     words = [word for each in models or () for word in each.split(",")] or [*settings.models]
     store = embeddings or Path(until_end(TemporaryDirectory(prefix="radsam-embeddings-")))
     runtime = Runtime(backend, store, embeddings_gb << 30)
@@ -95,8 +98,9 @@ def run(
     check_predictions(measured, cases, note)
     folder = out_dir or Path(f"benchmark-{settings.name}")
     results = ResultsFolder.start(folder, settings)
-    results.models |= {model.card.label: _card(model.card) for model in measured}
-    results.describe(_program(), {"embeddings_kept": embeddings is not None, "workers": workers})
+    facts = ("sha256", "description", "kind", "edits")
+    results.models |= {each.card.label: {key: getattr(each.card, key) for key in facts} for each in measured}
+    results.describe(f"radsam {version('radsam')}", {"embeddings_kept": embeddings is not None, "workers": workers})
     units = plan_units(settings, cases, words, runtime, frozenset(results.done(retry_failed=retry_failed)))
     seen: set[tuple[str, str]] = set()
     problems: set[str] = set()
@@ -137,25 +141,6 @@ def _folders(config: BenchmarkConfig, given: Sequence[str]) -> dict[str, Path]:
         layouts = ", ".join(f"{name} has the layout {config.datasets[name].layout!r}" for name in missing)
         raise usage_error(f"The configuration needs its data. Add {wanted}: {layouts}.")
     return folders
-
-
-def _cases(config: BenchmarkConfig, folders: Mapping[str, Path]) -> dict[str, list[Case]]:
-    from radsam.benchmark.cohort import find_dataset
-
-    return {name: find_dataset(name, config.datasets[name], folder) for name, folder in folders.items()}
-
-
-def _card(card: Any) -> dict[str, Any]:
-    return {"sha256": card.sha256, "description": card.description, "kind": card.kind, "edits": card.edits}
-
-
-def _program() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return f"radsam {version('radsam')}"
-    except PackageNotFoundError:
-        return "radsam"
 
 
 def _finish(results: ResultsFolder, as_json: bool) -> None:

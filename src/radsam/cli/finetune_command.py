@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,37 +20,6 @@ if TYPE_CHECKING:
     from radsam.training.training_config import TrainConfig
 
 _PRESET = "finetune"
-
-
-@dataclass(frozen=True)
-class WorkFolder:
-    """The folder with everything that resuming needs: beside the bundle, named after it.
-
-    Args:
-        path: The folder.
-    """
-
-    path: Path
-
-    @classmethod
-    def beside(cls, bundle: Path) -> WorkFolder:
-        """Return the work folder of a bundle."""
-        return cls(bundle.with_name(f"{bundle.name.removesuffix('.zip')}.work"))
-
-    @property
-    def store(self) -> Path:
-        """The prepared cases."""
-        return self.path / "store"
-
-    @property
-    def embeddings(self) -> Path:
-        """The encoded slices."""
-        return self.path / "embeddings"
-
-    @property
-    def run(self) -> Path:
-        """Checkpoints and logs."""
-        return self.path / "run"
 
 
 @command
@@ -81,7 +49,8 @@ def finetune(
     """
     from radsam.runtime import Capability, find_bundle
 
-    work = WorkFolder.beside(bundle)
+    # All that resuming needs, beside the bundle.
+    work = bundle.with_name(f"{bundle.name.removesuffix('.zip')}.work")
     _check_target(bundle)
     start = find_bundle(model)
     config = _config(work, start, overrides)
@@ -89,8 +58,8 @@ def finetune(
     from radsam.runtime.bundle import read_spec
     from radsam.training.bundle_export import export_checkpoint
 
-    _prepare(folder, class_names(classes), work.store, config.data.min_pixels, quiet=as_json)
-    result = run_training(config, work.run, minutes=60 * hours, quiet=as_json)
+    _prepare(folder, class_names(classes), work / "store", config.data.min_pixels, quiet=as_json)
+    result = run_training(config, work / "run", minutes=60 * hours, quiet=as_json)
     # Weights that were not trained on masks would be scored with a policy that they are never used with.
     before = _score_before(config, quiet=as_json) if read_spec(start).can(Capability.MASK) else None
     found: list[Parity] = []
@@ -130,7 +99,7 @@ def _check_target(bundle: Path) -> None:
     check_writable(bundle)
 
 
-def _config(work: WorkFolder, start: Path, overrides: Sequence[str] | None) -> TrainConfig:
+def _config(work: Path, start: Path, overrides: Sequence[str] | None) -> TrainConfig:
     """Return the preset, with the paths of this run and the window of the start weights."""
     from radsam.runtime.bundle import read_spec
     from radsam.settings import find_config
@@ -138,8 +107,8 @@ def _config(work: WorkFolder, start: Path, overrides: Sequence[str] | None) -> T
 
     ours = {
         "start": str(start.absolute()),
-        "data.store": str(work.store.absolute()),
-        "embeddings.folder": str(work.embeddings.absolute()),
+        "data.store": str(work.absolute() / "store"),
+        "embeddings.folder": str(work.absolute() / "embeddings"),
         "embeddings.window_hu": list(read_spec(start).window_hu),
     }
     # JSON's strings and lists are TOML's, too.

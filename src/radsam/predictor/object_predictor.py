@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from radsam.predictor.object_view import ObjectView
 from radsam.predictor.slice_mask import SliceMask, SlicePrompt
-from radsam.predictor.slice_predictor import EncodedSlice, SlicePredictor
+from radsam.predictor.slice_predictor import EncodedSlice, ObjectView, SlicePredictor
 from radsam.preprocess import Crop
 from radsam.runtime import BundleSpec
 from radsam.volume import Volume

@@ -9,21 +9,43 @@ The two halves are separate calls with one frozen value between them::
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from radsam.errors import PromptError
 from radsam.model.prompt_tokens import NEGATIVE, POSITIVE, arrange
 from radsam.predictor.embedding_cache import Embedding, EmbeddingCache, EmbeddingKey
-from radsam.predictor.object_view import ObjectView
 from radsam.predictor.slice_mask import SliceMask, SlicePrompt
-from radsam.preprocess import SliceFrame, Window
+from radsam.preprocess import Crop, Normalisation, SliceFrame, Window
 from radsam.runtime import Backend, BundleSpec, Decoded, FramePrompt
 from radsam.volume import RunMask, SliceGrid, Volume
 
 #: Cached predictions; one is a few hundred bytes to a few kilobytes.
 _MAX_CACHED = 20_000
+
+
+@dataclass(frozen=True)
+class ObjectView:
+    """How a model sees the slices of one object.
+
+    Args:
+        grid: The slices.
+        normalisation: How their values become the model's input.
+        crop: The part of the displayed slice that the model sees; None for all of it.
+        first: The mask on the prompted slice, where the crop was chosen from it, as a point needs.
+        first_crop: The crop on which `first` was found.
+    """
+
+    grid: SliceGrid
+    normalisation: Normalisation
+    crop: Crop | None = None
+    first: SliceMask | None = None
+    first_crop: Crop | None = None
+
+    def with_crop(self, crop: Crop | None) -> ObjectView:
+        """Return the same view on another part of the slice."""
+        return replace(self, crop=crop)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, Field, StrictBool
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StrictBool
 from pydantic_core import PydanticCustomError
 
 from radsam.errors import PromptError
@@ -27,6 +28,14 @@ Name = Annotated[
     str, Field(min_length=1, max_length=64, json_schema_extra={"pattern": _NAME_PATTERN}), AfterValidator(_printable)
 ]
 PlaneName = Literal["axial", "coronal", "sagittal"]
+
+
+def _rounded(given: Any) -> Any:
+    return math.floor(given + 0.5) if isinstance(given, float) and math.isfinite(given) else given
+
+
+#: A voxel index, given as a finite number.
+RoundedIndex = Annotated[Index, BeforeValidator(_rounded)]
 
 
 class NewSession(Request):

@@ -1,17 +1,4 @@
-"""The server's own errors, and the HTTP status and kind of every error: the only place that maps them.
-
-::
-
-    RadsamError
-    └── ServerError               503
-        ├── NotFoundError         404: does not exist, or belongs to another user
-        ├── BusyError             409: an edit is running, or the state does not allow the request
-        ├── LeaseEndedError       410: the lease has ended
-        ├── TooLargeError         413: more bytes, voxels or files than the limits allow
-        ├── UnsupportedFileError  415: not a file of a supported kind
-        ├── TooManyError          429: too much at once, or too often
-        └── ServerFullError       503: the memory or disk of the server is used up
-"""
+"""The server's own errors, and the HTTP status and kind of every error: the only place that maps them."""
 
 from __future__ import annotations
 
@@ -49,7 +36,7 @@ class LeaseEndedError(ServerError):
 
 
 class TooLargeError(ServerError):
-    """More than the limits allow."""
+    """More bytes, voxels or files than the limits allow."""
 
 
 class UnsupportedFileError(ServerError):

@@ -34,9 +34,8 @@ from radsam.server.server_errors import NotFoundError, TooManyError
 from radsam.server.server_limits import Limits
 from radsam.server.server_metrics import ServerMetrics
 from radsam.server.server_store import ServerStore
-from radsam.server.session_import import check_session_file
 from radsam.server.session_registry import SessionRegistry
-from radsam.server.uploads import Uploads
+from radsam.server.uploads import Uploads, check_session_file
 from radsam.server.volume_registry import VolumeRegistry
 from radsam.session import Engine, Session, read_session
 from radsam.session.edit import Change, Remove, Segment

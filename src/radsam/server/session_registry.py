@@ -85,16 +85,8 @@ class SessionRegistry:
         for row in self._store.sessions(user):
             live = self._live.get(row.id)
             interrupted = _journal(self._store, row.id).exists() if live is None else live.interrupted is not None
-            rows.append(
-                {
-                    "id": row.id,
-                    "volume": row.volume,
-                    "name": row.name,
-                    "objects": row.objects,
-                    "changed": row.changed,
-                    "interrupted": interrupted,
-                }
-            )
+            shown = ("id", "volume", "name", "objects", "changed")
+            rows.append({key: getattr(row, key) for key in shown} | {"interrupted": interrupted})
         return rows
 
     def begin(self, user: str, entry: VolumeEntry, make: Callable[[], Session]) -> LiveSession:

@@ -71,10 +71,15 @@ def entries_of(path: Path, source: str, *, name: str | None = None, owner: str |
     """
     info = read_info(path)
     display_name = name or path.name
+
+    def entry(series: str | None, title: str, about: VolumeInfo, grid: Geometry) -> VolumeEntry:
+        key = volume_id(path, series)
+        return VolumeEntry(key, title, path, series, source, grid, about.modality, about.dtype, owner)
+
     if not is_dicom(path):
         if info.geometry is None:
             raise VolumeError(info.problem)
-        return [_entry(path, None, source, display_name, info, info.geometry, owner)]
+        return [entry(None, display_name, info, info.geometry)]
     found = []
     for each in info.series:
         if each.problem and not each.parts:
@@ -88,32 +93,10 @@ def entries_of(path: Path, source: str, *, name: str | None = None, owner: str |
                 continue
             several = len(info.series) > 1 or len(each.parts) > 1
             title = " ".join(filter(None, (display_name, f"#{each.number}" if several else "", each.description)))
-            found.append(_entry(path, selector, source, title, of_series, of_series.geometry, owner))
+            found.append(entry(selector, title, of_series, of_series.geometry))
     if not found:
         raise VolumeError(info.problem or f"No series in {path} is a single regular volume.")
     return found
-
-
-def _entry(
-    path: Path,
-    series: str | None,
-    source: str,
-    name: str,
-    info: VolumeInfo,
-    geometry: Geometry,
-    owner: str | None,
-) -> VolumeEntry:
-    return VolumeEntry(
-        id=volume_id(path, series),
-        name=name,
-        path=path,
-        series=series,
-        source=source,
-        geometry=geometry,
-        modality=info.modality,
-        dtype=info.dtype,
-        owner=owner,
-    )
 
 
 def volume_id(path: Path, series: str | None) -> str:

@@ -8,8 +8,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
 from radsam.errors import PromptError
-from radsam.server.api_schemas import Name
-from radsam.server.rounded_index import RoundedIndex
+from radsam.server.api_schemas import Name, RoundedIndex
 from radsam.server.service import Service
 from radsam.session.edit_request import CorrectionRequest, Request, SegmentRequest
 from radsam.session.prompt_json import prompt_to_json

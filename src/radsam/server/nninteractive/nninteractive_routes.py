@@ -1,4 +1,4 @@
-"""The routes of nnInteractive's protocol."""
+"""The routes of nnInteractive's protocol, and the JSON of its interactions; other keys are ignored."""
 
 from __future__ import annotations
 
@@ -9,21 +9,15 @@ from typing import Annotated, Any, cast
 
 import numpy as np
 from fastapi import APIRouter, Depends, Request, Response
+from pydantic import ConfigDict, StrictBool
 from scipy import ndimage
 from starlette.concurrency import run_in_threadpool
 
 from radsam.errors import InputError
+from radsam.server.api_schemas import RoundedIndex
 from radsam.server.error_answers import CompatRoute
 from radsam.server.nninteractive import packed_arrays
 from radsam.server.nninteractive.apply_interactions import add, apply_all, changed_part, current_mask, undo
-from radsam.server.nninteractive.array_volume import volume_from_array
-from radsam.server.nninteractive.interaction_requests import (
-    AutozoomRequest,
-    BoxRequest,
-    InteractionRequest,
-    PointRequest,
-    RegionRequest,
-)
 from radsam.server.nninteractive.interactions import (
     Interactions,
     Ranges,
@@ -36,8 +30,10 @@ from radsam.server.nninteractive.interactions import (
     with_region,
 )
 from radsam.server.nninteractive.leases import Lease, LeasedImage, Leases
+from radsam.server.nninteractive.packed_arrays import volume_from_array
 from radsam.server.route_dependencies import Served, User
 from radsam.server.service import Service
+from radsam.session import edit_request
 from radsam.volume import Point
 
 router = APIRouter(route_class=CompatRoute, include_in_schema=False)
@@ -46,6 +42,54 @@ router = APIRouter(route_class=CompatRoute, include_in_schema=False)
 _VERSION = 2
 #: Preferred brush width in voxels along each axis.
 _SCRIBBLE_THICKNESS = [2, 2, 2]
+
+
+_Range = tuple[RoundedIndex, RoundedIndex]
+_Ranges = tuple[_Range, _Range, _Range]
+
+
+class InteractionRequest(edit_request.Request):
+    """Any interaction.
+
+    Args:
+        include_interaction: Whether it is positive.
+        run_prediction: Whether to predict now; None takes the default of the interaction.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    include_interaction: StrictBool = True
+    run_prediction: StrictBool | None = None
+
+
+class PointRequest(InteractionRequest):
+    """A point at (z, y, x)."""
+
+    coordinates: tuple[RoundedIndex, RoundedIndex, RoundedIndex]
+
+
+class BoxRequest(InteractionRequest):
+    """A box: half-open ranges along z, y and x."""
+
+    bbox_coords: _Ranges
+
+
+class RegionRequest(InteractionRequest):
+    """A scribble or lasso; its mask is the body.
+
+    Args:
+        interaction_bbox: Half-open ranges of the mask along z, y and x; None for the whole volume.
+    """
+
+    interaction_bbox: _Ranges | None = None
+
+
+class AutozoomRequest(edit_request.Request):
+    """Whether the model sees a crop around small objects."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    do_autozoom: StrictBool = True
 
 
 def _leases(request: Request) -> Leases:

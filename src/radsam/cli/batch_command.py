@@ -13,7 +13,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from radsam.cli.shared_options import AsJson, Backend, Model, Resample
+from radsam.cli.shared_options import AsJson, Backend, Model, Policy, Resample
 from radsam.cli.terminal import command, note, out, progress_bar, usage_error, write_json
 
 if TYPE_CHECKING:
@@ -101,12 +101,7 @@ def batch(
         tuple[float, float] | None,
         typer.Option(help="HU window of rows without one; the model's own if left out.", metavar="LO HI"),
     ] = None,
-    policy: Annotated[
-        str | None,
-        typer.Option(
-            help="What a slice passes to the next: mask, box, point or copy; as the model was trained if left out."
-        ),
-    ] = None,
+    policy: Policy = None,
     zoom: Annotated[
         bool | None,
         typer.Option(
@@ -294,7 +289,9 @@ def _finish(summary: BatchSummary, folder: OutputFolder, seconds: float, as_json
     facts: dict[str, Any] = {
         "rows": len(summary.shard_results),
         "counts": summary.counts,
-        "done_in_this_run": sum(1 for each in summary.shard_results if _is_new(each, summary)),
+        "done_in_this_run": sum(
+            each.status is Status.DONE and each.id not in summary.plan.done for each in summary.shard_results
+        ),
         "mean_dice": round(sum(scores) / len(scores), 4) if scores else None,
         "seconds": round(seconds, 2),
         "table": str(folder.table),
@@ -313,12 +310,6 @@ def _finish(summary: BatchSummary, folder: OutputFolder, seconds: float, as_json
     out.print(f"{counts} of {facts['rows']} rows{dice}, {seconds:.1f} s")
     out.print(f"table: {escape(str(folder.table))}", soft_wrap=True)
     out.print(f"contact sheet: {escape(str(folder.sheet))}", soft_wrap=True)
-
-
-def _is_new(result: Any, summary: BatchSummary) -> bool:
-    from radsam.batch.row_results import Status
-
-    return result.status is Status.DONE and result.id not in summary.plan.done
 
 
 @contextmanager

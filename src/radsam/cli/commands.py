@@ -13,7 +13,6 @@ from radsam.cli.challenge_command import challenge_app
 from radsam.cli.convert_command import convert
 from radsam.cli.data_command import data_app
 from radsam.cli.demo_command import demo
-from radsam.cli.distill_command import distill
 from radsam.cli.edit_command import edit
 from radsam.cli.finetune_command import finetune
 from radsam.cli.info_command import info
@@ -21,7 +20,7 @@ from radsam.cli.pacs_command import pacs_app
 from radsam.cli.segment_command import segment
 from radsam.cli.serve_command import serve, tokens_app
 from radsam.cli.terminal import out
-from radsam.cli.train_command import evaluate, export, train
+from radsam.cli.train_command import distill, evaluate, export, train
 from radsam.cli.weights_command import weights_app
 
 app = typer.Typer(

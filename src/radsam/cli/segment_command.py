@@ -21,6 +21,7 @@ from radsam.cli.shared_options import (
     Labels,
     Mm,
     Model,
+    Policy,
     Preview,
     Resample,
     Roi,
@@ -69,12 +70,7 @@ def segment(
         typer.Option(help="HU window that the model sees; its own if left out.", metavar="LO HI"),
     ] = None,
     name: Annotated[str, typer.Option(help="Name of the object.")] = "object",
-    policy: Annotated[
-        str | None,
-        typer.Option(
-            help="What a slice passes to the next: mask, box, point or copy; as the model was trained if left out."
-        ),
-    ] = None,
+    policy: Policy = None,
     zoom: Annotated[
         bool | None,
         typer.Option(

@@ -25,6 +25,12 @@ Series = Annotated[str | None, typer.Option(help="Which DICOM series of a folder
 Resample = Annotated[
     bool, typer.Option("--resample", help="Resample a DICOM series of a tilted gantry or with uneven spacing.")
 ]
+Policy = Annotated[
+    str | None,
+    typer.Option(
+        help="What a slice passes to the next: mask, box, point or copy; as the model was trained if left out."
+    ),
+]
 Roi = Annotated[
     str | None,
     typer.Option(help="Which object of a DICOM SEG or RTSTRUCT given with --mask: its name.", metavar="NAME"),

@@ -1,4 +1,4 @@
-"""`radsam train`, `radsam evaluate` and `radsam export`: from a configuration to a weights bundle."""
+"""`radsam train`, `distill`, `evaluate` and `export`: from a configuration to a weights bundle."""
 
 from __future__ import annotations
 
@@ -80,11 +80,16 @@ def run_training(
     started = time.monotonic()
     with training_progress(config.optim.steps, quiet=quiet) as report:
         result = training_run.train(config, folder, resume=resume, minutes=minutes, report=report)
-    time_is_up = minutes is not None and time.monotonic() - started >= 60 * minutes
-    if not result.finished and not time_is_up:
-        note(f"A checkpoint is written at step {result.step} of {config.optim.steps}. The same command continues it.")
-        raise KeyboardInterrupt
+    if not result.finished:
+        _require_time_up(started, minutes, result.step, config.optim.steps)
     return result
+
+
+def _require_time_up(started: float, minutes: float | None, step: int, steps: int) -> None:
+    """End the command where a signal, and not the time, stopped a run; its checkpoint is written."""
+    if minutes is None or time.monotonic() - started < 60 * minutes:
+        note(f"A checkpoint is written at step {step} of {steps}. The same command continues it.")
+        raise KeyboardInterrupt
 
 
 def _read(config: str, overrides: Sequence[str] | None) -> TrainConfig:
@@ -103,6 +108,48 @@ def _facts(result: TrainResult, config: TrainConfig, folder: Path) -> dict[str, 
         "best_score": None if result.best_score < 0 else result.best_score,
         "checkpoint": str(result.checkpoint),
     }
+
+
+@command
+def distill(
+    config: Config,
+    overrides: Overrides = None,
+    out_dir: OutDir = None,
+    minutes: Minutes = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train a fast image encoder to reproduce the embeddings of a slow one, or resume it.
+
+    It needs no labels: the slow encoder's embeddings are the target. The same command resumes a
+    run that was stopped or killed. `radsam export` makes a bundle of the result, with the decoder
+    that the configuration names; train that decoder on it afterwards.
+
+    [bold]Example:[/] radsam distill radsam_lite_encoder data.store=store embeddings.folder=emb --minutes 60
+    """
+    require_extra("Distilling", "train", *TRAINING_MODULES)
+    from radsam.settings import find_config, read_settings
+    from radsam.training.distillation import distill as run
+    from radsam.training.distillation_checkpoint import PRESETS, DistillConfig
+
+    settings = read_settings(DistillConfig, find_config(config, PRESETS), overrides or (), group=PRESETS)
+    folder = out_dir or Path("runs") / settings.name
+    started = time.monotonic()
+    with training_progress(settings.optim.steps, quiet=as_json) as report:
+        result = run(settings, folder, minutes=minutes, report=report)
+    if not result.finished:
+        _require_time_up(started, minutes, result.step, settings.optim.steps)
+    if as_json:
+        facts = {"run": str(folder), "step": result.step, "steps": settings.optim.steps, "finished": result.finished}
+        measured = None if result.error < 0 else result.error
+        write_json({**facts, "relative_error": measured, "checkpoint": str(result.checkpoint)})
+        return
+    done = "done" if result.finished else "time is up; the same command continues from here"
+    error = "was not measured yet" if result.error < 0 else f"{result.error:.4f}"
+    out.print(
+        f"step {result.step} of {settings.optim.steps}: {done}. Relative error on other patients: {error}.",
+        soft_wrap=True,
+    )
+    out.print(f"Next: radsam export {escape(str(result.checkpoint))} BUNDLE", soft_wrap=True)
 
 
 @command

@@ -178,7 +178,7 @@ def read_bundle(path: Path) -> Bundle:
         encoder=contents[ENCODER],
         decoder=contents[DECODER],
         card=contents[CARD].decode("utf-8"),
-        sha256=_identity(description),
+        sha256=hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest(),
         path=path,
     )
 
@@ -321,12 +321,6 @@ def _spec(path: Path, stated: dict[str, Any]) -> BundleSpec:
             f"unknown {sorted(set(stated) - known)}, missing {sorted(needed - set(stated))}."
         )
     try:
-        kinds = tuple(Capability(each) for each in stated["capabilities"])
-        numbers = {name: tuple(stated[name]) for name in ("window_hu", "pixel_mean", "pixel_std")}
-        return BundleSpec(**{**stated, **numbers, "capabilities": kinds})
+        return BundleSpec(**stated)
     except (TypeError, ValueError) as error:
         raise BundleError(f"{DESCRIPTION} in {path} is damaged: {error}. Make or copy the bundle again.") from None
-
-
-def _identity(description: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()

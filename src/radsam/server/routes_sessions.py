@@ -18,7 +18,7 @@ from radsam.server.api_schemas import NewSession, SessionChange, SessionListed, 
 from radsam.server.event_channel import Subscription
 from radsam.server.result_export import EXPORT_TYPES
 from radsam.server.route_dependencies import Id, Served, User, error_responses
-from radsam.server.routes_volumes import binary, receive
+from radsam.server.routes_volumes import FILE_BODY, binary, receive
 from radsam.server.uploads import IncomingFile
 from radsam.session import Overlap
 from radsam.session.edit import SetOverlap
@@ -26,7 +26,6 @@ from radsam.session.edit import SetOverlap
 router = APIRouter(prefix="/api/sessions", tags=["sessions"])
 
 _KEEP_ALIVE_SECONDS = 15.0
-_ANY_FILE = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
 
 
 @router.get("", responses=error_responses())
@@ -45,7 +44,7 @@ def create_session(new: NewSession, service: Served, user: User) -> State:
     "/import",
     status_code=201,
     responses=error_responses(409, 413, 507),
-    openapi_extra={"requestBody": _ANY_FILE | {"required": True}},
+    openapi_extra={"requestBody": FILE_BODY},
 )
 async def import_session(
     request: Request, service: Served, user: User, volume: Annotated[str, Query(max_length=64)]

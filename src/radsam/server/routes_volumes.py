@@ -18,7 +18,8 @@ router = APIRouter(prefix="/api/volumes", tags=["volumes"])
 #: Received bytes are written to disk in pieces of this size.
 _PIECE_BYTES = 1 << 20
 _BYTES = "application/octet-stream"
-_ANY_FILE = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
+#: The documentation of a body that is a file.
+FILE_BODY = {"content": {_BYTES: {"schema": {"type": "string", "format": "binary"}}}, "required": True}
 
 
 @router.get("", responses=error_responses())
@@ -31,7 +32,7 @@ def list_volumes(service: Served, user: User) -> list[VolumeRow]:
     "",
     status_code=201,
     responses=error_responses(413, 415, 507),
-    openapi_extra={"requestBody": _ANY_FILE | {"required": True}},
+    openapi_extra={"requestBody": FILE_BODY},
 )
 async def upload_volume(
     request: Request,

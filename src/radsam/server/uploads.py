@@ -134,11 +134,7 @@ class Uploads:
             except VolumeError as error:
                 raise VolumeError(_without(str(error), path, name)) from None
         for entry in found:
-            if entry.bytes_in_memory > self._limits.volume_bytes:
-                raise TooLargeError(
-                    f"{name} would take {entry.bytes_in_memory / 1e9:.1f} GB in memory; the limit here is "
-                    f"{self._limits.volume_bytes / 1e9:.1f} GB. Crop it first."
-                )
+            self._volumes.require_size(entry)
         size = sum(each.stat().st_size for each in path.parent.rglob("*") if each.is_file())
         place = str(path.relative_to(self._store.uploads))
         row = UploadRow(path.parent.name, user, name, place, None, size)

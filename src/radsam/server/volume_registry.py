@@ -57,7 +57,7 @@ class VolumeRegistry:
         self.make_room: Callable[[], None] = lambda: None
         for path in given:
             for entry in entries_of(path.resolve(), "given", name=path.name):
-                self._require_size(entry)
+                self.require_size(entry)
                 self._entries[entry.id] = entry
         for row in store.every_upload():
             self.add_upload(row)
@@ -101,7 +101,7 @@ class VolumeRegistry:
                 if loaded is not None:
                     self._put_into_cache(entry.id, loaded)
                     return loaded
-            self._require_size(entry)
+            self.require_size(entry)
             self._require_room(entry)
             try:
                 volume = read_volume(entry.path, series=entry.series)
@@ -172,7 +172,12 @@ class VolumeRegistry:
                 for entry in self._found[path][1]:
                     self._entries.setdefault(entry.id, entry)
 
-    def _require_size(self, entry: VolumeEntry) -> None:
+    def require_size(self, entry: VolumeEntry) -> None:
+        """Refuse a volume that is larger in memory than the limits allow.
+
+        Raises:
+            TooLargeError: It is larger.
+        """
         if entry.bytes_in_memory > self._limits.volume_bytes:
             raise TooLargeError(
                 f"{entry.name} takes {entry.bytes_in_memory / 1e9:.1f} GB in memory; the limit of this server is "

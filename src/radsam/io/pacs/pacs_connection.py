@@ -14,19 +14,18 @@ from radsam.io.pacs.retry_policy import RetryPolicy
 
 
 @contextmanager
-def connect(address: PacsAddress, policy: RetryPolicy | None = None) -> Iterator[PacsServer]:
+def connect(address: PacsAddress) -> Iterator[PacsServer]:
     """Connect to the PACS at an address for a ``with`` block; its connections are closed at the end.
 
     Args:
         address: The address.
-        policy: Time limits and repetitions; from the environment if None.
 
     Raises:
         MissingExtraError: The extra ``dicom`` is not installed.
     """
     require_libraries()
     _silence_library_logs()
-    policy = policy or RetryPolicy.from_environment()
+    policy = RetryPolicy.from_environment()
     server: PacsServer
     if address.is_dimse:
         from radsam.io.pacs.dimse import DimseServer

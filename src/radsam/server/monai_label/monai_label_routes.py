@@ -6,8 +6,8 @@ import asyncio
 import json
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Annotated, Any, cast
@@ -343,10 +343,8 @@ def _params(form: FormData) -> dict[str, Any]:
     return params
 
 
-@asynccontextmanager
-async def _form(request: Request) -> AsyncIterator[FormData]:
-    async with request.form(max_files=_MAX_PARTS, max_fields=_MAX_PARTS * 4) as form:
-        yield form
+def _form(request: Request) -> AbstractAsyncContextManager[FormData]:
+    return request.form(max_files=_MAX_PARTS, max_fields=_MAX_PARTS * 4)
 
 
 def _file(form: FormData, name: str) -> UploadFile:

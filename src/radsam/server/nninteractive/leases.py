@@ -6,7 +6,6 @@ import asyncio
 import secrets
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -100,13 +99,11 @@ class Leases:
 
     Args:
         service: The service that they use.
-        clock: Seconds, for tests.
     """
 
-    def __init__(self, service: Service, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, service: Service) -> None:
         self._service = service
         self._limits = service.limits
-        self._clock = clock
         self._leases: dict[str, Lease] = {}
         self._lock = threading.Lock()
         #: An image unpacks to gigabytes, so one is received at a time.
@@ -122,7 +119,7 @@ class Leases:
         with self._lock:
             if len(self._leases) >= self._limits.leases:
                 raise ServerFullError(f"All {self._limits.leases} leases of this server are taken. Try again later.")
-            now = self._clock()
+            now = time.monotonic()
             lease = Lease(secrets.token_urlsafe(24), user, now, now)
             self._leases[lease.token] = lease
             return lease
@@ -148,16 +145,16 @@ class Leases:
         if use:
             self.touch(lease)
         elif heard:
-            lease.last_heard = self._clock()
+            lease.last_heard = time.monotonic()
         return lease
 
     def touch(self, lease: Lease) -> None:
         """Note an interaction."""
-        lease.last_used = lease.last_heard = self._clock()
+        lease.last_used = lease.last_heard = time.monotonic()
 
     def remaining(self, lease: Lease) -> float:
         """Return the seconds until a lease without interactions ends."""
-        return max(0.0, lease.last_used + self._limits.lease_idle_seconds - self._clock())
+        return max(0.0, lease.last_used + self._limits.lease_idle_seconds - time.monotonic())
 
     def release(self, lease: Lease) -> None:
         """End a lease."""
@@ -176,7 +173,7 @@ class Leases:
 
     def _remove_expired(self) -> None:
         """End expired leases: at each request, since only new requests need free leases."""
-        now = self._clock()
+        now = time.monotonic()
         for lease in list(self._leases.values()):
             idle = now - lease.last_used >= self._limits.lease_idle_seconds
             silent = now - lease.last_heard >= self._limits.lease_silent_seconds

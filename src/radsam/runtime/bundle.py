@@ -321,6 +321,8 @@ def _spec(path: Path, stated: dict[str, Any]) -> BundleSpec:
             f"unknown {sorted(set(stated) - known)}, missing {sorted(needed - set(stated))}."
         )
     try:
-        return BundleSpec(**stated)
+        kinds = tuple(Capability(each) for each in stated["capabilities"])
+        numbers = {name: tuple(stated[name]) for name in ("window_hu", "pixel_mean", "pixel_std")}
+        return BundleSpec(**{**stated, **numbers, "capabilities": kinds})
     except (TypeError, ValueError) as error:
         raise BundleError(f"{DESCRIPTION} in {path} is damaged: {error}. Make or copy the bundle again.") from None

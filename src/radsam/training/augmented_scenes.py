@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool
 
 from radsam.data.training_store import Store
 from radsam.runtime import BundleSpec
-from radsam.training.scenes import OBJECT_ROW, Scene, Scenes, ids_seen, plan_scenes, random_crop, random_view
+from radsam.training.scenes import OBJECT_ROW, Scenes, ids_seen, plan_scenes, random_crop, random_view
 from radsam.training.training_config import EncoderConfig, TrainConfig
 
 #: A crop holds the object on this many slices to either side, where masks of neighbours come from.
@@ -25,6 +24,7 @@ _CROPPED_SLICES = 3
 _TRIES = 4
 
 
+@dataclass(eq=False)
 class AugmentedScenes(Scenes):
     """Scenes that show images instead of embeddings; made by `plan_augmented_scenes`.
 
@@ -37,21 +37,11 @@ class AugmentedScenes(Scenes):
         config: How episodes see it.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        spec: BundleSpec,
-        scenes: Sequence[Scene],
-        objects: np.ndarray,
-        identity: str,
-        config: TrainConfig,
-    ) -> None:
-        super().__init__(store, spec, scenes, objects, identity)
-        self._config = config
+    config: TrainConfig
 
     def for_episode(self, scene: int, index: int, object_id: int, rng: np.random.Generator) -> Scenes:
         """Return the scenes with a random view of `scene` that shows the object, or with the view of inference."""
-        encoder, embeddings = self._config.encoder, self._config.embeddings
+        encoder, embeddings = self.config.encoder, self.config.embeddings
         kind = rng.random()
         if kind < encoder.as_is_share:
             return self
@@ -65,7 +55,7 @@ class AugmentedScenes(Scenes):
             part = random_crop(case, pixels, embeddings, rng) if crops else _zoomed(pixels, encoder, rng)
             view = random_view(case, part, embeddings, rng)
             seen = replace(as_is, view=view, seed=int(rng.integers(2**31)))
-            if np.count_nonzero(ids_seen(self.store, seen, index) == object_id) >= self._config.data.min_pixels:
+            if np.count_nonzero(ids_seen(self.store, seen, index) == object_id) >= self.config.data.min_pixels:
                 scenes = (*self.scenes[:scene], seen, *self.scenes[scene + 1 :])
                 return Scenes(self.store, self.spec, scenes, self.objects, self.identity)
         return self

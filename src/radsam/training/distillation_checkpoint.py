@@ -16,6 +16,7 @@ from radsam.disk.atomic_write import replacing
 from radsam.errors import InputError
 from radsam.model.sam_config import TinyViTConfig
 from radsam.settings import STRICT, Count, hash_of_values, plain_values, require, settings_from_dict
+from radsam.training.training_checkpoint import load_values
 from radsam.training.training_config import DataConfig, EmbeddingsConfig, OptimConfig
 
 #: Group of the shipped configurations, see `radsam.settings.find_config`.
@@ -67,15 +68,11 @@ class DistillConfig:
     @property
     def identity(self) -> str:
         """Hash of all values that change the result; paths and times do not."""
-        decisive = self.to_dict()
+        decisive = plain_values(self)
         for name in ("notes", "threads", "checkpoint_minutes", "validate_minutes", "log_steps", "decoder"):
             del decisive[name]
         del decisive["data"]["store"], decisive["embeddings"]["folder"]
         return hash_of_values(decisive)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values; what a checkpoint stores."""
-        return plain_values(self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +106,7 @@ class DistillCheckpoint:
 
 def write_distillation(path: Path, checkpoint: DistillCheckpoint) -> None:
     """Write a checkpoint, whole or not at all."""
-    plain = {**vars(checkpoint), "config": checkpoint.config.to_dict(), "cases": list(checkpoint.cases)}
+    plain = {**vars(checkpoint), "config": plain_values(checkpoint.config), "cases": list(checkpoint.cases)}
     with replacing(path) as scratch:
         torch.save({"format": FORMAT, "version": FORMAT_VERSION, **plain}, scratch)
 
@@ -120,12 +117,7 @@ def read_distillation(path: Path) -> DistillCheckpoint:
     Raises:
         InputError: It is missing, broken, of another version, or of another kind.
     """
-    if not path.is_file():
-        raise InputError(f"There is no checkpoint at {path}.")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path} is not a checkpoint, or it is not complete.") from error
+    content = load_values(path, "checkpoint")
     if not isinstance(content, dict) or content.get("format") != FORMAT or content.get("version") != FORMAT_VERSION:
         raise InputError(f"{path} is not a checkpoint of 'radsam distill', version {FORMAT_VERSION}.")
     del content["format"], content["version"]

@@ -101,10 +101,8 @@ def average_gradients(fabric: Fabric, parameters: Iterable[nn.Parameter]) -> Non
 
 def any_process(fabric: Fabric, flags: Sequence[bool]) -> list[bool]:
     """For each flag, whether any process has set it."""
-    if fabric.world_size == 1:
-        return list(flags)
-    votes = torch.tensor([float(flag) for flag in flags], device=fabric.device)
-    return [vote > 0 for vote in _reduced(fabric, votes, "max").tolist()]
+    gathered = flags_of_all(fabric, flags)
+    return [any(gathered[number :: len(flags)]) for number in range(len(flags))]
 
 
 def flags_of_all(fabric: Fabric, flags: Sequence[bool]) -> list[bool]:

@@ -45,6 +45,7 @@ class Scene:
     seed: int = 0
 
 
+@dataclass(eq=False)
 class Scenes:
     """The scenes of a run: their objects, and the frame in the model's input.
 
@@ -56,14 +57,11 @@ class Scenes:
         identity: Hash of all that the scenes depend on.
     """
 
-    def __init__(
-        self, store: Store, spec: BundleSpec, scenes: Sequence[Scene], objects: np.ndarray, identity: str
-    ) -> None:
-        self.store = store
-        self.spec = spec
-        self.scenes = tuple(scenes)
-        self.objects = objects
-        self.identity = identity
+    store: Store
+    spec: BundleSpec
+    scenes: Sequence[Scene]
+    objects: np.ndarray
+    identity: str
 
     def for_episode(self, scene: int, index: int, object_id: int, rng: np.random.Generator) -> Scenes:
         """The scenes as an episode sees them that starts with an object on slice `index` of a scene."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,7 @@ FORMAT_VERSION = 1
 Progress = Callable[[int, int], None]
 
 
+@dataclass(eq=False)
 class EncodedScenes(Scenes):
     """Scenes with their embeddings; made by `encode_scenes`.
 
@@ -38,26 +40,16 @@ class EncodedScenes(Scenes):
         store: The labelled slices.
         spec: The model whose encoder was used.
         scenes: The encoded scenes.
-        files: The file with each scene's embeddings.
         objects: Rows of `OBJECT_ROW`: owner is the scene's number, slice counts within the scene.
         identity: Hash of all that the embeddings depend on.
+        files: The file with each scene's embeddings.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        spec: BundleSpec,
-        scenes: Sequence[Scene],
-        files: Sequence[Path],
-        objects: np.ndarray,
-        identity: str,
-    ) -> None:
-        super().__init__(store, spec, scenes, objects, identity)
-        self._files = tuple(files)
+    files: Sequence[Path]
 
     def embedding(self, scene: int, index: int) -> Float16[np.ndarray, "c g g"]:
         """The embedding of slice `index` of a scene, straight from the disk."""
-        return np.array(np.load(self._files[scene], mmap_mode="r")[index])
+        return np.array(np.load(self.files[scene], mmap_mode="r")[index])
 
 
 def encode_scenes(
@@ -103,7 +95,7 @@ def encode_scenes(
         rows["owner"] = number
         parts.append(rows)
     identity = hashlib.sha256("".join(names).encode()).hexdigest()
-    return EncodedScenes(store, bundle.spec, scenes, files, np.concatenate(parts), identity)
+    return EncodedScenes(store, bundle.spec, scenes, np.concatenate(parts), identity, files)
 
 
 def _encode_scene(store: Store, spec: BundleSpec, scene: Scene, engine: Backend, min_pixels: int, file: Path) -> None:

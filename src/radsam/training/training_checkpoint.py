@@ -76,12 +76,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     Raises:
         InputError: It is missing, broken, or of another version.
     """
-    if not path.is_file():
-        raise InputError(f"There is no training checkpoint at {path}.")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path} is not a training checkpoint, or it is not complete.") from error
+    content = load_values(path, "training checkpoint")
     if not isinstance(content, dict) or content.get("format") != "radsam-training":
         raise InputError(f"{path} is not a training checkpoint of RadSAM. Weights alone are converted, not resumed.")
     if content["version"] != FORMAT_VERSION:
@@ -92,6 +87,24 @@ def read_checkpoint(path: Path) -> Checkpoint:
     content["config"] = config_from_dict(content["config"], f"The configuration in {path}")
     content["train_cases"] = tuple(content["train_cases"])
     return Checkpoint(**content)
+
+
+def load_values(path: Path, kind: str) -> Any:
+    """Read a file that `torch.save` wrote.
+
+    Args:
+        path: The file.
+        kind: What it should be, for messages.
+
+    Raises:
+        InputError: It is missing, broken, or holds more than plain values and tensors.
+    """
+    if not path.is_file():
+        raise InputError(f"There is no {kind} at {path}.")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path} is not a {kind}, or it is not complete.") from error
 
 
 def load_weights(model: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:

@@ -68,6 +68,6 @@ def test_balance_and_weights_decide_how_often_an_object_is_drawn(tiny: Path) -> 
 
 def test_a_run_without_objects_is_refused(tiny: Path, tiny_scenes: Prepared) -> None:
     bundle, scenes = tiny_scenes
-    empty = EncodedScenes(scenes.store, bundle.spec, scenes.scenes, [], scenes.objects[:0], "")
+    empty = EncodedScenes(scenes.store, bundle.spec, scenes.scenes, scenes.objects[:0], "", [])
     with pytest.raises(InputError, match=r"lower data\.min_pixels"):
         Sampler(empty, tiny_config(tiny))

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from radsam.batch.manifest import BadRow, GoodRow, Manifest
 from radsam.batch.manifest_row import ManifestRow
@@ -40,6 +41,11 @@ class RowTask:
     line: int
     row: ManifestRow
     fingerprint: str
+
+    def result(self, status: Status, **more: Any) -> RowResult:
+        """Return the row's result with a status and further columns."""
+        row = self.row
+        return RowResult(id=row.id, object=row.object, volume=row.volume, line=self.line, status=status, **more)
 
 
 @dataclass(frozen=True)
@@ -93,7 +99,6 @@ class BatchPlan:
         bad_rows: Rows that cannot be used.
         shard_ids: Ids of the rows of this shard, done or not.
         keys: The volume's key of every row that can be used, by id, in the order of the manifest.
-        fingerprints: Their fingerprints, by id.
         rows: Every row that can be used.
     """
 
@@ -104,8 +109,7 @@ class BatchPlan:
     bad_rows: tuple[BadRow, ...]
     shard_ids: frozenset[str]
     keys: Mapping[str, str]
-    fingerprints: Mapping[str, str]
-    rows: tuple[GoodRow, ...]
+    rows: tuple[RowTask, ...]
 
     @property
     def count(self) -> int:
@@ -164,8 +168,7 @@ def make_plan(
         bad_rows=manifest.bad_rows,
         shard_ids=frozenset(task.row.id for volume in in_shard for task in volume.tasks),
         keys={task.row.id: volume.key for volume in whole for task in volume.tasks},
-        fingerprints={task.row.id: task.fingerprint for volume in whole for task in volume.tasks},
-        rows=manifest.rows,
+        rows=tuple(task for volume in whole for task in volume.tasks),
     )
 
 

@@ -164,19 +164,12 @@ def write_results(
             )
             for each in plan.bad_rows
         ]
-        for line, row in ((each.line, each.row) for each in plan.rows):
-            result = stored[plan.keys[row.id]].get(row.id) or by_id.get(row.id)
+        for task in plan.rows:
+            result = stored[plan.keys[task.row.id]].get(task.row.id) or by_id.get(task.row.id)
             # The result of an earlier form of the row does not count.
-            if result is None or result.fingerprint != plan.fingerprints[row.id]:
-                result = RowResult(
-                    id=row.id,
-                    object=row.object,
-                    volume=row.volume,
-                    status=Status.PENDING,
-                    message=MEANINGS[Status.PENDING],
-                    line=line,
-                )
-            results.append(replace(result, line=line))
+            if result is None or result.fingerprint != task.fingerprint:
+                result = task.result(Status.PENDING, message=MEANINGS[Status.PENDING])
+            results.append(replace(result, line=task.line))
         ordered = tuple(sorted(results, key=lambda each: each.line))
         write_table(folder.table, ordered)
         write_contact_sheet(folder, ordered)

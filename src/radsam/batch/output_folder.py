@@ -15,7 +15,6 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 from radsam.disk.atomic_write import make_folder
@@ -25,50 +24,22 @@ from radsam.errors import OutputError
 LEAST_FREE_BYTES = 32 << 20
 
 
-@dataclass(frozen=True)
 class OutputFolder:
-    """The folder that a batch writes to.
+    """The folder that a batch writes to, and the paths in it.
 
     Args:
         path: The folder.
     """
 
-    path: Path
-
-    @property
-    def table(self) -> Path:
-        """The results table."""
-        return self.path / "results.csv"
-
-    @property
-    def sheet(self) -> Path:
-        """The first page of the contact sheet."""
-        return self.path / "contact_sheet.html"
-
-    @property
-    def masks(self) -> Path:
-        """Masks by row id."""
-        return self.path / "masks"
-
-    @property
-    def quarantine(self) -> Path:
-        """Failures by volume."""
-        return self.path / "quarantine"
-
-    @property
-    def parts(self) -> Path:
-        """Results by volume."""
-        return self.path / "progress" / "parts"
-
-    @property
-    def thumbnails(self) -> Path:
-        """Small pictures by row id."""
-        return self.path / "progress" / "thumbnails"
-
-    @property
-    def attempts(self) -> Path:
-        """Unfinished attempts and locks by volume."""
-        return self.path / "progress" / "attempts"
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.table, self.sheet = path / "results.csv", path / "contact_sheet.html"
+        #: Masks by row id, and failures by volume.
+        self.masks, self.quarantine = path / "masks", path / "quarantine"
+        #: Results, and unfinished attempts and locks, by volume; small pictures by row id.
+        self.parts, self.attempts, self.thumbnails = (
+            path / "progress" / name for name in ("parts", "attempts", "thumbnails")
+        )
 
     def make(self) -> None:
         """Make the folder and its subfolders.

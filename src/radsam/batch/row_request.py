@@ -35,12 +35,10 @@ def typed_request(row: ManifestRow, geometry: Geometry, settings: BatchSettings)
     if row.box is not None and row.in_space:
         return _request(row, *_box_in_space(row.box, typed), geometry, settings)
     if row.box is not None:
-        prompt: Prompt = typed.box(_slice(row), _four(row.box))
+        prompt: Prompt = typed.box(_slice(row), row.box)
         inside = (row.box[0] + row.box[2]) / 2, (row.box[1] + row.box[3]) / 2
     elif row.point is not None:
-        prompt = (
-            typed.point(_three(row.point), True) if row.in_space else typed.point_on_slice(_slice(row), _two(row.point))
-        )
+        prompt = typed.point(row.point, True) if row.in_space else typed.point_on_slice(_slice(row), row.point)
         inside = _inside(row.point, row)
     else:
         ends = row.recist or ()
@@ -149,16 +147,15 @@ def _coordinates(row: ManifestRow, geometry: Geometry) -> Coordinates:
 
 
 def _typed_bounds(row: ManifestRow, typed: Coordinates, inside: tuple[float, float] | None) -> Bounds | None:
-    return None if row.bounds is None or isinstance(row.bounds, str) else typed.bounds(_two(row.bounds), inside)
+    return None if row.bounds is None or isinstance(row.bounds, str) else typed.bounds(row.bounds, inside)
 
 
 def _box_in_space(box: tuple[float, ...], typed: Coordinates) -> tuple[Box, Bounds]:
-    first, second = (typed.point(_three(box[at : at + 3]), True).index_ijk for at in (0, 3))
-    if typed.mm:  # a stored axis can run against the patient's, so either corner may come first
-        ends = np.sort([first, second], axis=0).tolist()
-        first, second = _voxel(ends[0]), _voxel(ends[1])
     grid = typed.grid
-    (low, u0, v0), (high, u1, v1) = grid.split(first), grid.split(second)
+    ends = np.array([grid.split(typed.point(box[at : at + 3], True).index_ijk) for at in (0, 3)])
+    if typed.mm:  # a stored axis can run against the patient's, so either corner may come first
+        ends.sort(axis=0)
+    (low, u0, v0), (high, u1, v1) = ends.tolist()
     return Box.on(grid, (low + high) // 2, u0, v0, u1, v1), Bounds(low, high)
 
 
@@ -166,9 +163,9 @@ def _diameter(row: ManifestRow, typed: Coordinates) -> Mask:
     ends = row.recist or ()
     grid = typed.grid
     if row.in_space:
-        voxels = [typed.point(_three(ends[at : at + 3]), True).index_ijk for at in (0, 3)]
+        voxels = [typed.point(ends[at : at + 3], True).index_ijk for at in (0, 3)]
     else:
-        voxels = [typed.point_on_slice(_slice(row), _two(ends[at : at + 2])).index_ijk for at in (0, 2)]
+        voxels = [typed.point_on_slice(_slice(row), ends[at : at + 2]).index_ijk for at in (0, 2)]
     (index, *first), (other, *second) = (grid.split(each) for each in voxels)
     if index != other:
         raise PromptError(
@@ -197,23 +194,3 @@ def _slice(row: ManifestRow) -> float:
     if row.slice is None:
         raise PromptError("The row has no slice.")
     return row.slice
-
-
-def _two(numbers: tuple[float, ...]) -> tuple[float, float]:
-    first, second = numbers
-    return first, second
-
-
-def _three(numbers: tuple[float, ...]) -> tuple[float, float, float]:
-    i, j, k = numbers
-    return i, j, k
-
-
-def _four(numbers: tuple[float, ...]) -> tuple[float, float, float, float]:
-    i0, j0, i1, j1 = numbers
-    return i0, j0, i1, j1
-
-
-def _voxel(numbers: list[int]) -> tuple[int, int, int]:
-    i, j, k = numbers
-    return i, j, k

@@ -270,16 +270,12 @@ def _truth(row: ManifestRow, files: LabelFiles) -> tuple[Bool[np.ndarray, "k j i
 
 
 def _empty_result(task: RowTask, model: TimedModel) -> RowResult:
-    return RowResult(
-        id=task.row.id,
-        object=task.row.object,
-        volume=task.row.volume,
-        status=Status.PENDING,
+    return task.result(
+        Status.PENDING,
         model=model.bundle.spec.name,
         fingerprint=task.fingerprint,
         worker=f"{platform.node()}:{os.getpid()}",
         finished=datetime.now(UTC).isoformat("T", "milliseconds"),
-        line=task.line,
     )
 
 

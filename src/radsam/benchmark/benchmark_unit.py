@@ -25,6 +25,9 @@ from radsam.data.case_load import load_case
 from radsam.errors import ExecutionError, RadsamError
 from radsam.volume import LabelVolume, Volume, slice_index
 
+#: Columns of a row that are those of its object.
+_OF_MEMBER = ("dataset", "case", "patient", "group", "label_origin", "voxels", "slices")
+
 
 @dataclass(frozen=True)
 class BenchmarkUnit:
@@ -132,14 +135,8 @@ def _empty_row(model: Model, mode: ModeConfig, member: Member, seed: int) -> Sco
     return ScoreRow(
         model=model.card.label,
         sha256=model.card.sha256,
-        dataset=member.dataset,
-        case=member.case,
-        patient=member.patient,
-        group=member.group,
-        label_origin=member.label_origin,
         object=member.name,
-        voxels=member.voxels,
-        slices=member.slices,
+        **{name: getattr(member, name) for name in _OF_MEMBER},
         mode=mode.name,
         level=mode.level,
         start=mode.start,

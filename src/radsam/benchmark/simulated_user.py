@@ -12,7 +12,6 @@ from jaxtyping import Bool
 from radsam.benchmark.benchmark_config import ModeConfig
 from radsam.session.edit_request import SegmentRequest
 from radsam.simulate import (
-    VoxelClick,
     centre_click,
     centre_voxel,
     diameter_box,
@@ -75,12 +74,10 @@ class SimulatedUser:
     def correction(self, predicted: Voxels) -> tuple[Point, ...]:
         """Return the points of one correction of the volume; none where the mask is right."""
         if self.mode.edit == "scribble":
-            clicks = scribble_voxels(predicted, self.truth)
-        elif self.mode.edit == "centre":
-            clicks = _some(centre_voxel(predicted, self.truth))
-        else:
-            clicks = _some(random_voxel(predicted, self.truth, self._rng))
-        return tuple(Point(i=each.i, j=each.j, k=each.k, positive=each.positive) for each in clicks)
+            return scribble_voxels(predicted, self.truth)
+        centre = self.mode.edit == "centre"
+        click = centre_voxel(predicted, self.truth) if centre else random_voxel(predicted, self.truth, self._rng)
+        return (click,) if click else ()
 
     def correction_on(self, index: int, predicted: Voxels) -> tuple[Point, ...]:
         """Return the points of one correction of a slice; none where the mask is right."""
@@ -120,7 +117,3 @@ class SimulatedUser:
             case _:
                 box = exact_box(here)
         return Box.on(self.grid, index, *box)
-
-
-def _some(click: VoxelClick | None) -> tuple[VoxelClick, ...]:
-    return () if click is None else (click,)

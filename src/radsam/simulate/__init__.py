@@ -10,12 +10,11 @@ generator state gives the same prompt.
 from radsam.simulate.diameter import diameter_box, longest_diameter
 from radsam.simulate.first_prompt import MaskNoise, broken_mask, exact_box, noisy_mask, random_box, random_point
 from radsam.simulate.next_click import Click, centre_click, random_click
-from radsam.simulate.volume_click import VoxelClick, centre_voxel, random_voxel, scribble_voxels
+from radsam.simulate.volume_click import centre_voxel, random_voxel, scribble_voxels
 
 __all__ = [
     "Click",
     "MaskNoise",
-    "VoxelClick",
     "broken_mask",
     "centre_click",
     "centre_voxel",

@@ -6,11 +6,11 @@ Masks are 3D, indexed ``[k, j, i]``; results are voxels (i, j, k). The two-dimen
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from jaxtyping import Bool
 from scipy import ndimage
+
+from radsam.volume import Point
 
 Voxels = Bool[np.ndarray, "k j i"]
 
@@ -18,24 +18,7 @@ Voxels = Bool[np.ndarray, "k j i"]
 _TIE_SEED = 42
 
 
-@dataclass(frozen=True)
-class VoxelClick:
-    """A correction of one voxel.
-
-    Args:
-        i: Column.
-        j: Row.
-        k: Slice.
-        positive: Whether the voxel belongs to the object.
-    """
-
-    i: int
-    j: int
-    k: int
-    positive: bool
-
-
-def random_voxel(predicted: Voxels, truth: Voxels, rng: np.random.Generator) -> VoxelClick | None:
+def random_voxel(predicted: Voxels, truth: Voxels, rng: np.random.Generator) -> Point | None:
     """Draw a voxel uniformly from the error of the whole object (paper 3.3, 4.2).
 
     Returns:
@@ -44,10 +27,11 @@ def random_voxel(predicted: Voxels, truth: Voxels, rng: np.random.Generator) -> 
     wrong = np.flatnonzero(predicted != truth)
     if not wrong.size:
         return None
-    return _click(int(wrong[rng.integers(wrong.size)]), truth)
+    k, j, i = (int(each) for each in np.unravel_index(int(wrong[rng.integers(wrong.size)]), truth.shape))
+    return Point(i=i, j=j, k=k, positive=bool(truth[k, j, i]))
 
 
-def centre_voxel(predicted: Voxels, truth: Voxels) -> VoxelClick | None:
+def centre_voxel(predicted: Voxels, truth: Voxels) -> Point | None:
     """Choose the centre of the largest error, as the CVPR 2025 interactive 3D challenge does.
 
     False negatives and false positives that touch, over sides, edges or corners, are one
@@ -68,10 +52,10 @@ def centre_voxel(predicted: Voxels, truth: Voxels) -> VoxelClick | None:
     # The generator of the challenge's script: another one would click elsewhere.
     chosen = deepest[np.random.RandomState(_TIE_SEED).choice(len(deepest))]
     k, j, i = (int(index) - 1 + part.start for index, part in zip(chosen, at, strict=True))
-    return VoxelClick(i, j, k, bool(truth[k, j, i]))
+    return Point(i=i, j=j, k=k, positive=bool(truth[k, j, i]))
 
 
-def scribble_voxels(predicted: Voxels, truth: Voxels, *, most: int = 7) -> tuple[VoxelClick, ...]:
+def scribble_voxels(predicted: Voxels, truth: Voxels, *, most: int = 7) -> tuple[Point, ...]:
     """Draw a stroke along the largest error of the slice that has the most wrong voxels.
 
     The stroke runs through the error's deepest pixel along its longer principal axis, from end
@@ -107,9 +91,4 @@ def scribble_voxels(predicted: Voxels, truth: Voxels, *, most: int = 7) -> tuple
     inside = [(int(j), int(i)) for j, i in line if 0 <= j < best.shape[0] and 0 <= i < best.shape[1] and best[j, i]]
     along = list(dict.fromkeys(inside))
     chosen = np.unique(np.linspace(0, len(along) - 1, min(most, len(along))).round().astype(int))
-    return tuple(VoxelClick(i, j, k, bool(truth[k, j, i])) for j, i in (along[index] for index in chosen))
-
-
-def _click(index: int, truth: Voxels) -> VoxelClick:
-    k, j, i = (int(each) for each in np.unravel_index(index, truth.shape))
-    return VoxelClick(i, j, k, bool(truth[k, j, i]))
+    return tuple(Point(i=i, j=j, k=k, positive=bool(truth[k, j, i])) for j, i in (along[index] for index in chosen))

@@ -26,7 +26,7 @@ from radsam.runtime.backend import decoder_inputs
 from radsam.session.edit_request import CorrectionRequest, PolicyName, RequestContext, SegmentRequest
 from radsam.session.replay import ObjectResult, Replayer
 from radsam.session.user_prompts import ObjectEdits
-from radsam.simulate import random_box, random_point
+from radsam.simulate import random_box, random_point, random_voxel
 from radsam.training.bundle_export import trained_capabilities
 from radsam.training.scenes import Scenes
 from radsam.training.stored_embeddings import EncodedScenes
@@ -146,12 +146,10 @@ class _SceneScorer:
             edits = 0
         propagated, edited = dice(found, truth), []
         for _ in range(edits):
-            wrong = np.flatnonzero(found != truth)
-            if not wrong.size:
+            click = random_voxel(found, truth, rng)
+            if click is None:
                 break
-            k, j, i = (int(each) for each in np.unravel_index(wrong[rng.integers(wrong.size)], truth.shape))
-            click = CorrectionRequest(points=(Point(i=i, j=j, k=k, positive=bool(truth[k, j, i])),))
-            steps = (*steps, click.to_edit(replace(self._context, edits=steps)))
+            steps = (*steps, CorrectionRequest(points=(click,)).to_edit(replace(self._context, edits=steps)))
             found = self._found(self._replayer.result(steps))
             edited.append(dice(found, truth))
         return ObjectScore(

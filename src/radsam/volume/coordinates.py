@@ -51,7 +51,7 @@ class Coordinates:
         middle[axis] = across
         return self.grid.split(self._nearest(middle))[0]
 
-    def box(self, across: float, box: tuple[float, float, float, float]) -> Box:
+    def box(self, across: float, box: Sequence[float]) -> Box:
         """Return the box for a typed slice and box."""
         a0, b0, a1, b1 = box
         if not self.mm:
@@ -62,7 +62,7 @@ class Coordinates:
         (_, u0, v0), (_, u1, v1) = corners
         return Box.on(self.grid, index, min(u0, u1), min(v0, v1), max(u0, u1), max(v0, v1))
 
-    def point_on_slice(self, across: float, point: tuple[float, float]) -> Point:
+    def point_on_slice(self, across: float, point: Sequence[float]) -> Point:
         """Return the positive point for a typed slice and in-slice position."""
         if self.mm:
             i, j, k = self._voxel_mm(across, point)
@@ -71,20 +71,20 @@ class Coordinates:
             i, j, k = self.grid.join(_whole(across, "The slice"), u, v)
         return Point(i=i, j=j, k=k)
 
-    def point(self, position: tuple[float, float, float], positive: bool) -> Point:
+    def point(self, position: Sequence[float], positive: bool) -> Point:
         """Return the point for three typed coordinates."""
         i, j, k = (
             self._nearest(np.array(position)) if self.mm else tuple(_whole(each, "The point") for each in position)
         )
         return Point(i=i, j=j, k=k, positive=positive)
 
-    def bounds(self, bounds: tuple[float, float], inside: tuple[float, float] | None) -> Bounds:
+    def bounds(self, bounds: Sequence[float], inside: tuple[float, float] | None) -> Bounds:
         """Return the bounds for two typed slice positions."""
         ends = [self.index(each, inside) for each in bounds]
         # A stored axis may run against the patient's, so bounds in millimetres come in either order.
         return Bounds(*sorted(ends)) if self.mm else Bounds(*ends)
 
-    def _voxel_mm(self, across: float, inside: tuple[float, float]) -> tuple[int, int, int]:
+    def _voxel_mm(self, across: float, inside: Sequence[float]) -> tuple[int, int, int]:
         axis, (first, second) = _LPS[self.grid.plane]
         position = np.zeros(3)
         position[axis], position[first], position[second] = across, *inside

@@ -11,7 +11,7 @@ from radsam.benchmark.benchmark_run import picture_name, worst_first
 from radsam.benchmark.bootstrap import Estimate
 from radsam.benchmark.paper_tables import Setting, paper_table
 from radsam.benchmark.report.report_blocks import Block, Drawing, Grid, Heading, Paragraph, Picture
-from radsam.benchmark.report.report_svg import Bar, Line, draw_bars, draw_curves
+from radsam.benchmark.report.report_svg import Line, draw_bars, draw_curves
 from radsam.benchmark.results_summary import (
     GOAL_DICE,
     Curve,
@@ -224,12 +224,12 @@ def _classes(found: Sequence[Curve]) -> Block:
     # Models before baselines, and at most four bars, which are easy to compare.
     models = [curve for curve in found if curve.most_edits] or list(found)
     shown = models[:4]
-    bars: dict[str, dict[str, Bar]] = {name: {} for name in names}
+    bars: dict[str, dict[str, tuple[float, ...]]] = {name: {} for name in names}
     for curve in shown:
         for name in names:
             values = tuple(row.dice for row in curve.firsts if row.object == name)
             if values:
-                bars[name][curve.model] = Bar(values)
+                bars[name][curve.model] = values
     left_out = len(sizes) - len(names)
     return Drawing(
         draw_bars({name: each for name, each in bars.items() if each}, [curve.model for curve in shown]),

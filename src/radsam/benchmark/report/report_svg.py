@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from statistics import fmean
 
 #: Okabe and Ito's palette for colour-blind readers (2008), its yellow darkened for a white page.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8A7A00", "#7F7F7F")
@@ -25,22 +26,6 @@ class Line:
 
     name: str
     points: Mapping[int, float]
-
-
-@dataclass(frozen=True)
-class Bar:
-    """The values of one class for one model.
-
-    Args:
-        values: Dice of every object.
-    """
-
-    values: tuple[float, ...]
-
-    @property
-    def mean(self) -> float:
-        """Their mean."""
-        return sum(self.values) / len(self.values)
 
 
 def draw_curves(lines: Sequence[Line]) -> str:
@@ -78,8 +63,13 @@ def draw_curves(lines: Sequence[Line]) -> str:
     return "".join([*parts, "</svg>"])
 
 
-def draw_bars(classes: Mapping[str, Mapping[str, Bar]], models: Sequence[str]) -> str:
-    """Draw classes below each other: for each model a bar to the mean, a line from least to most, a dot per object."""
+def draw_bars(classes: Mapping[str, Mapping[str, Sequence[float]]], models: Sequence[str]) -> str:
+    """Draw classes below each other: for each model a bar to the mean, a line from least to most, a dot per object.
+
+    Args:
+        classes: Class to model to the Dice of every object.
+        models: The models, in order.
+    """
     left, top, width = 190.0, 26.0 + 18 * ((len(models) + 2) // 3), 600
     bar, gap = 9.0, 9.0
     height = sum(bar * len(found) + gap for found in classes.values())
@@ -98,20 +88,21 @@ def draw_bars(classes: Mapping[str, Mapping[str, Bar]], models: Sequence[str]) -
         parts.append(_text(x, top + height + 16, f"{tick / 10:.1f}", "middle", _DIM))
     y = top
     for name, found in classes.items():
-        count = max(len(each.values) for each in found.values())
+        count = max(map(len, found.values()))
         label = f"{name} ({count})"
         parts.append(_text(left - 10, y + bar * len(found) / 2 + 4, label, "end", _INK))
-        for model, each in found.items():
+        for model, values in found.items():
+            mean = fmean(values)
             colour = COLOURS[models.index(model) % len(COLOURS)]
             middle = y + bar / 2
             parts.append(
-                f'<rect x="{left}" y="{y + 1:.1f}" width="{max(0.5, width * each.mean):.1f}" height="{bar - 2}" '
-                f'fill="{colour}" fill-opacity="0.75"><title>{escape(model)}: {each.mean:.3f}</title></rect>'
+                f'<rect x="{left}" y="{y + 1:.1f}" width="{max(0.5, width * mean):.1f}" height="{bar - 2}" '
+                f'fill="{colour}" fill-opacity="0.75"><title>{escape(model)}: {mean:.3f}</title></rect>'
             )
-            if len(each.values) > 1:
-                low, high = x_of(min(each.values)), x_of(max(each.values))
+            if len(values) > 1:
+                low, high = x_of(min(values)), x_of(max(values))
                 parts.append(f'<line x1="{low:.1f}" y1="{middle}" x2="{high:.1f}" y2="{middle}" stroke="{_INK}"/>')
-                dots = "".join(f'<circle cx="{x_of(v):.1f}" cy="{middle}" r="1.8"/>' for v in each.values)
+                dots = "".join(f'<circle cx="{x_of(v):.1f}" cy="{middle}" r="1.8"/>' for v in values)
                 parts.append(f'<g fill="{_INK}">{dots}</g>')
             y += bar
         y += gap

@@ -60,10 +60,6 @@ def find_cases(root: Path, *, classes: Sequence[str] | None = None) -> list[Case
     )
 
 
-def _is_nnunet(root: Path) -> bool:
-    return (root / "imagesTr").is_dir() and (root / "labelsTr").is_dir()
-
-
 def _nnunet_cases(root: Path) -> list[Case]:
     described = read_dataset_json(root / "dataset.json")
     ending = described.file_ending
@@ -79,10 +75,6 @@ def _nnunet_cases(root: Path) -> list[Case]:
         )
         for image, case_id in labels
     ]
-
-
-def _is_manifest(root: Path) -> bool:
-    return (root / "manifest.json").is_file()
 
 
 def _manifest_cases(root: Path) -> list[Case]:
@@ -114,18 +106,10 @@ def _manifest_case(root: Path, record: dict[str, Any]) -> Case:
     )
 
 
-def _is_pairs(root: Path) -> bool:
-    return any(root.glob("*/ct.*")) and any(root.glob("*/seg.*"))
-
-
 def _pair_cases(root: Path) -> list[Case]:
     folders = _visible(each for each in root.iterdir() if each.is_dir())
     pairs = ((folder.name, _named(folder, "ct"), _named(folder, "seg")) for folder in folders)
     return _described(root, [(name, image, label) for name, image, label in pairs if image and label])
-
-
-def _is_equal_names(root: Path) -> bool:
-    return (root / "images").is_dir() and (root / "labels").is_dir()
 
 
 def _equal_name_cases(root: Path) -> list[Case]:
@@ -182,8 +166,8 @@ def _visible(paths: Iterable[Path]) -> list[Path]:
 
 
 _LAYOUTS: tuple[tuple[Callable[[Path], bool], Callable[[Path], list[Case]]], ...] = (
-    (_is_manifest, _manifest_cases),
-    (_is_nnunet, _nnunet_cases),
-    (_is_equal_names, _equal_name_cases),
-    (_is_pairs, _pair_cases),
+    (lambda root: (root / "manifest.json").is_file(), _manifest_cases),
+    (lambda root: (root / "imagesTr").is_dir() and (root / "labelsTr").is_dir(), _nnunet_cases),
+    (lambda root: (root / "images").is_dir() and (root / "labels").is_dir(), _equal_name_cases),
+    (lambda root: any(root.glob("*/ct.*")) and any(root.glob("*/seg.*")), _pair_cases),
 )

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 
 from radsam.model.prompt_tokens import NEGATIVE, POSITIVE, arrange
-from radsam.model.sam import Sam
-from radsam.model.sam_build import build_sam
+from radsam.model.sam import Sam, build_sam
 from radsam.model.sam_config import SamConfig, TinyViTConfig, ViTConfig
 
 # A grid of 10 in windows of 4: the last row and column of windows are padded.

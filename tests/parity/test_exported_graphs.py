@@ -17,8 +17,7 @@ from radsam.errors import BackendError, BundleError, MissingExtraError
 from radsam.model import onnx_export
 from radsam.model.onnx_export import DECODER_INPUTS, ExportedGraphs, export_graphs, state_dict_from_graphs
 from radsam.model.published_checkpoint import restore_sam
-from radsam.model.sam import Sam
-from radsam.model.sam_build import build_sam
+from radsam.model.sam import Sam, build_sam
 from small_models import PROMPTS, SMALL_CONFIGS, SMALL_VIT, decoder_inputs, random_model
 
 Run = Callable[[dict[str, Any]], list[Any]]

@@ -10,8 +10,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from radsam.model.fast_decoder import FastDecoder
-from radsam.model.sam import Sam
-from radsam.model.sam_build import build_sam
+from radsam.model.sam import Sam, build_sam
 from radsam.model.sam_presets import PRESETS
 from small_models import PROMPTS, SMALL_CONFIGS, decoder_inputs, random_model
 

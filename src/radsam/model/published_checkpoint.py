@@ -15,8 +15,7 @@ import torch
 from torch import Tensor
 
 from radsam.errors import BundleError
-from radsam.model.sam import Sam
-from radsam.model.sam_build import build_sam
+from radsam.model.sam import Sam, build_sam
 from radsam.model.sam_config import SamConfig
 from radsam.model.sam_presets import FACTS, PRESETS
 

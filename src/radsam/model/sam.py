@@ -5,9 +5,11 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from radsam.model.image_encoder import ImageEncoderViT
 from radsam.model.mask_decoder import MaskDecoder
 from radsam.model.prompt_encoder import PromptEncoder
-from radsam.model.sam_config import SamConfig
+from radsam.model.sam_config import SamConfig, ViTConfig
+from radsam.model.tiny_vit import TinyViT
 
 
 class Sam(nn.Module):
@@ -69,3 +71,26 @@ class Sam(nn.Module):
         dense = self.prompt_encoder.embed_mask(mask, has_mask)
         logits, scores = self.mask_decoder(embedding, self.prompt_encoder.dense_position(), sparse, dense)
         return logits, scores
+
+
+def build_sam(config: SamConfig) -> Sam:
+    """Build a model with random weights, in training mode, on torch's current default device."""
+    dim = config.embedding_channels
+    encoder: nn.Module
+    if isinstance(config.encoder, ViTConfig):
+        encoder = ImageEncoderViT(config.encoder, dim)
+    else:
+        encoder = TinyViT(config.encoder, dim)
+    return Sam(
+        config,
+        encoder,
+        PromptEncoder(dim, config.embedding_grid, config.input_size, config.mask_in_channels),
+        MaskDecoder(
+            dim,
+            config.decoder_depth,
+            config.decoder_heads,
+            config.decoder_mlp_dim,
+            config.iou_head_depth,
+            config.iou_head_dim,
+        ),
+    )

@@ -47,25 +47,23 @@ class WeightsFacts:
     Args:
         pixel_mean: Subtracted from the three channels of an image in [0, 1].
         pixel_std: What they are divided by afterwards.
-        window_hu: Window that turns HU into [0, 1]: the lowest and the highest value.
         prompts: Kinds of prompt the weights were trained with: "point", "box", "mask" (a
             mask alone) and "edit" (points together with the previous mask).
-        licence: Licence of the weights.
         origin: Where the weights come from, for the model card.
         sha256: Digests of the published files, where known.
+        window_hu: Window that turns HU into [0, 1]: the lowest and the highest value.
+        licence: Licence of the weights.
     """
 
     pixel_mean: tuple[float, float, float]
     pixel_std: tuple[float, float, float]
-    window_hu: tuple[float, float]
     prompts: tuple[str, ...]
-    licence: str
     origin: str
     sha256: tuple[str, ...] = ()
+    #: Soft tissue: MedSAM's training window, level 40 and width 400; the others saw no HU at all.
+    window_hu: tuple[float, float] = (-160.0, 240.0)
+    licence: str = "Apache-2.0"
 
-
-#: Soft tissue: MedSAM's training window, level 40 and width 400; the others saw no HU at all.
-_SOFT_TISSUE_HU = (-160.0, 240.0)
 
 #: ImageNet's mean and deviation, which SAM states in grey levels from 0 to 255.
 _IMAGENET_MEAN = (123.675 / 255, 116.28 / 255, 103.53 / 255)
@@ -76,25 +74,15 @@ def _sam(variant: str, sha256: str) -> WeightsFacts:
     return WeightsFacts(
         pixel_mean=_IMAGENET_MEAN,
         pixel_std=_IMAGENET_STD,
-        window_hu=_SOFT_TISSUE_HU,
         # SAM met masks only together with a point, while it was being corrected.
         prompts=("box", "point", "edit"),
-        licence="Apache-2.0",
         origin=f"Segment Anything ({variant}), Meta AI, 2023; trained on the natural images of SA-1B.",
         sha256=(sha256,),
     )
 
 
 def _medsam(origin: str, sha256: tuple[str, ...] = ()) -> WeightsFacts:
-    return WeightsFacts(
-        pixel_mean=(0.0, 0.0, 0.0),
-        pixel_std=(1.0, 1.0, 1.0),
-        window_hu=_SOFT_TISSUE_HU,
-        prompts=("box",),
-        licence="Apache-2.0",
-        origin=origin,
-        sha256=sha256,
-    )
+    return WeightsFacts((0.0, 0.0, 0.0), (1.0, 1.0, 1.0), ("box",), origin, sha256)
 
 
 #: Facts by the same names as `PRESETS`.

@@ -33,7 +33,7 @@ class TinyViT(nn.Module):
     def __init__(self, config: TinyViTConfig, out_channels: int) -> None:
         super().__init__()
         dims = config.embed_dims
-        self.patch_embed = PatchEmbed(dims[0]) if config.patch_size == 1 else StridedPatchEmbed(dims[0])
+        self.patch_embed = PatchEmbed(dims[0], config.patch_size)
         self.layers = nn.ModuleList()
         for index, (dim, depth, grid) in enumerate(zip(dims, config.depths, config.stage_grids, strict=True)):
             blocks: list[nn.Module]
@@ -82,34 +82,18 @@ class ConvNorm(nn.Sequential):
 
 
 class PatchEmbed(nn.Module):
-    """The stem: two 1×1 convolutions at full resolution.
+    """The stem: two convolutions, 1×1 at full resolution, or 3×3 that halve the grid twice.
 
     Args:
         dim: Channels of the output.
+        patch_size: Pixels along one side of a patch: 1 or 4.
     """
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int, patch_size: int) -> None:
         super().__init__()
-        self.seq = nn.Sequential(ConvNorm(3, dim // 2), nn.GELU(), ConvNorm(dim // 2, dim))
-
-    def forward(self, images: Float[Tensor, "b 3 n n"]) -> Float[Tensor, "b c n n"]:
-        """Give every pixel its first features."""
-        features: Tensor = self.seq(images)
-        return features
-
-
-class StridedPatchEmbed(nn.Module):
-    """A stem that sees patches of 4 × 4 pixels: two convolutions, and each halves the grid.
-
-    Args:
-        dim: Channels of the output.
-    """
-
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-        self.seq = nn.Sequential(
-            ConvNorm(3, dim // 2, kernel=3, stride=2), nn.GELU(), ConvNorm(dim // 2, dim, kernel=3, stride=2)
-        )
+        kernel, stride = (1, 1) if patch_size == 1 else (3, 2)
+        first, second = ConvNorm(3, dim // 2, kernel, stride), ConvNorm(dim // 2, dim, kernel, stride)
+        self.seq = nn.Sequential(first, nn.GELU(), second)
 
     def forward(self, images: Float[Tensor, "b 3 n n"]) -> Float[Tensor, "b c g g"]:
         """Give every patch its first features."""

@@ -8,7 +8,7 @@ from jaxtyping import Float16, Float32
 
 from radsam.errors import BackendError
 from radsam.model.onnx_export import state_dict_from_graphs
-from radsam.model.sam_build import build_sam
+from radsam.model.sam import build_sam
 from radsam.model.sam_config import SamConfig
 from radsam.runtime.backend import Decoded, FramePrompt, decoder_inputs
 from radsam.runtime.bundle import Bundle

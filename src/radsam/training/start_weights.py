@@ -10,8 +10,7 @@ from pathlib import Path
 from radsam.errors import InputError
 from radsam.model.onnx_export import state_dict_from_graphs
 from radsam.model.published_checkpoint import detect_architecture, load_checkpoint, load_sam
-from radsam.model.sam import Sam
-from radsam.model.sam_build import build_sam
+from radsam.model.sam import Sam, build_sam
 from radsam.model.sam_config import SamConfig
 from radsam.runtime import Bundle, BundleSpec, find_bundle, read_bundle
 from radsam.runtime.convert_checkpoint import architecture_of_name, published_spec

@@ -11,8 +11,7 @@ from torch import nn
 
 from radsam.errors import BundleError, InputError
 from radsam.model.onnx_export import export_graphs
-from radsam.model.sam import Sam
-from radsam.model.sam_build import build_sam
+from radsam.model.sam import Sam, build_sam
 from radsam.model.sam_config import SamConfig
 from radsam.runtime import Bundle, find_bundle, read_bundle
 from radsam.runtime.bundle import write_bundle

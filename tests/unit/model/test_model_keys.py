@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from radsam.model.published_checkpoint import load_sam
-from radsam.model.sam_build import build_sam
+from radsam.model.sam import build_sam
 from radsam.model.sam_presets import PRESETS
 
 Shapes = dict[str, tuple[int, ...]]

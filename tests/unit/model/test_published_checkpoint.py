@@ -23,7 +23,7 @@ from radsam.model.published_checkpoint import (
     load_sam,
     restore_sam,
 )
-from radsam.model.sam_build import build_sam
+from radsam.model.sam import build_sam
 from radsam.model.sam_presets import PRESETS
 from small_models import SMALL_TINY_VIT, SMALL_VIT, random_model
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from radsam.model.sam_build import build_sam
+from radsam.model.sam import build_sam
 from radsam.training.optimizer import Average, choose_parameters, encoder_scales, make_optimizer, rate_factor, set_rate
 from radsam.training.training_config import EncoderConfig, OptimConfig
 from small_models import SMALL_TINY_VIT, SMALL_VIT

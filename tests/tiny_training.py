@@ -12,7 +12,8 @@ from radsam.data.case import Case, LabelSource
 from radsam.data.training_store import prepare_store
 from radsam.model.onnx_export import export_graphs
 from radsam.runtime.bundle import BundleSpec, Capability, write_bundle
-from radsam.training.training_config import TrainConfig, config_from_dict
+from radsam.settings import settings_from_dict
+from radsam.training.training_config import TrainConfig
 from small_models import SMALL_TINY_VIT, random_model
 
 SPLITS = {"tube_a": "train", "tube_b": "train", "tube_c": "val"}
@@ -87,7 +88,9 @@ def tiny_config(folder: Path, **sections: dict[str, object]) -> TrainConfig:
     }
     for name, changes in sections.items():
         values[name] = {**values.get(name, {}), **changes}
-    return config_from_dict({"name": "tiny", "start": str(folder / "random-bundle"), "seed": 5, **values})
+    return settings_from_dict(
+        TrainConfig, {"name": "tiny", "start": str(folder / "random-bundle"), "seed": 5, **values}
+    )
 
 
 def write_config(folder: Path) -> Path:

@@ -15,14 +15,15 @@ import torch
 from torch import nn
 
 from radsam.errors import ExecutionError
+from radsam.settings import settings_from_dict
 from radsam.training import distributed
-from radsam.training.training_config import config_from_dict
+from radsam.training.training_config import TrainConfig
 from radsam.training.training_run import Run, prepare_scenes
 
 
 def main(config_file: Path, out: Path) -> None:
     torch.set_num_threads(1)
-    config = config_from_dict(json.loads(config_file.read_text()))
+    config = settings_from_dict(TrainConfig, json.loads(config_file.read_text()))
     fabric = distributed.open_fabric(config.run)
     first = fabric.global_rank == 0
     found: dict[str, Any] = {

@@ -25,9 +25,10 @@ from tiny_training import tiny_config, write_small_bundle, write_store
 CHILD = """
 import json, sys
 from pathlib import Path
-from radsam.training.training_config import config_from_dict
+from radsam.settings import settings_from_dict
+from radsam.training.training_config import TrainConfig
 from radsam.training.training_run import train
-config = config_from_dict(json.loads(Path(sys.argv[1]).read_text()))
+config = settings_from_dict(TrainConfig, json.loads(Path(sys.argv[1]).read_text()))
 train(config, Path(sys.argv[2]), report=lambda line: print(line, flush=True))
 """
 

@@ -194,14 +194,14 @@ def show(
     """
     from radsam.disk.atomic_write import check_writable, replacing
     from radsam.errors import OutputError
-    from radsam.settings import find_config
+    from radsam.settings import find_config, read_settings
     from radsam.training.batch_picture import draw_batch
-    from radsam.training.training_config import read_config
+    from radsam.training.training_config import TrainConfig
 
     if picture.suffix.lower() not in PICTURE_SUFFIXES:
         raise OutputError(f"{picture} is not a picture: its suffix must be one of {PICTURE_SUFFIXES}.")
     check_writable(picture)
-    settings = read_config(find_config(config), overrides or ())
+    settings = read_settings(TrainConfig, find_config(config), overrides or ())
     with progress_bar("Choosing objects", unit="scenes", quiet=as_json) as update:
         drawn = draw_batch(settings, step, progress=update)
     with replacing(picture) as partial:

@@ -102,8 +102,8 @@ def _check_target(bundle: Path) -> None:
 def _config(work: Path, start: Path, overrides: Sequence[str] | None) -> TrainConfig:
     """Return the preset, with the paths of this run and the window of the start weights."""
     from radsam.runtime.bundle import read_spec
-    from radsam.settings import find_config
-    from radsam.training.training_config import read_config
+    from radsam.settings import find_config, read_settings
+    from radsam.training.training_config import TrainConfig
 
     ours = {
         "start": str(start.absolute()),
@@ -113,7 +113,7 @@ def _config(work: Path, start: Path, overrides: Sequence[str] | None) -> TrainCo
     }
     # JSON's strings and lists are TOML's, too.
     set_by_us = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in ours.items()]
-    return read_config(find_config(_PRESET), [*set_by_us, *(overrides or ())])
+    return read_settings(TrainConfig, find_config(_PRESET), [*set_by_us, *(overrides or ())])
 
 
 def _prepare(folder: Path, classes: Sequence[str] | None, store: Path, min_pixels: int, *, quiet: bool) -> None:

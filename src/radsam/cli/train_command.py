@@ -93,10 +93,10 @@ def _require_time_up(started: float, minutes: float | None, step: int, steps: in
 
 
 def _read(config: str, overrides: Sequence[str] | None) -> TrainConfig:
-    from radsam.settings import find_config
-    from radsam.training.training_config import read_config
+    from radsam.settings import find_config, read_settings
+    from radsam.training.training_config import TrainConfig
 
-    return read_config(find_config(config), overrides or ())
+    return read_settings(TrainConfig, find_config(config), overrides or ())
 
 
 def _facts(result: TrainResult, config: TrainConfig, folder: Path) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from radsam.errors import InputError, MissingExtraError
-from radsam.settings import find_config
-from radsam.training.training_config import Accelerator, TrainConfig, config_from_dict, read_config
+from radsam.settings import find_config, read_settings, settings_from_dict
+from radsam.training.training_config import Accelerator, TrainConfig
 
 if TYPE_CHECKING:
     from submitit import Job
@@ -75,7 +75,7 @@ def submit(
 
     per_node = processes_per_node or max(1, gpus_per_node)
     settings = split_over_processes(
-        read_config(find_config(config), overrides), nodes, per_node, "cuda" if gpus_per_node else "cpu"
+        read_settings(TrainConfig, find_config(config), overrides), nodes, per_node, "cuda" if gpus_per_node else "cpu"
     )
     out = out.absolute()
     (out / "slurm").mkdir(parents=True, exist_ok=True)
@@ -137,7 +137,7 @@ class TrainJob:
         from radsam.training.training_run import train
 
         _announce_processes()
-        return train(config_from_dict(self.config), self.out, report=_to_log)
+        return train(settings_from_dict(TrainConfig, self.config), self.out, report=_to_log)
 
     def checkpoint(self) -> DelayedSubmission:
         """Called when the job has to stop: the next one continues from the run's last checkpoint."""

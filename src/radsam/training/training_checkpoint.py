@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from radsam.disk.atomic_write import replacing
 from radsam.errors import InputError
-from radsam.training.training_config import TrainConfig, config_from_dict
+from radsam.settings import settings_from_dict
+from radsam.training.training_config import TrainConfig
 
 FORMAT_VERSION = 1
 
@@ -84,7 +85,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
             f"{path} is a checkpoint of version {content['version']}; this program reads version {FORMAT_VERSION}."
         )
     del content["format"], content["version"]
-    content["config"] = config_from_dict(content["config"], f"The configuration in {path}")
+    content["config"] = settings_from_dict(TrainConfig, content["config"], f"The configuration in {path}")
     content["train_cases"] = tuple(content["train_cases"])
     return Checkpoint(**content)
 

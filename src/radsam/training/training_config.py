@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import field
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat
 from pydantic.dataclasses import dataclass
 
-from radsam.settings import (
-    STRICT,
-    Count,
-    Share,
-    hash_of_values,
-    plain_values,
-    read_settings,
-    require,
-    settings_from_dict,
-)
+from radsam.settings import STRICT, Count, Share, hash_of_values, plain_values, require
 
 #: "auto" takes bf16-mixed where the hardware computes it, 32-true elsewhere.
 Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
@@ -406,21 +396,3 @@ class TrainConfig:
             del decisive["encoder"]["crop_share"]
         decisive["episodes_per_step"] = self.episodes_per_step
         return hash_of_values(decisive)
-
-
-def read_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
-    """Read a training configuration; `overrides` are ``section.key=value``.
-
-    Raises:
-        InputError: The file cannot be read, or something in it is wrong; all of it is listed.
-    """
-    return read_settings(TrainConfig, path, overrides)
-
-
-def config_from_dict(values: Mapping[str, Any], source: str = "The configuration") -> TrainConfig:
-    """Build a training configuration from plain values.
-
-    Raises:
-        InputError: Something is wrong; every unknown key, missing key and bad value is listed.
-    """
-    return settings_from_dict(TrainConfig, values, source)

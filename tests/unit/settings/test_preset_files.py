@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from radsam.errors import InputError
-from radsam.settings import find_config, preset_names, presets_folder
-from radsam.training.training_config import read_config
+from radsam.settings import find_config, preset_names, presets_folder, read_settings
+from radsam.training.training_config import TrainConfig
 
 
 @pytest.mark.parametrize("name", preset_names())
 def test_every_shipped_preset_can_be_read_and_says_what_it_is(name: str) -> None:
-    config = read_config(find_config(name))
+    config = read_settings(TrainConfig, find_config(name))
     assert config.notes
     assert config.optim.steps > 0
 

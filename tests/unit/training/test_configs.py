@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from radsam.settings import find_config, preset_names
+from radsam.settings import find_config, preset_names, read_settings
 from radsam.training.bundle_export import trained_capabilities
-from radsam.training.training_config import read_config
+from radsam.training.training_config import TrainConfig
 
 #: The paper's experiments, and the tables that each of them reproduces.
 TABLES = {
@@ -26,7 +26,7 @@ TABLES = {
 
 @pytest.mark.parametrize("name", preset_names())
 def test_every_configuration_is_valid_and_says_what_it_reproduces_and_costs(name: str) -> None:
-    config = read_config(find_config(name))
+    config = read_settings(TrainConfig, find_config(name))
     assert re.search(r"Tables? \d|No table of the paper", config.notes)
     # The parts of radsam-lite make the same weights.
     assert name in (config.name.replace("-", "_"), "finetune") or name.startswith("radsam_lite_")
@@ -34,7 +34,7 @@ def test_every_configuration_is_valid_and_says_what_it_reproduces_and_costs(name
 
 @pytest.mark.parametrize("name", TABLES)
 def test_the_papers_experiments_are_the_papers(name: str) -> None:
-    config = read_config(find_config(name))
+    config = read_settings(TrainConfig, find_config(name))
     assert re.search(rf"Tables? [\d, toand]*\b{TABLES[name]}\b", config.notes)
     assert "Not trained by us" in config.notes, "the notes state that figures are the paper's"
     # Sections 3.2 to 3.4.
@@ -57,9 +57,12 @@ def test_the_papers_experiments_are_the_papers(name: str) -> None:
     ],
 )
 def test_an_ablation_leaves_out_what_its_name_says(name: str, expected: tuple[str, ...]) -> None:
-    assert trained_capabilities(read_config(find_config(name)).prompts) == expected
+    assert trained_capabilities(read_settings(TrainConfig, find_config(name)).prompts) == expected
 
 
 @pytest.mark.parametrize(("name", "first"), [("totalseg_then_amos", "totalseg_vit_b"), ("msd_lesions", "amos_vit_b")])
 def test_a_second_training_starts_where_the_first_one_ends(name: str, first: str) -> None:
-    assert read_config(find_config(name)).start == f"runs/{read_config(find_config(first)).name}/last.pt"
+    assert (
+        read_settings(TrainConfig, find_config(name)).start
+        == f"runs/{read_settings(TrainConfig, find_config(first)).name}/last.pt"
+    )

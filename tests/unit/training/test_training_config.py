@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from radsam.errors import InputError
-from radsam.training.training_config import config_from_dict, read_config
+from radsam.settings import read_settings, settings_from_dict
+from radsam.training.training_config import TrainConfig
 
 SMALLEST = """
 name = "x"
@@ -34,7 +35,7 @@ case = "a"
 """
     )
     with pytest.raises(InputError) as caught:
-        read_config(path)
+        read_settings(TrainConfig, path)
     message = str(caught.value)
     for part in (
         "seed must be a whole number",
@@ -51,7 +52,7 @@ case = "a"
 
 def test_a_value_that_makes_no_sense_is_named_with_its_section() -> None:
     with pytest.raises(InputError, match=r"prompts\.edit_share must be at most 1, not 1\.5"):
-        config_from_dict({**_smallest(), "prompts": {"edit_share": 1.5}})
+        settings_from_dict(TrainConfig, {**_smallest(), "prompts": {"edit_share": 1.5}})
 
 
 @pytest.mark.parametrize(
@@ -65,23 +66,25 @@ def test_a_value_that_makes_no_sense_is_named_with_its_section() -> None:
 )
 def test_what_does_not_go_together_is_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        config_from_dict({**_smallest(), **changes})
+        settings_from_dict(TrainConfig, {**_smallest(), **changes})
 
 
 def test_an_encoder_that_is_trained_needs_no_place_for_embeddings() -> None:
-    config = config_from_dict({**_smallest(), "encoder": {"train": True}, "embeddings": {}})
+    config = settings_from_dict(TrainConfig, {**_smallest(), "encoder": {"train": True}, "embeddings": {}})
     assert config.encoder.train
 
 
 def test_missing_sections_are_named() -> None:
     with pytest.raises(InputError, match=r"start is missing(.|\n)*data is missing(.|\n)*optim is missing"):
-        config_from_dict({"name": "x", "embeddings": {"folder": "e"}})
+        settings_from_dict(TrainConfig, {"name": "x", "embeddings": {"folder": "e"}})
 
 
 def test_overrides_replace_single_values(tmp_path: Path) -> None:
     path = tmp_path / "good.toml"
     path.write_text(SMALLEST)
-    config = read_config(path, ["optim.lr=1e-4", "data.store=other/store", 'data.weights={"a_*" = 2}', "seed=3"])
+    config = read_settings(
+        TrainConfig, path, ["optim.lr=1e-4", "data.store=other/store", 'data.weights={"a_*" = 2}', "seed=3"]
+    )
     assert (config.optim.lr, config.data.store, config.data.weights, config.seed) == (
         1e-4,
         "other/store",
@@ -89,48 +92,52 @@ def test_overrides_replace_single_values(tmp_path: Path) -> None:
         3,
     )
     with pytest.raises(InputError, match=r"section\.key=value"):
-        read_config(path, ["optim.lr"])
+        read_settings(TrainConfig, path, ["optim.lr"])
 
 
 def test_a_file_may_say_only_what_differs_from_another(tmp_path: Path) -> None:
     (tmp_path / "base.toml").write_text(SMALLEST + "optim.betas = [0.5, 0.5]\nprompts.turns = [0.5, 0.5]\n")
     path = tmp_path / "other.toml"
     path.write_text('extends = "base"\nname = "y"\noptim.lr = 1e-5\nprompts.turns = [1.0]\n')
-    config = read_config(path, ["optim.batch=3"])
+    config = read_settings(TrainConfig, path, ["optim.batch=3"])
     assert (config.name, config.optim.steps, config.optim.lr, config.optim.batch) == ("y", 10, 1e-5, 3)
     assert (config.optim.betas, config.prompts.turns) == ((0.5, 0.5), (1.0,))
     path.write_text('extends = "amos_vit_b"\ndata.store = "mine"\n')
-    assert read_config(path).name == "amos-vit-b", "a shipped one is found from anywhere"
+    assert read_settings(TrainConfig, path).name == "amos-vit-b", "a shipped one is found from anywhere"
 
 
 def test_a_file_that_extends_nothing_or_itself_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "one.toml"
     path.write_text('extends = "two"\n')
     with pytest.raises(InputError, match=r"one\.toml extends one that does not exist.*'two'.*amos_vit_b"):
-        read_config(path)
+        read_settings(TrainConfig, path)
     (tmp_path / "two.toml").write_text('extends = "one"\n')
     with pytest.raises(InputError, match="extends itself"):
-        read_config(path)
+        read_settings(TrainConfig, path)
 
 
 def test_plain_values_give_the_same_configuration_back() -> None:
-    config = config_from_dict({**_smallest(), "data": {"store": "s", "exclude": [{"case": "a", "reason": "b"}]}})
-    assert config_from_dict(config.to_dict()) == config
+    config = settings_from_dict(
+        TrainConfig, {**_smallest(), "data": {"store": "s", "exclude": [{"case": "a", "reason": "b"}]}}
+    )
+    assert settings_from_dict(TrainConfig, config.to_dict()) == config
 
 
 def test_only_what_decides_the_weights_is_part_of_the_identity() -> None:
-    config = config_from_dict(_smallest())
-    same = config_from_dict({**_smallest(), "run": {"threads": 2}, "data": {"store": "elsewhere"}})
-    other = config_from_dict({**_smallest(), "optim": {"steps": 10, "lr": 1e-5}})
+    config = settings_from_dict(TrainConfig, _smallest())
+    same = settings_from_dict(TrainConfig, {**_smallest(), "run": {"threads": 2}, "data": {"store": "elsewhere"}})
+    other = settings_from_dict(TrainConfig, {**_smallest(), "optim": {"steps": 10, "lr": 1e-5}})
     assert config.identity == same.identity != other.identity
 
 
 def test_checkpoints_of_earlier_versions_have_the_same_identity_and_resume() -> None:
-    config = config_from_dict(_smallest())
+    config = settings_from_dict(TrainConfig, _smallest())
     assert config.identity == "08a78854f3f2ab733888ffb55e47af7bdca5a003f84739a75851c01040e8cc1c"
     assert config.to_dict()["embeddings"]["window_hu"] == [-160.0, 240.0]
     data = {"store": "store", "weights": {"a_*": 2}, "exclude": [{"case": "a", "reason": "b"}]}
-    config = config_from_dict({**_smallest(), "data": data, "embeddings": {"folder": "e", "window_hu": [-100, 200]}})
+    config = settings_from_dict(
+        TrainConfig, {**_smallest(), "data": data, "embeddings": {"folder": "e", "window_hu": [-100, 200]}}
+    )
     assert config.identity == "d0e4ed94f228bbe28dbccee71c921a7eefa95fb172419db2447d7539cdd66898"
 
 
@@ -151,15 +158,17 @@ def test_checkpoints_of_earlier_versions_have_the_same_identity_and_resume() -> 
 )
 def test_types_are_strict(optim: object, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        config_from_dict({**_smallest(), "optim": optim})
-    config = config_from_dict({**_smallest(), "optim": {"steps": 3, "lr": 1}})
+        settings_from_dict(TrainConfig, {**_smallest(), "optim": optim})
+    config = settings_from_dict(TrainConfig, {**_smallest(), "optim": {"steps": 3, "lr": 1}})
     assert type(config.optim.lr) is float, "a whole number is a float"
 
 
 def test_however_the_episodes_of_a_step_are_split_over_processes_it_is_the_same_run() -> None:
     def dealt(batch: int, accumulate: int, devices: int, nodes: int) -> str:
         optim = {"steps": 10, "batch": batch, "accumulate": accumulate}
-        return config_from_dict({**_smallest(), "optim": optim, "run": {"devices": devices, "nodes": nodes}}).identity
+        return settings_from_dict(
+            TrainConfig, {**_smallest(), "optim": optim, "run": {"devices": devices, "nodes": nodes}}
+        ).identity
 
     assert dealt(16, 1, 1, 1) == dealt(2, 1, 4, 2) == dealt(2, 4, 2, 1) != dealt(8, 1, 1, 1)
 

@@ -138,7 +138,7 @@ def parse_row(values: Mapping[str, Any]) -> ManifestRow:
             continue
         if name in _ONE:
             row[name] = _number(value, name)
-        elif name in _SEVERAL and not (name == "bounds" and _is_word(value)):
+        elif name in _SEVERAL and not (name == "bounds" and isinstance(value, str) and value.strip().isalpha()):
             row[name] = _numbers(value, name)
         else:
             row[name] = _text(value)
@@ -236,10 +236,6 @@ def _empty(value: Any) -> bool:
     if isinstance(value, float):
         return math.isnan(value)  # pandas writes an empty field so
     return value is None or value == []
-
-
-def _is_word(value: Any) -> bool:
-    return isinstance(value, str) and value.strip().isalpha()
 
 
 def _text(value: Any) -> str | None:

@@ -235,7 +235,9 @@ def _segment_row(
             picture.save(partial, quality=82)
     scores = [slice_mask.score for slice_mask in found.slices.values()]
     voxels = int(np.count_nonzero(mask))
-    notes = dict.fromkeys([no_truth, *(str(each.message) for each in caught if _is_ours(each.category))])
+    notes = dict.fromkeys(
+        [no_truth, *(str(each.message) for each in caught if each.category.__module__.startswith("radsam."))]
+    )
     return replace(
         _empty_result(task, model),
         status=Status.DONE,
@@ -305,7 +307,3 @@ def _lost(what: str, attempts: Attempts) -> str:
         f"The process died {attempts.most} times while {what}, by a crash or too little memory. --retry-failed tries "
         "again."
     )
-
-
-def _is_ours(category: type[Warning]) -> bool:
-    return category.__module__.partition(".")[0] == "radsam"

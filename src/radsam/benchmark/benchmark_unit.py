@@ -79,7 +79,9 @@ def run_unit(unit: BenchmarkUnit) -> Iterator[UnitResult]:
     try:
         volume, labels = _load_case(unit.case)
     except RadsamError as error:
-        yield UnitResult(members=(_unreadable(unit),), problem=f"{unit.case.case_id} cannot be read: {error}")
+        case = unit.case
+        member = Member(unit.dataset, case.case_id, case.patient, case.label_origin, 0, "", "", 0, 0, UNREADABLE)
+        yield UnitResult(members=(member,), problem=f"{case.case_id} cannot be read: {error}")
         return
     cohort = members(unit.dataset, unit.config.datasets[unit.dataset], unit.case, labels)
     yield UnitResult(members=tuple(cohort))
@@ -177,11 +179,6 @@ def retry_unit(unit: BenchmarkUnit, results: Sequence[UnitResult], deaths: int) 
         return None  # the model did not run any more: the case is too large to read
     finished = {row.key for result in results for row in result.rows}
     return replace(unit, done=unit.done | finished, crashed=deaths > 1)
-
-
-def _unreadable(unit: BenchmarkUnit) -> Member:
-    case = unit.case
-    return Member(unit.dataset, case.case_id, case.patient, case.label_origin, 0, "", "", 0, 0, UNREADABLE)
 
 
 @lru_cache(32)

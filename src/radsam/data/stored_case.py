@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int16, Int64, UInt8, UInt16
+from jaxtyping import Int16, UInt8, UInt16
 
 from radsam.errors import DatasetError
 from radsam.volume import Geometry, LabelVolume, Plane, SliceGrid, Volume
@@ -31,6 +31,10 @@ OBJECT_FIELDS = [
     ("is_first", np.bool_),
     ("is_last", np.bool_),
 ]
+
+
+#: What a case's description takes from the dataset's `Case` as it is.
+FACTS = ("case_id", "split", "patient", "label_origin", "licence", "modality")
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,15 +76,10 @@ class StoredCase:
             content = json.loads((folder / "case.json").read_text(encoding="utf-8"))
             return cls(
                 folder=folder,
-                case_id=content["case_id"],
-                split=content["split"],
-                patient=content["patient"],
+                **{name: content[name] for name in FACTS},
                 names={int(number): name for number, name in content["names"].items()},
                 geometry=Geometry(tuple(content["shape_kji"]), np.array(content["affine_lps"], np.float64)),
                 plane=Plane(content["plane"]),
-                label_origin=content["label_origin"],
-                licence=content["licence"],
-                modality=content["modality"],
             )
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise DatasetError(
@@ -171,26 +170,21 @@ class SliceObjects:
     @classmethod
     def of(cls, labels: LabelVolume, grid: SliceGrid, min_pixels: int) -> SliceObjects:
         """Count the pixels of each object on each slice."""
-        area = _areas(labels, grid)
+        size, slices = int(labels.ids.max()) + 1, (grid.take(labels.ids, index) for index in range(grid.count))
+        area = np.stack([np.bincount(ids.ravel(), minlength=size) for ids in slices])
         exists = area > 0
         exists[:, 0] = False
         first = exists.argmax(axis=0)
         last = len(area) - 1 - exists[::-1].argmax(axis=0)
-        slices, ids = np.nonzero(exists & (area >= min_pixels))
-        records = np.empty(slices.size, OBJECT_FIELDS)
-        records["slice"], records["object_id"] = slices, ids
-        records["area_px"] = area[slices, ids]
+        at, ids = np.nonzero(exists & (area >= min_pixels))
+        records = np.empty(at.size, OBJECT_FIELDS)
+        records["slice"], records["object_id"] = at, ids
+        records["area_px"] = area[at, ids]
         row_mm, col_mm = grid.display_spacing_mm
         records["area_mm2"] = records["area_px"] * (row_mm * col_mm)
-        records["is_first"], records["is_last"] = slices == first[ids], slices == last[ids]
+        records["is_first"], records["is_last"] = at == first[ids], at == last[ids]
         present = np.flatnonzero(exists.any(axis=0))
-        return cls(records, int(exists.sum()) - slices.size, tuple(present.tolist()))
-
-
-def _areas(labels: LabelVolume, grid: SliceGrid) -> Int64[np.ndarray, "slices ids"]:
-    size = int(labels.ids.max()) + 1
-    counts = [np.bincount(grid.take(labels.ids, index).ravel(), minlength=size) for index in range(grid.count)]
-    return np.stack(counts)
+        return cls(records, int(exists.sum()) - at.size, tuple(present.tolist()))
 
 
 def write_arrays(folder: Path, volume: Volume, labels: LabelVolume, grid: SliceGrid, records: np.ndarray) -> None:

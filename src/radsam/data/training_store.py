@@ -22,7 +22,7 @@ import numpy as np
 from radsam.data.case import Case
 from radsam.data.case_load import load_case
 from radsam.data.patient_split import assign_splits
-from radsam.data.stored_case import OBJECT_FIELDS, SliceObjects, StoredCase, write_arrays
+from radsam.data.stored_case import FACTS, OBJECT_FIELDS, SliceObjects, StoredCase, write_arrays
 from radsam.disk.atomic_write import replacing, write_failure
 from radsam.errors import DatasetError, OutputError, RadsamError
 from radsam.io.volume_read import read_info
@@ -195,14 +195,7 @@ def open_store(folder: Path) -> Store:
     )
     if not cases:
         raise DatasetError(f"The store {folder} has no cases; its report.json names the reason for each.")
-    return Store(
-        folder=folder,
-        version=settings["version"],
-        plane=Plane(settings["plane"]),
-        min_pixels=settings["min_pixels"],
-        cases=cases,
-        index=_index(cases),
-    )
+    return Store(folder, **settings, cases=cases, index=_index(cases))
 
 
 def _index(cases: tuple[StoredCase, ...]) -> np.recarray[Any, Any]:
@@ -357,12 +350,7 @@ def _keep(case: Case, folder: Path, fingerprint: str) -> CaseOutcome:
 
 def _description(case: Case, fingerprint: str, outcome: CaseOutcome) -> dict[str, Any]:
     return {
-        "case_id": case.case_id,
-        "split": case.split,
-        "patient": case.patient,
-        "label_origin": case.label_origin,
-        "licence": case.licence,
-        "modality": case.modality,
+        **{name: getattr(case, name) for name in FACTS},
         "image": str(case.image.absolute()),
         "fingerprint": fingerprint,
         "object_slices": outcome.object_slices,

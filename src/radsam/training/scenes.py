@@ -146,7 +146,9 @@ def chosen_cases(store: Store, data: DataConfig) -> list[int]:
     _require_names(store, [each.case for each in data.exclude] + list(data.weights))
     chosen = []
     for split in (data.train_split, data.val_split):
-        found = [n for n, case in enumerate(store.cases) if case.split == split and not _excluded(case.case_id, data)]
+        found = [n for n, case in enumerate(store.cases) if case.split == split]
+        excluded = [each.case for each in data.exclude]
+        found = [n for n in found if not any(fnmatchcase(store.cases[n].case_id, pattern) for pattern in excluded)]
         found = [n for n in found if _slices_with_objects(store.cases[n], data.min_pixels).any()]
         if not found:
             raise InputError(
@@ -163,10 +165,6 @@ def _require_names(store: Store, patterns: Sequence[str]) -> None:
     unused = [pattern for pattern in patterns if not any(fnmatchcase(name, pattern) for name in names)]
     if unused:
         raise InputError(f"The store has no case named {', '.join(unused)}; it has {', '.join(names)}.")
-
-
-def _excluded(name: str, data: DataConfig) -> bool:
-    return any(fnmatchcase(name, each.case) for each in data.exclude)
 
 
 def draw_shares(rows: np.ndarray, owners: Sequence[str], data: DataConfig) -> Float[np.ndarray, " n"]:

@@ -38,7 +38,7 @@ from radsam.model.recompute import recompute_activations
 from radsam.runtime import open_backend
 from radsam.training import distributed
 from radsam.training.augmented_scenes import AugmentedScenes, plan_augmented_scenes
-from radsam.training.episode_embeddings import Embedder, StoredEmbeddings, TrainedEmbeddings
+from radsam.training.episode_embeddings import StoredEmbeddings, TrainedEmbeddings
 from radsam.training.episode_sampler import Sampler
 from radsam.training.optimizer import Average, choose_parameters, make_optimizer, set_rate
 from radsam.training.start_weights import Start, encoder_bundle, read_start, start_model
@@ -263,7 +263,8 @@ class Run:
         optim, fabric = self.config.optim, self._fabric
         rate = set_rate(self._optimizer, optim, self.step)
         turns = self._sampler.turns(self.step)
-        by_part = [self._forward_and_back(part, turns) for part in self._parts(fabric.global_rank)]
+        first_part = fabric.global_rank * optim.accumulate
+        by_part = [self._forward_and_back(first_part + part, turns) for part in range(optim.accumulate)]
         distributed.average_gradients(fabric, self._parameters.values())
         clipped = fabric.clip_gradients(self.model, self._optimizer, max_norm=optim.clip_norm, error_if_nonfinite=False)
         norm = math.nan if clipped is None else float(clipped)
@@ -280,27 +281,18 @@ class Run:
             losses.add(each)
         return losses, rate, norm
 
-    def _parts(self, process: int) -> range:
-        """Which parts of a step a process trains."""
-        accumulate = self.config.optim.accumulate
-        return range(process * accumulate, (process + 1) * accumulate)
-
     def _forward_and_back(self, part: int, turns: int) -> StepLosses:
+        device, trained = self._fabric.device, self.config.encoder.train
         return run_episodes(
-            self._embedder(),
+            TrainedEmbeddings(self._encode, device) if trained else StoredEmbeddings(device),
             self._decode,
-            self._fabric.device,
+            device,
             self._sampler.episodes(self.step, part),
             turns,
             self.config.loss,
             self._fabric.backward,
             share=1 / self.config.optim.accumulate,
         )
-
-    def _embedder(self) -> Embedder:
-        if self.config.encoder.train:
-            return TrainedEmbeddings(self._encode, self._fabric.device)
-        return StoredEmbeddings(self._fabric.device)
 
     def _encode(self, images: Tensor) -> Tensor:
         with self._fabric.autocast():

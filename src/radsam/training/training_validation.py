@@ -144,7 +144,7 @@ class _SceneScorer:
             # Nothing at the prompt: scored as nothing found.
             found = np.zeros_like(truth)
             edits = 0
-        propagated, edited = dice(found, truth), []
+        propagated, first_dice, edited = dice(found, truth), dice(found[index], truth[index]), []
         for _ in range(edits):
             click = random_voxel(found, truth, rng)
             if click is None:
@@ -157,13 +157,10 @@ class _SceneScorer:
             object_id=object_id,
             start=start,
             voxels=int(areas.sum()),
-            first_dice=dice(found[index], truth[index]) if not edited else self._first_dice(steps, truth, index),
+            first_dice=first_dice,
             walk_dice=propagated,
             edited_dice=tuple(edited),
         )
-
-    def _first_dice(self, steps: ObjectEdits, truth: Voxels, index: int) -> float:
-        return dice(self._found(self._replayer.result(steps[:1]))[index], truth[index])
 
     def _prompt(self, truth: Bool[np.ndarray, "j i"], index: int, start: str, rng: np.random.Generator) -> Prompt:
         if start == "box":

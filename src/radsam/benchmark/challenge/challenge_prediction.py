@@ -88,7 +88,9 @@ def _segment_class(session: Session, given: ClassPrompts, name: str) -> bool:
     prompt: Box | Point
     bounds: Bounds | None
     if given.box is not None and given.bounds is not None:
-        prompt, bounds = given.box, _widened(given.bounds, [click.k for click in clicks if click.positive])
+        # The slices of positive clicks lie in the bounds, too.
+        slices = [click.k for click in clicks if click.positive]
+        prompt, bounds = given.box, Bounds(min([given.bounds.low, *slices]), max([given.bounds.high, *slices]))
     else:
         first = next((click for click in clicks if click.positive), None)
         if first is None:
@@ -111,8 +113,3 @@ def _segment_class(session: Session, given: ClassPrompts, name: str) -> bool:
         if bounds is None or click.k in bounds:
             session.correct(click, name=name)
     return True
-
-
-def _widened(bounds: Bounds, slices: list[int]) -> Bounds:
-    """Widen bounds to hold the slices of positive clicks."""
-    return Bounds(min([bounds.low, *slices]), max([bounds.high, *slices]))

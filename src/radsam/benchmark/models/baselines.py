@@ -86,7 +86,10 @@ def copy(volume: Volume, grid: SliceGrid, prompt: Prompt, bounds: Bounds) -> dic
 
 def box_fill(volume: Volume, grid: SliceGrid, prompt: Prompt, bounds: Bounds) -> dict[int, Pixels]:
     """Fill the box on every slice."""
-    return dict.fromkeys(range(bounds.low, bounds.high + 1), _filled(grid, _box(prompt)))
+    u0, v0, u1, v1 = _box(prompt)
+    pixels = np.zeros(grid.shape_vu, bool)
+    pixels[v0 : v1 + 1, u0 : u1 + 1] = True
+    return dict.fromkeys(range(bounds.low, bounds.high + 1), pixels)
 
 
 def otsu(volume: Volume, grid: SliceGrid, prompt: Prompt, bounds: Bounds) -> dict[int, Pixels]:
@@ -154,13 +157,6 @@ def _box(prompt: Prompt) -> tuple[int, int, int, int]:
         rows, cols = (np.flatnonzero(prompt.pixels.any(axis=axis)) for axis in (1, 0))
         return int(cols[0]), int(rows[0]), int(cols[-1]), int(rows[-1])
     raise PromptError("A point has no size.")
-
-
-def _filled(grid: SliceGrid, box: tuple[int, int, int, int]) -> Pixels:
-    u0, v0, u1, v1 = box
-    pixels = np.zeros(grid.shape_vu, bool)
-    pixels[v0 : v1 + 1, u0 : u1 + 1] = True
-    return pixels
 
 
 def _ellipse(grid: SliceGrid, u: float, v: float, half_u: float, half_v: float) -> Pixels:

@@ -29,6 +29,8 @@ from radsam.errors import InputError
 _MOST_CLASSES = 40
 #: The columns of the table of edits.
 _EDIT_STEPS = (0, 1, 2, 3, 5, 10, 15, 20)
+_ORIGINS = {"manual": "experts", "model": "a model: agreement, not accuracy"}
+_LEVELS = {"volume": "One prompt and the bounds", "slice": "A prompt on every slice"}
 
 
 def report_blocks(results: ResultsFolder, against: str | None = None) -> list[Block]:
@@ -52,10 +54,12 @@ def report_blocks(results: ResultsFolder, against: str | None = None) -> list[Bl
         raise InputError(f"The model {against!r} was not measured; choose one of {', '.join(models)}.")
     blocks: list[Block] = [Heading(f"Benchmark {results.config.name}", 1)]
     blocks += _measured(results, found)
+    datasets = results.config.datasets.values()
+    groups = list(dict.fromkeys(group for each in datasets for group in (*each.case_groups, *each.class_groups)))
     order = {mode.name: number for number, mode in enumerate(results.config.modes)}
     for mode in sorted({curve.mode for curve in found}, key=lambda name: order.get(name, len(order))):
         of_mode = sorted((curve for curve in found if curve.mode == mode), key=lambda curve: models.index(curve.model))
-        blocks += _mode(of_mode, against or models[0], _group_order(results))
+        blocks += _mode(of_mode, against or models[0], groups)
     for name in results.config.paper:
         blocks += _beside_the_paper(results, found, name)
     blocks += _worst(results, found)
@@ -109,18 +113,14 @@ def _dataset_line(results: ResultsFolder, name: str, rows: Sequence[ScoreRow]) -
         str(len({row.case for row in here})),
         str(len({row.patient for row in here})),
         str(len(objects)),
-        ", ".join(f"{_origin(origin)} ({count})" for origin, count in origins.items()),
+        ", ".join(f"{_ORIGINS.get(origin, origin)} ({count})" for origin, count in origins.items()),
         ", ".join(f"{count} {status}" for status, count in left_out.items() if status != "scored") or "none",
     )
 
 
-def _origin(origin: str) -> str:
-    return {"manual": "experts", "model": "a model: agreement, not accuracy"}.get(origin, origin)
-
-
 def _mode(found: Sequence[Curve], reference: str, order: Sequence[str]) -> Iterator[Block]:
-    mode = found[0].mode
-    yield Heading(_title(mode))
+    level, _, rest = found[0].mode.partition(", ")
+    yield Heading(f"{_LEVELS[level]}: {rest}")
     has_edits = any(curve.most_edits for curve in found)
     best = max(found, key=lambda curve: first.mean if (first := dice_of(curve.firsts)) else 0.0)
     head = ["model", "n", "Dice at first"]
@@ -160,18 +160,6 @@ def _mode(found: Sequence[Curve], reference: str, order: Sequence[str]) -> Itera
         yield from _edits(found)
     yield Heading("By class", 3)
     yield _classes(found)
-
-
-def _group_order(results: ResultsFolder) -> list[str]:
-    """The groups in the order of the configuration."""
-    datasets = results.config.datasets.values()
-    return list(dict.fromkeys(group for each in datasets for group in (*each.case_groups, *each.class_groups)))
-
-
-def _title(mode: str) -> str:
-    level, _, rest = mode.partition(", ")
-    titles = {"volume": "One prompt and the bounds", "slice": "A prompt on every slice"}
-    return f"{titles[level]}: {rest}"
 
 
 def _main_line(curve: Curve, has_edits: bool) -> tuple[str, ...]:

@@ -19,7 +19,8 @@ def to_markdown(blocks: Iterable[Block]) -> str:
             case Grid():
                 lines = [_line(block.head), "|" + "---|" * len(block.head)]
                 for number, row in enumerate(block.rows):
-                    lines.append(_line(_strong(row) if number in block.strong else row))
+                    bold = (f"**{cell}**" if cell and cell != "–" else cell for cell in row)
+                    lines.append(_line(bold if number in block.strong else row))
                 parts.append("\n".join(lines))
     return "\n\n".join(_without_empty_sections(parts)) + "\n"
 
@@ -34,10 +35,6 @@ def _without_empty_sections(parts: list[str]) -> list[str]:
             continue
         remaining.append(part)
     return remaining
-
-
-def _strong(row: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(f"**{cell}**" if cell and cell != "–" else cell for cell in row)
 
 
 def _line(cells: Iterable[str]) -> str:

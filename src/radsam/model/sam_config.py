@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from radsam.errors import BundleError
+from radsam.errors import BundleError, InputError
+from radsam.settings import STRICT, settings_from_dict
+
+Sizes = TypeVar("Sizes")
 
 #: The decoder's masks are this many times finer than the embedding's grid. The paper names
 #: 224 and 256 pixels in two modules; 4 × the grid is SAM's own rule (section 3.1).
@@ -32,6 +34,8 @@ class ViTConfig:
     Raises:
         BundleError: The sizes don't fit each other.
     """
+
+    __pydantic_config__ = STRICT
 
     image_size: int
     patch_size: int
@@ -79,6 +83,8 @@ class TinyViTConfig:
     Raises:
         BundleError: The sizes don't fit each other.
     """
+
+    __pydantic_config__ = STRICT
 
     image_size: int
     embed_dims: tuple[int, ...]
@@ -145,6 +151,8 @@ class SamConfig:
         BundleError: The sizes don't fit each other.
     """
 
+    __pydantic_config__ = STRICT
+
     encoder: ViTConfig | TinyViTConfig
     embedding_channels: int = 256
     mask_in_channels: int = 16
@@ -198,45 +206,22 @@ class SamConfig:
                 f"The model configuration needs an 'encoder' whose 'kind' is one of {', '.join(ENCODERS)}; "
                 f"it has {kind!r}. It may come from a newer version of RadSAM."
             )
-        sizes = _checked(ENCODERS[kind], {name: value for name, value in encoder.items() if name != "kind"})
-        own = _checked(cls, {name: value for name, value in values.items() if name != "encoder"}, given={"encoder"})
-        return cls(encoder=ENCODERS[kind](**sizes), **own)
+        sizes = {name: value for name, value in encoder.items() if name != "kind"}
+        _read(ENCODERS[kind], sizes)  # by its own kind first, whose errors name the entry
+        return _read(cls, {**values, "encoder": sizes})
 
 
 #: The image encoders by the name under which a configuration is stored.
 ENCODERS: dict[str, type[ViTConfig] | type[TinyViTConfig]] = {"vit": ViTConfig, "tiny_vit": TinyViTConfig}
 
-#: What a stored value must be, by the field's declared type, and how it is read.
-_READERS: dict[str, tuple[str, Any]] = {
-    "int": ("a whole number", lambda v: v if type(v) is int else None),
-    "float": ("a number", lambda v: float(v) if type(v) in (int, float) else None),
-    "tuple[int, ...]": (
-        "a list of whole numbers",
-        lambda v: tuple(v) if isinstance(v, list | tuple) and all(type(n) is int for n in v) else None,
-    ),
-}
 
-
-def _checked(
-    kind: type[Any], values: Mapping[str, Any], given: frozenset[str] | set[str] = frozenset()
-) -> dict[str, Any]:
-    """Check stored values against the fields of a dataclass and bring them to its types."""
-    fields = {field.name: field for field in dataclasses.fields(kind) if field.name not in given}
-    if unknown := sorted(set(values) - set(fields)):
-        raise BundleError(
-            f"The model configuration has entries that this version of RadSAM does not know: {', '.join(unknown)}. "
-            "A newer version may have written it."
-        )
-    required = {name for name, field in fields.items() if field.default is dataclasses.MISSING}
-    if missing := sorted(required - set(values)):
-        raise BundleError(f"The model configuration lacks {', '.join(missing)}.")
-    read: dict[str, Any] = {}
-    for name, value in values.items():
-        expected, reader = _READERS[str(fields[name].type)]
-        read[name] = reader(value)
-        if read[name] is None:
-            raise BundleError(f"In the model configuration, {name} must be {expected}, not {value!r}.")
-    return read
+def _read(kind: type[Sizes], values: Mapping[str, Any]) -> Sizes:
+    try:
+        return settings_from_dict(kind, values, "The model configuration")
+    except BundleError:  # the sizes' own rules
+        raise
+    except InputError as error:
+        raise BundleError(f"{error}\nA newer version of RadSAM may have written it.") from None
 
 
 def _require_positive(config: Any) -> None:

@@ -60,7 +60,7 @@ def test_sam_normalises_as_imagenet_and_medsam_does_not() -> None:
         (("decoder_depth",), "2", "a whole number"),
         (("decoder_depth",), True, "a whole number"),
         (("decoder_depth",), 0, "positive"),
-        (("encoder", "global_attention"), [1.5], "a list of whole numbers"),
+        (("encoder", "global_attention"), [1.5], "a whole number"),
         (("encoder", "mlp_ratio"), None, "a number"),
         (("encoder", "kind"), "resnet", "resnet"),
         (("encoder",), "vit", "encoder"),
@@ -79,7 +79,7 @@ def test_an_entry_that_cannot_be_read_is_refused_by_name(path: tuple[str, ...], 
 def test_a_missing_entry_is_named() -> None:
     stored = SMALL_VIT.to_dict()
     del stored["encoder"]["depth"]
-    with pytest.raises(BundleError, match="lacks depth"):
+    with pytest.raises(BundleError, match="depth is missing"):
         SamConfig.from_dict(stored)
 
 

@@ -55,11 +55,11 @@ def _of_volume(volume: VolumeTask) -> list[Problem]:
         return []
     path = Path(volume.location)
     if not path.exists():
-        return _of_all(volume, Status.MISSING_FILE, f"There is no {volume.volume}.")
+        return [_problem(task, Status.MISSING_FILE, f"There is no {volume.volume}.") for task in volume.tasks]
     try:
         info = read_info(path, series=volume.series)
     except InputError as error:
-        return _of_all(volume, Status.BAD_INPUT, str(error))
+        return [_problem(task, Status.BAD_INPUT, str(error)) for task in volume.tasks]
     found = []
     for task in volume.tasks:
         row = task.row
@@ -73,10 +73,6 @@ def _of_volume(volume: VolumeTask) -> list[Problem]:
         if row.truth is not None and not (volume.base / row.truth).exists():
             found.append(_problem(task, Status.MISSING_FILE, f"There is no truth {row.truth}: no Dice."))
     return found
-
-
-def _of_all(volume: VolumeTask, status: Status, message: str) -> list[Problem]:
-    return [_problem(task, status, message) for task in volume.tasks]
 
 
 def _problem(task: RowTask, status: Status, message: str) -> Problem:

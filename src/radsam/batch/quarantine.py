@@ -66,22 +66,23 @@ def record(folder: OutputFolder, key: str, ids: Iterable[str], status: str, erro
     path = folder.quarantine / f"{key}.json"
     entries = [each for each in _entries(path) if not set(each["ids"]) & set(ids)]
     entries.append({"ids": sorted(ids), "status": status, "at": datetime.now(UTC).isoformat("T", "seconds"), **error})
-    # The row's status says the same in short, so on a full disk this record may be missing.
-    with suppress(OutputError), replacing(path) as partial:
-        partial.write_text(json.dumps({"failures": entries}, indent=1), "utf-8")
+    _write(path, entries)
 
 
 def remove_done(folder: OutputFolder, key: str, done: set[str]) -> None:
     """Remove rows that are done."""
     path = folder.quarantine / f"{key}.json"
-    if not path.exists():
-        return
-    entries = [each for each in _entries(path) if not set(each["ids"]) <= done]
-    if entries:
-        with suppress(OutputError), replacing(path) as partial:
-            partial.write_text(json.dumps({"failures": entries}, indent=1), "utf-8")
-    else:
+    if path.exists():
+        _write(path, [each for each in _entries(path) if not set(each["ids"]) <= done])
+
+
+def _write(path: Path, entries: list[dict[str, Any]]) -> None:
+    if not entries:
         path.unlink(missing_ok=True)
+        return
+    # The row's status says the same in short, so on a full disk this record may be missing.
+    with suppress(OutputError), replacing(path) as partial:
+        partial.write_text(json.dumps({"failures": entries}, indent=1), "utf-8")
 
 
 def _entries(path: Path) -> list[dict[str, Any]]:

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 from radsam.batch.output_folder import OutputFolder
 from radsam.disk.atomic_write import replacing
@@ -113,16 +112,6 @@ class RowResult:
     finished: str = ""
     line: int = 0
 
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> RowResult:
-        """Build from one entry of a volume's file.
-
-        Raises:
-            TypeError: It is of another version.
-            ValueError: Its status is unknown.
-        """
-        return cls(**{**values, "status": Status(values["status"])})
-
 
 COLUMNS = tuple(each.name for each in fields(RowResult))
 
@@ -133,7 +122,7 @@ def read_volume_results(folder: OutputFolder, key: str) -> dict[str, RowResult]:
         content = json.loads((folder.parts / f"{key}.json").read_text("utf-8"))
         if content["version"] != _VERSION:
             return {}
-        return {each["id"]: RowResult.from_dict(each) for each in content["results"]}
+        return {each["id"]: RowResult(**{**each, "status": Status(each["status"])}) for each in content["results"]}
     except (OSError, ValueError, TypeError, KeyError):
         return {}
 

@@ -23,13 +23,11 @@ class DatasetJson:
         class_names: Value in the label maps to class name, without the background.
         modality: DICOM modality of the first channel; "CT" where the file does not say.
         file_ending: Suffix of images and label maps.
-        channels: Number of image channels.
     """
 
     class_names: dict[int, str]
     modality: str
     file_ending: str
-    channels: int
 
 
 def read_dataset_json(path: Path) -> DatasetJson:
@@ -53,7 +51,6 @@ def read_dataset_json(path: Path) -> DatasetJson:
         class_names=_class_names(labels, path),
         modality="CT" if first in _CT_NAMES else _MODALITIES.get(first, first.upper()),
         file_ending=str(content.get("file_ending", ".nii.gz")),
-        channels=len(channels),
     )
 
 

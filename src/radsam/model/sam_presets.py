@@ -9,16 +9,7 @@ from radsam.model.sam_config import SamConfig, TinyViTConfig, ViTConfig
 
 def _vit(embed_dim: int, depth: int, num_heads: int, global_attention: tuple[int, ...]) -> SamConfig:
     """SAM's sizes; the three variants differ in the encoder only."""
-    return SamConfig(
-        ViTConfig(
-            image_size=1024,
-            patch_size=16,
-            embed_dim=embed_dim,
-            depth=depth,
-            num_heads=num_heads,
-            global_attention=global_attention,
-        )
-    )
+    return SamConfig(ViTConfig(1024, 16, embed_dim, depth, num_heads, global_attention))
 
 
 #: Sizes by the name of the published weights.

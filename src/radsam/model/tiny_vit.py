@@ -43,7 +43,7 @@ class TinyViT(nn.Module):
                 heads, window = config.num_heads[index - 1], config.window_sizes[index - 1]
                 blocks = [TinyViTBlock(dim, grid, heads, window, config.mlp_ratio) for _ in range(depth)]
             last = index == len(dims) - 1
-            downsample = None if last else PatchMerging(dim, dims[index + 1], config.strides[index])
+            downsample = None if last else PatchMerging(dim, dims[index + 1], dims[index + 1], config.strides[index])
             self.layers.append(Stage(blocks, downsample))
         if config.pyramid_dim:
             self.pyramid: Pyramid | None = Pyramid(config)
@@ -155,7 +155,29 @@ def separable_neck(in_channels: int, out_channels: int) -> nn.Sequential:
     )
 
 
-class MBConv(nn.Module):
+class PatchMerging(nn.Module):
+    """The step between two stages: widen, convolve each channel, mix the channels.
+
+    Args:
+        dim: Channels of the input.
+        hidden: Channels inside.
+        out_dim: Channels of the output.
+        stride: 2 halves the grid, 1 keeps it.
+    """
+
+    def __init__(self, dim: int, hidden: int, out_dim: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv1 = ConvNorm(dim, hidden)
+        self.conv2 = ConvNorm(hidden, hidden, kernel=3, stride=stride, groups=hidden)
+        self.conv3 = ConvNorm(hidden, out_dim)
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c2 h2 w2"]:
+        """Transform the features of every pixel and of its neighbours; with stride 2, halve the grid."""
+        out: Tensor = self.conv3(functional.gelu(self.conv2(functional.gelu(self.conv1(x)))))
+        return out
+
+
+class MBConv(PatchMerging):
     """Inverted bottleneck: widen, convolve each channel, narrow, add the input.
 
     Args:
@@ -164,40 +186,11 @@ class MBConv(nn.Module):
     """
 
     def __init__(self, dim: int, expand_ratio: float) -> None:
-        super().__init__()
-        hidden = int(dim * expand_ratio)
-        self.conv1 = ConvNorm(dim, hidden)
-        self.conv2 = ConvNorm(hidden, hidden, kernel=3, groups=hidden)
-        self.conv3 = ConvNorm(hidden, dim)
+        super().__init__(dim, int(dim * expand_ratio), dim)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Transform the features of every pixel and of its neighbours."""
-        inner = functional.gelu(self.conv1(x))
-        inner = functional.gelu(self.conv2(inner))
-        return functional.gelu(x + self.conv3(inner))
-
-
-class PatchMerging(nn.Module):
-    """The step between two stages.
-
-    Args:
-        dim: Channels of the input.
-        out_dim: Channels of the output.
-        stride: 2 halves the grid, 1 keeps it.
-    """
-
-    def __init__(self, dim: int, out_dim: int, stride: int) -> None:
-        super().__init__()
-        self.conv1 = ConvNorm(dim, out_dim)
-        self.conv2 = ConvNorm(out_dim, out_dim, kernel=3, stride=stride, groups=out_dim)
-        self.conv3 = ConvNorm(out_dim, out_dim)
-
-    def forward(self, x: Float[Tensor, "b c h h"]) -> Float[Tensor, "b c2 h2 h2"]:
-        """Widen and, with stride 2, halve the grid."""
-        x = functional.gelu(self.conv1(x))
-        x = functional.gelu(self.conv2(x))
-        out: Tensor = self.conv3(x)
-        return out
+        return functional.gelu(x + super().forward(x))
 
 
 class TinyViTBlock(nn.Module):

@@ -8,7 +8,7 @@ slice before.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 import numpy as np
 from jaxtyping import Bool, Float32
@@ -121,15 +121,9 @@ class Episode:
     def _first_prompt(self) -> SlicePrompt:
         match self.kind:
             case "box":
-                return SlicePrompt(
-                    box_uvuv=random_box(
-                        self._truth,
-                        self._rng,
-                        unit=self._unit_px,
-                        shrink_px=self._config.box_shrink_px,
-                        grow_px=self._config.box_grow_px,
-                    )
-                )
+                shrink_px, grow_px = self._config.box_shrink_px, self._config.box_grow_px
+                box = random_box(self._truth, self._rng, unit=self._unit_px, shrink_px=shrink_px, grow_px=grow_px)
+                return SlicePrompt(box_uvuv=box)
             case "point":
                 x, y = random_point(self._truth, self._rng)
                 return SlicePrompt(points_uv=((x, y, True),))
@@ -244,13 +238,5 @@ class Episode:
         return self.scenes.mask(self.scene, index, self.object_id)
 
     def _noisy(self, mask: Mask, strength: float) -> RunMask:
-        full = MaskNoise()
-        noise = MaskNoise(
-            rotation_deg=full.rotation_deg * strength,
-            scale=full.scale * strength,
-            shift_px=full.shift_px * strength,
-            shift_share=full.shift_share * strength,
-            edge_px=full.edge_px * strength,
-            edge_share=full.edge_share * strength,
-        )
+        noise = MaskNoise(*(amount * strength for amount in astuple(MaskNoise())))
         return RunMask.encode(noisy_mask(mask, self._rng, unit=self._unit_px, noise=noise))

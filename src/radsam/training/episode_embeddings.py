@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -22,21 +22,21 @@ Encode = Callable[[Tensor], Tensor]
 _SliceKey = tuple[int, int]
 
 
-@runtime_checkable  # so that the tests can check signatures that name it
-class Embedder(Protocol):
+class Embedder(ABC):
     """Gives the embeddings of the slices that episodes are on."""
 
-    def prepare(self, episodes: Sequence[Episode]) -> None:
+    def prepare(self, episodes: Sequence[Episode]) -> None:  # noqa: B027  # stored embeddings need nothing
         """Prepare a turn of these episodes, each on its slice."""
 
+    @abstractmethod
     def embeddings(self, group: Sequence[Episode]) -> Float[Tensor, "b c g g"]:
         """The embeddings of the slices of some of these episodes."""
 
-    def finish(self) -> None:
+    def finish(self) -> None:  # noqa: B027
         """Called after the last turn."""
 
 
-class StoredEmbeddings:
+class StoredEmbeddings(Embedder):
     """Reads the embeddings of a frozen encoder from the disk.
 
     Args:
@@ -46,9 +46,6 @@ class StoredEmbeddings:
     def __init__(self, device: torch.device | str = "cpu") -> None:
         self._device = torch.device(device)
 
-    def prepare(self, episodes: Sequence[Episode]) -> None:
-        """Nothing to do."""
-
     def embeddings(self, group: Sequence[Episode]) -> Float[Tensor, "b c g g"]:
         """The embeddings, in float32.
 
@@ -57,11 +54,8 @@ class StoredEmbeddings:
         """
         return torch.from_numpy(np.stack([_stored(episode) for episode in group]).astype(np.float32)).to(self._device)
 
-    def finish(self) -> None:
-        """Nothing to do."""
 
-
-class TrainedEmbeddings:
+class TrainedEmbeddings(Embedder):
     """Encodes slices with an encoder that is trained: each slice once for all of its prompts.
 
     The turns' losses are propagated back to the embeddings, where their gradients add up.
@@ -112,17 +106,11 @@ class TrainedEmbeddings:
 
 @dataclass(frozen=True, eq=False)
 class _Batch:
-    """Slices that were encoded together.
-
-    Args:
-        rows: Which row each episode's slice is.
-        embedding: As the encoder gave it, with its history.
-        leaf: The same values without: where the decoder's gradients add up.
-    """
+    """Slices that were encoded together, with the row of each."""
 
     rows: dict[_SliceKey, int]
-    embedding: Tensor
-    leaf: Tensor
+    embedding: Tensor  # as the encoder gave it, with its history
+    leaf: Tensor  # the same values without: where the decoder's gradients add up
 
 
 def _slice_key(episode: Episode) -> _SliceKey:

@@ -58,14 +58,7 @@ class RayWorker:
 
 @dataclass(frozen=True, eq=False)
 class _Running:
-    """A volume that a worker is doing.
-
-    Args:
-        actor: The worker.
-        node: Its machine.
-        task: The volume.
-        bytes: The estimated memory.
-    """
+    """A volume that a worker is doing, the worker's machine, and the estimated memory."""
 
     actor: Any
     node: str

@@ -53,12 +53,10 @@ class ChallengeCase:
 
     Args:
         volume: The image; its values are not Hounsfield units, but 0 to 255.
-        spacing: As stored, in the order of the file.
         prompts: The prompts of each class.
     """
 
     volume: Volume
-    spacing: tuple[float, float, float]
     prompts: tuple[ClassPrompts, ...]
 
 
@@ -107,8 +105,7 @@ def case_from_arrays(content: Mapping[str, Any], source: str, *, spacing_is_xyz:
         points = _points(given, order[number] if number < len(order) else (), images.shape, source)
         box, bounds = _box(boxes[number], images.shape, source) if number < len(boxes) else (None, None)
         prompts.append(ClassPrompts(box, bounds, points))
-    first, second, third = (float(each) for each in spacing)
-    return ChallengeCase(volume, (first, second, third), tuple(prompts))
+    return ChallengeCase(volume, tuple(prompts))
 
 
 def write_segmentation(path: Path, segmentation: UInt8[np.ndarray, "d h w"], **more: Any) -> None:

@@ -21,19 +21,9 @@ from radsam.errors import InputError
 from radsam.volume import Geometry, LabelVolume, Volume
 
 #: Object ids of the truth. The tumour is not part of `liver`: their union is the whole organ.
-ORGANS = {
-    1: "liver",
-    2: "liver_tumour",
-    3: "spleen",
-    4: "kidney_right",
-    5: "kidney_left",
-    6: "aorta",
-    7: "inferior_vena_cava",
-    8: "vertebrae",
-    9: "stomach",
-    10: "gallbladder",
-}
-_IDS = {name: number for number, name in ORGANS.items()}
+_IDS = {"liver": 1, "liver_tumour": 2, "spleen": 3, "kidney_right": 4, "kidney_left": 5, "aorta": 6}
+_IDS |= {"inferior_vena_cava": 7, "vertebrae": 8, "stomach": 9, "gallbladder": 10}
+ORGANS = {number: name for name, number in _IDS.items()}
 
 #: LPS position of the body's origin. Not zero, so that a forgotten origin shows.
 _BODY_LPS = (6.0, -148.0, -412.0)

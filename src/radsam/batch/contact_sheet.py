@@ -43,7 +43,8 @@ def write_contact_sheet(folder: OutputFolder, results: Sequence[RowResult], *, p
     """
     ordered = sorted(results, key=lambda each: (each.quality is None, each.quality or 0.0, each.line))
     chunks = [ordered[at : at + per_page] for at in range(0, len(ordered), per_page)] or [[]]
-    pages = [folder.sheet, *(_page(folder, number) for number in range(2, len(chunks) + 1))]
+    more = (folder.sheet.with_name(f"contact_sheet_{number}.html") for number in range(2, len(chunks) + 1))
+    pages = [folder.sheet, *more]
     names = [[f"Page {number}", page.name] for number, page in enumerate(pages, start=1)]
     template = files("radsam.batch").joinpath("contact_sheet.html").read_text("utf-8")
     summary = _summary(results)
@@ -63,10 +64,6 @@ def write_contact_sheet(folder: OutputFolder, results: Sequence[RowResult], *, p
         if old not in pages:
             old.unlink(missing_ok=True)
     return pages
-
-
-def _page(folder: OutputFolder, number: int) -> Path:
-    return folder.sheet.with_name(f"contact_sheet_{number}.html")
 
 
 def _summary(results: Sequence[RowResult]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt
 from pydantic.dataclasses import dataclass
@@ -166,14 +166,10 @@ class BenchmarkConfig:
             )
         )
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values, as JSON takes them."""
-        return plain_values(self)
-
     @property
     def fingerprint(self) -> str:
         """Hash of all settings that change a score: results with different fingerprints do not mix in one table."""
-        decides = self.to_dict()
+        decides = plain_values(self)
         for name in ("name", "notes", "models", "paper", "pictures"):
             del decides[name]
         return hash_of_values(decides)

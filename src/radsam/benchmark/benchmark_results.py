@@ -26,7 +26,7 @@ from radsam.benchmark.benchmark_config import BenchmarkConfig
 from radsam.benchmark.cohort import Member
 from radsam.disk.atomic_write import replacing
 from radsam.errors import InputError, OutputError
-from radsam.settings import settings_from_dict
+from radsam.settings import plain_values, settings_from_dict
 
 FORMAT, VERSION = "radsam-benchmark", 1
 TABLE, OBJECTS, RUN, PICTURES = "results.csv", "objects.csv", "run.json", "pictures"
@@ -172,7 +172,7 @@ class ResultsFolder:
             "format": FORMAT,
             "version": VERSION,
             "program": program,
-            "config": self.config.to_dict(),
+            "config": plain_values(self.config),
             "models": self.models,
             **notes,
         }

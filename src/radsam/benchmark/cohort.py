@@ -110,7 +110,7 @@ def members(dataset: str, config: DatasetConfig, case: Case, labels: LabelVolume
                 label_origin=case.label_origin,
                 object_id=object_id,
                 name=name,
-                group=_group(config, case.case_id, name),
+                group=_match(config.case_groups, case.case_id) or _match(config.class_groups, name),
                 voxels=voxels,
                 slices=held,
                 status=status,
@@ -118,11 +118,6 @@ def members(dataset: str, config: DatasetConfig, case: Case, labels: LabelVolume
         )
     # By size, so that the order does not depend on the labels' numbers.
     return sorted(found, key=lambda each: -each.voxels)
-
-
-def _group(config: DatasetConfig, case_id: str, name: str) -> str:
-    by_case = _match(config.case_groups, case_id)
-    return by_case or _match(config.class_groups, name)
 
 
 def _match(groups: Mapping[str, Sequence[str]], value: str) -> str:

@@ -223,11 +223,11 @@ def report(
 def list_configs(as_json: AsJson = False) -> None:
     """List the shipped configurations, the data that each needs, and what it measures."""
     from radsam.benchmark.benchmark_config import GROUP, BenchmarkConfig
-    from radsam.settings import preset_names
+    from radsam.settings import plain_values, preset_names
 
     configs = {name: BenchmarkConfig.read(name) for name in preset_names(GROUP)}
     if as_json:
-        write_json({"configurations": {name: config.to_dict() for name, config in configs.items()}})
+        write_json({"configurations": {name: plain_values(config) for name, config in configs.items()}})
         return
     table = Table("configuration", "data", "what it measures", box=None)
     for name, config in configs.items():

@@ -298,11 +298,9 @@ class Run:
         with self._fabric.autocast():
             return self.model.encode(images)
 
-    def _decode(
-        self, embedding: Tensor, points_xy: Tensor, point_labels: Tensor, mask: Tensor, has_mask: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def _decode(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
         with self._fabric.autocast():
-            logits, scores = self._decoder(embedding, points_xy, point_labels, mask, has_mask)
+            logits, scores = self._decoder(*inputs)
         return logits, scores
 
     def validate(self) -> float:

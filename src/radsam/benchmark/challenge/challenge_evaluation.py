@@ -8,7 +8,6 @@ or less; the areas under the curves run over the five clicks; a case without box
 from __future__ import annotations
 
 import csv
-import io
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -213,9 +212,7 @@ def _objects(values: list[Any]) -> np.ndarray:
 
 
 def _write_metrics(path: Path, scores: list[CaseScore]) -> None:
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, [*scores[0].columns()], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(score.columns() for score in scores)
-    with replacing(path) as partial:
-        partial.write_text(text.getvalue(), "utf-8")
+    with replacing(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, [*scores[0].columns()], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(score.columns() for score in scores)

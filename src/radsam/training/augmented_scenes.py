@@ -72,7 +72,7 @@ def plan_augmented_scenes(store: Store, spec: BundleSpec, config: TrainConfig) -
     Raises:
         InputError: The store does not hold what the configuration names.
     """
-    scenes = plan_scenes(store, config.data, config.embeddings)
+    scenes = tuple(plan_scenes(store, config.data, config.embeddings))
     rows, digest = [np.zeros(0, OBJECT_ROW)], hashlib.sha256(str(config.data.min_pixels).encode())
     for number, scene in enumerate(scenes):
         case = store.cases[scene.case_number]

@@ -107,7 +107,7 @@ def _unencoded(store: Store, config: TrainConfig, progress: Progress) -> Scenes:
     spec = _spec(config.start)
     if config.encoder.train:
         return plan_augmented_scenes(store, spec, config)
-    scenes = plan_scenes(store, config.data, config.embeddings)
+    scenes = tuple(plan_scenes(store, config.data, config.embeddings))
     rows = [np.zeros(0, OBJECT_ROW)]
     for number, scene in enumerate(scenes):
         ids = store.cases[scene.case_number].ids

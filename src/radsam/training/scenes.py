@@ -111,7 +111,7 @@ def ids_seen(
     return scene.view.ids(np.asarray(store.cases[scene.case_number].ids[scene.first + index]))
 
 
-def plan_scenes(store: Store, data: DataConfig, embeddings: EmbeddingsConfig) -> tuple[Scene, ...]:
+def plan_scenes(store: Store, data: DataConfig, embeddings: EmbeddingsConfig) -> list[Scene]:
     """Choose the scenes: a pure function of the store and the configuration.
 
     Raises:
@@ -134,7 +134,7 @@ def plan_scenes(store: Store, data: DataConfig, embeddings: EmbeddingsConfig) ->
         rows = _object_rows(store, [n for n in chosen if store.cases[n].split == data.train_split], data.min_pixels)
         shares = draw_shares(rows, [case.case_id for case in store.cases], data)
         scenes += [_random_scene(store, rows, shares, embeddings, n) for n in range(embeddings.scenes)]
-    return tuple(scenes)
+    return scenes
 
 
 def chosen_cases(store: Store, data: DataConfig) -> list[int]:

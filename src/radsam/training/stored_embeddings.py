@@ -77,7 +77,7 @@ def encode_scenes(
         InputError: The store does not hold what the configuration names.
         OutputError: There is too little room on the disk.
     """
-    scenes = plan_scenes(store, data, views)
+    scenes = tuple(plan_scenes(store, data, views))
     names = _names(store, bundle, scenes, data.min_pixels)
     files = [folder / f"{name}.npy" for name in names]
     missing = [number for number, file in enumerate(files) if not file.exists()]

@@ -69,8 +69,8 @@ def _row(session: radsam.Session, name: str, truth: np.ndarray, policy: str | No
         return f"| {name} | {len(slices)} | – | – | {str(error).split('.')[0]} |"
     seconds = time.perf_counter() - started
     own = np.zeros_like(truth)
-    for index, answer in found.slices.items():
-        own[index] = answer.mask.decode()
+    for index, slice_mask in found.slices.items():
+        own[index] = slice_mask.mask.decode()
     return (
         f"| {name} | {len(slices)} | {radsam.dice(own[k], truth[k]):.3f} | {radsam.dice(own, truth):.3f} "
         f"| {seconds:.1f} |"

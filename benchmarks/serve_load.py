@@ -108,20 +108,20 @@ class User(threading.Thread):
     def _request(self, what: str, method: str, url: str, body: object = None) -> dict | None:
         started = time.monotonic()
         try:
-            answer = self._client.request(method, url, json=body)
+            response = self._client.request(method, url, json=body)
         except httpx.HTTPError as error:
             self.tally.errors.append(f"{what}: {error!r}")
             return None
         self._note(what, time.monotonic() - started)
-        if answer.status_code >= 400:
-            self.tally.errors.append(f"{what}: {answer.status_code} {answer.text[:200]}")
+        if response.status_code >= 400:
+            self.tally.errors.append(f"{what}: {response.status_code} {response.text[:200]}")
             return None
-        return answer.json()
+        return response.json()
 
     def _listen(self) -> None:
         event = ""
-        with self._client.stream("GET", self._url("/events"), timeout=None) as answer:
-            for line in answer.iter_lines():
+        with self._client.stream("GET", self._url("/events"), timeout=None) as response:
+            for line in response.iter_lines():
                 key, _, value = line.partition(": ")
                 if key == "event":
                     event = value

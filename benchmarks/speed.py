@@ -13,7 +13,7 @@ line is one JSON object. What its figures mean::
     encode_ratio, decode_ratio   eager torch's time for one slice or one prompt, over ours
     object_ratio                 the same for one box and bounds: all its encodes and decodes
     object_seconds               ours, from the prompt to the last mask
-    edit_slice_ms                from a click to the answer on its slice
+    edit_slice_ms                from a click to the prediction on its slice
     edit_object_fraction         from a click to the last mask, over the first pass
     start_seconds                a new process, from its start until it can encode
     peak_mb                      `radsam segment` on 512×512×400 from file to mask, see memory.py
@@ -174,7 +174,7 @@ def _both(
 
 
 def _edit(session: Session, click: radsam.Point) -> tuple[float, float]:
-    """Seconds from a click to the answer on its slice, and to the last mask."""
+    """Seconds from a click to the prediction on its slice, and to the last mask."""
     started = time.perf_counter()
     records = session.run(Correct("object", (click,)))
     while not isinstance(next(records), SliceDone):

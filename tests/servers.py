@@ -100,7 +100,7 @@ def served(
 
 
 def unpack(packed: bytes) -> tuple[int, dict[tuple[int, int, int], np.ndarray]]:
-    """Unpack the answer of /masks: the revision, and masks by (object, plane, index)."""
+    """Unpack the response of /masks: the revision, and masks by (object, plane, index)."""
     assert packed[:4] == b"RSM1"
     revision, count = struct.unpack_from("<II", packed, 4)
     at, masks = 12, {}

@@ -106,7 +106,7 @@ class MissingExtraError(ExecutionError):
     """An optional dependency is not installed.
 
     Args:
-        feature: What the user wanted to do, in words ("Converting a checkpoint").
+        feature: The wanted feature, in words ("Converting a checkpoint").
         extra: The extra of this package that brings it ("torch").
     """
 

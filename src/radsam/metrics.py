@@ -1,4 +1,4 @@
-"""How well a mask agrees with another."""
+"""The agreement of two masks."""
 
 from __future__ import annotations
 

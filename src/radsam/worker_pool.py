@@ -24,10 +24,10 @@ from radsam.errors import ExecutionError, RadsamError
 
 Unit = TypeVar("Unit")
 Result = TypeVar("Result")
-#: Does one unit and passes on each result as soon as it is there.
+#: Does one unit and passes on each result as soon as it is ready.
 Work = Callable[[Unit, Callable[[Result], None]], None]
 
-#: So many processes in a row may die before they are ready.
+#: Largest number of processes in a row that may die before they are ready.
 _MOST_FAILED_STARTS = 3
 #: Seconds that a process has to clean up when the pool ends; then it is killed.
 _END_SECONDS = 10.0
@@ -56,7 +56,7 @@ class WorkerPool(Generic[Unit, Result]):
             either is raised here.
         retry: Called after a unit's process died, with the unit, its results so far and its number of deaths; returns
             the rest of the unit, or None to leave it alone.
-        group: Units of one group share what a process has in memory, so one process does them in a row.
+        group: Units of one group use the same data in memory, so one process does them in a row.
     """
 
     def __init__(

@@ -89,7 +89,7 @@ def test_mri_of_amos_is_taken_only_on_request(run_radsam: CommandLine, tmp_path:
     write_amos(tmp_path / "root")
     line = ("data", "prepare", "--dataset", "amos", "--root", "root", "--out", "store")
     assert "2 cases written" in run_radsam.here(*line, cwd=tmp_path).done().stdout
-    assert "1 cases written, 2 kept from before" in run_radsam.here(*line, "--include-mri", cwd=tmp_path).done().stdout
+    assert "1 cases written, 2 complete already" in run_radsam.here(*line, "--include-mri", cwd=tmp_path).done().stdout
 
 
 def test_phantoms_are_made_and_prepared(run_radsam: CommandLine, tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_skipped_cases_are_reported_with_their_reason(run_radsam: CommandLine, t
     line = ("data", "prepare", "--dataset", "folder", "--root", "root", "--out", "store")
     shown = run_radsam.here(*line, cwd=tmp_path).done()
     words = " ".join(shown.stdout.split())
-    assert "3 cases written, 0 kept from before, 3 skipped" in words
+    assert "3 cases written, 0 complete already, 3 skipped" in words
     for part in ("case_1", "damaged", "case_2", "no voxel of any class", "case_3", "another grid", "liver (1)"):
         assert part in words
     again = run_radsam.here(*line, "--json", cwd=tmp_path).done().json

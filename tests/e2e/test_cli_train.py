@@ -96,7 +96,7 @@ def test_ctrl_c_writes_a_checkpoint_and_ends_with_130(run_radsam: CommandLine, t
     finally:
         process.kill()
     assert process.returncode == 130
-    assert "The same command continues it" in rest
+    assert "The same command resumes the run" in rest
     assert read_checkpoint(tmp_path / "run" / LAST).step >= 2
 
 

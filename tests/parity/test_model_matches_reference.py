@@ -135,9 +135,9 @@ def test_prompts_change_the_answer() -> None:
     model = random_model(SMALL_VIT)
     with torch.no_grad():
         embedding = model.encode(torch.randn(1, 3, 80, 80, generator=torch.Generator().manual_seed(1)))
-        answers = [model.decode(embedding, **decoder_inputs(SMALL_VIT, prompt))[0] for prompt in PROMPTS]
-    for i, first in enumerate(answers):
-        for second in answers[i + 1 :]:
+        predictions = [model.decode(embedding, **decoder_inputs(SMALL_VIT, prompt))[0] for prompt in PROMPTS]
+    for i, first in enumerate(predictions):
+        for second in predictions[i + 1 :]:
             assert (first - second).abs().max() > 1e-2
 
 

@@ -39,10 +39,10 @@ class Attempts:
         self._counts = self._read()
 
     def begin(self, what: str) -> bool:
-        """Count the begin of a row, or of `READING`.
+        """Count the start of a row, or of `READING`.
 
         Returns:
-            False if it was begun too often without an end.
+            False if it was started too often without an end.
 
         Raises:
             OutputError: The file cannot be written.
@@ -58,11 +58,11 @@ class Attempts:
         return True
 
     def passed(self, what: str) -> None:
-        """Forget one of them: a death from here on is not its fault."""
+        """Remove the attempt at a row: the process got past it alive."""
         self._counts.pop(what, None)
 
     def end(self) -> None:
-        """Forget all of them: the process did not die."""
+        """Remove all attempts: the process did not die."""
         self._path.unlink(missing_ok=True)
 
     def _read(self) -> dict[str, int]:
@@ -81,7 +81,7 @@ def locked_attempts(folder: OutputFolder, key: str, most_attempts: int = MOST_AT
         most_attempts: Number of attempts that each of its rows may take.
 
     Yields:
-        Its attempts. They are forgotten at the end of the block, also after an exception, but not when the process
+        Its attempts. They are removed at the end of the block, also after an exception, but not when the process
         dies.
 
     Raises:

@@ -94,7 +94,7 @@ class BatchPlan:
     Args:
         volumes: Volumes with rows to do; each has these rows only.
         done: Results by id of rows that are done, or failed and are not tried again.
-        changed: Ids of rows that were done and are to do again, since they or the model changed.
+        changed: Ids of rows that were done and are done again, since they or the model changed.
         kept_failures: Ids of rows that failed before and are not tried again.
         bad_rows: Rows that cannot be used.
         shard_ids: Ids of the rows of this shard, done or not.
@@ -173,7 +173,7 @@ def make_plan(
 
 
 def is_settled(result: RowResult, task: RowTask, retry_failed: bool) -> bool:
-    """Whether a row is not to do: it is done, or it failed for a reason of its own and is not tried again."""
+    """Whether a row is skipped: it is done, or it failed for a reason of its own and is not tried again."""
     if result.fingerprint != task.fingerprint:
         return False
     return result.status is Status.DONE or not (result.status.is_tried_again or retry_failed)

@@ -33,7 +33,7 @@ class EngineChoice:
 
     Args:
         name: One of `ENGINES`.
-        workers: Number of worker processes. Of Ray, None takes what CPUs and memory allow; of "process", None or 1
+        workers: Number of worker processes. For Ray, None takes all that CPUs and memory allow; of "process", None or 1
             stays in this process.
         address: Of Ray, a running cluster.
         cluster: Of SLURM, the resources of its jobs.

@@ -12,7 +12,7 @@ from radsam.session.edit_request import SegmentRequest
 from radsam.volume import SliceGrid, Volume, slice_index
 
 SIDE_PX = 220
-#: Context around the object: this share of its longer side, and at least so many millimetres.
+#: Context around the object: this share of its longer side, and at least this many millimetres.
 _MARGIN_SHARE, _MARGIN_MM = 0.35, 12.0
 _TRUTH_COLOUR = (255, 255, 255)
 

@@ -162,7 +162,7 @@ class BenchmarkConfig:
         require(
             (
                 len(set(names)) == len(names),
-                "two modes are the same but for the number of edits; the larger one holds the smaller",
+                "two modes differ only in edits; keep the one with more, which includes the other",
             )
         )
 

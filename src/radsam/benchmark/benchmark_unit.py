@@ -164,7 +164,7 @@ def _key(model: Model, mode: ModeConfig, member: Member) -> TaskKey:
 
 
 def load_unit_work() -> Callable[[BenchmarkUnit, Callable[[UnitResult], None]], None]:
-    """Return what a worker process does with a unit; models and cases are loaded when a unit needs them."""
+    """Return the function that runs a unit in a worker process; models and cases are loaded when a unit needs them."""
 
     def work(unit: BenchmarkUnit, report: Callable[[UnitResult], None]) -> None:
         for result in run_unit(unit):

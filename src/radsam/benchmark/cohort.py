@@ -101,7 +101,7 @@ def members(dataset: str, config: DatasetConfig, case: Case, labels: LabelVolume
     for object_id, name in case.names.items():
         voxels = int(sizes[object_id])
         status = SCORED if object_id in scored else CAPPED if object_id in large else SMALL if voxels else ABSENT
-        held = sum(bool((grid.take(labels.ids, k) == object_id).any()) for k in range(grid.count)) if scored else 0
+        slices = sum(bool((grid.take(labels.ids, k) == object_id).any()) for k in range(grid.count)) if scored else 0
         found.append(
             Member(
                 dataset=dataset,
@@ -112,7 +112,7 @@ def members(dataset: str, config: DatasetConfig, case: Case, labels: LabelVolume
                 name=name,
                 group=_match(config.case_groups, case.case_id) or _match(config.class_groups, name),
                 voxels=voxels,
-                slices=held,
+                slices=slices,
                 status=status,
             )
         )

@@ -20,10 +20,10 @@ Voxels = Bool[np.ndarray, "k j i"]
 TRUTH_COLOUR, PREDICTED_COLOUR = (86, 180, 233), (230, 159, 0)
 
 _TILE, _GAP = 230, 4
-#: Context around the object: this share of its size, and at least so many millimetres.
+#: Context around the object: this share of its size, and at least this many millimetres.
 _MARGIN_SHARE, _MARGIN_MM = 0.35, 10.0
 _SOFT_TISSUE = (-160.0, 240.0)
-#: Half of the window for what lies outside of soft tissue.
+#: Half of the width of the window for objects outside of soft tissue, in HU.
 _HALF_WINDOW_HU = 600.0
 
 

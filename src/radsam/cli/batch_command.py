@@ -200,7 +200,7 @@ def batch(
 
 
 def _require_pacs(plan: BatchPlan) -> None:
-    """Check what every remote volume needs, before the first one."""
+    """Check libraries and logins of all remote volumes before the first one."""
     if any(each.is_remote for each in plan.volumes):
         from radsam.cli.ct_source import warn_in_clear
         from radsam.errors import RadsamError
@@ -220,7 +220,7 @@ def _require_pacs(plan: BatchPlan) -> None:
 
 
 def _announce(plan: BatchPlan, unused: tuple[str, ...]) -> None:
-    """Note what a user may not expect."""
+    """Show notes about unused columns, rows done again, and rows skipped."""
     if unused:
         note(f"Columns that are not used: {', '.join(unused)}.")
     if plan.changed:

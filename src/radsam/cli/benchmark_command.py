@@ -1,4 +1,4 @@
-"""`radsam benchmark`: measure models with a simulated user, and report what was measured."""
+"""`radsam benchmark`: measure models with a simulated user, and write reports."""
 
 from __future__ import annotations
 

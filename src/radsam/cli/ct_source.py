@@ -22,7 +22,7 @@ def read_ct(
 
     Args:
         ct: A path or a URL.
-        outputs: What will be written.
+        outputs: The results to write.
         series: Which DICOM series, as given by the user.
         known_series: Which one a saved session names; it counts for a DICOM folder where the user gives none.
         resample: Whether to resample uneven slices.

@@ -150,7 +150,7 @@ def fill_store(cases: Sequence[Case], store: Path, *, plane: str, min_pixels: in
 def _show_report(store: Path, report: StoreReport, splits: dict[str, int]) -> None:
     counts = report.counts
     out.print(
-        f"{escape(str(store))}: {counts['written']} cases written, {counts['kept']} kept from before, "
+        f"{escape(str(store))}: {counts['written']} cases written, {counts['kept']} complete already, "
         f"{counts['skipped']} skipped.",
         soft_wrap=True,
     )

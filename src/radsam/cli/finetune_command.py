@@ -42,7 +42,7 @@ def finetune(
 ) -> None:
     """Fine-tune the default weights on 5 to 50 cases of your own: prepare, encode, train, export.
 
-    The same command resumes a run that was stopped or killed; OUT.work holds what that needs, and
+    The same command resumes a run that was stopped or killed; OUT.work has the files for that, and
     may be deleted afterwards. A fifth of the patients is used for validation, which shows whether it helped.
 
     [bold]Example:[/] radsam finetune my-cases -o my-weights --hours 8

@@ -137,7 +137,7 @@ def list_tokens(state: State = None, token_file: Tokens = None) -> None:
 @tokens_app.command("revoke")
 @command
 def revoke_token(
-    user: Annotated[str, typer.Argument(help="The user whose token ends.")],
+    user: Annotated[str, typer.Argument(help="The user whose token is revoked.")],
     state: State = None,
     token_file: Tokens = None,
 ) -> None:
@@ -158,7 +158,7 @@ def _state_folder() -> Path:
 
 
 def _users(path: Path, reachable: bool) -> tuple[Authenticator | None, str | None]:
-    """Return what checks users, and a token to show if one was made for this run."""
+    """Return the authenticator, and a token to show if one was made for this run."""
     from radsam.server.access_tokens import OneToken, TokenFile, new_token
 
     file = TokenFile(path)

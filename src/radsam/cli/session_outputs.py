@@ -1,4 +1,4 @@
-"""What `segment`, `edit` and `demo` write and report."""
+"""The files that `segment`, `edit` and `demo` write, and their reports."""
 
 from __future__ import annotations
 
@@ -200,7 +200,7 @@ def finish(session: Session, outputs: Outputs, started: float, as_json: bool) ->
 
     Args:
         session: The session.
-        outputs: What was written.
+        outputs: The results that were written.
         started: `time.perf_counter()` when the work began.
         as_json: Write JSON.
     """

@@ -1,4 +1,4 @@
-"""What all commands share: results, notes, progress, errors and exit codes.
+"""Shared by all commands: results, notes, progress, errors and exit codes.
 
 Results go to the standard output, everything else to the standard error. Exit codes:
 0 done, 2 wrong usage, 3 bad input, 4 failed while running, 130 stopped by Ctrl-C.
@@ -127,7 +127,7 @@ def require_extra(feature: str, extra: str, *modules: str) -> None:
     """Check that the optional packages of a command are installed.
 
     Args:
-        feature: What needs the packages, in words.
+        feature: The feature that needs the packages, in words.
         extra: The extra of this package that brings them.
         modules: The packages that it imports.
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Licence = Annotated[str, typer.Option(help="SPDX name of the weights' licence, for their model card.")]
 
-#: What training imports beyond the default installation.
+#: Packages that training imports beyond the default installation.
 TRAINING_MODULES = ("torch", "onnx", "lightning_fabric")
 
 
@@ -88,7 +88,7 @@ def run_training(
 def _require_time_up(started: float, minutes: float | None, step: int, steps: int) -> None:
     """End the command where a signal, and not the time, stopped a run; its checkpoint is written."""
     if minutes is None or time.monotonic() - started < 60 * minutes:
-        note(f"A checkpoint is written at step {step} of {steps}. The same command continues it.")
+        note(f"Wrote a checkpoint at step {step} of {steps}. The same command resumes the run.")
         raise KeyboardInterrupt
 
 

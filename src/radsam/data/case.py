@@ -1,4 +1,4 @@
-"""One labelled volume of a dataset: where its files are and what its classes are called.
+"""One labelled volume of a dataset: where its files are and the names of its classes.
 
 Adapters make cases from a folder without reading voxels; `radsam.data.case_load` reads them.
 """
@@ -47,7 +47,7 @@ class Case:
             in this order; where classes overlap, the later one owns the voxel.
         split: One of `SPLITS`.
         patient: Name or code of the patient; all cases of one patient are in one split.
-        label_origin: Who drew the labels: "manual", "reviewed" (a model, corrected by people),
+        label_origin: Origin of the labels: "manual", "reviewed" (a model, corrected by people),
             "model", "exact" (made together with the image) or "unknown".
         licence: Under which terms it may be used, in words.
         modality: DICOM modality of the image.
@@ -90,7 +90,7 @@ def only_classes(cases: Iterable[Case], classes: Sequence[str] | None) -> list[C
         classes: Class names, or None for all.
 
     Raises:
-        DatasetError: No case knows one of the names; the message lists those that exist.
+        DatasetError: No case has one of the names; the message lists those that exist.
     """
     cases = list(cases)
     if classes is None:

@@ -21,7 +21,7 @@ from jaxtyping import Int16, UInt8, UInt16
 from radsam.errors import DatasetError
 from radsam.volume import Geometry, LabelVolume, Plane, SliceGrid, Volume
 
-#: One object on one slice. `is_first` and `is_last` tell the ends of the whole object:
+#: One object on one slice. `is_first` and `is_last` mark the ends of the whole object:
 #: beyond them there is not one pixel of it.
 OBJECT_FIELDS = [
     ("slice", np.int32),
@@ -49,7 +49,7 @@ class StoredCase:
         names: Object id to class name; ids without a voxel are left out.
         geometry: The grid of the volume as it was stored in the dataset.
         plane: The plane of the slices.
-        label_origin: Who drew the labels, as in `Case`.
+        label_origin: Origin of the labels, as in `Case`.
         licence: Under which terms it may be used.
         modality: DICOM modality.
     """

@@ -59,7 +59,7 @@ class CaseOutcome:
 
 @dataclass(frozen=True)
 class StoreReport:
-    """What `prepare_store` did; the store holds it as report.json too.
+    """The outcome of `prepare_store`; the store has it as report.json, too.
 
     Args:
         min_pixels: The least area of an object on a slice.
@@ -252,7 +252,7 @@ def _check_settings(folder: Path, settings: dict[str, Any]) -> None:
 
 
 def _fingerprint(case: Case) -> str:
-    """Tell whether a case was made from the same files and classes."""
+    """Return whether a case was made from the same files and classes."""
     files = {case.image, *(source.file for source in case.labels.values())}
     stats = sorted((file.name, *_size_and_time(file)) for file in files)
     classes = [(name, source.file.name, source.value) for name, source in case.labels.items()]

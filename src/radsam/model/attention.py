@@ -115,7 +115,7 @@ class CrossAttention(nn.Module):
     def forward(
         self, q: Float[Tensor, "b t c"], k: Float[Tensor, "b n c"], v: Float[Tensor, "b n c"]
     ) -> Float[Tensor, "b t c"]:
-        """Return, for every query, what it reads from the values."""
+        """Return the attended value of every query."""
         heads = (self.heads(self.q_proj(q)), self.heads(self.k_proj(k)), self.heads(self.v_proj(v)))
         seen = functional.scaled_dot_product_attention(*heads)
         out: Tensor = self.out_proj(seen.transpose(1, 2).flatten(2))

@@ -91,7 +91,7 @@ class Block(nn.Module):
         self.windows = None if window == grid else Windows(grid, window, dim)
 
     def forward(self, x: Float[Tensor, "b g g c"]) -> Float[Tensor, "b g g c"]:
-        """Let the tokens of a window see each other, then transform each of them."""
+        """Let the tokens of a window attend to each other, then transform each of them."""
         normed = self.norm1(x)
         if self.windows is None:
             x = x + self.attn(normed)
@@ -125,7 +125,7 @@ class Attention(nn.Module):
         self.rel_pos_w = nn.Parameter(torch.zeros(2 * size - 1, self.head_dim))
 
     def forward(self, x: Float[Tensor, "b s s c"]) -> Float[Tensor, "b s s c"]:
-        """Let every token of the square see all the others."""
+        """Let every token of the square attend to all others."""
         tokens, heads, d = self.size**2, self.num_heads, self.head_dim
         qkv = self.qkv(x).reshape(-1, tokens, 3, heads, d).permute(2, 0, 3, 1, 4)
         q, k, v = qkv[0], qkv[1], qkv[2]
@@ -155,7 +155,7 @@ class MLPBlock(nn.Module):
     Args:
         dim: Channels of the input and of the output.
         hidden: Channels between the two layers.
-        activation: What follows the first layer.
+        activation: The function between the layers.
     """
 
     def __init__(self, dim: int, hidden: int, activation: type[nn.Module] = nn.GELU) -> None:

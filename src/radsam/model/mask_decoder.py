@@ -61,9 +61,9 @@ class MaskDecoder(nn.Module):
             dense: Map of the mask prompt.
         """
         image = embedding + dense
-        tokens, seen = self.transformer(self.tokens(sparse), image.flatten(2).transpose(1, 2), position)
+        tokens, cells = self.transformer(self.tokens(sparse), image.flatten(2).transpose(1, 2), position)
 
-        upscaled = self.output_upscaling(seen.transpose(1, 2).reshape_as(image))
+        upscaled = self.output_upscaling(cells.transpose(1, 2).reshape_as(image))
         side = upscaled.shape[-1]
         logits = (self.kernels(tokens) @ upscaled.flatten(2)).unflatten(2, (side, side))
         scores: Tensor = self.iou_prediction_head(tokens[:, 0])
@@ -75,7 +75,7 @@ class MaskDecoder(nn.Module):
         return torch.cat([outputs.unsqueeze(0).expand(sparse.shape[0], -1, -1), sparse], dim=1)
 
     def kernels(self, tokens: Float[Tensor, "b t c"]) -> Float[Tensor, "b 4 d"]:
-        """Return what each mask multiplies the upscaled image with."""
+        """Return each mask's kernel: its product with the upscaled image is the mask's logits."""
         mlps = enumerate(self.output_hypernetworks_mlps)
         return torch.stack([mlp(tokens[:, 1 + index]) for index, mlp in mlps], dim=1)
 

@@ -24,7 +24,7 @@ class BlockChain(nn.Module):
 
 
 def recompute_activations(encoder: nn.Module) -> None:
-    """Let every chain of blocks in an image encoder trade time for memory."""
+    """Turn recomputation on in every chain of blocks of an image encoder."""
     for module in encoder.modules():
         if isinstance(module, BlockChain):
             module.recompute = True

@@ -57,7 +57,7 @@ class Sam(nn.Module):
             embedding: From `encode`.
             points_xy: Points and box corners as pixel (column, row) of the input frame;
                 whole numbers are pixel centres. There may be none.
-            point_labels: What each of them is. `radsam.model.prompt_tokens.arrange` puts
+            point_labels: Kind of each of them. `radsam.model.prompt_tokens.arrange` puts
                 points, corners and padding in the order that SAM was trained with.
             mask: Mask prompt, ``m`` pixels (`SamConfig.low_res_size`) along each side.
                 Ignored where `has_mask` is 0, but always given.

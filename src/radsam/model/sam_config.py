@@ -76,7 +76,7 @@ class TinyViTConfig:
             stage but the last.
         mlp_ratio: Hidden channels of the perceptrons, in multiples of the stage's width.
         expand_ratio: Hidden channels of the convolutional blocks, likewise.
-        patch_size: Pixels along one side of what the first stage's cells see: 1 as in LiteMedSAM, or 4.
+        patch_size: Pixels along one side of the patch of a first-stage cell: 1 as in LiteMedSAM, or 4.
         pyramid_dim: Channels of the path from the last stage back to the grid of the first; 0 has none.
         pyramid_expand_ratio: Hidden channels of that path's blocks, in multiples of `pyramid_dim`.
 

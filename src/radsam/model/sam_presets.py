@@ -37,7 +37,7 @@ class WeightsFacts:
 
     Args:
         pixel_mean: Subtracted from the three channels of an image in [0, 1].
-        pixel_std: What they are divided by afterwards.
+        pixel_std: Divides them afterwards.
         prompts: Kinds of prompt the weights were trained with: "point", "box", "mask" (a
             mask alone) and "edit" (points together with the previous mask).
         origin: Where the weights come from, for the model card.
@@ -51,7 +51,7 @@ class WeightsFacts:
     prompts: tuple[str, ...]
     origin: str
     sha256: tuple[str, ...] = ()
-    #: Soft tissue: MedSAM's training window, level 40 and width 400; the others saw no HU at all.
+    #: Soft tissue: MedSAM's training window, level 40 and width 400; the others were not trained on HU.
     window_hu: tuple[float, float] = (-160.0, 240.0)
     licence: str = "Apache-2.0"
 

@@ -5,7 +5,7 @@ names are those of the published checkpoint. Feature maps stay (b, c, h, w) betw
 parts; attention turns them for itself.
 
 LiteMedSAM's first stages work on every pixel. The fast one sees patches of 4 × 4 pixels, so
-that every stage has a sixteenth of the work, and brings what the coarse stages see back to
+that every stage has a sixteenth of the work, and brings the features of the coarse stages back to
 the grid of the first one along a path of lateral connections (feature pyramid networks, Lin et al., 2017).
 """
 
@@ -71,7 +71,7 @@ class ConvNorm(nn.Sequential):
         out_channels: Channels of the output.
         kernel: Pixels along one side of the kernel; the input is padded by half of it.
         stride: Step of the convolution in pixels.
-        groups: Number of channel groups that don't see each other.
+        groups: Number of channel groups that are convolved separately.
     """
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> None:
@@ -121,7 +121,7 @@ class Stage(BlockChain):
 
 
 class Pyramid(nn.Module):
-    """From the last stage back to the grid of the first: widen the grid, add what the finer stage saw, mix.
+    """From the last stage back to the grid of the first: widen the grid, add the features of the finer stage, mix.
 
     Args:
         config: Sizes of the stages.
@@ -131,7 +131,7 @@ class Pyramid(nn.Module):
         super().__init__()
         dim, dims, grids = config.pyramid_dim, config.embed_dims, config.stage_grids
         self.top = ConvNorm(dims[-1], dim)
-        # Of the stages on one grid the last has seen most.
+        # Of the stages on one grid, the last has the deepest features.
         self.finer = [stage for stage in reversed(range(len(grids) - 1)) if grids[stage] > grids[stage + 1]]
         self.lateral = nn.ModuleList(ConvNorm(dims[stage], dim) for stage in self.finer)
         self.mix = nn.ModuleList(MBConv(dim, config.pyramid_expand_ratio) for _ in self.finer)
@@ -212,7 +212,7 @@ class TinyViTBlock(nn.Module):
         self.windows = Windows(grid, window, dim)
 
     def forward(self, x: Float[Tensor, "b c h h"]) -> Float[Tensor, "b c h h"]:
-        """Let the tokens of a window see each other, mix neighbours, transform each token."""
+        """Let the tokens of a window attend to each other, mix neighbours, transform each token."""
         seen = self.windows.join(self.attn(self.windows.split(x.permute(0, 2, 3, 1))))
         x = self.local_conv(x + seen.permute(0, 3, 1, 2))
         transformed: Tensor = self.mlp(x.permute(0, 2, 3, 1))
@@ -240,7 +240,7 @@ class BiasedAttention(nn.Module):
         self.attention_biases = nn.Parameter(torch.zeros(num_heads, size * size))
 
     def forward(self, x: Float[Tensor, "b s s c"]) -> Float[Tensor, "b s s c"]:
-        """Let every token of the square see all the others."""
+        """Let every token of the square attend to all others."""
         tokens, heads, d = self.size**2, self.num_heads, self.head_dim
         # Unlike in SAM's transformer, the three parts lie next to each other within a head.
         qkv = self.qkv(self.norm(x)).reshape(-1, tokens, heads, 3 * d).transpose(1, 2)

@@ -11,7 +11,7 @@ from radsam.preprocess import Crop
 from radsam.runtime import BundleSpec
 from radsam.volume import Volume
 
-#: Zoom for a model that was not trained on crops, where the user asks for one: little, so that it knows the anatomy.
+#: Zoom for a model that was not trained on crops, where the user requests one: small, so that it sees the anatomy.
 _UNTRAINED_ZOOM = 2.0
 #: How often a point is predicted, each time on a smaller crop, before the best mask is chosen.
 _POINT_PREDICTIONS = 3

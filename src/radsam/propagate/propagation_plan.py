@@ -16,7 +16,7 @@ SIDES = (-1, 1)
 
 @dataclass(frozen=True)
 class PropagationPlan:
-    """Where a propagation starts, what it carries, how far it reaches on each side, and what it follows.
+    """A propagation: its start, the mask it passes on, its reach on each side, and the prompts on its way.
 
     Args:
         start: The slice to start from, with its mask.

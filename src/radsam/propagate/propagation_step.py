@@ -27,9 +27,9 @@ class PropagationStep(Protocol[State]):
     Each side begins with a state of its own, made from the plan. A state is a frozen value and a step
     changes nothing, so that an object's masks stay a function of its edits.
 
-    `MaskStep` passes on the last mask. A model that also sees the picture of that mask's slice and the
+    `MaskStep` passes on the last mask. A model that also sees the image of that mask's slice and the
     distance to the bound is another class with the same three methods, which `step_for` returns where the
-    bundle names it: its state is `MaskState`, too, since the picture is ``predictor.encoded(state.index, crop)``
+    bundle names it: its state is `MaskState`, too, since the image is ``predictor.encoded(state.index, crop)``
     and the distance ``abs(state.plan.last_index(side) - index)``, with `side` the sign of
     ``index - state.index``. A memory of several slices would be one more field of its state.
     """

@@ -34,7 +34,7 @@ _LEGEND_BOTTOM, _LEGEND_ROW = 1004, 27
 _TILE_GAP = 6
 #: Most slices of the mosaic, and the fewest that show how an object changes.
 _MOST_TILES, _FEWEST_TILES = 16, 9
-#: Context around the object in the mosaic: this share of its size, and at least so many mm.
+#: Context around the object in the mosaic: this share of its size, and at least this many mm.
 _MARGIN_SHARE, _MARGIN_MM = 0.15, 15.0
 _SCALE_BARS_MM = (100, 50, 20, 10, 5, 2, 1)
 
@@ -157,7 +157,7 @@ def _draw_legend(page: Image.Image, top: int, geometry: Geometry, masks: Masks, 
     columns = 1 if len(entries) <= rows else 2
     more = len(entries) - rows * columns
     if more > 0:
-        # The last row tells how many are left out.
+        # The last row has the number of those left out.
         entries = [*entries[: rows * columns - 1], (f"and {more + 1} more", "", PAGE_COLOUR)]
     pitch = width // columns
     for number, (name, size, colour) in enumerate(entries):

@@ -56,7 +56,7 @@ def convert_checkpoint(
 
 
 def architecture_of_name(checkpoint: Path) -> str | None:
-    """Tell MedSAM from SAM by the published file's name; their ViT-B have the same shapes."""
+    """Distinguish MedSAM from SAM by the published file's name; their ViT-B have the same shapes."""
     return "medsam_vit_b" if checkpoint.stem.startswith("medsam_vit_b") else None
 
 

@@ -40,7 +40,7 @@ class Job:
         done: Number of finished slices.
         total: Number of slices to do, if known.
         started: When it started to run.
-        warnings: Warnings about what the model was not trained on.
+        warnings: Capability warnings.
     """
 
     id: str

@@ -24,7 +24,7 @@ class ServerError(RadsamError):
 
 
 class NotFoundError(ServerError):
-    """Does not exist for this user; what belongs to another user is not found either."""
+    """Does not exist for this user, or belongs to another user."""
 
 
 class BusyError(ServerError):
@@ -52,7 +52,7 @@ class ServerFullError(ServerError):
 
 
 class EditCancelledError(Exception):
-    """The task was cancelled; what it worked on is unchanged."""
+    """The task was cancelled; session and files are unchanged."""
 
 
 class ServerStoppingError(Exception):

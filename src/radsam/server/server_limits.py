@@ -77,7 +77,7 @@ class RateLimiter:
         clock: Seconds, for tests.
     """
 
-    #: Buckets in memory; a full one need not be.
+    #: Number of buckets in memory; full ones are dropped.
     _MAX_BUCKETS = 10_000
 
     def __init__(self, per_second: float, size: float, clock: Callable[[], float] = time.monotonic) -> None:

@@ -148,7 +148,7 @@ class Service:
         return self._sessions.begin(user, entry, lambda: self.engine.open(loaded, window=window)).state()
 
     def import_session(self, user: str, volume: str, file: Path) -> dict[str, Any]:
-        """Start a session from a session file, which need not be trusted, and return its state."""
+        """Start a session from a session file, from any source, and return its state."""
         entry = self.volumes.entry(volume, user)
         check_session_file(file, self.limits, entry.geometry)
         saved = read_session(file)

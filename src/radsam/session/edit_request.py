@@ -209,7 +209,7 @@ class CorrectionRequest(Request):
     points: Annotated[tuple[OnePoint, ...], Field(min_length=1, max_length=1000)]
 
     def check(self, geometry: Geometry, started: Segment | SegmentRequest | None = None) -> None:
-        """Refuse points that do not fit a volume and, where it is known, what started the object.
+        """Refuse points that do not fit a volume and, where it is known, the edit that started the object.
 
         Raises:
             PromptError: Points lie outside the volume, on several slices, or outside the object's bounds.

@@ -165,7 +165,7 @@ def _limits(index: int, prompted: Iterable[int]) -> dict[int, int]:
 
 
 def _outside(plan: PropagationPlan, before: ObjectResult | None) -> tuple[dict[int, SliceMask], dict[int, EndReason]]:
-    """Return what a plan does not change: the masks beyond its limits, and why a side with a limit ended."""
+    """Return the results that a plan does not change: masks beyond its limits, and end reasons of those sides."""
     if before is None:
         return {}, {}
     ends = {-1: before.low_end, 1: before.high_end}

@@ -1,7 +1,7 @@
 """Common parts of the sections of a configuration.
 
 A section is a frozen pydantic dataclass: ``@dataclass(frozen=True, config=STRICT)``. Its annotations
-state types and ranges; `require` in ``__post_init__`` states what must hold between fields.
+state types and ranges; `require` in ``__post_init__`` states conditions between fields.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 def require(*rules: tuple[object, str]) -> None:
-    """Check what must hold between the fields of a section.
+    """Check the conditions between the fields of a section.
 
     Args:
         rules: Each a condition, and the sentence for the user where it is false.

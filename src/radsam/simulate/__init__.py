@@ -1,4 +1,4 @@
-"""A user made of code: prompts and corrections drawn from a known mask, the same for training and benchmark.
+"""A simulated user: prompts and corrections drawn from a known mask, the same for training and benchmark.
 
 Masks are 2D, indexed ``[row, col]``, on any pixel grid (in `volume_click` 3D). Coordinates are pixel indices
 (x = column, y = row) and both ends of a box are inclusive. `unit` is the size of one

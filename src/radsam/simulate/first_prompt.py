@@ -196,8 +196,8 @@ def noisy_mask(
 def broken_mask(mask: Bool[np.ndarray, "rows cols"], rng: np.random.Generator) -> Bool[np.ndarray, "rows cols"]:
     """Draw a mask that is wrong in one part, as after a propagation that lost a part or leaked into another organ.
 
-    Either a part of the object is missing, cut off along a line, or the object is there a second
-    time beside itself; beyond the paper, which corrects only what its model got wrong.
+    Either a part of the object is cut off along a line, or a shifted copy of the object is added; beyond the paper,
+    which corrects only errors of its model.
 
     Args:
         mask: The object.

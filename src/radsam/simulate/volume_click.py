@@ -79,7 +79,7 @@ def scribble_voxels(predicted: Voxels, truth: Voxels, *, most: int = 7) -> tuple
         if count:
             region = regions == 1 + int(np.bincount(regions.ravel())[1:].argmax())
             best = region if best is None or region.sum() > best.sum() else best
-    if best is None:  # cannot be: the slice has wrong voxels
+    if best is None:  # cannot happen: the slice has wrong voxels
         return ()
     depth = ndimage.distance_transform_edt(np.pad(best, 1))[1:-1, 1:-1]
     centre = np.array(np.unravel_index(int(depth.argmax()), depth.shape))

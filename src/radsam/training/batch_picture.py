@@ -47,7 +47,7 @@ _COLUMNS = 3
 _PANEL_WIDTH, _PANEL_HEIGHT = 2 * _SIDE + _GAP + 16, _SIDE + _CAPTION + 10
 #: Most episodes of a picture.
 _MOST_EPISODES = 12
-#: Context around object and prompt in the enlarged picture: a share of their size, and at least so many input pixels.
+#: Context around object and prompt in the enlarged picture: a share of their size, and at least this many input pixels.
 _MARGIN_SHARE, _MARGIN_PX = 0.35, 8.0
 
 _TRUTH_COLOUR = OBJECT_COLOURS[0]

@@ -57,8 +57,8 @@ def export_checkpoint(
     Args:
         checkpoint: A file that `train` wrote.
         target: The bundle's folder or ``.zip``; must not exist.
-        mean_with: Another checkpoint of the same network, for example what `checkpoint` continued from: the
-            bundle gets the mean of both weights, which may keep what either is good at.
+        mean_with: Another checkpoint of the same network, for example the one that `checkpoint` started from: the
+            bundle gets the mean of both weights, which may keep the strengths of both.
         name: Name of the bundle; None takes the configuration's.
         licence: SPDX name of the weights' licence.
         notes: Markdown for the model card: scores, licences and origins of the data.

@@ -65,7 +65,7 @@ def distill(
     """Distill, or continue: a run that was stopped or killed ends with the weights it would have had.
 
     Args:
-        config: What to distill.
+        config: The distillation.
         out: Folder of the run.
         minutes: Stop after this time, to continue later; None goes to the last step.
         report: Takes lines of progress.
@@ -94,7 +94,7 @@ class Distillation:
     """One distillation.
 
     Args:
-        config: What to distill.
+        config: The distillation.
         out: Folder of the run, made if it is missing; holds the checkpoint to continue from, if any.
         teacher: The bundle of the teacher.
         scenes: The teacher's embeddings.

@@ -34,15 +34,15 @@ class DistillConfig:
         start: Bundle of the teacher.
         decoder: Bundle whose prompt encoder and mask decoder follow the student; its encoder must be the teacher's.
         student: Sizes of the student's encoder.
-        data: Cases whose slices are seen.
-        embeddings: How they are seen.
-        optim: How the weights move; `batch` counts slices.
+        data: The cases.
+        embeddings: The views of their slices.
+        optim: The optimizer; `batch` counts slices.
         threads: CPU threads of torch; 0 leaves it to torch.
         checkpoint_minutes: Time between checkpoints.
         validate_minutes: Time between validations.
         log_steps: Steps between lines of the log.
         seed: Seed of the student's weights and of the batches.
-        notes: What it is for and what it costs, for people.
+        notes: Purpose and cost, for people.
     """
 
     name: str
@@ -62,7 +62,7 @@ class DistillConfig:
     def __post_init__(self) -> None:
         require(
             (self.embeddings.folder, "embeddings.folder is missing; the teacher's embeddings need a folder"),
-            (self.optim.accumulate == 1, "optim.accumulate means nothing here; choose optim.batch"),
+            (self.optim.accumulate == 1, "optim.accumulate has no effect here; choose optim.batch"),
         )
 
     @property
@@ -83,7 +83,7 @@ class DistillCheckpoint:
         config: Its configuration.
         start_sha256: Identity of the teacher.
         data_identity: Identity of the encoded scenes.
-        cases: Names of the cases whose slices were seen.
+        cases: Names of the cases that were used.
         step: Optimizer steps done.
         seconds: Time spent.
         error: Latest relative error on the validation split; -1 before the first.

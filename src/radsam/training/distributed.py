@@ -138,7 +138,7 @@ def on_first_process(fabric: Fabric, work: Callable[[], float]) -> float:
 
 def _reduced(fabric: Fabric, values: Tensor, how: str) -> Tensor:
     reduced = fabric.all_reduce(values, reduce_op=how)
-    if not isinstance(reduced, Tensor):  # cannot be: a tensor went in
+    if not isinstance(reduced, Tensor):  # cannot happen: the input is a tensor
         raise TypeError(type(reduced))
     return reduced
 

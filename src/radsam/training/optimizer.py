@@ -29,7 +29,7 @@ def choose_parameters(
     """Give gradients to the trained parameters only; return them by name.
 
     Means and variances of batch normalisation are buffers and stay as they are, so
-    that a batch's episodes do not see each other. A rate of 0 (`OptimConfig.lr_scale`) freezes
+    that a batch's episodes do not influence each other. A rate of 0 (`OptimConfig.lr_scale`) freezes
     parameters, so that no gradient is computed for them.
     """
     for name, parameter in model.named_parameters():
@@ -41,8 +41,8 @@ def choose_parameters(
 def encoder_scales(names: Iterable[str], encoder: EncoderConfig) -> dict[str, float]:
     """The factor on the learning rate of each parameter of the image encoder.
 
-    What follows the last block has `lr_scale`; from there each block has `lr_decay` times
-    the rate of the next, and what comes before the first block the least.
+    Layers after the last block have `lr_scale`; from there each block has `lr_decay` times
+    the rate of the next, and the layers before the first block have the smallest.
 
     Args:
         names: Names of trained parameters; those of other parts are passed over.

@@ -18,7 +18,7 @@ from radsam.preprocess import SliceFrame, Window
 from radsam.runtime import BundleSpec
 from radsam.volume import Plane, SliceGrid
 
-#: What lies outside the slice, in HU.
+#: The value outside of the slice, in HU.
 AIR_HU = -1024
 
 
@@ -52,7 +52,7 @@ class View:
 
     @classmethod
     def whole(cls, shape: tuple[int, int], row_mm: float, col_mm: float, window_hu: tuple[float, float]) -> View:
-        """The whole slice, untouched: what inference sees."""
+        """The view of inference: the whole slice, unchanged."""
         rows, cols = shape
         return cls(rows, cols, row_mm, col_mm, (rows - 1) / 2, (cols - 1) / 2, window_hu=window_hu)
 

@@ -147,7 +147,7 @@ class TrainJob:
 
 
 def _announce_processes() -> None:
-    """Tell Fabric of the job's processes as torchrun would; the same on every kind of cluster."""
+    """Set the variables that tell Fabric of the job's processes, as torchrun does, on every kind of cluster."""
     from submitit import JobEnvironment
 
     job = JobEnvironment()

@@ -28,7 +28,7 @@ from radsam.training.training_config import DataConfig, EmbeddingsConfig
 #: Part of every hash: raised when the files change their meaning.
 FORMAT_VERSION = 1
 
-#: Called with slices done and slices in all.
+#: Called with the number of slices done and of all slices.
 Progress = Callable[[int, int], None]
 
 

@@ -20,7 +20,7 @@ from radsam.training.start_weights import start_model
 
 
 def student_of(config: DistillConfig, teacher: Bundle) -> nn.Module:
-    """Build the student's encoder: random but for what it can take from the teacher, by name and shape.
+    """Build the student's encoder: random, except weights that the teacher has under the same name and shape.
 
     Its attention, perceptrons and last normalisation start as the teacher's, which learns faster
     than chance even where their grids differ.

@@ -122,8 +122,8 @@ class EncoderConfig:
         train: Train the encoder; otherwise it is frozen and its embeddings are stored.
         lr_scale: Factor on the learning rate of all of the encoder.
         lr_decay: Factor from each block to the one before it: early blocks change least.
-        checkpoint_activations: Compute each block again on the way back instead of keeping what
-            it computed: a third more work, several times less memory. For ViT-L and ViT-H.
+        checkpoint_activations: Compute each block again on the way back instead of keeping its
+            activations: a third more work, several times less memory. For ViT-L and ViT-H.
         as_is_share: Share of episodes that see whole slices as inference does.
         crop_share: Share that see a crop around the object, as inference crops small objects; `crop` and
             `max_zoom` of [embeddings] are its sizes.
@@ -150,7 +150,7 @@ class EncoderConfig:
             (self.as_is_share + self.crop_share <= 1, "as_is_share and crop_share add up to more than 1"),
             (
                 self.train or not changed,
-                f"{', '.join(changed)} mean nothing while the encoder is frozen; set train = true, or leave them out",
+                f"{', '.join(changed)} have no effect while the encoder is frozen; set train = true, or leave them out",
             ),
         )
 
@@ -180,7 +180,7 @@ class PromptsConfig:
         outward: Share of episodes that propagate away from the object's largest slice, as from a good
             prompt; the others start anywhere in the object.
         taper: How much thinner a mask gets on its way to the object's end, here as in the bundle.
-        bounded: Share of episodes that know where the object ends.
+        bounded: Share of episodes in which the object's ends are known.
     """
 
     box: NonNegativeFloat = 0.3
@@ -242,7 +242,7 @@ class LossConfig:
 
 @dataclass(frozen=True, config=STRICT)
 class OptimConfig:
-    """How the weights move.
+    """The optimizer.
 
     Args:
         steps: Optimizer steps of the whole run.
@@ -338,13 +338,13 @@ class TrainConfig:
         data: Training data.
         embeddings: Views of the slices.
         encoder: Whether the image encoder is trained, too.
-        optim: How the weights move.
+        optim: The optimizer.
         prompts: Prompts of the episodes.
         loss: Weights of the loss's parts.
         validation: The quick score.
         run: How the run is carried out.
         seed: Seed of everything that is drawn during training.
-        notes: Which table it reproduces and what it costs, for people.
+        notes: The table that it reproduces and its cost, for people.
     """
 
     name: str
@@ -374,7 +374,7 @@ class TrainConfig:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values; what a checkpoint stores."""
+        """Plain values, as a checkpoint stores them."""
         return plain_values(self)
 
     @property

@@ -123,7 +123,7 @@ def train(
     others of its machine.
 
     Args:
-        config: What to train.
+        config: The run.
         out: Folder of the run.
         resume: Continue from the folder's last checkpoint; otherwise the folder must have none.
         minutes: Stop after this time, to continue later; None trains to the last step.
@@ -141,7 +141,7 @@ def train(
     fabric = distributed.open_fabric(config.run)
     if not fabric.is_global_zero:
         report = _silent
-    # What the first process has encoded the others find on the disk.
+    # The other processes read the embeddings that the first one has written.
     with fabric.rank_zero_first():
         start, scenes = prepare_scenes(config, lambda done, total: report(f"encoded {done} of {total} slices"))
     run = Run(config, out, start, scenes, report, fabric)
@@ -173,7 +173,7 @@ class Run:
     """One training run, as one of its processes sees it.
 
     Args:
-        config: What to train.
+        config: The run.
         out: Folder of the run, made if it is missing; holds the checkpoint to continue from, if any.
         start: The start weights.
         scenes: The slices: encoded scenes, or augmented ones where the encoder is trained.

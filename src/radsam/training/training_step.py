@@ -129,7 +129,7 @@ def by_point_count(episodes: Sequence[Episode]) -> list[tuple[list[Episode], lis
 def prompt_batch(
     prompts: Sequence[FramePrompt], low_res_size: int
 ) -> tuple[Float[Tensor, "b p 2"], Float[Tensor, "b p"], Float[Tensor, "b 1 m m"], Float[Tensor, " b"]]:
-    """Stack what `Sam.decode` takes besides the embeddings.
+    """Stack the inputs of `Sam.decode` besides the embeddings.
 
     Args:
         prompts: All with equally many points.

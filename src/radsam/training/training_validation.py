@@ -90,7 +90,7 @@ def validate(
 
 
 def summary(scores: Iterable[ObjectScore]) -> dict[str, float]:
-    """Mean Dice over objects, in all and by kind of case (the first word of its name).
+    """Mean Dice over all objects and by kind of case (the first word of its name).
 
     The entry "score" is the mean over cases of their objects' mean, so that a case with
     many objects does not decide alone.

@@ -219,7 +219,7 @@ def test_a_volume_of_a_pacs_is_fetched_once_and_a_failing_pacs_is_no_end(tmp_pat
         opened.append(address)
         yield tmp_path / "ct.nii.gz"
 
-    with patch.object(volume_work, "series_folder", side_effect=PacsError("It does not answer.", transient=True)):
+    with patch.object(volume_work, "series_folder", side_effect=PacsError("It does not respond.", transient=True)):
         found, *_ = run(manifest, tmp_path / "out")
     assert [each.status for each in found.values()] == [Status.UNREACHABLE] * 2 + [Status.DONE]
     with patch.object(volume_work, "series_folder", series_of):

@@ -100,5 +100,5 @@ def test_only_settings_that_change_scores_change_the_fingerprint() -> None:
 
 
 def test_two_equal_modes_are_refused() -> None:
-    with pytest.raises(InputError, match="two modes are the same"):
+    with pytest.raises(InputError, match="two modes differ only in edits"):
         BenchmarkConfig.read("val", ("modes=[{edits=1},{edits=2}]",))

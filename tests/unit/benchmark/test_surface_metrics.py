@@ -44,7 +44,7 @@ def test_nsd_and_hd95_equal_monai_on_anisotropic_masks(seed: int, tolerance_mm: 
 
 
 def naive_hd95_mm(one: np.ndarray, other: np.ndarray) -> float:
-    """By hand: surface voxels touch the background over a side; all distances, both ways."""
+    """Written out: surface voxels touch the background over a side; all distances, both ways."""
     places = []
     for mask in (one, other):
         surface = mask & ~ndimage.binary_erosion(mask)

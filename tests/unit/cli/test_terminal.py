@@ -75,12 +75,12 @@ def test_wrong_usage_is_left_to_typer() -> None:
 
 def test_a_warning_of_ours_is_a_note_and_said_once(capsys: pytest.CaptureFixture[str]) -> None:
     def warn() -> None:
-        for message in ("rough answer", "rough answer", "another"):
+        for message in ("rough estimate", "rough estimate", "another"):
             warnings.warn(message, OurWarning, stacklevel=1)
 
     command(warn)()
     shown = capsys.readouterr()
-    assert shown.err == "Note: rough answer\nNote: another\n"
+    assert shown.err == "Note: rough estimate\nNote: another\n"
     assert shown.out == ""
 
 

@@ -72,7 +72,7 @@ def test_another_plane_stacks_other_slices(data: Path, target: Path) -> None:
 
 def test_the_index_counts_each_object_on_each_slice(data: Path, target: Path) -> None:
     labels = blocks(1, 2)
-    labels[3, 0, :3] = 1  # 3 px: too small to train on, but the liver goes on to here
+    labels[3, 0, :3] = 1  # 3 px: too small to train on, but the liver extends to here
     report = prepare_store([make_case(data, "a", labels)], target)
     index = open_store(target).index
     found = [(r.slice, r.object_id, r.area_px, bool(r.is_first), bool(r.is_last)) for r in index]

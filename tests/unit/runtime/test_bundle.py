@@ -62,7 +62,7 @@ def test_another_window_makes_another_model(tmp_path: Path) -> None:
 def test_bundles_that_encode_alike_share_what_they_encoded(tmp_path: Path) -> None:
     one, wider = read_bundle(written(tmp_path / "a")), read_bundle(written(tmp_path / "b", taper=1.0, name="other"))
     assert one.sha256 != wider.sha256
-    assert one.encoder_hash == wider.encoder_hash, "the window of a slice stands beside it in the key"
+    assert one.encoder_hash == wider.encoder_hash, "the window of a slice is beside it in the key"
     brighter = read_bundle(written(tmp_path / "c", pixel_mean=(0.5, 0.5, 0.5)))
     assert brighter.encoder_hash != one.encoder_hash
 

@@ -66,9 +66,9 @@ def test_the_bundle_answers_on_every_engine(converted: Bundle, engine: str) -> N
         volume, predictor.view(SliceGrid.of(volume.geometry, "axial"), Window(-160.0, 240.0)), 13
     )
     assert encoded.embedding.dtype == np.float16
-    answers = predictor.alternatives(encoded, SlicePrompt(box_uvuv=(7, 6, 22, 21)))
-    assert [each.mask.shape for each in answers] == [(28, 30)] * 4
-    assert np.isfinite([each.score for each in answers]).all()
+    predictions = predictor.alternatives(encoded, SlicePrompt(box_uvuv=(7, 6, 22, 21)))
+    assert [each.mask.shape for each in predictions] == [(28, 30)] * 4
+    assert np.isfinite([each.score for each in predictions]).all()
 
 
 def test_name_and_capabilities_can_be_given_and_weights_land_where_load_finds_them(

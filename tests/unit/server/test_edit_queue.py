@@ -79,15 +79,15 @@ def test_two_tabs_press_undo_together(tmp_path: Path) -> None:
     with served(tmp_path) as web:
         web.segment()
         web.segment("left", LEFT)
-        answers: list[int] = []
+        codes: list[int] = []
         tabs = [
-            threading.Thread(target=lambda: answers.append(web.client.post(web.url("/undo")).status_code)) for _ in "ab"
+            threading.Thread(target=lambda: codes.append(web.client.post(web.url("/undo")).status_code)) for _ in "ab"
         ]
         for each in tabs:
             each.start()
         for each in tabs:
             each.join()
-        assert answers == [200, 200]
+        assert codes == [200, 200]
         assert web.state()["objects"] == []
         assert web.post("/undo", status=409)["error"]["message"] == "There is nothing to undo."
 

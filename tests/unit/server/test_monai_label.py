@@ -142,8 +142,8 @@ def test_a_session_starts_with_an_uploaded_image(client: Any, web: Listening) ->
     assert mask_in(file).any()
     assert client.get_session(session)["objects"] == ["right"]
     client.remove_session(session)
-    answer = httpx.get(f"{web.url}/session/{session}")
-    assert (answer.status_code, "no session" in answer.json()["detail"]) == (404, True)
+    response = httpx.get(f"{web.url}/session/{session}")
+    assert (response.status_code, "no session" in response.json()["detail"]) == (404, True)
 
 
 def post(web: Listening, params: str, **query: str) -> httpx.Response:
@@ -155,15 +155,15 @@ def test_each_output(web: Listening, tmp_path: Path) -> None:
     params = '{"label": "right", "roi": [3, 15, 7, 20, 8, 18], "result_extension": ".nrrd", "result_dtype": "uint16", '
     params += '"result_compress": false}'
     assert post(web, params, output="json").json()["label_names"] == {"right": 1}
-    answer = post(web, params, output="image")
-    (tmp_path / "raw.nrrd").write_bytes(answer.content)
-    assert b"encoding: raw" in answer.content[:1000]
-    assert b"type: unsigned short" in answer.content[:1000]
+    response = post(web, params, output="image")
+    (tmp_path / "raw.nrrd").write_bytes(response.content)
+    assert b"encoding: raw" in response.content[:1000]
+    assert b"type: unsigned short" in response.content[:1000]
     assert mask_in(str(tmp_path / "raw.nrrd")).any()
-    assert answer.headers["content-type"] == "application/octet-stream"
+    assert response.headers["content-type"] == "application/octet-stream"
     assert post(web, params).headers["content-type"].startswith("multipart/form-data")
-    answer = post(web, params, output="dicom_seg")
-    assert (answer.status_code, "is not a DICOM series" in answer.json()["detail"]) == (422, True)
+    response = post(web, params, output="dicom_seg")
+    assert (response.status_code, "is not a DICOM series" in response.json()["detail"]) == (422, True)
 
 
 @pytest.mark.parametrize(
@@ -189,8 +189,8 @@ def test_each_output(web: Listening, tmp_path: Path) -> None:
 def test_an_impossible_request_is_refused(
     web: Listening, params: str, query: dict[str, str], status: int, says: str
 ) -> None:
-    answer = post(web, params, **query)
-    assert (answer.status_code, says in answer.json()["detail"]) == (status, True), answer.text
+    response = post(web, params, **query)
+    assert (response.status_code, says in response.json()["detail"]) == (status, True), response.text
 
 
 def test_labels_of_another_grid_or_kind_are_refused(web: Listening, tmp_path: Path) -> None:
@@ -198,8 +198,8 @@ def test_labels_of_another_grid_or_kind_are_refused(web: Listening, tmp_path: Pa
 
     def put(name: str, content: bytes, **query: str) -> tuple[int, str]:
         files = {"label": (name, content)}
-        answer = httpx.put(url, params={"image": "ct", "tag": "tried"} | query, files=files)
-        return answer.status_code, str(answer.json().get("detail"))
+        response = httpx.put(url, params={"image": "ct", "tag": "tried"} | query, files=files)
+        return response.status_code, str(response.json().get("detail"))
 
     geometry = web.scene.volume.geometry
     voxels = np.zeros(geometry.shape_kji, np.uint8)
@@ -237,7 +237,7 @@ def test_a_dicom_series_is_found_by_its_uid_and_gets_a_seg(tmp_path: Path) -> No
     write_series(folder, touching_balls().volume.hu)
     uid = str(pydicom.dcmread(next(folder.rglob("*.dcm"))).SeriesInstanceUID)
     with listening(tmp_path, given=[folder]) as web:
-        answer = post(web, '{"roi": [3, 15, 7, 20, 8, 18]}', image=uid, output="dicom_seg")
-        assert answer.status_code == 200, answer.text
-        (tmp_path / "seg.dcm").write_bytes(answer.content)
+        response = post(web, '{"roi": [3, 15, 7, 20, 8, 18]}', image=uid, output="dicom_seg")
+        assert response.status_code == 200, response.text
+        (tmp_path / "seg.dcm").write_bytes(response.content)
         assert pydicom.dcmread(tmp_path / "seg.dcm").Modality == "SEG"

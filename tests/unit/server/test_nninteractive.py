@@ -190,14 +190,14 @@ def test_without_the_client_package_the_error_names_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "nnInteractive.inference.remote", None)
     monkeypatch.setitem(sys.modules, "nnInteractive.inference.remote.serialization", None)
-    answer = httpx.post(f"{web.url}/claim")  # the client shows the message of a 503
-    assert (answer.status_code, "pip install 'radsam[nninteractive]'" in answer.json()["detail"]) == (503, True)
+    response = httpx.post(f"{web.url}/claim")  # the client shows the message of a 503
+    assert (response.status_code, "pip install 'radsam[nninteractive]'" in response.json()["detail"]) == (503, True)
 
 
 def refused(client: Client, path: str, content: bytes, meta: str = "{}") -> tuple[int, str]:
     headers = {"x-meta": meta, "content-type": "application/octet-stream"}
-    answer = client._http.post(path, content=content, headers=headers)
-    return answer.status_code, answer.json()["detail"]
+    response = client._http.post(path, content=content, headers=headers)
+    return response.status_code, response.json()["detail"]
 
 
 @pytest.mark.parametrize(
@@ -227,9 +227,9 @@ def refused(client: Client, path: str, content: bytes, meta: str = "{}") -> tupl
 def test_an_impossible_interaction_is_refused_and_the_lease_continues(
     client: Client, path: str, body: object, status: int, says: str
 ) -> None:
-    answer = client._http.post(path, json=body)
-    assert answer.status_code == status, answer.text
-    assert says in answer.json()["detail"]
+    response = client._http.post(path, json=body)
+    assert response.status_code == status, response.text
+    assert says in response.json()["detail"]
     assert client.add_bbox_interaction(BOX, True) is not None
 
 

@@ -59,16 +59,16 @@ def test_every_route_keeps_to_its_description(web: Served, mode: GenerationMode)
         )
         @given(case=operation.as_strategy(generation_mode=mode))
         def send(case: schemathesis.Case) -> None:
-            # Mostly real ids, so that not every answer is 404. The session is not deleted: the other cases need it.
+            # Mostly real ids, so that not every response is 404. The session is not deleted: the other cases need it.
             parts = case.path_parameters
             deletes = case.method == "DELETE" and case.operation.path == "/api/sessions/{session}"
             if "session" in parts and not deletes and len(str(parts["session"])) % 4:
                 parts["session"] = web.session
             if "volume" in parts and len(str(parts["volume"])) % 4:
                 parts["volume"] = web.volume
-            answer = _send(web, case)
+            response = _send(web, case)
             tried.add((case.method, case.operation.path))
-            case.validate_response(answer, checks=checks)
+            case.validate_response(response, checks=checks)
 
         # A route without parameters has no invalid request.
         with suppress(*([Unsatisfiable] if mode is GenerationMode.NEGATIVE else [])):

@@ -54,10 +54,10 @@ def test_masks_and_files_equal_the_engines(web: Served, engine: Session, tmp_pat
     assert [each["kind"] for each in state["objects"][0]["prompts"]] == ["box", "point"]
 
     for file_format in ("nii.gz", "nrrd"):
-        answer = web.client.get(web.url("/export"), params={"format": file_format})
-        assert answer.headers["content-disposition"] == f'attachment; filename="ct-labels.{file_format}"'
+        response = web.client.get(web.url("/export"), params={"format": file_format})
+        assert response.headers["content-disposition"] == f'attachment; filename="ct-labels.{file_format}"'
         path = tmp_path / f"out.{file_format}"
-        path.write_bytes(answer.content)
+        path.write_bytes(response.content)
         np.testing.assert_array_equal(read_labels(path).ids, engine.labels.ids)
         assert read_labels(path).geometry.same_grid(engine.labels.geometry)
     only = web.client.get(web.url("/export"), params={"format": "nii.gz", "objects": "left"})
@@ -142,11 +142,11 @@ def test_the_slice_to_review_next_has_the_lowest_score(web: Served) -> None:
     seen, cursor = [], None
     while True:
         params = {"name": "right"} | ({} if cursor is None else {"after": cursor})
-        answer = web.client.get(web.url("/next"), params=params)
-        if answer.status_code == 404:
+        response = web.client.get(web.url("/next"), params=params)
+        if response.status_code == 404:
             break
-        seen.append(answer.json()["index"])
-        cursor = answer.json()["cursor"]
+        seen.append(response.json()["index"])
+        cursor = response.json()["cursor"]
     assert sorted(seen) == sorted(scores)
     assert [scores[index] for index in seen] == sorted(scores.values())
 
@@ -175,10 +175,10 @@ def test_a_session_file_can_be_exported_and_imported(web: Served) -> None:
     web.segment()
     file = web.client.get(web.url("/export"), params={"format": "session"})
     assert file.headers["content-disposition"] == 'attachment; filename="ct.radsam"'
-    answer = web.client.post("/api/sessions/import", params={"volume": web.volume}, content=file.content)
-    assert answer.status_code == 201
-    assert answer.json()["id"] != web.session
-    assert answer.json()["objects"][0]["voxels"] == web.state()["objects"][0]["voxels"]
+    response = web.client.post("/api/sessions/import", params={"volume": web.volume}, content=file.content)
+    assert response.status_code == 201
+    assert response.json()["id"] != web.session
+    assert response.json()["objects"][0]["voxels"] == web.state()["objects"][0]["voxels"]
     broken = web.client.post("/api/sessions/import", params={"volume": web.volume}, content=file.content[:-40])
     assert broken.status_code == 409
     assert "not a complete RadSAM session" in broken.json()["error"]["message"]
@@ -224,9 +224,9 @@ BAD_PROMPTS = [
 
 @pytest.mark.parametrize(("body", "words"), BAD_PROMPTS)
 def test_an_impossible_request_gets_422_with_a_sentence(web: Served, body: dict[str, Any], words: str) -> None:
-    answer = web.client.post(web.url("/segment"), json={"name": "x", "plane": "axial"} | body)
-    assert answer.status_code == 422
-    assert words in answer.json()["error"]["message"]
+    response = web.client.post(web.url("/segment"), json={"name": "x", "plane": "axial"} | body)
+    assert response.status_code == 422
+    assert words in response.json()["error"]["message"]
     assert web.state()["objects"] == []
 
 

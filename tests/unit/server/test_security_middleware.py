@@ -106,15 +106,15 @@ def test_every_route_but_healthz_needs_a_token(tmp_path: Path, two_users: tuple[
         for path, methods in web.client.get("/api/openapi.json").json()["paths"].items():
             for method in methods:
                 url = path.format(volume=web.volume, session=web.session, name="x", number=0)
-                answer = web.client.request(method, url, headers={"authorization": "Bearer wrong" if ada else ""})
-                if answer.status_code not in (401, 429):
+                response = web.client.request(method, url, headers={"authorization": "Bearer wrong" if ada else ""})
+                if response.status_code not in (401, 429):
                     public.add(path)
         assert public == {"/healthz"}
         assert web.client.get("/api/openapi.json", headers={"authorization": ""}).status_code in (401, 429)
         # After wrong tokens every client at that address has to wait, even with a valid token.
-        answer = web.client.get("/api/info", headers=_as("guess"))
-        assert answer.status_code == 429
-        assert int(answer.headers["retry-after"]) >= 1
+        response = web.client.get("/api/info", headers=_as("guess"))
+        assert response.status_code == 429
+        assert int(response.headers["retry-after"]) >= 1
 
 
 def test_sessions_and_uploads_of_another_user_are_not_found(
@@ -137,8 +137,8 @@ def test_sessions_and_uploads_of_another_user_are_not_found(
             for method in methods:
                 url = path.format(volume=theirs, session=web.session, name="right", number=0)
                 body = _body(path, method)
-                answer = web.client.request(method, url, headers=bad, json=body, params={"format": "nii.gz"})
-                assert answer.status_code == 404, (method, url, answer.text)
+                response = web.client.request(method, url, headers=bad, json=body, params={"format": "nii.gz"})
+                assert response.status_code == 404, (method, url, response.text)
                 tried += 1
         assert tried > 20
         for volume in (theirs, "../../etc/passwd"):
@@ -177,9 +177,9 @@ def web(tmp_path: Path):
 def test_another_page_cannot_send_requests_through_the_browser(
     web: Served, headers: dict[str, str], status: int
 ) -> None:
-    answer = web.client.post("/api/sessions", json={"volume": web.volume}, headers=headers)
-    assert answer.status_code == status
-    assert "access-control-allow-origin" not in answer.headers
+    response = web.client.post("/api/sessions", json={"volume": web.volume}, headers=headers)
+    assert response.status_code == status
+    assert "access-control-allow-origin" not in response.headers
     preflight = {"origin": "http://evil.example", "access-control-request-method": "POST"}
     assert web.client.options("/api/sessions", headers=preflight).status_code == 403
 
@@ -206,12 +206,14 @@ def test_the_page_serves_its_own_files_only(web: Served, path: str) -> None:
 
 def test_large_bodies_are_refused_announced_or_not(tmp_path: Path) -> None:
     with served(tmp_path, limits=Limits(body_bytes=1000)) as web:
-        answer = web.client.post(web.url("/preview"), content=b" " * 2000, headers={"content-type": "application/json"})
-        assert answer.status_code == 413
+        response = web.client.post(
+            web.url("/preview"), content=b" " * 2000, headers={"content-type": "application/json"}
+        )
+        assert response.status_code == 413
         chunks = (b" " * 400 for _ in range(20))
-        answer = web.client.post(web.url("/preview"), content=chunks, headers={"content-type": "application/json"})
-        assert answer.status_code == 413
-        assert answer.json()["error"]["kind"] == "limit"
+        response = web.client.post(web.url("/preview"), content=chunks, headers={"content-type": "application/json"})
+        assert response.status_code == 413
+        assert response.json()["error"]["kind"] == "limit"
         assert web.client.get("/api/info").status_code == 200
 
 

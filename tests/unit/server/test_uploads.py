@@ -29,8 +29,8 @@ def web(tmp_path: Path) -> Iterator[Served]:
 
 
 def upload(web: Served, name: str, content: object) -> tuple[int, dict]:
-    answer = web.client.post("/api/volumes", params={"filename": name}, content=content)
-    return answer.status_code, answer.json()
+    response = web.client.post("/api/volumes", params={"filename": name}, content=content)
+    return response.status_code, response.json()
 
 
 def stored(web: Served) -> list[str]:
@@ -88,9 +88,9 @@ def test_a_zip_of_dicom(web: Served, tmp_path: Path) -> None:
     web.session = web.client.post("/api/sessions", json={"volume": volume["id"]}).json()["id"]
     web.segment(prompt={"point": [20, 18, 4]}, bounds=[3, 5])
     for file_format in ("seg", "rtstruct"):
-        answer = web.client.get(web.url("/export"), params={"format": file_format})
-        assert answer.status_code == 200, answer.text
-        assert answer.content[128:132] == b"DICM"
+        response = web.client.get(web.url("/export"), params={"format": file_format})
+        assert response.status_code == 200, response.text
+        assert response.content[128:132] == b"DICM"
 
 
 def nifti(shape: tuple[int, int, int], data: bytes = b"") -> bytes:
@@ -102,12 +102,12 @@ def nifti(shape: tuple[int, int, int], data: bytes = b"") -> bytes:
 def test_a_header_beyond_the_limits_is_refused_before_any_memory_is_allocated(web: Served) -> None:
     tracemalloc.start()
     try:
-        status, answer = upload(web, "huge.nii.gz", gzip.compress(nifti((30_000, 30_000, 30_000))))
+        status, response = upload(web, "huge.nii.gz", gzip.compress(nifti((30_000, 30_000, 30_000))))
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert status == 413
-    assert "30000×30000×30000 voxels" in answer["error"]["message"]
+    assert "30000×30000×30000 voxels" in response["error"]["message"]
     assert peak < 8_000_000
     assert stored(web) == []
 
@@ -130,9 +130,9 @@ def test_data_that_unpack_to_more_than_their_header_declares_are_refused(web: Se
         more = "DimSize = 30 28 26\nElementType = MET_SHORT\nElementDataFile = LOCAL\n"
         bomb = (head + more).encode() + zlib.compress(zeros, 1)
     assert len(bomb) < 3_000_000
-    status, answer = upload(web, f"bomb{suffix}", bomb)
-    assert status in (413, 422), answer
-    assert "declares" in answer["error"]["message"]
+    status, response = upload(web, f"bomb{suffix}", bomb)
+    assert status in (413, 422), response
+    assert "declares" in response["error"]["message"]
     assert stored(web) == []
 
 
@@ -140,12 +140,12 @@ def test_a_zip_bomb_is_refused(web: Served) -> None:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a.dcm", bytes(20_000_000))
-    status, answer = upload(web, "bomb.zip", packed.getvalue())
-    assert (status, answer["error"]["kind"]) == (413, "limit")
+    status, response = upload(web, "bomb.zip", packed.getvalue())
+    assert (status, response["error"]["kind"]) == (413, "limit")
     # A zip with a false size is unpacked up to that size only.
     lying = packed.getvalue().replace(struct.pack("<I", 20_000_000), struct.pack("<I", 1000))
-    status, answer = upload(web, "lying.zip", lying)
-    assert status == 422, answer
+    status, response = upload(web, "lying.zip", lying)
+    assert status == 422, response
     assert stored(web) == []
 
 
@@ -165,19 +165,19 @@ def test_a_zip_bomb_is_refused(web: Served) -> None:
 def test_a_file_that_is_not_a_volume_is_refused_and_removed(
     web: Served, name: str, content: bytes, status: int, words: str
 ) -> None:
-    answered, answer = upload(web, name, content)
-    assert answered == status, answer
-    assert words in answer["error"]["message"]
-    assert str(web.service._store.folder) not in answer["error"]["message"]
+    found, response = upload(web, name, content)
+    assert found == status, response
+    assert words in response["error"]["message"]
+    assert str(web.service._store.folder) not in response["error"]["message"]
     assert stored(web) == []
     assert len(web.client.get("/api/volumes").json()) == 1
 
 
 def test_a_too_long_body_is_refused_announced_or_not(web: Served) -> None:
-    status, answer = upload(web, "a.nii", bytes(4_000_000))
-    assert (status, answer["error"]["kind"]) == (413, "limit")
-    status, answer = upload(web, "a.nii", (bytes(100_000) for _ in range(40)))
-    assert (status, answer["error"]["kind"]) == (413, "limit")
+    status, response = upload(web, "a.nii", bytes(4_000_000))
+    assert (status, response["error"]["kind"]) == (413, "limit")
+    status, response = upload(web, "a.nii", (bytes(100_000) for _ in range(40)))
+    assert (status, response["error"]["kind"]) == (413, "limit")
     assert stored(web) == []
 
 

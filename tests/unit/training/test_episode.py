@@ -162,7 +162,7 @@ def test_a_neighbour_may_come_from_further_away_and_from_where_the_object_is_lar
     assert came_from == {2, 3, 4}
     for one in episodes:
         one.take_prediction(logits_of(scenes, 5))
-    assert {one.index for one in episodes if one.kind == "walk"} <= {6, 7}, "it goes on away from there"
+    assert {one.index for one in episodes if one.kind == "walk"} <= {6, 7}, "it continues away from there"
 
 
 def test_a_mask_gets_as_thin_in_training_as_a_walk_makes_it(tiny_scenes: Prepared) -> None:

@@ -59,7 +59,7 @@ def test_a_value_that_makes_no_sense_is_named_with_its_section() -> None:
     ("changes", "message"),
     [
         ({"encoder": {"train": True, "zoom": [2.0, 1.0]}}, r"encoder\.zoom must be positive, the smaller figure first"),
-        ({"encoder": {"lr_scale": 0.1}}, r"lr_scale mean nothing while the encoder is frozen; set train = true"),
+        ({"encoder": {"lr_scale": 0.1}}, r"lr_scale have no effect while the encoder is frozen; set train = true"),
         ({"embeddings": {}}, r"embeddings\.folder is missing"),
         ({"encoder": {"train": True}, "embeddings": {"scenes": 5}}, r"draws its own view, so leave both out"),
     ],

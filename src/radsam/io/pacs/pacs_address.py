@@ -32,7 +32,7 @@ _TRANSPORT = {
     "http": "http",
     "dimse": "dimse",
 }
-#: PS3.5 section 9.1, but for the rule against leading zeros, which real series break.
+#: PS3.5 section 9.1, except the rule against leading zeros, which real series break.
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 _MAX_UID_LENGTH = 64
 _RESOURCE = re.compile(

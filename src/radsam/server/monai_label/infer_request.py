@@ -1,4 +1,4 @@
-"""Inference requests of MONAI Label's clients, and the edits that bring a session to what a request describes."""
+"""Inference requests of MONAI Label's clients, and the edits that carry them out."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from radsam.session.prompt_json import prompt_to_json
 from radsam.volume import Bounds, Box, Geometry, Point, SliceGrid
 
 Voxel = tuple[RoundedIndex, RoundedIndex, RoundedIndex]
-#: Clients send null, "" or [] for what they leave out.
+#: Clients send null, "" or [] for absent values.
 _Voxels = Annotated[
     tuple[Voxel, ...],
     Field(max_length=1000),
@@ -83,7 +83,7 @@ class InferRequest(Request):
 
 
 async def apply_request(service: Service, user: str, session: str, wanted: InferRequest, geometry: Geometry) -> None:
-    """Bring an object to what a request describes: new points correct it; if earlier points are missing it starts anew.
+    """Bring an object to the state of a request: new points correct it; if earlier points are missing, it starts anew.
 
     Raises:
         RadsamError: An edit failed.

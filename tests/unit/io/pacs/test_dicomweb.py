@@ -200,7 +200,7 @@ def test_store(web: WebPacs, patient_files: list[Path]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "words"),
+    ("response", "words"),
     [
         ((200, failed(0xA700)), "out of resources"),
         ((202, failed(0x0122)), "this kind of object"),
@@ -209,9 +209,9 @@ def test_store(web: WebPacs, patient_files: list[Path]) -> None:
     ],
 )
 def test_a_refused_file_is_explained(
-    web: WebPacs, patient_files: list[Path], answer: tuple[int, dict[str, object]], words: str
+    web: WebPacs, patient_files: list[Path], response: tuple[int, dict[str, object]], words: str
 ) -> None:
-    web.store_response = answer
+    web.store_response = response
     address = PacsAddress.parse(web.url)
     with connect(address) as server, pytest.raises(PacsRequestError, match=rf"{words}.*0 of 4 files were stored"):
         store_files(server, check_files(patient_files, address))

@@ -202,7 +202,7 @@ def batch(
 def _require_pacs(plan: BatchPlan) -> None:
     """Check libraries and logins of all remote volumes before the first one."""
     if any(each.is_remote for each in plan.volumes):
-        from radsam.cli.ct_source import warn_in_clear
+        from radsam.cli.session_inputs import warn_in_clear
         from radsam.errors import RadsamError
         from radsam.io.pacs.pacs_address import PacsAddress
         from radsam.io.pacs.pacs_connection import require_libraries

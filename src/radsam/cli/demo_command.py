@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from radsam.cli.session_inputs import load_engine
 from radsam.cli.session_outputs import Outputs, report, show_report
-from radsam.cli.session_steps import load_engine
 from radsam.cli.shared_options import AsJson, Backend, Model
 from radsam.cli.terminal import command, notes, out, progress_bar, write_json
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from radsam.cli.ct_source import warn_in_clear
+from radsam.cli.session_inputs import warn_in_clear
 from radsam.cli.shared_options import AsJson
 from radsam.cli.terminal import command, note, out, progress_bar, usage_error, write_json
 

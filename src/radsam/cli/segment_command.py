@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from radsam.cli.ct_source import read_ct
 from radsam.cli.point_arguments import parse_points
+from radsam.cli.session_inputs import correct, correction_requests, load_engine, read_ct
 from radsam.cli.session_outputs import Outputs, finish
-from radsam.cli.session_steps import correct, correction_requests, load_engine
 from radsam.cli.shared_options import (
     AsJson,
     Backend,

@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from radsam.cli.session_steps import load_engine
+from radsam.cli.session_inputs import load_engine
 from radsam.cli.shared_options import Backend, Model
 from radsam.cli.terminal import command, note, out, usage_error
 

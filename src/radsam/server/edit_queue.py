@@ -16,7 +16,7 @@ from radsam.server.model_thread import ModelThread, Priority, Steps
 from radsam.server.server_errors import BusyError, EditCancelledError, ServerStoppingError, TooManyError, classify
 from radsam.server.server_limits import Limits
 from radsam.server.server_metrics import ServerMetrics
-from radsam.server.server_store import ServerStore
+from radsam.server.server_store import ServerStore, now
 from radsam.session import Session
 from radsam.session.capability_warnings import capability_warnings, not_followed
 from radsam.session.edit import Segment
@@ -173,7 +173,7 @@ class EditQueue:
     def _save(self, live: LiveSession, job: Job, before: History) -> None:
         try:
             if not live.deleted:
-                live.stamp()
+                live.changed = now()
                 live.session.save(live.file)
                 self._store.put_session(live.row)
         except Exception as error:  # mostly a full disk: an edit that cannot be saved is undone

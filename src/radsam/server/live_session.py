@@ -16,7 +16,7 @@ from radsam.server.encode_ahead import SliceInView
 from radsam.server.event_channel import EventChannel
 from radsam.server.mask_revisions import MaskRevisions
 from radsam.server.model_thread import Priority, Steps, Task
-from radsam.server.server_store import SessionRow, now
+from radsam.server.server_store import SessionRow
 from radsam.server.state_json import session_details
 from radsam.session import Session
 from radsam.session.edit import Correct, Segment
@@ -127,10 +127,6 @@ class LiveSession:
     def touch(self) -> None:
         """Note a use of the session."""
         self.last_used = time.monotonic()
-
-    def stamp(self) -> None:
-        """Note a change of the session."""
-        self.changed = now()
 
     def state(self) -> dict[str, Any]:
         """Return the state of the session."""

@@ -18,21 +18,11 @@ from pydicom.tag import BaseTag
 _VOLUME_GROUPS = {0x0008, 0x0018, 0x0020, 0x0028, 0x0054, 0x5200, 0x7FE0}
 #: Elements of those groups that name a patient, a person or an institution, or may hold free text about one.
 _IDENTIFYING = {
-    "AccessionNumber",
-    "AdmittingDiagnosesDescription",
-    "DerivationDescription",
-    "DeviceSerialNumber",
-    "ImageComments",
-    "InstitutionAddress",
-    "InstitutionName",
-    "InstitutionalDepartmentName",
-    "IssuerOfAccessionNumberSequence",
-    "ProtocolName",
-    "SeriesDescription",
-    "StationName",
-    "StudyDescription",
+    "AccessionNumber", "AdmittingDiagnosesDescription", "DerivationDescription", "DeviceSerialNumber",
+    "ImageComments", "InstitutionAddress", "InstitutionName", "InstitutionalDepartmentName",
+    "IssuerOfAccessionNumberSequence", "ProtocolName", "SeriesDescription", "StationName", "StudyDescription",
     "StudyID",
-}
+}  # fmt: skip
 #: Patient and study: the same for every image of a series, so that one image can give them back.
 _SHARED_GROUPS = {0x0008, 0x0010, 0x0012, 0x0020}
 

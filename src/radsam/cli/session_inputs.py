@@ -1,7 +1,8 @@
-"""Read a CT from a path, or from the URL of a series in a PACS, fetched for as long as the command runs."""
+"""What `segment`, `edit` and `demo` start from: the CT, from a path or fetched from a PACS; the model; corrections."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,10 @@ from radsam.io.pacs.pacs_address import PacsAddress, is_pacs_url
 if TYPE_CHECKING:
     from radsam.cli.session_outputs import Outputs
     from radsam.io.dicom.source_series import SourceSeries
+    from radsam.session import Engine, Session
+    from radsam.session.edit_request import CorrectionRequest
     from radsam.volume import Volume
+    from radsam.volume.coordinates import Coordinates
 
 
 def read_ct(
@@ -71,3 +75,29 @@ def warn_in_clear(address: PacsAddress) -> None:
     """Warn if the connection to a PACS is not encrypted."""
     if address.in_clear:
         note(f"The connection to {address.host} is not encrypted: others on the network can read it.")
+
+
+def load_engine(model: str | None, backend: str, *, keep: bool) -> Engine:
+    """Load the model; with `keep`, encoded slices stay on disk for `radsam edit`."""
+    from radsam.predictor.embedding_cache import EmbeddingStore, embeddings_folder
+    from radsam.session import load
+
+    return load(model, backend=backend, store=EmbeddingStore(embeddings_folder()) if keep else None)
+
+
+def correction_requests(
+    name: str, points: Sequence[tuple[tuple[float, float, float], bool]], typed: Coordinates
+) -> list[CorrectionRequest]:
+    """Make one correction of the points of each slice, in the order of each slice's first point."""
+    from radsam.session.edit_request import CorrectionRequest
+    from radsam.volume.coordinates import group_by_slice
+
+    groups = group_by_slice([typed.point(position, positive) for position, positive in points], typed.grid)
+    return [CorrectionRequest(name=name, points=group) for group in groups]
+
+
+def correct(session: Session, corrections: Sequence[CorrectionRequest], *, quiet: bool) -> None:
+    """Apply corrections one after the other."""
+    for number, each in enumerate(corrections, start=1):
+        with progress_bar(f"Correction {number} of {len(corrections)}", quiet=quiet) as update:
+            session.correct(each, progress=lambda record: update(record.done, record.total))

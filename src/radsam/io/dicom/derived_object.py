@@ -14,6 +14,7 @@ from pydicom.sequence import Sequence as Items
 from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 
 from radsam.disk.atomic_write import replacing
+from radsam.errors import OutputError
 from radsam.io.dicom.organ_codes import Code
 from radsam.io.dicom.source_series import SourceSeries
 from radsam.volume import LabelVolume
@@ -41,8 +42,25 @@ class Algorithm:
 CONVERTED = Algorithm("converted by RadSAM", "unknown")
 
 
-def start_object(sop_class: str, modality: str, source: SourceSeries, description: str) -> FileDataset:
-    """Make an object of the same patient and study as its images, in a new series."""
+def start_object(
+    labels: LabelVolume, path: Path, source: SourceSeries, sop_class: str, modality: str, title: str
+) -> tuple[FileDataset, dict[int, str]]:
+    """Make an object of the same patient and study as its images, in a new series.
+
+    Returns:
+        The object, and the names of the labels by their ids.
+
+    Raises:
+        GridMismatchError: The labels do not lie on the images.
+        OutputError: The label map is empty.
+    """
+    source.check(labels)
+    # A backslash would split a DICOM text in two.
+    names = {each: labels.names.get(each, f"object {each}").replace("\\", "/")[:_LO] for each in labels.present_ids}
+    if not names:
+        raise OutputError(
+            f"{path} is not written: the label map has no object, and a {title.lower()} needs at least one."
+        )
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = UID(sop_class)
     meta.MediaStorageSOPInstanceUID = generate_uid()
@@ -60,14 +78,14 @@ def start_object(sop_class: str, modality: str, source: SourceSeries, descriptio
     dataset.SeriesInstanceUID = generate_uid()
     # Listed after the images.
     dataset.SeriesNumber = 1000 + source.slices[0].series_number % 1000
-    dataset.SeriesDescription = description[:_LO]
+    dataset.SeriesDescription = f"{title}: {', '.join(names.values())}"[:_LO]
     dataset.SeriesDate = dataset.InstanceCreationDate = now.strftime("%Y%m%d")
     dataset.SeriesTime = dataset.InstanceCreationTime = now.strftime("%H%M%S")
     dataset.InstanceNumber = 1
     dataset.Manufacturer = dataset.ManufacturerModelName = "RadSAM"
     dataset.SoftwareVersions = version("radsam")
     dataset.DeviceSerialNumber = "1"  # required, although a program has none
-    return dataset
+    return dataset, names
 
 
 def save_object(dataset: FileDataset, path: Path) -> None:
@@ -79,11 +97,6 @@ def save_object(dataset: FileDataset, path: Path) -> None:
     # pydicom warns of values that break a rule; they are copied from the images as they are.
     with replacing(path) as partial, warnings.catch_warnings(action="ignore"):
         dataset.save_as(partial, enforce_file_format=True)
-
-
-def object_names(labels: LabelVolume) -> dict[int, str]:
-    """Return the names of the objects in the map; a backslash would split a DICOM text in two."""
-    return {each: labels.names.get(each, f"object {each}").replace("\\", "/")[:_LO] for each in labels.present_ids}
 
 
 def item(**elements: object) -> Dataset:

@@ -16,14 +16,12 @@ from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 from pydicom.uid import RTStructureSetStorage
 
-from radsam.errors import OutputError
 from radsam.io.dicom.derived_object import (
     Algorithm,
     code_item,
     instance_items,
     item,
     items,
-    object_names,
     save_object,
     start_object,
 )
@@ -52,14 +50,7 @@ def write_rtstruct(labels: LabelVolume, path: Path, source: SourceSeries, algori
         GridMismatchError: The labels do not lie on the images.
         OutputError: The label map is empty, or the file cannot be written.
     """
-    source.check(labels)
-    names = object_names(labels)
-    numbers = list(names)
-    if not numbers:
-        raise OutputError(
-            f"{path} is not written: the label map has no object, and a structure set needs at least one."
-        )
-    dataset = start_object(RTStructureSetStorage, "RTSTRUCT", source, f"Structure set: {', '.join(names.values())}")
+    dataset, names = start_object(labels, path, source, RTStructureSetStorage, "RTSTRUCT", "Structure set")
     dataset.OperatorsName, dataset.ApprovalStatus = "", "UNAPPROVED"
     dataset.StructureSetLabel = "RadSAM"
     dataset.StructureSetDate, dataset.StructureSetTime = dataset.SeriesDate, dataset.SeriesTime
@@ -75,7 +66,7 @@ def write_rtstruct(labels: LabelVolume, path: Path, source: SourceSeries, algori
                 ROIGenerationAlgorithm=algorithm.kind,
                 ROIGenerationDescription=f"{algorithm.name} {algorithm.version}"[:64],
             )
-            for position, number in enumerate(numbers, start=1)
+            for position, number in enumerate(names, start=1)
         )
     )
     dataset.ROIContourSequence = items(
@@ -85,11 +76,11 @@ def write_rtstruct(labels: LabelVolume, path: Path, source: SourceSeries, algori
                 ReferencedROINumber=position,
                 ContourSequence=items(*_contours(labels, source, number)),
             )
-            for position, number in enumerate(numbers, start=1)
+            for position, number in enumerate(names, start=1)
         )
     )
     dataset.RTROIObservationsSequence = items(
-        *(_observation(position, names[number]) for position, number in enumerate(numbers, start=1))
+        *(_observation(position, names[number]) for position, number in enumerate(names, start=1))
     )
     save_object(dataset, path)
 

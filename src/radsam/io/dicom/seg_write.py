@@ -16,7 +16,6 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.uid import SegmentationStorage, generate_uid
 
-from radsam.errors import OutputError
 from radsam.io.dicom.derived_object import (
     Algorithm,
     code_item,
@@ -24,7 +23,6 @@ from radsam.io.dicom.derived_object import (
     instance_items,
     item,
     items,
-    object_names,
     save_object,
     start_object,
 )
@@ -61,12 +59,7 @@ def write_seg(labels: LabelVolume, path: Path, source: SourceSeries, algorithm: 
         GridMismatchError: The labels do not lie on the images.
         OutputError: The label map is empty, or the file cannot be written.
     """
-    source.check(labels)
-    names = object_names(labels)
-    numbers = list(names)
-    if not numbers:
-        raise OutputError(f"{path} is not written: the label map has no object, and a SEG needs at least one.")
-    dataset = start_object(SegmentationStorage, "SEG", source, f"Segmentation: {', '.join(names.values())}")
+    dataset, names = start_object(labels, path, source, SegmentationStorage, "SEG", "Segmentation")
     first = source.slices[0]
     dataset.ImageType = ["DERIVED", "PRIMARY"]
     dataset.ContentDate, dataset.ContentTime = dataset.SeriesDate, dataset.SeriesTime
@@ -83,9 +76,9 @@ def write_seg(labels: LabelVolume, path: Path, source: SourceSeries, algorithm: 
     dataset.SegmentationType, dataset.SegmentsOverlap = "BINARY", "NO"
     # Segments are numbered from 1 without gaps (PS3.3 C.8.20.4).
     dataset.SegmentSequence = items(
-        *(_segment(position, names[each], algorithm) for position, each in enumerate(numbers, start=1))
+        *(_segment(position, name, algorithm) for position, name in enumerate(names.values(), start=1))
     )
-    frames = list(_frames(labels, source, numbers))
+    frames = list(_frames(labels, source, list(names)))
     _add_dimensions(dataset)
     dataset.SharedFunctionalGroupsSequence = items(_shared_groups(source))
     with disable_value_validation():  # of hundreds of frames; the texts in them are all ours

@@ -23,9 +23,9 @@ from radsam.errors import PacsError, PacsRequestError
 from radsam.io.pacs.dicom_status import explain_status
 from radsam.io.pacs.pacs_address import Level, PacsAddress
 from radsam.io.pacs.pacs_credentials import Credentials
+from radsam.io.pacs.pacs_search import check_received
 from radsam.io.pacs.pacs_server import RETURNED_KEYWORDS, UID_KEYWORDS, Instance
 from radsam.io.pacs.retry_policy import RetryPolicy
-from radsam.io.pacs.series_instances import check_received
 
 T = TypeVar("T")
 

@@ -41,9 +41,9 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at impo
 from radsam.errors import PacsError, PacsRequestError
 from radsam.io.pacs.dicom_status import explain_status, is_warning
 from radsam.io.pacs.pacs_address import Level, PacsAddress
+from radsam.io.pacs.pacs_search import check_received
 from radsam.io.pacs.pacs_server import RETURNED_KEYWORDS, UID_KEYWORDS, Instance
 from radsam.io.pacs.retry_policy import RetryPolicy
-from radsam.io.pacs.series_instances import check_received
 
 #: The library's switches that exclude queries and responses, which hold patients' names, from its log.
 _config.LOG_REQUEST_IDENTIFIERS = False

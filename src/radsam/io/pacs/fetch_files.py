@@ -15,8 +15,8 @@ from pydicom.dataset import Dataset
 from radsam.disk.atomic_write import private_file, private_folder
 from radsam.errors import OutputError, PacsError, PacsRequestError
 from radsam.io.pacs.pacs_address import Level, PacsAddress, check_uid
+from radsam.io.pacs.pacs_search import list_instances
 from radsam.io.pacs.pacs_server import PacsServer, Progress
-from radsam.io.pacs.series_instances import list_instances
 
 #: Temporary names that `replacing` gives to the files.
 _TEMPORARY = re.compile(r"\.[0-9]+\.[0-9a-f]{8}\.partial\.[0-9.]+\.dcm")

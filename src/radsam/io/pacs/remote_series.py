@@ -19,10 +19,10 @@ from radsam.errors import OutputError, PacsError, PacsRequestError
 from radsam.io.pacs.fetch_files import save_dicom
 from radsam.io.pacs.pacs_address import Level, PacsAddress
 from radsam.io.pacs.pacs_connection import connect
+from radsam.io.pacs.pacs_search import list_instances
 from radsam.io.pacs.pacs_server import Instance, PacsServer, Progress
 from radsam.io.pacs.patient_identity import identity
 from radsam.io.pacs.series_cache import CachedSeries
-from radsam.io.pacs.series_instances import list_instances
 
 
 @contextmanager

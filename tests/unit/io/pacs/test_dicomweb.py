@@ -29,8 +29,8 @@ from pacs_servers import (
 from radsam.errors import PacsError, PacsRequestError
 from radsam.io.pacs.pacs_address import Level, PacsAddress
 from radsam.io.pacs.pacs_connection import connect
+from radsam.io.pacs.pacs_search import list_instances
 from radsam.io.pacs.pacs_server import Instance
-from radsam.io.pacs.series_instances import list_instances
 from radsam.io.pacs.store_files import check_files, store_files
 
 

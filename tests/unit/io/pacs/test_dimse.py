@@ -14,7 +14,7 @@ from radsam.errors import PacsError, PacsRequestError
 from radsam.io.pacs.fetch_files import fetch_files
 from radsam.io.pacs.pacs_address import Level, PacsAddress
 from radsam.io.pacs.pacs_connection import connect
-from radsam.io.pacs.series_instances import list_instances
+from radsam.io.pacs.pacs_search import list_instances
 from radsam.io.pacs.store_files import check_files, store_files
 
 

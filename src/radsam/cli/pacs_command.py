@@ -58,7 +58,8 @@ def find(
 
     require_libraries()
     address, level = _inside(url)
-    named = [("PatientID", patient_id), ("StudyDate", date), (_modality(level), modality)]
+    of_modality = "ModalitiesInStudy" if level.value == "study" else "Modality"
+    named = [("PatientID", patient_id), ("StudyDate", date), (of_modality, modality)]
     filters = check_filters([(keyword, value) for keyword, value in named if value] + _pairs(where))
     warn_in_clear(address)
     with connect(address) as server, progress_bar("Searching", unit="", quiet=as_json):
@@ -212,10 +213,6 @@ def _inside(url: str) -> tuple[PacsAddress, Level]:
     address = PacsAddress.parse(url)
     below = {Level.SERVER: Level.STUDY, Level.STUDY: Level.SERIES}
     return address, below.get(address.level, Level.INSTANCE)
-
-
-def _modality(level: Level) -> str:
-    return "ModalitiesInStudy" if level.value == "study" else "Modality"
 
 
 def _pairs(where: list[str] | None) -> list[tuple[str, str]]:

@@ -16,7 +16,7 @@ from radsam.errors import OutputError
 
 if TYPE_CHECKING:
     from radsam.io.dicom.source_series import SourceSeries
-    from radsam.session import SegmentedObject, Session
+    from radsam.session import Session
 
 #: Pictures that `--preview` can write.
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -119,7 +119,7 @@ def write_preview(session: Session, name: str, path: Path) -> None:
         session.volume,
         {each: session.mask(each) for each in session.objects},
         plane=shown.grid.plane,
-        index=prompted_slice(shown),
+        index=shown.placed_prompts[0].index,  # the slice that it was started on
         window_hu=shown.window_hu,
         prompts=[each.prompt for each in shown.placed_prompts],
         title=name,
@@ -127,11 +127,6 @@ def write_preview(session: Session, name: str, path: Path) -> None:
     )
     with replacing(path) as partial:
         picture.save(partial)
-
-
-def prompted_slice(shown: SegmentedObject) -> int:
-    """Return the slice that the object was started on."""
-    return shown.placed_prompts[0].index
 
 
 def report(session: Session, started: float) -> dict[str, Any]:

@@ -29,7 +29,7 @@ class TorchBackend:
     def __init__(self, bundle: Bundle, device: str | None = None, threads: int | None = None) -> None:
         if threads is not None:
             torch.set_num_threads(threads)
-        self._device = torch.device(device or _best_device())
+        self._device = torch.device(device or _available_devices()[-1])
         if str(self._device) not in _available_devices():
             raise BackendError(f"torch has no device {device!r} here; available: {', '.join(_available_devices())}.")
         model = build_sam(SamConfig.from_dict(bundle.spec.model))
@@ -63,7 +63,3 @@ def _available_devices() -> list[str]:
     if torch.backends.mps.is_available():
         found.append("mps")
     return found
-
-
-def _best_device() -> str:
-    return _available_devices()[-1]

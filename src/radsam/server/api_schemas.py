@@ -97,6 +97,7 @@ class CorrectRequest(CorrectionRequest):
     """Points on one slice of an object."""
 
     name: Name
+    points: Annotated[tuple[OnePoint, ...], Field(min_length=1, max_length=1000)]
 
 
 class ObjectChange(Request):

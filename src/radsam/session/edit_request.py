@@ -202,11 +202,11 @@ class CorrectionRequest(Request):
 
     Args:
         name: The object.
-        points: Positive or negative points, 1 to 1000, all on one slice of the object's plane.
+        points: Positive or negative points, at least one, all on one slice of the object's plane.
     """
 
     name: ObjectName = "object"
-    points: Annotated[tuple[OnePoint, ...], Field(min_length=1, max_length=1000)]
+    points: Annotated[tuple[OnePoint, ...], Field(min_length=1)]
 
     def check(self, geometry: Geometry, started: Segment | SegmentRequest | None = None) -> None:
         """Refuse points that do not fit a volume and, where it is known, the edit that started the object.

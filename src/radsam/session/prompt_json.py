@@ -40,12 +40,14 @@ from radsam.volume import Bounds, Box, Mask, Point, Prompt, RunMask
 #: No slice has more pixels.
 _MOST_PIXELS = 1 << 26
 
+
+def _integer(given: Any) -> Any:
+    """Take integers of NumPy, and 9.0 for 9 as JSON does and as old session files may hold."""
+    return int(given) if isinstance(given, np.integer | float) and given == given // 1 else given
+
+
 #: A voxel index. The range only bounds the number: a request refuses an index outside the volume by itself.
-Index = Annotated[
-    StrictInt,
-    Field(ge=-(2**31), le=2**31 - 1),
-    BeforeValidator(lambda given: int(given) if isinstance(given, np.integer) else given),
-]
+Index = Annotated[StrictInt, Field(ge=-(2**31), le=2**31 - 1), BeforeValidator(_integer)]
 
 
 class _Form(BaseModel):
@@ -131,9 +133,9 @@ def prompt_to_json(prompt: Prompt) -> dict[str, Any]:
     """Turn a prompt into plain JSON values."""
     match prompt:
         case Point():
-            return {"point": list(prompt.index_ijk), "positive": prompt.positive}
+            return {"point": [int(each) for each in prompt.index_ijk], "positive": bool(prompt.positive)}
         case Box():
-            return {"box": {name: value for name, value in vars(prompt).items() if value is not None}}
+            return {"box": {name: int(value) for name, value in vars(prompt).items() if value is not None}}
         case Mask():
             runs = RunMask.encode(prompt.pixels)
             return {"mask": {"ijk"[prompt.axis]: prompt.index}, "shape": list(runs.shape), "runs": runs.runs.tolist()}
@@ -166,7 +168,7 @@ class _JsonForm:
         )
 
 
-_Hu = Annotated[float, Field(ge=-1e9, le=1e9, allow_inf_nan=False)]
+_Hu = Annotated[float, Field(allow_inf_nan=False)]
 _Pair = Annotated[list[Index], Field(min_length=2, max_length=2, examples=[[30, 70]])]
 _HuPair = Annotated[list[_Hu], Field(min_length=2, max_length=2, examples=[[-160, 240]])]
 
@@ -176,7 +178,7 @@ AnyPrompt = Annotated[Prompt, _JsonForm(Prompt, _AnyPrompt, _to_prompt, prompt_t
 OnePoint = Annotated[Point, _JsonForm(Point, PointPrompt, _to_prompt, prompt_to_json)]
 #: First and last slice, both included.
 SliceBounds = Annotated[
-    Bounds, _JsonForm(Bounds, _Pair, lambda pair: Bounds(*pair), lambda bounds: [bounds.low, bounds.high])
+    Bounds, _JsonForm(Bounds, _Pair, lambda pair: Bounds(*pair), lambda bounds: [int(bounds.low), int(bounds.high)])
 ]
 #: A window in Hounsfield units.
 WindowHu = Annotated[

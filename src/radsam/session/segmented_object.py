@@ -53,3 +53,8 @@ class SegmentedObject:
     placed_prompts: tuple[PlacedPrompt, ...]
     bounds: Bounds | None = None
     painted: bool = False
+
+    @property
+    def by_hand(self) -> bool:
+        """The former name of `painted`."""
+        return self.painted

@@ -192,6 +192,7 @@ class Session:
         """
         request = prompt
         if not isinstance(request, SegmentRequest):
+            zoom = None if zoom is None else bool(zoom)  # also NumPy's
             given = {"prompt": prompt, "bounds": bounds, "name": name, "plane": plane, "policy": policy, "zoom": zoom}
             request = SegmentRequest.model_validate(given | {"window_hu": window})
         return self._do(request, progress)

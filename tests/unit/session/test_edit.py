@@ -49,6 +49,14 @@ def test_an_edit_comes_back_from_json(edit: Edit) -> None:
     assert edit_from_json(json.loads(json.dumps(edit_to_json(edit)))) == edit
 
 
+def test_old_files_with_whole_numbers_as_floats_and_any_window_are_read() -> None:
+    stored = edit_to_json(segment(bounds=Bounds(0, 7))) | {"bounds": [0.0, 7.0], "window_hu": [-1e12, 1e12]}
+    edit = edit_from_json(stored | {"prompt": {"point": [1.0, 2.0, 3.0], "positive": True}})
+    assert edit == Segment("spleen × 2", Point(i=1, j=2, k=3), Bounds(0, 7), Plane.CORONAL, Window(-1e12, 1e12), "box")
+    with pytest.raises(SessionError, match="whole number"):
+        edit_from_json(stored | {"prompt": {"point": [1.5, 2.0, 3.0], "positive": True}})
+
+
 def test_a_mask_prompt_comes_back_with_its_slice_and_its_pixels() -> None:
     pixels = np.random.default_rng(0).random((5, 7)) > 0.5
     back = edit_from_json(json.loads(json.dumps(edit_to_json(segment(Mask(pixels=pixels, j=2))))))

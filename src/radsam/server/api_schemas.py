@@ -15,18 +15,16 @@ from radsam.session.edit_request import CorrectionRequest, PolicyName, Request
 from radsam.session.prompt_json import AnyPrompt, Index, OnePoint, WindowHu
 from radsam.volume import Plane
 
-_NAME_PATTERN = r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$"
+_NAME = r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$"
 
 
-def _printable(name: str) -> str:
-    if re.search(_NAME_PATTERN, name) is None:
+def _named(name: str) -> str:
+    if re.fullmatch(_NAME, name) is None:  # unlike search, takes no newline after $
         raise PydanticCustomError("name", "give printable characters, at least one of them not a space")
     return name
 
 
-Name = Annotated[
-    str, Field(min_length=1, max_length=64, json_schema_extra={"pattern": _NAME_PATTERN}), AfterValidator(_printable)
-]
+Name = Annotated[str, Field(min_length=1, max_length=64, json_schema_extra={"pattern": _NAME}), AfterValidator(_named)]
 PlaneName = Literal["axial", "coronal", "sagittal"]
 
 

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from radsam.errors import RadsamError
 from radsam.server.server_errors import EditCancelledError, ServerStoppingError, classify
+from radsam.settings.value_errors import describe_error
 
 _HTTP_KINDS = {400: "input", 401: "auth", 403: "auth", 404: "missing", 405: "input", 413: "limit"}
 #: Every error with a message of its own; the rest is a bug.
@@ -39,8 +40,8 @@ def add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
-        field = ".".join(str(each) for each in first["loc"] if each not in ("body", "query", "path"))
-        return error_answer(422, "input", f"{field or 'The request'}: {first['msg']}.")
+        first["loc"] = () if first["type"] == "json_invalid" else first["loc"][1:]  # without "body", "query" or "path"
+        return error_answer(422, "input", f"{describe_error(first, 'The request')}.")
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:

@@ -19,7 +19,7 @@ from pydantic_core import ErrorDetails
 
 from radsam.errors import InputError
 from radsam.settings.preset_files import find_config
-from radsam.settings.value_errors import describe_error, place_of
+from radsam.settings.value_errors import describe_error, place_of, root_errors
 
 Settings = TypeVar("Settings")
 
@@ -53,7 +53,7 @@ def settings_from_dict(kind: type[Settings], values: Mapping[str, Any], source: 
         # JSON, because pydantic's strict mode then takes lists for tuples and tables for dataclasses. Dates are text.
         return TypeAdapter(kind).validate_json(json.dumps(values, default=str))
     except ValidationError as error:
-        problems = [line for each in error.errors() for line in _sentences(kind, each)]
+        problems = [line for each in root_errors(error) for line in _sentences(kind, each)]
         raise InputError(f"{source} cannot be used:\n" + "\n".join(f"  - {each}" for each in problems)) from None
 
 
@@ -67,8 +67,7 @@ def _read_toml(path: Path, extending: tuple[Path, ...], group: str) -> dict[str,
         raise InputError(f"The configuration {path} cannot be read: {error.strerror or error}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"The configuration {path} is not TOML: {error}.") from error
-    base = values.pop("extends", None)
-    if base is None:
+    if (base := values.pop("extends", None)) is None:
         return values
     beside = path.parent / f"{base}.toml"
     try:

@@ -219,6 +219,7 @@ BAD_PROMPTS = [
     ({"prompt": RIGHT, "plane": "coronal"}, "counted along j"),
     ({"prompt": RIGHT, "plane": "diagonal"}, "plane must be one of axial, coronal, sagittal"),
     ({"prompt": RIGHT, "name": "  "}, "name: give printable characters"),
+    ({"prompt": RIGHT, "name": "a\n"}, "name: give printable characters"),
 ]
 
 
@@ -228,6 +229,29 @@ def test_an_impossible_request_gets_422_with_a_sentence(web: Served, body: dict[
     assert response.status_code == 422
     assert words in response.json()["error"]["message"]
     assert web.state()["objects"] == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "content", "message"),
+    [
+        ("POST", "/segment", b"[]", "The request must be a JSON object, not []."),
+        ("POST", "/segment", b'"x"', "The request must be a JSON object, not 'x'."),
+        ("POST", "/segment", b"{name}", "The request must be a JSON object, but is not JSON: "),
+        ("POST", "/segment", b"", "The request is missing."),
+        ("DELETE", "/prompts/first", b"", "number must be a whole number, not 'first'."),
+        ("DELETE", "/prompts/9999999999", b"", "number must be at most 2147483647, not '9999999999'."),
+        ("GET", "/masks?since=-1", b"", "since must be at least 0, not '-1'."),
+        ("GET", "/export?format=pdf", b"", "format must be one of nii.gz, nrrd, seg, rtstruct, session, not 'pdf'."),
+        ("GET", "/next?name=" + 65 * "a", b"", f"name needs at most 64 characters, not '{65 * 'a'}'."),
+    ],
+)
+def test_a_malformed_request_gets_422_with_a_sentence(
+    web: Served, method: str, path: str, content: bytes, message: str
+) -> None:
+    headers = {"Content-Type": "application/json"}
+    response = web.client.request(method, web.url(path), content=content, headers=headers)
+    assert response.status_code == 422
+    assert response.json()["error"]["message"].startswith(message)
 
 
 def test_nothing_is_lost_when_the_model_fails(web: Served) -> None:

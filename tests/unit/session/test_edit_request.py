@@ -85,7 +85,7 @@ def test_all_values_that_are_wrong_are_named_at_once() -> None:
     [
         ({"prompt": {"box": {"k": 1, "i0": 5, "i1": 2, "j0": 0, "j1": 4}}}, "has no area"),
         ({"prompt": {"point": [1, 2, 3], "positive": False}}, "starts with a positive point"),
-        ({"prompt": {"point": [1, 2]}}, "prompt.point.point needs at least 3"),
+        ({"prompt": {"point": [1, 2]}}, "prompt.point needs at least 3"),
         ({"prompt": {"point": [1, 2, True]}}, "must be a whole number"),
         ({"prompt": {"ellipse": 3}}, "the key point, box or mask"),
         ({"prompt": 3}, "the key point, box or mask"),

@@ -324,7 +324,7 @@ def test_undo_and_redo_step_through_every_kind_of_edit(session: Session) -> None
         (lambda s: s.segment(RIGHT, name="locked"), SessionError, "Unlock it to change it"),
         (lambda s: s.correct(Point(i=9, j=14, k=13), name="other"), SessionError, "its objects: here, locked"),
         (lambda s: s.correct(Point(i=9, j=14, k=13), name="locked"), SessionError, "Unlock it to change it"),
-        (lambda s: s.correct(name="here"), PromptError, "points needs at least 1 values"),
+        (lambda s: s.correct(name="here"), PromptError, "points needs at least 1 value,"),
         (lambda s: s.correct(Point(i=9, j=14, k=99), name="here"), PromptError, "k goes from 0 to 25"),
         (lambda s: s.correct(Point(i=9, j=14, k=20), name="here"), PromptError, "wider bounds"),
         (

@@ -66,7 +66,7 @@ def test_the_encoder_graph_embeds_as_torch_does(exported: Exported, engine: str,
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_the_decoder_graph_founds_every_prompt_as_torch_does(exported: Exported, engine: str) -> None:
+def test_the_decoder_graph_decodes_every_prompt_as_torch_does(exported: Exported, engine: str) -> None:
     config = exported.model.config
     run = ENGINES[engine](exported.graphs.decoder)
     shape = (1, config.embedding_channels, config.embedding_grid, config.embedding_grid)

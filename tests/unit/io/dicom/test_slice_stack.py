@@ -243,7 +243,7 @@ def _sheared(k: int, dataset) -> None:
         (_wider, ["different sizes", "4 with 10×12", "1 with 12×10"]),
         (_finer, ["different pixel spacings", "1 with (0.8, 0.9)"]),
         (_scout, ["localizers", "IM001.dcm"]),
-        (_frames, ["multi-frame", "where each frame lies", "5 of 5"]),
+        (_frames, ["multi-frame", "a position for each frame", "5 of 5"]),
         (_colour, ["colour", "5 of 5"]),
         (_no_rescale, ["RescaleSlope", "IM001.dcm"]),
         (_no_orientation, ["orientation", "IM001.dcm"]),

@@ -90,7 +90,7 @@ def run_unit(unit: BenchmarkUnit) -> Iterator[UnitResult]:
         for member in cohort
         if member.status == SCORED
         for mode in unit.config.modes
-        if mode.model_start in model.card.starts and _key(model, mode, member) not in unit.done
+        if mode.model_start in model.card.starts and _empty_row(model, mode, member, 0).key not in unit.done
     ]
     if not to_do:
         return
@@ -157,10 +157,6 @@ def _failed_rows(model: Model, mode: ModeConfig, member: Member, seed: int, erro
     message = str(error) if isinstance(error, RadsamError) else f"{type(error).__name__}: {error}"
     row = replace(_empty_row(model, mode, member, seed), error=message)
     return [replace(row, edits=edits) for edits in range(row.most_edits + 1)]
-
-
-def _key(model: Model, mode: ModeConfig, member: Member) -> TaskKey:
-    return _empty_row(model, mode, member, 0).key
 
 
 def load_unit_work() -> Callable[[BenchmarkUnit, Callable[[UnitResult], None]], None]:

@@ -120,7 +120,9 @@ def export_session(
 ) -> Response:
     """Export the label map or the session; `objects`, repeated or with commas, selects objects by name."""
     known = {each["name"] for each in service.state(user, session)["objects"]}
-    selected = None if objects is None else [name for each in objects for name in _names(each, known)]
+    # A value is split at commas, unless it is itself the name of an object.
+    names = [name for each in objects or () for name in ([each] if each in known else each.split(",")) if name]
+    selected = None if objects is None else names
     folder = Path(tempfile.mkdtemp(prefix="radsam-"))
     try:
         written = service.export(user, session, format, selected, folder)
@@ -133,11 +135,6 @@ def export_session(
         filename=written.name,
         background=BackgroundTask(shutil.rmtree, folder, ignore_errors=True),
     )
-
-
-def _names(given: str, known: set[str]) -> list[str]:
-    """Split a list of names at commas, unless it is itself the name of an object."""
-    return [given] if given in known else [each for each in given.split(",") if each]
 
 
 @router.get(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool
 from PIL import Image
 
 from radsam.data.training_store import Store, open_store
@@ -192,7 +192,9 @@ def _panel(page: Image.Image, corner: tuple[int, int], episode: Episode) -> None
     """Draw one episode: the whole input, and the enlarged object."""
     left, top = corner
     scenes, scene = episode.scenes, episode.scenes.scenes[episode.scene]
-    image = _grey(scenes.image(episode.scene, episode.index), scenes.spec)
+    # Without the normalisation, from 0 to 255. The padding, 0 after it, may come out grey.
+    grey = scenes.image(episode.scene, episode.index)[0] * scenes.spec.pixel_std[0] + scenes.spec.pixel_mean[0]
+    image = np.clip(grey * 255, 0, 255).astype(np.float32)
     prompt, truth = episode.frame_prompt, episode.truth > 0
     whole = (-0.5, -0.5, image.shape[1] - 0.5, image.shape[0] - 0.5)
     for column, crop in enumerate((whole, _near(truth, prompt, image.shape[0]) or whole)):
@@ -218,11 +220,6 @@ def _how_seen(scene: Scene) -> str:
         f"{size_mm}, turned {view.angle_deg:.0f} deg, shear {view.shear:.2f}, window {low:.0f} to {high:.0f} HU, "
         f"noise {view.noise_hu:.0f} HU"
     )
-
-
-def _grey(image: Float32[np.ndarray, "3 n n"], spec: BundleSpec) -> Float32[np.ndarray, "n n"]:
-    """Undo the normalisation: the first channel from 0 to 255. The padding, 0 after it, may come out grey."""
-    return np.asarray(np.clip((image[0] * spec.pixel_std[0] + spec.pixel_mean[0]) * 255, 0, 255), np.float32)
 
 
 def _outline(

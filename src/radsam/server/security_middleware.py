@@ -107,7 +107,7 @@ class SecurityMiddleware:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message["headers"], *_HEADERS]
-                if scope["path"].startswith("/api") and not _has(message, b"cache-control"):
+                if scope["path"].startswith("/api") and b"cache-control" not in dict(message["headers"]):
                     message["headers"].append((b"cache-control", b"no-store"))
             await send(message)
 
@@ -203,7 +203,3 @@ async def _reject(scope: Scope, receive: Receive, send: Send, rejection: Rejecti
 def _text(headers: dict[bytes, bytes], name: bytes) -> str | None:
     value = headers.get(name)
     return None if value is None else value.decode("latin-1")
-
-
-def _has(message: Message, name: bytes) -> bool:
-    return any(key == name for key, _ in message["headers"])

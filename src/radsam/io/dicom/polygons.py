@@ -91,14 +91,11 @@ def _keyholed(outer: Ring, holes: Sequence[Ring]) -> Ring:
 def _nearest(ring: Ring, hole: Ring) -> tuple[float, int, int]:
     """Return the squared distance between the closest points of two rings, and which they are."""
     # Row by row: the whole table of distances of two long rings would not fit.
+    squares = (((hole - point) ** 2).sum(axis=1) for point in ring)
     return min(
-        ((float(square.min()), at, int(square.argmin())) for at, square in enumerate(_squares(ring, hole))),
+        ((float(square.min()), at, int(square.argmin())) for at, square in enumerate(squares)),
         key=lambda found: found[0],
     )
-
-
-def _squares(ring: Ring, hole: Ring) -> Iterable[Float[np.ndarray, " m"]]:
-    return (((hole - point) ** 2).sum(axis=1) for point in ring)
 
 
 def _without_straight_points(ring: Ring) -> Ring:

@@ -18,4 +18,5 @@ if command -v npm >/dev/null && npm --prefix web ci --silent --no-audit --no-fun
 else
     echo "No npm, or its packages are out of reach: the sources of the page are not checked." >&2
 fi
-run python -m pytest "$@"
+# Two processes, a file each: most tests wait for processes of their own, so one leaves a core idle.
+run python -m pytest -n 2 --dist loadfile --durations 20 "$@"

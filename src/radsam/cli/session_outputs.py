@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from radsam.cli.terminal import note, out, write_json
-from radsam.errors import OutputError
+from radsam.errors import OutputError, RadsamError
 
 if TYPE_CHECKING:
     from radsam.io.dicom.source_series import SourceSeries
@@ -80,23 +81,30 @@ class Outputs:
     def write(self, session: Session, name: str | None, source: SourceSeries | None = None) -> None:
         """Write all of them, each whole or not at all; without a name no picture.
 
+        The session is first: it holds the work, and the other results can be made from it
+        again. One that cannot be written does not keep the next from being written.
+
         Args:
             session: The session.
             name: The object to draw.
             source: The headers that `source` returned.
 
         Raises:
-            OutputError: One cannot be written.
+            OutputError: At least one could not be written; the message names each, and those that were.
         """
         from radsam.io.dicom.derived_object import Algorithm
         from radsam.io.volume_write import write_labels
 
         algorithm = Algorithm(session.predictor.spec.name, f"SHA-256 {session.predictor.model_hash[:12]}")
-        write_labels(session.labels, self.labels, file_format=self.labels_format, source=source, algorithm=algorithm)
-        if self.preview is not None and name is not None:
-            write_preview(session, name, self.preview)
+        writers: dict[Path, Callable[[], None]] = {}
         if self.session is not None:
-            session.save(self.session)
+            writers[self.session] = partial(session.save, self.session)
+        writers[self.labels] = lambda: write_labels(
+            session.labels, self.labels, file_format=self.labels_format, source=source, algorithm=algorithm
+        )
+        if self.preview is not None and name is not None:
+            writers[self.preview] = partial(write_preview, session, name, self.preview)
+        _write_each(writers)
 
     def to_dict(self) -> dict[str, str | None]:
         """Return the paths for JSON."""
@@ -105,6 +113,30 @@ class Outputs:
             "preview": None if self.preview is None else str(self.preview),
             "session": None if self.session is None else str(self.session),
         }
+
+
+def _write_each(writers: Mapping[Path, Callable[[], None]]) -> None:
+    """Call every writer; raise what failed at the end."""
+    written: list[str] = []
+    failed: list[Exception] = []
+    for path, write in writers.items():
+        try:
+            write()
+        except Exception as error:  # a bug in one writer must not lose the other results either
+            failed.append(error)
+        else:
+            written.append(str(path))
+    if not failed:
+        return
+    rest = f" Written all the same: {', '.join(written)}." if written else ""
+    bug = next((each for each in failed if not isinstance(each, RadsamError)), None)
+    if bug is not None:
+        if rest:
+            note(rest.strip())
+        raise bug
+    if len(failed) == 1 and not rest:
+        raise failed[0]
+    raise OutputError(" ".join(str(each) for each in failed) + rest) from failed[0]
 
 
 def write_preview(session: Session, name: str, path: Path) -> None:
@@ -125,8 +157,8 @@ def write_preview(session: Session, name: str, path: Path) -> None:
         title=name,
         bounds=Bounds(min(inside), max(inside)) if inside else None,
     )
-    with replacing(path) as partial:
-        picture.save(partial)
+    with replacing(path) as unfinished:
+        picture.save(unfinished)
 
 
 def report(session: Session, started: float) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Are impossible places for results refused before anything is computed?"""
+"""Are impossible places for results refused before anything is computed, and is what failed all that is lost?"""
 
 from __future__ import annotations
 
@@ -6,8 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from fakes import fake_session
+from phantoms import ball
+from radsam.cli import session_outputs
 from radsam.cli.session_outputs import Outputs
 from radsam.errors import OutputError
+from radsam.session import Session, read_session
+from radsam.volume import Box
 
 
 def test_good_places_are_accepted_and_nothing_is_made(tmp_path: Path) -> None:
@@ -55,3 +60,46 @@ def test_paths_are_reported_as_given() -> None:
         "preview": None,
         "session": "s.radsam",
     }
+
+
+@pytest.fixture(scope="module")
+def segmented() -> Session:
+    session = fake_session(ball().volume)
+    session.segment(Box(k=13, i0=6, i1=23, j0=5, j1=22), name="ball")
+    return session
+
+
+@pytest.mark.parametrize("fails", ["labels", "preview", "session"])
+@pytest.mark.parametrize("error", [OutputError("The disk is full."), RuntimeError("a bug")])
+def test_one_that_fails_keeps_the_others(
+    tmp_path: Path, segmented: Session, monkeypatch: pytest.MonkeyPatch, fails: str, error: Exception
+) -> None:
+    def fail(*args: object, **settings: object) -> None:
+        raise error
+
+    outputs = Outputs(tmp_path / "m.nii.gz", tmp_path / "p.png", tmp_path / "s.radsam")
+    where, name = {
+        "labels": ("radsam.io.volume_write", "write_labels"),
+        "preview": (session_outputs.__name__, "write_preview"),
+        "session": ("radsam.session.session", "Session.save"),
+    }[fails]
+    monkeypatch.setattr(f"{where}.{name}", fail)
+    with pytest.raises(type(error), match=str(error)) as caught:
+        outputs.write(segmented, "ball")
+    others = {str(path) for what, path in vars(outputs).items() if what != fails and path is not None}
+    assert {str(path) for path in tmp_path.iterdir()} == others
+    if isinstance(error, OutputError):
+        assert "Written all the same" in str(caught.value)
+        assert all(path in str(caught.value) for path in others)
+
+
+def test_the_session_is_written_first(tmp_path: Path, segmented: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even a process that is killed while it writes the mask leaves the work behind."""
+
+    def stop(*args: object, **settings: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("radsam.io.volume_write.write_labels", stop)
+    with pytest.raises(KeyboardInterrupt):
+        Outputs(tmp_path / "m.nii.gz", None, tmp_path / "s.radsam").write(segmented, "ball")
+    assert read_session(tmp_path / "s.radsam").volume_hash == segmented.volume.content_hash

@@ -351,6 +351,12 @@ class DimsePacs:
         self._server = self._ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
         self.port = self._server.socket.getsockname()[1]
 
+    def takes_only_implicit(self, sop_class: str) -> None:
+        """Accept objects of a class in Implicit VR only, from the next association on."""
+        self._server.ae.remove_supported_context(sop_class)
+        self._server.ae.add_supported_context(sop_class, "1.2.840.10008.1.2")
+        self._server.contexts = self._server.ae.supported_contexts
+
     @property
     def url(self) -> str:
         return f"dimse://127.0.0.1:{self.port}/TESTPACS"

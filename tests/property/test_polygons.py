@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from typing import Any
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -33,6 +36,54 @@ def test_one_ring_per_part_with_its_holes_in_it() -> None:
     rings = rings_of(mask)
     assert len(rings) == 3
     np.testing.assert_array_equal(fill(rings, mask.shape), mask)
+
+
+def grid_of_holes(side: int) -> np.ndarray:
+    """A mask with `side` × `side` holes of 3×3 pixels."""
+    mask = np.ones((6 * side + 3, 6 * side + 3), dtype=bool)
+    for offset in range(3):
+        for other in range(3):
+            mask[3 + offset : -3 : 6, 3 + other : -3 : 6] = False
+    return mask
+
+
+def test_any_number_of_holes_comes_back() -> None:
+    """A sieve, and the same with holes of any form: channels pass through the mask only, so that one ring remains."""
+    random = np.random.default_rng(0)
+    for mask in (grid_of_holes(23), random.random((90, 130)) < 0.97):
+        rings = rings_of(mask)
+        np.testing.assert_array_equal(fill(rings, mask.shape), mask)
+    assert len(rings_of(grid_of_holes(23))) == 1
+
+
+def test_channels_are_the_shortest() -> None:
+    """Between holes that are 3 pixels apart, and as many as there are holes."""
+    (ring,) = rings_of(grid_of_holes(5))
+    lengths = np.linalg.norm(ring - np.roll(ring, 1, axis=0), axis=1)
+    drawn_twice = [each.tobytes() for each in np.sort(np.stack([ring, np.roll(ring, 1, axis=0)], 1), axis=1)]
+    channels = [float(length) for length, each in zip(lengths, drawn_twice, strict=True) if drawn_twice.count(each) > 1]
+    assert channels == [3.0] * 2 * 25
+
+
+def test_the_work_grows_with_the_holes_not_with_their_square() -> None:
+    def calls(mask: np.ndarray) -> int:
+        """Count calls of functions, those of numpy included."""
+        counted = 0
+
+        def count(frame: Any, event: str, what: Any) -> None:
+            nonlocal counted
+            counted += event in ("call", "c_call")
+
+        sys.setprofile(count)
+        try:
+            rings_of(mask)
+        finally:
+            sys.setprofile(None)
+        return counted
+
+    calls(grid_of_holes(2))  # the first imports
+    few, many = calls(grid_of_holes(3)), calls(grid_of_holes(6))
+    assert many < 6 * few
 
 
 def test_rings_lie_within_half_a_pixel_of_the_edge() -> None:

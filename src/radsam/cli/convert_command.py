@@ -9,7 +9,7 @@ import typer
 
 from radsam.cli.session_outputs import Outputs
 from radsam.cli.shared_options import AsJson, Format, Resample, Series
-from radsam.cli.terminal import command, out, usage_error, write_json
+from radsam.cli.terminal import command, out, progress_bar, usage_error, write_json
 
 
 @command
@@ -56,7 +56,8 @@ def convert(
     if on is not None:
         require_same_grid(found, on.geometry, f"The labels {labels}")
     named = LabelVolume(found.ids, found.geometry, dict(found.names) | names)
-    write_labels(named, out_path, file_format=file_format, source=source)
+    with progress_bar("Writing", quiet=as_json) as update:
+        write_labels(named, out_path, file_format=file_format, source=source, progress=update)
     shown = {number: named.names.get(number, "") for number in named.present_ids}
     if as_json:
         write_json(

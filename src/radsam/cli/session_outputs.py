@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 from rich.table import Table
 
-from radsam.cli.terminal import note, out, write_json
+from radsam.cli.terminal import note, out, progress_bar, write_json
 from radsam.errors import OutputError, RadsamError
 
 if TYPE_CHECKING:
@@ -99,9 +99,19 @@ class Outputs:
         writers: dict[Path, Callable[[], None]] = {}
         if self.session is not None:
             writers[self.session] = partial(session.save, self.session)
-        writers[self.labels] = lambda: write_labels(
-            session.labels, self.labels, file_format=self.labels_format, source=source, algorithm=algorithm
-        )
+
+        def write_all_labels() -> None:
+            with progress_bar("Writing") as update:
+                write_labels(
+                    session.labels,
+                    self.labels,
+                    file_format=self.labels_format,
+                    source=source,
+                    algorithm=algorithm,
+                    progress=update,
+                )
+
+        writers[self.labels] = write_all_labels
         if self.preview is not None and name is not None:
             writers[self.preview] = partial(write_preview, session, name, self.preview)
         _write_each(writers)

@@ -7,6 +7,7 @@ images of the series.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 
@@ -56,6 +57,7 @@ def write_labels(
     source: SourceSeries | None = None,
     algorithm: Algorithm = CONVERTED,
     compress: bool = True,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
     """Write a label map, whole or not at all.
 
@@ -69,6 +71,7 @@ def write_labels(
         source: For DICOM, the images that the labels were made on (`radsam.read_source`).
         algorithm: For DICOM, the algorithm that made them.
         compress: For NRRD and MetaImage, whether to compress; some viewers cannot read compressed files.
+        progress: For RTSTRUCT, called with the number of slices done, of all objects together, and their total.
 
     Raises:
         OutputError: The suffix is unknown, the file cannot be written, the disk is full, the
@@ -86,7 +89,10 @@ def write_labels(
             f"{path} would be a DICOM {chosen.upper()}, which refers to the images it was made on. Give their series, "
             "or write NIfTI or NRRD."
         )
-    (write_seg if chosen is LabelFormat.SEG else write_rtstruct)(labels, target, source, algorithm)
+    if chosen is LabelFormat.SEG:
+        write_seg(labels, target, source, algorithm)
+    else:
+        write_rtstruct(labels, target, source, algorithm, progress)
 
 
 def write_volume(volume: Volume, path: str | os.PathLike[str]) -> None:

@@ -77,25 +77,59 @@ def area(ring: Ring) -> float:
 
 
 def _keyholed(outer: Ring, holes: Sequence[Ring]) -> Ring:
-    """Join holes to the ring around them, the nearest first (PS3.3 C.8.8.6.3)."""
-    ring, left = outer, list(holes)
-    while left:
-        reach = [_nearest(ring, hole) for hole in left]
-        chosen = int(np.argmin([distance for distance, _, _ in reach]))
-        _, at, entry = reach[chosen]
-        hole = np.roll(left.pop(chosen), -entry, axis=0)
-        ring = np.concatenate([ring[: at + 1], hole, hole[:1], ring[at:]])
-    return ring
+    """Join holes to the ring around them by the shortest channels that reach all of them (PS3.3 C.8.8.6.3)."""
+    if not holes:
+        return outer
+    rings = [outer, *holes]
+    points = np.concatenate(rings)
+    starts = np.cumsum([0, *(len(ring) for ring in rings)])
+    # The points in the order in which a pen draws them: `drawn` says which point a step is at, `after` where it goes.
+    drawn, after = list(range(len(points))), np.arange(1, len(points) + 1)
+    after[starts[1:] - 1] = starts[:-1]
+    steps = after.tolist()
+    for here, there in _channels(points, np.repeat(np.arange(len(rings)), np.diff(starts))):
+        # Over the channel, round the other ring, and back: both ends are drawn twice.
+        drawn += [here, there]
+        steps += [steps[here], steps[there]]
+        steps[here], steps[there] = len(steps) - 1, len(steps) - 2
+    order, step = [], 0
+    for _ in drawn:
+        order.append(drawn[step])
+        step = steps[step]
+    return points[order]
 
 
-def _nearest(ring: Ring, hole: Ring) -> tuple[float, int, int]:
-    """Return the squared distance between the closest points of two rings, and which they are."""
-    # Row by row: the whole table of distances of two long rings would not fit.
-    squares = (((hole - point) ** 2).sum(axis=1) for point in ring)
-    return min(
-        ((float(square.min()), at, int(square.argmin())) for at, square in enumerate(squares)),
-        key=lambda found: found[0],
-    )
+def _channels(points: Ring, ring_of: np.ndarray) -> list[tuple[int, int]]:
+    """Return the pairs of points whose connections make one piece of all rings, and are the shortest that do.
+
+    They are edges of the points' Delaunay triangulation, as those of every shortest tree are: it has about three
+    edges per point, however many rings there are.
+
+    Args:
+        points: The points of all rings.
+        ring_of: The index of each one's ring.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import minimum_spanning_tree
+    from scipy.spatial import Delaunay
+
+    # Points of a lattice lie on common circles, which takes the triangulation twice as long; moved by less than any
+    # difference between their distances, they don't.
+    corners = Delaunay(points + np.random.default_rng(0).uniform(-1e-6, 1e-6, points.shape)).simplices
+    edges = np.concatenate([corners[:, [0, 1]], corners[:, [1, 2]], corners[:, [2, 0]]])
+    edges = edges[ring_of[edges[:, 0]] != ring_of[edges[:, 1]]]
+    edges = np.take_along_axis(edges, np.argsort(ring_of[edges], axis=1), axis=1)
+    lengths = np.linalg.norm(points[edges[:, 0]] - points[edges[:, 1]], axis=1)
+    # Of the edges between two rings the shortest, and the first of those.
+    edges, lengths = (each[np.lexsort((edges[:, 1], edges[:, 0], lengths))] for each in (edges, lengths))
+    between, first = np.unique(ring_of[edges], axis=0, return_index=True)
+    count = int(ring_of[-1]) + 1
+    tree = minimum_spanning_tree(coo_array((lengths[first], (between[:, 0], between[:, 1])), shape=(count, count)))
+    shortest = {(int(one), int(other)): edges[at] for (one, other), at in zip(between, first, strict=True)}
+    return [
+        (int(shortest[one, other][0]), int(shortest[one, other][1]))
+        for one, other in zip(*(each.tolist() for each in tree.nonzero()), strict=True)
+    ]
 
 
 def _without_straight_points(ring: Ring) -> Ring:

@@ -2,11 +2,16 @@
 
 Contours run halfway between inner and outer pixels, in the planes of the original
 images. Holes are keyholes: joined to the outer contour by a channel of no width.
+
+The coordinates of a contour with many holes take more than 64 kB, the most that Explicit VR has room for in a decimal
+string; written so, they would become UN, which some planning systems refuse. Such a structure set is written in
+Implicit VR, DICOM's default, which has no such limit (PS3.5 7.1.3).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +19,7 @@ from jaxtyping import Float
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
-from pydicom.uid import RTStructureSetStorage
+from pydicom.uid import ImplicitVRLittleEndian, RTStructureSetStorage
 
 from radsam.io.dicom.derived_object import (
     Algorithm,
@@ -31,13 +36,21 @@ from radsam.io.dicom.source_series import SourceSeries
 from radsam.volume import LabelVolume
 
 _CONTOUR_DATA = Tag("ContourData")
+#: The most bytes, an even number, of a decimal string in Explicit VR.
+_LONGEST_EXPLICIT = 0xFFFE
 #: Colours of ROIs whose name is not in the table of organs.
 _COLOURS = ((220, 50, 47), (38, 139, 210), (133, 153, 0), (211, 54, 130), (42, 161, 152), (181, 137, 0))
 #: RT Referenced Study: the only class that its item may name (PS3.3 C.8.8.5, retired but required).
 _DETACHED_STUDY = "1.2.840.10008.3.1.2.3.1"
 
 
-def write_rtstruct(labels: LabelVolume, path: Path, source: SourceSeries, algorithm: Algorithm) -> None:
+def write_rtstruct(
+    labels: LabelVolume,
+    path: Path,
+    source: SourceSeries,
+    algorithm: Algorithm,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> None:
     """Write a label map as a structure set on the images that it was made on.
 
     Args:
@@ -45,6 +58,7 @@ def write_rtstruct(labels: LabelVolume, path: Path, source: SourceSeries, algori
         path: The target file.
         source: The images.
         algorithm: The algorithm that made the labels.
+        progress: Called with the number of slices done, of all objects together, and their total.
 
     Raises:
         GridMismatchError: The labels do not lie on the images.
@@ -69,12 +83,17 @@ def write_rtstruct(labels: LabelVolume, path: Path, source: SourceSeries, algori
             for position, number in enumerate(names, start=1)
         )
     )
+    count = len(source.slices)
+
+    def tell(objects: int, slices: int) -> None:
+        progress(objects * count + slices, len(names) * count)
+
     dataset.ROIContourSequence = items(
         *(
             item(
                 ROIDisplayColor=list(organ_code(names[number]).rgb or _COLOURS[position % len(_COLOURS)]),
                 ReferencedROINumber=position,
-                ContourSequence=items(*_contours(labels, source, number)),
+                ContourSequence=items(*_contours(labels, source, number, partial(tell, position - 1))),
             )
             for position, number in enumerate(names, start=1)
         )
@@ -82,11 +101,20 @@ def write_rtstruct(labels: LabelVolume, path: Path, source: SourceSeries, algori
     dataset.RTROIObservationsSequence = items(
         *(_observation(position, names[number]) for position, number in enumerate(names, start=1))
     )
+    if any(
+        each.get_item(_CONTOUR_DATA).length > _LONGEST_EXPLICIT
+        for roi in dataset.ROIContourSequence
+        for each in roi.ContourSequence
+    ):
+        dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
     save_object(dataset, path)
 
 
-def _contours(labels: LabelVolume, source: SourceSeries, number: int) -> Iterator[Dataset]:
+def _contours(
+    labels: LabelVolume, source: SourceSeries, number: int, progress: Callable[[int], None]
+) -> Iterator[Dataset]:
     for index, header in enumerate(source.slices):
+        progress(index + 1)
         rings = rings_of(source.slice_mask(labels, number, index))
         if not rings:
             continue

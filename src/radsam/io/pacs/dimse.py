@@ -120,8 +120,10 @@ class DimseServer:
             remaining = [each for each in remaining if each.address.instance_uid not in here]
 
     def store(self, dataset: Dataset) -> None:
-        """See `PacsServer`."""
-        offered = frozenset({(str(dataset.SOPClassUID), str(dataset.file_meta.TransferSyntaxUID))})
+        """See `PacsServer`. What is not compressed is sent in Implicit VR where the server takes nothing else."""
+        syntax = dataset.file_meta.TransferSyntaxUID
+        syntaxes = {syntax} if syntax.is_compressed else {syntax, ImplicitVRLittleEndian}
+        offered = frozenset((str(dataset.SOPClassUID), str(each)) for each in syntaxes)
         self._policy.send(lambda: self._store(dataset, offered))
 
     def close(self) -> None:

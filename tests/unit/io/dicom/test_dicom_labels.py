@@ -12,6 +12,7 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dicom_files import (
     FRAME_OF_REFERENCE,
@@ -169,6 +170,33 @@ def test_contours_are_closed_planar_with_holes_as_keyholes(tmp_path: Path, ct: P
     assert all(len({round(float(z), 3) for z in each.ContourData[2::3]}) == 1 for each in liver)
     assert all(len(str(number)) <= 16 for each in liver for number in each.ContourData)
     assert dataset.StructureSetROISequence[0].ROIGenerationAlgorithm == "SEMIAUTOMATIC"
+
+
+def test_contours_longer_than_explicit_vr_holds_are_written_in_implicit_vr(tmp_path: Path) -> None:
+    """300 holes in a slice: 100 kB of coordinates in one contour, which Explicit VR would have to call UN."""
+    ids = np.ones((2, 128, 128), np.uint8)
+    ids[0, 3:-3:6, 3:-3:6] = 0
+    ids[0, 6:-3:6, 6:-3:6] = 0
+    write_series(tmp_path / "ct", ct_values(ids.shape))
+    volume = read_volume(tmp_path / "ct")
+    done: list[tuple[int, int]] = []
+    labels = LabelVolume(ids, volume.geometry, {1: "liver"})
+    path = tmp_path / "rt.dcm"
+    write_labels(
+        labels,
+        path,
+        file_format="rtstruct",
+        source=read_source(tmp_path / "ct"),
+        progress=lambda *each: done.append(each),
+    )
+    dataset = pydicom.dcmread(path)
+    assert dataset.file_meta.TransferSyntaxUID == ImplicitVRLittleEndian
+    assert max(dataset.ROIContourSequence[0].ContourSequence[k].NumberOfContourPoints for k in (0, 1)) > 3000
+    check_with_dciodvfy(path)
+    np.testing.assert_array_equal(read_labels(path, on=volume).ids, ids)
+    assert done == [(1, 2), (2, 2)]
+    write_labels(LabelVolume(np.minimum(ids, ids[1:]), volume.geometry), path, source=read_source(tmp_path / "ct"))
+    assert pydicom.dcmread(path).file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
 
 
 def test_frames_of_an_enhanced_image_are_referred_to_by_number(tmp_path: Path, written: Path) -> None:

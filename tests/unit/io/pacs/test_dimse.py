@@ -6,9 +6,12 @@ import logging
 import socket
 from pathlib import Path
 
+import pydicom
 import pytest
 from pydicom.dataset import Dataset
+from pydicom.uid import CTImageStorage
 
+from dicom_files import ct_values, write_series
 from pacs_servers import PATIENT, PATIENT_ID, SERIES, STUDY, DimsePacs
 from radsam.errors import PacsError, PacsRequestError
 from radsam.io.pacs.fetch_files import fetch_files
@@ -74,6 +77,16 @@ def test_store(dimse: DimsePacs, patient_files: list[Path]) -> None:
             store_files(server, check_files(patient_files, address))
 
 
+def test_store_in_implicit_vr_where_nothing_else_is_taken(dimse: DimsePacs, tmp_path: Path) -> None:
+    """DICOM's default syntax, which every server has to take; a file in Explicit VR is sent in it."""
+    path = write_series(tmp_path, ct_values((1, 12, 10)))[0]
+    dimse.takes_only_implicit(CTImageStorage)
+    address = PacsAddress.parse(dimse.url)
+    with connect(address) as server:
+        store_files(server, check_files([path], address))
+    assert dimse.stored[0].PixelData == pydicom.dcmread(path).PixelData
+
+
 def test_ae_titles(patient_files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     with DimsePacs(patient_files, caller="FRIEND").running() as pacs:
         with pytest.raises(PacsRequestError, match=r"does not accept the AE titles: ours is RADSAM"):
@@ -87,7 +100,6 @@ def test_ae_titles(patient_files: list[Path], monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_kind_that_is_not_taken(dimse: DimsePacs, patient_files: list[Path]) -> None:
     address = PacsAddress.parse(dimse.url)
-    import pydicom
     from pydicom.uid import SegmentationStorage
 
     other = pydicom.dcmread(patient_files[0])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,11 +16,15 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from fakes import FakeBackend, fake_engine, fake_session
 from phantoms import touching_balls
+from radsam.cli.session_outputs import report
 from radsam.errors import InputError, SessionError
-from radsam.predictor import SliceMask
-from radsam.session import CapabilityWarning, Overlap, Session
+from radsam.preprocess import Window
+from radsam.server.mask_revisions import MaskRevisions
+from radsam.server.state_json import session_details
+from radsam.session import CapabilityWarning, Overlap, SegmentedObject, Session
 from radsam.session.edit import Segment
 from radsam.session.history import edits_of
+from radsam.session.prompt_json import prompt_to_json
 from radsam.volume import Box, Geometry, Mask, Plane, Point, Prompt
 
 SCENE = touching_balls(Geometry.from_parts((6, 16, 18), (3.0, -7.0, 11.0), (2.0, 2.0, 3.0), np.diag([-1.0, 1.0, 1.0])))
@@ -45,24 +50,43 @@ def corrected(session: Session, name: str, *points: Point) -> None:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """All that a user sees."""
+    """All that a user sees: of Python's objects every field, and the JSON of the server and of the command line."""
 
     ids: bytes
     names: dict[int, str]
-    slices: dict[str, dict[int, SliceMask]]
-    locked: frozenset[str]
+    objects: dict[str, dict[str, Any]]
     overlap: Overlap
+    window: Window
+    state: dict[str, Any]
+    report: dict[str, Any]
+
+    @property
+    def locked(self) -> frozenset[str]:
+        return frozenset(name for name, each in self.objects.items() if each["locked"])
 
 
 def snapshot(session: Session) -> Snapshot:
-    objects = session.objects
+    masks = MaskRevisions()
+    masks.update(session.labels.ids, session.objects)
+    # The revision counts changes, and what can be undone and redone follows from the history.
+    not_of_a_step = ("revision", "can_undo", "can_redo")
+    state = {name: each for name, each in session_details(session, masks).items() if name not in not_of_a_step}
     return Snapshot(
         ids=session.labels.ids.tobytes(),
         names=dict(session.labels.names),
-        slices={name: each.slices for name, each in objects.items()},
-        locked=frozenset(name for name, each in objects.items() if each.locked),
+        objects={name: fields_of(each) for name, each in session.objects.items()},
         overlap=session.overlap,
+        window=session.window,
+        state=state,
+        report={name: each for name, each in report(session, 0.0).items() if name != "seconds"},
     )
+
+
+def fields_of(shown: SegmentedObject) -> dict[str, Any]:
+    """Every field, a new one too, in values that compare: a grid and a mask prompt compare by identity."""
+    compared = {each.name: getattr(shown, each.name) for each in fields(shown)}
+    placed = [(each.number, each.index, prompt_to_json(each.prompt)) for each in shown.placed_prompts]
+    return compared | {"grid": shown.grid.plane, "placed_prompts": placed}
 
 
 class Work(RuleBasedStateMachine):
@@ -171,7 +195,7 @@ class Work(RuleBasedStateMachine):
         """An object is what its remaining edits make of it, each done once in a new session."""
         if not hasattr(self, "session"):
             return
-        for name, slices in self.seen[self.at].slices.items():
+        for name, seen in self.seen[self.at].objects.items():
             afresh = fake_session(SCENE.volume)
             for edit in edits_of(self.session.history.done, name):
                 if isinstance(edit, Segment):
@@ -179,7 +203,9 @@ class Work(RuleBasedStateMachine):
                     afresh.segment(edit.prompt, bounds=bounds, name=name, plane=edit.plane, policy=edit.policy)
                 else:
                     corrected(afresh, name, *edit.points)
-            assert afresh.objects[name].slices == slices
+            now = afresh.objects[name]
+            assert (now.slices, now.low_end, now.high_end) == (seen["slices"], seen["low_end"], seen["high_end"])
+            assert now.painted == seen["painted"]
 
 
 Work.TestCase.settings = settings(max_examples=25, stateful_step_count=25)

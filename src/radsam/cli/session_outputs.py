@@ -196,6 +196,7 @@ def report(session: Session, started: float) -> dict[str, Any]:
                 "ended": [each.low_end.value, each.high_end.value],
                 "lowest_predicted_iou": round(min(predicted.score for predicted in each.slices.values()), 3),
                 "locked": each.locked,
+                "painted": each.painted,
                 "prompts": [
                     {"number": placed.number, "slice": placed.index, "kind": type(placed.prompt).__name__.lower()}
                     for placed in each.placed_prompts

@@ -86,8 +86,11 @@ def read_journal(path: Path) -> InterruptedEdit | None:
     for line in lines:
         if not line.endswith(b"\n"):
             break
-        entry = json.loads(line)
-        slice_masks.append(SliceMask(entry["index"], unpack_runs(entry["shape"], entry["runs"]), entry["score"]))
+        try:
+            entry = json.loads(line)
+            slice_masks.append(SliceMask(entry["index"], unpack_runs(entry["shape"], entry["runs"]), entry["score"]))
+        except (ValueError, KeyError, TypeError):
+            break  # a power cut can leave a line of other bytes
     return InterruptedEdit(edit, tuple(slice_masks))
 
 

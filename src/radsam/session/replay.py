@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Generator, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from radsam.predictor import ObjectView, SliceMask, SlicePredictor
 from radsam.propagate import EndReason, PropagationPlan, Record, SliceDone, StopRule, propagate
@@ -80,7 +80,7 @@ class Replayer:
         start, painted = self._start(started, edits, before)
         if before and start == before.slice_masks.get(start.index):
             # The slice has not changed: a propagation from here could only make its neighbours worse.
-            return self.add_to_cache(edits, before)
+            return self.add_to_cache(edits, replace(before, painted=painted))
         plan = self._plan(started, edits, start, before)
         slice_masks, ends = _outside(plan, before)
         for record in propagate(plan, started.step):

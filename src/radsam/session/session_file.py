@@ -88,6 +88,7 @@ class SessionFile:
                     for index, each in result.slice_masks.items()
                 ],
                 "ends": [result.low_end.value, result.high_end.value],
+                "painted": result.painted,
             }
             for edits, result in results.items()
         )
@@ -180,7 +181,9 @@ class SessionFile:
         if any(not 0 <= index < grid.count or each.mask.shape != grid.shape_vu for index, each in slice_masks.items()):
             raise ValueError("a mask lies outside the volume")
         low_end, high_end = (EndReason(each) for each in step["ends"])
-        return edits, ObjectResult(grid, slice_masks, low_end, high_end)
+        # Sessions of the first releases do not say whether a correction was followed.
+        painted = bool(step.get("painted", False))
+        return edits, ObjectResult(grid, slice_masks, low_end, high_end, painted)
 
 
 def read_session(path: Path) -> SessionFile:

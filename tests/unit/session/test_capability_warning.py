@@ -89,3 +89,14 @@ def test_a_click_on_what_is_right_already_moves_no_box() -> None:
         with pytest.warns(CapabilityWarning, match="was not trained on correction points"):
             session.correct(point)
         assert (session.labels.ids == before).all()
+
+
+def test_a_correction_of_what_is_right_already_says_nothing_of_the_one_before() -> None:
+    session = fake_session(SCENE.volume, FakeBackend(BOXES_ONLY))
+    session.segment(Box(k=13, i0=3, j0=7, i1=27, j1=20), bounds=BOUNDS)
+    with pytest.warns(CapabilityWarning) as caught:
+        assert session.correct(Point(i=1, j=1, k=14)).painted  # where nothing is bright
+    assert len(caught) == 2
+    with pytest.warns(CapabilityWarning) as caught:
+        assert not session.correct(Point(i=9, j=14, k=12)).painted
+    assert len(caught) == 1  # the model was not trained on points

@@ -13,7 +13,7 @@ from fakes import FakeBackend, fake_engine, fake_session
 from phantoms import touching_balls
 from radsam.errors import OutputError, RadsamError, SessionError
 from radsam.preprocess import Window
-from radsam.session import Session, read_session
+from radsam.session import CapabilityWarning, Session, read_session
 from radsam.volume import Box, Geometry, Mask, Point, Volume
 
 SCENE = touching_balls()
@@ -50,7 +50,10 @@ def seen(session: Session) -> list[Any]:
         dict(session.labels.names),
         session.overlap,
         (session.window.low_hu, session.window.high_hu),
-        [(o.name, o.id, o.slices, o.low_end, o.high_end, o.locked, o.window_hu) for o in session.objects.values()],
+        [
+            (o.name, o.id, o.slices, o.low_end, o.high_end, o.locked, o.window_hu, o.painted)
+            for o in session.objects.values()
+        ],
         [(each.number, each.index) for o in session.objects.values() for each in o.placed_prompts],
         (len(session.history.edits), session.history.cursor),
     ]
@@ -201,3 +204,26 @@ def test_a_full_disk_leaves_the_earlier_file(saved: Path, tmp_path: Path, monkey
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="does not exist"):
         worked_session().save(tmp_path / "no" / "work.radsam")
+
+
+def test_whether_the_model_followed_a_correction_survives(tmp_path: Path) -> None:
+    session = fake_session(SCENE.volume)
+    session.segment(RIGHT, bounds=(7, 19), policy="box")
+    with pytest.warns(CapabilityWarning, match="did not follow"):
+        session.correct(Point(i=1, j=1, k=15))  # where nothing is bright
+    session.save(tmp_path / "s.radsam")
+    reopened = fake_engine().reopen(tmp_path / "s.radsam", SCENE.volume)
+    assert reopened.objects["object"].painted
+    reopened.undo()
+    assert not reopened.objects["object"].painted
+    reopened.redo()
+    assert reopened.objects["object"].painted
+
+
+def test_a_file_that_does_not_say_whether_corrections_were_followed_opens(saved: Path, tmp_path: Path) -> None:
+    def as_first_releases(description: dict[str, Any]) -> None:
+        for step in description["steps"]:
+            del step["painted"]
+
+    older = changed(saved, tmp_path / "older", as_first_releases)
+    assert seen(fake_engine().reopen(older, SCENE.volume)) == seen(worked_session())

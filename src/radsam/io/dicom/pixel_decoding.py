@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
+import pydicom
 from jaxtyping import Float, Int16, Shaped
 from pydicom.pixels.utils import iter_pixels
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from radsam.errors import SeriesError
 from radsam.io.dicom.slice_header import SliceHeader
@@ -20,9 +24,7 @@ Values = Shaped[np.ndarray, "j i"]
 def decode(stacked: Stack) -> Int16[np.ndarray, "k j i"] | Float[np.ndarray, "k j i"]:
     """Decode the slices and apply each one's own rescale; resample them if the stack requires it.
 
-    Slice by slice, because SimpleITK's series reader uses the type of the first slice
-    for all of them, which truncates a later slice with another slope, and to avoid a
-    second copy of the volume.
+    Slice by slice, because each may have another rescale, and to avoid a second copy of the volume.
 
     Returns:
         Array (k, j, i) of HU (CT) or of the values that are stored: int16 if every value
@@ -54,43 +56,53 @@ def fits_int16(values: Shaped[np.ndarray, "*n"]) -> bool:
 
 def _decoded_slices(slices: Sequence[SliceHeader]) -> Iterator[Values]:
     """Yield the HU of each slice; consecutive frames of one file are decoded together."""
-    start = 0
-    while start < len(slices):
-        stop = start + 1
-        if slices[start].frame is None:
-            yield _decoded_image(slices[start])
-        else:
-            while stop < len(slices) and slices[stop].path == slices[start].path:
-                stop += 1
-            yield from _decoded_frames(slices[start:stop])
-        start = stop
-
-
-def _decoded_image(header: SliceHeader) -> Values:
-    reader = sitk.ImageFileReader()
-    reader.SetImageIO("GDCMImageIO")
-    reader.SetFileName(str(header.path))
-    try:
-        image: sitk.Image = reader.Execute()
-    except (RuntimeError, MemoryError) as error:
-        raise _undecodable(header) from error
-    if image.GetSize()[:2] != (header.cols, header.rows) or image.GetNumberOfComponentsPerPixel() != 1:
-        raise SeriesError(f"{header.path.name} decodes to another size than its header states. Copy it again.")
-    return sitk.GetArrayFromImage(image).reshape(header.rows, header.cols)
+    for _, frames in groupby(slices, lambda each: each.path):
+        yield from _decoded_frames(list(frames))
 
 
 def _decoded_frames(frames: Sequence[SliceHeader]) -> Iterator[Values]:
-    """Decode frames of one enhanced image with pydicom: GDCM applies one rescale to all of them."""
-    wanted = [each.frame for each in frames if each.frame is not None]
+    """Decode frames of one file, and apply the rescale of each.
+
+    With pydicom, whose decoders leave the stored values alone: GDCM and SimpleITK invert MONOCHROME1, and apply
+    one rescale to all frames.
+    """
+    first = frames[0]
+    stored_bits, below = first.bits
     try:
-        for header, stored in zip(frames, iter_pixels(frames[0].path, indices=wanted, raw=True), strict=True):
-            slope, intercept = header.rescale if np.isfinite(header.rescale).all() else (1.0, 0.0)
-            exact = float(slope).is_integer() and float(intercept).is_integer()
-            yield stored.astype(np.int32 if exact else np.float32) * (int(slope) if exact else slope) + (
-                int(intercept) if exact else intercept
-            )
+        pixels = iter_pixels(
+            _source(first),
+            indices=[each.frame or 0 for each in frames],
+            raw=True,
+            bits_stored=stored_bits + below,
+            photometric_interpretation="MONOCHROME2",  # how to show them, which does not matter here, may be absent
+        )
+        for header, stored in zip(frames, pixels, strict=True):
+            if stored.shape != (header.rows, header.cols):
+                raise ValueError(f"decoded to {stored.shape}")
+            yield _rescaled(stored >> below if below else stored, header.rescale)
     except Exception as error:  # every decoder fails in its own way
-        raise _undecodable(frames[0]) from error
+        raise _undecodable(first) from error
+
+
+def _source(header: SliceHeader) -> Path | pydicom.FileDataset:
+    """Return what pydicom decodes: the path of a file of many frames, which it reads frame by frame."""
+    if header.frame is not None and header.syntax != DeflatedExplicitVRLittleEndian:
+        return header.path
+    with warnings.catch_warnings(action="ignore"):  # pydicom warns of every value that breaks a rule
+        dataset = pydicom.dcmread(header.path, force=True)
+    if "TransferSyntaxUID" not in dataset.file_meta:  # a file without its file header
+        implicit, _ = dataset.original_encoding
+        dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
+    return dataset
+
+
+def _rescaled(stored: Values, rescale: tuple[float, ...]) -> Values:
+    """Return stored value × slope + intercept; the stored values where there is no rescale."""
+    slope, intercept = rescale if np.isfinite(rescale).all() else (1.0, 0.0)
+    whole = float(slope).is_integer() and float(intercept).is_integer()
+    if whole and stored.dtype.itemsize <= 2 and max(abs(slope), abs(intercept)) < 1 << 14:
+        return stored.astype(np.int32) * np.int32(slope) + np.int32(intercept)
+    return stored.astype(np.float64) * slope + intercept
 
 
 def _undecodable(header: SliceHeader) -> SeriesError:

@@ -32,8 +32,9 @@ _TAGS = [
     "SOPClassUID", "SOPInstanceUID", "Modality", "ImageType", "StudyInstanceUID", "StudyDate", "StudyDescription",
     "SeriesInstanceUID", "SeriesNumber", "SeriesDescription", "FrameOfReferenceUID", "PatientPosition",
     "AcquisitionNumber", "InstanceNumber", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows",
-    "Columns", "NumberOfFrames", "SamplesPerPixel", "BitsAllocated", "PixelRepresentation", "RescaleSlope",
-    "RescaleIntercept", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
+    "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored",
+    "HighBit", "PixelRepresentation", "RescaleSlope", "RescaleIntercept", "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence",
 ]  # fmt: skip
 
 
@@ -65,7 +66,9 @@ class SliceHeader:
         cols: Columns.
         frames: NumberOfFrames, 1 if absent; 1 for a frame of an enhanced image.
         samples: SamplesPerPixel, 1 if absent.
+        photometric: PhotometricInterpretation.
         dtype: Type of the stored pixels.
+        bits: BitsStored, and how many unused bits lie below them.
         position_lps: Centre of the first pixel in mm.
         cosines: LPS directions along a row and along a column, six numbers.
         spacing_mm: Distance between rows and between columns.
@@ -96,7 +99,9 @@ class SliceHeader:
     cols: int
     frames: int
     samples: int
+    photometric: str
     dtype: str
+    bits: tuple[int, int]
     position_lps: tuple[float, ...]
     cosines: tuple[float, ...]
     spacing_mm: tuple[float, ...]
@@ -202,13 +207,22 @@ def _header(path: Path, dataset: pydicom.FileDataset, stream: BinaryIO) -> Slice
         cols=cols,
         frames=frames,
         samples=samples,
+        photometric=text(dataset, "PhotometricInterpretation", ""),
         dtype=f"{'int' if integer(dataset, 'PixelRepresentation', 0) else 'uint'}{bits}",
+        bits=_bits(dataset, bits),
         position_lps=numbers(dataset, "ImagePositionPatient", 3),
         cosines=numbers(dataset, "ImageOrientationPatient", 6),
         spacing_mm=numbers(dataset, "PixelSpacing", 2),
         rescale=numbers(dataset, "RescaleSlope", 1) + numbers(dataset, "RescaleIntercept", 1),
         complete=_pixels_complete(dataset, stream, rows * cols * frames * samples * bits // 8),
     )
+
+
+def _bits(dataset: Dataset, allocated: int) -> tuple[int, int]:
+    """Return BitsStored and the bits below them; where they contradict each other, none lie below (PS3.5 8.1.1)."""
+    stored = integer(dataset, "BitsStored", allocated)
+    below = integer(dataset, "HighBit", stored - 1) + 1 - stored
+    return stored, below if 0 <= below <= allocated - stored else 0
 
 
 def _frames(header: SliceHeader, dataset: Dataset, groups: Sequence[Dataset]) -> tuple[SliceHeader, ...]:

@@ -98,7 +98,11 @@ def _check_images(series: Series) -> None:
             "multi-frame images without a position for each frame",
             "Export them as enhanced CT, or as one file per slice.",
         ),
-        (lambda each: each.samples != 1, "colour images", "Give a series of grey images."),
+        (
+            lambda each: each.samples != 1 or "PALETTE" in each.photometric,
+            "colour images",
+            "Give a series of grey images.",
+        ),
         (lambda each: not each.complete, "cut short or without pixels", "Copy the files again."),
         (
             lambda each: each.localizer and not all(other.localizer for other in series.slices),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from radsam.metrics import dice
     from radsam.preprocess import Window
     from radsam.render.preview import render_preview
-    from radsam.session import CapabilityWarning, Engine, Overlap, Session, load
+    from radsam.session import CapabilityWarning, Engine, Overlap, OverlapWarning, Session, load
     from radsam.volume import Bounds, Box, Geometry, LabelVolume, Mask, Plane, Point, Volume
 
 _HOME = {
@@ -37,6 +37,7 @@ _HOME = {
     "LabelVolume": "radsam.volume",
     "Mask": "radsam.volume",
     "Overlap": "radsam.session",
+    "OverlapWarning": "radsam.session",
     "Plane": "radsam.volume",
     "Point": "radsam.volume",
     "RadsamError": "radsam.errors",
@@ -62,6 +63,7 @@ __all__ = [
     "LabelVolume",
     "Mask",
     "Overlap",
+    "OverlapWarning",
     "Plane",
     "Point",
     "RadsamError",

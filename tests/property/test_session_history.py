@@ -27,6 +27,9 @@ from radsam.session.history import edits_of
 from radsam.session.prompt_json import prompt_to_json
 from radsam.volume import Box, Geometry, Mask, Plane, Point, Prompt
 
+#: Overlapping objects are reported; `test_overlap.py` is about that.
+pytestmark = pytest.mark.filterwarnings("ignore::radsam.OverlapWarning")
+
 SCENE = touching_balls(Geometry.from_parts((6, 16, 18), (3.0, -7.0, 11.0), (2.0, 2.0, 3.0), np.diag([-1.0, 1.0, 1.0])))
 NAMES = st.sampled_from(["a", "b", "c"])
 PROMPTS: list[tuple[Prompt, Plane]] = [

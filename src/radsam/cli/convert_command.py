@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -45,7 +46,6 @@ def convert(
 
     from radsam.io.volume_read import read_labels, read_volume, require_same_grid
     from radsam.io.volume_write import label_format, write_labels
-    from radsam.volume import LabelVolume
 
     chosen = label_format(out_path, file_format)
     if chosen.is_dicom and ct is None:
@@ -55,7 +55,7 @@ def convert(
     found = read_labels(labels, on=on, names=roi or None)
     if on is not None:
         require_same_grid(found, on.geometry, f"The labels {labels}")
-    named = LabelVolume(found.ids, found.geometry, dict(found.names) | names)
+    named = replace(found, names=dict(found.names) | names)
     with progress_bar("Writing", quiet=as_json) as update:
         write_labels(named, out_path, file_format=file_format, source=source, progress=update)
     shown = {number: named.names.get(number, "") for number in named.present_ids}

@@ -1,6 +1,7 @@
 """One user's work on one volume: prompts, corrections, undo, and the label map."""
 
 from radsam.session.capability_warnings import CapabilityWarning
+from radsam.session.covered_voxels import CoveredVoxels, OverlapWarning
 from radsam.session.edit import Overlap
 from radsam.session.edit_request import CorrectionRequest, SegmentRequest
 from radsam.session.engine import Engine, load
@@ -11,8 +12,10 @@ from radsam.session.session_file import SessionFile, read_session
 __all__ = [
     "CapabilityWarning",
     "CorrectionRequest",
+    "CoveredVoxels",
     "Engine",
     "Overlap",
+    "OverlapWarning",
     "SegmentRequest",
     "SegmentedObject",
     "Session",

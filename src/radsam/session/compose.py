@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import UInt8, UInt16
 
-from radsam.session.edit import Correct, Delete, Edit, Overlap, Segment, SetOverlap
-from radsam.session.history import edits_of, locks_of, object_names, present_objects
+from radsam.session.edit import Correct, Delete, Edit, Overlap, Segment
+from radsam.session.history import chosen_overlap, edits_of, locks_of, object_names, present_objects
 from radsam.session.replay import ObjectResult, Replayer
 from radsam.volume import Geometry, RunMask
 
@@ -23,7 +23,7 @@ def compose(
 ) -> Ids:
     """Paint the objects of a history into one array of ids.
 
-    Objects are painted in the order in which they were last edited (`Overlap.LAST_WINS`)
+    Objects are painted in the order in which they were last edited (`Overlap.LAST_WINS` and `KEEP_BOTH`)
     or in reverse order of their first prompt, so that the earlier ones end on top
     (`Overlap.KEEP_FIRST`). A locked object keeps exactly the voxels that it owned when
     it was locked.
@@ -46,7 +46,7 @@ def compose(
         if at not in frozen_at:
             frozen_at[at] = _frozen(edits[:at], name, geometry, replayer, frozen_at)
     frozen = {name: frozen_at[at] for name, at in locks.items()}
-    painted = [name for name in _painting_order(edits) if name not in frozen]
+    painted = [name for name in painting_order(edits) if name not in frozen]
     for name in painted:
         _paint(ids, names.index(name) + 1, replayer.result(edits_of(edits, name)))
     for name, slices in frozen.items():
@@ -55,10 +55,10 @@ def compose(
     return ids
 
 
-def _painting_order(edits: Sequence[Edit]) -> list[str]:
+def painting_order(edits: Sequence[Edit]) -> list[str]:
+    """Name the objects in the order in which they are painted: a later one covers an earlier one."""
     present = present_objects(edits)
-    overlap = next((e.overlap for e in reversed(edits) if isinstance(e, SetOverlap)), Overlap.LAST_WINS)
-    if overlap is Overlap.KEEP_FIRST:
+    if chosen_overlap(edits) is Overlap.KEEP_FIRST:
         return present[::-1]
     deleted = {edit.number for edit in edits if isinstance(edit, Delete)}
     last_edit = {

@@ -20,10 +20,21 @@ from radsam.volume import Plane
 
 
 class Overlap(StrEnum):
-    """Which object owns a voxel that two objects claim; a locked object never loses one."""
+    """Which object owns a voxel that two objects claim; a locked object never loses one.
+
+    `KEEP_BOTH` gives it to both. A label map, which holds one object per voxel, then follows `LAST_WINS`, and is
+    not written to a file.
+    """
 
     LAST_WINS = "last wins"
     KEEP_FIRST = "keep first"
+    KEEP_BOTH = "keep both"
+
+    @classmethod
+    def _missing_(cls, value: object) -> Overlap | None:
+        """Take the spelling of the command line: "keep-first"."""
+        spaced = str(value).replace("-", " ")
+        return next((each for each in cls if each.value == spaced), None)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from radsam.errors import SessionError
-from radsam.session.edit import Correct, Delete, Edit, Lock, Remove, Segment
+from radsam.session.edit import Correct, Delete, Edit, Lock, Overlap, Remove, Segment, SetOverlap
 
 E = TypeVar("E", bound=Edit)
 
@@ -121,6 +121,11 @@ def locks_of(edits: Sequence[Edit]) -> dict[str, int]:
             case _:
                 pass
     return {name: number for name, number in locks.items() if edits_of(edits, name)}
+
+
+def chosen_overlap(edits: Sequence[Edit]) -> Overlap | None:
+    """Return the overlap policy that was chosen last; None if none was."""
+    return next((edit.overlap for edit in reversed(edits) if isinstance(edit, SetOverlap)), None)
 
 
 def renamed(edit: E, name: str, new_name: str) -> E:

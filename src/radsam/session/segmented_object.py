@@ -55,6 +55,11 @@ class SegmentedObject:
     painted: bool = False
 
     @property
+    def whole_voxels(self) -> int:
+        """How many voxels it has, before the overlap policy applies."""
+        return sum(each.mask.area for each in self.slices.values())
+
+    @property
     def by_hand(self) -> bool:
         """The former name of `painted`."""
         return self.painted

@@ -6,7 +6,7 @@ A session is its history of edits. Everything else, the masks included, follows 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,11 +18,19 @@ from radsam.predictor import SliceMask, SlicePredictor
 from radsam.preprocess import Window
 from radsam.propagate import Record, SliceDone, StopRule
 from radsam.session.capability_warnings import CapabilityWarning, capability_warnings, not_followed
-from radsam.session.compose import compose
+from radsam.session.compose import compose, painting_order
+from radsam.session.covered_voxels import (
+    CoveredVoxels,
+    OverlapWarning,
+    count_covered,
+    find_covered,
+    overlap_warnings,
+)
 from radsam.session.edit import Change, Correct, Delete, Edit, Lock, Overlap, Remove, Segment, SetOverlap
 from radsam.session.edit_request import CorrectionRequest, RequestContext, SegmentRequest, request_of
 from radsam.session.history import (
     History,
+    chosen_overlap,
     edits_of,
     locks_of,
     numbered_edits_of,
@@ -87,7 +95,7 @@ class Session:
         self.window = window or Window(*predictor.spec.window_hu)
         self._history = History()
         self._replayer = Replayer(volume, predictor, self.stop_rule)
-        self._composed: tuple[History, LabelVolume] | None = None
+        self._composed: tuple[History, LabelVolume, tuple[CoveredVoxels, ...]] | None = None
 
     # State
 
@@ -98,22 +106,67 @@ class Session:
 
     @property
     def labels(self) -> LabelVolume:
-        """The label map (k, j, i) of all objects on the volume's grid; an object's id is its label, 0 is background."""
+        """The label map (k, j, i) of all objects on the volume's grid; an object's id is its label, 0 is background.
+
+        It has the objects whole, too, for files that can hold them, unless an overlap policy was chosen that gives
+        each voxel to one object.
+        """
+        return self._compose()[0]
+
+    @property
+    def covered(self) -> tuple[CoveredVoxels, ...]:
+        """The voxels that the label map gives to another object than the one that lost them, for each two objects."""
+        # The time to compose is saved where there never was a second object.
+        return self._compose()[1] if len(object_names(self._history.done)) > 1 else ()
+
+    def _compose(self) -> tuple[LabelVolume, tuple[CoveredVoxels, ...]]:
         if self._composed is None or self._composed[0] is not self._history:
             edits = self._history.done
-            names = {object_names(edits).index(name) + 1: name for name in present_objects(edits)}
+            every = object_names(edits)
             ids = compose(edits, self.volume.geometry, self._replayer)
-            self._composed = self._history, LabelVolume(ids, self.volume.geometry, names)
-        return self._composed[1]
+            locked = locks_of(edits)
+            ordered = [*locked, *(name for name in reversed(painting_order(edits)) if name not in locked)]
+            names = {every.index(name) + 1: name for name in present_objects(edits)}
+            results = {every.index(name) + 1: self._replayer.result(edits_of(edits, name)) for name in ordered}
+            covered = find_covered(ids, results) if len(every) > 1 else {}
+            chosen = chosen_overlap(edits)
+            labels = LabelVolume(
+                ids,
+                self.volume.geometry,
+                names,
+                covered if chosen in (None, Overlap.KEEP_BOTH) else {},
+                keep_both=chosen is Overlap.KEEP_BOTH,
+            )
+            self._composed = self._history, labels, count_covered(ids, covered, names)
+        return self._composed[1:]
 
-    def mask(self, name: str) -> Bool[np.ndarray, "k j i"]:
-        """Return the voxels (k, j, i) that object `name` owns in the label map.
+    def mask(self, name: str, *, whole: bool = False) -> Bool[np.ndarray, "k j i"]:
+        """Return the voxels (k, j, i) of object `name`.
+
+        Args:
+            name: The object.
+            whole: Return all of its voxels, instead of those that it has in the label map.
 
         Raises:
             SessionError: The object does not exist.
         """
         number = self._number(name)
-        return np.asarray(self.labels.ids == number)
+        if not whole:
+            return np.asarray(self.labels.ids == number)
+        mask = np.zeros(self.volume.geometry.shape_kji, bool)
+        result = self._replayer.result(edits_of(self._history.done, name))
+        for index, slice_mask in result.slice_masks.items():
+            result.grid.put(mask, index, slice_mask.mask.decode())
+        return mask
+
+    def overlap_warnings(self, before: Sequence[CoveredVoxels]) -> tuple[str, ...]:
+        """Return a warning for each object that lost more voxels to another one than `before`, a former `covered`."""
+        now = self.covered
+        if not now:
+            return ()
+        voxels = {name: each.whole_voxels for name, each in self.objects.items()}
+        ml = self.volume.geometry.voxel_volume_mm3 / 1000
+        return overlap_warnings(before, now, voxels, ml, chosen_overlap(self._history.done))
 
     @property
     def objects(self) -> dict[str, SegmentedObject]:
@@ -226,11 +279,14 @@ class Session:
         edit = self.to_edit(request)
         for message in capability_warnings(edit, self.predictor.spec):
             warnings.warn(message, CapabilityWarning, stacklevel=3)  # the caller of `segment` or `correct`
+        before = self.covered
         for record in self.run(edit):
             if progress and isinstance(record, SliceDone):
                 progress(record)
         if isinstance(edit, Correct) and self._object(edit.name).painted:
             warnings.warn(not_followed(edit.name), CapabilityWarning, stacklevel=3)
+        for message in self.overlap_warnings(before):
+            warnings.warn(message, OverlapWarning, stacklevel=3)
         return self._object(edit.name)
 
     def to_edit(self, request: SegmentRequest | CorrectionRequest | Segment | Correct) -> Segment | Correct:
@@ -360,14 +416,20 @@ class Session:
         self._change(Lock(name, locked))
 
     def _change(self, edit: Change) -> None:
+        before = self.covered
         for _ in self.run(edit):
             pass
+        for message in self.overlap_warnings(before):
+            warnings.warn(message, OverlapWarning, stacklevel=3)  # the caller of `delete`, `remove`, `lock`, `overlap`
 
     @property
     def overlap(self) -> Overlap:
-        """The rule for a voxel that two objects claim; set it to change it."""
-        chosen = [edit.overlap for edit in self._history.done if isinstance(edit, SetOverlap)]
-        return chosen[-1] if chosen else Overlap.LAST_WINS
+        """The rule for a voxel that two objects claim; set it to change it.
+
+        Until it is set, the label map follows `LAST_WINS`, and files that can hold whole objects, such as DICOM SEG,
+        hold them. Once it is `LAST_WINS` or `KEEP_FIRST`, no file gives a voxel to two objects.
+        """
+        return chosen_overlap(self._history.done) or Overlap.LAST_WINS
 
     @overlap.setter
     def overlap(self, overlap: Overlap | str) -> None:

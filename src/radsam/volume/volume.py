@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Float, Int16, UInt8, UInt16
+from jaxtyping import Bool, Float, Int16, Int64, UInt8, UInt16
 
 from radsam.errors import GridMismatchError, VolumeError
 from radsam.volume.geometry import Geometry
@@ -91,32 +91,74 @@ class Volume:
 class LabelVolume:
     """Object ids on a grid; 0 is background.
 
+    A label map holds one object per voxel. Objects that overlap are whole with the voxels in `covered`: DICOM SEG and
+    RTSTRUCT hold them, NIfTI and NRRD hold `ids` alone.
+
     Args:
         ids: Array (k, j, i), uint8 or uint16.
         geometry: The grid of `ids`.
         names: Object id to name; ids without a name are allowed.
+        covered: Object id to those voxels of the object that `ids` gives to another, as ascending indices into the
+            flattened `ids`. The first objects have precedence: `select` gives a voxel back to the first.
+        keep_both: Whether overlapping objects may only be written whole.
 
     Raises:
         GridMismatchError: The array does not fit the grid.
-        VolumeError: The array is not uint8 or uint16, or id 0 has a name.
+        VolumeError: The array is not uint8 or uint16, or an id is 0.
     """
 
     ids: UInt8[np.ndarray, "k j i"] | UInt16[np.ndarray, "k j i"]
     geometry: Geometry
     names: Mapping[int, str] = field(default_factory=dict)
+    covered: Mapping[int, Int64[np.ndarray, " n"]] = field(default_factory=dict)
+    keep_both: bool = False
 
     def __post_init__(self) -> None:
         if self.ids.shape != self.geometry.shape_kji:
             raise GridMismatchError(f"The labels are {self.ids.shape}, their grid is {self.geometry.shape_kji}.")
         if self.ids.dtype not in (np.dtype(np.uint8), np.dtype(np.uint16)):
             raise VolumeError(f"Labels are uint8 or uint16 object ids, not {self.ids.dtype}.")
-        if any(each < 1 for each in self.names):
+        if any(each < 1 for each in (*self.names, *self.covered)):
             raise VolumeError("Object ids start at 1; 0 is the background.")
 
     @property
     def present_ids(self) -> list[int]:
-        """The object ids that occur in some voxel, ascending."""
-        found: set[int] = set()
+        """The ids of the objects that have a voxel, ascending."""
+        found: set[int] = {number for number, voxels in self.covered.items() if voxels.size}
         for slice_ji in self.ids:  # counting makes an array of eight times the size
             found.update(np.flatnonzero(np.bincount(slice_ji.ravel())).tolist())
         return sorted(found - {0})
+
+    def mask(self, number: int) -> Bool[np.ndarray, "k j i"]:
+        """Return an object whole: its voxels in `ids`, and those that are covered."""
+        whole = np.asarray(self.ids == number)
+        if number in self.covered:
+            whole.reshape(-1)[self.covered[number]] = True
+        return whole
+
+    def slice_mask(self, number: int, k: int) -> Bool[np.ndarray, "j i"]:
+        """Return slice `k` of an object, whole."""
+        whole = np.asarray(self.ids[k] == number)
+        if number in self.covered:
+            start = k * whole.size
+            low, high = np.searchsorted(self.covered[number], (start, start + whole.size))
+            whole.reshape(-1)[self.covered[number][low:high] - start] = True
+        return whole
+
+    def select(self, numbers: Collection[int]) -> LabelVolume:
+        """Return some of the objects; a voxel of an object that is left out goes to the one that it covered."""
+        chosen = np.arange(np.iinfo(self.ids.dtype).max + 1, dtype=self.ids.dtype)
+        chosen[~np.isin(chosen, list(numbers))] = 0
+        ids, owners = chosen[self.ids], self.ids.reshape(-1)
+        flat = ids.reshape(-1)
+        covered = {}
+        for number, voxels in self.covered.items():
+            if number not in numbers:
+                continue
+            freed = voxels[(owners[voxels] > 0) & (flat[voxels] == 0)]
+            flat[freed] = number
+            left = voxels[flat[voxels] != number]
+            if left.size:
+                covered[number] = left
+        names = {number: name for number, name in self.names.items() if number in numbers}
+        return replace(self, ids=ids, names=names, covered=covered)

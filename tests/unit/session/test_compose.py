@@ -14,6 +14,9 @@ from radsam.session.edit import Segment
 from radsam.session.history import History
 from radsam.volume import Bounds, Mask, Plane, SliceGrid
 
+#: Overlapping objects are reported; `test_overlap.py` is about that.
+pytestmark = pytest.mark.filterwarnings("ignore::radsam.OverlapWarning")
+
 SCENE = ball("flipped")
 GRID = SliceGrid.of(SCENE.volume.geometry, "axial")
 SHAPE = GRID.shape_vu

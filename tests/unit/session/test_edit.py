@@ -72,7 +72,7 @@ def test_a_mask_prompt_comes_back_with_its_slice_and_its_pixels() -> None:
         ({"edit": "explode"}, "damaged edit: must be one of 'segment', .*, not 'explode'"),
         ({}, "damaged edit: has no 'edit'"),
         ({"edit": "remove"}, r"damaged edit: remove\.name is missing"),
-        ({"edit": "overlap", "overlap": "mine"}, "damaged edit: .*must be one of last wins, keep first, not 'mine'"),
+        ({"edit": "overlap", "overlap": "mine"}, "damaged edit: .*must be one of last wins, .*, keep both, not 'mine'"),
         ({**edit_to_json(segment()), "plane": "diagonal"}, "damaged edit: .*must be one of axial, .*, not 'diagonal'"),
         ({**edit_to_json(segment()), "prompt": {"box": {"j": 3, "z0": 1}}}, "damaged edit: .*z0 is unknown"),
         ({**edit_to_json(segment()), "prompt": {"point": [1, 2]}}, "damaged edit: .*needs at least 3 values, not 2"),

@@ -16,6 +16,9 @@ from radsam.session import CapabilityWarning, Session
 from radsam.session.edit import Correct, Segment
 from radsam.volume import Bounds, Box, Mask, Plane, Point, Volume
 
+#: Overlapping objects are reported; `test_overlap.py` is about that.
+pytestmark = pytest.mark.filterwarnings("ignore::radsam.OverlapWarning")
+
 SCENE = touching_balls()
 RIGHT = Box(k=13, i0=3, j0=7, i1=15, j1=20)
 LEFT = Box(k=13, i0=16, j0=8, i1=26, j1=19)
@@ -336,7 +339,7 @@ def test_undo_and_redo_step_through_every_kind_of_edit(session: Session) -> None
         (lambda s: s.remove("locked"), SessionError, "Unlock it to change it"),
         (lambda s: s.remove("other"), SessionError, "no object 'other'"),
         (lambda s: s.lock("other"), SessionError, "no object 'other'"),
-        (lambda s: setattr(s, "overlap", "mine"), SessionError, "choose one of last wins, keep first"),
+        (lambda s: setattr(s, "overlap", "mine"), SessionError, "choose one of last wins, keep first, keep both"),
         (lambda s: s.redo(), SessionError, "nothing to redo"),
     ],
 )

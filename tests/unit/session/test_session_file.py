@@ -16,6 +16,9 @@ from radsam.preprocess import Window
 from radsam.session import CapabilityWarning, Session, read_session
 from radsam.volume import Box, Geometry, Mask, Point, Volume
 
+#: Overlapping objects are reported; `test_overlap.py` is about that.
+pytestmark = pytest.mark.filterwarnings("ignore::radsam.OverlapWarning")
+
 SCENE = touching_balls()
 RIGHT = Box(k=13, i0=3, j0=7, i1=15, j1=20)
 

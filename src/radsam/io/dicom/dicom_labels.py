@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Int64
 
 from radsam.errors import GridMismatchError, VolumeError
 from radsam.volume import Geometry, LabelVolume, Volume
@@ -20,6 +20,10 @@ from radsam.volume import Geometry, LabelVolume, Volume
 
 class LabelWarning(UserWarning):
     """A segmentation or structure set does not fit into a label map."""
+
+
+class LabelOverlapWarning(LabelWarning):
+    """Its objects overlap: the label map gives each voxel to one of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,8 +127,8 @@ def compose_labels(labels: DicomLabels, on: Volume | None, names: Sequence[str] 
         warnings.warn(f"{labels.path}: left out {'; '.join(problems)}.", LabelWarning, stacklevel=3)
     ids = _numbers(labels, usable)
     packed = {each: np.packbits(each.mask_on(grid)) for each in usable}
-    painted = _paint(packed, ids, grid, labels.path)
-    return LabelVolume(painted, grid, {ids[each]: each.name for each in usable})
+    painted, covered = _paint(packed, ids, grid, labels.path)
+    return LabelVolume(painted, grid, {ids[each]: each.name for each in usable}, covered)
 
 
 def _numbers(labels: DicomLabels, usable: Sequence[DicomObject]) -> dict[DicomObject, int]:
@@ -136,24 +140,39 @@ def _numbers(labels: DicomLabels, usable: Sequence[DicomObject]) -> dict[DicomOb
 
 def _paint(
     packed: dict[DicomObject, np.ndarray], ids: dict[DicomObject, int], grid: Geometry, path: Path
-) -> np.ndarray:
-    """Paint the largest object first, so that a small one within it can be seen."""
+) -> tuple[np.ndarray, dict[int, Int64[np.ndarray, " n"]]]:
+    """Paint the largest object first, so that a small one within it can be seen; return what was painted over, too."""
     count = int(np.prod(grid.shape_kji))
     sizes = {each: int(np.bitwise_count(bits).sum(dtype=np.int64)) for each, bits in packed.items()}
     painted = np.zeros(count, dtype=np.uint8 if max(ids.values()) <= 255 else np.uint16)
-    covered = 0
-    for each in sorted(packed, key=lambda one: -sizes[one]):
+    order = sorted(packed, key=lambda one: -sizes[one])
+    overlap = False
+    for each in order:
         inside = np.flatnonzero(np.unpackbits(packed[each], count=count))
-        covered += int(np.count_nonzero(painted[inside]))
+        overlap = overlap or bool(painted[inside].any())
         painted[inside] = ids[each]
-    if covered:
+    covered = {}
+    reported = []
+    for each in reversed(order if overlap else []):
+        inside = np.flatnonzero(np.unpackbits(packed[each], count=count))
+        lost = inside[painted[inside] != ids[each]]
+        if lost.size:
+            covered[ids[each]] = lost
+            owners = np.bincount(painted[lost])
+            reported += [
+                f"{owners[ids[other]]} of the {sizes[each]} voxels of {each.name!r} are in {other.name!r}"
+                for other in order
+                if ids[other] < owners.size and owners[ids[other]]
+            ]
+    if reported:
         warnings.warn(
-            f"{path}: objects overlap in {covered} voxels; a label map holds one of them, so the smaller one is on "
-            "top. Read them one at a time to get each whole.",
-            LabelWarning,
+            f"{path}: objects overlap in {sum(each.size for each in covered.values())} voxels; a label map holds one "
+            f"of them, so the smaller one is on top: {'; '.join(reported)}. DICOM SEG and RTSTRUCT, and one file per "
+            "object, hold each whole.",
+            LabelOverlapWarning,
             stacklevel=4,
         )
     empty = [each.name for each, size in sizes.items() if not size]
     if empty:
         warnings.warn(f"{path}: no voxel of this grid lies in {', '.join(empty)}.", LabelWarning, stacklevel=4)
-    return painted.reshape(grid.shape_kji)
+    return painted.reshape(grid.shape_kji), covered

@@ -6,7 +6,7 @@ Written with pydicom alone, because highdicom takes three times as long
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -46,8 +46,8 @@ _IMAGE_POSITION, _PLANE_POSITION = 0x00200032, 0x00209113
 def write_seg(labels: LabelVolume, path: Path, source: SourceSeries, algorithm: Algorithm) -> None:
     """Write a label map as a SEG on the images that it was made on.
 
-    Slices without an object get no frame. Of a resampled series, the frames lie on the
-    original images, and each pixel takes its nearest voxel.
+    Objects that overlap are written whole. Slices without an object get no frame. Of a resampled series, the frames
+    lie on the original images, and each pixel takes its nearest voxel.
 
     Args:
         labels: The label map; ids without a name are called "object" and their id.
@@ -73,12 +73,12 @@ def write_seg(labels: LabelVolume, path: Path, source: SourceSeries, algorithm: 
     dataset.BitsAllocated = dataset.BitsStored = 1
     dataset.HighBit = dataset.PixelRepresentation = 0
     dataset.LossyImageCompression = "00"
-    dataset.SegmentationType, dataset.SegmentsOverlap = "BINARY", "NO"
     # Segments are numbered from 1 without gaps (PS3.3 C.8.20.4).
     dataset.SegmentSequence = items(
         *(_segment(position, name, algorithm) for position, name in enumerate(names.values(), start=1))
     )
     frames = list(_frames(labels, source, list(names)))
+    dataset.SegmentationType, dataset.SegmentsOverlap = "BINARY", "YES" if _overlap(frames) else "NO"
     _add_dimensions(dataset)
     dataset.SharedFunctionalGroupsSequence = items(_shared_groups(source))
     with disable_value_validation():  # of hundreds of frames; the texts in them are all ours
@@ -105,6 +105,16 @@ def _frames(
                 yield position, index, mask
         if not shown:  # lost in resampling; a segment without frames is not allowed
             yield position, 0, source.slice_mask(labels, number, 0)
+
+
+def _overlap(frames: Sequence[tuple[int, int, Bool[np.ndarray, "rows cols"]]]) -> bool:
+    """Return whether a pixel of an image belongs to two segments."""
+    seen: dict[int, Bool[np.ndarray, "rows cols"]] = {}
+    for _, index, mask in frames:
+        if index in seen and (seen[index] & mask).any():
+            return True
+        seen[index] = seen[index] | mask if index in seen else mask
+    return False
 
 
 def _segment(position: int, name: str, algorithm: Algorithm) -> Dataset:

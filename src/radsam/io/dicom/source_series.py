@@ -75,14 +75,14 @@ class SourceSeries:
             )
 
     def slice_mask(self, labels: LabelVolume, number: int, index: int) -> Bool[np.ndarray, "rows cols"]:
-        """Return object `number` on image `index`: of a resampled series, each pixel's nearest voxel."""
+        """Return object `number`, whole, on image `index`: of a resampled series, each pixel's nearest voxel."""
         header, corners = self.slices[index], self.stacked.corners_ijk
         if corners is None:
-            return np.asarray(labels.ids[index] == number)
+            return labels.slice_mask(number, index)
         at_i, at_j, at_k = corners[index]
         i, j, k = round(float(at_i)), round(float(at_j)), round(float(at_k))
         k = min(k, labels.ids.shape[0] - 1)
-        return np.asarray(labels.ids[k, j : j + header.rows, i : i + header.cols] == number)
+        return labels.slice_mask(number, k)[j : j + header.rows, i : i + header.cols]
 
     def slice_geometry(self, index: int) -> Geometry:
         """Return the grid of image `index` alone."""

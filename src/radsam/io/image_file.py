@@ -13,15 +13,19 @@ from __future__ import annotations
 import gzip
 import io
 import math
+import os
 import re
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
+from radsam.disk.utf8_path import utf8_path
 from radsam.errors import VolumeError
 from radsam.io.nifti_grid import choose_grid
 from radsam.volume import Geometry
@@ -110,13 +114,31 @@ def read_image(path: Path) -> tuple[Header, sitk.Image]:
     """
     # Before its header: SimpleITK reports damage behind the header as a wrong header.
     header = _checked_header(path, whole=True)
-    reader = _opened(path, header.format)
-    if header.dtype == "float64":
-        reader.SetOutputPixelType(sitk.sitkFloat32)
-    try:
-        return header, reader.Execute()
-    except (RuntimeError, MemoryError) as error:
-        raise VolumeError(_damaged(path, "its voxels cannot be read")) from error
+    with _opened(path, header.format) as reader:
+        if header.dtype == "float64":
+            reader.SetOutputPixelType(sitk.sitkFloat32)
+        try:
+            return header, reader.Execute()
+        except (RuntimeError, MemoryError) as error:
+            raise VolumeError(_damaged(path, "its voxels cannot be read")) from error
+
+
+def voxel_file(path: Path) -> Path | None:
+    """Return the file beside a MetaImage or NRRD header that holds its voxels; None where one file holds both.
+
+    Raises:
+        VolumeError: The file lies outside the header's folder, or is missing.
+        OSError, ValueError: The header cannot be read.
+    """
+    file_format = format_of(path)
+    if file_format not in (NRRD, META):
+        return None
+    with path.open("rb") as stream:
+        if file_format is NRRD:
+            name = _nrrd_fields(stream).get("datafile", "LOCAL")
+        else:
+            name = _meta_fields(stream)["ElementDataFile"]
+    return None if name == "LOCAL" else _beside(path, name)
 
 
 def geometry_of(image: sitk.Image | sitk.ImageFileReader, source: Path) -> Geometry:
@@ -138,14 +160,18 @@ def _checked_header(path: Path, *, whole: bool) -> Header:
         raise VolumeError(f"{path} has no known suffix; known are {', '.join(SUFFIXES)}.")
     _check_not_empty(path)
     _check_length(path, file_format, whole=whole)
-    return _header(path, file_format, _opened(path, file_format))
+    with _opened(path, file_format) as reader:
+        return _header(path, file_format, reader)
 
 
-def _opened(path: Path, file_format: FileFormat) -> sitk.ImageFileReader:
-    reader = sitk.ImageFileReader()
-    reader.SetImageIO(file_format.reader)
-    reader.SetFileName(str(path))
-    return reader
+@contextmanager
+def _opened(path: Path, file_format: FileFormat) -> Iterator[sitk.ImageFileReader]:
+    voxels = voxel_file(path)
+    with utf8_path(path, [] if voxels is None else [str(voxels.relative_to(path.parent))]) as name:
+        reader = sitk.ImageFileReader()
+        reader.SetImageIO(file_format.reader)
+        reader.SetFileName(name)
+        yield reader
 
 
 def _header(path: Path, file_format: FileFormat, reader: sitk.ImageFileReader) -> Header:
@@ -278,7 +304,7 @@ def _nrrd_fields(stream: io.BufferedIOBase) -> dict[str, str]:
     if not stream.readline(64).startswith(b"NRRD"):
         raise ValueError("not a NRRD header")
     fields: dict[str, str] = {}
-    while line := stream.readline(1 << 16).decode("latin-1").strip():
+    while line := os.fsdecode(stream.readline(1 << 16)).strip():
         key, _, value = line.partition(":")
         fields[key.lower().replace(" ", "")] = value.strip()
     return fields
@@ -304,7 +330,7 @@ def _meta_fields(stream: io.BufferedIOBase) -> dict[str, str]:
     fields: dict[str, str] = {}
     while "ElementDataFile" not in fields:
         line = stream.readline(4096)
-        key, equals, value = line.decode("latin-1").partition("=")
+        key, equals, value = os.fsdecode(line).partition("=")
         if not equals:
             raise ValueError("not a MetaImage header")
         fields[key.strip()] = value.strip()

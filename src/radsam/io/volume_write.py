@@ -16,6 +16,7 @@ import SimpleITK as sitk
 from jaxtyping import Shaped
 
 from radsam.disk.atomic_write import check_writable, replacing, write_failure
+from radsam.disk.utf8_path import utf8_path
 from radsam.errors import OutputError, VolumeError
 from radsam.io.dicom.derived_object import CONVERTED, Algorithm
 from radsam.io.dicom.rtstruct_write import write_rtstruct
@@ -138,7 +139,8 @@ def _write(array: Voxels, geometry: Geometry, target: Path, compress: bool = Tru
     image = _image(array, geometry, target)
     with replacing(target) as partial:
         try:
-            sitk.WriteImage(image, str(partial), useCompression=compress and target.suffix.lower() != ".nii")
+            with utf8_path(partial) as name:
+                sitk.WriteImage(image, name, useCompression=compress and target.suffix.lower() != ".nii")
         except RuntimeError as error:
             raise _failure(partial, target) from error
         _check_written(array, geometry, partial, target)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from pathlib import Path
 
 import nibabel as nib
@@ -324,3 +325,30 @@ def test_labels_on_another_grid_are_refused_with_both_grids() -> None:
     with pytest.raises(GridMismatchError, match=r"\(3\.00, 0\.00, 0\.00\)") as caught:
         require_same_grid(labels, moved, "The mask")
     assert "another way" not in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", PLAIN)
+@pytest.mark.parametrize("name", [b"f\xe9/ct", b"caf\xe9", b"f\xe9/caf\xe9 \xc3\xbc"])
+def test_a_path_need_not_be_utf8(tmp_path: Path, suffix: str, name: bytes) -> None:
+    values = some_values()
+    path = tmp_path / f"{os.fsdecode(name)}.{suffix}"
+    path.parent.mkdir(exist_ok=True)
+    plain = saved(tmp_path / f"ct.{suffix}", values, compress=False)
+    content = plain.read_bytes()
+    if suffix in ("nhdr", "mhd"):
+        (tmp_path / "ct.raw").rename(path.with_suffix(".raw"))
+        content = content.replace(b"ct.raw", os.fsencode(path.with_suffix(".raw").name))
+    path.write_bytes(content)
+    np.testing.assert_array_equal(read_volume(path).hu, values)
+    assert read_info(path).geometry is not None
+
+
+@pytest.mark.parametrize("suffix", ["nhdr", "mhd"])
+def test_a_header_may_name_its_voxels_in_any_encoding(tmp_path: Path, suffix: str) -> None:
+    for name in (b"\xc3\xbc.raw", b"\xfc.raw", b"sub/\xfc.raw"):
+        path = saved(tmp_path / f"ct.{suffix}", some_values(), compress=False)
+        target = tmp_path / os.fsdecode(name)
+        target.parent.mkdir(exist_ok=True)
+        (tmp_path / "ct.raw").rename(target)
+        path.write_bytes(path.read_bytes().replace(b"ct.raw", name))
+        np.testing.assert_array_equal(read_volume(path).hu, some_values())

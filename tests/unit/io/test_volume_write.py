@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -104,3 +105,13 @@ def test_a_disk_that_takes_no_more_leaves_the_previous_file(tmp_path: Path, suff
     assert "does not allow a file of this size" in done.stdout
     assert target.read_bytes() == b"the previous mask"
     assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("suffix", LABEL_SUFFIXES)
+@pytest.mark.parametrize("name", [b"f\xe9/mask", b"caf\xe9"])
+def test_a_path_need_not_be_utf8(tmp_path: Path, suffix: str, name: bytes) -> None:
+    path = tmp_path / f"{os.fsdecode(name)}{suffix}"
+    path.parent.mkdir(exist_ok=True)
+    write_labels(some_labels(), path)
+    np.testing.assert_array_equal(read_labels(path).ids, some_labels().ids)
+    assert list(path.parent.iterdir()) == [path]

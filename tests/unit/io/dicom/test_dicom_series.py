@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -127,3 +128,13 @@ def test_a_series_cannot_be_chosen_in_a_plain_file(tmp_path: Path) -> None:
     (tmp_path / "ct.nii").write_bytes(b"x")
     with pytest.raises(SeriesError, match="one volume"):
         read_volume(tmp_path / "ct.nii", series="1")
+
+
+@pytest.mark.parametrize("folder", [b"s\xe9ries", b"s\xe9ries/with a\nline"])
+def test_names_need_not_be_utf8(tmp_path: Path, folder: bytes) -> None:
+    place = tmp_path / os.fsdecode(folder)
+    place.mkdir(parents=True)
+    for number, each in enumerate(write_series(tmp_path, ct_values(), compress="JPEG-LS lossless")):
+        each.rename(place / os.fsdecode(b"\xff\n%d.dcm" % number))
+    np.testing.assert_array_equal(read_volume(place).hu, ct_values())
+    assert read_info(place).geometry is not None

@@ -29,7 +29,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Start with [bold]radsam demo[/]. Exit codes: 0 done, 2 wrong usage, 3 bad input, 4 failed while running.",
+    epilog="Start with [bold]radsam demo[/]. Exit codes: 0 done, 2 wrong usage, 3 bad input, 4 failed while running "
+    "or unable to write the standard output, 130 stopped by Ctrl-C.",
 )
 app.command()(demo)
 app.command()(info)

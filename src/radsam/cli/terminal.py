@@ -1,7 +1,8 @@
 """Shared by all commands: results, notes, progress, errors and exit codes.
 
 Results go to the standard output, everything else to the standard error. Exit codes:
-0 done, 2 wrong usage, 3 bad input, 4 failed while running, 130 stopped by Ctrl-C.
+0 done, 2 wrong usage, 3 bad input, 4 failed while running or unable to write the standard
+output (`radsam.cli.standard_streams`), 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ EXIT_INTERRUPTED = 130
 #: Notes, progress and errors.
 notes = Console(stderr=True, highlight=False, emoji=False)
 #: Results for people. A pipe has no width: there, no column of a table is cut short.
-out = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else 500)
+out = Console(highlight=False, emoji=False, width=None if sys.stdout and sys.stdout.isatty() else 500)
 
 _held: ContextVar[ExitStack] = ContextVar("resources of the running command")
 

@@ -1,0 +1,87 @@
+r"""The standard streams of the program: closed, full, cut short or not able to hold a character, they end no work.
+
+What a stream cannot hold is written as ``\xe9``. A failure to write is remembered: the work goes on, so that the
+files are written, and the program says it at its end.
+"""
+
+from __future__ import annotations
+
+import codecs
+import errno
+import io
+import os
+import sys
+from contextlib import suppress
+from typing import TextIO
+
+from radsam.disk.utf8_path import printable
+
+_ERRORS = "radsam.printable"
+
+
+class _LastingStream(io.TextIOWrapper):
+    """A text stream whose failures to write are remembered instead of raised."""
+
+    failure: OSError | None = None
+
+    def write(self, text: str, /) -> int:
+        try:
+            return super().write(text)
+        except OSError as error:
+            self._give_up(error)
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            super().flush()
+        except OSError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        """Send the rest to nowhere, or the interpreter would fail on it when it ends."""
+        self.failure = self.failure or error
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.fileno())
+        os.close(nowhere)
+        with suppress(OSError):
+            super().flush()
+
+
+def open_streams() -> None:
+    """Replace the standard output and error of this process, which may be closed."""
+    # The next files to be opened would get the numbers of closed streams, and with them what is meant for those.
+    while (number := os.open(os.devnull, os.O_RDONLY)) <= 2:
+        pass
+    os.close(number)
+    codecs.register_error(_ERRORS, _escape)
+    sys.stdout, sys.stderr = _lasting(sys.stdout, 1), _lasting(sys.stderr, 2)
+
+
+def close_streams() -> str:
+    """Write what is left; return a sentence where the standard output could not be written, else nothing.
+
+    A reader that has enough, such as ``head``, is no failure.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    failure = getattr(sys.stdout, "failure", None)
+    if failure is None or failure.errno == errno.EPIPE:
+        return ""
+    why = "is closed" if failure.errno == errno.EBADF else f"cannot be written ({failure.strerror})"
+    return f"The result could not be shown: the standard output {why}. Files that the command writes are complete."
+
+
+def _lasting(stream: TextIO | None, number: int) -> TextIO:
+    if stream is None:
+        closed = open(number, "wb", closefd=False)  # noqa: SIM115 - as long as the program runs
+        return _LastingStream(closed, "utf-8", _ERRORS, line_buffering=True)
+    with suppress(OSError):
+        stream.flush()
+    return _LastingStream(stream.buffer, stream.encoding, _ERRORS, line_buffering=True)
+
+
+def _escape(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    wrong = printable(error.object[error.start : error.end])
+    return wrong.encode("ascii", "backslashreplace").decode("ascii"), error.end

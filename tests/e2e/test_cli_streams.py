@@ -77,9 +77,9 @@ def test_the_files_are_written(run_radsam: CommandLine, tmp_path: Path) -> None:
 def test_an_encoding_that_lacks_a_character_shows_its_code(
     run_radsam: CommandLine, tmp_path: Path, encoding: str
 ) -> None:
-    name = os.fsdecode(b"caf\xe9\xc3\xbc\n.nii.gz")
+    name = os.fsdecode(b"L\xe9a\xc3\xbc\n.nii.gz")
     code, _, stderr = run(run_radsam, tmp_path, "", "info", name, PYTHONIOENCODING=encoding)
     assert code == 3
-    assert r"caf\xe9" in stderr
+    assert r"L\xe9a" in stderr
     assert (r"\xfc" if "ascii" in encoding else "ü") in stderr
     assert "Traceback" not in stderr

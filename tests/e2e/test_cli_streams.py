@@ -54,7 +54,7 @@ def test_an_output_that_cannot_be_written_has_its_code_and_a_line(
     assert words in stderr
 
 
-def test_a_reader_that_has_enough_is_no_failure(run_radsam: CommandLine, tmp_path: Path) -> None:
+def test_a_reader_that_has_enough_does_not_count(run_radsam: CommandLine, tmp_path: Path) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     command = [sys.executable, "-m", "radsam", "segment", "--help"]

@@ -60,7 +60,7 @@ def open_streams() -> None:
 def close_streams() -> str:
     """Write what is left; return a sentence where the standard output could not be written, else nothing.
 
-    A reader that has enough, such as ``head``, is no failure.
+    A reader that has enough, such as ``head``, does not count as a failure.
     """
     sys.stdout.flush()
     sys.stderr.flush()

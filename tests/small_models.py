@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from radsam.model.prompt_tokens import NEGATIVE, POSITIVE, arrange
+from radsam.model.prompt_tokens import DISTANCE_VALUES, NEGATIVE, POSITIVE, arrange
 from radsam.model.sam import Sam, build_sam
 from radsam.model.sam_config import SamConfig, TinyViTConfig, ViTConfig
 
@@ -34,7 +36,10 @@ SMALL_TINY_VIT = SamConfig(
     decoder_mlp_dim=64,
 )
 
-SMALL_CONFIGS = {"vit": SMALL_VIT, "tiny_vit": SMALL_TINY_VIT}
+#: Reads where a mask comes from, too.
+SMALL_WITH_SOURCE = replace(SMALL_TINY_VIT, source_channels=8)
+
+SMALL_CONFIGS = {"vit": SMALL_VIT, "tiny_vit": SMALL_TINY_VIT, "with source": SMALL_WITH_SOURCE}
 
 
 def random_model(config: SamConfig, seed: int = 0) -> Sam:
@@ -78,9 +83,16 @@ def decoder_inputs(config: SamConfig, prompt: str) -> dict[str, Tensor]:
     size = config.low_res_size
     mask = torch.zeros(1, 1, size, size)
     mask[..., size // 4 : size // 2, size // 3 : size // 2] = 1.0
-    return {
+    inputs = {
         "points_xy": torch.from_numpy(points_xy),
         "point_labels": torch.from_numpy(point_labels),
         "mask": mask,
         "has_mask": torch.tensor([float(has_mask)]),
     }
+    if config.source_channels:
+        generator = torch.Generator().manual_seed(7)
+        # A mask with a point is one of the same slice, which was corrected.
+        inputs["has_source"] = torch.tensor([float(has_mask and not clicks)])
+        inputs["pictures"] = torch.rand(1, 2, size, size, generator=generator)
+        inputs["distance"] = torch.rand(1, DISTANCE_VALUES, generator=generator)
+    return inputs

@@ -15,7 +15,7 @@ import torch
 
 from radsam.errors import BackendError, BundleError, MissingExtraError
 from radsam.model import onnx_export
-from radsam.model.onnx_export import DECODER_INPUTS, ExportedGraphs, export_graphs, state_dict_from_graphs
+from radsam.model.onnx_export import ExportedGraphs, decoder_input_names, export_graphs, state_dict_from_graphs
 from radsam.model.published_checkpoint import restore_sam
 from radsam.model.sam import Sam, build_sam
 from small_models import PROMPTS, SMALL_CONFIGS, SMALL_VIT, decoder_inputs, random_model
@@ -76,7 +76,7 @@ def test_the_decoder_graph_decodes_every_prompt_as_torch_does(exported: Exported
         inputs = {"embedding": embedding, **decoder_inputs(config, prompt)}
         with torch.no_grad():
             expected = exported.model.decode(**inputs)
-        found = run({name: inputs[name].numpy() for name in DECODER_INPUTS})
+        found = run({name: inputs[name].numpy() for name in decoder_input_names(config)})
         for got, wanted in zip(found, expected, strict=True):
             np.testing.assert_allclose(got, wanted.numpy(), rtol=1e-3, atol=1e-4, err_msg=prompt)
 
@@ -97,7 +97,7 @@ def test_initializers_are_the_state_dict_by_name(tmp_path: Path, name: str, half
 def test_only_what_a_caller_gives_is_an_input(exported: Exported) -> None:
     for path, inputs, outputs in (
         (exported.graphs.encoder, onnx_export.ENCODER_INPUTS, onnx_export.ENCODER_OUTPUTS),
-        (exported.graphs.decoder, onnx_export.DECODER_INPUTS, onnx_export.DECODER_OUTPUTS),
+        (exported.graphs.decoder, decoder_input_names(exported.model.config), onnx_export.DECODER_OUTPUTS),
     ):
         graph = onnx.load(path)
         onnx.checker.check_model(graph, full_check=True)

@@ -41,12 +41,16 @@ class FastDecoder(nn.Module):
         point_labels: Float[Tensor, "b p"],
         mask: Float[Tensor, "b 1 m m"],
         has_mask: Float[Tensor, " b"],
+        has_source: Float[Tensor, " b"] | None = None,
+        pictures: Float[Tensor, "b 2 m m"] | None = None,
+        distance: Float[Tensor, "b d"] | None = None,
     ) -> tuple[Float[Tensor, "b 4 m m"], Float[Tensor, "b 4"]]:
         """Predict masks for one prompt of each embedding; see `Sam.decode`."""
         prompts, decoder = self.prompt_encoder, self.mask_decoder
         sparse = prompts.embed_points(points_xy, point_labels)
-        cells = (embedding + prompts.embed_mask(mask, has_mask)).flatten(2).transpose(1, 2)
-        tokens, cells = _attend(decoder, decoder.tokens(sparse), cells, prompts.dense_position())
+        dense, shift = prompts.embed_mask_and_source(mask, has_mask, has_source, pictures, distance)
+        cells = (embedding + dense).flatten(2).transpose(1, 2)
+        tokens, cells = _attend(decoder, decoder.tokens(sparse, shift), cells, prompts.dense_position())
         upscaled = _upscale(decoder, cells)
         logits = _arrange_pixels(upscaled @ decoder.kernels(tokens).transpose(1, 2), prompts.grid)
         scores: Tensor = decoder.iou_prediction_head(tokens[:, 0])

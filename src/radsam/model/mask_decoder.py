@@ -51,6 +51,7 @@ class MaskDecoder(nn.Module):
         position: Float[Tensor, "1 cells c"],
         sparse: Float[Tensor, "b p c"],
         dense: Float[Tensor, "b c g g"],
+        shift: Float[Tensor, "b t c"] | None = None,
     ) -> tuple[Float[Tensor, "b 4 m m"], Float[Tensor, "b 4"]]:
         """Return the logits of four masks, four times finer than the grid, and their predicted IoU.
 
@@ -59,9 +60,10 @@ class MaskDecoder(nn.Module):
             position: Position encoding of the grid's cells, row by row.
             sparse: Tokens of points and box corners; there may be none.
             dense: Map of the mask prompt.
+            shift: Added to the tokens that become the score and the masks; None adds nothing.
         """
         image = embedding + dense
-        tokens, cells = self.transformer(self.tokens(sparse), image.flatten(2).transpose(1, 2), position)
+        tokens, cells = self.transformer(self.tokens(sparse, shift), image.flatten(2).transpose(1, 2), position)
 
         upscaled = self.output_upscaling(cells.transpose(1, 2).reshape_as(image))
         side = upscaled.shape[-1]
@@ -69,10 +71,13 @@ class MaskDecoder(nn.Module):
         scores: Tensor = self.iou_prediction_head(tokens[:, 0])
         return logits, scores
 
-    def tokens(self, sparse: Float[Tensor, "b p c"]) -> Float[Tensor, "b t c"]:
+    def tokens(
+        self, sparse: Float[Tensor, "b p c"], shift: Float[Tensor, "b o c"] | None = None
+    ) -> Float[Tensor, "b t c"]:
         """Put the tokens that become the score and the masks before those of a prompt."""
         outputs = torch.cat([self.iou_token.weight, self.mask_tokens.weight])
-        return torch.cat([outputs.unsqueeze(0).expand(sparse.shape[0], -1, -1), sparse], dim=1)
+        outputs = outputs.unsqueeze(0).expand(sparse.shape[0], -1, -1)
+        return torch.cat([outputs if shift is None else outputs + shift, sparse], dim=1)
 
     def kernels(self, tokens: Float[Tensor, "b t c"]) -> Float[Tensor, "b 4 d"]:
         """Return each mask's kernel: its product with the upscaled image is the mask's logits."""

@@ -25,8 +25,10 @@ from torch import Tensor, nn
 
 from radsam.errors import BackendError, BundleError, MissingExtraError
 from radsam.model.fast_decoder import FastDecoder
+from radsam.model.prompt_tokens import DISTANCE_VALUES
 from radsam.model.published_checkpoint import COUNTER
 from radsam.model.sam import Sam
+from radsam.model.sam_config import SamConfig
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto
@@ -42,6 +44,9 @@ HALF_FROM_ELEMENTS = 4096
 ENCODER_INPUTS, ENCODER_OUTPUTS = ["image"], ["embedding"]
 DECODER_INPUTS, DECODER_OUTPUTS = ["embedding", "points_xy", "point_labels", "mask", "has_mask"], ["logits", "scores"]
 
+#: What the decoder takes besides in a model that reads where a mask comes from.
+SOURCE_INPUTS = ["has_source", "pictures", "distance"]
+
 #: Prefix of the weights' names, in a state dict and in the graphs.
 ENCODER_PREFIX = "image_encoder."
 PREFIXES = (ENCODER_PREFIX, "prompt_encoder.", "mask_decoder.")
@@ -55,7 +60,8 @@ class ExportedGraphs:
         encoder: ``encoder.onnx``: image (b, 3, n, n) → embedding (b, c, g, g); b is free.
         decoder: ``decoder.onnx``: embedding (1, c, g, g), points_xy (1, p, 2), point_labels
             (1, p), mask (1, 1, m, m), has_mask (1,) → logits (1, 4, m, m), scores (1, 4);
-            p is free and may be 0. Every tensor is float32.
+            p is free and may be 0. Every tensor is float32. A model with `SamConfig.source_channels` takes
+            has_source (1,), pictures (1, 2, m, m) and distance (1, 5), too.
     """
 
     encoder: Path
@@ -87,23 +93,26 @@ def export_graphs(model: Sam, folder: Path, *, half: bool = True) -> ExportedGra
             {"image": {0: "batch"}, "embedding": {0: "batch"}},
             half=half,
         )
+        example = [torch.zeros(1, config.embedding_channels, g, g), torch.zeros(1, 2, 2), torch.zeros(1, 2)]
+        example += [torch.zeros(1, 1, m, m), torch.zeros(1)]
+        if config.source_channels:
+            example += [torch.zeros(1), torch.zeros(1, 2, m, m), torch.zeros(1, DISTANCE_VALUES)]
         _export(
             FastDecoder(model),
-            (
-                torch.zeros(1, config.embedding_channels, g, g),
-                torch.zeros(1, 2, 2),
-                torch.zeros(1, 2),
-                torch.zeros(1, 1, m, m),
-                torch.zeros(1),
-            ),
+            tuple(example),
             folder / "decoder.onnx",
-            (DECODER_INPUTS, DECODER_OUTPUTS),
+            (decoder_input_names(config), DECODER_OUTPUTS),
             {"points_xy": {1: "points"}, "point_labels": {1: "points"}},
             half=half,
         )
     finally:
         model.train(training)
     return ExportedGraphs(folder / "encoder.onnx", folder / "decoder.onnx")
+
+
+def decoder_input_names(config: SamConfig) -> list[str]:
+    """Name the inputs of a model's decoder, in the order of `Sam.decode`."""
+    return [*DECODER_INPUTS, *(SOURCE_INPUTS if config.source_channels else ())]
 
 
 def state_dict_from_graphs(encoder_onnx: bytes, decoder_onnx: bytes) -> dict[str, Tensor]:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from radsam.model.layer_norm import LayerNorm2d
 from radsam.model.prompt_tokens import PAD
+from radsam.model.source_encoder import SourceEncoder
 
 #: SAM has one learnt embedding for each of the labels 0 to 3.
 LABELS = 4
@@ -27,9 +28,10 @@ class PromptEncoder(nn.Module):
         grid: Cells along one side of the image embedding.
         input_size: Pixels along one side of the model's input frame.
         mask_in_channels: Channels inside the convolutions that read a mask.
+        source_channels: Channels inside the module that reads where a mask comes from; 0 for a model without it.
     """
 
-    def __init__(self, dim: int, grid: int, input_size: int, mask_in_channels: int) -> None:
+    def __init__(self, dim: int, grid: int, input_size: int, mask_in_channels: int, source_channels: int = 0) -> None:
         super().__init__()
         self.grid = grid
         self.input_size = input_size
@@ -46,6 +48,7 @@ class PromptEncoder(nn.Module):
             nn.Conv2d(mask_in_channels, dim, kernel_size=1),
         )
         self.no_mask_embed = nn.Embedding(1, dim)
+        self.source = SourceEncoder(dim, source_channels) if source_channels else None
 
     def embed_points(
         self, points_xy: Float[Tensor, "b p 2"], point_labels: Float[Tensor, "b p"]
@@ -71,6 +74,21 @@ class PromptEncoder(nn.Module):
         """The dense map of a mask prompt, or the learnt "no mask" where `has_mask` is 0."""
         given = (has_mask > 0.5).reshape(-1, 1, 1, 1)
         return torch.where(given, self.mask_downscaling(mask), self.no_mask_embed.weight.reshape(1, -1, 1, 1))
+
+    def embed_mask_and_source(
+        self,
+        mask: Float[Tensor, "b 1 m m"],
+        has_mask: Float[Tensor, " b"],
+        has_source: Float[Tensor, " b"] | None,
+        pictures: Float[Tensor, "b 2 m m"] | None,
+        distance: Float[Tensor, "b d"] | None,
+    ) -> tuple[Float[Tensor, "b c g g"], Float[Tensor, "b t c"] | None]:
+        """The dense map of a mask prompt and of its source, and what the source adds to the decoder's own tokens."""
+        dense = self.embed_mask(mask, has_mask)
+        if self.source is None or has_source is None:
+            return dense, None
+        of_source, shift = self.source(mask, has_source, pictures, distance)
+        return dense + of_source, shift
 
     def dense_position(self) -> Float[Tensor, "1 cells c"]:
         """Position encoding of every cell of the embedding, row by row."""

@@ -17,6 +17,12 @@ POSITIVE = 1
 BOX_START = 2
 BOX_END = 3
 
+#: Numbers that state the way from the slice of a mask to the slice that it prompts: whether the bound is known (1 or
+#: 0); where the mask's slice and the prompted slice are between the start (0) and one slice past the bound (1); the
+#: distance to the bound; the distance of the two slices. Distances are shares of the side of the model's input. Without
+#: a known bound only the last one is given; the others are 0.
+DISTANCE_VALUES = 5
+
 
 def arrange(
     points_xy: Float[np.ndarray, "n 2"],

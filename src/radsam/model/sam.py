@@ -50,6 +50,9 @@ class Sam(nn.Module):
         point_labels: Float[Tensor, "b p"],
         mask: Float[Tensor, "b 1 m m"],
         has_mask: Float[Tensor, " b"],
+        has_source: Float[Tensor, " b"] | None = None,
+        pictures: Float[Tensor, "b 2 m m"] | None = None,
+        distance: Float[Tensor, "b d"] | None = None,
     ) -> tuple[Float[Tensor, "b 4 m m"], Float[Tensor, "b 4"]]:
         """Predict masks for one prompt of each embedding.
 
@@ -62,14 +65,18 @@ class Sam(nn.Module):
             mask: Mask prompt, ``m`` pixels (`SamConfig.low_res_size`) along each side.
                 Ignored where `has_mask` is 0, but always given.
             has_mask: 1 where the mask counts, 0 where there is none.
+            has_source: 1 where the mask comes from another slice, 0 elsewhere. This and the next two are for a model
+                that takes the source of a mask (`SamConfig.source_channels`), and all or none of them are given.
+            pictures: The mask's slice and this slice, ``m`` pixels along each side.
+            distance: The way between them; see `radsam.model.prompt_tokens.DISTANCE_VALUES`.
 
         Returns:
             Logits of four masks (the primary one first; positive means inside) and the
             IoU that the model expects of each.
         """
         sparse = self.prompt_encoder.embed_points(points_xy, point_labels)
-        dense = self.prompt_encoder.embed_mask(mask, has_mask)
-        logits, scores = self.mask_decoder(embedding, self.prompt_encoder.dense_position(), sparse, dense)
+        dense, shift = self.prompt_encoder.embed_mask_and_source(mask, has_mask, has_source, pictures, distance)
+        logits, scores = self.mask_decoder(embedding, self.prompt_encoder.dense_position(), sparse, dense, shift)
         return logits, scores
 
 
@@ -84,7 +91,7 @@ def build_sam(config: SamConfig) -> Sam:
     return Sam(
         config,
         encoder,
-        PromptEncoder(dim, config.embedding_grid, config.input_size, config.mask_in_channels),
+        PromptEncoder(dim, config.embedding_grid, config.input_size, config.mask_in_channels, config.source_channels),
         MaskDecoder(
             dim,
             config.decoder_depth,

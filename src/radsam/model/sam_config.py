@@ -146,6 +146,8 @@ class SamConfig:
         decoder_mlp_dim: Hidden channels of its perceptrons.
         iou_head_depth: Layers of the head that predicts the masks' quality.
         iou_head_dim: Hidden channels of that head.
+        source_channels: Channels inside the module that reads where a mask prompt comes from; 0 for a model, such as
+            SAM, that gets the mask alone.
 
     Raises:
         BundleError: The sizes don't fit each other.
@@ -161,10 +163,16 @@ class SamConfig:
     decoder_mlp_dim: int = 2048
     iou_head_depth: int = 3
     iou_head_dim: int = 256
+    source_channels: int = 0
 
     def __post_init__(self) -> None:
         _require_positive(self)
         _require(self.mask_in_channels % 4 == 0, "mask_in_channels must be a multiple of 4", self)
+        _require(
+            self.source_channels >= 0 and self.source_channels % 2 == 0,
+            "source_channels must be even and not negative",
+            self,
+        )
         _require(
             self.embedding_channels % 8 == 0 and self.embedding_channels % (2 * self.decoder_heads) == 0,
             "embedding_channels must be a multiple of 8 and of twice decoder_heads",
@@ -190,7 +198,10 @@ class SamConfig:
         """Plain values for JSON; `from_dict` reads them back."""
         kind = next(name for name, encoder in ENCODERS.items() if type(self.encoder) is encoder)
         encoder = {name: list(v) if isinstance(v, tuple) else v for name, v in vars(self.encoder).items()}
-        return {**vars(self), "encoder": {"kind": kind, **encoder}}
+        sizes = {**vars(self), "encoder": {"kind": kind, **encoder}}
+        if not self.source_channels:  # as earlier versions wrote it, so that the same weights make the same bundle
+            del sizes["source_channels"]
+        return sizes
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> SamConfig:
@@ -228,7 +239,7 @@ def _require_positive(config: Any) -> None:
     for name, value in vars(config).items():
         numbers = value if isinstance(value, tuple) else (value,)
         # These may be zero; their own checks cover them.
-        if name not in ("global_attention", "pyramid_dim") and any(
+        if name not in ("global_attention", "pyramid_dim", "source_channels") and any(
             isinstance(n, int | float) and n <= 0 for n in numbers
         ):
             raise BundleError(f"The model configuration needs positive sizes; {name} is {value}.")

@@ -38,6 +38,11 @@ class ObjectPredictor:
         """The model."""
         return self._predictor.spec
 
+    @property
+    def slice_mm(self) -> float:
+        """Distance between the object's slices."""
+        return float(self._volume.geometry.spacing_mm_ijk[self.view.grid.axis])
+
     def __call__(self, index: int, prompt: SlicePrompt) -> SliceMask:
         """Predict the primary mask of slice `index`."""
         return self._on_crop_or_whole(index, prompt, lambda encoded: (self._predictor.decode(encoded, prompt),))[0]

@@ -7,7 +7,54 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from jaxtyping import Float32
+
 from radsam.volume import Box, Mask, Point, Prompt, RunMask, SliceGrid
+
+
+@dataclass(frozen=True)
+class MaskSource:
+    """The slice that a mask comes from, and the way from there, for a model that takes them.
+
+    Args:
+        index: The slice.
+        gap_mm: Distance to the slice that the mask prompts.
+        way: Where the mask's slice and the prompted one are between the start (0) and one slice past the bound (1),
+            and the distance from the prompted slice to the bound in millimetres; None without a known bound.
+    """
+
+    index: int
+    gap_mm: float
+    way: tuple[float, float, float] | None = None
+
+    @classmethod
+    def of(cls, source: int, prompted: int, start: int, bound: int | None, slice_mm: float) -> MaskSource:
+        """Return the source of a mask that goes from one slice to another.
+
+        Args:
+            source: The slice that the mask is of.
+            prompted: The slice that it prompts.
+            start: The slice that the propagation started from.
+            bound: The last slice of the object in this direction; None where it is unknown.
+            slice_mm: Distance between slices.
+        """
+        gap_mm, side = abs(prompted - source) * slice_mm, 1 if prompted > source else -1
+        if bound is None:
+            return cls(source, gap_mm)
+        length = max(1, (bound - start) * side + 1)
+        before, here = (min(max((index - start) * side / length, 0.0), 1.0) for index in (source, prompted))
+        return cls(source, gap_mm, (before, here, max(0, (bound - prompted) * side) * slice_mm))
+
+    def distance(self, side_mm: float) -> Float32[np.ndarray, " d"]:
+        """The way as the decoder takes it, see `radsam.model.prompt_tokens.DISTANCE_VALUES`.
+
+        Args:
+            side_mm: Side of the model's input, which distances are shares of.
+        """
+        before, here, left_mm = self.way or (0.0, 0.0, 0.0)
+        known = float(self.way is not None)
+        return np.array([known, before, here, left_mm / side_mm, self.gap_mm / side_mm], np.float32)
 
 
 @dataclass(frozen=True)
@@ -18,11 +65,13 @@ class SlicePrompt:
         box_uvuv: An inclusive box u0, v0, u1, v1.
         points_uv: Points as (u, v, positive).
         mask: A mask of the slice.
+        source: Where the mask comes from, if from another slice and the model takes it.
     """
 
     box_uvuv: tuple[int, int, int, int] | None = None
     points_uv: tuple[tuple[int, int, bool], ...] = ()
     mask: RunMask | None = None
+    source: MaskSource | None = None
 
     @classmethod
     def of(cls, prompt: Prompt, grid: SliceGrid) -> SlicePrompt:

@@ -9,20 +9,27 @@ The two halves are separate calls with one frozen value between them::
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+from jaxtyping import Float32
 
 from radsam.errors import PromptError
 from radsam.model.prompt_tokens import NEGATIVE, POSITIVE, arrange
 from radsam.predictor.embedding_cache import Embedding, EmbeddingCache, EmbeddingKey
 from radsam.predictor.slice_mask import SliceMask, SlicePrompt
 from radsam.preprocess import Crop, Normalisation, SliceFrame, Window
-from radsam.runtime import Backend, BundleSpec, Decoded, FramePrompt
+from radsam.runtime import Backend, BundleSpec, Decoded, FramePrompt, FrameSource
 from radsam.volume import RunMask, SliceGrid, Volume
 
 #: Cached predictions; one is a few hundred bytes to a few kilobytes.
 _MAX_CACHED = 20_000
+#: Cached pictures of 256 KB: the slices that both sides of a propagation need again at once.
+_MAX_PICTURES = 16
+
+#: The first channel of a slice as the image encoder sees it, at the size of the low-res masks.
+Picture = Float32[np.ndarray, "m m"]
 
 
 @dataclass(frozen=True)
@@ -56,11 +63,13 @@ class EncodedSlice:
         key: The volume, slice, view and model that it was made from.
         frame: The map between the slice and the model's input.
         embedding: The image embedding.
+        picture: Shows a slice of the same volume in the same view, for masks that come from another slice.
     """
 
     key: EmbeddingKey
     frame: SliceFrame
     embedding: Embedding
+    picture: Callable[[int], Picture] | None = None
 
 
 class SlicePredictor:
@@ -92,6 +101,7 @@ class SlicePredictor:
         self.backend = backend
         self._cache = cache
         self._predictions: OrderedDict[tuple[EmbeddingKey, SlicePrompt], SliceMask] = OrderedDict()
+        self._pictures: OrderedDict[EmbeddingKey, Picture] = OrderedDict()
 
     def view(self, grid: SliceGrid, window: Window) -> ObjectView:
         """Return how the model sees whole slices in a window."""
@@ -117,9 +127,21 @@ class SlicePredictor:
         )
         embedding = self._cache.get(key)
         if embedding is None:
-            embedding = self.backend.encode(frame.image(grid.take(volume.hu, index), view.normalisation)[None])[0]
+            image = frame.image(grid.take(volume.hu, index), view.normalisation)
+            embedding = self.backend.encode(image[None])[0]
             self._cache.put(key, embedding)
-        return EncodedSlice(key, frame, embedding)
+
+        def picture(of: int) -> Picture:
+            shown = replace(key, index=of)
+            if shown not in self._pictures:
+                self._pictures[shown] = picture_of(
+                    frame.image(grid.take(volume.hu, of), view.normalisation), frame.low_res_size
+                )
+                if len(self._pictures) > _MAX_PICTURES:
+                    self._pictures.popitem(last=False)
+            return self._pictures[shown]
+
+        return EncodedSlice(key, frame, embedding, picture)
 
     def decode(self, encoded: EncodedSlice, prompt: SlicePrompt) -> SliceMask:
         """Predict the primary mask (paper 3.1); a repeated prompt takes the cached mask.
@@ -150,7 +172,11 @@ class SlicePredictor:
     def _decoded(self, encoded: EncodedSlice, prompt: SlicePrompt) -> Decoded:
         if not prompt:
             raise PromptError("There is no prompt on this slice: give a box, a point or a mask.")
-        return self.backend.decode(encoded.embedding, frame_prompt(encoded.frame, prompt))
+        given = frame_prompt(encoded.frame, prompt)
+        if prompt.source and encoded.picture:
+            pictures = np.stack([encoded.picture(prompt.source.index), encoded.picture(encoded.key.index)])
+            given = replace(given, source=FrameSource(pictures, prompt.source.distance(encoded.frame.side_mm)))
+        return self.backend.decode(encoded.embedding, given)
 
     @staticmethod
     def _to_slice(encoded: EncodedSlice, decoded: Decoded, which: int) -> SliceMask:
@@ -158,8 +184,14 @@ class SlicePredictor:
         return SliceMask(encoded.key.index, RunMask.encode(logits > 0), float(decoded.scores[which]))
 
 
+def picture_of(image: Float32[np.ndarray, "3 n n"], low_res_size: int) -> Picture:
+    """Return the picture of the model's input for a slice."""
+    stride = image.shape[1] // low_res_size
+    return np.asarray(image[0].reshape(low_res_size, stride, low_res_size, stride).mean(axis=(1, 3), dtype=np.float32))
+
+
 def frame_prompt(frame: SliceFrame, prompt: SlicePrompt) -> FramePrompt:
-    """Bring a slice's prompt to the model's frame."""
+    """Bring a slice's prompt to the model's frame; without the source of its mask, which needs pictures."""
     points = frame.points_to_frame(np.array([(u, v) for u, v, _ in prompt.points_uv], np.float64).reshape(-1, 2))
     labels = np.array([POSITIVE if positive else NEGATIVE for _, _, positive in prompt.points_uv], np.int64)
     box = None if prompt.box_uvuv is None else frame.box_to_frame(prompt.box_uvuv).ravel()

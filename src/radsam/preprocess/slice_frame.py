@@ -44,15 +44,18 @@ class SliceFrame:
         return self.crop or Crop(0, 0, *self.grid.display_shape)
 
     @property
+    def side_mm(self) -> float:
+        """Side of the model's input, in millimetres: the longer side of what it sees."""
+        return max(n * mm for n, mm in zip(self.seen.shape, self.grid.display_spacing_mm, strict=True))
+
+    @property
     def content_shape(self) -> tuple[int, int]:
         """Rows and columns of the frame that the slice fills; the rest is padding.
 
         Whole low-res pixels, so that an image and its masks end at the same place.
         """
-        rows, cols = self.seen.shape
-        row_mm, col_mm = self.grid.display_spacing_mm
-        longest_mm = max(rows * row_mm, cols * col_mm)
-        low_res = (self._low_res_length(n * mm / longest_mm) for n, mm in ((rows, row_mm), (cols, col_mm)))
+        sizes = zip(self.seen.shape, self.grid.display_spacing_mm, strict=True)
+        low_res = (self._low_res_length(n * mm / self.side_mm) for n, mm in sizes)
         rows, cols = (n * (self.input_size // self.low_res_size) for n in low_res)
         return rows, cols
 

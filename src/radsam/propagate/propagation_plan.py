@@ -57,6 +57,13 @@ class PropagationPlan:
             return self.limits.get(side)
         return self.bounds.low if side < 0 else self.bounds.high
 
+    def bound_of_object(self, side: int) -> int | None:
+        """The object's bound on a side; None where it is unknown: at an end of the volume the object may be cut off."""
+        if self.bounds is None:
+            return None
+        bound = self.bounds.low if side < 0 else self.bounds.high
+        return None if bound in (0, self.slice_count - 1) else bound
+
     def is_beyond(self, index: int) -> bool:
         """Whether a slice lies beyond a limit, so that it keeps its mask."""
         return any((index - limit) * side > 0 for side, limit in self.limits.items())

@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
-from radsam.predictor import ObjectPredictor, SliceMask, SlicePrompt
+from radsam.predictor import MaskSource, ObjectPredictor, SliceMask, SlicePrompt
 from radsam.propagate.next_prompt import default_policy, is_box_only, policy_for
 from radsam.propagate.painted_click import follows_points, with_painted_clicks
 from radsam.propagate.propagation_plan import PropagationPlan
@@ -27,11 +27,9 @@ class PropagationStep(Protocol[State]):
     Each side begins with a state of its own, made from the plan. A state is a frozen value and a step
     changes nothing, so that an object's masks stay a function of its edits.
 
-    `MaskStep` passes on the last mask. A model that also sees the image of that mask's slice and the
-    distance to the bound is another class with the same three methods, which `step_for` returns where the
-    bundle names it: its state is `MaskState`, too, since the image is ``predictor.encoded(state.index, crop)``
-    and the distance ``abs(state.plan.last_index(side) - index)``, with `side` the sign of
-    ``index - state.index``. A memory of several slices would be one more field of its state.
+    `MaskStep` passes on the last mask, and names the slice that it is of and the way from there for a model that
+    takes them. A model with a memory of several slices would be another class with the same three methods, which
+    `step_for` returns where the bundle names it: its state would have one more field.
     """
 
     def begin(self, plan: PropagationPlan) -> State:
@@ -74,12 +72,14 @@ class MaskStep:
         predict: Predicts the object's slices.
         policy: Name of the policy, of `radsam.propagate.POLICIES`.
         shape_vu: Rows and columns of a slice.
+        slice_mm: Distance between slices, for a model that takes the source of a mask; None for one that does not.
     """
 
     spec: BundleSpec
     predict: Predict
     policy: str
     shape_vu: tuple[int, int]
+    slice_mm: float | None = None
 
     def begin(self, plan: PropagationPlan) -> MaskState:
         """Start with the mask that the plan's first slice passes on."""
@@ -89,10 +89,18 @@ class MaskStep:
         """Predict a slice from the last mask and the user's prompt on it."""
         plan = state.plan
         incoming = plan.taper(state.mask, state.index, index) if plan.taper else state.mask
-        found = self._found(index, incoming, plan.user_prompts.get(index, SlicePrompt()))
+        user_prompt = plan.user_prompts.get(index, SlicePrompt())
+        found = self._found(index, incoming, user_prompt, self._source(state, index))
         return found, replace(state, mask=found.mask, index=index) if found.mask.area else state
 
-    def _found(self, index: int, incoming: RunMask, user_prompt: SlicePrompt) -> SliceMask:
+    def _source(self, state: MaskState, index: int) -> MaskSource | None:
+        """Where the mask comes from; None for a model that does not take it."""
+        if self.slice_mm is None:
+            return None
+        plan, side = state.plan, 1 if index > state.index else -1
+        return MaskSource.of(state.index, index, plan.start.index, plan.bound_of_object(side), self.slice_mm)
+
+    def _found(self, index: int, incoming: RunMask, user_prompt: SlicePrompt, source: MaskSource | None) -> SliceMask:
         if not incoming.area and not user_prompt:
             return SliceMask(index, incoming, 1.0)
         prompt = policy_for(self.spec, self.policy)(incoming, user_prompt)
@@ -100,6 +108,8 @@ class MaskStep:
             return SliceMask(index, prompt, 1.0)
         if not prompt:
             return SliceMask(index, incoming, 1.0)
+        if prompt.mask:
+            prompt = replace(prompt, source=source)
         return _painted(self.predict(index, prompt), user_prompt)
 
     def correct(self, index: int, user_prompt: SlicePrompt, previous: SliceMask | None) -> tuple[SliceMask, bool]:
@@ -120,8 +130,9 @@ class MaskStep:
 
 
 def step_for(predictor: ObjectPredictor, policy: str) -> PropagationStep[Any]:
-    """Return the propagation step that a model was trained for: the bundles of today pass on the last mask."""
-    return MaskStep(predictor.spec, predictor, policy, predictor.view.grid.shape_vu)
+    """Return the propagation step that a model was trained for."""
+    slice_mm = predictor.slice_mm if predictor.spec.takes_source else None
+    return MaskStep(predictor.spec, predictor, policy, predictor.view.grid.shape_vu, slice_mm)
 
 
 def _painted(found: SliceMask, user_prompt: SlicePrompt) -> SliceMask:

@@ -12,6 +12,22 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float16, Float32
 
+from radsam.model.prompt_tokens import DISTANCE_VALUES
+from radsam.runtime.bundle import BundleSpec
+
+
+@dataclass(frozen=True, eq=False)
+class FrameSource:
+    """The slice that a mask comes from, as the decoder takes it.
+
+    Args:
+        pictures: That slice and the slice to predict, in the model's frame at the size of the mask.
+        distance: The way between them; see `radsam.model.prompt_tokens.DISTANCE_VALUES`.
+    """
+
+    pictures: Float32[np.ndarray, "2 m m"]
+    distance: Float32[np.ndarray, " d"]
+
 
 @dataclass(frozen=True, eq=False)
 class FramePrompt:
@@ -21,11 +37,13 @@ class FramePrompt:
         points_xy: Points, then the two corners of a box, in frame pixels.
         point_labels: The kind of each point; see `radsam.model.prompt_tokens`.
         mask: Binary low-res mask (0 or 1), or None.
+        source: Where the mask comes from, for a model that takes it and a mask from another slice; else None.
     """
 
     points_xy: Float32[np.ndarray, "p 2"]
     point_labels: Float32[np.ndarray, " p"]
     mask: Float32[np.ndarray, "m m"] | None = None
+    source: FrameSource | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,17 +84,23 @@ class Backend(Protocol):
         """
 
 
-def decoder_inputs(prompt: FramePrompt, low_res_size: int) -> dict[str, Float32[np.ndarray, "..."]]:
-    """Name the decoder graph's prompt inputs, each with a batch of one.
+def decoder_inputs(prompt: FramePrompt, spec: BundleSpec) -> dict[str, Float32[np.ndarray, "..."]]:
+    """Name the decoder graph's prompt inputs, each with a batch of one, in the order of `Sam.decode`.
 
     Args:
         prompt: The prompt.
-        low_res_size: Side of the low-res mask; an absent mask is all zeros, with `has_mask` 0.
+        spec: The model. An absent mask is all zeros, with `has_mask` 0; likewise an absent source, where the model
+            takes one.
     """
-    no_mask = np.zeros((low_res_size, low_res_size), np.float32)
-    return {
+    no_mask = np.zeros((spec.low_res_size, spec.low_res_size), np.float32)
+    inputs = {
         "points_xy": prompt.points_xy[None],
         "point_labels": prompt.point_labels[None],
         "mask": (no_mask if prompt.mask is None else prompt.mask)[None, None],
         "has_mask": np.array([prompt.mask is not None], np.float32),
     }
+    if spec.takes_source:
+        source = prompt.source or FrameSource(np.stack([no_mask] * 2), np.zeros(DISTANCE_VALUES, np.float32))
+        inputs["has_source"] = np.array([prompt.source is not None], np.float32)
+        inputs |= {"pictures": source.pictures[None], "distance": source.distance[None]}
+    return inputs

@@ -123,6 +123,11 @@ class BundleSpec:
         """How an image becomes the model's input, with the model's own window."""
         return Normalisation(Window(*self.window_hu), self.pixel_mean, self.pixel_std)
 
+    @property
+    def takes_source(self) -> bool:
+        """Whether the decoder takes, beside a mask, the picture of the mask's slice and the way from there."""
+        return bool(self.model.get("source_channels"))
+
     def can(self, capability: Capability) -> bool:
         """Whether the model was trained on this kind of prompt."""
         return capability in self.capabilities

@@ -34,7 +34,7 @@ class OnnxBackend:
             )
         except Exception as error:  # its errors share no base class but Exception
             raise BackendError(f"ONNX Runtime cannot load bundle {bundle.spec.name!r}: {error}") from error
-        self._low_res_size = bundle.spec.low_res_size
+        self._spec = bundle.spec
 
     def encode(self, images: Float32[np.ndarray, "b 3 n n"]) -> Float16[np.ndarray, "b c g g"]:
         """Encode images; see `Backend.encode`."""
@@ -43,7 +43,7 @@ class OnnxBackend:
 
     def decode(self, embedding: Float16[np.ndarray, "c g g"], prompt: FramePrompt) -> Decoded:
         """Predict masks for one prompt; see `Backend.decode`."""
-        inputs = {"embedding": embedding[None].astype(np.float32), **decoder_inputs(prompt, self._low_res_size)}
+        inputs = {"embedding": embedding[None].astype(np.float32), **decoder_inputs(prompt, self._spec)}
         logits, scores = self._run(self._decoder, ["logits", "scores"], inputs)
         return Decoded(logits[0], scores[0])
 

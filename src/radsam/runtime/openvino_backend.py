@@ -33,7 +33,7 @@ class OpenVinoBackend:
             self._decoder = _compile(core, bundle.decoder, self._precision, threads)
         except RuntimeError as error:
             raise BackendError(f"OpenVINO cannot load bundle {bundle.spec.name!r}: {_short(error)}") from error
-        self._low_res_size = bundle.spec.low_res_size
+        self._spec = bundle.spec
 
     @property
     def name(self) -> str:
@@ -46,7 +46,7 @@ class OpenVinoBackend:
 
     def decode(self, embedding: Float16[np.ndarray, "c g g"], prompt: FramePrompt) -> Decoded:
         """Predict masks for one prompt; see `Backend.decode`."""
-        inputs = {"embedding": embedding[None], **decoder_inputs(prompt, self._low_res_size)}
+        inputs = {"embedding": embedding[None], **decoder_inputs(prompt, self._spec)}
         outputs = _run(self._decoder, inputs)
         return Decoded(np.array(outputs["logits"][0]), np.array(outputs["scores"][0]))
 

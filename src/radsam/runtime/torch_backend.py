@@ -35,7 +35,7 @@ class TorchBackend:
         model = build_sam(SamConfig.from_dict(bundle.spec.model))
         model.load_state_dict(state_dict_from_graphs(bundle.encoder, bundle.decoder))
         self._model = model.eval().to(self._device)
-        self._low_res_size = bundle.spec.low_res_size
+        self._spec = bundle.spec
 
     @property
     def name(self) -> str:
@@ -51,7 +51,7 @@ class TorchBackend:
     @torch.inference_mode()
     def decode(self, embedding: Float16[np.ndarray, "c g g"], prompt: FramePrompt) -> Decoded:
         """Predict masks for one prompt; see `Backend.decode`."""
-        inputs = {"embedding": embedding[None].astype(np.float32), **decoder_inputs(prompt, self._low_res_size)}
+        inputs = {"embedding": embedding[None].astype(np.float32), **decoder_inputs(prompt, self._spec)}
         logits, scores = self._model.decode(**{k: torch.from_numpy(v).to(self._device) for k, v in inputs.items()})
         return Decoded(logits[0].cpu().numpy(), scores[0].cpu().numpy())
 

@@ -15,7 +15,9 @@ from radsam.errors import BackendError, BundleError, InputError
 from radsam.model.onnx_export import export_graphs
 from radsam.model.prompt_tokens import POSITIVE, arrange
 from radsam.model.sam import Sam
-from radsam.runtime import Backend, BundleSpec, Capability, FramePrompt, open_backend, read_bundle
+from radsam.predictor.slice_predictor import picture_of
+from radsam.runtime import Backend, BundleSpec, Capability, FramePrompt, FrameSource, open_backend, read_bundle
+from radsam.runtime.backend import decoder_inputs
 from radsam.runtime.bundle import write_bundle
 from radsam.training.start_weights import Start, encoder_bundle, read_start, start_model
 from radsam.training.training_checkpoint import Checkpoint, load_weights, read_checkpoint
@@ -82,12 +84,12 @@ def export_checkpoint(
             f"The weights {trained.config.start!r} are not those that {checkpoint} started from, so what was not "
             "trained does not fit. Install the same weights again."
         )
-    model = start_model(start)
+    model = start_model(start, trained.config.decoder)
     load_weights(model, trained.average, checkpoint)
     if mean_with is not None:
         load_weights(model, _mean(trained, read_checkpoint(mean_with), mean_with), mean_with)
     spec = replace(
-        start.spec,
+        trained.config.decoder.spec_of(start.spec),
         name=name or trained.config.name,
         window_hu=trained.config.embeddings.window_hu,
         capabilities=trained_capabilities(trained.config.prompts),
@@ -160,21 +162,22 @@ def check_parity(model: Sam, engine: Backend, spec: BundleSpec) -> Parity:
     mask = np.zeros((m, m), np.float32)
     mask[m // 3 : 2 * m // 3, m // 3 : 2 * m // 3] = 1.0
     worst = Parity(engine.name, 0.0, 0.0)
-    for kind, (points, labels, corners, given) in {
-        "box": (none, no_label, box, None),
-        "point": (click, label, None, None),
-        "mask": (none, no_label, None, mask),
-        "edit": (click, label, None, mask),
-    }.items():
+    prompts: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray | None, FrameSource | None]] = {
+        "box": (none, no_label, box, None, None),
+        "point": (click, label, None, None, None),
+        "mask": (none, no_label, None, mask, None),
+        "edit": (click, label, None, mask, None),
+    }
+    if spec.takes_source:
+        picture = picture_of(image[0].numpy(), m)
+        source = FrameSource(np.stack([np.roll(picture, 3, 1), picture]), np.array([1, 0.3, 0.4, 0.5, 0.1], np.float32))
+        prompts["mask of another slice"] = (none, no_label, None, mask, source)
+    for kind, (points, labels, corners, given, origin) in prompts.items():
         xy, kinds = arrange(points, labels, corners)
-        logits, scores = model.decode(
-            torch.from_numpy(embedding.astype(np.float32)),
-            torch.from_numpy(xy),
-            torch.from_numpy(kinds),
-            torch.from_numpy((np.zeros((m, m), np.float32) if given is None else given)[None, None]),
-            torch.tensor([float(given is not None)]),
-        )
-        decoded = engine.decode(embedding[0], FramePrompt(xy[0], kinds[0], given))
+        prompt = FramePrompt(xy[0], kinds[0], given, origin)
+        inputs = {"embedding": embedding.astype(np.float32), **decoder_inputs(prompt, spec)}
+        logits, scores = model.decode(**{name: torch.from_numpy(value) for name, value in inputs.items()})
+        decoded = engine.decode(embedding[0], prompt)
         pixels = float(((logits[0].numpy() > 0) != (decoded.logits > 0)).mean())
         score = float(np.abs(scores[0].numpy() - decoded.scores).max())
         if not (pixels <= MOST_DIFFERING_PIXELS and score <= MOST_DIFFERING_SCORE):

@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
-from radsam.runtime import FramePrompt
+from radsam.runtime import BundleSpec, FramePrompt
+from radsam.runtime.backend import decoder_inputs
 from radsam.training.episode import Episode
 from radsam.training.episode_embeddings import Embedder
 from radsam.training.loss import PromptLoss, prompt_loss
 from radsam.training.training_config import LossConfig
 
 #: `Sam.decode`, as it is or wrapped for mixed precision and several processes.
-Decode = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+Decode = Callable[..., tuple[Tensor, Tensor]]
 
 
 @dataclass
@@ -94,7 +94,7 @@ def run_episodes(
         groups = by_point_count(episodes)
         embedder.prepare([episode for group, _ in groups for episode in group])
         for group, frame_prompts in groups:
-            prompts = [part.to(device) for part in prompt_batch(frame_prompts, group[0].scenes.spec.low_res_size)]
+            prompts = [part.to(device) for part in prompt_batch(frame_prompts, group[0].scenes.spec)]
             logits, scores = decode(embedder.embeddings(group), *prompts)
             truth, content, clicked = (
                 torch.from_numpy(np.stack([getattr(episode, name) for episode in group])).to(device)
@@ -126,20 +126,12 @@ def by_point_count(episodes: Sequence[Episode]) -> list[tuple[list[Episode], lis
     return [groups[points] for points in sorted(groups)]
 
 
-def prompt_batch(
-    prompts: Sequence[FramePrompt], low_res_size: int
-) -> tuple[Float[Tensor, "b p 2"], Float[Tensor, "b p"], Float[Tensor, "b 1 m m"], Float[Tensor, " b"]]:
-    """Stack the inputs of `Sam.decode` besides the embeddings.
+def prompt_batch(prompts: Sequence[FramePrompt], spec: BundleSpec) -> tuple[Tensor, ...]:
+    """Stack the inputs of `Sam.decode` besides the embeddings, in its order.
 
     Args:
         prompts: All with equally many points.
-        low_res_size: Side of the mask prompts, in pixels.
+        spec: The model.
     """
-    none = np.zeros((low_res_size, low_res_size), np.float32)
-    masks = np.stack([none if prompt.mask is None else prompt.mask for prompt in prompts])
-    return (
-        torch.from_numpy(np.stack([prompt.points_xy for prompt in prompts])),
-        torch.from_numpy(np.stack([prompt.point_labels for prompt in prompts])),
-        torch.from_numpy(masks[:, None]),
-        torch.tensor([float(prompt.mask is not None) for prompt in prompts]),
-    )
+    inputs = [decoder_inputs(prompt, spec) for prompt in prompts]
+    return tuple(torch.from_numpy(np.concatenate([each[name] for each in inputs])) for name in inputs[0])

@@ -20,6 +20,7 @@ from radsam.metrics import dice
 from radsam.model.sam import Sam
 from radsam.predictor import EmbeddingCache, EncodedSlice, ObjectView, SlicePredictor
 from radsam.predictor.embedding_cache import Embedding, EmbeddingKey
+from radsam.predictor.slice_predictor import picture_of
 from radsam.propagate import StopRule
 from radsam.runtime import BundleSpec, Decoded, FramePrompt
 from radsam.runtime.backend import decoder_inputs
@@ -36,6 +37,8 @@ from radsam.volume import Bounds, Box, Geometry, Plane, Point, Prompt, SliceGrid
 Voxels = Bool[np.ndarray, "k j i"]
 #: Slices of a case whose embeddings are cached for its next object; 2 MB each in ViT-B.
 _CACHED_SLICES = 256
+#: Pictures of slices that are cached for the next step of a propagation.
+_CACHED_PICTURES = 8
 
 
 @dataclass(frozen=True)
@@ -179,13 +182,17 @@ class _ScenePredictor(SlicePredictor):
     """A predictor on the slices of one scene."""
 
     def __init__(self, model: Sam, scenes: Scenes, number: int, spec: BundleSpec) -> None:
-        super().__init__(spec, "", _DecoderBackend(model, spec.low_res_size), EmbeddingCache())
+        super().__init__(spec, "", _DecoderBackend(model, spec), EmbeddingCache())
         self._frame, self._embedding = scenes.frame(number), _embeddings(model, scenes, number)
+        # For the source of a mask: both sides of a propagation need the slice before and their own.
+        self._picture = lru_cache(_CACHED_PICTURES)(
+            lambda index: picture_of(scenes.image(number, index), spec.low_res_size)
+        )
 
     def encode(self, volume: Volume, view: ObjectView, index: int) -> EncodedSlice:
         window = view.normalisation.window
         key = EmbeddingKey("", view.grid.plane, index, (window.low_hu, window.high_hu), "", self.backend.name)
-        return EncodedSlice(key, self._frame, self._embedding(index))
+        return EncodedSlice(key, self._frame, self._embedding(index), self._picture)
 
 
 def _embeddings(model: Sam, scenes: Scenes, number: int) -> Callable[[int], Embedding]:
@@ -209,8 +216,8 @@ class _DecoderBackend:
 
     name = "torch decoder"
 
-    def __init__(self, model: Sam, low_res_size: int) -> None:
-        self._model, self._low_res_size = model, low_res_size
+    def __init__(self, model: Sam, spec: BundleSpec) -> None:
+        self._model, self._spec = model, spec
 
     def encode(self, images: Float32[np.ndarray, "b 3 n n"]) -> Float16[np.ndarray, "b c g g"]:
         raise BackendError("Slices that were not encoded before training cannot be scored during it.")
@@ -218,7 +225,7 @@ class _DecoderBackend:
     @torch.inference_mode()
     def decode(self, embedding: Float16[np.ndarray, "c g g"], prompt: FramePrompt) -> Decoded:
         device = self._model.prompt_encoder.no_mask_embed.weight.device
-        inputs = {"embedding": embedding[None].astype(np.float32), **decoder_inputs(prompt, self._low_res_size)}
+        inputs = {"embedding": embedding[None].astype(np.float32), **decoder_inputs(prompt, self._spec)}
         logits, scores = self._model.decode(**{k: torch.from_numpy(v).to(device) for k, v in inputs.items()})
         return Decoded(logits[0].cpu().numpy(), scores[0].cpu().numpy())
 

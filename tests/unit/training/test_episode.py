@@ -41,7 +41,7 @@ def test_a_batch_is_predicteded_as_inference_predicteds_each_prompt(tiny_scenes:
     episodes = [episode(scenes, kind, index, seed=index) for index in (3, 4, 5)]
     ((group, prompts),) = by_point_count(episodes)
     with torch.inference_mode():
-        logits, _ = model.decode(StoredEmbeddings().embeddings(group), *prompt_batch(prompts, bundle.spec.low_res_size))
+        logits, _ = model.decode(StoredEmbeddings().embeddings(group), *prompt_batch(prompts, bundle.spec))
     for number, one in enumerate(group):
         assert one.prompt is not None
         key = EmbeddingKey("", Plane.AXIAL, one.index, (-160.0, 240.0), "", "")

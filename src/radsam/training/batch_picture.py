@@ -104,7 +104,7 @@ def draw_batch(config: TrainConfig, step: int = 0, progress: Progress = lambda d
 
 def _unencoded(store: Store, config: TrainConfig, progress: Progress) -> Scenes:
     """The scenes of a configuration with their objects, but without embeddings."""
-    spec = _spec(config.start)
+    spec = config.decoder.spec_of(_spec(config.start))
     if config.encoder.train:
         return plan_augmented_scenes(store, spec, config)
     scenes = tuple(plan_scenes(store, config.data, config.embeddings))
@@ -206,6 +206,10 @@ def _panel(page: Image.Image, corner: tuple[int, int], episode: Episode) -> None
     case = scenes.store.cases[scene.case_number]
     name = case.names.get(episode.object_id, f"object {episode.object_id}")
     what = f"{episode.kind}: {name}, {case.case_id} slice {scene.first + episode.index}"
+    source = episode.prompt.source if episode.prompt else None
+    if source is not None:
+        what += f", mask of slice {scene.first + source.index}"
+        what += f", {source.way[0]:.2f} to {source.way[1]:.2f} of the way" if source.way else ", bound unknown"
     write_text(page, (left, top + _SIDE + 19), what, 16, anchor="ls")
     write_text(page, (left, top + _SIDE + 38), _how_seen(scene), 14, colour=DIM_COLOUR, anchor="ls")
 

@@ -13,13 +13,14 @@ from dataclasses import astuple, replace
 import numpy as np
 from jaxtyping import Bool, Float32
 
+from radsam.data.stored_case import StoredCase
 from radsam.metrics import dice
-from radsam.predictor import SlicePrompt
-from radsam.predictor.slice_predictor import frame_prompt
+from radsam.predictor import MaskSource, SlicePrompt
+from radsam.predictor.slice_predictor import Picture, frame_prompt, picture_of
 from radsam.preprocess import SliceFrame
 from radsam.propagate.next_prompt import mask as mask_policy
 from radsam.propagate.taper import Taper
-from radsam.runtime import FramePrompt
+from radsam.runtime import FramePrompt, FrameSource
 from radsam.simulate import MaskNoise, broken_mask, noisy_mask, random_box, random_click, random_point
 from radsam.training.scenes import Scenes
 from radsam.training.training_config import PromptsConfig
@@ -59,7 +60,9 @@ class Episode:
         self.scenes, self.scene, self.index, self.object_id = scenes, scene, index, object_id
         self._config, self._rng = config, rng
         self._frame: SliceFrame = scenes.frame(scene)
-        self._unit_px = scenes.scenes[scene].view.unit_px
+        self._scene = scenes.scenes[scene]
+        self._case: StoredCase = scenes.store.cases[self._scene.case_number]
+        self._unit_px = self._scene.view.unit_px
         self._step = int(rng.choice([-1, 1]))
         self._taper = self._plan_propagation()
         self._truth = self._mask(index)
@@ -69,20 +72,26 @@ class Episode:
         self.prompt: SlicePrompt | None = first
         self._predicted = np.zeros_like(self._truth)
         self._incoming = first.mask or RunMask.encode(self._predicted)
+        self._incoming_index = first.source.index if first.source else self.index
         self._user_prompts = replace(first, mask=None)
 
     def describe(self) -> str:
         """Name the episode for a message: case, slice, object and kind of prompt."""
-        scene = self.scenes.scenes[self.scene]
         return (
-            f"{self.scenes.case_name(self.scene)} slice {scene.first + self.index} object {self.object_id} "
+            f"{self.scenes.case_name(self.scene)} slice {self._scene.first + self.index} object {self.object_id} "
             f"(scene {self.scene}, {self.kind})"
         )
 
     @property
     def frame_prompt(self) -> FramePrompt | None:
         """The current prompt in the model's frame; None where inference would not predict."""
-        return frame_prompt(self._frame, self.prompt) if self.prompt else None
+        if not self.prompt:
+            return None
+        given, source = frame_prompt(self._frame, self.prompt), self.prompt.source
+        if source is None:
+            return given  # and the model, where it takes sources, gets none
+        pictures = np.stack([self._picture(source.index), self._picture(self.index)])
+        return replace(given, source=FrameSource(pictures, source.distance(self._frame.side_mm)))
 
     @property
     def truth(self) -> Float32[np.ndarray, "m m"]:
@@ -143,12 +152,13 @@ class Episode:
         came_from, beside = found
         if not beside.any():
             # The object has ended there: its last mask meets a slice without it.
-            incoming, self._truth, self.index = self._truth, beside, came_from
-            return SlicePrompt(mask=self._noisy(incoming, self._config.neighbour_noise))
+            incoming, came_from, self._truth, self.index = self._truth, self.index, beside, came_from
+            noisy = self._noisy(incoming, self._config.neighbour_noise)
+            return SlicePrompt(mask=noisy, source=self._source(came_from))
         # The mask comes from there, so the propagation goes the other way.
         self._step = -self._step
         noisy = self._noisy(beside, self._config.neighbour_noise)
-        return SlicePrompt(mask=self._thinned(noisy, came_from))
+        return SlicePrompt(mask=self._thinned(noisy, came_from), source=self._source(came_from))
 
     def _correction(self) -> SlicePrompt | None:
         """A click in the error with the previous mask and all points of the slice (paper 4.2)."""
@@ -168,8 +178,9 @@ class Episode:
         came_from, (self.index, beside) = self.index, found
         if self._truth.any() and dice(self._predicted, self._truth) < _LOST_BELOW_DICE:
             self._incoming = self._noisy(self._truth, self._config.neighbour_noise)
+            self._incoming_index = came_from
         elif self._predicted.any():
-            self._incoming = RunMask.encode(self._predicted)
+            self._incoming, self._incoming_index = RunMask.encode(self._predicted), came_from
         incoming = self._thinned(self._incoming, came_from) if beside.any() else self._incoming
         self._truth, self._user_prompts, self.kind = beside, SlicePrompt(), "walk"
         if self._rng.random() < self._config.walk_click_share:
@@ -177,17 +188,29 @@ class Episode:
             if click is not None:
                 self._user_prompts = SlicePrompt(points_uv=((click.x, click.y, click.positive),))
                 self.kind = "walk with click"
-        return self._propagated_prompt(incoming)
+        return self._propagated_prompt(incoming, self._source(self._incoming_index))
 
-    def _propagated_prompt(self, incoming: RunMask) -> SlicePrompt | None:
+    def _propagated_prompt(self, incoming: RunMask, source: MaskSource | None = None) -> SlicePrompt | None:
         prompt = mask_policy(incoming, self._user_prompts)
-        return prompt if isinstance(prompt, SlicePrompt) and prompt else None
+        return replace(prompt, source=source) if isinstance(prompt, SlicePrompt) and prompt else None
+
+    def _source(self, came_from: int) -> MaskSource | None:
+        """Where a mask on the current slice comes from, as propagation says it; None for a model without sources."""
+        if not self.scenes.spec.takes_source or came_from == self.index:
+            return None
+        ends, source, here = self._taper, self._slice(came_from), self._slice(self.index)
+        # The direction turns where the object or the scene ends; then the propagation started at that end.
+        start, bound = (min(ends.start, source), ends.high) if here > source else (max(ends.start, source), ends.low)
+        known = None if bound in (0, self._case.grid.count - 1) else bound
+        return replace(MaskSource.of(source, here, start, known, self._case.slice_mm), index=came_from)
+
+    def _picture(self, index: int) -> Picture:
+        return picture_of(self.scenes.image(self.scene, index), self._frame.low_res_size)
 
     def _plan_propagation(self) -> Taper:
         """Choose the slice where the propagation started, and with it the direction and the taper."""
-        config, here = self._config, self._slice(self.index)
-        case = self.scenes.store.cases[self.scenes.scenes[self.scene].case_number]
-        if not (config.outward or config.taper):
+        config, here, case = self._config, self._slice(self.index), self._case
+        if not (config.outward or config.taper or self.scenes.spec.takes_source):
             return Taper(here, None, None, case.grid.count, 0.0)
         low, high, start = case.extent(self.object_id)
         if self._rng.random() < config.outward:
@@ -212,7 +235,7 @@ class Episode:
 
     def _slice(self, index: int) -> int:
         """The number that a slice of the scene has in its case."""
-        return self.scenes.scenes[self.scene].first + index
+        return self._scene.first + index
 
     def _neighbour(self, encoded: bool = True) -> tuple[int, Mask] | None:
         """A slice one or some slices away, and its truth; the direction turns where the object or scene ends.

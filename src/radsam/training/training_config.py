@@ -10,6 +10,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat
 from pydantic.dataclasses import dataclass
 
+from radsam.errors import InputError
+from radsam.runtime import BundleSpec
 from radsam.settings import STRICT, Count, Share, hash_of_values, plain_values, require
 
 #: "auto" takes bf16-mixed where the hardware computes it, 32-true elsewhere.
@@ -153,6 +155,35 @@ class EncoderConfig:
                 f"{', '.join(changed)} have no effect while the encoder is frozen; set train = true, or leave them out",
             ),
         )
+
+
+@dataclass(frozen=True, config=STRICT)
+class DecoderConfig:
+    """Parts of the decoder that the start weights may lack.
+
+    Args:
+        source_channels: Channels inside the module that reads where a mask comes from: the picture of its slice, and
+            how far both slices are on the way to the bound. 0 keeps the decoder of the start weights. A new module
+            changes no prediction before it is trained.
+    """
+
+    source_channels: Annotated[int, Field(ge=0, multiple_of=2)] = 0
+
+    def spec_of(self, start: BundleSpec) -> BundleSpec:
+        """The spec of the start weights with these parts.
+
+        Raises:
+            InputError: The start weights have such a part of another size.
+        """
+        there = start.model.get("source_channels", 0)
+        if self.source_channels in (0, there):
+            return start
+        if there:
+            raise InputError(
+                f"decoder.source_channels is {self.source_channels}, and the module of {start.name!r} has {there}. "
+                "Leave the setting out to train that one."
+            )
+        return dataclasses.replace(start, model={**start.model, "source_channels": self.source_channels})
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -338,6 +369,7 @@ class TrainConfig:
         data: Training data.
         embeddings: Views of the slices.
         encoder: Whether the image encoder is trained, too.
+        decoder: Parts of the decoder that the start weights may lack.
         optim: The optimizer.
         prompts: Prompts of the episodes.
         loss: Weights of the loss's parts.
@@ -353,6 +385,7 @@ class TrainConfig:
     embeddings: EmbeddingsConfig
     optim: OptimConfig
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    decoder: DecoderConfig = field(default_factory=DecoderConfig)
     prompts: PromptsConfig = field(default_factory=PromptsConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
@@ -392,7 +425,10 @@ class TrainConfig:
         del decisive["run"], decisive["validation"], decisive["notes"]
         del decisive["data"]["store"], decisive["embeddings"]["folder"]
         del decisive["optim"]["batch"], decisive["optim"]["accumulate"], decisive["encoder"]["checkpoint_activations"]
-        if not self.encoder.crop_share:  # earlier versions did not have it
+        # Earlier versions did not have these.
+        if not self.encoder.crop_share:
             del decisive["encoder"]["crop_share"]
+        if self.decoder == DecoderConfig():
+            del decisive["decoder"]
         decisive["episodes_per_step"] = self.episodes_per_step
         return hash_of_values(decisive)

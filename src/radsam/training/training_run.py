@@ -22,7 +22,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -93,9 +93,9 @@ def prepare_scenes(
         OutputError: There is too little room on the disk.
     """
     start = read_start(config.start)
-    store = open_store(Path(config.data.store))
+    spec, store = config.decoder.spec_of(start.spec), open_store(Path(config.data.store))
     if config.encoder.train:
-        return start, plan_augmented_scenes(store, start.spec, config)
+        return start, plan_augmented_scenes(store, spec, config)
     scenes = encode_scenes(
         store,
         encoder_bundle(start),
@@ -105,7 +105,7 @@ def prepare_scenes(
         open_engine=lambda bundle: open_backend(bundle, backend),
         progress=progress,
     )
-    return start, scenes
+    return start, replace(scenes, spec=spec)
 
 
 def train(
@@ -163,7 +163,7 @@ def evaluate(
         InputError: The configuration, data, weights or checkpoint cannot be used.
     """
     start, scenes = prepare_scenes(config)
-    model = start_model(start)
+    model = start_model(start, config.decoder)
     if checkpoint is not None:
         load_weights(model, read_checkpoint(checkpoint).average, checkpoint)
     return validate(model.to(distributed.one_device(config.run)), scenes, config, progress)
@@ -198,7 +198,7 @@ class Run:
             torch.set_num_threads(config.run.threads)
         self._fabric = fabric or distributed.open_fabric(config.run)
         self._sampler = Sampler(scenes, config)
-        self.model = start_model(start).to(self._fabric.device)
+        self.model = start_model(start, config.decoder).to(self._fabric.device)
         # Attention wants this layout, so nothing is copied for it; measured in docs/training.md.
         self.model.image_encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._decoder = FastDecoder(self.model)

@@ -19,4 +19,4 @@ else
     echo "No npm, or its packages are out of reach: the sources of the page are not checked." >&2
 fi
 # Two processes, a file each: most tests wait for processes of their own, so one leaves a core idle.
-run python -m pytest -n 2 --dist loadfile --durations 20 "$@"
+run python -m pytest -n 2 --dist loadfile --durations 20 --durations-file .cache/test-durations.tsv "$@"

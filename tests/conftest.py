@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
+from durations import pytest_addoption, pytest_terminal_summary
+
 # The package is imported inside the fixtures: only then does pytest check its array shapes.
 if TYPE_CHECKING:
     from command_line import CommandLine, PhantomFile
+
+__all__ = ["pytest_addoption", "pytest_terminal_summary"]
 
 # The time of an example depends more on the machine than on the code.
 settings.register_profile("radsam", deadline=None, suppress_health_check=[HealthCheck.too_slow])

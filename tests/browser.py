@@ -20,6 +20,7 @@ from PIL import Image
 
 from command_line import CommandLine
 from radsam.volume import SliceGrid
+from waiting import HANG_SECONDS
 
 #: Software WebGL2 for the 3D view. The page itself is composed on the CPU: through software GL a frame takes half a
 #: second on two cores, which no user has.
@@ -38,8 +39,8 @@ FLAGS = [
 ]
 #: Margin that a view leaves around a whole slice, in CSS pixels (MARGIN_PX of `web/src/view/slice_pane.ts`).
 MARGIN_PX = 20
-#: A propagation through a few slices takes seconds; a loaded machine may take this long.
-TIMEOUT_MS = 120_000
+#: Only ends a test that hangs.
+TIMEOUT_MS = 1000 * HANG_SECONDS
 
 
 def find_chromium() -> str:
@@ -94,7 +95,7 @@ def serving(run_radsam: CommandLine, folder: Path, *args: object) -> Iterator[Se
     finally:
         process.terminate()
         try:
-            process.communicate(timeout=30)
+            process.communicate(timeout=HANG_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()

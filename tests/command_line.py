@@ -102,7 +102,7 @@ class CommandLine:
         """
         process = self.start(*args, cwd=cwd, env=env, before=before, options=options)
         try:
-            stdout, stderr = process.communicate(timeout=300)
+            stdout, stderr = process.communicate()
         except BaseException:
             process.kill()
             process.communicate()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +25,7 @@ from radsam.server.server_store import ServerStore
 from radsam.server.service import Service
 from radsam.server.web_app import create_app
 from radsam.volume import RunMask, Volume
+from waiting import HANG_SECONDS, wait_for
 
 #: On the right ball of `touching_balls`.
 RIGHT = {"box": {"k": 13, "i0": 3, "j0": 7, "i1": 15, "j1": 20}}
@@ -115,21 +116,12 @@ def unpack(packed: bytes) -> tuple[int, dict[tuple[int, int, int], np.ndarray]]:
     return revision, masks
 
 
-def wait_for(read: Callable[[], Any], good: Callable[[Any], bool], seconds: float = 60.0) -> Any:
-    """Read until `good` accepts the value."""
-    end = time.monotonic() + seconds
-    while not good(found := read()):
-        assert time.monotonic() < end, f"still {found}"
-        time.sleep(0.01)
-    return found
-
-
 def read_events(client: httpx.Client, url: str, until: str, after: str | None = None) -> list[tuple[str, str, Any]]:
     """Read events until one of a kind arrives; return (id, kind, data) of all.
 
     Earlier events are missed unless `after` names one; so it gives up after a while.
     """
-    found, end = [], time.monotonic() + 60
+    found, end = [], time.monotonic() + HANG_SECONDS
     with client.stream("GET", url, headers={"last-event-id": after} if after else {}) as response:
         assert response.status_code == 200
         event: dict[str, str] = {}

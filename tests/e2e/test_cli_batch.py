@@ -8,8 +8,6 @@ import os
 import shutil
 import signal
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ import pytest
 from archives import phantom_archive
 from command_line import CommandLine
 from radsam.io.volume_read import read_labels
+from waiting import wait_for
 
 #: Columns that may differ between two runs of the same rows.
 _OF_THE_RUN = {
@@ -29,8 +28,6 @@ _OF_THE_RUN = {
 }
 #: A process that was started in the background may ignore Ctrl-C; a user's does not.
 LISTEN = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
-#: Starting Ray takes seconds on a quiet machine and much longer on a busy one.
-_PATIENCE_SECONDS = 150
 
 
 def table(out: Path) -> dict[str, dict[str, str]]:
@@ -182,10 +179,10 @@ def test_a_killed_worker_process_costs_no_result(tiny_bundle: Path, run_radsam: 
     run_radsam.here(*common, "-o", plain, cwd=tmp_path).done()
     process = run_radsam.start(*common, "-o", out, "--workers", 2, cwd=tmp_path, stderr=subprocess.DEVNULL)
     try:
-        before = _wait_for(lambda: parts(out), 8, process)
+        before = wait_for(lambda: parts(out), lambda done: len(done) >= 8, process)
         killed = int(next(iter(before.values()))["worker"].rpartition(":")[2])
         os.kill(killed, signal.SIGKILL)
-        stdout, _ = process.communicate(timeout=_PATIENCE_SECONDS)
+        stdout, _ = process.communicate()
     finally:
         process.kill()
         process.communicate()
@@ -205,9 +202,9 @@ def test_ctrl_c_ends_the_workers_and_the_next_run_resumes(
     common = ("batch", manifest, "-o", tmp_path / "out", "--model", tiny_bundle, "--threads", 1, "--workers", 2)
     process = run_radsam.start(*common, cwd=tmp_path, before=f"import os\nos.setpgrp()\n{LISTEN}")
     try:
-        before = _wait_for(lambda: parts(tmp_path / "out"), 4, process)
+        before = wait_for(lambda: parts(tmp_path / "out"), lambda done: len(done) >= 4, process)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all processes
-        _, stderr = process.communicate(timeout=60)
+        _, stderr = process.communicate()
     finally:
         process.kill()
         process.communicate()
@@ -240,10 +237,11 @@ def test_a_killed_worker_and_a_killed_driver_cost_no_result(
     ray = ("batch", manifest, "-o", out, *common, "--engine", "ray", "--workers", 2)
     driver = run_radsam.start(*ray, cwd=tmp_path, stderr=subprocess.DEVNULL)
     try:
-        before = _wait_for(lambda: parts(out), 25, driver)
+        before = wait_for(lambda: parts(out), lambda done: len(done) >= 25, driver)
         worker = int(next(iter(before.values()))["worker"].rpartition(":")[2])
         os.kill(worker, signal.SIGKILL)
-        before = _wait_for(lambda: parts(out), len(before) + 40, driver)
+        more = len(before) + 40
+        before = wait_for(lambda: parts(out), lambda done: len(done) >= more, driver)
         driver.kill()
     finally:
         driver.kill()
@@ -260,17 +258,3 @@ def test_a_killed_worker_and_a_killed_driver_cost_no_result(
     assert_equal_results(plain, out)
     assert not list((out / "quarantine").iterdir())
     shutil.rmtree(out)
-
-
-def _wait_for(
-    finished_rows: Callable[[], dict[str, Any]], count: int, process: subprocess.Popen[str]
-) -> dict[str, Any]:
-    """Wait until `count` rows are done."""
-    give_up = time.monotonic() + _PATIENCE_SECONDS
-    while time.monotonic() < give_up:
-        found = finished_rows()
-        if len(found) >= count:
-            return found
-        assert process.poll() is None, "it ended too soon"
-        time.sleep(0.05)
-    raise AssertionError(f"only {len(found)} rows after {_PATIENCE_SECONDS} s")

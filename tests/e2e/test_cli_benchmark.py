@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import signal
-import time
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ import pytest
 from command_line import CommandLine
 from dataset_trees import blocks, ct, write_image, write_json
 from radsam.data.adapters.phantom_dataset import write_phantoms
+from waiting import wait_for
 
 pytest.importorskip("monai", reason="the extra 'benchmark' is not installed")
 
@@ -54,13 +54,11 @@ def test_the_quick_configuration_runs_resumes_and_reports(
     # On two processes, killed and resumed: the same numbers.
     process = run_radsam.start("benchmark", "run", *given, "-o", "two", "--workers", "2", cwd=tmp_path)
     table = tmp_path / "two" / "results.csv"
-    deadline = time.monotonic() + 240
-    while time.monotonic() < deadline and process.poll() is None:
-        if table.is_file() and len(table.read_text().splitlines()) > 3:
-            process.send_signal(signal.SIGKILL)
-        time.sleep(0.05)
+    before = wait_for(
+        lambda: len(table.read_text().splitlines()) if table.is_file() else 0, lambda rows: rows > 3, process
+    )
+    process.send_signal(signal.SIGKILL)
     process.communicate()
-    before = len(table.read_text().splitlines())
     run_radsam.here("benchmark", "run", *given, "-o", "two", cwd=tmp_path).done()
     assert before > 3
     assert scores(tmp_path / "two") == scores(tmp_path / "one")
@@ -96,11 +94,9 @@ def test_ctrl_c_keeps_finished_rows(run_radsam: CommandLine, phantoms: Path, tmp
         "ellipsoid,otsu", "-o", "out", "--workers", "2", cwd=tmp_path,
     )  # fmt: skip
     table = tmp_path / "out" / "results.csv"
-    deadline = time.monotonic() + 240
-    while time.monotonic() < deadline and process.poll() is None and not table.is_file():
-        time.sleep(0.02)
+    wait_for(table.is_file, bool, process)
     process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=120)
+    _, stderr = process.communicate()
     assert process.returncode in (0, 130), stderr
     assert "Traceback" not in stderr
 

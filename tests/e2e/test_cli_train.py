@@ -92,7 +92,7 @@ def test_ctrl_c_writes_a_checkpoint_and_ends_with_130(run_radsam: CommandLine, t
             if line.startswith("step 2 "):
                 process.send_signal(signal.SIGINT)
                 break
-        _, rest = process.communicate(timeout=120)
+        _, rest = process.communicate()
     finally:
         process.kill()
     assert process.returncode == 130

@@ -55,7 +55,7 @@ class Orthanc:
             [_program(), "config.json"], cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )
         log.close()
-        end = time.monotonic() + 20
+        end = time.monotonic() + HANG_SECONDS
         while time.monotonic() < end and self.process.poll() is None:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.web_port)) == 0:
@@ -67,7 +67,7 @@ class Orthanc:
     def stop(self, *, kill: bool = False) -> None:
         if self.process is not None:
             (self.process.kill if kill else self.process.terminate)()
-            self.process.wait(20)
+            self.process.wait()
             self.process = None
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,21 +12,32 @@ import numpy as np
 import pytest
 
 from fakes import FakeBackend
+from radsam.server.model_thread import ModelThread, Task
+from radsam.server.preview_service import PreviewService
 from radsam.server.server_limits import Limits
 from radsam.server.server_store import ServerStore
-from servers import BOUNDS, LEFT, RIGHT, Served, served, wait_for
+from servers import BOUNDS, LEFT, RIGHT, Served, served
+from waiting import HANG_SECONDS, wait_for
 
 
 @dataclass(eq=False)
 class SlowBackend(FakeBackend):
-    """Waits before it encodes, so that a test can act during a propagation."""
+    """Waits before it encodes, so that a test can act during a propagation.
 
-    hold: threading.Event = field(default_factory=threading.Event)
+    Args:
+        free: How many slices it encodes without waiting.
+        one_more: Lets one further slice pass for each release.
+        hold: Once set, nothing waits.
+    """
+
     free: int = 3
+    one_more: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    hold: threading.Event = field(default_factory=threading.Event)
 
     def encode(self, images):
         if len(self.encoded) >= self.free:
-            assert self.hold.wait(20)
+            while not (self.hold.is_set() or self.one_more.acquire(timeout=0.02)):
+                pass
         return super().encode(images)
 
 
@@ -62,12 +73,18 @@ def test_edits_queue_and_other_changes_are_refused(slow: Served) -> None:
     assert [each["kind"] for each in state["objects"][0]["prompts"]] == ["box", "point"]
 
 
-def test_a_cancelled_edit_leaves_the_session_as_it_was(slow: Served) -> None:
+def test_a_cancelled_edit_leaves_the_session_as_it_was(slow: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(slow.backend, SlowBackend)
+    plain = ModelThread.cancel
+
+    def cancel(thread: ModelThread, task: Task) -> None:
+        plain(thread, task)
+        slow.backend.hold.set()  # only now does the slice in flight end
+
     slow.post("/segment", {"name": "right", "prompt": RIGHT, "bounds": BOUNDS}, 202)
     slow.post("/segment", {"name": "left", "prompt": LEFT, "bounds": BOUNDS}, 202)
     propagating(slow)
-    threading.Timer(0.3, slow.backend.hold.set).start()
+    monkeypatch.setattr(ModelThread, "cancel", cancel)
     state = slow.post("/cancel", status=200)
     assert (state["objects"], state["busy"], state["can_undo"], state["revision"]) == ([], None, False, 0)
     assert not (slow.service._store.session_folder(slow.session) / "journal.jsonl").exists()
@@ -92,13 +109,20 @@ def test_two_tabs_press_undo_together(tmp_path: Path) -> None:
         assert web.post("/undo", status=409)["error"]["message"] == "There is nothing to undo."
 
 
-def test_an_interrupted_edit_can_be_resumed_from_its_slices(tmp_path: Path) -> None:
+def test_an_interrupted_edit_can_be_resumed_from_its_slices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     backend = SlowBackend()
+    plain = ModelThread.close
+
+    def close(thread: ModelThread) -> None:
+        with thread._changed:
+            thread._closing = True
+        backend.hold.set()  # only now does the slice in flight end
+        plain(thread)
+
+    monkeypatch.setattr(ModelThread, "close", close)
     with served(tmp_path, backend=backend) as web:
         web.post("/segment", {"name": "right", "prompt": RIGHT, "bounds": BOUNDS}, 202)
         done = propagating(web)["busy"]["done"]
-        threading.Timer(0.3, backend.hold.set).start()
-        backend.free = 0  # every further slice waits until the server stops
     with served(tmp_path, session=False) as again:
         again.session = web.session
         assert again.client.get("/api/sessions").json()[0]["interrupted"] is True
@@ -186,12 +210,26 @@ def test_one_folder_has_one_server(tmp_path: Path) -> None:
     ServerStore(tmp_path).close()
 
 
-def test_previews_do_not_wait_for_a_propagation(slow: Served) -> None:
+def test_a_preview_waits_for_one_slice_of_a_propagation_only(slow: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(slow.backend, SlowBackend)
-    slow.backend.free = 1000
-    slow.post("/preview", {"prompt": RIGHT}, 200)
     slow.post("/segment", {"name": "right", "prompt": RIGHT, "bounds": BOUNDS}, 202)
-    started = time.monotonic()
-    slow.post("/preview", {"prompt": LEFT}, 200)
-    assert time.monotonic() - started < 5
+    propagating(slow)
+    queued = threading.Event()
+    plain = PreviewService.preview
+
+    def preview(*given):
+        waiting = plain(*given)
+        queued.set()
+        return waiting
+
+    monkeypatch.setattr(PreviewService, "preview", preview)
+    with ThreadPoolExecutor(1) as pool:
+        # Its slice is encoded already.
+        answer = pool.submit(slow.post, "/preview", {"prompt": LEFT}, 200)
+        assert queued.wait(HANG_SECONDS)
+        slow.backend.one_more.release()
+        assert answer.result(HANG_SECONDS)["index"] == 13
+    busy = slow.state()["busy"]
+    assert busy["done"] < busy["total"]
+    slow.backend.hold.set()
     slow.settled()

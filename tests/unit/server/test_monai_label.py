@@ -46,7 +46,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
     if given is None:
         line = (sys.executable, "-m", "pip", "download", "--no-deps", "-q", "-d", str(folder), "monailabel==0.8.5")
         try:
-            subprocess.run(line, check=True, capture_output=True, timeout=60)
+            subprocess.run(line, check=True, capture_output=True)
         except (subprocess.SubprocessError, OSError) as error:
             pytest.skip(f"monailabel cannot be downloaded: {error}")
         (given,) = map(str, folder.glob("*.whl"))

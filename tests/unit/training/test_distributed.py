@@ -34,7 +34,6 @@ def processes_of(config: TrainConfig, folder: Path) -> list[dict[str, Any]]:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-4000:]

@@ -110,9 +110,14 @@ def write_series(
 
 def write_report(path: Path, modality: str = "RTSTRUCT") -> None:
     """Write a DICOM object that is not an image."""
-    dataset = _dataset("1.2.840.10008.5.1.4.1.1.481.3", implicit=False)
+    write_object(path, "1.2.840.10008.5.1.4.1.1.481.3", modality, generate_uid())
+
+
+def write_object(path: Path, sop_class: str, modality: str, series_uid: str) -> None:
+    """Write a DICOM object of a class without pixels."""
+    dataset = _dataset(sop_class, implicit=False)
     dataset.Modality = modality
-    dataset.SeriesInstanceUID = generate_uid()
+    dataset.SeriesInstanceUID = series_uid
     dataset.save_as(path, enforce_file_format=True)
 
 

@@ -11,7 +11,7 @@ import platform
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -53,13 +53,14 @@ class _MissingFileError(InputError):
 
 @dataclass(frozen=True, eq=False)
 class _OpenVolume:
-    """A volume in memory, with everything that its rows share."""
+    """A volume in memory, with everything that its rows share; `notes` are the warnings about it."""
 
     volume: Volume
     source: SourceSeries | None
     engine: Engine
     files: LabelFiles
     seconds_read: float
+    notes: tuple[str, ...] = ()
 
 
 def segment_volume(
@@ -178,8 +179,11 @@ def _opened(task: VolumeTask, model: TimedModel, settings: BatchSettings) -> Ite
     """Read a volume; one in a PACS is fetched first."""
     started = time.perf_counter()
     if task.is_remote:
-        with series_folder(task.location) as fetched:
-            yield _read(task, fetched, model, settings, started)
+        with ExitStack() as held:
+            with _recorded() as notes:
+                fetched = held.enter_context(series_folder(task.location))
+            opened = _read(task, fetched, model, settings, started)
+            yield replace(opened, notes=(*notes, *opened.notes))
     else:
         path = Path(task.location)
         if not path.exists():
@@ -188,8 +192,7 @@ def _opened(task: VolumeTask, model: TimedModel, settings: BatchSettings) -> Ite
 
 
 def _read(task: VolumeTask, path: Path, model: TimedModel, settings: BatchSettings, started: float) -> _OpenVolume:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of libraries; ours about a row are in its notes
+    with _recorded() as notes:
         source = None
         if settings.file_format.is_dicom:
             try:
@@ -198,7 +201,24 @@ def _read(task: VolumeTask, path: Path, model: TimedModel, settings: BatchSettin
                 raise InputError(str(error)) from error  # the volume does not fit the format
         volume = read_volume(path, series=task.series, resample=settings.resample)
     volume.content_hash  # noqa: B018  # computed here, as part of reading: it identifies every encoded slice
-    return _OpenVolume(volume, source, model.for_volume(), LabelFiles(volume, task.base), time.perf_counter() - started)
+    return _OpenVolume(
+        volume,
+        source,
+        model.for_volume(),
+        LabelFiles(volume, task.base),
+        time.perf_counter() - started,
+        tuple(notes),
+    )
+
+
+@contextmanager
+def _recorded() -> Iterator[list[str]]:
+    """Collect our warnings, and drop those of libraries; the list is filled after the ``with`` block."""
+    ours: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield ours
+    ours += [str(each.message) for each in caught if each.category.__module__.startswith("radsam.")]
 
 
 def _segment_row(
@@ -208,8 +228,7 @@ def _segment_row(
     started = time.perf_counter()
     folder.check_room()
     row = task.row
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    with _recorded() as caught:
         if row.mask is not None and not (opened.files.base / row.mask).exists():
             raise _MissingFileError(f"There is no {row.mask}. Paths are relative to the manifest's folder.")
         request = row_request(row, opened.files, settings)
@@ -235,9 +254,7 @@ def _segment_row(
             picture.save(partial, quality=82)
     scores = [slice_mask.score for slice_mask in found.slices.values()]
     voxels = int(np.count_nonzero(mask))
-    notes = dict.fromkeys(
-        [no_truth, *(str(each.message) for each in caught if each.category.__module__.startswith("radsam."))]
-    )
+    notes = dict.fromkeys([no_truth, *opened.notes, *caught])
     return replace(
         _empty_result(task, model),
         status=Status.DONE,

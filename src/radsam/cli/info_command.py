@@ -71,7 +71,10 @@ def _show(found: VolumeInfo) -> None:
     if found.objects:
         out.print("\n[bold]Other objects[/]")
     for other in found.objects:
-        out.print(f"  {other.modality}: {escape(other.path)}  {escape(other.description)}", soft_wrap=True)
+        kind = f", {other.kind}" if other.kind else ""
+        out.print(f"  {other.modality}{kind}: {escape(other.path)}  {escape(other.description)}", soft_wrap=True)
+    for note in found.notes:
+        out.print(f"\n{escape(note)}", soft_wrap=True)
 
 
 def _show_series(series: SeriesInfo) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from radsam.errors import SeriesError
 from radsam.io.dicom.dicom_labels import DicomLabels
-from radsam.io.dicom.dicom_series import Listing, Series, select_series
+from radsam.io.dicom.dicom_series import Listing, Series, left_out_note, select_series
 from radsam.io.dicom.slice_stack import stack
 from radsam.volume import Geometry
 
@@ -88,11 +88,13 @@ class ObjectInfo:
         path: Where it lies.
         modality: "SEG", "RTSTRUCT", "SR", …
         description: SeriesDescription.
+        kind: Name of its SOP class; empty for a private one.
     """
 
     path: str
     modality: str
     description: str
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,7 @@ class VolumeInfo:
         studies: The studies of a DICOM folder.
         objects: Content of a DICOM folder besides images.
         names: Of a DICOM SEG or RTSTRUCT, the names of its objects.
+        notes: What was left out, and other facts that stop nothing, as sentences.
     """
 
     source: str
@@ -124,6 +127,7 @@ class VolumeInfo:
     studies: tuple[StudyInfo, ...] = ()
     objects: tuple[ObjectInfo, ...] = ()
     names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON; lengths are in mm, directions are LPS."""
@@ -169,7 +173,10 @@ def describe_dicom(path: Path, listing: Listing, series: str | None) -> VolumeIn
         series=tuple(_series_info(each) for each in listing.series),
         problem=problem,
         studies=_studies(listing),
-        objects=tuple(ObjectInfo(_below(each.path, path), each.modality, each.description) for each in listing.objects),
+        objects=tuple(
+            ObjectInfo(_below(each.path, path), each.modality, each.description, each.kind) for each in listing.objects
+        ),
+        notes=tuple(filter(None, (chosen.note, left_out_note(listing.left_out)))),
     )
 
 

@@ -15,7 +15,7 @@ from jaxtyping import Float, Int16, UInt8, UInt16
 from radsam.errors import GridMismatchError, SeriesError, VolumeError
 from radsam.io.dicom.dicom_input import choose_series, dicom_folder, is_dicom, is_one_file
 from radsam.io.dicom.dicom_labels import DicomLabels, compose_labels
-from radsam.io.dicom.dicom_series import list_dicom
+from radsam.io.dicom.dicom_series import SeriesWarning, left_out_note, list_dicom
 from radsam.io.dicom.element_values import text
 from radsam.io.dicom.pixel_decoding import decode, fits_int16
 from radsam.io.dicom.rtstruct_read import open_rtstruct
@@ -38,6 +38,9 @@ def read_volume(path: str | os.PathLike[str], *, series: str | None = None, resa
             between slices, and resample it linearly onto a rectangular grid. A regular
             series keeps its voxels.
 
+    What belongs to a series but is not a slice (raw data, localizers, second copies of files) is left out with a
+    `SeriesWarning`.
+
     Returns:
         The volume on the file's own grid. HU are int16 where every value is a whole
         number in its range, else float32.
@@ -50,6 +53,8 @@ def read_volume(path: str | os.PathLike[str], *, series: str | None = None, resa
         with dicom_folder(given) as folder:
             chosen = choose_series(list_dicom(folder, given), given, series)
             stacked = stack(chosen, resample=resample)
+            if chosen.left_out:
+                warnings.warn(left_out_note(chosen.left_out, given), SeriesWarning, stacklevel=2)
             origin = SeriesOrigin(
                 chosen.selector,
                 "" if chosen.uid == "none" else chosen.uid,

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 from jaxtyping import Shaped
+from pydicom.config import disable_value_validation
 
 from radsam.disk.atomic_write import check_writable, replacing, write_failure
 from radsam.disk.utf8_path import utf8_path
@@ -90,10 +91,12 @@ def write_labels(
             f"{path} would be a DICOM {chosen.upper()}, which refers to the images it was made on. Give their series, "
             "or write NIfTI or NRRD."
         )
-    if chosen is LabelFormat.SEG:
-        write_seg(labels, target, source, algorithm)
-    else:
-        write_rtstruct(labels, target, source, algorithm, progress)
+    # What the images have is copied as it is, and pydicom would warn of every value that breaks a rule.
+    with disable_value_validation():
+        if chosen is LabelFormat.SEG:
+            write_seg(labels, target, source, algorithm)
+        else:
+            write_rtstruct(labels, target, source, algorithm, progress)
 
 
 def write_volume(volume: Volume, path: str | os.PathLike[str]) -> None:

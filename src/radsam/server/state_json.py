@@ -27,6 +27,7 @@ def volume_row(entry: VolumeEntry) -> dict[str, Any]:
         "spacing_mm_ijk": list(entry.geometry.spacing_mm_ijk),
         "modality": entry.modality,
         "source": entry.source,
+        "notes": list(entry.notes),
     }
 
 

@@ -33,6 +33,7 @@ class VolumeEntry:
         modality: Its modality.
         dtype: Type of the stored values.
         owner: The only user who may open it; None for all users.
+        notes: What was left out of it, as sentences.
     """
 
     id: str
@@ -44,6 +45,7 @@ class VolumeEntry:
     modality: str
     dtype: str
     owner: str | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def is_dicom(self) -> bool:
@@ -74,7 +76,7 @@ def entries_of(path: Path, source: str, *, name: str | None = None, owner: str |
 
     def entry(series: str | None, title: str, about: VolumeInfo, grid: Geometry) -> VolumeEntry:
         key = volume_id(path, series)
-        return VolumeEntry(key, title, path, series, source, grid, about.modality, about.dtype, owner)
+        return VolumeEntry(key, title, path, series, source, grid, about.modality, about.dtype, owner, about.notes)
 
     if not is_dicom(path):
         if info.geometry is None:
@@ -105,11 +107,15 @@ def volume_id(path: Path, series: str | None) -> str:
 
 
 def paths_below(folder: Path) -> Iterator[Path]:
-    """Find volume files and DICOM folders below a folder, hidden ones excluded."""
-    pending = [(folder, 0)]
+    """Find volume files and DICOM folders below a folder, hidden ones excluded; of linked folders each once."""
+    pending = [(folder, 0, False)]
     found = 0
+    seen: set[Path] = set()
     while pending and found < _MAX_VOLUMES:
-        here, depth = pending.pop(0)
+        here, depth, listed = pending.pop(0)
+        if here.resolve() in seen:
+            continue
+        seen.add(here.resolve())
         try:
             inside = sorted(each for each in here.iterdir() if not each.name.startswith("."))
         except OSError:
@@ -119,11 +125,12 @@ def paths_below(folder: Path) -> Iterator[Path]:
             if each.name.lower().endswith((*SUFFIXES, ".zip")):
                 found += 1
                 yield each
-        if any(_is_dicom_file(each) for each in files):
+        if not listed and any(_is_dicom_file(each) for each in files):
             found += 1
-            yield here  # with everything below it, like `read_volume`
-        elif depth < _MAX_DEPTH:
-            pending += [(each, depth + 1) for each in inside if each.is_dir()]
+            listed = True
+            yield here  # with the DICOM files of all folders below it, like `read_volume`
+        if depth < _MAX_DEPTH:
+            pending += [(each, depth + 1, listed) for each in inside if each.is_dir()]
 
 
 def _is_dicom_file(path: Path) -> bool:

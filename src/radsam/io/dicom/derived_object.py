@@ -70,8 +70,13 @@ def start_object(
     # UTF-8, whatever the images use: objects have names in any language.
     dataset.SpecificCharacterSet = "ISO_IR 192"
     now = datetime.datetime.now()
-    dataset.StudyInstanceUID = source.study_uid
-    dataset.FrameOfReferenceUID = source.slices[0].frame_of_reference
+    # Those of the images are there already.
+    for name, uid in (
+        ("StudyInstanceUID", source.study_uid),
+        ("FrameOfReferenceUID", source.slices[0].frame_of_reference),
+    ):
+        if not dataset.get(name):
+            setattr(dataset, name, uid)
     dataset.SOPClassUID = meta.MediaStorageSOPClassUID
     dataset.SOPInstanceUID = meta.MediaStorageSOPInstanceUID
     dataset.Modality = modality

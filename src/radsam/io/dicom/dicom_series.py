@@ -1,14 +1,37 @@
-"""DICOM folders: a list of their image series, and the choice of one."""
+"""DICOM folders: a list of their image series, and the choice of one.
+
+What is not a slice keeps no slice from being read: it is left out, and named. A file that may be a slice, but cannot be
+read, makes its series unusable, because a volume without one of its slices would be wrong without a sign of it.
+"""
 
 from __future__ import annotations
 
+import filecmp
+import os
+import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pydicom
+from pydicom.uid import SecondaryCaptureImageStorage
+
 from radsam.errors import SeriesError
-from radsam.io.dicom.slice_header import ObjectHeader, SliceHeader, read_headers
+from radsam.io.dicom.slice_header import (
+    CAPTURE,
+    COPY,
+    LOCALIZER,
+    NOT_DICOM,
+    ObjectHeader,
+    SliceHeader,
+    UnusedFile,
+    read_headers,
+)
+
+
+class SeriesWarning(UserWarning):
+    """Files of a series were left out."""
 
 
 @dataclass(frozen=True)
@@ -19,11 +42,15 @@ class Series:
         number: Position in the listing of its folder, from 1.
         slices: Headers of its images, in the order of their file names and frames.
         chosen: The AcquisitionNumber that `only` chose; empty for all.
+        left_out: Its files that are not slices.
+        damaged: Files that may be slices of it, but cannot be read.
     """
 
     number: int
     slices: tuple[SliceHeader, ...]
     chosen: str = ""
+    left_out: tuple[UnusedFile, ...] = ()
+    damaged: tuple[UnusedFile, ...] = ()
 
     @property
     def uid(self) -> str:
@@ -57,7 +84,12 @@ class Series:
             raise SeriesError(
                 f"Series {self.number} has no acquisition {acquisition!r}; it has {', '.join(self.acquisitions)}."
             )
-        return Series(self.number, self.acquisitions[acquisition], acquisition)
+        return replace(self, slices=self.acquisitions[acquisition], chosen=acquisition)
+
+    @property
+    def note(self) -> str:
+        """What was left out, as a sentence; empty if nothing was."""
+        return left_out_note(self.left_out)
 
     def describe(self) -> str:
         """One line for a listing."""
@@ -72,40 +104,153 @@ class Listing:
 
     Args:
         series: Its image series, by study, SeriesNumber and UID.
-        objects: Its other objects: segmentations, contours, reports.
+        objects: Its other objects: segmentations, contours, reports, raw data.
+        left_out: Its files of no series, hidden ones excluded.
     """
 
     series: tuple[Series, ...]
     objects: tuple[ObjectHeader, ...] = ()
+    left_out: tuple[UnusedFile, ...] = ()
+
+
+def left_out_note(files: Sequence[UnusedFile], place: Path | None = None) -> str:
+    """Name files by the reason for which they are left out, and the place they are in; empty for none."""
+    by_reason: dict[str, list[str]] = {}
+    for each in files:
+        by_reason.setdefault(each.reason, []).append(each.path.name)
+    groups = [f"{_few(names)} ({reason})" for reason, names in by_reason.items()]
+    return f"Left out{f' of {place}' if place else ''}: {'; '.join(groups)}." if groups else ""
 
 
 def list_dicom(place: Path, source: Path) -> Listing:
-    """List the image series in a folder and the folders below it, or in one file.
+    """List the image series in a folder and the folders below it, linked ones included, or in one file.
 
     Args:
         place: The folder or file.
         source: The user's path, for messages: `place`, or the zip it was unpacked from.
 
     Raises:
-        SeriesError: There is no DICOM image, or a DICOM file cannot be read.
+        SeriesError: There is no DICOM image.
     """
-    paths = [place] if place.is_file() else sorted(path for path in place.rglob("*") if path.is_file())
+    paths, unused = ([place], []) if place.is_file() else _files_below(place)
+    read = {path: found for path in paths if (found := read_headers(path)) is not None}
+    images = {path: found for path, found in read.items() if isinstance(found, tuple)}
+    objects = [found for found in read.values() if isinstance(found, ObjectHeader)]
+    unused += [found for found in read.values() if isinstance(found, UnusedFile)]
+    copies = _copies(images)
+    # Two studies that share a SeriesInstanceUID are a mistake; stacking them would be another.
     series: dict[tuple[str, str], list[SliceHeader]] = {}
-    objects: list[ObjectHeader] = []
-    for path in paths:
-        found = read_headers(path)
-        if isinstance(found, ObjectHeader):
-            objects.append(found)
-        else:
-            for header in found or ():
-                # Two studies that share a SeriesInstanceUID are a mistake; stacking them would be another.
-                series.setdefault((header.study_uid, header.series_uid), []).append(header)
+    for path, headers in images.items():
+        if path not in copies:
+            series.setdefault((headers[0].study_uid, headers[0].series_uid), []).extend(headers)
+    unused += copies.values()
+    unused += [UnusedFile(each.path, each.kind or "a private object", each.series_uid) for each in objects]
+    unused = [_named_like_a_slice(each, {path.name for path in images}) for each in unused]
     if not series:
-        raise SeriesError(_nothing_found(source, paths, objects))
+        damaged = [each for each in unused if each.damaged]
+        raise SeriesError(damage(damaged) if damaged else _nothing_found(source, paths, objects))
     ordered = sorted(series.values(), key=_place_in_listing)
-    return Listing(
-        tuple(Series(number, tuple(slices)) for number, slices in enumerate(ordered, start=1)), tuple(objects)
+    listed = tuple(_series(number, slices, unused) for number, slices in enumerate(ordered, start=1))
+    used = {each.path for one in listed for each in (*one.left_out, *one.damaged)} | {each.path for each in objects}
+    rest = (each for each in unused if each.path not in used and not each.path.name.startswith("."))
+    return Listing(listed, tuple(objects), tuple(rest))
+
+
+def damage(files: Sequence[UnusedFile]) -> str:
+    """Describe files that may be slices but cannot be read."""
+    shown = "; ".join(f"{each.path.name} {each.reason}" for each in files[:4])
+    return (
+        f"{shown}{f'; and {len(files) - 4} more' if len(files) > 4 else ''}. A volume without one of its slices would "
+        "be wrong: copy the file again, or take it out if it is not one of them."
     )
+
+
+def _files_below(folder: Path) -> tuple[list[Path], list[UnusedFile]]:
+    """Find the files below a folder, each once, and what cannot be followed. Links are followed, also in circles."""
+    files: dict[str, Path] = {}
+    unused: list[UnusedFile] = []
+    seen = {os.path.realpath(folder)}
+
+    def unreadable(error: OSError) -> None:
+        unused.append(UnusedFile(Path(error.filename), f"a folder that cannot be read ({error.strerror})"))
+
+    for here, folders, names in os.walk(folder, followlinks=True, onerror=unreadable):
+        for name in sorted(folders):
+            target = os.path.realpath(Path(here, name))
+            if Path(here).resolve().is_relative_to(target) and target not in seen:
+                unused.append(UnusedFile(Path(here, name), "a link to a folder above"))
+                folders.remove(name)
+            elif target in seen:
+                folders.remove(name)
+            seen.add(target)
+        for name in sorted(names):
+            path = Path(here, name)
+            if path.is_file():
+                files.setdefault(os.path.realpath(path), path)
+            elif path.is_symlink():
+                unused.append(UnusedFile(path, "a link that leads nowhere"))
+    return sorted(files.values()), unused
+
+
+def _copies(images: dict[Path, tuple[SliceHeader, ...]]) -> dict[Path, UnusedFile]:
+    """Find files that hold the same image as an earlier one; others may share their SOPInstanceUID by mistake."""
+    first: dict[str, Path] = {}
+    found = {}
+    for path, headers in images.items():
+        original = first.setdefault(headers[0].sop_uid, path)
+        if original == path or not headers[0].sop_uid:
+            continue
+        same = tuple(replace(each, path=path) for each in images[original]) == headers
+        if same and (filecmp.cmp(original, path, shallow=False) or _pixels(original) == _pixels(path)):
+            found[path] = UnusedFile(path, COPY, headers[0].series_uid)
+    return found
+
+
+def _pixels(path: Path) -> bytes:
+    return bytes(pydicom.dcmread(path, specific_tags=["PixelData"], force=True).get("PixelData", b""))
+
+
+def _named_like_a_slice(unused: UnusedFile, images: Iterable[str]) -> UnusedFile:
+    """Count a file that is named like the images, but for its digits, as a slice that cannot be read."""
+    if unused.damaged or unused.reason not in (NOT_DICOM, "a link that leads nowhere"):
+        return unused
+    if _without_digits(unused.path.name) not in {_without_digits(name) for name in images if re.search(r"\d", name)}:
+        return unused
+    what = "empty" if unused.reason == NOT_DICOM and not unused.path.stat().st_size else unused.reason
+    return replace(unused, reason=f"is {what}, but named like the slices", damaged=True)
+
+
+def _without_digits(name: str) -> str:
+    return re.sub(r"\d+", "0", name.lower())
+
+
+def _series(number: int, found: Sequence[SliceHeader], unused: Sequence[UnusedFile]) -> Series:
+    """Tell the slices of a series from its other files.
+
+    Args:
+        number: Its position in the listing.
+        found: Its images that have a place in space.
+        unused: The unused files of the folder.
+    """
+    uid, classes = found[0].series_uid, Counter(each.sop_class for each in found)
+    localizers = [each for each in found if each.localizer]
+    captures = [each for each in found if each.sop_class == SecondaryCaptureImageStorage]
+    # A series of nothing else may be what somebody wants to see.
+    others = dict.fromkeys(captures, CAPTURE) | dict.fromkeys(localizers, LOCALIZER)
+    if len(others) == len(found):
+        others = {}
+    slices = tuple(each for each in found if each not in others)
+    left_out = {each.path: UnusedFile(each.path, reason, uid) for each, reason in others.items()}
+    damaged = [each for each in unused if each.damaged and each.series_uid in ("", uid)]
+    for each in unused:
+        called_dicom = each.reason == NOT_DICOM and each.path.suffix.lower() in (".dcm", ".ima")
+        if each.damaged or (each.series_uid != uid and not called_dicom):
+            continue
+        if each.sop_class in classes and each.sop_class != SecondaryCaptureImageStorage:
+            damaged.append(replace(each, reason="has no position in space", damaged=True))
+        else:
+            left_out[each.path] = each
+    return Series(number, slices, left_out=tuple(left_out.values()), damaged=tuple(damaged))
 
 
 def _place_in_listing(slices: Sequence[SliceHeader]) -> tuple[str, str, int, str]:
@@ -150,3 +295,8 @@ def _nothing_found(source: Path, paths: Sequence[Path], objects: Sequence[Object
     kinds = Counter("".join(path.suffixes[-2:]).lower() or "no suffix" for path in paths)
     found = ", ".join(f"{count} with {kind}" for kind, count in kinds.most_common(4))
     return f"{text}; {len(paths)} files ({found}) were searched. Give the folder of a series, or one file."
+
+
+def _few(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:4])
+    return f"{shown} and {len(names) - 4} more" if len(names) > 4 else shown

@@ -25,7 +25,8 @@ def unpacked(path: Path) -> Iterator[Path]:
     """Unpack the DICOM files of a zip into a private folder that is removed afterwards.
 
     Names inside the zip never become paths: every file gets a numbered folder of its
-    own and a sanitised version of its last name, for messages.
+    own and a sanitised version of its last name, for messages. Of a file that does not look like DICOM only the
+    beginning is unpacked, so that it can be named; of hidden ones and those of macOS nothing.
 
     Raises:
         VolumeError: The file is not a readable zip, is encrypted or damaged, or unpacks
@@ -69,14 +70,17 @@ def _unpack(archive: zipfile.ZipFile, path: Path, folder: Path) -> None:
     for number, member in enumerate(members):
         with archive.open(member) as packed:
             head = packed.read(132)
-            if not looks_like_dicom(head):
+            is_dicom = looks_like_dicom(head)
+            parts = PurePosixPath(member.filename.replace("\\", "/")).parts
+            if not is_dicom and (parts[-1].startswith(".") or "__MACOSX" in parts):
                 continue
             target = folder / f"{number:06d}" / _sanitised(member.filename)
             target.parent.mkdir()
             with target.open("wb") as out:
                 out.write(head)
-                # zipfile stops at the declared size and compares the checksum.
-                shutil.copyfileobj(packed, out, _CHUNK_BYTES)
+                if is_dicom:
+                    # zipfile stops at the declared size and compares the checksum.
+                    shutil.copyfileobj(packed, out, _CHUNK_BYTES)
 
 
 def _sanitised(name: str) -> str:

@@ -1,29 +1,42 @@
-"""Reading single DICOM elements that may be absent, empty or of a wrong length."""
+"""Reading single DICOM elements that may be absent, empty, unreadable or of a wrong length.
+
+An element that cannot be read (a SeriesNumber "CT12", a decimal comma) counts as absent: a reader that needs it refuses
+the file, and others do not miss it.
+"""
 
 from __future__ import annotations
 
 import math
 
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
 
 def text(dataset: Dataset, name: str, default: str) -> str:
-    """Return an element as text; `default` if it is absent or empty."""
-    value = dataset.get(name)
-    return default if value is None or str(value).strip() == "" else str(value).strip()
+    """Return an element as text, a number that cannot be read as it is written; `default` if it is absent or empty."""
+    try:
+        value: object = dataset.get(name)
+    except Exception:  # pydicom has no common base for what broken values provoke
+        raw: object = dataset.get_item(name)
+        value = (raw.value or b"").decode("ascii", "replace") if isinstance(raw, RawDataElement) else None
+    return default if value is None or str(value).strip(" \0") == "" else str(value).strip(" \0")
 
 
 def integer(dataset: Dataset, name: str, default: int) -> int:
-    """Return an element as a whole number; `default` if it is absent or empty."""
-    found = text(dataset, name, "")
-    return int(float(found)) if found else default
+    """Return an element as a whole number; `default` if it is absent, empty or unreadable."""
+    try:
+        return int(float(text(dataset, name, "")))
+    except (ValueError, OverflowError):
+        return default
 
 
 def numbers(dataset: Dataset, name: str, count: int) -> tuple[float, ...]:
-    """Return `count` numbers; NaN when the element is absent, empty or of another length."""
-    value = dataset.get(name)
-    values = list(value) if isinstance(value, MultiValue) else [value]
-    if len(values) != count or any(each is None or str(each).strip() == "" for each in values):
-        return (math.nan,) * count
-    return tuple(float(each) for each in values)
+    """Return `count` numbers; NaN when the element is absent, empty, unreadable or of another length."""
+    try:
+        value = dataset.get(name)
+        values = list(value) if isinstance(value, MultiValue) else [value]
+        found = tuple(float(each) for each in values)
+    except Exception:  # pydicom has no common base for what broken values provoke
+        found = ()
+    return found if len(found) == count else (math.nan,) * count

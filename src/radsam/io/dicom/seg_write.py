@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool
-from pydicom.config import disable_value_validation
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.uid import SegmentationStorage, generate_uid
@@ -81,10 +80,9 @@ def write_seg(labels: LabelVolume, path: Path, source: SourceSeries, algorithm: 
     dataset.SegmentationType, dataset.SegmentsOverlap = "BINARY", "YES" if _overlap(frames) else "NO"
     _add_dimensions(dataset)
     dataset.SharedFunctionalGroupsSequence = items(_shared_groups(source))
-    with disable_value_validation():  # of hundreds of frames; the texts in them are all ours
-        dataset.PerFrameFunctionalGroupsSequence = items(
-            *(_frame_groups(source, position, index) for position, index, _ in frames)
-        )
+    dataset.PerFrameFunctionalGroupsSequence = items(
+        *(_frame_groups(source, position, index) for position, index, _ in frames)
+    )
     dataset.NumberOfFrames = len(frames)
     packed = np.packbits(np.stack([mask for _, _, mask in frames]).ravel(), bitorder="little").tobytes()
     dataset.PixelData = packed + bytes(len(packed) % 2)

@@ -16,14 +16,12 @@ from typing import BinaryIO
 
 import pydicom
 from pydicom.dataset import Dataset
-from pydicom.uid import DeflatedExplicitVRLittleEndian, MediaStorageDirectoryStorage
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, MediaStorageDirectoryStorage
 
-from radsam.errors import SeriesError
 from radsam.io.dicom.dicom_zip import looks_like_dicom
 from radsam.io.dicom.element_values import integer, numbers, text
 
-#: Modalities of objects that describe images. Some (SEG, RTDOSE) have pixels and even a
-#: position, so the modality decides.
+#: Modalities of objects that describe images: for those of private SOP classes, or whose class is wrong.
 _NOT_IMAGES = {
     "ANN", "ASMT", "DOC", "FID", "KO", "M3D", "PLAN", "PR", "REG", "RTDOSE", "RTIMAGE", "RTPLAN", "RTRECORD",
     "RTSTRUCT", "SEG", "SR",
@@ -111,72 +109,122 @@ class SliceHeader:
 
 @dataclass(frozen=True)
 class ObjectHeader:
-    """A DICOM object that describes images: a segmentation, contours, a report.
+    """A DICOM object that is not an image: a segmentation, contours, a report, raw data.
 
     Args:
         path: The file.
         modality: Modality: "SEG", "RTSTRUCT", "SR", …
         study_uid: StudyInstanceUID.
         description: SeriesDescription.
+        series_uid: SeriesInstanceUID.
+        kind: Name of its SOP class; empty for a private one.
     """
 
     path: Path
     modality: str
     study_uid: str
     description: str
+    series_uid: str = ""
+    kind: str = ""
 
 
-def read_headers(path: Path) -> tuple[SliceHeader, ...] | ObjectHeader | None:
-    """Read the header of one file.
+@dataclass(frozen=True)
+class UnusedFile:
+    """A file that adds no slice to a volume.
+
+    Args:
+        path: The file.
+        reason: Why: "not DICOM", "localizer", …; of a damaged file a sentence without its subject.
+        series_uid: SeriesInstanceUID; empty where the file does not state one.
+        damaged: Whether it may be a slice that cannot be read, so that a volume without it might be wrong.
+        sop_class: SOPClassUID of an image without a position; else empty.
+    """
+
+    path: Path
+    reason: str
+    series_uid: str = ""
+    damaged: bool = False
+    sop_class: str = ""
+
+
+#: Reasons of `UnusedFile`.
+NOT_DICOM, NO_POSITION, COPY = "not DICOM", "without a position in space", "a copy of another file"
+LOCALIZER, CAPTURE = "a localizer, or scout image", "a secondary capture"
+
+
+def read_headers(path: Path) -> tuple[SliceHeader, ...] | ObjectHeader | UnusedFile | None:
+    """Read the header of one file. The SOP class says whether it is an image.
 
     Returns:
-        One header per slice of an image with a place in space; an `ObjectHeader` for a
-        DICOM object that is not an image; None for any other file, such as a screenshot.
-
-    Raises:
-        SeriesError: The file begins like DICOM but cannot be read.
+        One header per slice of an image with a place in space; an `ObjectHeader` for a DICOM object that is not an
+        image; an `UnusedFile` for any other file, also for one that is cut short or cannot be read; None for a
+        DICOMDIR.
     """
+    begins_like_dicom = False
     try:
         with path.open("rb") as stream:
             head = stream.read(132)
             if not looks_like_dicom(head):
-                return None
+                return UnusedFile(path, NOT_DICOM)
+            begins_like_dicom = head[128:132] == b"DICM"
             stream.seek(0)
             # pydicom warns of every value that breaks a rule; those used here are checked.
             with warnings.catch_warnings(action="ignore"):
                 dataset = pydicom.dcmread(
-                    stream, stop_before_pixels=True, specific_tags=list(_TAGS), force=head[128:132] != b"DICM"
+                    stream, stop_before_pixels=True, specific_tags=list(_TAGS), force=not begins_like_dicom
                 )
-                return _headers(path, dataset, stream)
+                found = _headers(path, dataset, stream)
+    except OSError as error:
+        return UnusedFile(path, f"cannot be read ({error.strerror or error})", damaged=True)
     except Exception as error:  # pydicom has no common base for what damaged bytes provoke
-        raise SeriesError(
-            f"{path.name} begins like a DICOM file but cannot be read ({error}). Copy it again, or take it out."
-        ) from error
+        found = UnusedFile(path, f"begins like a DICOM file but cannot be read ({error})", damaged=True)
+    if not begins_like_dicom and isinstance(found, UnusedFile) and found.damaged and not found.series_uid:
+        return UnusedFile(path, NOT_DICOM)  # any file may begin with the two bytes of an old DICOM file
+    return found
+
+
+def is_image_class(sop_class: str) -> bool | None:
+    """Whether a SOP class is one of images; None for a private one."""
+    keyword = UID(sop_class).keyword
+    return "ImageStorage" in keyword if keyword else None
 
 
 def _headers(
     path: Path, dataset: pydicom.FileDataset, stream: BinaryIO
-) -> tuple[SliceHeader, ...] | ObjectHeader | None:
-    modality = text(dataset, "Modality", "")
-    if modality in _NOT_IMAGES:
-        return ObjectHeader(
-            path, modality, text(dataset, "StudyInstanceUID", ""), text(dataset, "SeriesDescription", "")
-        )
+) -> tuple[SliceHeader, ...] | ObjectHeader | UnusedFile | None:
+    sop_class = _sop_class(dataset)
+    if sop_class == MediaStorageDirectoryStorage:
+        return None
+    modality, series_uid = text(dataset, "Modality", ""), text(dataset, "SeriesInstanceUID", "")
     rows, cols = integer(dataset, "Rows", 0), integer(dataset, "Columns", 0)
+    is_image = is_image_class(sop_class)
+    # Every object states its series, before the size of its pixels.
+    cut_short = not rows and (is_image or (is_image is None and not series_uid))
+    if cut_short and modality not in _NOT_IMAGES:
+        reason = "begins like a DICOM file but cannot be read (it ends within its header)"
+        return UnusedFile(path, reason, series_uid, damaged=True)
+    if is_image is False or modality in _NOT_IMAGES or not (rows and cols):
+        return ObjectHeader(
+            path,
+            modality or "none",
+            text(dataset, "StudyInstanceUID", ""),
+            text(dataset, "SeriesDescription", ""),
+            series_uid,
+            UID(sop_class).name if UID(sop_class).keyword else "",
+        )
     frames = integer(dataset, "NumberOfFrames", 1)
-    if (
-        not rows
-        and modality in ("", "CT")
-        and dataset.file_meta.get("MediaStorageSOPClassUID") != MediaStorageDirectoryStorage
-    ):
-        raise EOFError("it ends within its header")
     groups = dataset.get("PerFrameFunctionalGroupsSequence") or []
     # A multi-frame image has a position for each frame, so it may have none here.
-    placed = not math.isnan(numbers(dataset, "ImagePositionPatient", 3)[0]) or frames > 1 or len(groups) == 1
-    if not (rows and cols and placed):
-        return None
+    if math.isnan(numbers(dataset, "ImagePositionPatient", 3)[0]) and frames <= 1 and len(groups) != 1:
+        return UnusedFile(path, NO_POSITION, series_uid, sop_class=sop_class)
     header = _header(path, dataset, stream)
     return _frames(header, dataset, groups) if len(groups) == frames else (header,)
+
+
+def _sop_class(dataset: pydicom.FileDataset) -> str:
+    """Return SOPClassUID; some anonymisers empty it, and a file may end within it, but the file header has it, too."""
+    found, stated = text(dataset, "SOPClassUID", ""), text(dataset.file_meta, "MediaStorageSOPClassUID", "")
+    return stated if is_image_class(found) is None and stated else found
 
 
 def _header(path: Path, dataset: pydicom.FileDataset, stream: BinaryIO) -> SliceHeader:
@@ -187,8 +235,8 @@ def _header(path: Path, dataset: pydicom.FileDataset, stream: BinaryIO) -> Slice
     return SliceHeader(
         path=path,
         frame=None,
-        # Some anonymisers empty the UIDs but leave those of the file header.
-        sop_class=text(dataset, "SOPClassUID", text(meta, "MediaStorageSOPClassUID", "")),
+        sop_class=_sop_class(dataset),
+        # As its class: emptied, but left in the file header.
         sop_uid=text(dataset, "SOPInstanceUID", text(meta, "MediaStorageSOPInstanceUID", "")),
         study_uid=text(dataset, "StudyInstanceUID", ""),
         study_date=text(dataset, "StudyDate", ""),

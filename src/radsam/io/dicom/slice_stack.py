@@ -22,7 +22,7 @@ import numpy as np
 from jaxtyping import Float
 
 from radsam.errors import SeriesError
-from radsam.io.dicom.dicom_series import Series
+from radsam.io.dicom.dicom_series import Series, damage
 from radsam.io.dicom.slice_header import SliceHeader
 from radsam.volume import Geometry
 
@@ -69,8 +69,17 @@ def stack(series: Series, *, resample: bool = False) -> Stack:
 
     Raises:
         SeriesError: The images do not make one regular volume; the message names the
-            problem and the files.
+            problem and the files, and what was left out.
     """
+    try:
+        return _stack(series, resample)
+    except SeriesError as error:
+        raise SeriesError(" ".join(filter(None, (str(error), series.note)))) from None
+
+
+def _stack(series: Series, resample: bool) -> Stack:
+    if series.damaged:
+        raise SeriesError(damage(series.damaged))
     _check_images(series)
     _check_uniform(series)
     normal, distances_mm = _distances_mm(series.slices)
@@ -104,11 +113,6 @@ def _check_images(series: Series) -> None:
             "Give a series of grey images.",
         ),
         (lambda each: not each.complete, "cut short or without pixels", "Copy the files again."),
-        (
-            lambda each: each.localizer and not all(other.localizer for other in series.slices),
-            "localizers (scout images) among the slices",
-            "Take them out of the folder.",
-        ),
         (
             lambda each: not np.isfinite(each.position_lps + each.cosines + each.spacing_mm).all(),
             "without position, orientation or pixel spacing",

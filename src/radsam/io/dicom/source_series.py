@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import pydicom
 from jaxtyping import Bool
+from pydicom.config import RAISE
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
+from pydicom.valuerep import validate_value
 
 from radsam.errors import GridMismatchError, OutputError
 from radsam.io.dicom.dicom_input import choose_series, dicom_folder, is_dicom
@@ -35,6 +37,8 @@ _TYPE_2 = [
     "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID",
     "AccessionNumber", "ReferringPhysicianName", "PositionReferenceIndicator",
 ]  # fmt: skip
+#: Value representations of dates, times, ages and numbers: what breaks their rules is not copied.
+_CHECKED = ("DA", "TM", "AS", "DS", "IS")
 
 
 class SourceWarning(UserWarning):
@@ -141,8 +145,14 @@ def _copied(path: Path) -> Dataset:
     found = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_COPIED), force=True)
     copied = Dataset()
     for name in _COPIED:
-        if name in found and (name in _TYPE_2 or found.get(name) not in (None, "", [])):
-            copied[name] = found[name]
-        elif name in _TYPE_2:
+        try:
+            if name in found and found.get(name) not in (None, "", []):
+                if found[name].VR in _CHECKED:
+                    validate_value(found[name].VR, str(found[name].value), RAISE)
+                copied[name] = found[name]
+        except Exception:  # pydicom has no common base for what broken values provoke; the value is then absent
+            continue
+    for name in _TYPE_2:
+        if name not in copied:
             setattr(copied, name, "")
     return copied

@@ -8,14 +8,18 @@ images are in a private temporary folder that is removed at the end.
 from __future__ import annotations
 
 import tempfile
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from pydicom.dataset import Dataset
+from pydicom.uid import UID
 
 from radsam.disk.atomic_write import private_file
 from radsam.errors import OutputError, PacsError, PacsRequestError
+from radsam.io.dicom.dicom_series import SeriesWarning
+from radsam.io.dicom.slice_header import is_image_class
 from radsam.io.pacs.fetch_files import save_dicom
 from radsam.io.pacs.pacs_address import Level, PacsAddress
 from radsam.io.pacs.pacs_connection import connect
@@ -56,7 +60,7 @@ def series_folder(url: str, *, progress: Progress = lambda done, total: None) ->
 
 def _fill(folder: Path, server: PacsServer, cached: CachedSeries, progress: Progress) -> None:
     """Write the complete images of a series into a folder, from the cache and from the PACS."""
-    instances = list_instances(server, server.address)
+    instances = _images_only(list_instances(server, server.address), server.address)
     done = 0
     try:
         # The first one is always fetched: it has the patient's data.
@@ -76,6 +80,18 @@ def _fill(folder: Path, server: PacsServer, cached: CachedSeries, progress: Prog
             "from there."
         ) from None
     cached.mark_used()
+
+
+def _images_only(instances: list[Instance], address: PacsAddress) -> list[Instance]:
+    """Leave out the objects of a series that are not images, such as raw data, where the PACS names their class."""
+    others = [each for each in instances if each.sop_class and is_image_class(each.sop_class) is False]
+    if not others or len(others) == len(instances):
+        return instances
+    kinds = ", ".join(sorted({UID(each.sop_class).name for each in others}))
+    warnings.warn(
+        f"{address}: left out {len(others)} objects that are not images ({kinds}).", SeriesWarning, stacklevel=4
+    )
+    return [each for each in instances if each not in others]
 
 
 def _images(instances: Sequence[Instance], server: PacsServer, cached: CachedSeries) -> Iterator[Dataset]:

@@ -242,7 +242,7 @@ def _sheared(k: int, dataset) -> None:
         (_turned, ["different orientations", "4 with the first image's", "1 with [0.0, 1.0, 0.0, 0.0, 0.0, -1.0]"]),
         (_wider, ["different sizes", "4 with 10×12", "1 with 12×10"]),
         (_finer, ["different pixel spacings", "1 with (0.8, 0.9)"]),
-        (_scout, ["localizers", "IM001.dcm"]),
+        (_scout, ["missing", "Left out: IM001.dcm (a localizer"]),
         (_frames, ["multi-frame", "a position for each frame", "5 of 5"]),
         (_colour, ["colour", "5 of 5"]),
         (_no_rescale, ["RescaleSlope", "IM001.dcm"]),

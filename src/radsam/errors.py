@@ -18,6 +18,7 @@ turns each branch into one exit code::
     │   └── OutputError           a file that cannot be written
     └── ExecutionError        exit code 4: the input was fine, running it was not
         ├── BackendError          the inference engine failed or is not available
+        ├── InUseError            a file or folder that another process is changing
         ├── PacsError             a PACS that cannot be reached or trusted, closes the connection or fails
         └── MissingExtraError     an optional dependency is not installed
 """
@@ -87,6 +88,21 @@ class ExecutionError(RadsamError):
 
 class BackendError(ExecutionError):
     """The inference engine failed or is not available on this machine."""
+
+
+class InUseError(ExecutionError):
+    """A file or folder that another process is changing.
+
+    Args:
+        target: The file or folder.
+        holder: Who changes it: the command, its process, the computer and since when.
+    """
+
+    def __init__(self, target: object, holder: str) -> None:
+        super().__init__(
+            f"{target} is in use by {holder}. Nothing was changed. Wait until it is done, or end it, and try again."
+        )
+        self.holder = holder
 
 
 class PacsError(ExecutionError):

@@ -7,6 +7,7 @@ import json
 import shutil
 import zipfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import pytest
 from command_line import CommandLine, Finished, PhantomFile
 from dicom_files import write_series
 from radsam.data.adapters.phantom import make_phantom
+from radsam.disk import file_lock
 from radsam.io.volume_read import read_labels
 from radsam.io.volume_write import write_volume
 
@@ -112,6 +114,27 @@ def test_an_earlier_prompt_can_be_deleted(desk: Desk) -> None:
 def test_no_change_writes_the_mask_again(desk: Desk) -> None:
     desk.edit().done()
     assert desk.sha256("mask.nii.gz") == desk.sha256("second.nii.gz")
+
+
+@pytest.mark.parametrize("command", ["edit", "segment"])
+def test_a_session_in_use_is_left_alone(
+    desk: Desk, started: Path, tiny_bundle: Path, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = desk.sha256("s.radsam")
+    monkeypatch.setattr(file_lock, "locked", partial(file_lock.locked, wait_seconds=0.01))
+    with file_lock.locked(desk.folder / "s.radsam", "radsam edit"):
+        if command == "edit":
+            refused = desk.edit("--undo")
+        else:
+            line = ("segment", started / "ct.nii.gz", *START, "--model", tiny_bundle, "--session", "s.radsam")
+            refused = desk.run.here(*line, "-o", "mask.nii.gz", "--json", cwd=desk.folder)
+    assert refused.returncode == 4
+    assert refused.json["error"]["type"] == "InUseError"
+    assert "s.radsam is in use by radsam edit (process" in refused.stderr
+    assert "waiting up to 0 s" in refused.stderr
+    assert desk.sha256("s.radsam") == before
+    assert desk.files() == {"ct.nii.gz", "first.nii.gz", "second.nii.gz", "s.radsam"}
+    desk.edit("--undo").done()
 
 
 def test_an_edit_encodes_nothing_again(desk: Desk) -> None:

@@ -25,6 +25,7 @@ from typing import Any
 from radsam.benchmark.benchmark_config import BenchmarkConfig
 from radsam.benchmark.cohort import Member
 from radsam.disk.atomic_write import replacing
+from radsam.disk.file_lock import LOCK_NAME
 from radsam.errors import InputError, OutputError
 from radsam.settings import plain_values, settings_from_dict
 
@@ -133,7 +134,7 @@ class ResultsFolder:
             _drop_incomplete(folder / TABLE, found.rows)
             found.config = config
             return found
-        if folder.is_dir() and any(folder.iterdir()):
+        if folder.is_dir() and any(each.name != LOCK_NAME for each in folder.iterdir()):
             raise InputError(f"{folder} is not empty and holds no results of a benchmark. Give a new folder with -o.")
         try:
             (folder / PICTURES).mkdir(parents=True, exist_ok=True)

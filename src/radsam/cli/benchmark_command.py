@@ -85,6 +85,7 @@ def run(
     from radsam.benchmark.cohort import find_dataset
     from radsam.benchmark.models import find_models
     from radsam.benchmark.models.model_names import Runtime
+    from radsam.disk.file_lock import locked_folder
 
     settings = BenchmarkConfig.read(config, tuple(overrides or ()))
     if settings.surface.enabled:
@@ -97,6 +98,7 @@ def run(
     measured = find_models(words, runtime)
     check_predictions(measured, cases, note)
     folder = out_dir or Path(f"benchmark-{settings.name}")
+    until_end(locked_folder(folder, "radsam benchmark run"))
     results = ResultsFolder.start(folder, settings)
     facts = ("sha256", "description", "kind", "edits")
     results.models |= {each.card.label: {key: getattr(each.card, key) for key in facts} for each in measured}

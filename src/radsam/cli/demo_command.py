@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from radsam.cli.session_inputs import load_engine
+from radsam.cli.session_inputs import load_engine, lock_session
 from radsam.cli.session_outputs import Outputs, report, show_report
 from radsam.cli.shared_options import AsJson, Backend, Model
 from radsam.cli.terminal import command, notes, out, progress_bar, write_json
@@ -49,6 +49,7 @@ def demo(
     make_folder(out_dir)
     outputs = Outputs(out_dir / "mask.nii.gz", out_dir / "preview.png", out_dir / "liver.radsam")
     outputs.check([])
+    lock_session(out_dir / "liver.radsam", "radsam demo")
     engine = load_engine(model, backend, keep=True)
     if not as_json:
         notes.print("A procedural CT phantom, not a patient: abdomen with known organs, seed 0.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from radsam.cli.point_arguments import parse_points
-from radsam.cli.session_inputs import correct, correction_requests, load_engine, read_ct
+from radsam.cli.session_inputs import correct, correction_requests, load_engine, lock_session, read_ct
 from radsam.cli.session_outputs import Outputs, finish
 from radsam.cli.shared_options import (
     AsJson,
@@ -114,6 +114,8 @@ def segment(
     from radsam.volume.coordinates import Coordinates
 
     points = parse_points(fix, fix_not)
+    if session is not None:
+        lock_session(session, "radsam segment")
     volume, source = read_ct(ct, outputs, series, resample=resample, quiet=as_json)
     typed = Coordinates(volume.geometry, SliceGrid.of(volume.geometry, plane), mm)
     request = SegmentRequest.model_validate(

@@ -77,6 +77,21 @@ def warn_in_clear(address: PacsAddress) -> None:
         note(f"The connection to {address.host} is not encrypted: others on the network can read it.")
 
 
+def lock_session(session: Path, what: str) -> None:
+    """Keep other processes from a session file until the command ends, so that no edit of theirs is lost.
+
+    Args:
+        session: The session file, which need not exist.
+        what: The command.
+
+    Raises:
+        InUseError: Another process uses the session.
+    """
+    from radsam.disk.file_lock import locked
+
+    until_end(locked(session, what, note=note))
+
+
 def load_engine(model: str | None, backend: str, *, keep: bool) -> Engine:
     """Load the model; with `keep`, encoded slices stay on disk for `radsam edit`."""
     from radsam.predictor.embedding_cache import EmbeddingStore, embeddings_folder

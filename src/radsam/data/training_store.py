@@ -24,6 +24,7 @@ from radsam.data.case_load import load_case
 from radsam.data.patient_split import assign_splits
 from radsam.data.stored_case import FACTS, OBJECT_FIELDS, SliceObjects, StoredCase, write_arrays
 from radsam.disk.atomic_write import replacing, write_failure
+from radsam.disk.file_lock import LOCK_NAME, locked_folder
 from radsam.errors import DatasetError, OutputError, RadsamError
 from radsam.io.volume_read import read_info
 from radsam.volume import Plane, SliceGrid
@@ -145,12 +146,21 @@ def prepare_store(
         DatasetError: The list is empty, two cases have one name, the folder holds something
             else or another kind of store, or the disk is too small (checked before the
             work).
+        InUseError: Another process prepares cases into the folder.
         OutputError: Writing failed; the cases that were finished stay.
         PromptError: `plane` is not the name of a plane.
     """
     cases = assign_splits(_check_names(cases))
     settings = {"format": "radsam-store", "version": VERSION, "plane": str(plane), "min_pixels": min_pixels}
     _check_settings(folder, settings)
+    with locked_folder(folder, "radsam data prepare"):
+        return _prepare(cases, folder, settings, progress)
+
+
+def _prepare(cases: Sequence[Case], folder: Path, settings: dict[str, Any], progress: Progress | None) -> StoreReport:
+    """Do the work of `prepare_store`, alone in the folder."""
+    _check_settings(folder, settings)  # another process may have made a store here meanwhile
+    plane, min_pixels = settings["plane"], settings["min_pixels"]
     prints = {case.case_id: _fingerprint(case) for case in cases}
     finished = {
         name
@@ -241,7 +251,7 @@ def _read_settings(folder: Path) -> dict[str, Any] | None:
 def _check_settings(folder: Path, settings: dict[str, Any]) -> None:
     there = _read_settings(folder)
     if there is None:
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if folder.exists() and (not folder.is_dir() or any(each.name != LOCK_NAME for each in folder.iterdir())):
             raise DatasetError(f"{folder} is not a store and not empty. Give a new folder, or the store to add to.")
         return
     differing = {name: value for name, value in there.items() if value != settings[name]}

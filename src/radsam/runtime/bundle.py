@@ -28,6 +28,7 @@ from typing import Any
 
 import platformdirs
 
+from radsam.disk.file_lock import locked
 from radsam.errors import BundleError
 from radsam.preprocess import Normalisation, Window
 
@@ -199,8 +200,7 @@ def write_bundle(path: Path, spec: BundleSpec, encoder: bytes, decoder: bytes, c
     Raises:
         BundleError: `path` exists already or cannot be written.
     """
-    if path.exists():
-        raise BundleError(f"{path} exists already. Remove it first, or give another path.")
+    _refuse_existing(path)
     contents = {ENCODER: encoder, DECODER: decoder, CARD: card.encode()}
     description = {
         "format": FORMAT,
@@ -224,11 +224,18 @@ def write_bundle(path: Path, spec: BundleSpec, encoder: bytes, decoder: bytes, c
             whole.mkdir()
             for name, content in contents.items():
                 (whole / name).write_bytes(content)
-        whole.rename(path)
+        with locked(path, "radsam"):
+            _refuse_existing(path)  # another process may have written it meanwhile
+            whole.rename(path)
     except OSError as error:
         raise BundleError(f"{path} cannot be written: {error.strerror or error}.") from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _refuse_existing(path: Path) -> None:
+    if path.exists():
+        raise BundleError(f"{path} exists already. Remove it first, or give another path.")
 
 
 def weights_folder() -> Path:

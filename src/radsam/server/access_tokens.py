@@ -10,12 +10,14 @@ import hmac
 import json
 import secrets
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from radsam.disk.atomic_write import replacing
+from radsam.disk.atomic_write import private_folder, replacing
+from radsam.disk.file_lock import locked
 from radsam.errors import InputError
 from radsam.server.server_store import now
 
@@ -115,14 +117,17 @@ class TokenFile:
 
         Raises:
             InputError: The name is empty, too long, or has a token already.
+            InUseError: Another process changes the file.
             OutputError: The file cannot be written.
         """
         if not user.strip() or len(user) > _MAX_NAME_LENGTH or not user.isprintable():
             raise InputError(f"{user!r} cannot be a user name: give 1 to {_MAX_NAME_LENGTH} printable characters.")
-        if any(each.user == user for each in self.tokens):
-            raise InputError(f"{user} has a token already. Revoke it first: radsam tokens revoke {user}")
-        token = new_token()
-        self._write([*self.tokens, StoredToken(user, _hashed(token), now())])
+        private_folder(self.path.parent)
+        with self._alone("radsam tokens add"):
+            if any(each.user == user for each in self.tokens):
+                raise InputError(f"{user} has a token already. Revoke it first: radsam tokens revoke {user}")
+            token = new_token()
+            self._write([*self.tokens, StoredToken(user, _hashed(token), now())])
         return token
 
     def revoke(self, user: str) -> None:
@@ -130,13 +135,15 @@ class TokenFile:
 
         Raises:
             InputError: The user has no token.
+            InUseError: Another process changes the file.
             OutputError: The file cannot be written.
         """
-        remaining = [each for each in self.tokens if each.user != user]
-        if len(remaining) == len(self.tokens):
-            known = ", ".join(each.user for each in self.tokens) or "none"
-            raise InputError(f"{user} has no token. Users with a token: {known}.")
-        self._write(remaining)
+        with self._alone("radsam tokens revoke"):
+            remaining = [each for each in self.tokens if each.user != user]
+            if len(remaining) == len(self.tokens):
+                known = ", ".join(each.user for each in self.tokens) or "none"
+                raise InputError(f"{user} has no token. Users with a token: {known}.")
+            self._write(remaining)
 
     def _parse(self) -> tuple[StoredToken, ...]:
         try:
@@ -146,8 +153,14 @@ class TokenFile:
                 f"{self.path} is not a token file ({error!r}). Create one with: radsam tokens add NAME"
             ) from error
 
+    @contextmanager
+    def _alone(self, what: str) -> Iterator[None]:
+        """Read, change and write the file while no other process does."""
+        with locked(self.path, what):
+            self._read = None, ()  # two files written in one tick of the clock can have equal stamps
+            yield
+
     def _write(self, tokens: Sequence[StoredToken]) -> None:
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with replacing(self.path) as scratch:
             scratch.touch(mode=0o600)
             scratch.write_text(json.dumps({"tokens": [vars(each) for each in tokens]}, indent=2) + "\n")

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,8 @@ class LiveSession:
         self.interrupted = interrupted
         self.channel = EventChannel(on_drop)
         self.lock = threading.RLock()
+        #: Ends with the session's time in memory: the lock of its file.
+        self.held = ExitStack()
         self.jobs: deque[Job] = deque()
         self.in_view: SliceInView | None = None
         #: Slices that were encoded ahead, by plane.

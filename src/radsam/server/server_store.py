@@ -9,12 +9,15 @@ import json
 import shutil
 import sqlite3
 import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from radsam.errors import InputError, OutputError
+from radsam.disk.file_lock import locked
+from radsam.errors import InputError, InUseError, OutputError
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS sessions (
@@ -89,11 +92,12 @@ class ServerStore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
         self.uploads = self.folder / "uploads"
+        self._held = ExitStack()
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.uploads.mkdir(mode=0o700, exist_ok=True)
             (self.folder / "sessions").mkdir(mode=0o700, exist_ok=True)
-            self._lock_file = self._acquire(self.folder / "server.lock")
+            self._held.enter_context(self._alone())
             self._database = sqlite3.connect(self.folder / "server.sqlite", check_same_thread=False)
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=FULL")
@@ -104,23 +108,24 @@ class ServerStore:
             ) from error
         self._lock = threading.Lock()
 
-    def _acquire(self, path: Path) -> sqlite3.Connection:
-        """Take a lock that the operating system releases when the process ends, even by a crash."""
-        lock = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
-        try:
-            lock.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError:
-            lock.close()
-            raise InputError(
-                f"Another radsam serve uses {self.folder}. Open its page, stop it, or give another folder with --state."
-            ) from None
-        return lock
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the folder's lock."""
+        with ExitStack() as held:
+            try:
+                held.enter_context(locked(self.folder / "server", "radsam serve", wait_seconds=0.0, required=True))
+            except InUseError as error:
+                raise InputError(
+                    f"Another radsam serve uses {self.folder}: {error.holder}. Open its page, stop it, or give another "
+                    "folder with --state."
+                ) from None
+            yield
 
     def close(self) -> None:
         """Close the database and release the folder."""
         with self._lock:
             self._database.close()
-        self._lock_file.close()
+        self._held.close()
 
     # Sessions
 

@@ -106,6 +106,7 @@ class Service:
         self.end_streams()
         self._thread.close()
         self._edits.close()
+        self._sessions.close()
         self._store.close()
 
     # Volumes

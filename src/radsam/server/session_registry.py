@@ -6,9 +6,11 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
+from radsam.disk.file_lock import locked
 from radsam.server.edit_journal import read_journal
 from radsam.server.live_session import LiveSession
 from radsam.server.model_thread import ModelThread, Priority
@@ -24,6 +26,8 @@ from radsam.volume import Volume
 
 #: Interval of the search for idle sessions.
 _SWEEP_SECONDS = 30.0
+#: How long to wait for a `radsam edit` that changes the file of a session.
+_WAIT_SECONDS = 5.0
 
 
 class SessionRegistry:
@@ -75,6 +79,11 @@ class SessionRegistry:
         for live in self.live:
             live.channel.close()
 
+    def close(self) -> None:
+        """Release the files of all sessions, after their last edits are saved."""
+        for live in self.live:
+            live.held.close()
+
     def volumes_in_use(self) -> dict[str, Volume]:
         """Return the volumes of the sessions in memory, by id."""
         return {each.volume_id: each.session.volume for each in self.live}
@@ -111,9 +120,11 @@ class SessionRegistry:
         ).result()
         folder.mkdir(mode=0o700)
         try:
+            live.held.enter_context(_locked(folder))
             live.session.save(live.file)
             self._store.put_session(live.row)
         except BaseException:
+            live.held.close()
             self._store.delete_session(row.id)
             raise
         with self._lock:
@@ -126,6 +137,7 @@ class SessionRegistry:
         Raises:
             NotFoundError: The user has no session with this id.
             SessionError: Its volume or its model has changed.
+            InUseError: Another process changes its file.
         """
         live = self._live.get(session)
         if live is None:
@@ -161,6 +173,7 @@ class SessionRegistry:
             live.deleted = True
             end(live)
             live.channel.close()
+            live.held.close()
         self._store.delete_session(session)
 
     def expire(self, idle_seconds: float) -> None:
@@ -171,10 +184,20 @@ class SessionRegistry:
                     idle = time.monotonic() - live.last_used >= idle_seconds
                     if idle and not live.jobs and not live.channel.listeners:
                         del self._live[live.id]
+                        live.held.close()
 
     def _reopen(self, row: SessionRow) -> LiveSession:
         volume = self._volumes.load(self._volumes.entry(row.volume, row.owner))
         folder = self._store.session_folder(row.id)
+        with ExitStack() as held:
+            held.enter_context(_locked(folder))
+            live = self._read(row, volume, folder)
+            live.held = held.pop_all()
+        with self._lock:
+            self._live[row.id] = live
+        return live
+
+    def _read(self, row: SessionRow, volume: Volume, folder: Path) -> LiveSession:
         saved = read_session(folder / "session.radsam")
         interrupted = read_journal(_journal(self._store, row.id))
         done = saved.history.done
@@ -182,19 +205,21 @@ class SessionRegistry:
             # The edit was saved, and the crash came before its journal was removed.
             interrupted = None
             _journal(self._store, row.id).unlink()
-        live = self._thread.call(
+        return self._thread.call(
             lambda: LiveSession(
                 row, self._engine.reopen(saved, volume), folder, interrupted, self._metrics.dropped.inc
             ),
             Priority.SEGMENT,
         ).result()
-        with self._lock:
-            self._live[row.id] = live
-        return live
 
     def _sweep(self) -> None:
         while not self._ending.wait(min(_SWEEP_SECONDS, self._limits.idle_seconds / 4)):
             self.expire(self._limits.idle_seconds)
+
+
+def _locked(folder: Path) -> AbstractContextManager[None]:
+    """Hold a session's file while the session is in memory, so that no `radsam edit` of it is lost."""
+    return locked(folder / "session.radsam", "radsam serve", wait_seconds=_WAIT_SECONDS)
 
 
 def _journal(store: ServerStore, session: str) -> Path:

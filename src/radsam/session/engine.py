@@ -68,6 +68,7 @@ class Engine:
         saved.check_model(self.bundle.sha256)
         session = self.open(volume, window=saved.window_hu, stop_rule=saved.stop_rule)
         session.restore(saved.history, saved.results(volume))
+        session.opened_from(saved)
         return session
 
 

@@ -96,6 +96,8 @@ class Session:
         self._history = History()
         self._replayer = Replayer(volume, predictor, self.stop_rule)
         self._composed: tuple[History, LabelVolume, tuple[CoveredVoxels, ...]] | None = None
+        #: Hash of each session file, as this session read or wrote it last.
+        self._files: dict[Path, str] = {}
 
     # State
 
@@ -458,13 +460,23 @@ class Session:
     def save(self, path: str | Path) -> None:
         """Write the session to one file (see `radsam.session.session_file`), whole or not at all.
 
+        The file that the session was opened from or saved to is replaced only if no other program has changed it
+        since.
+
         Raises:
             OutputError: The file cannot be written.
+            SessionError: Another program has changed the file.
         """
         saved = SessionFile.of(
             self.volume, self.predictor, self.window, self.stop_rule, self._history, self.known_results()
         )
-        saved.write(Path(path))
+        target = Path(path).resolve()
+        self._files[target] = saved.write(target, self._files.get(target))
+
+    def opened_from(self, saved: SessionFile) -> None:
+        """Note that the session is the content of a session file: `save` then replaces this content only."""
+        if saved.path is not None:
+            self._files[saved.path] = saved.file_sha256
 
     def restore(self, history: History, known: dict[tuple[Segment | Correct, ...], ObjectResult]) -> None:
         """Replace the history by a stored one, with the masks after its edits."""

@@ -8,6 +8,7 @@ that CT only. It holds no header of the CT; the path of the CT is in it, so that
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import zipfile
@@ -51,6 +52,8 @@ class SessionFile:
         history: Its edits.
         stored: Per cached result, the numbers of the edits that make it and its masks as stored.
         masks: Every distinct mask.
+        path: The file that it was read from; None of one that was not.
+        file_sha256: The hash of that file's bytes.
     """
 
     volume_hash: str
@@ -65,6 +68,8 @@ class SessionFile:
     history: History
     stored: tuple[Mapping[str, Any], ...]
     masks: tuple[RunMask, ...]
+    path: Path | None = None
+    file_sha256: str = ""
 
     @classmethod
     def of(
@@ -107,11 +112,19 @@ class SessionFile:
             masks=tuple(masks),
         )
 
-    def write(self, path: Path) -> None:
+    def write(self, path: Path, replaces: str | None = None) -> str:
         """Write the file, whole or not at all.
+
+        Args:
+            path: Where.
+            replaces: Hash of the file that is there, if it may be replaced only as it was read or written last.
+
+        Returns:
+            The hash of the file's bytes.
 
         Raises:
             OutputError: The file cannot be written.
+            SessionError: Another program has changed the file.
         """
         description = {
             "format": FORMAT,
@@ -129,9 +142,17 @@ class SessionFile:
             "cursor": self.history.cursor,
             "steps": self.stored,
         }
-        with replacing(path) as scratch, zipfile.ZipFile(scratch, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr(_DESCRIPTION, json.dumps(description))
-            archive.writestr(_MASKS, _pack(self.masks))
+        with replacing(path) as scratch:
+            with zipfile.ZipFile(scratch, "w", zipfile.ZIP_DEFLATED) as archive:
+                archive.writestr(_DESCRIPTION, json.dumps(description))
+                archive.writestr(_MASKS, _pack(self.masks))
+            written = _hash(scratch)
+            if replaces is not None and path.exists() and _hash(path) != replaces:
+                raise SessionError(
+                    f"{path} was changed by another program since it was read, so it was not replaced: that change "
+                    "would be lost. Open the session again and repeat the edit, or save it under another name."
+                )
+        return written
 
     @property
     def model_reference(self) -> str:
@@ -193,9 +214,12 @@ def read_session(path: Path) -> SessionFile:
         SessionError: It is missing, damaged or of a version this program does not know.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            description = json.loads(archive.read(_DESCRIPTION))
-            packed = archive.read(_MASKS)
+        with path.open("rb") as file:  # the file that is read is the one that is hashed
+            with zipfile.ZipFile(file) as archive:
+                description = json.loads(archive.read(_DESCRIPTION))
+                packed = archive.read(_MASKS)
+            file.seek(0)
+            file_sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         if description["format"] != FORMAT:
             raise SessionError(f"{path} is not a RadSAM session.")
         if description["version"] != FORMAT_VERSION:
@@ -218,6 +242,8 @@ def read_session(path: Path) -> SessionFile:
             history=History(tuple(edit_from_json(each) for each in description["edits"]), description["cursor"]),
             stored=tuple(description["steps"]),
             masks=_unpack(packed),
+            path=path.resolve(),
+            file_sha256=file_sha256,
         )
     except FileNotFoundError:
         raise SessionError(f"There is no session file {path}.") from None
@@ -225,6 +251,11 @@ def read_session(path: Path) -> SessionFile:
         raise
     except Exception as error:  # a damaged zip fails in many ways: zlib's, numpy's and Python's own
         raise SessionError(f"{path} is not a whole RadSAM session: {error!r}.") from error
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _absolute(source: str) -> str:

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from radsam.data.training_store import open_store
+from radsam.disk.file_lock import locked_folder
 from radsam.errors import ExecutionError, InputError
 from radsam.runtime import Bundle, find_bundle, open_backend, read_bundle
 from radsam.training.distillation_checkpoint import (
@@ -72,8 +73,15 @@ def distill(
 
     Raises:
         InputError: The configuration, data, weights or checkpoint cannot be used.
+        InUseError: Another run writes to the folder.
         ExecutionError: The error is not a number; the last good checkpoint stays.
     """
+    with locked_folder(out, "radsam distill"):
+        return _distill_alone(config, out, minutes, report)
+
+
+def _distill_alone(config: DistillConfig, out: Path, minutes: float | None, report: Report) -> DistillResult:
+    """Do the work of `distill`, while no other run writes to the folder."""
     if config.threads:
         torch.set_num_threads(config.threads)
     teacher = read_bundle(find_bundle(config.start))

@@ -21,7 +21,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -32,6 +32,7 @@ from torch import Tensor
 
 from radsam.data.training_store import open_store
 from radsam.disk.atomic_write import replacing
+from radsam.disk.file_lock import locked_folder
 from radsam.errors import ExecutionError, InputError, MissingExtraError
 from radsam.model.fast_decoder import FastDecoder
 from radsam.model.recompute import recompute_activations
@@ -131,6 +132,7 @@ def train(
 
     Raises:
         InputError: The configuration, data, weights or checkpoint cannot be used.
+        InUseError: Another run writes to the folder.
         ExecutionError: The loss is not a number; the last good checkpoint stays.
         MissingExtraError: Lightning Fabric is not installed.
     """
@@ -139,8 +141,16 @@ def train(
     if not resume and (out / LAST).exists():
         raise InputError(f"{out} holds a run already. Resume it, or name another folder for a new one.")
     fabric = distributed.open_fabric(config.run)
-    if not fabric.is_global_zero:
-        report = _silent
+    with ExitStack() as alone:
+        if fabric.is_global_zero:
+            alone.enter_context(locked_folder(out, "radsam train"))
+        else:
+            report = _silent
+        return _train_alone(config, out, minutes, report, fabric)
+
+
+def _train_alone(config: TrainConfig, out: Path, minutes: float | None, report: Report, fabric: Fabric) -> TrainResult:
+    """Do the work of `train`, while no other run writes to the folder."""
     # The other processes read the embeddings that the first one has written.
     with fabric.rank_zero_first():
         start, scenes = prepare_scenes(config, lambda done, total: report(f"encoded {done} of {total} slices"))

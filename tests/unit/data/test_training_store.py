@@ -13,7 +13,8 @@ import radsam.data.training_store as store_module
 from dataset_trees import SHAPE_KJI, blocks, ct, write_image
 from radsam.data.case import Case, LabelSource
 from radsam.data.training_store import CaseOutcome, open_store, prepare_store
-from radsam.errors import DatasetError, OutputError
+from radsam.disk.file_lock import locked_folder
+from radsam.errors import DatasetError, InUseError, OutputError
 
 
 def make_case(root: Path, case_id: str, labels: np.ndarray | None = None, **changes: object) -> Case:
@@ -261,3 +262,12 @@ def test_two_cases_of_one_name_are_refused(data: Path, target: Path) -> None:
         prepare_store([case, case], target)
     with pytest.raises(DatasetError, match="list of cases is empty"):
         prepare_store([], target)
+
+
+def test_a_store_that_another_process_prepares_is_left_alone(data: Path, target: Path) -> None:
+    case = make_case(data, "a")
+    with locked_folder(target, "radsam data prepare"), pytest.raises(InUseError, match="in use by radsam data prepare"):
+        prepare_store([case], target)
+    assert not target.exists()
+    assert prepare_store([case], target).counts["written"] == 1
+    assert sorted(each.name for each in target.iterdir()) == ["cases", "report.json", "store.json"]

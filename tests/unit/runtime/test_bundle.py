@@ -168,6 +168,24 @@ def test_an_existing_target_is_left_alone(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["a", "a.zip"])
+def test_a_bundle_that_another_process_writes_meanwhile_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    make = bundle.tempfile.mkdtemp
+
+    def beside(**where: Any) -> str:
+        monkeypatch.setattr(bundle.tempfile, "mkdtemp", make)
+        written(tmp_path / name, origin="theirs")
+        return make(**where)
+
+    monkeypatch.setattr(bundle.tempfile, "mkdtemp", beside)
+    with pytest.raises(BundleError, match="exists already"):
+        written(tmp_path / name, origin="ours")
+    assert read_spec(tmp_path / name).origin == "theirs"
+    assert [each.name for each in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("name", ["a", "a.zip"])
 def test_a_full_disk_leaves_nothing_partial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")

@@ -11,7 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fakes import FakeBackend
+from fakes import FakeBackend, fake_engine
+from radsam.disk.file_lock import locked
+from radsam.errors import InUseError
+from radsam.server import session_registry
 from radsam.server.model_thread import ModelThread, Task
 from radsam.server.preview_service import PreviewService
 from radsam.server.server_limits import Limits
@@ -204,10 +207,31 @@ def test_one_folder_has_one_server(tmp_path: Path) -> None:
     from radsam.errors import InputError
 
     first = ServerStore(tmp_path)
-    with pytest.raises(InputError, match="Another radsam serve uses"):
+    with pytest.raises(InputError, match=r"Another radsam serve uses .*: radsam serve \(process \d+ on .*, since 20"):
         ServerStore(tmp_path)
     first.close()
     ServerStore(tmp_path).close()
+
+
+def test_a_session_in_memory_is_in_use_and_one_on_disk_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_registry, "_WAIT_SECONDS", 0.0)
+    with served(tmp_path) as web:
+        web.segment()
+        file = tmp_path / "state" / "sessions" / web.session / "session.radsam"
+        with pytest.raises(InUseError, match=r"session\.radsam is in use by radsam serve \(process"):  # noqa: SIM117
+            with locked(file, "radsam edit", wait_seconds=0.0):
+                pass
+        web.service._sessions.expire(0.0)
+        with locked(file, "radsam edit", wait_seconds=0.0):
+            refused = web.client.get(web.url(""))
+            assert (refused.status_code, refused.json()["error"]["kind"]) == (409, "busy")
+            assert "in use by radsam edit (process" in refused.json()["error"]["message"]
+            saved = fake_engine().reopen(file, web.scene.volume)
+            saved.undo()
+            saved.save(file)
+        assert web.state()["objects"] == []  # what the other program saved
+    with locked(file, "radsam edit", wait_seconds=0.0):
+        pass
 
 
 def test_a_preview_waits_for_one_slice_of_a_propagation_only(slow: Served, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,22 @@ def test_a_token_is_stored_as_a_hash_and_can_be_revoked(tmp_path: Path) -> None:
     file.path.write_text(json.dumps({"tokens": [{"user": "x"}]}))
     with pytest.raises(InputError, match="is not a token file"):
         TokenFile(file.path).user_of("x")
+
+
+def test_tokens_that_are_added_at_once_are_all_kept(tmp_path: Path) -> None:
+    users = [f"user{number}" for number in range(8)]
+    start = threading.Barrier(len(users))
+
+    def add(user: str) -> str:
+        file = TokenFile(tmp_path / "tokens.json")  # as in another process
+        start.wait(20)
+        return file.add(user)
+
+    with ThreadPoolExecutor(len(users)) as pool:
+        tokens = list(pool.map(add, users))
+    file = TokenFile(tmp_path / "tokens.json")
+    assert [file.user_of(each) for each in tokens] == users
+    assert [each.name for each in tmp_path.iterdir()] == ["tokens.json"]
 
 
 @pytest.mark.parametrize(

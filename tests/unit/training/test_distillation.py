@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from radsam.errors import BundleError, ExecutionError, InputError
+from radsam.disk.file_lock import locked_folder
+from radsam.errors import BundleError, ExecutionError, InputError, InUseError
 from radsam.model.sam_config import SamConfig, TinyViTConfig
 from radsam.model.tiny_vit import TinyViT
 from radsam.runtime import Bundle, find_bundle, open_backend, read_bundle
@@ -113,6 +114,11 @@ def test_killed_or_stopped_it_ends_with_the_same_weights(tiny: Path, tiny_scenes
     one, other = (read_distillation(tmp_path / run / "last.pt") for run in ("whole", "halves"))
     for name, value in one.average.items():
         torch.testing.assert_close(other.average[name], value, rtol=0, atol=0)
+
+
+def test_a_folder_that_another_run_writes_to_is_left_alone(tiny: Path, tmp_path: Path) -> None:
+    with locked_folder(tmp_path, "radsam distill"), pytest.raises(InUseError, match="in use by radsam distill"):
+        distill(config_of(tiny), tmp_path)
 
 
 def test_another_run_is_not_resumed(tiny: Path, tiny_scenes: Prepared, tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from radsam.errors import ExecutionError, InputError
+from radsam.disk.file_lock import locked_folder
+from radsam.errors import ExecutionError, InputError, InUseError
 from radsam.runtime import Bundle
 from radsam.training.stored_embeddings import EncodedScenes
 from radsam.training.training_checkpoint import load_weights, read_checkpoint
@@ -160,6 +161,12 @@ def test_a_new_run_does_not_overwrite_an_old_one(tiny: Path, tiny_scenes: Prepar
     open_run(tiny_config(tiny), tmp_path / "run", tiny_scenes).save(LAST)
     with pytest.raises(InputError, match="holds a run already"):
         train(tiny_config(tiny), tmp_path / "run", resume=False)
+
+
+def test_a_folder_that_another_run_writes_to_is_left_alone(tiny: Path, tmp_path: Path) -> None:
+    with locked_folder(tmp_path / "run", "radsam train"), pytest.raises(InUseError, match="in use by radsam train"):
+        train(tiny_config(tiny), tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_deadline_leaves_a_checkpoint_to_go_on_from(tiny: Path, tiny_scenes: Prepared, tmp_path: Path) -> None:

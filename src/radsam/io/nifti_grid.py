@@ -8,65 +8,116 @@ is not the scanner's own, so that a grid read through ITK alone lies elsewhere.
 
 from __future__ import annotations
 
-import struct
-import warnings
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
+from scipy.spatial.transform import Rotation
 
+from radsam.errors import VolumeError
+from radsam.io.nifti_header import NiftiHeader
+from radsam.io.stated_grid import (
+    rectangular,
+    warn_of_orientation,
+    warn_of_spacing,
+    warn_of_two_grids,
+    warn_of_unit,
+)
 from radsam.volume import Geometry
 
 #: Grids closer than this, in voxels at the far corner, are one grid that two writers
 #: rounded: no voxel moves to its neighbour.
 _SAME_PLACE_VOXELS = 0.5
-#: Columns of a rotation may be this far from perpendicular: some writers keep four digits.
-_PERPENDICULAR = 1e-3
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
-#: Millimetres of the units of length in `xyzt_units`; unknown units are millimetres.
-_UNIT_MM = {1: 1000.0, 3: 0.001}
 
 
-class GridWarning(UserWarning):
-    """A file does not state unambiguously where its voxels are in the patient."""
-
-
-def choose_grid(head: bytes, read: Geometry, path: Path) -> Geometry:
+def nifti_grid(header: NiftiHeader, path: Path) -> Geometry:
     """Choose the grid of a NIfTI-1 file as the standard requires; warn if other tools may disagree.
 
     Args:
-        head: The 348 bytes of its header.
-        read: The grid as SimpleITK reads it.
-        path: The file, for the warning.
+        header: Its header, of a three-dimensional image.
+        path: The file, for messages.
+
+    Raises:
+        VolumeError: The only grid that it states is sheared.
     """
-    order = "<" if struct.unpack("<i", head[:4]) == (348,) else ">"
-    qform_code, sform_code = struct.unpack_from(f"{order}2h", head, 252)
-    if sform_code <= 0:
-        if qform_code <= 0:
-            warnings.warn(
-                f"{path} does not state the orientation of its voxels (qform and sform are not set). It is taken to "
-                "run to the patient's left, back and head: compare left and right with the original images.",
-                GridWarning,
-                stacklevel=2,
+    sform, qform = _sform(header), _qform(header)
+    spacing_given = bool(_given(header.pixdim[1:]).all())
+    if sform is not None:
+        chosen, used = _sform_or_qform(sform, qform, path)
+        # Programs that take the spacing from pixdim, as ITK does, see this grid.
+        other = qform or _with_spacing(header, sform)
+        if spacing_given and not sform.moved_voxels(other) < _SAME_PLACE_VOXELS:
+            warn_of_two_grids(
+                path, f"{sform.describe()} in its sform", f"{other.describe()} in its qform and pixdim", used
             )
-        return read
-    affine_lps = _sform_lps(head, order)
-    if not np.isfinite(affine_lps).all() or abs(np.linalg.det(affine_lps[:3, :3])) < 1e-12:
-        return read  # an sform of zeros with a code
-    stated = Geometry(read.shape_kji, affine_lps)
-    if read.moved_voxels(stated) < _SAME_PLACE_VOXELS:
-        return read
-    usable = np.allclose(stated.direction.T @ stated.direction, np.eye(3), atol=_PERPENDICULAR)
-    warnings.warn(
-        f"{path} gives two grids that differ: {stated.describe()} in its sform, {read.describe()} in its qform and "
-        f"pixdim. The {'sform' if usable else 'qform'} is used; programs that use the other one show the CT elsewhere.",
-        GridWarning,
-        stacklevel=2,
-    )
-    return stated if usable else read
+    else:
+        chosen = qform or _with_spacing(header, Geometry(header.shape_kji, np.eye(4)))
+        if not spacing_given:
+            warn_of_spacing(path, "pixdim is not set")
+        if qform is None:
+            warn_of_orientation(path, "qform and sform are not set")
+    if header.unit_mm is None:
+        warn_of_unit(chosen, path)
+    return chosen
 
 
-def _sform_lps(head: bytes, order: str) -> Float[np.ndarray, "4 4"]:
-    rows = np.array(struct.unpack_from(f"{order}12f", head, 280), np.float64).reshape(3, 4)
-    affine_ras_mm = np.vstack([rows * _UNIT_MM.get(head[123] & 7, 1.0), [0.0, 0.0, 0.0, 1.0]])
-    return np.asarray(_RAS_TO_LPS @ affine_ras_mm)
+def _sform_or_qform(sform: Geometry, qform: Geometry | None, path: Path) -> tuple[Geometry, str]:
+    """Return the sform's grid and its name; the qform's where the sform is sheared."""
+    try:
+        return rectangular(sform, path), "sform"
+    except VolumeError:
+        if qform is None:
+            raise
+        return qform, "qform"
+
+
+def _sform(header: NiftiHeader) -> Geometry | None:
+    """Return the grid of the sform; None if it is not given, or is not a grid, such as zeros with a code."""
+    if header.sform_code <= 0:
+        return None
+    try:
+        return _grid(header, header.sform_ras)
+    except VolumeError:
+        return None
+
+
+def _qform(header: NiftiHeader) -> Geometry | None:
+    """Return the grid of the qform and pixdim; None if it is not given.
+
+    Spacings count without their sign: only the quaternion and pixdim[0] turn and mirror axes.
+    """
+    if header.qform_code <= 0 or not np.isfinite([*header.quaternion, *header.offset_ras]).all():
+        return None
+    affine = np.eye(4)
+    affine[:3, :3] = _rotation(header.quaternion) * (1.0, 1.0, -1.0 if header.pixdim[0] < 0 else 1.0)
+    affine[:3, :3] *= _spacing(header)
+    affine[:3, 3] = header.offset_ras
+    return _grid(header, affine)
+
+
+def _grid(header: NiftiHeader, affine_ras: Float[np.ndarray, "4 4"]) -> Geometry:
+    in_mm = np.diag([*[header.unit_mm or 1.0] * 3, 1.0])
+    return Geometry(header.shape_kji, _RAS_TO_LPS @ in_mm @ affine_ras)
+
+
+def _with_spacing(header: NiftiHeader, grid: Geometry) -> Geometry:
+    """Return a grid with the spacing of the header's pixdim."""
+    i, j, k = _spacing(header) * (header.unit_mm or 1.0)
+    return Geometry.from_parts(grid.shape_kji, grid.origin_lps, (float(i), float(j), float(k)), grid.direction)
+
+
+def _given(spacing: Float[np.ndarray, "3"]) -> Bool[np.ndarray, "3"]:
+    return np.asarray(np.isfinite(spacing) & (spacing != 0))
+
+
+def _spacing(header: NiftiHeader) -> Float[np.ndarray, "3"]:
+    """Return pixdim in the unit of the file; 1 mm where it is not given."""
+    spacing = header.pixdim[1:]
+    return np.asarray(np.where(_given(spacing), np.abs(spacing), 1.0 / (header.unit_mm or 1.0)))
+
+
+def _rotation(quaternion: Float[np.ndarray, "3"]) -> Float[np.ndarray, "3 3"]:
+    """Return the matrix of a unit quaternion without its first number, which is not negative."""
+    rest = 1.0 - float(quaternion @ quaternion)
+    return np.asarray(Rotation.from_quat([*quaternion, np.sqrt(max(rest, 0.0))]).as_matrix())

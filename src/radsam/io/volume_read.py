@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
-import SimpleITK as sitk
-from jaxtyping import Float, Int16, UInt8, UInt16
+from jaxtyping import Float, Int16, Shaped, UInt8, UInt16
 
 from radsam.errors import GridMismatchError, SeriesError, VolumeError
 from radsam.io.dicom.dicom_input import choose_series, dicom_folder, is_dicom, is_one_file
@@ -63,8 +62,8 @@ def read_volume(path: str | os.PathLike[str], *, series: str | None = None, resa
             )
             return Volume(decode(stacked), stacked.geometry, chosen.modality, str(given), origin)
     _refuse_series(given, series)
-    header, image = read_image(given)
-    return Volume(_hu(image), header.geometry, source=str(given))
+    header, stored = read_image(given)
+    return Volume(_hu(stored, header.scaling), header.geometry, source=str(given))
 
 
 def read_info(path: str | os.PathLike[str], *, series: str | None = None) -> VolumeInfo:
@@ -133,8 +132,8 @@ def read_labels(
         return compose_labels(labels, on, names)
     if names is not None:
         raise VolumeError(f"{given} has no names of objects: only a DICOM SEG or RTSTRUCT has them.")
-    header, image = read_image(given)
-    return LabelVolume(_ids(image, given), header.geometry)
+    header, stored = read_image(given)
+    return LabelVolume(_ids(stored, (1.0, 0.0) if header.quantised else header.scaling, given), header.geometry)
 
 
 def require_same_grid(labels: LabelVolume, geometry: Geometry, what: str) -> None:
@@ -181,16 +180,30 @@ def _refuse_series(path: Path, series: str | None) -> None:
         raise SeriesError(f"{path} is a file of one volume; a series can only be chosen in a DICOM folder or zip.")
 
 
-def _hu(image: sitk.Image) -> Int16[np.ndarray, "k j i"] | Float[np.ndarray, "k j i"]:
-    """Copy the voxels out, as int16 where that loses nothing."""
-    values = sitk.GetArrayViewFromImage(image)  # a view: `image` must outlive it
+def _hu(
+    stored: Shaped[np.ndarray, "k j i"], scaling: tuple[float, float]
+) -> Int16[np.ndarray, "k j i"] | Float[np.ndarray, "k j i"]:
+    """Scale the stored values; as int16 where that loses nothing."""
     # Slice by slice: each test makes temporary arrays of its input.
-    whole = all(fits_int16(each) for each in values)
-    return np.array(values, dtype=np.int16 if whole else np.float32)
+    kind = np.int16 if all(fits_int16(_scaled(each, scaling)) for each in stored) else np.float32
+    if scaling == (1.0, 0.0):
+        return stored.astype(kind, copy=False)
+    values = np.empty(stored.shape, kind)
+    for k, each in enumerate(stored):
+        values[k] = _scaled(each, scaling)
+    return values
 
 
-def _ids(image: sitk.Image, path: Path) -> UInt8[np.ndarray, "k j i"] | UInt16[np.ndarray, "k j i"]:
-    values = sitk.GetArrayViewFromImage(image)  # a view: `image` must outlive it
+def _scaled(stored: Shaped[np.ndarray, "*n"], scaling: tuple[float, float]) -> Shaped[np.ndarray, "*n"]:
+    """Return stored value × slope + intercept, float32: the slope of a header is not more exact."""
+    slope, intercept = scaling
+    return stored if scaling == (1.0, 0.0) else (stored.astype(np.float64) * slope + intercept).astype(np.float32)
+
+
+def _ids(
+    stored: Shaped[np.ndarray, "k j i"], scaling: tuple[float, float], path: Path
+) -> UInt8[np.ndarray, "k j i"] | UInt16[np.ndarray, "k j i"]:
+    values = _scaled(stored, scaling)
     low, high = values.min(), values.max()
     whole = np.issubdtype(values.dtype, np.integer) or all((each == np.rint(each)).all() for each in values)
     if not (whole and low >= 0 and high <= 65535):
@@ -198,4 +211,4 @@ def _ids(image: sitk.Image, path: Path) -> UInt8[np.ndarray, "k j i"] | UInt16[n
             f"{path} is not a label map: its values go from {low:g} to {high:g}"
             f"{'' if whole else ' and are not whole numbers'}. Labels are whole numbers from 0 to 65535."
         )
-    return np.array(values, dtype=np.uint8 if high <= 255 else np.uint16)
+    return values.astype(np.uint8 if high <= 255 else np.uint16, copy=False)

@@ -163,12 +163,12 @@ def _image(array: Voxels, geometry: Geometry, target: Path) -> sitk.Image:
 
 def _check_written(array: Voxels, geometry: Geometry, partial: Path, target: Path) -> None:
     try:
-        header, image = read_image(partial)
+        header, stored = read_image(partial)
     except VolumeError as error:
         raise _failure(partial, target) from error
     if not header.geometry.same_grid(geometry):
         raise OutputError(f"{target} cannot hold this grid ({geometry.describe()}). Try the suffix .nrrd.")
-    if not np.array_equal(sitk.GetArrayViewFromImage(image), array):
+    if not np.array_equal(stored, array):
         raise _failure(partial, target)
 
 

@@ -42,7 +42,9 @@ class Geometry:
         affine = np.array(self.affine_lps, dtype=np.float64)
         if affine.shape != (4, 4) or not np.isfinite(affine).all():
             raise VolumeError("The affine of the volume is not a finite 4×4 matrix.")
-        if abs(np.linalg.det(affine[:3, :3])) < 1e-12:
+        # Of the directions: voxels of micrometres have tiny volumes.
+        lengths = np.linalg.norm(affine[:3, :3], axis=0)
+        if not lengths.all() or abs(np.linalg.det(affine[:3, :3] / lengths)) < 1e-9:
             raise VolumeError("The affine of the volume is singular: two voxel axes point the same way.")
         affine.setflags(write=False)
         object.__setattr__(self, "shape_kji", tuple(int(n) for n in self.shape_kji))
@@ -84,6 +86,21 @@ class Geometry:
     def direction(self) -> Float[np.ndarray, "3 3"]:
         """Unit vectors of the voxel axes: column ``a`` is the LPS direction of axis i, j or k."""
         return np.asarray(self.affine_lps[:3, :3] / np.asarray(self.spacing_mm_ijk))
+
+    @property
+    def shear(self) -> float:
+        """How far the voxel axes are from perpendicular: the largest cosine of the angle between two of them."""
+        direction = self.direction
+        return float(np.abs(direction.T @ direction - np.eye(3)).max())
+
+    def nearest_rectangular(self) -> Geometry:
+        """Return the grid with perpendicular axes that is closest: spacing and centre stay, the axes turn."""
+        left, _, right = np.linalg.svd(self.direction)
+        affine = np.eye(4)
+        affine[:3, :3] = left @ right * self.spacing_mm_ijk
+        centre = (np.array(self.shape_ijk) - 1) / 2
+        affine[:3, 3] = self.index_to_mm(centre) - affine[:3, :3] @ centre
+        return Geometry(self.shape_kji, affine)
 
     @property
     def voxel_volume_mm3(self) -> float:

@@ -92,6 +92,53 @@ def test_the_scaling_of_a_nifti_header_is_applied(tmp_path: Path) -> None:
     np.testing.assert_array_equal(volume.hu, stored.get_fdata().T)
 
 
+@pytest.mark.parametrize("intercept", [0.0, -1024.0, 0.5, np.nan, np.inf])
+@pytest.mark.parametrize("slope", [0.0, np.nan, np.inf, -np.inf, 1.0, 2.0, 0.1, -1.0])
+@pytest.mark.parametrize("dtype", ["i2", ">i2", "u1", "f4"])
+def test_a_slope_that_does_not_count_takes_the_intercept_with_it(
+    tmp_path: Path, dtype: str, slope: float, intercept: float
+) -> None:
+    """The standard: no scaling where the slope is 0. nibabel, which agrees, refuses the intercepts refused here."""
+    values = np.abs(some_values())[:2, :3, :4] % 100
+    header = nib.Nifti1Header(endianness=">" if dtype[0] == ">" else "<")
+    path = tmp_path / "ct.nii"
+    nib.save(nib.Nifti1Image(values.T.astype(dtype), np.eye(4), header), path)
+    content = bytearray(path.read_bytes())
+    content[112:120] = np.array([slope, intercept], ">f4" if dtype[0] == ">" else "<f4").tobytes()
+    path.write_bytes(content)
+    if np.isfinite(slope) and slope and not np.isfinite(intercept):
+        check_refused(path, "scl_inter")
+    else:
+        expected = np.asanyarray(nib.load(path).dataobj).T
+        np.testing.assert_array_equal(read_volume(path).hu, expected.astype(np.float32))
+
+
+def test_labels_are_scaled_too(tmp_path: Path) -> None:
+    ids = np.random.default_rng(0).integers(0, 9, (6, 7, 8))
+    image = nib.Nifti1Image((ids * 10).astype(np.uint8).T, np.eye(4))
+    nib.save(image, tmp_path / "mask.nii")
+    content = bytearray((tmp_path / "mask.nii").read_bytes())
+    content[112:120] = np.array([0.1, 0], "<f4").tobytes()
+    (tmp_path / "mask.nii").write_bytes(content)
+    np.testing.assert_array_equal(read_labels(tmp_path / "mask.nii").ids, ids)
+
+
+@pytest.mark.parametrize("dtype", ["i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8"])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_every_type_of_nifti_is_read(tmp_path: Path, dtype: str, order: str) -> None:
+    values = np.abs(some_values())[:2, :3, :4] % 100
+    path = tmp_path / "ct.nii.gz"
+    nib.save(nib.Nifti1Image(values.T.astype(order + dtype), np.eye(4), nib.Nifti1Header(endianness=order)), path)
+    np.testing.assert_array_equal(read_volume(path).hu, values)
+    np.testing.assert_array_equal(read_labels(path).ids, values)
+
+
+def test_a_header_whose_voxels_lie_in_another_file_is_refused(tmp_path: Path) -> None:
+    nib.save(nib.Nifti1Pair(some_values().T, np.eye(4)), tmp_path / "ct.img")
+    (tmp_path / "ct.hdr").rename(tmp_path / "ct.nii")
+    check_refused(tmp_path / "ct.nii", "second file")
+
+
 def test_nifti_in_metres_is_read_in_millimetres(tmp_path: Path) -> None:
     image = nib.Nifti1Image(some_values().T, np.diag([7e-4, 8e-4, 2.5e-3, 1]))
     image.header.set_xyzt_units("meter")

@@ -1,0 +1,65 @@
+"""The voxels of a NIfTI-1 file, as they are stored.
+
+SimpleITK's reader is not used for NIfTI: it adds the intercept where the slope is 0, turns
+NaN into 0, chooses another grid than the standard, and fills what is missing with memory.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Shaped
+
+from radsam.errors import VolumeError
+from radsam.io.file_length import CHUNK_BYTES, read_to_the_end, require_length
+from radsam.io.nifti_header import NIFTI_HEADER_BYTES, NiftiHeader, parse_nifti_header
+
+
+def read_nifti_header(path: Path) -> NiftiHeader:
+    """Read the header of a NIfTI-1 file.
+
+    Raises:
+        VolumeError: It is another kind of file, is cut short, or is not one three-dimensional scalar image.
+    """
+    with _open(path) as stream:
+        return _header(path, stream)
+
+
+def read_nifti(path: Path) -> tuple[NiftiHeader, Shaped[np.ndarray, "k j i"]]:
+    """Read a NIfTI-1 file.
+
+    Returns:
+        The header, and the stored values in native byte order.
+
+    Raises:
+        VolumeError: As `read_nifti_header`, or the voxels are cut short.
+        OSError: Compressed data are damaged; EOFError and zlib.error say the same.
+    """
+    with _open(path) as stream:
+        header = _header(path, stream)
+        stream.read(header.offset_bytes - NIFTI_HEADER_BYTES)
+        values = np.empty(header.shape_kji, header.dtype)
+        into = values.data.cast("B")
+        length = 0
+        while count := stream.readinto(into[length : length + CHUNK_BYTES]):
+            length += count
+        require_length(path, header.offset_bytes + length, header.offset_bytes + header.data_bytes)
+        read_to_the_end(stream)  # of a compressed file its checksum
+    return header, values.astype(values.dtype.newbyteorder("="), copy=False)
+
+
+def _open(path: Path) -> io.BufferedIOBase:
+    return gzip.open(path, "rb") if path.name.lower().endswith(".gz") else path.open("rb")
+
+
+def _header(path: Path, stream: io.BufferedIOBase) -> NiftiHeader:
+    try:
+        header = parse_nifti_header(stream.read(NIFTI_HEADER_BYTES))
+    except VolumeError as error:
+        raise VolumeError(f"{path} {error}") from None
+    if not isinstance(stream, gzip.GzipFile):
+        require_length(path, path.stat().st_size, header.offset_bytes + header.data_bytes)
+    return header

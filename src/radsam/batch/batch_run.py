@@ -20,6 +20,9 @@ from radsam.batch.output_folder import OutputFolder
 from radsam.batch.row_results import MEANINGS, RowResult, Status, read_volume_results, write_table
 from radsam.batch.volume_work import Report
 from radsam.errors import InputError
+from radsam.io.input_files import refuse_inputs
+from radsam.io.pacs.pacs_address import is_pacs_url
+from radsam.io.volume_write import LabelFormat
 from radsam.runtime import find_bundle, read_bundle
 
 ENGINES = ("process", "ray", "slurm")
@@ -100,9 +103,23 @@ def plan_batch(
 
     Raises:
         BundleError: The model does not exist.
+        OutputError: A result would replace a file that the manifest names, or the manifest.
     """
+    _refuse_inputs(manifest, folder, settings.suffix)
     identity = settings.identity(read_bundle(find_bundle(settings.model)).sha256)
     return make_plan(manifest, folder, identity, shard=shard, retry_failed=retry_failed)
+
+
+def _refuse_inputs(manifest: Manifest, folder: OutputFolder, suffix: str) -> None:
+    rows = [each.row for each in manifest.rows]
+    outputs = [folder.table, folder.sheet]
+    for row in rows:
+        # A mask of another format, from an earlier run, is removed once the new one is written.
+        others = [folder.masks / f"{row.id}{other}" for each in LabelFormat for other in each.suffixes]
+        outputs += [folder.masks / f"{row.id}{suffix}", *(each for each in others if each.exists())]
+        outputs.append(folder.thumbnails / f"{row.id}.jpg")
+    named = dict.fromkeys(path for row in rows for path in (row.volume, row.mask, row.truth) if path is not None)
+    refuse_inputs(outputs, [manifest.path, *(manifest.base / each for each in named if not is_pacs_url(each))])
 
 
 def run_batch(

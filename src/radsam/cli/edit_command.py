@@ -10,7 +10,14 @@ from typing import Annotated
 import typer
 
 from radsam.cli.point_arguments import parse_points
-from radsam.cli.session_inputs import correct, correction_requests, load_engine, lock_session, read_ct
+from radsam.cli.session_inputs import (
+    correct,
+    correction_requests,
+    load_engine,
+    lock_session,
+    model_files,
+    read_ct,
+)
 from radsam.cli.session_outputs import Outputs, finish
 from radsam.cli.shared_options import AsJson, Backend, Fix, FixNot, Format, Labels, Mm, Model, Preview, Resample, Series
 from radsam.cli.terminal import command, note, usage_error
@@ -61,7 +68,7 @@ def edit(
     lock_session(session, "radsam edit")
     saved = read_session(session)
     outputs = Outputs(out, preview, session, file_format)
-    outputs.check([Path(ct or saved.volume_source)])
+    outputs.check([Path(ct or saved.volume_source), *model_files(model or saved.model_reference)])
     volume, source = read_ct(
         ct or saved.volume_source,
         outputs,

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from radsam.cli.point_arguments import parse_points
-from radsam.cli.session_inputs import correct, correction_requests, load_engine, lock_session, read_ct
+from radsam.cli.session_inputs import (
+    correct,
+    correction_requests,
+    load_engine,
+    lock_session,
+    model_files,
+    read_ct,
+)
 from radsam.cli.session_outputs import Outputs, finish
 from radsam.cli.shared_options import (
     AsJson,
@@ -106,7 +113,7 @@ def segment(
     if roi is not None and mask is None:
         raise usage_error("--roi chooses an object of the file given with --mask.")
     outputs = Outputs(out, preview, session, file_format)
-    outputs.check([Path(ct), *([mask] if mask else [])])
+    outputs.check([Path(ct), *([mask] if mask else []), *model_files(model)])
 
     from radsam.session import require_window
     from radsam.session.edit_request import SegmentRequest

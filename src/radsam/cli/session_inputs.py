@@ -100,6 +100,12 @@ def load_engine(model: str | None, backend: str, *, keep: bool) -> Engine:
     return load(model, backend=backend, store=EmbeddingStore(embeddings_folder()) if keep else None)
 
 
+def model_files(model: str | None) -> list[Path]:
+    """Return the files of a bundle that is given by its path."""
+    path = Path(model or "")
+    return [path] if path.is_file() else [*path.iterdir()] if model and path.is_dir() else []
+
+
 def correction_requests(
     name: str, points: Sequence[tuple[tuple[float, float, float], bool]], typed: Coordinates
 ) -> list[CorrectionRequest]:

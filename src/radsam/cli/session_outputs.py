@@ -42,10 +42,14 @@ class Outputs:
     def check(self, inputs: Sequence[Path]) -> None:
         """Check that everything can be written, before anything is computed.
 
+        Args:
+            inputs: The files and folders that the command reads.
+
         Raises:
-            OutputError: A path cannot be written, has a wrong suffix, or is one of the inputs.
+            OutputError: A path cannot be written, has a wrong suffix, or is a file that an input is read from.
         """
         from radsam.disk.atomic_write import check_writable
+        from radsam.io.input_files import refuse_inputs, refuse_same
         from radsam.io.volume_write import label_format
 
         label_format(self.labels, self.labels_format)
@@ -57,12 +61,8 @@ class Outputs:
         if self.session is not None:
             check_writable(self.session)
         given = [each for each in (self.labels, self.preview, self.session) if each is not None]
-        taken = {each.resolve() for each in inputs}
-        for each in given:
-            if each.resolve() in taken:
-                raise OutputError(f"{each} is one of the inputs; choose another path for the result.")
-        if len({each.resolve() for each in given}) < len(given):
-            raise OutputError("Two results have the same path; give each its own.")
+        refuse_inputs(given, inputs)
+        refuse_same(given)
 
     def source(self, ct: Path, series: str | None, *, resample: bool) -> SourceSeries | None:
         """Read the headers of the images that a DICOM output refers to; None for other outputs.

@@ -24,6 +24,7 @@ from radsam.io.dicom.rtstruct_write import write_rtstruct
 from radsam.io.dicom.seg_write import write_seg
 from radsam.io.dicom.source_series import SourceSeries
 from radsam.io.image_file import read_image
+from radsam.io.input_files import refuse_inputs
 from radsam.volume import Geometry, LabelVolume, Volume
 
 Voxels = Shaped[np.ndarray, "k j i"]
@@ -77,12 +78,13 @@ def write_labels(
 
     Raises:
         OutputError: The suffix is unknown, the file cannot be written, the disk is full, the
-            format cannot hold the grid, or a DICOM format got no source. An existing file is
-            then unchanged.
+            format cannot hold the grid, a DICOM format got no source, or the file is one that
+            the volume was read from. An existing file is then unchanged.
         GridMismatchError: The labels do not lie on the images of `source`.
     """
     chosen = label_format(path, file_format)
     target = check_writable(path)
+    _refuse_source(target, labels.source, source)
     if not chosen.is_dicom:
         _write(labels.ids, labels.geometry, target, compress)
         return
@@ -111,7 +113,14 @@ def write_volume(volume: Volume, path: str | os.PathLike[str]) -> None:
     """
     if label_format(path, None).is_dicom:
         raise OutputError(f"{path}: a volume is written as one of {', '.join(LABEL_SUFFIXES)}.")
-    _write(volume.hu, volume.geometry, check_writable(path))
+    target = check_writable(path)
+    _refuse_source(target, volume.source)
+    _write(volume.hu, volume.geometry, target)
+
+
+def _refuse_source(target: Path, read_from: str, series: SourceSeries | None = None) -> None:
+    images = {each.path for each in series.slices} if series else set()
+    refuse_inputs([target], [*images, *([Path(read_from)] if read_from else [])])
 
 
 def label_format(path: str | os.PathLike[str], file_format: LabelFormat | str | None) -> LabelFormat:

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from radsam.errors import PromptError, SessionError
+from radsam.io.input_files import refuse_inputs
 from radsam.predictor import SliceMask, SlicePredictor
 from radsam.preprocess import Window
 from radsam.propagate import Record, SliceDone, StopRule
@@ -138,6 +139,7 @@ class Session:
                 names,
                 covered if chosen in (None, Overlap.KEEP_BOTH) else {},
                 keep_both=chosen is Overlap.KEEP_BOTH,
+                source=self.volume.source,
             )
             self._composed = self._history, labels, count_covered(ids, covered, names)
         return self._composed[1:]
@@ -464,9 +466,11 @@ class Session:
         since.
 
         Raises:
-            OutputError: The file cannot be written.
+            OutputError: The file cannot be written, or is one that the volume was read from.
             SessionError: Another program has changed the file.
         """
+        if self.volume.source:
+            refuse_inputs([Path(path)], [Path(self.volume.source)])
         saved = SessionFile.of(
             self.volume, self.predictor, self.window, self.stop_rule, self._history, self.known_results()
         )

@@ -101,6 +101,7 @@ class LabelVolume:
         covered: Object id to those voxels of the object that `ids` gives to another, as ascending indices into the
             flattened `ids`. The first objects have precedence: `select` gives a voxel back to the first.
         keep_both: Whether overlapping objects may only be written whole.
+        source: File or folder of the volume that they were made on, which writing them never replaces.
 
     Raises:
         GridMismatchError: The array does not fit the grid.
@@ -112,6 +113,7 @@ class LabelVolume:
     names: Mapping[int, str] = field(default_factory=dict)
     covered: Mapping[int, Int64[np.ndarray, " n"]] = field(default_factory=dict)
     keep_both: bool = False
+    source: str = ""
 
     def __post_init__(self) -> None:
         if self.ids.shape != self.geometry.shape_kji:

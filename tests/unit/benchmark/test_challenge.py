@@ -14,7 +14,7 @@ from fakes import fake_engine
 from phantoms import ball, touching_balls
 from radsam.benchmark.challenge.challenge_case import read_case, read_npz
 from radsam.benchmark.challenge.challenge_prediction import predict, predict_folder
-from radsam.errors import InputError
+from radsam.errors import InputError, OutputError
 from radsam.metrics import dice
 from radsam.volume import Bounds, Point
 
@@ -80,6 +80,21 @@ def test_every_class_is_segmented_under_its_number(tmp_path: Path) -> None:
     assert found.dtype == np.uint8
     assert found.shape == apart.shape
     assert set(np.unique(found)) == {0, 1, 2}
+
+
+def test_predictions_never_replace_the_cases_or_truths(tmp_path: Path) -> None:
+    pytest.importorskip("monai")
+    from radsam.benchmark.challenge import challenge_evaluation
+
+    truth = touching_balls().truths["right"]
+    path = write(tmp_path / "in" / "a.npz", case_of(truth))
+    write(tmp_path / "truths" / "a.npz", {"gts": truth.astype(np.uint8)})
+    with pytest.raises(OutputError, match="one of the inputs"):
+        predict_folder(fake_engine(), path.parent, path.parent)
+    for target in (path.parent, tmp_path / "truths"):
+        with pytest.raises(OutputError, match="one of the inputs"):
+            challenge_evaluation.evaluate_folder(fake_engine(), path.parent, tmp_path / "truths", target)
+    assert "segs" not in read_npz(path)
 
 
 def test_without_a_box_the_first_click_starts_the_object(tmp_path: Path) -> None:

@@ -22,7 +22,9 @@ from radsam.benchmark.challenge.challenge_case import case_from_arrays, read_npz
 from radsam.benchmark.challenge.challenge_prediction import find_cases, predict
 from radsam.benchmark.surface_metrics import surface_score
 from radsam.disk.atomic_write import make_folder, replacing
+from radsam.disk.utf8_path import PRINTABLE
 from radsam.errors import InputError
+from radsam.io.input_files import refuse_inputs
 from radsam.metrics import dice
 from radsam.session import Engine
 from radsam.simulate import centre_voxel
@@ -105,8 +107,11 @@ def evaluate_folder(
 
     Raises:
         InputError: A case or its truth is missing or cannot be read.
+        OutputError: The folder cannot be written, or is that of the cases or truths.
     """
     cases = find_cases(source)
+    read = [*cases, *(truths / each.name for each in cases if truths)]
+    refuse_inputs([target / each.name for each in cases], read)
     make_folder(target)
     scores = []
     for number, path in enumerate(cases):
@@ -212,7 +217,7 @@ def _objects(values: list[Any]) -> np.ndarray:
 
 
 def _write_metrics(path: Path, scores: list[CaseScore]) -> None:
-    with replacing(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+    with replacing(path) as partial, partial.open("w", encoding="utf-8", errors=PRINTABLE, newline="") as file:
         writer = csv.DictWriter(file, [*scores[0].columns()], lineterminator="\n")
         writer.writeheader()
         writer.writerows(score.columns() for score in scores)

@@ -15,6 +15,7 @@ from jaxtyping import UInt8
 from radsam.benchmark.challenge.challenge_case import ChallengeCase, ClassPrompts, read_case, write_segmentation
 from radsam.disk.atomic_write import make_folder
 from radsam.errors import InputError, PromptError
+from radsam.io.input_files import refuse_inputs
 from radsam.session import CapabilityWarning, Engine, Session
 from radsam.volume import Bounds, Box, Point
 
@@ -44,9 +45,10 @@ def predict_folder(
 
     Raises:
         InputError: There is no case, or a case cannot be read.
-        OutputError: The folder cannot be written.
+        OutputError: The folder cannot be written, or is that of the cases.
     """
     cases = find_cases(source)
+    refuse_inputs([target / each.name for each in cases], cases)
     make_folder(target)
     written = []
     for number, path in enumerate(cases):

@@ -128,7 +128,8 @@ def compose_labels(labels: DicomLabels, on: Volume | None, names: Sequence[str] 
     ids = _numbers(labels, usable)
     packed = {each: np.packbits(each.mask_on(grid)) for each in usable}
     painted, covered = _paint(packed, ids, grid, labels.path)
-    return LabelVolume(painted, grid, {ids[each]: each.name for each in usable}, covered)
+    names_by_id = {ids[each]: each.name for each in usable}
+    return LabelVolume(painted, grid, names_by_id, covered, source="" if on is None else on.source)
 
 
 def _numbers(labels: DicomLabels, usable: Sequence[DicomObject]) -> dict[DicomObject, int]:

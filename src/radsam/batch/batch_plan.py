@@ -197,7 +197,7 @@ def parse_shard(text: str) -> tuple[int, int]:
 
 def _volume_task(base: Path, rows: Sequence[GoodRow], identity: str) -> VolumeTask:
     first = rows[0].row
-    key = hashlib.sha256(f"{first.volume}\n{first.series or ''}".encode()).hexdigest()[:16]
+    key = hashlib.sha256(f"{first.volume}\n{first.series or ''}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
     return VolumeTask(key, base, tuple(RowTask(each.line, each.row, each.row.fingerprint(identity)) for each in rows))
 
 

@@ -21,7 +21,7 @@ from radsam.volume import Plane
 Numbers = tuple[float, ...]
 
 #: Characters that some systems refuse in file names, or that lead out of a folder.
-_FORBIDDEN = re.compile(r'[/\\:*?"<>|\x00-\x1f]')
+_FORBIDDEN = re.compile(r'[/\\:*?"<>|\x00-\x1f\ud800-\udfff]')
 #: File names have at most 255 bytes; a suffix and a temporary name need some of them.
 _MAX_ID_BYTES = 120
 #: Number of numbers of a prompt with a column `slice`, and without.

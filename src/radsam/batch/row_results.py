@@ -11,6 +11,7 @@ from pathlib import Path
 
 from radsam.batch.output_folder import OutputFolder
 from radsam.disk.atomic_write import replacing
+from radsam.disk.utf8_path import PRINTABLE
 
 _VERSION = 1
 
@@ -144,7 +145,7 @@ def write_table(path: Path, results: Iterable[RowResult]) -> None:
     Raises:
         OutputError: The disk is full, or the file cannot be written.
     """
-    with replacing(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+    with replacing(path) as partial, partial.open("w", encoding="utf-8", errors=PRINTABLE, newline="") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         writer.writerows(asdict(each) for each in results)

@@ -26,6 +26,7 @@ from radsam.benchmark.benchmark_config import BenchmarkConfig
 from radsam.benchmark.cohort import Member
 from radsam.disk.atomic_write import replacing
 from radsam.disk.file_lock import LOCK_NAME
+from radsam.disk.utf8_path import printable
 from radsam.errors import InputError, OutputError
 from radsam.settings import plain_values, settings_from_dict
 
@@ -298,5 +299,5 @@ def _plain(row: ScoreRow) -> list[object]:
 def _line(values: Iterable[object]) -> str:
     text = io.StringIO(newline="")
     # One line for each row: an error message can hold line breaks.
-    csv.writer(text, lineterminator="\n").writerow([" ".join(str(value).split()) for value in values])
+    csv.writer(text, lineterminator="\n").writerow([" ".join(printable(value).split()) for value in values])
     return text.getvalue()

@@ -6,7 +6,6 @@ files are written, and the program says it at its end.
 
 from __future__ import annotations
 
-import codecs
 import errno
 import io
 import os
@@ -14,9 +13,7 @@ import sys
 from contextlib import suppress
 from typing import TextIO
 
-from radsam.disk.utf8_path import printable
-
-_ERRORS = "radsam.printable"
+from radsam.disk.utf8_path import PRINTABLE
 
 
 class _LastingStream(io.TextIOWrapper):
@@ -53,7 +50,6 @@ def open_streams() -> None:
     while (number := os.open(os.devnull, os.O_RDONLY)) <= 2:
         pass
     os.close(number)
-    codecs.register_error(_ERRORS, _escape)
     sys.stdout, sys.stderr = _lasting(sys.stdout, 1), _lasting(sys.stderr, 2)
 
 
@@ -74,14 +70,7 @@ def close_streams() -> str:
 def _lasting(stream: TextIO | None, number: int) -> TextIO:
     if stream is None:
         closed = open(number, "wb", closefd=False)  # noqa: SIM115 - as long as the program runs
-        return _LastingStream(closed, "utf-8", _ERRORS, line_buffering=True)
+        return _LastingStream(closed, "utf-8", PRINTABLE, line_buffering=True)
     with suppress(OSError):
         stream.flush()
-    return _LastingStream(stream.buffer, stream.encoding, _ERRORS, line_buffering=True)
-
-
-def _escape(error: UnicodeError) -> tuple[str, int]:
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    wrong = printable(error.object[error.start : error.end])
-    return wrong.encode("ascii", "backslashreplace").decode("ascii"), error.end
+    return _LastingStream(stream.buffer, stream.encoding, PRINTABLE, line_buffering=True)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from radsam.disk.utf8_path import printable
 from radsam.errors import DatasetError
 
 #: Names of splits; "" means that the dataset has none.
@@ -67,6 +68,8 @@ class Case:
     modality: str = "CT"
 
     def __post_init__(self) -> None:
+        if (shown := printable(self.case_id)) != self.case_id:  # the files' name is not text
+            object.__setattr__(self, "case_id", shown.replace("\\", "_"))
         if not self.case_id or self.case_id.startswith(".") or set(self.case_id) & set('/\\:*?"<>|\0'):
             raise DatasetError(f"{self.case_id!r} cannot name a case: a folder is made of it. Rename the files.")
         if self.split not in SPLITS:

@@ -6,6 +6,7 @@ SimpleITK answers by ending the process, and which no text file, terminal or dat
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 import tempfile
@@ -13,6 +14,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+#: Name for ``open(path, "w", errors=PRINTABLE)``: what an encoding lacks is written as `printable` shows it.
+PRINTABLE = "radsam.printable"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -48,6 +51,16 @@ def printable(text: object) -> str:
 def _escaped(found: re.Match[str]) -> str:
     code = ord(found[0])
     return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"
+
+
+def _encode(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    wrong = printable(error.object[error.start : error.end])
+    return wrong.encode("ascii", "backslashreplace").decode("ascii"), error.end
+
+
+codecs.register_error(PRINTABLE, _encode)
 
 
 def _is_utf8(path: Path) -> bool:

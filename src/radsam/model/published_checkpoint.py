@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from radsam.disk.utf8_path import utf8_path
 from radsam.errors import BundleError
 from radsam.model.sam import Sam, build_sam
 from radsam.model.sam_config import SamConfig
@@ -61,7 +62,8 @@ def load_checkpoint(path: Path) -> dict[str, Tensor]:
         content = _unpickled(io.BytesIO(checkpoint_from_wheel(path)), path, mmap=False)
     else:
         # Only torch's zip format can be mapped; the format before it is read as a whole.
-        content = _unpickled(path, path, mmap=zipfile.is_zipfile(path))
+        with utf8_path(path) as name:  # a mapped file is opened by torch's C++
+            content = _unpickled(name, path, mmap=zipfile.is_zipfile(path))
     state = _unwrapped(content)
     if not state or not all(isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()):
         raise BundleError(
@@ -154,7 +156,7 @@ def load_sam(path: Path, architecture: str | None = None) -> tuple[Sam, str]:
     return restore_sam(PRESETS[name], state), name
 
 
-def _unpickled(source: Path | io.BytesIO, path: Path, *, mmap: bool) -> Any:
+def _unpickled(source: str | io.BytesIO, path: Path, *, mmap: bool) -> Any:
     """Let torch read plain data, and turn its many ways to fail into one."""
     try:
         with warnings.catch_warnings():

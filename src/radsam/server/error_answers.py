@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
+from radsam.disk.utf8_path import printable
 from radsam.errors import RadsamError
 from radsam.server.server_errors import EditCancelledError, ServerStoppingError, classify
 from radsam.settings.value_errors import describe_error
@@ -25,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 def error_answer(status: int, kind: str, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """Build an error answer."""
-    return JSONResponse({"error": {"kind": kind, "message": message}}, status, headers)
+    return JSONResponse({"error": {"kind": kind, "message": printable(message)}}, status, headers)
 
 
 def add_error_handlers(app: FastAPI) -> None:
@@ -68,6 +69,7 @@ class CompatRoute(APIRoute):
                 status, kind, message = classify(error)
                 if kind == "bug":
                     raise
-            return JSONResponse({"error": {"kind": kind, "message": message}, "detail": message}, status)
+            shown = printable(message)
+            return JSONResponse({"error": {"kind": kind, "message": shown}, "detail": shown}, status)
 
         return with_detail

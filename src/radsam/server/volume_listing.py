@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from radsam.disk.utf8_path import printable
 from radsam.errors import RadsamError, VolumeError
 from radsam.io.dicom.dicom_input import is_dicom
 from radsam.io.dicom.dicom_zip import looks_like_dicom
@@ -72,7 +73,7 @@ def entries_of(path: Path, source: str, *, name: str | None = None, owner: str |
         VolumeError: The path holds no readable volume.
     """
     info = read_info(path)
-    display_name = name or path.name
+    display_name = printable(name or path.name)
 
     def entry(series: str | None, title: str, about: VolumeInfo, grid: Geometry) -> VolumeEntry:
         key = volume_id(path, series)
@@ -103,7 +104,7 @@ def entries_of(path: Path, source: str, *, name: str | None = None, owner: str |
 
 def volume_id(path: Path, series: str | None) -> str:
     """Return the id of a volume: a hash of its path and series."""
-    return "v" + hashlib.sha256(f"{path.resolve()}\0{series or ''}".encode()).hexdigest()[:16]
+    return "v" + hashlib.sha256(f"{path.resolve()}\0{series or ''}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def paths_below(folder: Path) -> Iterator[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import OrderedDict
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from radsam.disk.utf8_path import printable
 from radsam.errors import RadsamError, VolumeError
 from radsam.io.volume_read import read_volume
 from radsam.server.server_errors import NotFoundError, ServerFullError, TooLargeError
@@ -16,6 +18,8 @@ from radsam.server.server_limits import Limits
 from radsam.server.server_store import ServerStore, UploadRow
 from radsam.server.volume_listing import VolumeEntry, entries_of, paths_below
 from radsam.volume import Volume
+
+_log = logging.getLogger(__name__)
 
 #: The folders are not scanned again within this time.
 _FRESH_SECONDS = 2.0
@@ -161,7 +165,9 @@ class VolumeRegistry:
             name = path.name if path == folder else str(path.relative_to(folder))
             try:
                 self._found[path] = stamp, entries_of(path, "data", name=name)
-            except (RadsamError, OSError):
+            except Exception as error:  # whatever one file provokes, the others are listed
+                if not isinstance(error, RadsamError | OSError):
+                    _log.warning("%s cannot be listed", printable(path), exc_info=error)
                 self._found[path] = stamp, []  # not read again until it changes
         with self._lock:
             gone = [path for path in self._found if path.is_relative_to(folder) and path not in present]

@@ -13,6 +13,7 @@ from pydantic.dataclasses import dataclass as checked_dataclass
 from torch import Tensor
 
 from radsam.disk.atomic_write import replacing
+from radsam.disk.utf8_path import utf8_path
 from radsam.errors import InputError
 from radsam.model.sam_config import TinyViTConfig
 from radsam.settings import STRICT, Count, hash_of_values, plain_values, require, settings_from_dict
@@ -129,6 +130,7 @@ def read_distillation(path: Path) -> DistillCheckpoint:
 def is_distillation(path: Path) -> bool:
     """Whether a file is a checkpoint that `distill` wrote."""
     try:
-        return bool(torch.load(path, map_location="cpu", weights_only=True, mmap=True)["format"] == FORMAT)
+        with utf8_path(path) as name:
+            return bool(torch.load(name, map_location="cpu", weights_only=True, mmap=True)["format"] == FORMAT)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError, TypeError):
         return False

@@ -7,11 +7,16 @@ from pathlib import Path
 import pytest
 
 from archives import planned, write_manifest
+from dicom_files import ct_values, write_series
 from phantoms import ball
 from radsam.batch.batch_plan import BASE_BYTES, parse_shard
+from radsam.batch.batch_run import plan_batch
+from radsam.batch.batch_settings import BatchSettings
 from radsam.batch.engines.slurm_engine import shares
-from radsam.errors import ManifestError
-from radsam.io.volume_write import write_volume
+from radsam.batch.manifest import read_manifest
+from radsam.batch.output_folder import OutputFolder
+from radsam.errors import ManifestError, OutputError
+from radsam.io.volume_write import LabelFormat, write_volume
 
 ROW = {"coordinates": "ijk", "slice": 1, "box": "1 1 9 9"}
 
@@ -54,3 +59,27 @@ def test_a_shard_is_written_from_zero(text: str) -> None:
     assert parse_shard("7/8") == (7, 8)
     with pytest.raises(ManifestError, match="0/8 to 7/8"):
         parse_shard(text)
+
+
+@pytest.mark.parametrize(
+    ("manifest", "rows"),
+    [
+        ("results.csv", [{"id": "a", "volume": "v.nii", **ROW}]),
+        ("m.csv", [{"id": "a", "volume": "masks/a.nii.gz", **ROW}]),
+        ("m.csv", [{"id": "a", "volume": "masks/a.nrrd", **ROW}]),  # a mask of an earlier run, which would be removed
+        ("m.csv", [{"id": "a", "volume": "v.nii", "truth": "./masks/A.nii.gz", **ROW}]),
+        ("m.csv", [{"id": "a", "volume": "v.nii", **ROW}, {"id": "b", "volume": "v.nii", "mask": "masks/a.nii.gz"}]),
+        ("m.csv", [{"id": "a", "volume": "series", **ROW}]),
+    ],
+)
+def test_no_result_replaces_what_the_manifest_names(tmp_path: Path, manifest: str, rows: list[dict]) -> None:
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "masks" / "a.nrrd").touch()
+    (first, *_) = write_series(tmp_path / "series", ct_values((3, 12, 10)))
+    (tmp_path / "masks" / "a.dcm").hardlink_to(first)
+    path = write_manifest(tmp_path / manifest, rows)
+    before = sorted(tmp_path.rglob("*"))
+    settings = BatchSettings(file_format=LabelFormat.SEG if rows[0]["volume"] == "series" else LabelFormat.NIFTI)
+    with pytest.raises(OutputError, match="one of the inputs"):
+        plan_batch(read_manifest(path), OutputFolder(tmp_path), settings)
+    assert sorted(tmp_path.rglob("*")) == before

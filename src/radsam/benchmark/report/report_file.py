@@ -9,6 +9,7 @@ from radsam.benchmark.report.report_content import report_blocks
 from radsam.benchmark.report.report_html import to_html
 from radsam.benchmark.report.report_markdown import to_markdown
 from radsam.disk.atomic_write import check_writable, replacing
+from radsam.disk.utf8_path import PRINTABLE
 from radsam.errors import OutputError
 
 
@@ -30,4 +31,4 @@ def write_report(results: ResultsFolder, path: Path, *, against: str | None = No
     blocks = report_blocks(results, against)
     text = to_markdown(blocks) if path.suffix.lower() == ".md" else to_html(blocks, f"Benchmark {results.config.name}")
     with replacing(path) as partial:
-        partial.write_text(text, "utf-8")
+        partial.write_text(text, "utf-8", PRINTABLE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import unicodedata
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,8 +20,12 @@ from radsam.io.dicom.organ_codes import Code
 from radsam.io.dicom.source_series import SourceSeries
 from radsam.volume import LabelVolume
 
-#: Largest length of the value representations LO and DS.
-_LO, _DS = 64, 16
+#: Largest length of the value representations LO, SH and DS.
+_LO, _SH, _DS = 64, 16, 16
+
+
+class NameWarning(UserWarning):
+    """DICOM cannot hold a name of an object as it is."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +60,7 @@ def start_object(
         OutputError: The label map is empty.
     """
     source.check(labels)
-    # A backslash would split a DICOM text in two.
-    names = {each: labels.names.get(each, f"object {each}").replace("\\", "/")[:_LO] for each in labels.present_ids}
+    names = _names(labels)
     if not names:
         raise OutputError(
             f"{path} is not written: the label map has no object, and a {title.lower()} needs at least one."
@@ -83,7 +87,7 @@ def start_object(
     dataset.SeriesInstanceUID = generate_uid()
     # Listed after the images.
     dataset.SeriesNumber = 1000 + source.slices[0].series_number % 1000
-    dataset.SeriesDescription = f"{title}: {', '.join(names.values())}"[:_LO]
+    dataset.SeriesDescription = long_string(f"{title}: {', '.join(names.values())}")
     dataset.SeriesDate = dataset.InstanceCreationDate = now.strftime("%Y%m%d")
     dataset.SeriesTime = dataset.InstanceCreationTime = now.strftime("%H%M%S")
     dataset.InstanceNumber = 1
@@ -91,6 +95,46 @@ def start_object(
     dataset.SoftwareVersions = version("radsam")
     dataset.DeviceSerialNumber = "1"  # required, although a program has none
     return dataset, names
+
+
+def _names(labels: LabelVolume) -> dict[int, str]:
+    """Return the names that the objects get in DICOM: different ones for objects of different names."""
+    names: dict[int, str] = {}
+    changed = []
+    for each in labels.present_ids:
+        given = labels.names.get(each, f"object {each}")
+        name = long_string(given) or f"object {each}"
+        if name != given:
+            number, free = 1, name
+            while free in (*names.values(), *(labels.names.get(other) for other in labels.present_ids)):
+                number += 1
+                free = f"{_cut(name, _LO - len(str(number)) - 3)} ({number})"
+            name = free
+            changed.append(f"{given!r} as {name!r}")
+        names[each] = name
+    if changed:
+        warnings.warn(
+            f"A name in DICOM has at most {_LO} characters (fewer of other alphabets), no line breaks or other control "
+            f"characters, no backslash, and no space at its ends: {'; '.join(changed)}.",
+            NameWarning,
+            stacklevel=5,
+        )
+    return names
+
+
+def long_string(text: str) -> str:
+    """Make a value of the representation LO: one line of at most 64 bytes, without backslashes (PS3.5 6.2)."""
+    # A backslash would split it in two; a lone surrogate is half a character, or a byte that is not one.
+    shown = "".join(
+        " " if unicodedata.category(each) in ("Cc", "Zl", "Zp") else "\ufffd" if "\ud800" <= each <= "\udfff" else each
+        for each in text.replace("\\", "/")
+    )
+    return _cut(" ".join(shown.split()) if shown != text else text.strip(), _LO)
+
+
+def _cut(text: str, length: int) -> str:
+    """Cut a text at a number of bytes: DICOM counts characters, but the validator and archives count bytes."""
+    return text.encode()[:length].decode(errors="ignore").strip()
 
 
 def save_object(dataset: FileDataset, path: Path) -> None:
@@ -119,7 +163,8 @@ def items(*datasets: Dataset) -> Items:
 
 def code_item(code: Code) -> Dataset:
     """Make a coded entry (PS3.3 8.8)."""
-    return item(CodeValue=code.value, CodingSchemeDesignator=code.scheme, CodeMeaning=code.meaning[:_LO])
+    value = {"CodeValue" if len(code.value) <= _SH else "LongCodeValue": code.value}
+    return item(**value, CodingSchemeDesignator=code.scheme[:_SH], CodeMeaning=long_string(code.meaning))
 
 
 def instance_items(source: SourceSeries) -> Items:

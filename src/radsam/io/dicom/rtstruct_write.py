@@ -27,6 +27,7 @@ from radsam.io.dicom.derived_object import (
     instance_items,
     item,
     items,
+    long_string,
     save_object,
     start_object,
 )
@@ -78,7 +79,7 @@ def write_rtstruct(
                 ReferencedFrameOfReferenceUID=source.slices[0].frame_of_reference,
                 ROIName=names[number],
                 ROIGenerationAlgorithm=algorithm.kind,
-                ROIGenerationDescription=f"{algorithm.name} {algorithm.version}"[:64],
+                ROIGenerationDescription=long_string(f"{algorithm.name} {algorithm.version}"),
             )
             for position, number in enumerate(names, start=1)
         )

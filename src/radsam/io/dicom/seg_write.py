@@ -22,6 +22,7 @@ from radsam.io.dicom.derived_object import (
     instance_items,
     item,
     items,
+    long_string,
     save_object,
     start_object,
 )
@@ -121,14 +122,14 @@ def _segment(position: int, name: str, algorithm: Algorithm) -> Dataset:
         SegmentNumber=position,
         SegmentLabel=name,
         SegmentAlgorithmType=algorithm.kind,
-        SegmentAlgorithmName=algorithm.name[:64],
+        SegmentAlgorithmName=long_string(algorithm.name),
         SegmentedPropertyCategoryCodeSequence=items(code_item(organ.category)),
         SegmentedPropertyTypeCodeSequence=items(code_item(organ.type)),
         SegmentationAlgorithmIdentificationSequence=items(
             item(
                 AlgorithmFamilyCodeSequence=items(code_item(_ARTIFICIAL_INTELLIGENCE)),
-                AlgorithmName=algorithm.name[:64],
-                AlgorithmVersion=algorithm.version[:64],
+                AlgorithmName=long_string(algorithm.name),
+                AlgorithmVersion=long_string(algorithm.version),
             )
         ),
     )

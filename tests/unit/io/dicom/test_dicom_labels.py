@@ -23,7 +23,7 @@ from dicom_files import (
     write_series,
 )
 from radsam.errors import GridMismatchError, OutputError, VolumeError
-from radsam.io.dicom.derived_object import Algorithm
+from radsam.io.dicom.derived_object import Algorithm, NameWarning
 from radsam.io.dicom.dicom_labels import LabelWarning
 from radsam.io.dicom.source_series import SourceWarning, read_source
 from radsam.io.volume_read import read_info, read_labels, read_volume
@@ -150,10 +150,43 @@ def test_names_in_any_script_are_preserved(tmp_path: Path, ct: Path, volume: Vol
         changed(path, umlaut)
     ids = np.ones(SHAPE_KJI, np.uint16) * 300
     labels = LabelVolume(ids, volume.geometry, {300: "肝臓 a\\b"})
-    write_labels(labels, written, file_format=written.stem, source=read_source(ct))
+    with pytest.warns(NameWarning, match="'肝臓 a/b'"):
+        write_labels(labels, written, file_format=written.stem, source=read_source(ct))
     check_with_dciodvfy(written)
     assert pydicom.dcmread(written).PatientName == "Müller^Jürgen"
     assert list(read_labels(written, on=volume).names.values()) == ["肝臓 a/b"]
+
+
+def test_names_become_such_as_dicom_can_hold_and_the_change_is_reported(
+    tmp_path: Path, ct: Path, volume: Volume, written: Path
+) -> None:
+    names = {
+        "liver\nleft\tlobe": "liver left lobe",
+        " spleen ": "spleen",
+        "a\x00b\x1b[31mred": "a b [31mred",
+        "\r\n": "object 4",
+        "x" * 100: "x" * 64,
+        "y" * 70 + "1": "y" * 64,
+        "y" * 70 + "2": "y" * 60 + " (2)",
+        "a\\b": "a/b (2)",
+        "a/b": "a/b",
+        "печень " * 12: ("печень " * 12)[:34],
+        "肝臓" * 50: "肝臓" * 10 + "肝",
+        "k\udce9": "k\ufffd",
+        "plain": "plain",
+    }
+    ids = np.zeros(SHAPE_KJI, np.uint8)
+    ids[2, 3:5, : len(names)] = np.arange(1, len(names) + 1)
+    labels = LabelVolume(ids, volume.geometry, dict(enumerate(names, start=1)))
+    model = Algorithm("bundle\nof\\mine " * 9, "1\t2")
+    with pytest.warns(NameWarning, match="at most 64 characters") as caught:
+        write_labels(labels, written, file_format=written.stem, source=read_source(ct), algorithm=model)
+    (warned,) = caught
+    assert "'plain'" not in str(warned.message)
+    check_with_dciodvfy(written)
+    found = read_labels(written, on=volume)
+    assert list(found.names.values()) == list(names.values())
+    np.testing.assert_array_equal(found.ids, ids)
 
 
 def test_slices_without_an_object_have_no_frame(tmp_path: Path, ct: Path, labels: LabelVolume) -> None:

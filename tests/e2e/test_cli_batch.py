@@ -123,7 +123,8 @@ def test_a_dry_run_finds_failing_rows_and_writes_nothing(
     manifest.write_text("\n".join([*lines, *wrong]) + "\n", "utf-8")
     result = run_radsam.here(
         "batch", manifest, "-o", tmp_path / "out", "--model", tiny_bundle, "--dry-run", "--json", cwd=tmp_path
-    ).done()
+    )
+    assert result.returncode == 4
     problems = {(each["id"], each["status"]) for each in result.json["problems"]}
     assert problems == {
         ("outside", "bad_input"),

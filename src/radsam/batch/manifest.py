@@ -6,9 +6,9 @@ reason, and the others are used.
 
 from __future__ import annotations
 
-import csv
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
@@ -17,12 +17,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from radsam.batch.manifest_row import ManifestRow, Numbers
-from radsam.errors import ManifestError, MissingExtraError
+from radsam.batch.manifest_row import NUMBERS, ManifestRow, Numbers
+from radsam.disk.csv_table import SAVE_AS, read_csv_table
+from radsam.errors import InputError, ManifestError, MissingExtraError
 
 COLUMNS = tuple(each.name for each in fields(ManifestRow))
 SUFFIXES = (".csv", ".parquet", ".jsonl", ".ndjson")
+_WORKBOOKS = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers")
 _SEVERAL, _ONE = ("box", "point", "recist", "bounds", "window"), ("slice",)
+_DECIMAL_COMMA = re.compile(r"([+-]?\d+),(\d+)")
 
 #: The output of `radsam batch --template`: a row of every kind.
 TEMPLATE = """\
@@ -40,7 +43,8 @@ class GoodRow:
     """A row that can be used.
 
     Args:
-        line: Its line in the manifest, as in an editor (in Parquet: its row, from 1).
+        line: Its row as a spreadsheet numbers it: the columns' names are row 1 (in JSON lines: its line; in Parquet:
+            its row, from 1).
         row: The row.
     """
 
@@ -74,12 +78,14 @@ class Manifest:
         rows: Rows that can be used, in their order.
         bad_rows: The others.
         unused: Unknown columns.
+        note: How a CSV file was read, if not as UTF-8 with commas; else empty.
     """
 
     path: Path
     rows: tuple[GoodRow, ...]
     bad_rows: tuple[BadRow, ...]
     unused: tuple[str, ...]
+    note: str = ""
 
     @property
     def base(self) -> Path:
@@ -91,7 +97,7 @@ def read_manifest(path: Path) -> Manifest:
     """Read a manifest.
 
     Args:
-        path: A .csv, .parquet or .jsonl file.
+        path: A .csv, .parquet or .jsonl file. Rows without any value are left out.
 
     Raises:
         ManifestError: The file does not exist, is not a table, has no column `id` or `volume`, or the name
@@ -101,17 +107,21 @@ def read_manifest(path: Path) -> Manifest:
     if not path.is_file():
         raise ManifestError(f"There is no manifest {path}. `radsam batch --template` prints one to start from.")
     suffix = path.suffix.lower()
+    if suffix in _WORKBOOKS:
+        raise ManifestError(f"{path} is the file of a spreadsheet program, not CSV. {SAVE_AS}.")
     if suffix not in SUFFIXES:
         raise ManifestError(f"The manifest {path} has an unknown suffix; use one of {', '.join(SUFFIXES)}.")
+    note = ""
     try:
         if suffix == ".csv":
-            raw = _read_csv(path)
+            raw, note = _read_csv(path)
         elif suffix == ".parquet":
             raw = _read_parquet(path)
         else:
             raw = _read_json_lines(path)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise ManifestError(f"{path} cannot be read as {suffix.lstrip('.')}: {error}.") from error
+    raw = [(line, values) for line, values in raw if not all(map(_empty, values.values()))]
     unused = _check_columns(path, raw)
     good: list[GoodRow] = []
     bad: list[BadRow] = []
@@ -120,7 +130,7 @@ def read_manifest(path: Path) -> Manifest:
             good.append(GoodRow(line, parse_row(values)))
         except ManifestError as error:
             bad.append(BadRow(line, _text(values.get("id")) or "", _text(values.get("volume")) or "", str(error)))
-    return Manifest(path, *_without_duplicates(good, bad), unused)
+    return Manifest(path, *_without_duplicates(good, bad), unused, note)
 
 
 def parse_row(values: Mapping[str, Any]) -> ManifestRow:
@@ -130,7 +140,7 @@ def parse_row(values: Mapping[str, Any]) -> ManifestRow:
         ManifestError: A value cannot be used; the message names it.
     """
     if None in values:
-        raise ManifestError("The row has more values than the first line has columns.")
+        raise ManifestError("The row has values beyond the columns that have a name.")
     row: dict[str, Any] = {}
     for name in COLUMNS:
         value = values.get(name)
@@ -169,16 +179,53 @@ def _without_duplicates(good: list[GoodRow], bad: list[BadRow]) -> tuple[tuple[G
     return tuple(unique), tuple(sorted([*bad, *repeated], key=lambda each: each.line))
 
 
-def _read_csv(path: Path) -> list[tuple[int, dict[str, Any]]]:
-    # utf-8-sig: Excel writes a byte order mark, which would become part of the first column's name.
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file, strict=True)
-        if reader.fieldnames is not None:
-            reader.fieldnames = [name.strip() for name in reader.fieldnames]
-            twice = [name for name, count in Counter(reader.fieldnames).items() if count > 1]
-            if twice:
-                raise ManifestError(f"{path} has the column {', '.join(twice)} twice.")
-        return [(reader.line_num, values) for values in reader]
+def _read_csv(path: Path) -> tuple[list[tuple[int, dict[str, Any]]], str]:
+    """Read the rows of a CSV file, and how it was read."""
+    try:
+        table = read_csv_table(path, lambda name: _known(name) in COLUMNS)
+    except InputError as error:
+        raise ManifestError(str(error)) from error
+    names = [_known(name) for name in table.columns]
+    twice = [name for name, count in Counter(names).items() if name and count > 1]
+    if twice:
+        raise ManifestError(f"{path} has the column {', '.join(twice)} twice.")
+    raw = []
+    for line, cells in table.rows:
+        values: dict[Any, Any] = dict.fromkeys(filter(None, names), "")
+        values |= {name: cell for name, cell in zip(names, cells, strict=False) if name}
+        # Cells below no name count only where they hold something: many programs end each row with separators.
+        beyond = [cell for name, cell in zip([*names, *[""] * len(cells)], cells, strict=False) if not name]
+        if any(cell.strip() for cell in beyond):
+            values[None] = beyond
+        if table.separator != ",":
+            values |= {name: _decimal_points(values, name) for name in (*_ONE, *_SEVERAL) if name in values}
+        raw.append((line, values))
+    return raw, table.note
+
+
+def _known(name: str) -> str:
+    """Return the column that a name means, whatever its case and spaces; an unknown name as it is."""
+    plain = name.strip().lower().replace(" ", "_")
+    return plain if plain in COLUMNS else name.strip()
+
+
+def _decimal_points(values: Mapping[Any, str], name: str) -> str:
+    """Write decimal commas as points, which a table separated by semicolons or tabs can have.
+
+    Several numbers may also have commas between them, as in 88,140 131,190. If every number of a cell has one comma,
+    the reading that has as many numbers as the column needs is the one that is meant.
+    """
+    text = values[name]
+    parts = text.replace(";", " ").split()
+    with_comma = [part for part in parts if _DECIMAL_COMMA.fullmatch(part)]
+    if not with_comma or any("," in part for part in parts if part not in with_comma):
+        return text
+    if name in _SEVERAL and len(with_comma) == len(parts):
+        on_slice = bool((values.get("slice") or "").strip())
+        needed = NUMBERS[name][0 if on_slice else 1] if name in NUMBERS else 2
+        if 2 * len(parts) == needed:
+            return text
+    return " ".join(_DECIMAL_COMMA.sub(r"\1.\2", part) for part in parts)
 
 
 def _read_json_lines(path: Path) -> list[tuple[int, dict[str, Any]]]:

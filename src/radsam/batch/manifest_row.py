@@ -25,7 +25,7 @@ _FORBIDDEN = re.compile(r'[/\\:*?"<>|\x00-\x1f\ud800-\udfff]')
 #: File names have at most 255 bytes; a suffix and a temporary name need some of them.
 _MAX_ID_BYTES = 120
 #: Number of numbers of a prompt with a column `slice`, and without.
-_ON_SLICE, _WITHOUT = {"box": 4, "point": 2, "recist": 4}, {"box": 6, "point": 3, "recist": 6}
+NUMBERS = {"box": (4, 6), "point": (2, 3), "recist": (4, 6)}
 #: The bounds of a row that takes those of its mask prompt.
 FROM_MASK = "mask"
 
@@ -141,10 +141,11 @@ class ManifestRow:
         if kind == "mask":
             return
         count = len(getattr(self, kind))
-        needed = _WITHOUT[kind] if self.slice is None else _ON_SLICE[kind]
+        on_slice, without = NUMBERS[kind]
+        needed = without if self.slice is None else on_slice
         if count != needed:
             raise ManifestError(
-                f"{kind} has {count} numbers; it takes {_ON_SLICE[kind]} with a column slice, and {_WITHOUT[kind]} "
+                f"{kind} has {count} numbers; it takes {on_slice} with a column slice, and {without} "
                 f"without one. This row {'has no' if self.slice is None else 'has a'} slice."
             )
         if kind == "box" and self.in_space and self.bounds is not None:

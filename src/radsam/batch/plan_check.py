@@ -1,4 +1,4 @@
-"""Check a plan before it runs: missing files, and prompts outside their volume."""
+"""Check a plan before it runs: missing files, volumes that cannot be used, and prompts outside their volume."""
 
 from __future__ import annotations
 
@@ -10,47 +10,55 @@ from radsam.batch.batch_plan import BatchPlan, RowTask, VolumeTask
 from radsam.batch.batch_settings import BatchSettings
 from radsam.batch.row_request import typed_request
 from radsam.batch.row_results import Status
-from radsam.errors import InputError
+from radsam.errors import InputError, VolumeError
+from radsam.io.dicom.source_series import read_source
 from radsam.io.volume_read import read_info
-
-#: Whether a prompt fits its volume does not depend on the run's settings.
-_SETTINGS = BatchSettings()
+from radsam.session import require_window
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A row that would fail.
+    """A row that would fail, or get no Dice.
 
     Args:
         line: Its line of the manifest.
         id: Its id.
         status: The status that it would get.
         message: The reason.
+        fails: Whether it would have no mask.
     """
 
     line: int
     id: str
     status: Status
     message: str
+    fails: bool = True
 
 
 def find_problems(
-    plan: BatchPlan, progress: Callable[[int, int | None], None] = lambda done, total: None
+    plan: BatchPlan, settings: BatchSettings, progress: Callable[[int, int | None], None] = lambda done, total: None
 ) -> list[Problem]:
     """Find rows that would fail, from headers alone; volumes in a PACS and mask prompts are not read.
 
+    Rows that failed in an earlier run and are not tried again are among them.
+
     Args:
         plan: The plan.
+        settings: The settings of the run.
         progress: Called with the number of volumes checked and of all volumes.
     """
     found = [Problem(each.line, each.id, Status.BAD_ROW, each.message) for each in plan.bad_rows]
+    for task in plan.rows:
+        known = plan.done.get(task.row.id)
+        if known is not None and known.status is not Status.DONE and task.row.id in plan.shard_ids:
+            found.append(_problem(task, known.status, known.message))
     for number, volume in enumerate(plan.volumes, start=1):
-        found += _of_volume(volume)
+        found += _of_volume(volume, settings)
         progress(number, len(plan.volumes))
     return sorted(found, key=lambda each: each.line)
 
 
-def _of_volume(volume: VolumeTask) -> list[Problem]:
+def _of_volume(volume: VolumeTask, settings: BatchSettings) -> list[Problem]:
     if volume.is_remote:
         return []
     path = Path(volume.location)
@@ -58,22 +66,33 @@ def _of_volume(volume: VolumeTask) -> list[Problem]:
         return [_problem(task, Status.MISSING_FILE, f"There is no {volume.volume}.") for task in volume.tasks]
     try:
         info = read_info(path, series=volume.series)
+        if info.problem and not settings.resample:
+            raise VolumeError(info.problem)
+        if info.names:
+            raise VolumeError(f"{volume.volume} is a segmentation ({info.modality}), not a volume.")
+        if settings.file_format.is_dicom:
+            read_source(path, series=volume.series, resample=settings.resample)
     except InputError as error:
         return [_problem(task, Status.BAD_INPUT, str(error)) for task in volume.tasks]
     found = []
     for task in volume.tasks:
         row = task.row
+        try:
+            require_window(info.modality, row.window or settings.window)
+        except InputError as error:
+            found.append(_problem(task, Status.BAD_INPUT, str(error)))
+            continue
         if row.mask is not None and not (volume.base / row.mask).exists():
             found.append(_problem(task, Status.MISSING_FILE, f"There is no {row.mask}."))
         elif row.mask is None and info.geometry is not None:
             try:
-                typed_request(row, info.geometry, _SETTINGS)
+                typed_request(row, info.geometry, settings)
             except InputError as error:
                 found.append(_problem(task, Status.BAD_INPUT, str(error)))
         if row.truth is not None and not (volume.base / row.truth).exists():
-            found.append(_problem(task, Status.MISSING_FILE, f"There is no truth {row.truth}: no Dice."))
+            found.append(_problem(task, Status.MISSING_FILE, f"There is no truth {row.truth}: no Dice.", fails=False))
     return found
 
 
-def _problem(task: RowTask, status: Status, message: str) -> Problem:
-    return Problem(task.line, task.row.id, status, message)
+def _problem(task: RowTask, status: Status, message: str, *, fails: bool = True) -> Problem:
+    return Problem(task.line, task.row.id, status, message, fails)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from radsam.batch.batch_plan import BatchPlan
     from radsam.batch.batch_run import BatchSummary
+    from radsam.batch.batch_settings import BatchSettings
     from radsam.batch.output_folder import OutputFolder
 
 #: Some rows have no mask; the others do.
@@ -136,7 +137,8 @@ def batch(
              radsam batch objects.csv -o results --dry-run
              radsam batch objects.csv -o results --workers 4
 
-    Exit codes: 0 all rows are done, 4 some are not (results.csv says why),
+    Exit codes: 0 all rows are done, 4 some are not (results.csv says why)
+    or, with --dry-run, would fail,
     2 wrong usage, 3 no usable manifest or folder, 130 Ctrl-C.
     Volumes of a PACS, clusters, Kubernetes: see docs/batch.md.
     """
@@ -180,9 +182,12 @@ def batch(
     folder = OutputFolder(out_folder.resolve())
     plan = plan_batch(read, folder, settings, shard=part, retry_failed=retry_failed)
     _require_pacs(plan)
+    if read.note:
+        note(read.note)
     _announce(plan, read.unused)
     if dry_run:
-        _show_plan(plan, folder, as_json)
+        if _show_plan(plan, folder, settings, as_json):
+            raise typer.Exit(EXIT_SOME_FAILED)
         return
     with _stopped_by_sigterm(), progress_bar("Segmenting", unit="objects", quiet=as_json) as update:
         done = 0
@@ -241,11 +246,12 @@ def _few(ids: tuple[str, ...]) -> str:
     return ", ".join(ids[:3]) + (", ..." if len(ids) > 3 else "")
 
 
-def _show_plan(plan: BatchPlan, folder: OutputFolder, as_json: bool) -> None:
+def _show_plan(plan: BatchPlan, folder: OutputFolder, settings: BatchSettings, as_json: bool) -> bool:
+    """Show what a run would do; return whether rows would fail."""
     from radsam.batch.plan_check import find_problems
 
     with progress_bar("Checking volumes", unit="volumes", quiet=as_json) as update:
-        problems = find_problems(plan, update)
+        problems = find_problems(plan, settings, update)
         largest = max((each.memory_bytes() for each in plan.volumes), default=0)
     if as_json:
         write_json(
@@ -261,15 +267,20 @@ def _show_plan(plan: BatchPlan, folder: OutputFolder, as_json: bool) -> None:
                 "out": str(folder.path),
             }
         )
-        return
+        return any(each.fails for each in problems)
     out.print(
         f"{plan.count} objects in {len(plan.volumes)} volumes would be done; the largest volume needs about "
         f"{largest / 1e9:.1f} GB of memory."
     )
-    if problems:
-        _show_failures([(each.line, each.id, each.status.value, each.message) for each in problems], "would fail")
+    failing = [each for each in problems if each.fails]
+    for each in problems:
+        if not each.fails:
+            note(f"Row {each.line}, {each.id}: {each.message}")
+    if failing:
+        _show_failures([(each.line, each.id, each.status.value, each.message) for each in failing], "would fail")
     else:
         out.print("No row is expected to fail. Volumes in a PACS and mask prompts were not checked.")
+    return bool(failing)
 
 
 def _show_failures(rows: list[tuple[int, str, str, str]], what: str) -> None:

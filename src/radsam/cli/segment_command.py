@@ -141,7 +141,7 @@ def segment(
     request.check(volume.geometry)
     for each in corrections:
         each.check(volume.geometry, request)
-    require_window(volume, window)
+    require_window(volume.modality, window)
     if volume.modality != "CT":
         note(f"The modality of this volume is {volume.modality}; RadSAM's models are made for CT.")
 

@@ -49,15 +49,15 @@ from radsam.volume import Bounds, LabelVolume, Mask, Plane, Point, Prompt, Slice
 Progress = Callable[[SliceDone], None]
 
 
-def require_window(volume: Volume, window: object | None) -> None:
+def require_window(modality: str, window: object | None) -> None:
     """Refuse a volume that is not a CT where no window is given.
 
     Raises:
         PromptError: It is not a CT, and no window was given.
     """
-    if window is None and volume.modality != "CT":
+    if window is None and modality != "CT":
         raise PromptError(
-            f"The modality of this volume is {volume.modality}: its values are not Hounsfield units, so the model's "
+            f"The modality of this volume is {modality}: its values are not Hounsfield units, so the model's "
             "window does not fit. Give a window in the volume's own units that shows the object well (--window LO HI)."
         )
 
@@ -89,7 +89,7 @@ class Session:
         window: Window | None = None,
         stop_rule: StopRule | None = None,
     ) -> None:
-        require_window(volume, window)
+        require_window(volume.modality, window)
         self.volume = volume
         self.predictor = predictor
         self.stop_rule = stop_rule or StopRule()

@@ -107,8 +107,8 @@ def test_a_file_that_is_no_table_is_refused(tmp_path: Path, name: str, content: 
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "m.xlsx").touch()
-    for path in (tmp_path / "m.xlsx", tmp_path / "missing.csv"):
+    (tmp_path / "m.txt").touch()
+    for path in (tmp_path / "m.txt", tmp_path / "missing.csv"):
         with pytest.raises(ManifestError, match=r"suffix|--template"):
             read_manifest(path)
 
@@ -125,3 +125,78 @@ def test_the_fingerprint_follows_every_value_and_the_model() -> None:
     assert row.fingerprint("m") == parse_row(dict(ROW)).fingerprint("m")
     others = [parse_row(ROW | change) for change in ({"box": "1 2 30 41"}, {"bounds": "2 5"}, {"object": "liver"})]
     assert len({row.fingerprint("m"), row.fingerprint("n"), *(each.fingerprint("m") for each in others)}) == 5
+
+
+def from_text(tmp_path: Path, text: str, encoding: str = "utf-8") -> Manifest:
+    (tmp_path / "m.csv").write_bytes(text.encode(encoding))
+    return read_manifest(tmp_path / "m.csv")
+
+
+def test_a_spreadsheet_of_another_country_is_read(tmp_path: Path) -> None:
+    rows = "\r\n".join(
+        [
+            "sep=;",
+            "ID;Volume ;Object;coordinates;slice;point;bounds;;",
+            "a;ct.nii.gz;Tumör;lps;-212,5;-61,0 34,5;-300,5 -100;;",
+            ";;;;;;;;",
+            ' ;;"";;;;;;',
+            'b;ct.nii.gz;"two\nlines";ijk;4;120,88;3 9;;',
+            "c;ct.nii.gz;x;lps;-1,5;1,5;;;",
+            "d;ct.nii.gz;x;ijk;4;1 2;;note",
+        ]
+    )
+    manifest = from_text(tmp_path, rows + "\r\n", "cp1252")
+    assert [(each.line, each.row.id) for each in manifest.rows] == [(2, "a"), (5, "b"), (6, "c")]
+    first, second, third = (each.row for each in manifest.rows)
+    assert (first.object, first.slice, first.point, first.bounds) == ("Tumör", -212.5, (-61.0, 34.5), (-300.5, -100.0))
+    assert (second.object, second.point) == ("two\nlines", (120.0, 88.0))
+    assert third.point == (1.0, 5.0)
+    (bad,) = manifest.bad_rows
+    assert (bad.line, bad.message) == (7, "The row has values beyond the columns that have a name.")
+    assert manifest.unused == ()
+    assert manifest.note == (
+        "m.csv was read as a table with the encoding Windows-1252 (ANSI) and semicolons between the columns."
+    )
+
+
+@pytest.mark.parametrize(
+    ("cells", "read_as"),
+    [
+        ("slice;4;box;120,88 210,170", (120.0, 88.0, 210.0, 170.0)),  # commas between the numbers of a corner
+        ("slice;4;box;120,5 88,5 210,5 170,5", (120.5, 88.5, 210.5, 170.5)),
+        ("slice;4;recist;1,5 2 3 4", (1.5, 2.0, 3.0, 4.0)),
+        ("slice;4;recist;1,2,3,4", (1.0, 2.0, 3.0, 4.0)),
+        ("point;1,5 2,5 3,5", (1.5, 2.5, 3.5)),
+        ("point;1,5 2", "point has 2 numbers"),  # the slice is missing, not an integer
+    ],
+)
+def test_commas_in_numbers_are_read_by_what_the_column_needs(
+    tmp_path: Path, cells: str, read_as: tuple[float, ...] | str
+) -> None:
+    parts = cells.split(";")
+    names, values = ["id", "volume", "coordinates", *parts[::2]], ["a", "ct", "lps", *parts[1::2]]
+    manifest = from_text(tmp_path, f"{';'.join(names)}\n{';'.join(values)}\n")
+    if isinstance(read_as, str):
+        assert read_as in manifest.bad_rows[0].message
+    else:
+        assert getattr(manifest.rows[0].row, parts[-2]) == read_as
+
+
+def test_a_number_with_a_comma_between_commas_is_refused(tmp_path: Path) -> None:
+    manifest = from_text(tmp_path, 'id,volume,coordinates,slice,point\na,ct,lps,"1,234",3 4\n')
+    assert "slice must be a number, not '1,234'" in manifest.bad_rows[0].message
+
+
+@pytest.mark.parametrize("name", ["m.xlsx", "m.ods", "m.csv"])
+def test_a_workbook_is_refused_with_what_to_do(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"PK\x03\x04")
+    with pytest.raises(ManifestError, match="Save it as CSV UTF-8 with commas"):
+        read_manifest(tmp_path / name)
+
+
+def test_rows_without_a_value_are_left_out_of_json_lines_and_parquet_too(tmp_path: Path) -> None:
+    (tmp_path / "m.jsonl").write_text(json.dumps(ROW) + '\n{"id": null, "volume": "", "box": []}\n', "utf-8")
+    assert len(read_manifest(tmp_path / "m.jsonl").rows) == 1
+    for text in ("id,volume\n", "id,volume\n,\n"):
+        with pytest.raises(ManifestError, match="has no rows"):
+            from_text(tmp_path, text)

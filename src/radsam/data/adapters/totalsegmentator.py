@@ -7,12 +7,12 @@ classes exist and in their numbers, so classes go by name.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
 from radsam.data.case import Case, LabelSource, only_classes
-from radsam.errors import DatasetError
+from radsam.disk.csv_table import read_csv_table
+from radsam.errors import DatasetError, InputError
 
 _SUFFIX = ".nii.gz"
 
@@ -68,12 +68,10 @@ def find_cases(root: Path, *, classes: Sequence[str] | None = None) -> list[Case
 def _read_splits(path: Path) -> dict[str, str]:
     """Read case to split from meta.csv, separated by semicolons (as published) or commas."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{path} cannot be read: {error}") from error
-    header = text.partition("\n")[0]
-    rows = csv.DictReader(text.splitlines(), delimiter=";" if ";" in header else ",")
-    columns = rows.fieldnames or ()
-    if not {"image_id", "split"} <= set(columns):
-        raise DatasetError(f"{path} has the columns {', '.join(columns)}; image_id and split are needed.")
-    return {str(row["image_id"]): str(row["split"]).strip() for row in rows}
+        table = read_csv_table(path, {"image_id", "split"}.__contains__)
+    except InputError as error:
+        raise DatasetError(str(error)) from error
+    if not {"image_id", "split"} <= set(table.columns):
+        raise DatasetError(f"{path} has the columns {', '.join(table.columns)}; image_id and split are needed.")
+    rows = [dict(zip(table.columns, cells, strict=False)) for _, cells in table.rows]
+    return {row["image_id"].strip(): row.get("split", "").strip() for row in rows if row.get("image_id", "").strip()}

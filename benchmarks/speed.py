@@ -54,7 +54,7 @@ class Recorder:
 
     def __init__(self, inner: Backend) -> None:
         self._inner = inner
-        self.name = inner.name
+        self.name, self.precision, self.threads = inner.name, inner.precision, inner.threads
         self.encoded: list[np.ndarray] = []
         self.decoded: list[FramePrompt] = []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,24 @@ settings.register_profile("radsam", deadline=None, suppress_health_check=[Health
 settings.load_profile("radsam")
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session", autouse=bool(os.environ.get("RADSAM_TEST_BF16")))
+def everything_in_bf16() -> Iterator[None]:
+    """Run all tests of this process as on a processor with bf16; see `bf16_machine`."""
+    from bf16_machine import make_bf16_machine
+
+    with pytest.MonkeyPatch.context() as patch:
+        make_bf16_machine(patch)
+        yield
+
+
+@pytest.fixture
+def bf16_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A processor with bf16 for one test: OpenVINO prefers it."""
+    from bf16_machine import make_bf16_machine
+
+    make_bf16_machine(monkeypatch)
 
 
 @pytest.fixture(scope="session")

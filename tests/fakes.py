@@ -18,7 +18,7 @@ from scipy import ndimage
 from radsam.errors import BackendError
 from radsam.model.prompt_tokens import BOX_END, BOX_START, NEGATIVE, POSITIVE
 from radsam.predictor import EmbeddingCache, SlicePredictor
-from radsam.runtime import Bundle, BundleSpec, Capability, Decoded, FramePrompt
+from radsam.runtime import Bundle, BundleSpec, Capability, Decoded, FramePrompt, Precision
 from radsam.session import Engine, Session
 from radsam.volume import Volume
 
@@ -62,6 +62,8 @@ class FakeBackend:
         encoded: Every image that it encoded.
         prompts: Every prompt that it decoded.
         failing: Whether every prediction fails from now on.
+        precision: What it says that it computes in.
+        threads: The number of threads that it says it has.
     """
 
     spec: BundleSpec = field(default_factory=fake_spec)
@@ -69,6 +71,8 @@ class FakeBackend:
     encoded: list[bytes] = field(default_factory=list)
     prompts: list[FramePrompt] = field(default_factory=list)
     failing: bool = False
+    precision: Precision = "f32"
+    threads: int = 1
 
     def encode(self, images: Float32[np.ndarray, "b 3 n n"]) -> Float16[np.ndarray, "b c g g"]:
         """Shrink the first channel to the size of the masks."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from radsam.metrics import dice
     from radsam.preprocess import Window
     from radsam.render.preview import render_preview
-    from radsam.session import CapabilityWarning, Engine, Overlap, OverlapWarning, Session, load
+    from radsam.session import CapabilityWarning, Engine, Overlap, OverlapWarning, PrecisionWarning, Session, load
     from radsam.volume import Bounds, Box, Geometry, LabelVolume, Mask, Plane, Point, Volume
 
 _HOME = {
@@ -40,6 +40,7 @@ _HOME = {
     "OverlapWarning": "radsam.session",
     "Plane": "radsam.volume",
     "Point": "radsam.volume",
+    "PrecisionWarning": "radsam.session",
     "RadsamError": "radsam.errors",
     "Session": "radsam.session",
     "Volume": "radsam.volume",
@@ -66,6 +67,7 @@ __all__ = [
     "OverlapWarning",
     "Plane",
     "Point",
+    "PrecisionWarning",
     "RadsamError",
     "Session",
     "Volume",

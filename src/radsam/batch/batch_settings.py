@@ -9,6 +9,7 @@ from radsam.errors import PromptError
 from radsam.io.volume_write import LabelFormat
 from radsam.preprocess import Window
 from radsam.propagate import POLICIES
+from radsam.runtime.backend_choice import check_precision
 
 #: Raised when a new version of the program gives the same row another mask.
 _VERSION = 1
@@ -21,6 +22,7 @@ class BatchSettings:
     Args:
         model: Name or path of the bundle; None for the default one.
         backend: The inference engine, as for `radsam.load`.
+        precision: What it computes in, as for `radsam.load`; "auto" is what each worker's machine prefers.
         file_format: The format of the masks.
         policy: What a slice passes to the next; None takes what the model was trained for.
         zoom: Whether the model sees a crop around each object; None takes what it was trained for.
@@ -29,11 +31,13 @@ class BatchSettings:
         threads: CPU threads of each worker; None takes all.
 
     Raises:
+        InputError: The precision does not exist.
         PromptError: The policy does not exist, the window is empty, or the number of threads is below 1.
     """
 
     model: str | None = None
     backend: str = "auto"
+    precision: str = "auto"
     file_format: LabelFormat = LabelFormat.NIFTI
     policy: str | None = None
     zoom: bool | None = None
@@ -44,6 +48,7 @@ class BatchSettings:
     def __post_init__(self) -> None:
         if self.policy is not None and self.policy not in POLICIES:
             raise PromptError(f"There is no policy {self.policy!r}; choose one of {', '.join(POLICIES)}.")
+        check_precision(self.precision)
         if self.window is not None:
             Window(*self.window)  # refuses an empty one
         if self.threads is not None and self.threads < 1:
@@ -57,8 +62,10 @@ class BatchSettings:
     def identity(self, model_sha256: str) -> str:
         """Return everything besides its row that a mask depends on; speed is not part of it.
 
+        A precision that was asked for is part of it; what a machine prefers by itself is not.
+
         Args:
             model_sha256: The model's identity.
         """
-        parts = (_VERSION, model_sha256, self.file_format, self.policy, self.zoom, self.window, self.resample)
-        return json.dumps(parts)
+        parts = [_VERSION, model_sha256, self.file_format, self.policy, self.zoom, self.window, self.resample]
+        return json.dumps(parts if self.precision == "auto" else [*parts, self.precision])

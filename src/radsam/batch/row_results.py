@@ -79,6 +79,7 @@ class RowResult:
         encoded: Slices encoded for the row, without those of earlier rows.
         notes: Warnings.
         model: Name of the model.
+        backend: The engine that ran it, its device and its precision.
         fingerprint: Hash of the row, the model and the settings.
         worker: The process that did it: host and process id.
         finished: When, in UTC.
@@ -108,6 +109,7 @@ class RowResult:
     encoded: int | None = None
     notes: str = ""
     model: str = ""
+    backend: str = ""
     fingerprint: str = ""
     worker: str = ""
     finished: str = ""

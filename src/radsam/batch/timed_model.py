@@ -10,7 +10,7 @@ from jaxtyping import Float16, Float32
 
 from radsam.batch.batch_settings import BatchSettings
 from radsam.predictor import EmbeddingCache, temporary_store
-from radsam.runtime import Backend, Bundle, Decoded, FramePrompt, find_bundle, open_backend, read_bundle
+from radsam.runtime import Backend, Bundle, Decoded, FramePrompt, Precision, find_bundle, open_backend, read_bundle
 from radsam.session import Engine
 
 
@@ -30,6 +30,16 @@ class TimedBackend:
     def name(self) -> str:
         """The engine, its device and its precision."""
         return self._backend.name
+
+    @property
+    def precision(self) -> Precision:
+        """What it computes in."""
+        return self._backend.precision
+
+    @property
+    def threads(self) -> int:
+        """Number of its CPU threads."""
+        return self._backend.threads
 
     def encode(self, images: Float32[np.ndarray, "b 3 n n"]) -> Float16[np.ndarray, "b c g g"]:
         """Encode images; see `Backend.encode`."""
@@ -66,7 +76,8 @@ class TimedModel:
             MissingExtraError: The engine is not installed.
         """
         bundle = read_bundle(find_bundle(settings.model))
-        return cls(bundle, TimedBackend(open_backend(bundle, settings.backend, threads=settings.threads)))
+        backend = open_backend(bundle, settings.backend, precision=settings.precision, threads=settings.threads)
+        return cls(bundle, TimedBackend(backend))
 
     def for_volume(self) -> Engine:
         """Return an engine with an empty embedding cache: embeddings of one volume are of no use to the next."""

@@ -292,6 +292,7 @@ def _empty_result(task: RowTask, model: TimedModel) -> RowResult:
     return task.result(
         Status.PENDING,
         model=model.bundle.spec.name,
+        backend=model.backend.name,
         fingerprint=task.fingerprint,
         worker=f"{platform.node()}:{os.getpid()}",
         finished=datetime.now(UTC).isoformat("T", "milliseconds"),

@@ -13,7 +13,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from radsam.cli.shared_options import AsJson, Backend, Model, Policy, Resample
+from radsam.cli.shared_options import AsJson, Backend, Model, Policy, Precision, Resample
 from radsam.cli.terminal import command, note, out, progress_bar, usage_error, write_json
 
 if TYPE_CHECKING:
@@ -113,6 +113,7 @@ def batch(
     resample: Resample = False,
     model: Model = None,
     backend: Backend = "auto",
+    precision: Precision = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Segment many objects in many volumes from a table of prompts.
@@ -164,6 +165,7 @@ def batch(
     settings = BatchSettings(
         model=model,
         backend=backend,
+        precision=precision,
         file_format=LabelFormat(file_format),
         policy=policy,
         zoom=zoom,
@@ -303,6 +305,7 @@ def _finish(summary: BatchSummary, folder: OutputFolder, seconds: float, as_json
         "done_in_this_run": sum(
             each.status is Status.DONE and each.id not in summary.plan.done for each in summary.shard_results
         ),
+        "backends": sorted({each.backend for each in summary.shard_results if each.backend}),
         "mean_dice": round(sum(scores) / len(scores), 4) if scores else None,
         "seconds": round(seconds, 2),
         "table": str(folder.table),
@@ -318,7 +321,8 @@ def _finish(summary: BatchSummary, folder: OutputFolder, seconds: float, as_json
         _show_failures([(each.line, each.id, each.status.value, each.message) for each in failed], "are not done")
     dice = f", mean Dice {facts['mean_dice']:.3f} of {len(scores)}" if scores else ""
     counts = ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in summary.counts.items())
-    out.print(f"{counts} of {facts['rows']} rows{dice}, {seconds:.1f} s")
+    on = f" on {', '.join(facts['backends'])}" if facts["backends"] else ""
+    out.print(f"{counts} of {facts['rows']} rows{dice}{on}, {seconds:.1f} s", soft_wrap=True)
     out.print(f"table: {escape(str(folder.table))}", soft_wrap=True)
     out.print(f"contact sheet: {escape(str(folder.sheet))}", soft_wrap=True)
 

@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from radsam.cli.shared_options import AsJson, Backend, Model
+from radsam.cli.shared_options import AsJson, Backend, Model, Precision
 from radsam.cli.terminal import command, note, out, progress_bar, require_extra, write_json
 
 challenge_app = typer.Typer(
@@ -42,6 +42,7 @@ def cvpr25(
     ] = False,
     model: Model = None,
     backend: Backend = "auto",
+    precision: Precision = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Predict cases of the CVPR 2025 interactive 3D challenge: the command for its predict.sh.
@@ -61,7 +62,7 @@ def cvpr25(
         raise usage_error("--truth needs --play: predictions never use the truth.")
     if play:
         require_extra("Running the protocol, for its surface metric,", "benchmark", "monai", "torch")
-    engine = load(model, backend=backend)
+    engine = load(model, backend=backend, precision=precision)
     if not play:
         with progress_bar("Predicting", unit="cases", quiet=as_json) as update:
             written = predict_folder(engine, source, target, spacing_is_xyz=not array_order, progress=update)

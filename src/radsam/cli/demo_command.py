@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from radsam.cli.session_inputs import load_engine, lock_session
 from radsam.cli.session_outputs import Outputs, report, show_report
-from radsam.cli.shared_options import AsJson, Backend, Model
+from radsam.cli.shared_options import AsJson, Backend, Model, Precision
 from radsam.cli.terminal import command, notes, out, progress_bar, write_json
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def demo(
     ),
     model: Model = None,
     backend: Backend = "auto",
+    precision: Precision = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Segment the liver of a synthetic CT from one hurried box, correct it with one click, draw the result.
@@ -50,7 +51,7 @@ def demo(
     outputs = Outputs(out_dir / "mask.nii.gz", out_dir / "preview.png", out_dir / "liver.radsam")
     outputs.check([])
     lock_session(out_dir / "liver.radsam", "radsam demo")
-    engine = load_engine(model, backend, keep=True)
+    engine = load_engine(model, backend, precision, keep=True)
     if not as_json:
         notes.print("A procedural CT phantom, not a patient: abdomen with known organs, seed 0.")
     phantom = make_phantom(seed=0)

@@ -19,7 +19,20 @@ from radsam.cli.session_inputs import (
     read_ct,
 )
 from radsam.cli.session_outputs import Outputs, finish
-from radsam.cli.shared_options import AsJson, Backend, Fix, FixNot, Format, Labels, Mm, Model, Preview, Resample, Series
+from radsam.cli.shared_options import (
+    AsJson,
+    Backend,
+    Fix,
+    FixNot,
+    Format,
+    Labels,
+    Mm,
+    Model,
+    Precision,
+    Preview,
+    Resample,
+    Series,
+)
 from radsam.cli.terminal import command, note, usage_error
 from radsam.errors import SessionError
 
@@ -47,6 +60,7 @@ def edit(
     mm: Mm = False,
     model: Model = None,
     backend: Backend = "auto",
+    precision: Precision = "auto",
     preview: Preview = None,
     as_json: AsJson = False,
 ) -> None:
@@ -78,7 +92,7 @@ def edit(
         quiet=as_json,
     )
     saved.check_volume(volume)
-    work = load_engine(model or saved.model_reference, backend, keep=True).reopen(saved, volume)
+    work = load_engine(model or saved.model_reference, backend, precision, keep=True).reopen(saved, volume)
     if undo:
         work.undo()
     if redo:

@@ -28,6 +28,7 @@ from radsam.cli.shared_options import (
     Mm,
     Model,
     Policy,
+    Precision,
     Preview,
     Resample,
     Roi,
@@ -90,6 +91,7 @@ def segment(
     file_format: Format = None,
     model: Model = None,
     backend: Backend = "auto",
+    precision: Precision = "auto",
     preview: Preview = None,
     session: Annotated[
         Path | None,
@@ -145,7 +147,7 @@ def segment(
     if volume.modality != "CT":
         note(f"The modality of this volume is {volume.modality}; RadSAM's models are made for CT.")
 
-    work = _open(volume, session, model, backend, window)
+    work = _open(volume, session, model, backend, precision, window)
     with progress_bar(f"Segmenting {name}", quiet=as_json) as update:
         work.segment(request, progress=lambda record: update(record.done, record.total))
     correct(work, corrections, quiet=as_json)
@@ -154,16 +156,21 @@ def segment(
 
 
 def _open(
-    volume: Volume, session: Path | None, model: str | None, backend: str, window: tuple[float, float] | None
+    volume: Volume,
+    session: Path | None,
+    model: str | None,
+    backend: str,
+    precision: str,
+    window: tuple[float, float] | None,
 ) -> Session:
     """Start a session, or continue the one in the output file, whose objects stay."""
     if session is None or not session.exists():
-        return load_engine(model, backend, keep=session is not None).open(volume, window=window)
+        return load_engine(model, backend, precision, keep=session is not None).open(volume, window=window)
     from radsam.session import read_session
 
     saved = read_session(session)
     saved.check_volume(volume)
-    return load_engine(model or saved.model_reference, backend, keep=True).reopen(saved, volume)
+    return load_engine(model or saved.model_reference, backend, precision, keep=True).reopen(saved, volume)
 
 
 def _prompt(

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from radsam.cli.session_inputs import load_engine
-from radsam.cli.shared_options import Backend, Model
+from radsam.cli.shared_options import Backend, Model, Precision
 from radsam.cli.terminal import command, note, out, usage_error
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def serve(
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
     model: Model = None,
     backend: Backend = "auto",
+    precision: Precision = "auto",
     state: State = None,
     token_file: Tokens = None,
     allow_host: Annotated[
@@ -84,7 +85,7 @@ def serve(
     with listening:
         store = ServerStore(folder)
         service = Service(
-            load_engine(model, backend, keep=True),
+            load_engine(model, backend, precision, keep=True),
             store,
             given=ct or (),
             data=data or (),

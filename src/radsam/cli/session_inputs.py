@@ -92,12 +92,13 @@ def lock_session(session: Path, what: str) -> None:
     until_end(locked(session, what, note=note))
 
 
-def load_engine(model: str | None, backend: str, *, keep: bool) -> Engine:
+def load_engine(model: str | None, backend: str, precision: str, *, keep: bool) -> Engine:
     """Load the model; with `keep`, encoded slices stay on disk for `radsam edit`."""
     from radsam.predictor.embedding_cache import EmbeddingStore, embeddings_folder
     from radsam.session import load
 
-    return load(model, backend=backend, store=EmbeddingStore(embeddings_folder()) if keep else None)
+    store = EmbeddingStore(embeddings_folder()) if keep else None
+    return load(model, backend=backend, precision=precision, store=store)
 
 
 def model_files(model: str | None) -> list[Path]:

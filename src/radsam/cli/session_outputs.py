@@ -166,9 +166,16 @@ def write_preview(session: Session, name: str, path: Path) -> None:
         prompts=[each.prompt for each in shown.placed_prompts],
         title=name,
         bounds=Bounds(min(inside), max(inside)) if inside else None,
+        footer=f"{session.predictor.spec.name} on {session.predictor.backend.name}{_earlier(session)}",
     )
     with replacing(path) as unfinished:
         picture.save(unfinished)
+
+
+def _earlier(session: Session) -> str:
+    """Name the other precisions of a session's masks, which were computed before it was opened again."""
+    others = [each for each in session.precisions if each != session.predictor.backend.precision]
+    return f"; earlier edits in {', '.join(others)}" if others else ""
 
 
 def report(session: Session, started: float) -> dict[str, Any]:
@@ -208,6 +215,8 @@ def report(session: Session, started: float) -> dict[str, Any]:
         "model": session.predictor.spec.name,
         "model_sha256": session.predictor.model_hash,
         "backend": session.predictor.backend.name,
+        "precision": session.predictor.backend.precision,
+        "precisions": list(session.precisions),
         "seconds": round(time.perf_counter() - started, 2),
     }
 
@@ -225,7 +234,9 @@ def show_report(found: dict[str, Any], outputs: Outputs) -> None:
             f"{each['lowest_predicted_iou']:.2f}",
         )
     out.print(table)
-    out.print(f"{found['model']} on {found['backend']}, {found['seconds']:.1f} s", style="dim")
+    others = [each for each in found["precisions"] if each != found["precision"]]
+    earlier = f" (earlier edits in {', '.join(others)})" if others else ""
+    out.print(f"{found['model']} on {found['backend']}{earlier}, {found['seconds']:.1f} s", style="dim")
     for what, path in outputs.to_dict().items():
         if path is not None:
             out.print(f"{what}: {escape(path)}", soft_wrap=True)

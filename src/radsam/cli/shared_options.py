@@ -12,6 +12,12 @@ Model = Annotated[
     typer.Option(help="Weights: a bundle's name or path; radsam-lite if left out.", metavar="BUNDLE"),
 ]
 Backend = Annotated[str, typer.Option(help="Engine: auto, openvino, onnx, torch, torch:cpu, torch:cuda or torch:mps.")]
+Precision = Annotated[
+    str,
+    typer.Option(
+        help="What the model computes in: f32, bf16, or auto: bf16 with OpenVINO where the processor has it, else f32."
+    ),
+]
 Fix = Annotated[
     list[str] | None,
     typer.Option("--fix", help="A voxel that belongs to the object. Repeatable.", metavar="I J K"),

@@ -41,7 +41,7 @@ class EmbeddingKey:
         index: The slice.
         window_hu: The window.
         encoder_hash: `Bundle.encoder_hash`.
-        engine: `Backend.name`, since precisions differ.
+        engine: `Backend.name` and its number of threads, since precisions differ, and sums in another order.
         crop: The part of the displayed slice that was encoded; None for all of it.
     """
 

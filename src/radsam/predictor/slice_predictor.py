@@ -122,7 +122,7 @@ class SlicePredictor:
             index=index,
             window_hu=(window.low_hu, window.high_hu),
             encoder_hash=self._encoder_hash,
-            engine=self.backend.name,
+            engine=f"{self.backend.name}, {self.backend.threads} threads",
             crop=view.crop,
         )
         embedding = self._cache.get(key)

@@ -60,6 +60,7 @@ def render_preview(
     prompts: Sequence[Prompt] = (),
     title: str = "",
     bounds: Bounds | None = None,
+    footer: str = "",
 ) -> Image.Image:
     """Draw a page about one slice and the objects in the volume.
 
@@ -72,6 +73,7 @@ def render_preview(
         prompts: Drawn on the slices they lie on.
         title: Heading of the page.
         bounds: First and last slice of the mosaic; by default those of the masks.
+        footer: A line below the slice, for example the model and its engine.
 
     Returns:
         An RGB picture of `PAGE_SIZE`.
@@ -92,6 +94,7 @@ def render_preview(
     _draw_legend(page, bottom + 24, volume.geometry, masks, prompts)
     write_text(page, (28, 46), title or "RadSAM preview", 27, anchor="ls", width=1624)
     write_text(page, (28, 78), _slice_line(volume.geometry, grid, index, window_hu), 17, colour=DIM_COLOUR, anchor="ls")
+    write_text(page, (28, 1030), footer, 15, colour=DIM_COLOUR, anchor="ls", width=1400)
     write_text(page, (1652, 1030), "Not for diagnostic use", 15, colour=DIM_COLOUR, anchor="rs")
     return page
 

@@ -1,6 +1,6 @@
 """Running a trained model: its weights bundle, and the backends that run it."""
 
-from radsam.runtime.backend import Backend, Decoded, FramePrompt, FrameSource
+from radsam.runtime.backend import Backend, Decoded, FramePrompt, FrameSource, Precision
 from radsam.runtime.backend_choice import open_backend
 from radsam.runtime.bundle import Bundle, BundleSpec, Capability, find_bundle, read_bundle
 
@@ -12,6 +12,7 @@ __all__ = [
     "Decoded",
     "FramePrompt",
     "FrameSource",
+    "Precision",
     "find_bundle",
     "open_backend",
     "read_bundle",

@@ -6,14 +6,22 @@ at pixel centres, images are normalised and padded by `radsam.preprocess`.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float16, Float32
 
 from radsam.model.prompt_tokens import DISTANCE_VALUES
 from radsam.runtime.bundle import BundleSpec
+
+#: What an engine computes in: 32-bit floats, or bfloat16 where the hardware has it.
+Precision = Literal["f32", "bf16"]
+#: End of a refusal of bf16.
+OTHER_PRECISIONS = (
+    "Take --precision f32 or auto; torch:cpu computes in bf16 on every processor, but slowly on one without it."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +75,14 @@ class Backend(Protocol):
     def name(self) -> str:
         """The engine, its device and its precision, for example "openvino cpu bf16"."""
 
+    @property
+    def precision(self) -> Precision:
+        """What it computes in."""
+
+    @property
+    def threads(self) -> int:
+        """Number of its CPU threads: sums in another order may differ in their last digit."""
+
     def encode(self, images: Float32[np.ndarray, "b 3 n n"]) -> Float16[np.ndarray, "b c g g"]:
         """Encode images: the expensive half.
 
@@ -82,6 +98,11 @@ class Backend(Protocol):
         Raises:
             BackendError: The engine failed.
         """
+
+
+def usable_cores() -> int:
+    """Number of processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def decoder_inputs(prompt: FramePrompt, spec: BundleSpec) -> dict[str, Float32[np.ndarray, "..."]]:

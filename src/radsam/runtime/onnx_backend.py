@@ -7,7 +7,7 @@ import onnxruntime
 from jaxtyping import Float16, Float32
 
 from radsam.errors import BackendError
-from radsam.runtime.backend import Decoded, FramePrompt, decoder_inputs
+from radsam.runtime.backend import Decoded, FramePrompt, Precision, decoder_inputs, usable_cores
 from radsam.runtime.bundle import Bundle
 
 
@@ -23,6 +23,7 @@ class OnnxBackend:
     """
 
     name = "onnx cpu f32"
+    precision: Precision = "f32"
 
     def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
         options = onnxruntime.SessionOptions()
@@ -35,6 +36,7 @@ class OnnxBackend:
         except Exception as error:  # its errors share no base class but Exception
             raise BackendError(f"ONNX Runtime cannot load bundle {bundle.spec.name!r}: {error}") from error
         self._spec = bundle.spec
+        self.threads = threads or usable_cores()
 
     def encode(self, images: Float32[np.ndarray, "b 3 n n"]) -> Float16[np.ndarray, "b c g g"]:
         """Encode images; see `Backend.encode`."""

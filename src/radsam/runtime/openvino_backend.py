@@ -7,7 +7,7 @@ import openvino
 from jaxtyping import Float16, Float32
 
 from radsam.errors import BackendError
-from radsam.runtime.backend import Decoded, FramePrompt, decoder_inputs
+from radsam.runtime.backend import OTHER_PRECISIONS, Decoded, FramePrompt, Precision, decoder_inputs
 from radsam.runtime.bundle import Bundle
 from radsam.runtime.openvino_compile import compile_graph
 
@@ -15,22 +15,21 @@ from radsam.runtime.openvino_compile import compile_graph
 class OpenVinoBackend:
     """Run a bundle's graphs with OpenVINO on the CPU.
 
-    In bfloat16 where the processor computes in it, else in float32.
-
     Args:
         bundle: The model.
         threads: CPU threads; None for all.
+        precision: "f32", "bf16", or "auto": bf16 where the processor computes in it.
 
     Raises:
-        BackendError: OpenVINO cannot read or compile the graphs.
+        BackendError: OpenVINO cannot read or compile the graphs, or the processor does not compute in bf16.
     """
 
-    def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
+    def __init__(self, bundle: Bundle, threads: int | None = None, precision: str = "auto") -> None:
         core = openvino.Core()
-        self._precision = "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
+        self.precision = _precision_here(core, precision)
         try:
-            self._encoder = _compile(core, bundle.encoder, self._precision, threads)
-            self._decoder = _compile(core, bundle.decoder, self._precision, threads)
+            self._encoder = _compile(core, bundle.encoder, self.precision, threads)
+            self._decoder = _compile(core, bundle.decoder, self.precision, threads)
         except RuntimeError as error:
             raise BackendError(f"OpenVINO cannot load bundle {bundle.spec.name!r}: {_short(error)}") from error
         self._spec = bundle.spec
@@ -38,7 +37,12 @@ class OpenVinoBackend:
     @property
     def name(self) -> str:
         """The engine, its device and its precision."""
-        return f"openvino cpu {self._precision}"
+        return f"openvino cpu {self.precision}"
+
+    @property
+    def threads(self) -> int:
+        """Number of its threads; OpenVINO takes fewer than asked for where the process has fewer cores."""
+        return int(self._decoder.get_property("INFERENCE_NUM_THREADS"))
 
     def encode(self, images: Float32[np.ndarray, "b 3 n n"]) -> Float16[np.ndarray, "b c g g"]:
         """Encode images; see `Backend.encode`."""
@@ -51,7 +55,18 @@ class OpenVinoBackend:
         return Decoded(np.array(outputs["logits"][0]), np.array(outputs["scores"][0]))
 
 
-def _compile(core: openvino.Core, graph: bytes, precision: str, threads: int | None) -> openvino.CompiledModel:
+def _precision_here(core: openvino.Core, wanted: str) -> Precision:
+    if wanted == "bf16" and not _has_bf16(core):
+        # OpenVINO itself would compute in f32, and not say so.
+        raise BackendError(f"This processor does not compute in bf16. {OTHER_PRECISIONS}")
+    return "bf16" if wanted != "f32" and _has_bf16(core) else "f32"
+
+
+def _has_bf16(core: openvino.Core) -> bool:
+    return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def _compile(core: openvino.Core, graph: bytes, precision: Precision, threads: int | None) -> openvino.CompiledModel:
     settings: dict[str, object] = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
     if threads is not None:
         # Unpinned: of two processes with a thread each, both would be pinned to the first core.

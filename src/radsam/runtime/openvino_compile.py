@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import BinaryIO
@@ -18,6 +17,7 @@ import openvino
 from openvino.preprocess import PrePostProcessor
 
 from radsam.errors import OutputError
+from radsam.runtime.backend import usable_cores
 from radsam.runtime.compiled_cache import compiled_cache
 
 #: A smaller graph is compiled faster than it is read.
@@ -68,8 +68,7 @@ def _key(core: openvino.Core, graph: bytes, settings: Mapping[str, object], half
     facts = [openvino.__version__, core.get_property("CPU", "FULL_DEVICE_NAME")]
     facts += [core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"), sorted(map(str, settings.items())), *half]
     # The compiled graph depends on the threads, and they follow from the cores that the process may use.
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return hashlib.sha256(graph + json.dumps([*facts, cores]).encode()).hexdigest()
+    return hashlib.sha256(graph + json.dumps([*facts, usable_cores()]).encode()).hexdigest()
 
 
 def _load(file: BinaryIO) -> bytes:

@@ -144,6 +144,7 @@ class Model(BaseModel):
     max_zoom: float
     window_hu: list[float]
     backend: str
+    precision: str
 
 
 class Info(BaseModel):
@@ -260,6 +261,9 @@ class State(BaseModel):
     busy: Busy | None
     interrupted: Interrupted | None
     encoded: dict[PlaneName, list[int]]
+    precision: str
+    precisions: list[str]
+    notes: list[str]
     objects: list[ObjectState]
 
 

@@ -10,6 +10,7 @@ from radsam.render.slice_drawing import OBJECT_COLOURS
 from radsam.server.mask_revisions import MaskRevisions
 from radsam.server.volume_listing import VolumeEntry
 from radsam.session import SegmentedObject, Session
+from radsam.session.engine import other_precision
 from radsam.session.prompt_json import prompt_to_json
 from radsam.volume import Geometry, Plane, SliceGrid, Volume
 from radsam.volume.plane import AXIS_NAMES
@@ -68,12 +69,17 @@ def session_details(session: Session, masks: MaskRevisions) -> dict[str, Any]:
     voxels = masks.voxels()
     ml = session.volume.geometry.voxel_volume_mm3 / 1000
     history = session.history
+    precision = session.predictor.backend.precision
+    other = other_precision(session.precisions, precision)
     return {
         "revision": masks.revision,
         "window_hu": [session.window.low_hu, session.window.high_hu],
         "can_undo": history.cursor > 0,
         "can_redo": history.cursor < len(history.edits),
         "overlap": session.overlap.value,
+        "precision": precision,
+        "precisions": list(session.precisions),
+        "notes": [other] if other else [],
         "objects": [_object(each, voxels.get(each.id, 0), ml) for each in session.objects.values()],
     }
 

@@ -100,6 +100,7 @@ def _add_about(app: FastAPI) -> None:
                 max_zoom=spec.max_zoom,
                 window_hu=list(spec.window_hu),
                 backend=service.engine.backend.name,
+                precision=service.engine.backend.precision,
             ),
             limits={name: float(value) for name, value in vars(service.limits).items()},
             formats=list(FORMATS),

@@ -4,7 +4,7 @@ from radsam.session.capability_warnings import CapabilityWarning
 from radsam.session.covered_voxels import CoveredVoxels, OverlapWarning
 from radsam.session.edit import Overlap
 from radsam.session.edit_request import CorrectionRequest, SegmentRequest
-from radsam.session.engine import Engine, load
+from radsam.session.engine import Engine, PrecisionWarning, load
 from radsam.session.segmented_object import SegmentedObject
 from radsam.session.session import Session, require_window
 from radsam.session.session_file import SessionFile, read_session
@@ -16,6 +16,7 @@ __all__ = [
     "Engine",
     "Overlap",
     "OverlapWarning",
+    "PrecisionWarning",
     "SegmentRequest",
     "SegmentedObject",
     "Session",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 from radsam.predictor import EmbeddingCache, EmbeddingStore, SlicePredictor, temporary_store
@@ -11,6 +13,22 @@ from radsam.runtime import Backend, Bundle, find_bundle, open_backend, read_bund
 from radsam.session.session import Session
 from radsam.session.session_file import SessionFile, read_session
 from radsam.volume import Volume
+
+
+class PrecisionWarning(UserWarning):
+    """A session continues in another precision than the one of its masks."""
+
+
+def other_precision(made_in: Sequence[str], now: str) -> str:
+    """Return a warning that a session's masks were computed in another precision; empty where they were not."""
+    others = [each for each in made_in if each != now]
+    if not others:
+        return ""
+    return (
+        f"Masks of this session were computed in {' and '.join(others)}; new edits are computed in {now}, and masks "
+        f"that are computed again may differ a little at their edges. --precision {others[0]} keeps to the former, "
+        "where the processor has it."
+    )
 
 
 class Engine:
@@ -60,6 +78,8 @@ class Engine:
     def reopen(self, path: str | Path | SessionFile, volume: Volume) -> Session:
         """Open a saved session, on the CT and with the model that it was made with.
 
+        Warns where its masks were computed in another precision (`PrecisionWarning`).
+
         Raises:
             SessionError: The file is damaged, or was made on another CT or with another model.
         """
@@ -67,25 +87,37 @@ class Engine:
         saved.check_volume(volume)
         saved.check_model(self.bundle.sha256)
         session = self.open(volume, window=saved.window_hu, stop_rule=saved.stop_rule)
+        session.precisions = saved.precisions
+        if other := other_precision(saved.precisions, self.backend.precision):
+            warnings.warn(other, PrecisionWarning, stacklevel=2)
         session.restore(saved.history, saved.results(volume))
         session.opened_from(saved)
         return session
 
 
-def load(bundle: str | Path | None = None, *, backend: str = "auto", store: EmbeddingStore | None = None) -> Engine:
+def load(
+    bundle: str | Path | None = None,
+    *,
+    backend: str = "auto",
+    precision: str = "auto",
+    threads: int | None = None,
+    store: EmbeddingStore | None = None,
+) -> Engine:
     """Load a model.
 
     Args:
         bundle: Name or path of a weights bundle; None takes the default one.
         backend: "auto", "openvino", "onnx", "torch", "torch:cpu", "torch:cuda" or "torch:mps".
+        precision: "f32"; "bf16"; or "auto": bf16 with OpenVINO on a processor that computes in it, else f32.
+        threads: CPU threads that it may use; None for all.
         store: A folder of encoded slices that outlives the process; None holds them in memory only.
 
     Raises:
         BundleError: The bundle is missing or damaged; the message names the command that gets one.
-        BackendError: The engine cannot run it here.
+        BackendError: The engine cannot run it here, or not in this precision.
         MissingExtraError: The engine is not installed.
     """
     loaded = read_bundle(find_bundle(bundle))
     # Without a store, embeddings that memory cannot hold go to a temporary folder: an edit must never encode again.
     cache = EmbeddingCache(store=store, overflow=None if store else temporary_store())
-    return Engine(loaded, open_backend(loaded, backend), cache)
+    return Engine(loaded, open_backend(loaded, backend, precision=precision, threads=threads), cache)

@@ -78,6 +78,7 @@ class Session:
         volume: As given.
         predictor: As given.
         window: The session's window: requests without a window of their own use it.
+        precisions: What its masks were computed in, in the order of first use; see `radsam.runtime.Precision`.
         stop_rule: As given, or the default one.
     """
 
@@ -94,6 +95,7 @@ class Session:
         self.predictor = predictor
         self.stop_rule = stop_rule or StopRule()
         self.window = window or Window(*predictor.spec.window_hu)
+        self.precisions: tuple[str, ...] = ()
         self._history = History()
         self._replayer = Replayer(volume, predictor, self.stop_rule)
         self._composed: tuple[History, LabelVolume, tuple[CoveredVoxels, ...]] | None = None
@@ -376,6 +378,8 @@ class Session:
                 yield from self._replayer.replay(remaining[:length])
         if self._history is not before:
             raise SessionError("The session was changed while this edit ran, so the edit was dropped. Do it again.")
+        if isinstance(edit, Segment | Correct | Delete):
+            self.precisions = tuple(dict.fromkeys((*self.precisions, self.predictor.backend.precision)))
         self._history = history
 
     def delete(self, number: int) -> None:
@@ -472,7 +476,13 @@ class Session:
         if self.volume.source:
             refuse_inputs([Path(path)], [Path(self.volume.source)])
         saved = SessionFile.of(
-            self.volume, self.predictor, self.window, self.stop_rule, self._history, self.known_results()
+            self.volume,
+            self.predictor,
+            self.window,
+            self.stop_rule,
+            self._history,
+            self.known_results(),
+            self.precisions,
         )
         target = Path(path).resolve()
         self._files[target] = saved.write(target, self._files.get(target))

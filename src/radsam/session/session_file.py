@@ -47,6 +47,7 @@ class SessionFile:
         model_name: Name of its bundle.
         model_path: Path of that bundle.
         model_hash: `Bundle.sha256` of its bundle.
+        precisions: What its masks were computed in; empty in a session of the first releases.
         window_hu: The session's window, low and high, in Hounsfield units.
         stop_rule: Ends propagation where an object has no bounds.
         history: Its edits.
@@ -63,6 +64,7 @@ class SessionFile:
     model_name: str
     model_path: str
     model_hash: str
+    precisions: tuple[str, ...]
     window_hu: tuple[float, float]
     stop_rule: StopRule
     history: History
@@ -80,6 +82,7 @@ class SessionFile:
         stop_rule: StopRule,
         history: History,
         results: Mapping[ObjectEdits, ObjectResult],
+        precisions: tuple[str, ...],
     ) -> SessionFile:
         """Describe a session; the arguments are its parts, `results` the masks after every edit."""
         series = volume.series
@@ -105,6 +108,7 @@ class SessionFile:
             model_name=predictor.spec.name,
             model_path=predictor.model_path,
             model_hash=predictor.model_hash,
+            precisions=precisions,
             window_hu=(window.low_hu, window.high_hu),
             stop_rule=stop_rule,
             history=history,
@@ -135,7 +139,12 @@ class SessionFile:
                 "series": self.volume_series,
                 "resampled": self.volume_resampled,
             },
-            "model": {"name": self.model_name, "sha256": self.model_hash, "path": self.model_path},
+            "model": {
+                "name": self.model_name,
+                "sha256": self.model_hash,
+                "path": self.model_path,
+                "precisions": list(self.precisions),
+            },
             "window_hu": list(self.window_hu),
             "stop_rule": asdict(self.stop_rule),
             "edits": [edit_to_json(edit) for edit in self.history.edits],
@@ -237,6 +246,7 @@ def read_session(path: Path) -> SessionFile:
             model_name=description["model"]["name"],
             model_path=description["model"]["path"],
             model_hash=description["model"]["sha256"],
+            precisions=tuple(description["model"].get("precisions", ())),
             window_hu=(low, high),
             stop_rule=StopRule(**description["stop_rule"]),
             history=History(tuple(edit_from_json(each) for each in description["edits"]), description["cursor"]),

@@ -22,8 +22,8 @@ from radsam.predictor import EmbeddingCache, EncodedSlice, ObjectView, SlicePred
 from radsam.predictor.embedding_cache import Embedding, EmbeddingKey
 from radsam.predictor.slice_predictor import picture_of
 from radsam.propagate import StopRule
-from radsam.runtime import BundleSpec, Decoded, FramePrompt
-from radsam.runtime.backend import decoder_inputs
+from radsam.runtime import BundleSpec
+from radsam.runtime.torch_backend import ModelBackend
 from radsam.session.edit_request import CorrectionRequest, PolicyName, RequestContext, SegmentRequest
 from radsam.session.replay import ObjectResult, Replayer
 from radsam.session.user_prompts import ObjectEdits
@@ -211,23 +211,11 @@ def _embeddings(model: Sam, scenes: Scenes, number: int) -> Callable[[int], Embe
     return encode
 
 
-class _DecoderBackend:
+class _DecoderBackend(ModelBackend):
     """The decoder that is trained, without an encoder."""
-
-    name = "torch decoder"
-
-    def __init__(self, model: Sam, spec: BundleSpec) -> None:
-        self._model, self._spec = model, spec
 
     def encode(self, images: Float32[np.ndarray, "b 3 n n"]) -> Float16[np.ndarray, "b c g g"]:
         raise BackendError("Slices that were not encoded before training cannot be scored during it.")
-
-    @torch.inference_mode()
-    def decode(self, embedding: Float16[np.ndarray, "c g g"], prompt: FramePrompt) -> Decoded:
-        device = self._model.prompt_encoder.no_mask_embed.weight.device
-        inputs = {"embedding": embedding[None].astype(np.float32), **decoder_inputs(prompt, self._spec)}
-        logits, scores = self._model.decode(**{k: torch.from_numpy(v).to(device) for k, v in inputs.items()})
-        return Decoded(logits[0].cpu().numpy(), scores[0].cpu().numpy())
 
 
 def _choose(ids: np.ndarray, min_voxels: int, most: int) -> list[int]:

@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from bf16_machine import has_bf16
 from command_line import WITHOUT_EXTRAS, CommandLine, Finished
 from dataset_trees import write_json
 from radsam.cli import training_progress
 from radsam.runtime import read_bundle
+from radsam.training import exported_parity
 from radsam.training.training_checkpoint import read_checkpoint
 from radsam.training.training_run import BEST, LAST, train
 from tiny_training import SPLITS, tiny_config, write_config, write_small_bundle, write_store
@@ -241,9 +243,11 @@ def test_a_bundle_is_made_and_its_parity_printed(
     refused(run_radsam.here("export", run / BEST, "b", "--notes", "gone.md", cwd=tmp_path), "notes gone.md")
     found = run_radsam.here("export", run / BEST, "b.zip", "--json", cwd=tmp_path).done().json
     assert found["capabilities"] == ["box", "point", "mask", "edit"]
-    (parity,) = found["parity"]
+    parity, *in_bf16 = found["parity"]
+    assert parity["engine"] == "openvino cpu f32"
     assert 0 <= parity["pixels"] <= 0.005
     assert 0 <= parity["score"] <= 0.02
+    assert [each["engine"] for each in in_bf16] == ["openvino cpu bf16"] * has_bf16()
 
 
 # --- finetune
@@ -280,6 +284,32 @@ def test_a_folder_becomes_a_bundle_in_one_command(
     assert "4 cases: patient_" in card
     assert "Licence of these weights: not stated" in card
     refused(run_radsam.here(*line, cwd=tmp_path), "mine exists already")
+
+
+def test_fine_tuning_loses_nothing_where_the_check_fails(
+    run_radsam: CommandLine,
+    tiny: Path,
+    own_cases: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    bf16_machine: None,
+) -> None:
+    line = ("finetune", own_cases, "-o", "mine", "--model", tiny / "random-bundle", *QUICK)
+    with monkeypatch.context() as patch:
+        patch.setattr(exported_parity, "MOST_DIFFERING_PIXELS", -1.0)
+        refused(
+            run_radsam.here(*line, cwd=tmp_path),
+            "kept as mine.failed-check",
+            "Nothing that was trained is lost",
+            code=4,
+        )
+    assert read_bundle(tmp_path / "mine.failed-check").spec.name == "mine-failed-check"
+    # The same command, once the cause is gone, on a machine that prefers bf16.
+    again = run_radsam.here(*line, cwd=tmp_path).done()
+    assert "resumed at step 4" in again.stderr
+    assert "Parity: on openvino cpu f32" in again.stdout
+    assert "Parity: on openvino cpu bf16" in again.stdout
+    assert read_bundle(tmp_path / "mine").spec.name == "mine"
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from radsam.cli.train_command import TRAINING_MODULES, run_training, show_bundle
 
 if TYPE_CHECKING:
     from radsam.data.case import Case
-    from radsam.training.bundle_export import Parity
+    from radsam.training.exported_parity import Parity
     from radsam.training.training_config import TrainConfig
 
 _PRESET = "finetune"
@@ -47,6 +47,7 @@ def finetune(
 
     [bold]Example:[/] radsam finetune my-cases -o my-weights --hours 8
     """
+    from radsam.errors import RadsamError
     from radsam.runtime import Capability, find_bundle
 
     # All that resuming needs, beside the bundle.
@@ -60,12 +61,16 @@ def finetune(
 
     _prepare(folder, class_names(classes), work / "store", config.data.min_pixels, quiet=as_json)
     result = run_training(config, work / "run", minutes=60 * hours, quiet=as_json)
+    found: list[Parity] = []
+    try:
+        made = export_checkpoint(
+            result.checkpoint, bundle, name=bundle.name.removesuffix(".zip"), licence=licence, checked=found.append
+        )
+    except RadsamError:
+        note(f"Nothing that was trained is lost: it is in {result.checkpoint}. The same command exports it again.")
+        raise
     # Weights that were not trained on masks would be scored with a policy that they are never used with.
     before = _score_before(config, quiet=as_json) if read_spec(start).can(Capability.MASK) else None
-    found: list[Parity] = []
-    made = export_checkpoint(
-        result.checkpoint, bundle, name=bundle.name.removesuffix(".zip"), licence=licence, checked=found.append
-    )
     if before is not None and result.best_score <= before:
         note(
             f"On the validation cases the new weights are not better ({result.best_score:.4f}, before {before:.4f}). "

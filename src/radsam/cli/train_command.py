@@ -16,7 +16,7 @@ from radsam.cli.terminal import command, note, out, progress_bar, require_extra,
 from radsam.cli.training_progress import training_progress
 
 if TYPE_CHECKING:
-    from radsam.training.bundle_export import Parity
+    from radsam.training.exported_parity import Parity
     from radsam.training.training_config import TrainConfig
     from radsam.training.training_run import TrainResult
     from radsam.training.training_validation import ObjectScore
@@ -274,7 +274,7 @@ def export(
 
     found: list[Parity] = []
     if is_distillation(checkpoint):
-        show_bundle(export_student(checkpoint, bundle), found, as_json)
+        show_bundle(export_student(checkpoint, bundle, checked=found.append), found, as_json)
         return
     made = export_checkpoint(
         checkpoint,
@@ -309,8 +309,15 @@ def show_bundle(made: Path, found: Sequence[Parity], as_json: bool, **more: obje
         more: Further facts for JSON.
     """
     from radsam.runtime.bundle import read_spec
+    from radsam.training.exported_parity import LEAST_BF16_DICE
 
     spec = read_spec(made)
+    for each in found:
+        if each.is_bf16 and each.dice < LEAST_BF16_DICE:
+            note(
+                f"On {each.engine}, this machine's own choice, masks of {spec.name} differ from those in f32: their "
+                f"Dice is {each.dice:.3f} at worst. Use this bundle with --precision f32."
+            )
     if as_json:
         facts = {"bundle": str(made), "name": spec.name, "capabilities": [each.value for each in spec.capabilities]}
         write_json({**facts, "parity": [vars(each) for each in found], **more})
@@ -318,7 +325,8 @@ def show_bundle(made: Path, found: Sequence[Parity], as_json: bool, **more: obje
     for each in found:
         out.print(
             f"Parity: on {each.engine} at most {100 * each.pixels:.2f} % of the mask's pixels and {each.score:.4f} of "
-            "the predicted IoU differ from the trained weights, over box, point, mask and edit.",
+            f"the predicted IoU differ from {each.reference}, and Dice is at least {each.dice:.3f}, over box, point, "
+            "mask and edit.",
             soft_wrap=True,
         )
     out.print(escape(f"{spec.name}: trained on {', '.join(spec.capabilities)}. {made}"), soft_wrap=True)

@@ -2,45 +2,18 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-import torch
 from torch import Tensor
 
-from radsam.errors import BackendError, BundleError, InputError
-from radsam.model.onnx_export import export_graphs
-from radsam.model.prompt_tokens import POSITIVE, arrange
-from radsam.model.sam import Sam
-from radsam.predictor.slice_predictor import picture_of
-from radsam.runtime import Backend, BundleSpec, Capability, FramePrompt, FrameSource, open_backend, read_bundle
-from radsam.runtime.backend import decoder_inputs
-from radsam.runtime.bundle import write_bundle
+from radsam.errors import BundleError, InputError
+from radsam.runtime import BundleSpec, Capability
+from radsam.training.exported_parity import Parity, write_checked_bundle
 from radsam.training.start_weights import Start, encoder_bundle, read_start, start_model
 from radsam.training.training_checkpoint import Checkpoint, load_weights, read_checkpoint
 from radsam.training.training_config import PromptsConfig, TrainConfig
-
-#: Weights are stored rounded to float16, which moves masks at their very edge.
-MOST_DIFFERING_PIXELS = 0.005
-MOST_DIFFERING_SCORE = 0.02
-
-
-@dataclass(frozen=True)
-class Parity:
-    """How far exported graphs differ from the weights they were made of, at worst over every kind of prompt.
-
-    Args:
-        engine: The engine that ran the graphs.
-        pixels: Share of the low-res pixels that changed sides.
-        score: Difference of a predicted IoU.
-    """
-
-    engine: str
-    pixels: float
-    score: float
 
 
 def export_checkpoint(
@@ -64,8 +37,8 @@ def export_checkpoint(
         name: Name of the bundle; None takes the configuration's.
         licence: SPDX name of the weights' licence.
         notes: Markdown for the model card: scores, licences and origins of the data.
-        backend: Engine that the exported graphs are compared on.
-        checked: Called with the outcome of that comparison, when it was good enough.
+        backend: Engine that the exported graphs are compared on, in f32.
+        checked: Called with the outcomes of the comparison; see `write_checked_bundle`.
 
     Returns:
         The bundle's path.
@@ -73,7 +46,8 @@ def export_checkpoint(
     Raises:
         InputError: The checkpoint, or the bundle it started from, cannot be used.
         BundleError: `target` exists or cannot be written.
-        BackendError: The predictions of the exported graphs differ from those of the weights.
+        BackendError: The predictions of the exported graphs differ from those of the weights; see
+            `write_checked_bundle`.
     """
     if target.exists():
         raise BundleError(f"{target} exists already. Remove it first, or name another path.")
@@ -99,14 +73,7 @@ def export_checkpoint(
         origin=f"Trained by RadSAM from {start.spec.name}, {trained.step} steps. Start: {start.spec.origin}",
     )
     card = model_card(spec, trained, start, notes, mean_with is not None)
-    with tempfile.TemporaryDirectory() as scratch:
-        graphs = export_graphs(model, Path(scratch))
-        encoder, decoder = graphs.encoder.read_bytes(), graphs.decoder.read_bytes()
-        trial = Path(scratch) / "trial"
-        write_bundle(trial, spec, encoder, decoder, card)
-        checked(check_parity(model, open_backend(read_bundle(trial), backend), spec))
-    write_bundle(target, spec, encoder, decoder, card)
-    return target
+    return write_checked_bundle(target, model, spec, card, checkpoint, backend=backend, checked=checked)
 
 
 def _mean(trained: Checkpoint, other: Checkpoint, path: Path) -> dict[str, Tensor]:
@@ -141,53 +108,6 @@ def trained_zoom(config: TrainConfig, start: BundleSpec) -> float:
     """The largest magnification that a model has seen: of random crops or views, or in the training before."""
     cropped = config.embeddings.max_zoom if config.encoder.crop_share or config.embeddings.scenes else 1.0
     return max(cropped, config.encoder.zoom[1] if config.encoder.train else 1.0, start.max_zoom)
-
-
-@torch.inference_mode()
-def check_parity(model: Sam, engine: Backend, spec: BundleSpec) -> Parity:
-    """Compare an engine with the weights on one image and every kind of prompt.
-
-    Raises:
-        BackendError: They differ by more than rounding explains.
-    """
-    rng = np.random.default_rng(0)
-    n, m = spec.input_size, spec.low_res_size
-    # Smooth, so that the masks have an inside and an outside rather than noise.
-    coarse = torch.from_numpy(rng.random((1, 3, 8, 8), np.float32))
-    image = torch.nn.functional.interpolate(coarse, size=(n, n), mode="bicubic").clamp(0, 1)
-    embedding = model.encode(image).numpy().astype(np.float16)
-    box = np.array([0.3 * n, 0.3 * n, 0.6 * n, 0.7 * n])
-    click, label = np.array([[0.45 * n, 0.5 * n]]), np.array([POSITIVE])
-    none, no_label = np.zeros((0, 2)), np.zeros(0, np.int64)
-    mask = np.zeros((m, m), np.float32)
-    mask[m // 3 : 2 * m // 3, m // 3 : 2 * m // 3] = 1.0
-    worst = Parity(engine.name, 0.0, 0.0)
-    prompts: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray | None, FrameSource | None]] = {
-        "box": (none, no_label, box, None, None),
-        "point": (click, label, None, None, None),
-        "mask": (none, no_label, None, mask, None),
-        "edit": (click, label, None, mask, None),
-    }
-    if spec.takes_source:
-        picture = picture_of(image[0].numpy(), m)
-        source = FrameSource(np.stack([np.roll(picture, 3, 1), picture]), np.array([1, 0.3, 0.4, 0.5, 0.1], np.float32))
-        prompts["mask of another slice"] = (none, no_label, None, mask, source)
-    for kind, (points, labels, corners, given, origin) in prompts.items():
-        xy, kinds = arrange(points, labels, corners)
-        prompt = FramePrompt(xy[0], kinds[0], given, origin)
-        inputs = {"embedding": embedding.astype(np.float32), **decoder_inputs(prompt, spec)}
-        logits, scores = model.decode(**{name: torch.from_numpy(value) for name, value in inputs.items()})
-        decoded = engine.decode(embedding[0], prompt)
-        pixels = float(((logits[0].numpy() > 0) != (decoded.logits > 0)).mean())
-        score = float(np.abs(scores[0].numpy() - decoded.scores).max())
-        if not (pixels <= MOST_DIFFERING_PIXELS and score <= MOST_DIFFERING_SCORE):
-            raise BackendError(
-                f"The exported graphs on {engine.name} predict otherwise than the trained weights from a {kind}: "
-                f"{100 * pixels:.2f} % of the pixels and {score:.3f} of the score differ. Nothing was written; "
-                "try another release of torch."
-            )
-        worst = Parity(engine.name, max(worst.pixels, pixels), max(worst.score, score))
-    return worst
 
 
 def model_card(spec: BundleSpec, trained: Checkpoint, start: Start, notes: str, mean: bool = False) -> str:

@@ -91,7 +91,7 @@ def _distill_alone(config: DistillConfig, out: Path, minutes: float | None, repo
         config.data,
         config.embeddings,
         Path(config.embeddings.folder),
-        open_engine=lambda bundle: open_backend(bundle, "auto"),
+        open_engine=lambda bundle: open_backend(bundle, precision="f32"),
         progress=lambda done, total: report(f"encoded {done} of {total} slices"),
     )
     run = Distillation(config, out, teacher, scenes, report)
@@ -145,15 +145,17 @@ class Distillation:
                     self._note(errors, (time.monotonic() - logged) / len(errors))
                     errors, logged = [], time.monotonic()
                 if time.monotonic() - validated > 60 * config.validate_minutes:
+                    self.save()  # whatever happens while the weights are measured
                     self.validate()
                     validated = logged = time.monotonic()
                 if time.monotonic() - saved > 60 * config.checkpoint_minutes:
                     self.save()
                     saved = time.monotonic()
+        self.save()
         finished = self.step >= config.optim.steps
         if finished:
             self.validate()
-        self.save()
+            self.save()
         self._log.close()
         return DistillResult(self.step, finished, self.error, self._out / LAST)
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from radsam.errors import BundleError, InputError
-from radsam.model.onnx_export import export_graphs
 from radsam.model.sam import Sam, build_sam
 from radsam.model.sam_config import SamConfig
 from radsam.runtime import Bundle, find_bundle, read_bundle
-from radsam.runtime.bundle import write_bundle
 from radsam.training.distillation_checkpoint import DistillCheckpoint, DistillConfig, read_distillation
+from radsam.training.exported_parity import Parity, write_checked_bundle
 from radsam.training.start_weights import start_model
 
 
@@ -45,16 +44,26 @@ def student_of(config: DistillConfig, teacher: Bundle) -> nn.Module:
     return student.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
-def export_student(checkpoint: Path, target: Path) -> Path:
+def export_student(
+    checkpoint: Path,
+    target: Path,
+    *,
+    backend: str = "auto",
+    checked: Callable[[Parity], None] = lambda parity: None,
+) -> Path:
     """Write a bundle with the student's averaged encoder before the decoder of `DistillConfig.decoder`.
 
     Args:
         checkpoint: A file that `distill` wrote.
         target: The bundle's folder or ``.zip``; must not exist.
+        backend: Engine that the exported graphs are compared on, in f32.
+        checked: Called with the outcomes of the comparison; see `write_checked_bundle`.
 
     Raises:
         InputError: The checkpoint, or the decoder's bundle, cannot be used.
         BundleError: `target` exists or cannot be written.
+        BackendError: The predictions of the exported graphs differ from those of the weights; see
+            `write_checked_bundle`.
     """
     if target.exists():
         raise BundleError(f"{target} exists already. Remove it first, or name another path.")
@@ -81,10 +90,7 @@ A fast encoder, distilled from that of {config.start}, with the decoder of {befo
 
 Not a medical device. Not for diagnostic use.
 """
-    with tempfile.TemporaryDirectory() as scratch:
-        graphs = export_graphs(model, Path(scratch))
-        write_bundle(target, spec, graphs.encoder.read_bytes(), graphs.decoder.read_bytes(), card)
-    return target
+    return write_checked_bundle(target, model, spec, card, checkpoint, backend=backend, checked=checked)
 
 
 def _with_student(learnt: DistillCheckpoint, before: Sam) -> Sam:

@@ -7,6 +7,7 @@ With several processes each of them trains its own parts of every step (see
 
     out/last.pt          the newest checkpoint; `train` continues from it
     out/best.pt          the one with the best validation score
+    out/before-nan.pt    the weights before a step whose loss was not a number, if there was one
     out/train.csv        losses by step
     out/validation.csv   scores by step
     out/config.json      the configuration
@@ -59,7 +60,7 @@ from radsam.training.training_validation import ObjectScore, summary, validate
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-LAST, BEST = "last.pt", "best.pt"
+LAST, BEST, BEFORE_NAN = "last.pt", "best.pt", "before-nan.pt"
 
 #: Takes a line of progress.
 Report = Callable[[str], None]
@@ -103,7 +104,8 @@ def prepare_scenes(
         config.data,
         config.embeddings,
         Path(config.embeddings.folder),
-        open_engine=lambda bundle: open_backend(bundle, backend),
+        # On every machine alike: a run may be resumed on another, and its embeddings have one name.
+        open_engine=lambda bundle: open_backend(bundle, backend, precision="f32"),
         progress=progress,
     )
     return start, replace(scenes, spec=spec)
@@ -240,6 +242,7 @@ class Run:
                 if stopping:
                     break
                 if validating:
+                    self.save(LAST)  # whatever happens while the weights are scored
                     self.validate()
                     validated = logged_at = time.monotonic()
                 began = time.monotonic()
@@ -365,6 +368,7 @@ class Run:
         self._report(f"resumed at step {self.step}")
 
     def _stop_at_nan(self, parts: Iterable[int]) -> None:
+        self.save(BEFORE_NAN)
         last = self._out / LAST
         # Drawn again, as they were before their first turn.
         episodes = [episode for part in parts for episode in self._sampler.episodes(self.step, part)]
@@ -372,6 +376,7 @@ class Run:
             f"The loss of step {self.step} is not a number. Its batch (seed {self.config.seed}) was: "
             f"{'; '.join(episode.describe() for episode in episodes)}. "
             + (f"The last good checkpoint is {last}. " if last.exists() else "No checkpoint was due yet. ")
+            + f"The weights before this step are in {self._out / BEFORE_NAN}. "
             + "Check these slices, lower optim.lr, or train with run.precision=32-true."
         )
 

@@ -16,6 +16,7 @@ from radsam.runtime import Bundle, find_bundle, open_backend, read_bundle
 from radsam.settings import find_config, preset_names, read_settings
 from radsam.training.distillation import Distillation, distill
 from radsam.training.distillation_checkpoint import PRESETS, DistillConfig, is_distillation, read_distillation
+from radsam.training.exported_parity import Parity
 from radsam.training.start_weights import start_model
 from radsam.training.stored_embeddings import EncodedScenes
 from radsam.training.student_encoder import export_student, student_of
@@ -140,7 +141,9 @@ def test_an_error_that_is_no_number_stops_the_run(tiny: Path, tiny_scenes: Prepa
 
 def test_the_exported_student_answers_as_the_checkpoint(tiny: Path, tiny_scenes: Prepared, tmp_path: Path) -> None:
     distill(config_of(tiny), tmp_path / "run")
-    made = export_student(tmp_path / "run" / "last.pt", tmp_path / "student")
+    found: list[Parity] = []
+    made = export_student(tmp_path / "run" / "last.pt", tmp_path / "student", checked=found.append)
+    assert found[0].reference == "the trained weights"
     bundle = read_bundle(made)
     assert bundle.spec.name == "small-student"
     learnt = read_distillation(tmp_path / "run" / "last.pt")
@@ -150,8 +153,8 @@ def test_the_exported_student_answers_as_the_checkpoint(tiny: Path, tiny_scenes:
     with torch.inference_mode():
         expected = model.eval()(torch.from_numpy(image)).numpy()
     for engine in ("openvino", "torch:cpu"):
-        found = open_backend(bundle, engine).encode(image).astype(np.float32)
-        np.testing.assert_allclose(found, expected, atol=0.02)
+        embedding = open_backend(bundle, engine, precision="f32").encode(image).astype(np.float32)
+        np.testing.assert_allclose(embedding, expected, atol=0.02)
     with pytest.raises(BundleError, match="exists"):
         export_student(tmp_path / "run" / "last.pt", made)
 

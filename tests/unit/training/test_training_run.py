@@ -15,7 +15,7 @@ from radsam.runtime import Bundle
 from radsam.training.stored_embeddings import EncodedScenes
 from radsam.training.training_checkpoint import load_weights, read_checkpoint
 from radsam.training.training_config import TrainConfig
-from radsam.training.training_run import BEST, LAST, Run, train
+from radsam.training.training_run import BEFORE_NAN, BEST, LAST, Run, train
 from small_models import SMALL_TINY_VIT, random_model
 from tiny_training import tiny_config
 
@@ -103,6 +103,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint(
         run.until(math.inf)
     assert all(torch.equal(good[name], value) for name, value in run.model.state_dict().items())
     assert read_checkpoint(tmp_path / "run" / LAST).step == 1
+    assert read_checkpoint(tmp_path / "run" / BEFORE_NAN).step == 1
 
 
 def test_only_the_part_that_was_no_number_is_named(

@@ -30,6 +30,7 @@ def main() -> None:
     parser.add_argument("--min-voxels", type=int, default=200)
     parser.add_argument("--model", help="bundle; the default one if left out")
     parser.add_argument("--backend", default="auto")
+    parser.add_argument("--precision", default="f32")
     parser.add_argument("--policy", choices=["mask", "box", "copy"], help="as the model was trained if left out")
     parser.add_argument("--no-bounds", action="store_true", help="let the stop rule find the ends")
     arguments = parser.parse_args()
@@ -38,7 +39,7 @@ def main() -> None:
     facts = _facts(arguments.case)
     volume = radsam.read_volume(arguments.case / "ct.nii.gz")
     truth = radsam.read_labels(arguments.case / "seg.nii.gz").ids
-    engine = radsam.load(arguments.model, backend=arguments.backend)
+    engine = radsam.load(arguments.model, backend=arguments.backend, precision=arguments.precision)
     session = engine.open(volume)
     print(f"{arguments.case.name}: {engine.bundle.spec.name} on {engine.backend.name}; labels: {facts['label_note']}\n")
     print("| object | slices | slice Dice | volume Dice | s |")

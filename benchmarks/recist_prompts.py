@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--propagate", action="store_true", help="whole objects instead of the prompted slice")
     parser.add_argument("--min-voxels", type=int, default=200)
     arguments = parser.parse_args()
-    engine = radsam.load(arguments.model)
+    engine = radsam.load(arguments.model, precision="f32")
     scores: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     qualities: list[tuple[float, float, float]] = []
     for case in find_cases(arguments.data):

@@ -57,6 +57,7 @@ class WorkerPool(Generic[Unit, Result]):
         retry: Called after a unit's process died, with the unit, its results so far and its number of deaths; returns
             the rest of the unit, or None to leave it alone.
         group: Units of one group use the same data in memory, so one process does them in a row.
+        threads: Cores that a process needs: where its share is smaller, it may use all of them.
     """
 
     def __init__(
@@ -66,8 +67,9 @@ class WorkerPool(Generic[Unit, Result]):
         *,
         retry: Callable[[Unit, Sequence[Result], int], Unit | None],
         group: Callable[[Unit], Hashable],
+        threads: int = 1,
     ) -> None:
-        self._count, self._load, self._retry, self._group = workers, load, retry, group
+        self._count, self._load, self._retry, self._group, self._threads = workers, load, retry, group, threads
         self._queue: deque[tuple[Unit, int]] = deque()
         self._workers: list[_Worker[Unit, Result]] = []
         self._failed_starts = 0
@@ -113,7 +115,9 @@ class WorkerPool(Generic[Unit, Result]):
         # A fresh interpreter: inference engines do not survive a fork.
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(theirs, self._load, number, self._count), daemon=True)
+        process = context.Process(
+            target=_serve, args=(theirs, self._load, number, self._count, self._threads), daemon=True
+        )
         with _interrupts_held():
             process.start()
         theirs.close()
@@ -172,11 +176,13 @@ class WorkerPool(Generic[Unit, Result]):
         self._workers[worker.number] = self._start(worker.number)
 
 
-def _serve(channel: Connection[Any, Any], load: Callable[[], Work[Any, Any]], number: int, count: int) -> None:
+def _serve(
+    channel: Connection[Any, Any], load: Callable[[], Work[Any, Any]], number: int, count: int, threads: int
+) -> None:
     """Be a worker: receive units, send results."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # `finally` blocks run and release locks
-    _keep_to_share(number, count)
+    _keep_to_share(number, count, threads)
 
     def send(kind: str, value: Any = None) -> None:
         try:
@@ -206,11 +212,11 @@ def _picklable(error: Exception) -> Exception:
     return error
 
 
-def _keep_to_share(number: int, count: int) -> None:
+def _keep_to_share(number: int, count: int, threads: int) -> None:
     """Use every n-th core: an engine starts a thread for each core, and the workers' threads would share cores."""
     if hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))
-        if len(cores) >= count:
+        if len(cores) >= count * threads:
             os.sched_setaffinity(0, cores[number::count])
 
 

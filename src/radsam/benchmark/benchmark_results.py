@@ -24,6 +24,7 @@ from typing import Any
 
 from radsam.benchmark.benchmark_config import BenchmarkConfig
 from radsam.benchmark.cohort import Member
+from radsam.benchmark.models.model_interface import ModelCard
 from radsam.disk.atomic_write import replacing
 from radsam.disk.file_lock import LOCK_NAME
 from radsam.disk.utf8_path import printable
@@ -65,6 +66,9 @@ class ScoreRow:
         seconds: Time of this interaction.
         status: "ok", "nothing found" at the first prompt, or "failed", which scores 0.
         error: The error message of a failure.
+        engine: The engine that ran the model, and its device; "" for one without, and in tables of the first releases.
+        precision: What the engine computed in; "" like `engine`.
+        threads: CPU threads of the engine; 0 like `engine`.
     """
 
     model: str
@@ -89,6 +93,9 @@ class ScoreRow:
     seconds: float
     status: str
     error: str = ""
+    engine: str = ""
+    precision: str = ""
+    threads: int = 0
 
     @property
     def key(self) -> TaskKey:
@@ -99,6 +106,8 @@ class ScoreRow:
 _KINDS = {each.name: {"int": int, "float": float}.get(str(each.type), str) for each in fields(ScoreRow)}
 #: With the version first, so that tables of several folders can be concatenated.
 COLUMNS = ("version", *_KINDS)
+#: The last columns, which tables of the first releases lack.
+_ADDED = ("engine", "precision", "threads")
 
 
 class ResultsFolder:
@@ -118,11 +127,17 @@ class ResultsFolder:
         self._members: set[tuple[str, str]] | None = None
 
     @classmethod
-    def start(cls, folder: Path, config: BenchmarkConfig) -> ResultsFolder:
+    def start(cls, folder: Path, config: BenchmarkConfig, measured: Iterable[ModelCard] = ()) -> ResultsFolder:
         """Open a folder to write to: a new one, or one of an earlier run.
 
+        Args:
+            folder: The folder.
+            config: The configuration.
+            measured: The models of the run.
+
         Raises:
-            InputError: It holds results of another configuration or version, or other files.
+            InputError: It holds results of another configuration, version, engine, precision or number of threads,
+                or other files.
             OutputError: It cannot be written.
         """
         if (folder / RUN).is_file():
@@ -132,6 +147,7 @@ class ResultsFolder:
                     f"{folder} holds results of another configuration ({found.config.name!r}: another seed, mode or "
                     "choice of objects). Give a new folder with -o, or the earlier configuration."
                 )
+            found.refuse_mixing(measured)
             _drop_incomplete(folder / TABLE, found.rows)
             found.config = config
             return found
@@ -154,6 +170,25 @@ class ResultsFolder:
         run = _read_run(folder)
         config = settings_from_dict(BenchmarkConfig, run["config"], str(folder / RUN))
         return cls(folder, config, _read_rows(folder / TABLE), dict(run["models"]))
+
+    def refuse_mixing(self, measured: Iterable[ModelCard]) -> None:
+        """Refuse models on another engine, in another precision or with other threads than those of the rows.
+
+        Raises:
+            InputError: They differ, or the rows do not say what they were computed with.
+        """
+        now = {_computed_with(each) for each in measured if each.engine}
+        ran = {label for label, facts in self.models.items() if facts.get("kind", "model") == "model"}
+        # Rows of the first releases have no engine; those of rules and of masks from outside have none either.
+        before = {_computed_with(row) for row in self.rows if row.engine or row.model in ran}
+        if not now or not before or now == before:
+            return
+        earlier = ", ".join(sorted(before))
+        raise InputError(
+            f"{self.folder} holds scores computed with {earlier}; this run computes with {', '.join(sorted(now))}. "
+            "Their numbers may differ in the last digits, so they do not belong in one table. Give a new folder with "
+            "-o, or the --backend, --precision and --threads of the earlier run."
+        )
 
     def members(self) -> list[dict[str, str]]:
         """Read objects.csv: the measured objects and those left out."""
@@ -209,6 +244,12 @@ class ResultsFolder:
         self._members |= {(each.dataset, each.case) for each in fresh}
 
 
+def _computed_with(it: ModelCard | ScoreRow) -> str:
+    if not it.engine:
+        return "an engine that the table does not name (an earlier version of RadSAM)"
+    return f"{it.engine}, {it.precision}, {it.threads} thread{'' if it.threads == 1 else 's'}"
+
+
 def last_attempts(rows: Iterable[ScoreRow]) -> list[ScoreRow]:
     """Keep only the last attempt of each object."""
     attempts: dict[TaskKey, dict[int, ScoreRow]] = {}
@@ -246,7 +287,7 @@ def _read_rows(path: Path) -> list[ScoreRow]:
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.reader(file)
         columns = tuple(next(reader, ()))
-        if columns != COLUMNS:
+        if columns not in (COLUMNS, COLUMNS[: -len(_ADDED)]):
             raise InputError(
                 f"{path} is a table of another version: its columns are not those of version {VERSION}. Run the "
                 "benchmark again into a new folder."
@@ -254,7 +295,7 @@ def _read_rows(path: Path) -> list[ScoreRow]:
         pending: list[ScoreRow] = []
         rows: list[ScoreRow] = []
         for values in reader:
-            row = _row(values)
+            row = _row(values, columns)
             if row is None:
                 break  # an incomplete line of a killed run
             pending = [*pending, row] if pending and pending[-1].key == row.key else [row]
@@ -264,11 +305,11 @@ def _read_rows(path: Path) -> list[ScoreRow]:
     return rows
 
 
-def _row(values: Sequence[str]) -> ScoreRow | None:
-    if len(values) != len(COLUMNS) or values[0] != str(VERSION):
+def _row(values: Sequence[str], columns: Sequence[str]) -> ScoreRow | None:
+    if len(values) != len(columns) or values[0] != str(VERSION):
         return None
     try:
-        return ScoreRow(**{name: kind(value) for (name, kind), value in zip(_KINDS.items(), values[1:], strict=True)})
+        return ScoreRow(**{name: _KINDS[name](value) for name, value in zip(columns[1:], values[1:], strict=True)})
     except ValueError:
         return None
 

@@ -31,12 +31,13 @@ def run_units(units: Sequence[BenchmarkUnit], results: ResultsFolder, *, workers
         workers: Processes; 1 stays in this one.
         report: Called after each result is written.
     """
+    threads = max((unit.runtime.threads for unit in units), default=1)
     # One worker does all units of a case: two of them would encode the same slices twice.
     group = attrgetter("dataset", "case.case_id")
     stream = (
         (result for unit in units for result in run_unit(unit))
         if workers == 1
-        else WorkerPool(workers, load_unit_work, retry=retry_unit, group=group).run(units)
+        else WorkerPool(workers, load_unit_work, retry=retry_unit, group=group, threads=threads).run(units)
     )
     with closing(stream):
         for result in stream:

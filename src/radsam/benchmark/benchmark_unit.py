@@ -150,6 +150,9 @@ def _empty_row(model: Model, mode: ModeConfig, member: Member, seed: int) -> Sco
         hd95_mm=math.inf,
         seconds=0.0,
         status=FAILED,
+        engine=model.card.engine,
+        precision=model.card.precision,
+        threads=model.card.threads,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -54,11 +55,13 @@ def mean_of_objects(
     by_patient: dict[str, list[float]] = {}
     for patient, value in zip(patients, values, strict=True):
         by_patient.setdefault(patient, []).append(value)
-    mean, count = float(np.mean(values)), len(by_patient)
+    # `fsum` rounds once, at the end: the order of the rows must not change the last digit.
+    mean, count = math.fsum(values) / len(values), len(by_patient)
     if count < FEWEST_PATIENTS:
         return Estimate(mean, None, None, len(values), count)
-    # Sorted, since draws are by position: the order of the rows must not change them.
-    sums, counts = np.array([(sum(by_patient[name]), len(by_patient[name])) for name in sorted(by_patient)], float).T
+    # Sorted, since draws are by position.
+    totals = [(math.fsum(by_patient[name]), len(by_patient[name])) for name in sorted(by_patient)]
+    sums, counts = np.array(totals, float).T
     if np.ptp(sums / counts) == 0:
         return Estimate(mean, mean, mean, len(values), count)
     with warnings.catch_warnings():

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,13 +64,26 @@ def surface_score(
     # Batch and class come first; arrays are [k, j, i], so the spacing is reversed.
     one, other = (torch.from_numpy(np.ascontiguousarray(mask[part]))[None, None] for mask in (predicted, truth))
     spacing_mm_kji = spacing_mm_ijk[::-1]
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _one_thread():
         warnings.simplefilter("ignore", FutureWarning)  # MONAI 1.6 warns of its own calls
         nsd = compute_surface_dice(
             one, other, [float(tolerance_mm)], include_background=True, spacing=spacing_mm_kji, use_subvoxels=True
         )
         hd95 = compute_hausdorff_distance(one, other, include_background=True, percentile=95, spacing=spacing_mm_kji)
     return SurfaceScore(float(nsd), float(hd95))
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let torch add up in one order, whatever the number of cores."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _around(mask: Bool[np.ndarray, "k j i"]) -> tuple[slice, ...]:

@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from radsam.cli.shared_options import AsJson, Backend, Overrides
+from radsam.cli.shared_options import AsJson, Backend, Overrides, Precision
 from radsam.cli.terminal import command, note, out, progress_bar, require_extra, until_end, usage_error, write_json
 
 if TYPE_CHECKING:
@@ -60,6 +60,13 @@ def run(
         int, typer.Option(min=1, help="Size above which that folder drops the least recently used embeddings.")
     ] = 20,
     backend: Backend = "auto",
+    precision: Precision = "f32",
+    threads: Annotated[
+        int,
+        typer.Option(
+            min=1, help="CPU threads of each model: fixed, so that scores do not depend on the machine's cores."
+        ),
+    ] = 1,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try objects again on which a model failed.")
     ] = False,
@@ -73,7 +80,8 @@ def run(
     [bold]NAME=predictions:FOLDER[/]; or a trained nnU-Net, [bold]NAME=nnunet:FOLDER[/].
 
     The folder gets results.csv (one row per mask), objects.csv (what was measured, and what was left out
-    and why), report.html and report.md.
+    and why), report.html and report.md. Scores depend on data, seed and weights only: models run in f32 with
+    one thread, unless --precision and --threads say otherwise; use --workers for speed.
 
     [bold]Example:[/] radsam benchmark run quick --data phantom=phantoms --workers 2
     """
@@ -94,13 +102,13 @@ def run(
     cases = {name: find_dataset(name, settings.datasets[name], each) for name, each in folders.items()}
     words = [word for each in models or () for word in each.split(",")] or [*settings.models]
     store = embeddings or Path(until_end(TemporaryDirectory(prefix="radsam-embeddings-")))
-    runtime = Runtime(backend, store, embeddings_gb << 30)
+    runtime = Runtime(backend, precision, threads, store, embeddings_gb << 30)
     measured = find_models(words, runtime)
     check_predictions(measured, cases, note)
     folder = out_dir or Path(f"benchmark-{settings.name}")
     until_end(locked_folder(folder, "radsam benchmark run"))
-    results = ResultsFolder.start(folder, settings)
-    facts = ("sha256", "description", "kind", "edits")
+    results = ResultsFolder.start(folder, settings, [each.card for each in measured])
+    facts = ("sha256", "description", "kind", "edits", "engine", "precision", "threads")
     results.models |= {each.card.label: {key: getattr(each.card, key) for key in facts} for each in measured}
     results.describe(f"radsam {version('radsam')}", {"embeddings_kept": embeddings is not None, "workers": workers})
     units = plan_units(settings, cases, words, runtime, frozenset(results.done(retry_failed=retry_failed)))

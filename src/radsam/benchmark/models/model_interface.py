@@ -25,6 +25,9 @@ class ModelCard:
         starts: First prompts that it takes: "box", "point", "mask".
         edits: Whether it takes corrections.
         kind: "model"; "baseline" for a rule without weights; "predictions" for masks of another program.
+        engine: The engine and its device, for example "openvino cpu"; "" where RadSAM runs no engine.
+        precision: What the engine computes in, "f32" or "bf16"; "" without an engine.
+        threads: CPU threads of the engine; 0 without one.
     """
 
     label: str
@@ -33,6 +36,9 @@ class ModelCard:
     starts: frozenset[str]
     edits: bool
     kind: str = "model"
+    engine: str = ""
+    precision: str = ""
+    threads: int = 0
 
 
 @runtime_checkable  # so that the tests can check signatures that name it

@@ -26,11 +26,15 @@ class Runtime:
 
     Args:
         backend: The engine, as `radsam.load` takes it.
+        precision: What it computes in, as `radsam.load` takes it.
+        threads: Its CPU threads: a fixed number, so that the scores do not depend on the machine's cores.
         embeddings: Folder of the embedding store, or None.
         most_embedding_bytes: Size from which on the store drops its least recently used embeddings.
     """
 
     backend: str = "auto"
+    precision: str = "f32"
+    threads: int = 1
     embeddings: Path | None = None
     most_embedding_bytes: int = 20 << 30
 
@@ -44,6 +48,7 @@ def find_models(names: Sequence[str], runtime: Runtime) -> list[Model]:
     Raises:
         InputError: A name has none of these forms, or two models have the same label.
         BundleError: The bundle does not exist.
+        BackendError: The engine cannot run here, or not in this precision.
     """
     models = [_model(name.strip(), runtime) for name in names if name.strip()]
     labels = [model.card.label for model in models]
@@ -76,7 +81,13 @@ def _engine(bundle: str, runtime: Runtime) -> Engine:
     """Return one engine for all policies of a bundle: they share the encoded slices."""
     folder = runtime.embeddings
     store = None if folder is None else EmbeddingStore(folder, runtime.most_embedding_bytes)
-    return load(bundle, backend=runtime.backend, store=store)
+    engine = load(bundle, backend=runtime.backend, precision=runtime.precision, threads=runtime.threads, store=store)
+    if engine.backend.threads != runtime.threads:
+        raise InputError(
+            f"{engine.backend.name} runs with {engine.backend.threads} threads here, not with {runtime.threads}: this "
+            "process may use no more cores. Take --threads 1, and more --workers for speed."
+        )
+    return engine
 
 
 def _bundle_parts(name: str) -> tuple[str, str | None, bool | None]:

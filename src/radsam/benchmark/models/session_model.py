@@ -39,11 +39,15 @@ class SessionModel:
         self.card = ModelCard(
             label=label or f"{spec.name}:{self._policy}{unusual}",
             sha256=engine.bundle.sha256,
-            description=f"{spec.architecture} on {engine.backend.name}, trained on {', '.join(spec.capabilities)}; "
+            description=f"{spec.architecture} on {engine.backend.name} ({engine.backend.threads} thread"
+            f"{'' if engine.backend.threads == 1 else 's'}), trained on {', '.join(spec.capabilities)}; "
             f"{passes}; {'crops around the object' if self._zoom else 'whole slices'}",
             # Also those that it was not trained on: how good its masks are then is a result (paper, Table 5).
             starts=frozenset({"box", "point", "mask"}),
             edits=True,
+            engine=engine.backend.name.removesuffix(f" {engine.backend.precision}"),
+            precision=engine.backend.precision,
+            threads=engine.backend.threads,
         )
         self._volume: Volume | None = None
         self._session: Session | None = None

@@ -272,21 +272,7 @@ QUICK = (
 )  # fmt: skip
 
 
-def test_a_folder_becomes_a_bundle_in_one_command(
-    run_radsam: CommandLine, tiny: Path, own_cases: Path, tmp_path: Path
-) -> None:
-    line = ("finetune", own_cases, "-o", "mine", "--model", tiny / "random-bundle", *QUICK)
-    shown = run_radsam.here(*line, cwd=tmp_path).done()
-    assert "after 4 steps" in shown.stdout
-    assert "Parity: on" in shown.stdout
-    assert "mine: trained on box, point, mask, edit" in shown.stdout
-    card = read_bundle(tmp_path / "mine").card
-    assert "4 cases: patient_" in card
-    assert "Licence of these weights: not stated" in card
-    refused(run_radsam.here(*line, cwd=tmp_path), "mine exists already")
-
-
-def test_fine_tuning_loses_nothing_where_the_check_fails(
+def test_a_folder_becomes_a_bundle_in_one_command_and_a_failed_check_loses_nothing(
     run_radsam: CommandLine,
     tiny: Path,
     own_cases: Path,
@@ -297,19 +283,20 @@ def test_fine_tuning_loses_nothing_where_the_check_fails(
     line = ("finetune", own_cases, "-o", "mine", "--model", tiny / "random-bundle", *QUICK)
     with monkeypatch.context() as patch:
         patch.setattr(exported_parity, "MOST_DIFFERING_PIXELS", -1.0)
-        refused(
-            run_radsam.here(*line, cwd=tmp_path),
-            "kept as mine.failed-check",
-            "Nothing that was trained is lost",
-            code=4,
-        )
+        failed = run_radsam.here(*line, cwd=tmp_path)
+    refused(failed, "kept as mine.failed-check", "Nothing that was trained is lost", code=4)
     assert read_bundle(tmp_path / "mine.failed-check").spec.name == "mine-failed-check"
-    # The same command, once the cause is gone, on a machine that prefers bf16.
-    again = run_radsam.here(*line, cwd=tmp_path).done()
-    assert "resumed at step 4" in again.stderr
-    assert "Parity: on openvino cpu f32" in again.stdout
-    assert "Parity: on openvino cpu bf16" in again.stdout
-    assert read_bundle(tmp_path / "mine").spec.name == "mine"
+    # The same command, once the cause is gone.
+    shown = run_radsam.here(*line, cwd=tmp_path).done()
+    assert "resumed at step 4" in shown.stderr
+    assert "after 4 steps" in shown.stdout
+    assert "Parity: on openvino cpu f32" in shown.stdout
+    assert "Parity: on openvino cpu bf16" in shown.stdout
+    assert "mine: trained on box, point, mask, edit" in shown.stdout
+    card = read_bundle(tmp_path / "mine").card
+    assert "4 cases: patient_" in card
+    assert "Licence of these weights: not stated" in card
+    refused(run_radsam.here(*line, cwd=tmp_path), "mine exists already")
 
 
 @pytest.mark.slow

@@ -62,7 +62,7 @@ class BatchSettings:
     def identity(self, model_sha256: str) -> str:
         """Return everything besides its row that a mask depends on; speed is not part of it.
 
-        A precision that was asked for is part of it; what a machine prefers by itself is not.
+        A precision that is given is part of it; what a machine prefers by itself is not.
 
         Args:
             model_sha256: The model's identity.

@@ -41,7 +41,7 @@ class OpenVinoBackend:
 
     @property
     def threads(self) -> int:
-        """Number of its threads; OpenVINO takes fewer than asked for where the process has fewer cores."""
+        """Number of its threads; OpenVINO takes fewer than it was given where the process has fewer cores."""
         return int(self._decoder.get_property("INFERENCE_NUM_THREADS"))
 
     def encode(self, images: Float32[np.ndarray, "b 3 n n"]) -> Float16[np.ndarray, "b c g g"]:

@@ -1,6 +1,6 @@
-"""Do exported graphs predict as the weights that they were made of?
+"""Compare exported graphs with the weights that they were made of.
 
-The question is asked of float32, on every machine: there an export is right or wrong. Where the machine prefers
+This is checked in float32 on every machine: there an export is right or wrong. Where the machine prefers
 bfloat16, its masks are compared with those in float32, and the outcome is reported.
 """
 

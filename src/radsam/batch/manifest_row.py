@@ -110,7 +110,7 @@ class ManifestRow:
         if not self.id or self.id != self.id.strip() or self.id.startswith(".") or _FORBIDDEN.search(self.id):
             raise ManifestError(
                 f"The id {self.id!r} cannot name a file: it may not be empty, start with a dot or hold one of "
-                '/ \\ : * ? " < > |.'
+                '/ \\ : * ? " < > |, or what is not UTF-8.'
             )
         if len(self.id.encode()) > _MAX_ID_BYTES:
             raise ManifestError(

@@ -9,7 +9,6 @@ def run() -> None:
     import sys
 
     code: object = 0
-    problem = ""
     try:
         from radsam.cli.standard_streams import close_streams, open_streams
 
@@ -21,10 +20,9 @@ def run() -> None:
             app(args=join_points(sys.argv[1:]), prog_name="radsam")
         except SystemExit as end:
             code = end.code
-        problem = close_streams()
+        if close_streams(failed=bool(code)):
+            code = code or _EXIT_FAILED
     except KeyboardInterrupt:
-        problem, code = "Stopped. No half-written file was left.", _EXIT_INTERRUPTED
-    if problem and code in (0, None, _EXIT_INTERRUPTED):
-        sys.stderr.write(f"Error: {problem}\n")
-        code = code or _EXIT_FAILED
+        sys.stderr.write("Error: Stopped. No half-written file was left.\n")
+        code = _EXIT_INTERRUPTED
     raise SystemExit(code)

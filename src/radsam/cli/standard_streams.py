@@ -20,8 +20,10 @@ class _LastingStream(io.TextIOWrapper):
     """A text stream whose failures to write are remembered instead of raised."""
 
     failure: OSError | None = None
+    used = False
 
     def write(self, text: str, /) -> int:
+        self.used = True
         try:
             return super().write(text)
         except OSError as error:
@@ -53,18 +55,28 @@ def open_streams() -> None:
     sys.stdout, sys.stderr = _lasting(sys.stdout, 1), _lasting(sys.stderr, 2)
 
 
-def close_streams() -> str:
-    """Write what is left; return a sentence where the standard output could not be written, else nothing.
+def close_streams(*, failed: bool) -> bool:
+    """Write what is left, and say in a line where the standard output could not be written.
 
     A reader that has enough, such as ``head``, does not count as a failure.
+
+    Args:
+        failed: Whether the command failed; what it said of that stays the only line.
+
+    Returns:
+        Whether the standard output could not be written.
     """
     sys.stdout.flush()
+    failure: OSError | None = getattr(sys.stdout, "failure", None)
+    lost = None if failure is None or failure.errno == errno.EPIPE else failure
+    if lost and not (failed and getattr(sys.stderr, "used", True)):
+        why = "is closed" if lost.errno == errno.EBADF else f"cannot be written ({lost.strerror})"
+        sys.stderr.write(
+            f"Error: The result could not be shown: the standard output {why}. Files that the command writes are "
+            "complete.\n"
+        )
     sys.stderr.flush()
-    failure = getattr(sys.stdout, "failure", None)
-    if failure is None or failure.errno == errno.EPIPE:
-        return ""
-    why = "is closed" if failure.errno == errno.EBADF else f"cannot be written ({failure.strerror})"
-    return f"The result could not be shown: the standard output {why}. Files that the command writes are complete."
+    return lost is not None
 
 
 def _lasting(stream: TextIO | None, number: int) -> TextIO:

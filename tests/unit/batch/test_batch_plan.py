@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from archives import planned, write_manifest
 from dicom_files import ct_values, write_series
 from phantoms import ball
 from radsam.batch.batch_plan import BASE_BYTES, parse_shard
-from radsam.batch.batch_run import plan_batch
+from radsam.batch.batch_run import plan_batch, write_results
 from radsam.batch.batch_settings import BatchSettings
 from radsam.batch.engines.slurm_engine import shares
 from radsam.batch.manifest import read_manifest
@@ -83,3 +84,17 @@ def test_no_result_replaces_what_the_manifest_names(tmp_path: Path, manifest: st
     with pytest.raises(OutputError, match="one of the inputs"):
         plan_batch(read_manifest(path), OutputFolder(tmp_path), settings)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_volume_need_not_be_utf8_but_an_id_must(tmp_path: Path) -> None:
+    rows = [{"id": each, "volume": "L\udce9a.nii", **ROW, "box": [1, 1, 9, 9]} for each in ("a", "\udce9")]
+    (tmp_path / "m.jsonl").write_text("\n".join(json.dumps(each) for each in rows))
+    write_volume(ball().volume, tmp_path / "L\udce9a.nii")
+    plan, folder = planned(tmp_path / "m.jsonl", tmp_path / "out")
+    assert [each.id for each in plan.bad_rows] == ["\udce9"]
+    assert plan.volumes[0].memory_bytes() > BASE_BYTES
+    folder.make()
+    results = write_results(plan, folder)
+    assert [each.volume for each in results] == ["L\udce9a.nii"] * 2
+    assert r"L\xe9a.nii" in folder.table.read_text("utf-8")
+    assert "udce9" in folder.sheet.read_text("utf-8")

@@ -78,3 +78,9 @@ def test_one_patient_cannot_be_on_both_sides() -> None:
 def test_a_name_that_cannot_be_a_folder_is_refused(name: str) -> None:
     with pytest.raises(DatasetError, match="cannot name a case"):
         case(name)
+
+
+def test_a_case_whose_file_is_not_called_in_utf8_has_a_name() -> None:
+    named = case("s\udce91", "")
+    assert (named.case_id, named.patient) == ("s_xe91", "s_xe91")
+    assert assign_splits([named])[0].split in ("train", "val")

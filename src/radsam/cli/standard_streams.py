@@ -61,7 +61,7 @@ def close_streams(*, failed: bool) -> bool:
     A reader that has enough, such as ``head``, does not count as a failure.
 
     Args:
-        failed: Whether the command failed; what it said of that stays the only line.
+        failed: Whether the command failed; its own message stays the only one.
 
     Returns:
         Whether the standard output could not be written.

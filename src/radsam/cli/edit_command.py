@@ -18,7 +18,7 @@ from radsam.cli.session_inputs import (
     model_files,
     read_ct,
 )
-from radsam.cli.session_outputs import Outputs, finish
+from radsam.cli.session_outputs import Outputs, check_objects, finish, overlap_policy
 from radsam.cli.shared_options import (
     AsJson,
     Backend,
@@ -28,6 +28,7 @@ from radsam.cli.shared_options import (
     Labels,
     Mm,
     Model,
+    OverlapPolicy,
     Precision,
     Preview,
     Resample,
@@ -51,6 +52,7 @@ def edit(
     name: Annotated[
         str | None, typer.Option(help="The object to correct; needed where the session has several.")
     ] = None,
+    overlap: OverlapPolicy = None,
     ct: Annotated[
         str | None, typer.Option(help="The CT, if it has moved since the session was saved.", metavar="CT")
     ] = None,
@@ -76,13 +78,17 @@ def edit(
         raise usage_error("Do one thing at a time: --fix and --fix-not, or --undo, or --redo, or --delete.")
 
     from radsam.session import read_session
+    from radsam.session.history import chosen_overlap
     from radsam.volume.coordinates import Coordinates
 
     points = parse_points(fix, fix_not)
     lock_session(session, "radsam edit")
     saved = read_session(session)
     outputs = Outputs(out, preview, session, file_format)
-    outputs.check([Path(ct or saved.volume_source), *model_files(model or saved.model_reference)])
+    inputs = [Path(ct or saved.volume_source), *model_files(model or saved.model_reference)]
+    outputs.check(inputs)
+    chosen = overlap_policy(overlap)
+    check_objects(outputs, saved.history.edits, inputs, chosen or chosen_overlap(saved.history.done))
     volume, source = read_ct(
         ct or saved.volume_source,
         outputs,
@@ -99,6 +105,8 @@ def edit(
         work.redo()
     if delete is not None:
         work.delete(delete)
+    if chosen is not None and chosen is not chosen_overlap(work.history.done):
+        work.overlap = chosen
     target = _target(name, list(work.objects)) if points or preview else None
     if points and target is None:
         raise SessionError(

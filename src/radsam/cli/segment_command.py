@@ -17,7 +17,7 @@ from radsam.cli.session_inputs import (
     model_files,
     read_ct,
 )
-from radsam.cli.session_outputs import Outputs, finish
+from radsam.cli.session_outputs import Outputs, check_objects, finish, overlap_policy
 from radsam.cli.shared_options import (
     AsJson,
     Backend,
@@ -27,6 +27,7 @@ from radsam.cli.shared_options import (
     Labels,
     Mm,
     Model,
+    OverlapPolicy,
     Policy,
     Precision,
     Preview,
@@ -37,7 +38,7 @@ from radsam.cli.shared_options import (
 from radsam.cli.terminal import command, note, progress_bar, usage_error
 
 if TYPE_CHECKING:
-    from radsam.session import Session
+    from radsam.session import Session, SessionFile
     from radsam.volume import Prompt, Volume
     from radsam.volume.coordinates import Coordinates
 
@@ -78,6 +79,7 @@ def segment(
     ] = None,
     name: Annotated[str, typer.Option(help="Name of the object.")] = "object",
     policy: Policy = None,
+    overlap: OverlapPolicy = None,
     zoom: Annotated[
         bool | None,
         typer.Option(
@@ -115,16 +117,22 @@ def segment(
     if roi is not None and mask is None:
         raise usage_error("--roi chooses an object of the file given with --mask.")
     outputs = Outputs(out, preview, session, file_format)
-    outputs.check([Path(ct), *([mask] if mask else []), *model_files(model)])
+    inputs = [Path(ct), *([mask] if mask else []), *model_files(model)]
+    outputs.check(inputs)
+    chosen = overlap_policy(overlap)
 
-    from radsam.session import require_window
+    from radsam.session import read_session, require_window
     from radsam.session.edit_request import SegmentRequest
+    from radsam.session.history import chosen_overlap
     from radsam.volume import SliceGrid
     from radsam.volume.coordinates import Coordinates
 
     points = parse_points(fix, fix_not)
     if session is not None:
         lock_session(session, "radsam segment")
+    saved = read_session(session) if session is not None and session.exists() else None
+    edits = saved.history.done if saved else ()
+    check_objects(outputs, edits, inputs, chosen or chosen_overlap(edits), name)
     volume, source = read_ct(ct, outputs, series, resample=resample, quiet=as_json)
     typed = Coordinates(volume.geometry, SliceGrid.of(volume.geometry, plane), mm)
     request = SegmentRequest.model_validate(
@@ -147,7 +155,9 @@ def segment(
     if volume.modality != "CT":
         note(f"The modality of this volume is {volume.modality}; RadSAM's models are made for CT.")
 
-    work = _open(volume, session, model, backend, precision, window)
+    work = _open(volume, saved, model, backend, precision, window, keep=session is not None)
+    if chosen is not None and chosen is not chosen_overlap(work.history.done):
+        work.overlap = chosen
     with progress_bar(f"Segmenting {name}", quiet=as_json) as update:
         work.segment(request, progress=lambda record: update(record.done, record.total))
     correct(work, corrections, quiet=as_json)
@@ -157,18 +167,17 @@ def segment(
 
 def _open(
     volume: Volume,
-    session: Path | None,
+    saved: SessionFile | None,
     model: str | None,
     backend: str,
     precision: str,
     window: tuple[float, float] | None,
+    *,
+    keep: bool,
 ) -> Session:
     """Start a session, or continue the one in the output file, whose objects stay."""
-    if session is None or not session.exists():
-        return load_engine(model, backend, precision, keep=session is not None).open(volume, window=window)
-    from radsam.session import read_session
-
-    saved = read_session(session)
+    if saved is None:
+        return load_engine(model, backend, precision, keep=keep).open(volume, window=window)
     saved.check_volume(volume)
     return load_engine(model or saved.model_reference, backend, precision, keep=True).reopen(saved, volume)
 

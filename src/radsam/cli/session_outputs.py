@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 from rich.table import Table
 
-from radsam.cli.terminal import note, out, progress_bar, write_json
+from radsam.cli.terminal import note, out, progress_bar, usage_error, write_json
 from radsam.errors import OutputError, RadsamError
 
 if TYPE_CHECKING:
     from radsam.io.dicom.source_series import SourceSeries
-    from radsam.session import Session
+    from radsam.session import Overlap, Session
+    from radsam.session.edit import Edit
+    from radsam.volume import LabelVolume
 
 #: Pictures that `--preview` can write.
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -28,7 +30,7 @@ class Outputs:
     """Where the results go.
 
     Args:
-        labels: The label map: NIfTI, NRRD, DICOM SEG or RTSTRUCT.
+        labels: The label map: NIfTI, NRRD, DICOM SEG or RTSTRUCT; or the template of one file per object.
         preview: A picture, or None.
         session: A session file, or None.
         labels_format: Format of the label map; None takes the one of its suffix.
@@ -63,6 +65,52 @@ class Outputs:
         given = [each for each in (self.labels, self.preview, self.session) if each is not None]
         refuse_inputs(given, inputs)
         refuse_same(given)
+        self.check_objects({1: "object"}, inputs)
+
+    @property
+    def holds_overlap(self) -> bool:
+        """Whether the masks can hold overlapping objects whole: in DICOM, and with one file per object."""
+        from radsam.io.object_files import is_template
+        from radsam.io.volume_write import label_format
+
+        return is_template(self.labels) or label_format(self.labels, self.labels_format).is_dicom
+
+    def check_objects(self, names: Mapping[int, str], inputs: Sequence[Path]) -> None:
+        """Check the files of objects that have one each, before anything is computed.
+
+        Args:
+            names: Object id to name.
+            inputs: The files that are read.
+
+        Raises:
+            OutputError: One cannot be written, or is an input or another result.
+        """
+        from radsam.disk.atomic_write import check_writable
+        from radsam.io.input_files import refuse_inputs, refuse_same
+        from radsam.io.object_files import is_template, object_paths
+
+        if not is_template(self.labels):
+            return
+        paths = list(object_paths(self.labels, names).values())
+        for each in paths:
+            check_writable(each)
+        refuse_inputs(paths, inputs)
+        refuse_same([*paths, *(each for each in (self.preview, self.session) if each is not None)])
+
+    def check_overlap(self, overlap: Overlap | None) -> None:
+        """Refuse a label map where overlapping objects must be whole.
+
+        Args:
+            overlap: The overlap policy; None if none was chosen.
+
+        Raises:
+            OutputError: The policy is to keep both, and the output is one label map.
+        """
+        from radsam.io.volume_write import whole_objects_refused
+        from radsam.session import Overlap
+
+        if overlap is Overlap.KEEP_BOTH and not self.holds_overlap:
+            raise OutputError(whole_objects_refused(self.labels))
 
     def source(self, ct: Path, series: str | None, *, resample: bool) -> SourceSeries | None:
         """Read the headers of the images that a DICOM output refers to; None for other outputs.
@@ -93,6 +141,7 @@ class Outputs:
             OutputError: At least one could not be written; the message names each, and those that were.
         """
         from radsam.io.dicom.derived_object import Algorithm
+        from radsam.io.object_files import is_template, one_object
         from radsam.io.volume_write import write_labels
 
         algorithm = Algorithm(session.predictor.spec.name, f"SHA-256 {session.predictor.model_hash[:12]}")
@@ -100,21 +149,42 @@ class Outputs:
         if self.session is not None:
             writers[self.session] = partial(session.save, self.session)
 
-        def write_all_labels() -> None:
+        def write_masks(labels: LabelVolume, path: Path) -> None:
             with progress_bar("Writing") as update:
                 write_labels(
-                    session.labels,
-                    self.labels,
+                    labels,
+                    path,
                     file_format=self.labels_format,
                     source=source,
                     algorithm=algorithm,
                     progress=update,
                 )
 
-        writers[self.labels] = write_all_labels
+        def write_object(number: int, path: Path) -> None:
+            write_masks(one_object(session.labels, number), path)
+
+        if is_template(self.labels):
+            for number, path in self.object_files(session).items():
+                writers[path] = partial(write_object, number, path)
+        else:
+            writers[self.labels] = lambda: write_masks(session.labels, self.labels)
         if self.preview is not None and name is not None:
-            writers[self.preview] = partial(write_preview, session, name, self.preview)
+            writers[self.preview] = partial(write_preview, session, name, self.preview, whole=self.holds_overlap)
         _write_each(writers)
+
+    def object_files(self, session: Session) -> dict[int, Path]:
+        """Return the file of each object of a session, by id; the output is a template.
+
+        DICOM has none for an object without a voxel.
+        """
+        from radsam.io.object_files import object_paths
+        from radsam.io.volume_write import label_format
+        from radsam.session.history import object_names
+
+        # Of removed objects, too: a file keeps its name, whatever happens to other objects.
+        paths = object_paths(self.labels, dict(enumerate(object_names(session.history.done), start=1)))
+        labels, dicom = session.labels, label_format(self.labels, self.labels_format).is_dicom
+        return {number: paths[number] for number in (labels.present_ids if dicom else sorted(labels.names))}
 
     def to_dict(self) -> dict[str, str | None]:
         """Return the paths for JSON."""
@@ -149,24 +219,79 @@ def _write_each(writers: Mapping[Path, Callable[[], None]]) -> None:
     raise OutputError(" ".join(str(each) for each in failed) + rest) from failed[0]
 
 
-def write_preview(session: Session, name: str, path: Path) -> None:
-    """Draw one object of a session and write the picture."""
+def overlap_policy(given: str | None) -> Overlap | None:
+    """Read the value of ``--overlap``.
+
+    Raises:
+        BadParameter: There is no such policy.
+    """
+    from radsam.session import Overlap
+
+    if given is None:
+        return None
+    try:
+        return Overlap(given)
+    except ValueError:
+        names = ", ".join(each.value.replace(" ", "-") for each in Overlap)
+        raise usage_error(f"There is no overlap policy {given!r}; choose one of {names}.") from None
+
+
+def check_objects(
+    outputs: Outputs,
+    edits: Sequence[Edit],
+    inputs: Sequence[Path],
+    overlap: Overlap | None,
+    name: str | None = None,
+) -> None:
+    """Check what depends on the objects of a session, before anything is computed.
+
+    Args:
+        outputs: The results.
+        edits: The session's edits so far.
+        inputs: The files that are read.
+        overlap: The overlap policy; None if none was chosen.
+        name: The object that is added.
+
+    Raises:
+        OutputError: The mask of an object cannot be written, or one label map would have to hold overlapping objects.
+    """
+    from radsam.session.history import object_names
+
+    names = dict.fromkeys([*object_names(edits), *([] if name is None else [name])])
+    outputs.check_objects(dict(enumerate(names, start=1)), inputs)
+    outputs.check_overlap(overlap)
+
+
+def write_preview(session: Session, name: str, path: Path, *, whole: bool = False) -> None:
+    """Draw one object of a session, with the others, and write the picture.
+
+    Args:
+        session: The session.
+        name: The object.
+        path: The picture.
+        whole: Draw overlapping objects as a file holds them that can hold them whole.
+    """
     from radsam.disk.atomic_write import replacing
     from radsam.render.preview import render_preview
     from radsam.volume import Bounds
 
     shown = session.objects[name]
     inside = [index for index, predicted in shown.slices.items() if predicted.mask.area]
+    model = f"{session.predictor.spec.name} on {session.predictor.backend.name}{_earlier(session)}"
     picture = render_preview(
         session.volume,
-        {each: session.mask(each) for each in session.objects},
+        {
+            each.name: session.labels.mask(each.id) if whole else session.mask(each.name)
+            for each in session.objects.values()
+        },
         plane=shown.grid.plane,
         index=shown.placed_prompts[0].index,  # the slice that it was started on
         window_hu=shown.window_hu,
         prompts=[each.prompt for each in shown.placed_prompts],
         title=name,
         bounds=Bounds(min(inside), max(inside)) if inside else None,
-        footer=f"{session.predictor.spec.name} on {session.predictor.backend.name}{_earlier(session)}",
+        whole_voxels={each.name: each.whole_voxels for each in session.objects.values()},
+        footer="   ".join([*overlap_lines(overlaps(session, whole=whole)), model]),
     )
     with replacing(path) as unfinished:
         picture.save(unfinished)
@@ -178,26 +303,29 @@ def _earlier(session: Session) -> str:
     return f"; earlier edits in {', '.join(others)}" if others else ""
 
 
-def report(session: Session, started: float) -> dict[str, Any]:
+def report(session: Session, outputs: Outputs, started: float) -> dict[str, Any]:
     """Describe the session's objects for JSON.
+
+    An object's `voxels` and `volume_ml` are those that it has in the label map, `whole_voxels` and `whole_volume_ml`
+    all of them; `overlaps` has the difference for each two objects, and whether the output holds it for `both`.
 
     Args:
         session: The session.
+        outputs: The results that were written.
         started: `time.perf_counter()` when the work began.
     """
-    import numpy as np
-
-    ids = session.labels.ids
     ml = session.volume.geometry.voxel_volume_mm3 / 1000
     objects = []
     for each in session.objects.values():
-        voxels = int(np.count_nonzero(ids == each.id))
+        voxels = each.whole_voxels - sum(lost.voxels for lost in session.covered if lost.name == each.name)
         objects.append(
             {
                 "name": each.name,
                 "id": each.id,
                 "voxels": voxels,
                 "volume_ml": round(voxels * ml, 3),
+                "whole_voxels": each.whole_voxels,
+                "whole_volume_ml": round(each.whole_voxels * ml, 3),
                 "plane": each.grid.plane.value,
                 "slices": [min(each.slices), max(each.slices)],
                 "ended": [each.low_end.value, each.high_end.value],
@@ -212,6 +340,8 @@ def report(session: Session, started: float) -> dict[str, Any]:
         )
     return {
         "objects": objects,
+        "overlap": session.overlap.value,
+        "overlaps": overlaps(session, whole=outputs.holds_overlap),
         "model": session.predictor.spec.name,
         "model_sha256": session.predictor.model_hash,
         "backend": session.predictor.backend.name,
@@ -221,26 +351,55 @@ def report(session: Session, started: float) -> dict[str, Any]:
     }
 
 
+def overlaps(session: Session, *, whole: bool) -> list[dict[str, Any]]:
+    """Describe for JSON which voxels two objects share.
+
+    Args:
+        session: The session.
+        whole: Whether the output can hold overlapping objects whole.
+    """
+    ml = session.volume.geometry.voxel_volume_mm3 / 1000
+    both = whole and bool(session.labels.covered)  # else the overlap policy gives each voxel to one object
+    return [each.to_dict(ml) | {"both": both} for each in session.covered]
+
+
+def overlap_lines(found: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Describe `overlaps` in a sentence each."""
+    return [
+        f"{each['name']!r} and {each['by']!r} share {each['voxels']} voxels ({each['volume_ml']:.3f} ml); "
+        + ("both have them." if each["both"] else f"{each['by']!r} has them.")
+        if each["by"]
+        else f"{each['voxels']} voxels of {each['name']!r} ({each['volume_ml']:.3f} ml) are not in the label map, as "
+        "it was locked without them."
+        for each in found
+    ]
+
+
 def show_report(found: dict[str, Any], outputs: Outputs) -> None:
     """Show a `report` as a table."""
-    table = Table("object", "volume", "slices", "ended below", "ended above", "lowest predicted IoU", box=None)
+    overlap = bool(found["overlaps"])
+    volumes = ("volume", "in the label map") if overlap else ("volume",)
+    table = Table("object", *volumes, "slices", "ended below", "ended above", "lowest predicted IoU", box=None)
     for each in found["objects"]:
         low, high = each["slices"]
         table.add_row(
             escape(each["name"]),
-            f"{each['volume_ml']:.1f} ml",
+            f"{each['whole_volume_ml']:.1f} ml",
+            *([f"{each['volume_ml']:.1f} ml"] if overlap else []),
             f"{low} to {high} ({each['plane']})",
             *each["ended"],
             f"{each['lowest_predicted_iou']:.2f}",
         )
     out.print(table)
+    for line in overlap_lines(found["overlaps"]):
+        out.print(line, markup=False, soft_wrap=True)
     others = [each for each in found["precisions"] if each != found["precision"]]
     earlier = f" (earlier edits in {', '.join(others)})" if others else ""
     out.print(f"{found['model']} on {found['backend']}{earlier}, {found['seconds']:.1f} s", style="dim")
     for what, path in outputs.to_dict().items():
         if path is not None:
             out.print(f"{what}: {escape(path)}", soft_wrap=True)
-    if any(each["voxels"] == 0 for each in found["objects"]):
+    if any(each["whole_voxels"] == 0 for each in found["objects"]):
         note("An object is empty. Try a larger box, another slice or another window.")
 
 
@@ -253,8 +412,16 @@ def finish(session: Session, outputs: Outputs, started: float, as_json: bool) ->
         started: `time.perf_counter()` when the work began.
         as_json: Write JSON.
     """
-    found = report(session, started)
+    from radsam.io.object_files import is_template
+
+    found = report(session, outputs, started)
+    written: dict[str, Any] = outputs.to_dict()
+    if is_template(outputs.labels):
+        files = outputs.object_files(session)
+        written["masks"] = {session.labels.names[number]: str(path) for number, path in files.items()}
     if as_json:
-        write_json(found | {"outputs": outputs.to_dict()})
+        write_json(found | {"outputs": written})
     else:
         show_report(found, outputs)
+        for name, path in written.get("masks", {}).items():
+            out.print(f"{name}: {path}", markup=False, soft_wrap=True)

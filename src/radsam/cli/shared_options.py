@@ -43,7 +43,21 @@ Roi = Annotated[
 ]
 Labels = Annotated[
     Path,
-    typer.Option("-o", "--out", help="The 3D mask: .nii.gz, .nii or .nrrd on the grid of the CT, or .dcm for DICOM."),
+    typer.Option(
+        "-o",
+        "--out",
+        help="The 3D mask: .nii.gz, .nii or .nrrd on the grid of the CT, or .dcm for DICOM. With {name} or {id} in it, "
+        "as in 'out_{name}.nii.gz', one file per object.",
+    ),
+]
+OverlapPolicy = Annotated[
+    str | None,
+    typer.Option(
+        "--overlap",
+        help="Which object has the voxels that two objects claim, in every output: last-wins, keep-first, or "
+        "keep-both, for DICOM and one file per object. If left out, these hold both, and a label map the last one.",
+        metavar="POLICY",
+    ),
 ]
 Format = Annotated[
     str | None,

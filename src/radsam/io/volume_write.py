@@ -78,14 +78,17 @@ def write_labels(
 
     Raises:
         OutputError: The suffix is unknown, the file cannot be written, the disk is full, the
-            format cannot hold the grid, a DICOM format got no source, or the file is one that
-            the volume was read from. An existing file is then unchanged.
+            format cannot hold the grid, a DICOM format got no source, the file is one that the
+            volume was read from, or the objects overlap and must be whole, which NIfTI and NRRD
+            cannot hold. An existing file is then unchanged.
         GridMismatchError: The labels do not lie on the images of `source`.
     """
     chosen = label_format(path, file_format)
     target = check_writable(path)
     _refuse_source(target, labels.source, source)
     if not chosen.is_dicom:
+        if labels.keep_both and labels.covered:
+            raise OutputError(whole_objects_refused(path))
         _write(labels.ids, labels.geometry, target, compress)
         return
     if source is None:
@@ -99,6 +102,18 @@ def write_labels(
             write_seg(labels, target, source, algorithm)
         else:
             write_rtstruct(labels, target, source, algorithm, progress)
+
+
+def whole_objects_refused(path: str | os.PathLike[str]) -> str:
+    """Return the message that one label map cannot hold overlapping objects whole."""
+    given = Path(path)
+    suffix = next((each for each in LABEL_SUFFIXES if given.name.lower().endswith(each)), "")
+    template = given.with_name(f"{given.name[: len(given.name) - len(suffix)]}_{{name}}{suffix or LABEL_SUFFIXES[0]}")
+    return (
+        f"{path} is not written: objects that overlap keep both their voxels (keep both), and a label map holds one "
+        f"object per voxel. Write one file per object, -o '{template}', or a DICOM SEG or RTSTRUCT; or give the "
+        "voxels to one object with the policy last wins or keep first."
+    )
 
 
 def write_volume(volume: Volume, path: str | os.PathLike[str]) -> None:

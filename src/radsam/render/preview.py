@@ -60,6 +60,7 @@ def render_preview(
     prompts: Sequence[Prompt] = (),
     title: str = "",
     bounds: Bounds | None = None,
+    whole_voxels: Mapping[str, int] | None = None,
     footer: str = "",
 ) -> Image.Image:
     """Draw a page about one slice and the objects in the volume.
@@ -73,6 +74,8 @@ def render_preview(
         prompts: Drawn on the slices they lie on.
         title: Heading of the page.
         bounds: First and last slice of the mosaic; by default those of the masks.
+        whole_voxels: Name to number of voxels of an object of which the mask is a part, as another object has the
+            rest; None where the masks are whole.
         footer: A line below the slice, for example the model and its engine.
 
     Returns:
@@ -91,7 +94,7 @@ def render_preview(
     page = Image.new("RGB", PAGE_SIZE, PAGE_COLOUR)
     _draw_main(page, picture, index)
     bottom = _draw_mosaic(page, picture, index, bounds or _extent(masks, grid))
-    _draw_legend(page, bottom + 24, volume.geometry, masks, prompts)
+    _draw_legend(page, bottom + 24, volume.geometry, masks, prompts, whole_voxels or {})
     write_text(page, (28, 46), title or "RadSAM preview", 27, anchor="ls", width=1624)
     write_text(page, (28, 78), _slice_line(volume.geometry, grid, index, window_hu), 17, colour=DIM_COLOUR, anchor="ls")
     write_text(page, (28, 1030), footer, 15, colour=DIM_COLOUR, anchor="ls", width=1400)
@@ -147,11 +150,19 @@ def _draw_scale_bar(page: Image.Image, view: Viewport, grid: SliceGrid) -> None:
     write_text(page, (left, bottom - 9), f"{length_mm} mm", 16, anchor="lb", halo=True)
 
 
-def _draw_legend(page: Image.Image, top: int, geometry: Geometry, masks: Masks, prompts: Sequence[Prompt]) -> None:
+def _draw_legend(
+    page: Image.Image,
+    top: int,
+    geometry: Geometry,
+    masks: Masks,
+    prompts: Sequence[Prompt],
+    whole_voxels: Mapping[str, int],
+) -> None:
     left, width = _MOSAIC[0], _MOSAIC[2]
     draw = ImageDraw.Draw(page)
+    ml = geometry.voxel_volume_mm3 / 1000
     entries = [
-        (name, _millilitres(int(np.count_nonzero(mask)) * geometry.voxel_volume_mm3 / 1000), _colour(number))
+        (name, _size(int(np.count_nonzero(mask)), whole_voxels.get(name), ml), _colour(number))
         for number, (name, mask) in enumerate(masks.items())
     ]
     drawn = {_prompt_colour(prompt) for prompt in prompts}
@@ -169,7 +180,8 @@ def _draw_legend(page: Image.Image, top: int, geometry: Geometry, masks: Masks, 
         dashes = (0, 9, 18) if colour == PROMPT_COLOUR else (0,)
         for start in dashes:
             draw.line((x + start, y, x + (start + 5 if len(dashes) > 1 else 22), y), fill=colour, width=3)
-        write_text(page, (x + 34, y), name, 17, anchor="lm", width=pitch - 130)
+        # 9 pixels for each character of the size: digits are about that wide.
+        write_text(page, (x + 34, y), name, 17, anchor="lm", width=pitch - 60 - max(70, 9 * len(size)))
         write_text(page, (x + pitch - 16, y), size, 17, anchor="rm", colour=DIM_COLOUR)
 
 
@@ -235,6 +247,13 @@ def _tiles(grid: SliceGrid, crop: Crop | None, count: int) -> list[Viewport]:
 
 def _colour(number: int) -> Colour:
     return OBJECT_COLOURS[number % len(OBJECT_COLOURS)]
+
+
+def _size(voxels: int, whole: int | None, ml: float) -> str:
+    """Write the volume of a mask, and of the whole object where the mask is a part of it."""
+    if whole is None or whole == voxels:
+        return _millilitres(voxels * ml)
+    return f"{_millilitres(voxels * ml)} of {_millilitres(whole * ml)}"
 
 
 def _millilitres(ml: float) -> str:

@@ -32,6 +32,15 @@ class CoveredVoxels:
     by: str
     voxels: int
 
+    def to_dict(self, ml: float) -> dict[str, str | int | float | None]:
+        """Return it for JSON; `ml` is the millilitres of a voxel."""
+        return {
+            "name": self.name,
+            "by": self.by or None,
+            "voxels": self.voxels,
+            "volume_ml": round(self.voxels * ml, 3),
+        }
+
 
 def find_covered(ids: Ids, results: Mapping[int, ObjectResult]) -> dict[int, Int64[np.ndarray, " n"]]:
     """Find the voxels of each object that a label map does not give to it.

@@ -133,14 +133,14 @@ class LabelVolume:
 
     def mask(self, number: int) -> Bool[np.ndarray, "k j i"]:
         """Return an object whole: its voxels in `ids`, and those that are covered."""
-        whole = np.asarray(self.ids == number)
+        whole = np.ascontiguousarray(self.ids == number)
         if number in self.covered:
             whole.reshape(-1)[self.covered[number]] = True
         return whole
 
     def slice_mask(self, number: int, k: int) -> Bool[np.ndarray, "j i"]:
         """Return slice `k` of an object, whole."""
-        whole = np.asarray(self.ids[k] == number)
+        whole = np.ascontiguousarray(self.ids[k] == number)
         if number in self.covered:
             start = k * whole.size
             low, high = np.searchsorted(self.covered[number], (start, start + whole.size))
@@ -151,7 +151,7 @@ class LabelVolume:
         """Return some of the objects; a voxel of an object that is left out goes to the one that it covered."""
         chosen = np.arange(np.iinfo(self.ids.dtype).max + 1, dtype=self.ids.dtype)
         chosen[~np.isin(chosen, list(numbers))] = 0
-        ids, owners = chosen[self.ids], self.ids.reshape(-1)
+        ids, owners = np.ascontiguousarray(chosen[self.ids]), self.ids.reshape(-1)
         flat = ids.reshape(-1)
         covered = {}
         for number, voxels in self.covered.items():

@@ -21,7 +21,7 @@ _MAX_NAME_BYTES = 120
 
 
 def is_template(path: str | os.PathLike[str]) -> bool:
-    """Whether a path stands for one file per object: it holds ``{name}`` or ``{id}``."""
+    """Whether a path is that of one file per object: it holds ``{name}`` or ``{id}``."""
     return _PLACEHOLDER.search(os.fspath(path)) is not None
 
 

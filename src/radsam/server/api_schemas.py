@@ -110,7 +110,7 @@ class ObjectChange(Request):
 class SessionChange(Request):
     """The overlap policy: which object owns a voxel that two objects claim."""
 
-    overlap: Literal["last wins", "keep first"]
+    overlap: Literal["last wins", "keep first", "keep both"]
 
 
 # Responses
@@ -229,7 +229,7 @@ class PlacedPrompt(BaseModel):
 
 
 class ObjectState(BaseModel):
-    """An object of a session."""
+    """An object of a session: `voxels` has it in the label map, `whole_voxels` before the overlap policy applies."""
 
     id: int
     name: str
@@ -243,9 +243,20 @@ class ObjectState(BaseModel):
     slices: list[int]
     volume_ml: float
     voxels: int
+    whole_volume_ml: float
+    whole_voxels: int
     prompts: list[PlacedPrompt]
     scores: dict[str, float]
     by_hand: bool
+
+
+class Overlapping(BaseModel):
+    """Voxels of the object `name` that the label map gives to the object `by`."""
+
+    name: str
+    by: str | None
+    voxels: int
+    volume_ml: float
 
 
 class State(BaseModel):
@@ -258,6 +269,7 @@ class State(BaseModel):
     can_undo: bool
     can_redo: bool
     overlap: str
+    overlaps: list[Overlapping]
     busy: Busy | None
     interrupted: Interrupted | None
     encoded: dict[PlaneName, list[int]]

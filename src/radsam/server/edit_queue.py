@@ -125,6 +125,7 @@ class EditQueue:
         object_id = names.index(edit.name) + 1
         plane = edit.plane if isinstance(edit, Segment) else session.objects[edit.name].grid.plane
         grid = SliceGrid.of(session.volume.geometry, plane)
+        covered = session.covered
         live.interrupted = None
         job.journal = Journal(live.journal_path, edit)
         for record in session.run(edit):
@@ -132,6 +133,7 @@ class EditQueue:
                 job.journal.append(record.slice_mask)
                 self._publish_slice(live, job, object_id, grid, record)
             yield
+        job.warnings += session.overlap_warnings(covered)
         live.refresh()
 
     def _change_steps(self, live: LiveSession, change: Callable[[Session], Iterator[Record] | None]) -> Steps[None]:

@@ -41,7 +41,7 @@ class Job:
         done: Number of finished slices.
         total: Number of slices to do, if known.
         started: When it started to run.
-        warnings: Capability warnings.
+        warnings: Capability warnings, and those of objects that overlap.
     """
 
     id: str

@@ -8,15 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from radsam.errors import InputError
 from radsam.io.dicom.derived_object import Algorithm
 from radsam.io.dicom.source_series import read_source
 from radsam.io.volume_write import write_labels
 from radsam.server.live_session import LiveSession
 from radsam.server.volume_listing import VolumeEntry
-from radsam.volume import LabelVolume
 
 _SUFFIXES = {"nii.gz": ".nii.gz", "nrrd": ".nrrd", "seg": ".dcm", "rtstruct": ".dcm", "session": ".radsam"}
 _TYPES = {"nii.gz": "application/gzip", "seg": "application/dicom", "rtstruct": "application/dicom"}
@@ -55,7 +52,8 @@ def export_result(
         folder: The folder of the file.
 
     Raises:
-        InputError: The format refers to DICOM images, and the volume is not a DICOM series.
+        InputError: The format refers to DICOM images, and the volume is not a DICOM series; or it is a label map, and
+            the objects overlap and must be whole.
         OutputError: The file cannot be written.
     """
     path = folder / f"result{_SUFFIXES[file_format]}"
@@ -69,7 +67,15 @@ def export_result(
             f"A DICOM {file_format.upper()} refers to DICOM images, and {entry.name} is not a DICOM series. Export "
             "NIfTI or NRRD, or open the DICOM series."
         )
-    labels = _selected(live.labels, objects)
+    labels = live.labels
+    if objects is not None:
+        labels = labels.select([number for number, name in labels.names.items() if name in objects])
+    if labels.keep_both and labels.covered and path.suffix != ".dcm":
+        raise InputError(
+            "The objects overlap and keep both their voxels (keep both), and a label map holds one object per voxel. "
+            "Export one object at a time, or a DICOM SEG or RTSTRUCT; or choose the overlap policy last wins or keep "
+            "first."
+        )
     if path.suffix == ".dcm":
         predictor = live.session.predictor
         algorithm = Algorithm(predictor.spec.name, f"SHA-256 {predictor.model_hash[:12]}")
@@ -78,14 +84,6 @@ def export_result(
     else:
         write_labels(labels, path)
     return exported
-
-
-def _selected(labels: LabelVolume, objects: Sequence[str] | None) -> LabelVolume:
-    if objects is None:
-        return labels
-    names = {number: name for number, name in labels.names.items() if name in objects}
-    ids = np.where(np.isin(labels.ids, list(names)), labels.ids, labels.ids.dtype.type(0))
-    return LabelVolume(ids, labels.geometry, names)
 
 
 def _file_stem(name: str) -> str:

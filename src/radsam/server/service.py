@@ -291,12 +291,9 @@ class Service:
         live = self._open(user, session)
 
         def decode() -> Bool[np.ndarray, "k j i"]:
-            mask = np.zeros(live.session.volume.geometry.shape_kji, bool)
-            found = live.session.objects.get(name)
-            if found is not None:
-                for index, prediction in found.slices.items():
-                    found.grid.put(mask, index, prediction.mask.decode())
-            return mask
+            if name not in live.session.objects:
+                return np.zeros(live.session.volume.geometry.shape_kji, bool)
+            return live.session.mask(name, whole=True)
 
         return self._thread.call(decode)
 

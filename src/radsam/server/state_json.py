@@ -80,6 +80,7 @@ def session_details(session: Session, masks: MaskRevisions) -> dict[str, Any]:
         "precision": precision,
         "precisions": list(session.precisions),
         "notes": [other] if other else [],
+        "overlaps": [each.to_dict(ml) for each in session.covered],
         "objects": [_object(each, voxels.get(each.id, 0), ml) for each in session.objects.values()],
     }
 
@@ -98,6 +99,8 @@ def _object(each: SegmentedObject, voxels: int, ml: float) -> dict[str, Any]:
         "slices": [min(each.slices), max(each.slices)],
         "volume_ml": round(voxels * ml, 3),
         "voxels": voxels,
+        "whole_volume_ml": round(each.whole_voxels * ml, 3),
+        "whole_voxels": each.whole_voxels,
         "prompts": [
             {"number": placed.number, "index": placed.index, "kind": type(placed.prompt).__name__.lower()}
             | ({} if "mask" in (shown := prompt_to_json(placed.prompt)) else shown)

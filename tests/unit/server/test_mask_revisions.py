@@ -14,7 +14,7 @@ from servers import unpack
 PLANES = (Plane.AXIAL, Plane.CORONAL, Plane.SAGITTAL)
 
 
-@pytest.mark.filterwarnings("ignore:The model did not follow")
+@pytest.mark.filterwarnings("ignore:The model did not follow", "ignore::radsam.OverlapWarning")
 @pytest.mark.parametrize("second_plane", PLANES)
 def test_all_revisions_together_are_the_label_map(second_plane: Plane) -> None:
     scene = touching_balls("oblique")

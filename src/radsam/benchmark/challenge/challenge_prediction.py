@@ -73,14 +73,14 @@ def find_cases(source: Path) -> list[Path]:
 
 def predict(engine: Engine, case: ChallengeCase) -> UInt8[np.ndarray, "d h w"]:
     """Segment one case: class n of its list becomes n + 1; a voxel of two classes goes to the later one."""
-    session = engine.open(case.volume, window=_WINDOW)
     found = np.zeros(case.volume.geometry.shape_kji, np.uint8)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CapabilityWarning)
         for number, prompts in enumerate(case.prompts, start=1):
             name = str(number)
+            session = engine.open(case.volume, window=_WINDOW)  # of its own: a label map of all is not needed
             if _segment_class(session, prompts, name):
-                found[session.mask(name)] = number
+                found[session.mask(name, whole=True)] = number
     return found
 
 

@@ -271,9 +271,11 @@ async def infer(
     else:
         await apply_request(service, user, session, wanted, entry.geometry)
         mask = await asyncio.wrap_future(service.object_mask(user, session, wanted.label))
-        objects = (await run_in_threadpool(service.state, user, session))["objects"]
-        about: dict[str, Any] = next((each for each in objects if each["name"] == wanted.label), {})
-        result = {key: about.get(key) for key in ("slices", "volume_ml", "low_end", "high_end", "by_hand")}
+        state = await run_in_threadpool(service.state, user, session)
+        about: dict[str, Any] = next((each for each in state["objects"] if each["name"] == wanted.label), {})
+        keys = ("slices", "volume_ml", "whole_volume_ml", "low_end", "high_end", "by_hand")
+        # The mask is the whole object; the label map of the session may have less.
+        result = {key: about.get(key) for key in keys} | {"overlaps": state["overlaps"]}
     result |= {"label_names": {wanted.label: 1}, "session": session, "centroids": {}}
 
     folder = _new_folder()

@@ -35,6 +35,7 @@ from radsam.data.training_store import open_store
 from radsam.disk.atomic_write import replacing
 from radsam.disk.file_lock import locked_folder
 from radsam.errors import ExecutionError, InputError, MissingExtraError
+from radsam.io.input_files import refuse_inputs
 from radsam.model.fast_decoder import FastDecoder
 from radsam.model.recompute import recompute_activations
 from radsam.runtime import open_backend
@@ -135,6 +136,7 @@ def train(
     Raises:
         InputError: The configuration, data, weights or checkpoint cannot be used.
         InUseError: Another run writes to the folder.
+        OutputError: The run would write over the weights that it starts from.
         ExecutionError: The loss is not a number; the last good checkpoint stays.
         MissingExtraError: Lightning Fabric is not installed.
     """
@@ -142,6 +144,7 @@ def train(
         raise MissingExtraError("Training", "train")
     if not resume and (out / LAST).exists():
         raise InputError(f"{out} holds a run already. Resume it, or name another folder for a new one.")
+    refuse_inputs([out / LAST, out / BEST], [Path(config.start)])
     fabric = distributed.open_fabric(config.run)
     with ExitStack() as alone:
         if fabric.is_global_zero:

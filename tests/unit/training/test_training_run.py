@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from radsam.disk.file_lock import locked_folder
-from radsam.errors import ExecutionError, InputError, InUseError
+from radsam.errors import ExecutionError, InputError, InUseError, OutputError
 from radsam.runtime import Bundle
 from radsam.training.stored_embeddings import EncodedScenes
 from radsam.training.training_checkpoint import load_weights, read_checkpoint
@@ -192,3 +192,11 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path, content: bytes 
 def _losses(path: Path) -> list[tuple[str, str]]:
     with path.open(newline="") as file:
         return [(row["step"], row["loss"]) for row in csv.DictReader(file)]
+
+
+def test_a_run_never_writes_over_the_weights_that_it_starts_from(tmp_path: Path) -> None:
+    (tmp_path / BEST).write_bytes(b"weights")
+    config = replace(tiny_config(tmp_path), start=str(tmp_path / BEST))
+    with pytest.raises(OutputError, match="one of the inputs"):
+        train(config, tmp_path)
+    assert (tmp_path / BEST).read_bytes() == b"weights"

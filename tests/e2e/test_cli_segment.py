@@ -357,3 +357,27 @@ def test_an_old_result_is_replaced(
     run_radsam("segment", phantom_ct.path, *line, cwd=tmp_path).done()
     assert read_labels(tmp_path / "mask.nii.gz").ids.any()
     assert [each.name for each in tmp_path.iterdir()] == ["mask.nii.gz"]
+
+
+# --- precision
+
+
+def test_the_precision_is_shown_and_one_that_cannot_be_computed_is_refused(
+    run_radsam: CommandLine, tiny_bundle: Path, phantom_ct: PhantomFile, tmp_path: Path, bf16_machine: None
+) -> None:
+    line = ("segment", phantom_ct.path, *TYPED_BOX, "--bounds", K, K, "--model", tiny_bundle, "-o", "m.nii.gz")
+    for options, precision in (((), "bf16"), (("--precision", "f32"), "f32"), (("--precision", "bf16"), "bf16")):
+        found = run_radsam.here(*line, *options, "--json", cwd=tmp_path).done().json
+        assert (found["backend"], found["precision"]) == (f"openvino cpu {precision}", precision)
+        assert found["precisions"] == [precision]
+    run_radsam.here(*line, "--session", "s.radsam", cwd=tmp_path).done()
+    again = run_radsam.here("edit", "s.radsam", "--precision", "f32", "-o", "e.nii.gz", cwd=tmp_path).done()
+    assert "computed in bf16; new edits are computed in f32" in again.stderr_line
+    (tmp_path / "m.nii.gz").unlink()
+    refused = run_radsam.here(*line, "--precision", "bf16", "--backend", "onnx", cwd=tmp_path)
+    assert refused.returncode == 4
+    assert "ONNX Runtime computes in f32 only. Take --precision f32 or auto" in refused.stderr_line
+    wrong = run_radsam.here(*line, "--precision", "fp16", cwd=tmp_path)
+    assert wrong.returncode == 3
+    assert "'fp16' is not a precision; choose one of auto, f32, bf16" in wrong.stderr_line
+    assert not (tmp_path / "m.nii.gz").exists()

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fakes import fake_engine
+from fakes import FakeBackend, fake_engine
 from radsam.benchmark import benchmark_unit
 from radsam.benchmark.benchmark_config import BenchmarkConfig
 from radsam.benchmark.benchmark_results import FAILED, RUN, TABLE, ResultsFolder
@@ -89,7 +89,10 @@ def config(**changes: object) -> BenchmarkConfig:
 def run(data: Path, out: Path, words: tuple[str, ...], settings: BenchmarkConfig | None = None) -> ResultsFolder:
     settings = settings or config()
     cases = {"balls": find_dataset("balls", settings.datasets["balls"], data)}
-    results = ResultsFolder.start(out, settings)
+    cards = [benchmark_unit._model(word, Runtime()).card for word in words]
+    results = ResultsFolder.start(out, settings, cards)
+    facts = ("sha256", "description", "kind", "edits")
+    results.models |= {card.label: {name: getattr(card, name) for name in facts} for card in cards}
     results.describe("test", {})
     units = plan_units(settings, cases, words, Runtime(), frozenset(results.done()))
     run_units(units, results, workers=1, report=lambda result: None)
@@ -244,3 +247,44 @@ def test_the_oracle_is_never_worse_than_the_primary_mask(
     results = run(two_cases, tmp_path / "out", ("fake",), config(modes=modes))
     primary, oracle = ({row.case: row.dice for row in curve.firsts} for curve in curves(results.rows))
     assert all(oracle[case] >= primary[case] for case in primary)
+
+
+def _without_engines(table: Path) -> None:
+    """Make a table of the first releases, which have no columns for the engine."""
+    with table.open(newline="") as file:
+        rows = [row[:-3] for row in csv.reader(file)]
+    with table.open("w", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)
+
+
+def test_every_row_names_engine_precision_and_threads(
+    two_cases: Path, tmp_path: Path, models: dict[str, Model]
+) -> None:
+    results = run(two_cases, tmp_path / "out", ("fake", "ellipsoid"))
+    found = {(row.model, row.engine, row.precision, row.threads) for row in results.rows}
+    assert found == {("fake:mask", "fake", "f32", 1), ("ellipsoid", "", "", 0)}
+
+
+@pytest.mark.parametrize("other", [{"precision": "bf16"}, {"threads": 2}, {"name": "other f32"}])
+def test_scores_of_two_engines_precisions_or_numbers_of_threads_do_not_mix(
+    other: dict[str, object], two_cases: Path, tmp_path: Path, models: dict[str, Model]
+) -> None:
+    run(two_cases, tmp_path / "out", ("fake", "ellipsoid"))
+    before = (tmp_path / "out" / TABLE).read_bytes()
+    models["fake"] = SessionModel(fake_engine(FakeBackend(**other)), label="again")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="holds scores computed with fake, f32, 1 thread; this run computes with"):
+        run(two_cases, tmp_path / "out", ("fake",))
+    assert (tmp_path / "out" / TABLE).read_bytes() == before
+    run(two_cases, tmp_path / "out", ("ellipsoid",))  # without an engine there is nothing to mix
+
+
+def test_a_table_of_the_first_releases_is_read_and_not_continued(
+    two_cases: Path, tmp_path: Path, models: dict[str, Model]
+) -> None:
+    whole = run(two_cases, tmp_path / "out", ("fake", "ellipsoid"))
+    _without_engines(tmp_path / "out" / TABLE)
+    assert scores(ResultsFolder.read(tmp_path / "out")) == scores(whole)
+    with pytest.raises(InputError, match="an engine that the table does not name"):
+        run(two_cases, tmp_path / "out", ("fake",))
+    again = run(two_cases, tmp_path / "out", ("ellipsoid",))  # which adds the columns
+    assert scores(again) == scores(whole)

@@ -258,7 +258,8 @@ def test_letters_stand_at_the_edges_they_name(
 
 
 def test_the_page_states_window_slice_position_scale_and_use(written: dict[str, tuple[float, float]]) -> None:
-    page({"left kidney": BLOCK}, title="Case 7")
+    page({"left kidney": BLOCK}, title="Case 7", footer="radsam-lite on openvino cpu bf16")
+    assert "radsam-lite on openvino cpu bf16" in written
     line = next(text for text in written if text.startswith("Axial"))
     assert "slice k = 8 of 0 to 19" in line
     assert "S 52.5 mm" in line  # 12.5 + 8 × 5

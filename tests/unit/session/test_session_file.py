@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ from fakes import FakeBackend, fake_engine, fake_session
 from phantoms import touching_balls
 from radsam.errors import OutputError, RadsamError, SessionError
 from radsam.preprocess import Window
-from radsam.session import CapabilityWarning, Session, read_session
+from radsam.session import PrecisionWarning, Session, read_session
 from radsam.volume import Box, Geometry, Mask, Point, Volume
 
 #: Overlapping objects are reported; `test_overlap.py` is about that.
@@ -97,6 +98,30 @@ def test_saving_what_was_reopened_gives_the_same_session(saved: Path, tmp_path: 
     fake_engine().reopen(saved, SCENE.volume).save(tmp_path / "again")
     again = fake_engine().reopen(tmp_path / "again", SCENE.volume)
     assert seen(again) == seen(worked_session())
+
+
+def test_the_file_knows_its_precision_and_another_one_is_reported(tmp_path: Path) -> None:
+    worked_session(FakeBackend(precision="bf16")).save(tmp_path / "a")
+    assert read_session(tmp_path / "a").precisions == ("bf16",)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert fake_engine(FakeBackend(precision="bf16")).reopen(tmp_path / "a", SCENE.volume).precisions == ("bf16",)
+    with pytest.warns(PrecisionWarning, match="computed in bf16; new edits are computed in f32"):
+        reopened = fake_engine().reopen(tmp_path / "a", SCENE.volume)
+    assert seen(reopened) == seen(worked_session(FakeBackend(precision="bf16")))
+    reopened.lock("right", False)
+    reopened.save(tmp_path / "b")
+    assert read_session(tmp_path / "b").precisions == ("bf16",), "a lock computes nothing"
+    reopened.correct(Point(i=9, j=8, k=16, positive=False), name="right")
+    reopened.save(tmp_path / "c")
+    assert read_session(tmp_path / "c").precisions == ("bf16", "f32")
+
+
+def test_a_session_of_the_first_releases_opens_without_a_precision(saved: Path, tmp_path: Path) -> None:
+    old = changed(saved, tmp_path / "old", lambda description: description["model"].pop("precisions"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert fake_engine(FakeBackend(precision="bf16")).reopen(old, SCENE.volume).precisions == ()
 
 
 def test_an_empty_session_can_be_saved(tmp_path: Path) -> None:

@@ -28,6 +28,8 @@ _MAX_ID_BYTES = 120
 NUMBERS = {"box": (4, 6), "point": (2, 3), "recist": (4, 6)}
 #: The bounds of a row that takes those of its mask prompt.
 FROM_MASK = "mask"
+#: The name of the object of a row without one.
+DEFAULT_OBJECT = "object"
 
 
 class Space(StrEnum):
@@ -67,7 +69,7 @@ class ManifestRow:
 
     id: str
     volume: str
-    object: str = "object"
+    object: str = DEFAULT_OBJECT
     coordinates: str | None = None
     plane: str = "axial"
     slice: float | None = None

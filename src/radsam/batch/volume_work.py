@@ -10,20 +10,20 @@ import os
 import platform
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, UInt8
 
 from radsam.batch import quarantine
 from radsam.batch.attempts import MOST_ATTEMPTS, READING, Attempts, locked_attempts
 from radsam.batch.batch_plan import RowTask, VolumeTask, is_settled
 from radsam.batch.batch_settings import BatchSettings
-from radsam.batch.manifest_row import ManifestRow
+from radsam.batch.manifest_row import DEFAULT_OBJECT, ManifestRow
 from radsam.batch.output_folder import OutputFolder
 from radsam.batch.row_request import LabelFiles, row_request
 from radsam.batch.row_results import RowResult, Status, read_volume_results, write_volume_results
@@ -34,7 +34,7 @@ from radsam.errors import InputError, OutputError, PacsError, RadsamError
 from radsam.io.dicom.derived_object import Algorithm
 from radsam.io.dicom.source_series import SourceSeries, read_source
 from radsam.io.pacs.remote_series import series_folder
-from radsam.io.volume_read import read_volume
+from radsam.io.volume_read import read_labels, read_volume
 from radsam.io.volume_write import write_labels
 from radsam.metrics import dice
 from radsam.session import Engine
@@ -53,7 +53,10 @@ class _MissingFileError(InputError):
 
 @dataclass(frozen=True, eq=False)
 class _OpenVolume:
-    """A volume in memory, with everything that its rows share; `notes` are the warnings about it."""
+    """A volume in memory, with everything that its rows share; `notes` are the warnings about it.
+
+    `masks` are those of its rows that are done: by id, the object's name, and its voxels as bits.
+    """
 
     volume: Volume
     source: SourceSeries | None
@@ -61,6 +64,7 @@ class _OpenVolume:
     files: LabelFiles
     seconds_read: float
     notes: tuple[str, ...] = ()
+    masks: dict[str, tuple[str, UInt8[np.ndarray, " n"]]] = field(default_factory=dict)
 
 
 def segment_volume(
@@ -120,7 +124,9 @@ def segment_volume(
             report(result)
 
         if missing:
-            _do_missing(task, missing, attempts, model, settings, folder, record)
+            new = {each.row.id for each in missing}
+            done = [each for each in stored.values() if each.status is Status.DONE and each.id not in new]
+            _do_missing(task, missing, done, attempts, model, settings, folder, record)
             quarantine.remove_done(folder, task.key, {i for i, each in results.items() if each.status is Status.DONE})
         return [results[each.row.id] for each in task.tasks]
 
@@ -128,6 +134,7 @@ def segment_volume(
 def _do_missing(
     task: VolumeTask,
     missing: list[RowTask],
+    done: list[RowResult],
     attempts: Attempts,
     model: TimedModel,
     settings: BatchSettings,
@@ -156,6 +163,7 @@ def _do_missing(
             return
         with _opened(task, model, settings) as opened:
             attempts.passed(READING)
+            _read_masks(done, opened, folder)
             for each in missing:
                 if not attempts.begin(each.row.id):
                     fail([each], Status.LOST, _lost("working on this row", attempts), None, quarantined=True)
@@ -248,13 +256,14 @@ def _segment_row(
         )
         written = time.perf_counter()
         mask = np.asarray(labels.ids > 0)
+        shared = _shared(row, mask, opened)
         truth, no_truth = _truth(row, opened.files)
         picture = draw_thumbnail(opened.volume, request, mask, found.window_hu, truth)
         with replacing(folder.thumbnails / f"{row.id}.jpg") as partial:
             picture.save(partial, quality=82)
     scores = [slice_mask.score for slice_mask in found.slices.values()]
     voxels = int(np.count_nonzero(mask))
-    notes = dict.fromkeys([no_truth, *opened.notes, *caught])
+    notes = dict.fromkeys([no_truth, shared, *opened.notes, *caught])
     return replace(
         _empty_result(task, model),
         status=Status.DONE,
@@ -276,6 +285,30 @@ def _segment_row(
         seconds=round(time.perf_counter() - started, 4),
         notes=" ".join(each for each in notes if each),
     )
+
+
+def _shared(row: ManifestRow, mask: Bool[np.ndarray, "k j i"], opened: _OpenVolume) -> str:
+    """Say how many voxels a row shares with those done before it on its volume; every mask stays whole.
+
+    Rows that name the same object are prompts for it, and share its voxels on purpose.
+    """
+    bits = np.packbits(mask)
+    found = []
+    for other, (name, others) in opened.masks.items():
+        voxels = int(np.bitwise_count(bits & others).sum(dtype=np.int64))
+        if voxels and (name != row.object or name == DEFAULT_OBJECT):
+            found.append(f"{voxels} with {other!r} ({name})")
+    opened.masks[row.id] = row.object, bits
+    return f"Shares voxels with other rows, whose masks are whole, too: {', '.join(found)}." if found else ""
+
+
+def _read_masks(done: Iterable[RowResult], opened: _OpenVolume, folder: OutputFolder) -> None:
+    """Read the masks of rows that an earlier run has done; one that cannot be read is left out."""
+    for each in done:
+        with suppress(InputError), warnings.catch_warnings(action="ignore"):
+            labels = read_labels(folder.path / each.mask, on=opened.volume)
+            if labels.geometry.same_grid(opened.volume.geometry):
+                opened.masks[each.id] = each.object, np.packbits(labels.ids > 0)
 
 
 def _truth(row: ManifestRow, files: LabelFiles) -> tuple[Bool[np.ndarray, "k j i"] | None, str]:

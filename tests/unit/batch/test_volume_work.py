@@ -241,3 +241,21 @@ def test_the_process_is_named_and_only_missing_rows_are_done(manifest: Path, tmp
     results = run_in_process(first.volumes, SETTINGS, OutputFolder(tmp_path / "other"), model=fake_model(backend))
     assert {each.id: each.finished for each in results}["right"] == found["right"].finished
     assert len(list((tmp_path / "other" / "masks").iterdir())) == 1
+
+
+def test_rows_that_share_voxels_say_so_and_stay_whole(tmp_path: Path) -> None:
+    scene = write_balls(tmp_path)
+    rows = [
+        ball_row(scene, id="first"),
+        ball_row(scene, id="second", object="cyst"),
+        ball_row(scene, id="third", object="cyst"),
+    ]
+    found, _, folder = run(write_manifest(tmp_path / "m.csv", rows[:2]), tmp_path / "out")
+    voxels = found["first"].voxels
+    assert found["first"].notes == ""
+    assert found["second"].voxels == voxels
+    assert f"Shares voxels with other rows, whose masks are whole, too: {voxels} with 'first'" in found["second"].notes
+    resumed, _, _ = run(write_manifest(tmp_path / "m.csv", rows), tmp_path / "out")
+    assert f"{voxels} with 'first'" in resumed["third"].notes
+    assert "'second'" not in resumed["third"].notes  # the same object
+    assert np.count_nonzero(read_labels(folder.path / resumed["third"].mask).ids) == voxels

@@ -14,7 +14,7 @@ from fakes import FakeBackend, fake_engine, fake_session
 from phantoms import touching_balls
 from radsam.errors import OutputError, RadsamError, SessionError
 from radsam.preprocess import Window
-from radsam.session import PrecisionWarning, Session, read_session
+from radsam.session import CapabilityWarning, PrecisionWarning, Session, read_session
 from radsam.volume import Box, Geometry, Mask, Point, Volume
 
 #: Overlapping objects are reported; `test_overlap.py` is about that.

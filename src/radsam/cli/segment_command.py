@@ -87,6 +87,12 @@ def segment(
             help="Show the model a crop around the object, or whole slices; what it was trained for if left out.",
         ),
     ] = None,
+    alternative: Annotated[
+        int,
+        typer.Option(
+            min=0, max=3, help="0: the model's first choice; 1 to 3: another of its masks of that slice.", metavar="N"
+        ),
+    ] = 0,
     mm: Mm = False,
     series: Series = None,
     resample: Resample = False,
@@ -144,6 +150,7 @@ def segment(
             "window_hu": window,
             "policy": policy,
             "zoom": zoom,
+            "alternative": alternative,
         }
     )
     corrections = correction_requests(name, points, typed)

@@ -66,6 +66,12 @@ def check_precision(precision: str) -> None:
         raise InputError(f"{precision!r} is not a precision; choose one of {', '.join(PRECISIONS)}.")
 
 
+def can_use_gpu(name: str) -> bool:
+    """Whether `open_backend` runs a bundle on a GPU of CUDA where there is one."""
+    engine, _, device = name.partition(":")
+    return engine == "torch" and device in ("", "cuda")
+
+
 def _require(module: str, what: str, extra: str) -> None:
     if find_spec(module) is None:
         raise MissingExtraError(what, extra)

@@ -223,6 +223,7 @@ class Session:
         window: Window | tuple[float, float] | None = None,
         policy: str | None = None,
         zoom: bool | None = None,
+        alternative: int = 0,
         progress: Progress | None = None,
     ) -> SegmentedObject:
         """Segment an object from one prompt on one slice (paper 4.1).
@@ -238,6 +239,8 @@ class Session:
                 was trained for.
             zoom: Whether the model sees a crop around the object, which shows small ones better, instead of whole
                 slices; None takes what the model was trained for.
+            alternative: 0 propagates the model's primary mask; 1 to 3 one of its three other masks of the prompt's
+                slice, which `preview` returns.
             progress: Called after each slice.
 
         Returns:
@@ -253,7 +256,7 @@ class Session:
         if not isinstance(request, SegmentRequest):
             zoom = None if zoom is None else bool(zoom)  # also NumPy's
             given = {"prompt": prompt, "bounds": bounds, "name": name, "plane": plane, "policy": policy, "zoom": zoom}
-            request = SegmentRequest.model_validate(given | {"window_hu": window})
+            request = SegmentRequest.model_validate(given | {"window_hu": window, "alternative": alternative})
         return self._do(request, progress)
 
     def correct(

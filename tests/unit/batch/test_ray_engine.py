@@ -12,7 +12,7 @@ import pytest
 from archives import planned, write_manifest
 from radsam.batch.batch_plan import VolumeTask
 from radsam.batch.batch_settings import BatchSettings
-from radsam.batch.engines.ray_engine import _check_address, _RayPool
+from radsam.batch.engines.ray_engine import _check_address, _gpus_of_a_worker, _RayPool
 from radsam.batch.output_folder import OutputFolder
 from radsam.errors import ExecutionError
 
@@ -113,3 +113,16 @@ def test_workers_that_never_start_end_the_run(pool: _RayPool, cluster: FakeClust
 def test_an_address_without_a_cluster_is_refused_at_once(address: str) -> None:
     with pytest.raises(ExecutionError, match=r"not the address|There is no Ray cluster"):
         _check_address(address)
+
+
+@pytest.mark.parametrize(
+    ("backend", "with_gpus", "without"),
+    [("auto", 0, 0), ("onnx", 0, 0), ("torch:cpu", 0, 0), ("torch", 1, 0), ("torch:cuda", 1, None)],
+)
+def test_a_worker_asks_for_the_gpu_that_its_backend_uses(backend: str, with_gpus: int, without: int | None) -> None:
+    assert _gpus_of_a_worker(backend, {"CPU": 4.0, "GPU": 2.0}) == with_gpus
+    if without is None:
+        with pytest.raises(ExecutionError, match="No machine of the Ray cluster has a GPU"):
+            _gpus_of_a_worker(backend, {"CPU": 4.0})
+    else:
+        assert _gpus_of_a_worker(backend, {"CPU": 4.0}) == without

@@ -11,7 +11,7 @@ import logging
 import os
 import socket
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -26,6 +26,7 @@ from radsam.batch.row_results import RowResult
 from radsam.batch.timed_model import TimedModel
 from radsam.batch.volume_work import Report, segment_volume
 from radsam.errors import ExecutionError, MissingExtraError
+from radsam.runtime.backend_choice import can_use_gpu
 
 #: Ray's shared memory; almost nothing goes through it, since results are files.
 _OBJECT_STORE_BYTES = 80 << 20
@@ -117,9 +118,12 @@ class _RayPool:
             ray.exceptions.OutOfMemoryError,
             ray.exceptions.NodeDiedError,
         )
+        self._gpus = _gpus_of_a_worker(
+            settings.backend, self._ray.cluster_resources() if can_use_gpu(settings.backend) else {}
+        )
         self._actor: Any = ray.remote(RayWorker).options(
             num_cpus=settings.threads,
-            num_gpus=1 if settings.backend == "torch:cuda" else 0,
+            num_gpus=self._gpus,
             memory=BASE_BYTES,
             max_restarts=0,  # this class restarts it: Ray's own restart would not say which volume was lost
         )
@@ -155,7 +159,8 @@ class _RayPool:
         by_cpu = int(resources.get("CPU", 1)) // (self._settings.threads or 1)
         typical = sorted(needs.values())[len(needs) // 2]
         by_memory = int(resources.get("memory", 0)) // typical
-        return max(1, min(by_cpu, by_memory))
+        by_gpu = int(resources.get("GPU", 0)) if self._gpus else by_cpu
+        return max(1, min(by_cpu, by_memory, by_gpu))
 
     def _start(self) -> None:
         actor = self._actor.remote(self._settings, self._folder)
@@ -209,6 +214,21 @@ class _RayPool:
             raise error.cause or error from None
         self._idle.append((run.actor, run.node))
         return done
+
+
+def _gpus_of_a_worker(backend: str, resources: Mapping[str, float]) -> int:
+    """Return how many GPUs to ask for: Ray hides those that a worker did not ask for.
+
+    Raises:
+        ExecutionError: The backend needs a GPU, and the cluster has none, so that no worker would ever start.
+    """
+    has_gpus = resources.get("GPU", 0) >= 1
+    if backend == "torch:cuda" and not has_gpus:
+        raise ExecutionError(
+            "No machine of the Ray cluster has a GPU, which --backend torch:cuda needs. Add one, or choose another "
+            "backend."
+        )
+    return int(can_use_gpu(backend) and has_gpus)
 
 
 @contextmanager

@@ -1,0 +1,100 @@
+"""What a request can hold, every way into a session can take: the typed requests are the list to compare with."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import typer
+
+from radsam.batch.batch_settings import BatchSettings
+from radsam.batch.manifest import COLUMNS
+from radsam.cli.commands import app
+from radsam.io.volume_write import LabelFormat
+from radsam.propagate import POLICIES
+from radsam.runtime.backend_choice import BACKENDS
+from radsam.server import api_schemas
+from radsam.session import Session
+from radsam.session.edit_request import CorrectionRequest, PolicyName, SegmentRequest
+from radsam.volume import Plane
+
+DOCS = Path(__file__).parents[3] / "docs"
+#: Fields by the names that the command line, manifests and Python give them, where they differ.
+NAMES = {
+    "prompt": {"box", "point", "mask"},
+    "window_hu": {"window"},
+    "points": {"fix", "fix_not"},
+}
+
+
+def options(command: str) -> dict[str, Any]:
+    group: Any = typer.main.get_command(app)
+    return {each.name: each for each in group.commands[command].params}
+
+
+def can_give(field: str, known: Any) -> bool:
+    return field in known or NAMES.get(field, {field}) <= set(known)
+
+
+WAYS = {
+    "radsam segment": (SegmentRequest, options("segment"), set()),
+    "Session.segment": (SegmentRequest, inspect.signature(Session.segment).parameters, set()),
+    "HTTP segment": (SegmentRequest, api_schemas.SegmentRequest.model_fields, set()),
+    # A preview is of one slice, and returns all alternatives.
+    "HTTP preview": (SegmentRequest, api_schemas.PreviewRequest.model_fields, {"bounds", "alternative"}),
+    # Nobody looks at the alternatives of a batch; the column object names the object.
+    "radsam batch": (
+        SegmentRequest,
+        {*COLUMNS, *(each.name for each in fields(BatchSettings))},
+        {"name", "alternative"},
+    ),
+    "radsam segment, corrections": (CorrectionRequest, options("segment"), set()),
+    "radsam edit": (CorrectionRequest, options("edit"), set()),
+    "Session.correct": (CorrectionRequest, inspect.signature(Session.correct).parameters, set()),
+    "HTTP correct": (CorrectionRequest, api_schemas.CorrectRequest.model_fields, set()),
+    "HTTP preview of a correction": (CorrectionRequest, api_schemas.PreviewRequest.model_fields, set()),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_field_of_a_request_can_be_given(way: str) -> None:
+    request, known, left_out = WAYS[way]
+    missing = {field for field in request.model_fields if not can_give(field, known)}
+    assert missing == left_out
+
+
+CHOICES = {
+    "policy": tuple(POLICIES),
+    "backend": ("auto", *BACKENDS),
+    "plane": tuple(Plane),
+    "file_format": tuple(LabelFormat),
+}
+
+
+@pytest.mark.parametrize("command", ["segment", "batch"])
+@pytest.mark.parametrize("option", CHOICES)
+def test_help_names_every_choice(command: str, option: str) -> None:
+    found = options(command)
+    if option == "plane" and command == "batch":
+        return  # a column of the manifest
+    text = str(getattr(found[option], "help", ""))
+    assert [each for each in CHOICES[option] if not re.search(rf"(?<![\w:]){each}(?![\w:])", text)] == []
+
+
+def test_requests_and_the_description_of_the_api_know_every_policy() -> None:
+    assert {each.value for each in PolicyName} == set(POLICIES)
+    schema = api_schemas.SegmentRequest.model_json_schema()
+    assert set(schema["$defs"]["PolicyName"]["enum"]) == set(POLICIES)
+    assert set(get_args(api_schemas.PlaneName)) == set(Plane)
+
+
+@pytest.mark.parametrize("page", ["batch.md", "benchmark.md", "server.md"])
+def test_the_docs_name_every_policy(page: str) -> None:
+    text = (DOCS / page).read_text("utf-8")
+    assert [
+        each for each in POLICIES if f"`{each}`" not in text and f"`:{each}`" not in text and f":{each}`" not in text
+    ] == []

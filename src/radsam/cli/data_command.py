@@ -176,6 +176,40 @@ def _show_report(store: Path, report: StoreReport, splits: dict[str, int]) -> No
             note(f"No case is in the split {split}. Prepare more cases into this store, or change --val-share.")
 
 
+@data_app.command("pack")
+@command
+def pack(
+    store: Annotated[Path, typer.Argument(help="The store.", metavar="STORE", show_default=False)],
+    target: Annotated[Path, typer.Option("--out", "-o", help="The pack, a file that ends in .pack.", metavar="FILE")],
+    split: Annotated[str, typer.Option(help="Cases of this split are packed.")] = "train",
+    step_hu: Annotated[float, typer.Option(min=0.1, help="HU of one step of a value.")] = 2.0,
+    megabytes: Annotated[float, typer.Option(min=0.1, help="Largest file; with more, nothing is written.")] = 36.0,
+    as_json: AsJson = False,
+) -> None:
+    """Put a store's labelled slices into one small file: 8 bits a pixel, at most 256 pixels a side.
+
+    A training configuration may name it as its store (data.store), on a machine that the store is too large for.
+
+    [bold]Example:[/] radsam data pack store -o store.pack
+    """
+    from radsam.data.packed_store import PACK_SUFFIX, write_pack
+    from radsam.data.training_store import open_store
+
+    if target.suffix != PACK_SUFFIX:
+        raise usage_error(f"--out must end in {PACK_SUFFIX}, so that a configuration may name it as its store.")
+    cases = [case for case in open_store(store).cases if case.split == split]
+    with progress_bar("Packing", unit="cases", quiet=as_json) as update:
+        write_pack(cases, target, step_hu=step_hu, most_bytes=round(megabytes * 1e6), progress=update)
+    licences = dict(Counter(case.licence for case in cases))
+    size = target.stat().st_size
+    if as_json:
+        write_json({"pack": str(target), "cases": len(cases), "bytes": size, "licences": licences})
+        return
+    out.print(f"{escape(str(target))}: {len(cases)} cases, {size / 1e6:.1f} MB. Licences, as the pack holds them:")
+    for licence, count in licences.items():
+        out.print(f"  {count} × {escape(licence)}")
+
+
 @data_app.command("show")
 @command
 def show(

@@ -20,13 +20,11 @@ from typing import Any
 import numpy as np
 
 from radsam.data.case import Case
-from radsam.data.case_load import load_case
 from radsam.data.patient_split import assign_splits
 from radsam.data.stored_case import FACTS, OBJECT_FIELDS, SliceObjects, StoredCase, write_arrays
 from radsam.disk.atomic_write import replacing, write_failure
 from radsam.disk.file_lock import LOCK_NAME, locked_folder
 from radsam.errors import DatasetError, OutputError, RadsamError
-from radsam.io.volume_read import read_info
 from radsam.volume import Plane, SliceGrid
 
 #: Raised when the files of a store change their meaning.
@@ -295,6 +293,8 @@ def _check_space(folder: Path, cases: Sequence[Case]) -> None:
 
 
 def _stored_bytes(case: Case) -> int:
+    from radsam.io.volume_read import read_info  # where a store is only read, no reader of images is needed
+
     try:
         geometry = read_info(case.image).geometry
     except (RadsamError, OSError):
@@ -308,6 +308,8 @@ def _existing(folder: Path) -> Path:
 
 
 def _store(case: Case, folder: Path, plane: str, min_pixels: int, fingerprint: str) -> CaseOutcome:
+    from radsam.data.case_load import load_case
+
     final = folder / "cases" / case.case_id
     made_of = _stored_description(final).get("image", str(case.image.absolute()))
     if made_of != str(case.image.absolute()):

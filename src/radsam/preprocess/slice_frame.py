@@ -55,14 +55,9 @@ class SliceFrame:
         Whole low-res pixels, so that an image and its masks end at the same place.
         """
         sizes = zip(self.seen.shape, self.grid.display_spacing_mm, strict=True)
-        low_res = (self._low_res_length(n * mm / self.side_mm) for n, mm in sizes)
+        low_res = (low_res_length(n * mm / self.side_mm, self.low_res_size) for n, mm in sizes)
         rows, cols = (n * (self.input_size // self.low_res_size) for n in low_res)
         return rows, cols
-
-    def _low_res_length(self, share: float) -> int:
-        # Rounded twice: spacings that differ in the seventh digit, as between a DICOM
-        # series and its NIfTI, must not fall to two sides of a half.
-        return max(1, round(round(share * self.low_res_size, 3)))
 
     def image(self, slice_hu: Shaped[np.ndarray, "v u"], normalisation: Normalisation) -> Float32[np.ndarray, "3 n n"]:
         """Turn a slice of Hounsfield units into the model's normalised input; the padding is 0."""
@@ -135,6 +130,13 @@ class SliceFrame:
     @property
     def _corner_xy(self) -> Float[np.ndarray, "2"]:
         return np.array([self.seen.col, self.seen.row], np.float64)
+
+
+def low_res_length(share: float, low_res_size: int) -> int:
+    """Whole low-res pixels of a share of the frame."""
+    # Rounded twice: spacings that differ in the seventh digit, as between a DICOM
+    # series and its NIfTI, must not fall to two sides of a half.
+    return max(1, round(round(share * low_res_size, 3)))
 
 
 def _resize(image: Float32[np.ndarray, "rows cols"], shape: tuple[int, int]) -> Float32[np.ndarray, "*shape"]:

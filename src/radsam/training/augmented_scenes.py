@@ -52,7 +52,7 @@ class AugmentedScenes(Scenes):
         first, last = as_is.first + max(0, index - reach), as_is.first + min(as_is.count - 1, index + reach)
         pixels = np.asarray((case.ids[first : last + 1] == object_id).any(axis=0))
         for _ in range(_TRIES):
-            part = random_crop(case, pixels, embeddings, rng) if crops else _zoomed(pixels, encoder, rng)
+            part = random_crop(case, pixels, embeddings, rng) if crops else zoomed(pixels, encoder, rng)
             view = random_view(case, part, embeddings, rng)
             seen = replace(as_is, view=view, seed=int(rng.integers(2**31)))
             if np.count_nonzero(ids_seen(self.store, seen, index) == object_id) >= self.config.data.min_pixels:
@@ -87,7 +87,7 @@ def plan_augmented_scenes(store: Store, spec: BundleSpec, config: TrainConfig) -
     return AugmentedScenes(store, spec, scenes, np.concatenate(rows), digest.hexdigest(), config)
 
 
-def _zoomed(
+def zoomed(
     pixels: Bool[np.ndarray, "r c"], encoder: EncoderConfig, rng: np.random.Generator
 ) -> list[tuple[int, float]]:
     """Move and zoom the whole slice, no further than that it holds the object's pixels.

@@ -30,10 +30,10 @@ Mask = Bool[np.ndarray, "rows cols"]
 
 #: A mask that agrees less than this with the truth is not propagated: the slices after a
 #: lost object teach nothing, so the truth of that slice, with noise, is propagated instead.
-_LOST_BELOW_DICE = 0.3
+LOST_BELOW_DICE = 0.3
 
 #: Reach of the loss around a click, in low-res pixels (standard deviation).
-_CLICK_SIGMA_PX = 2.0
+CLICK_SIGMA_PX = 2.0
 
 
 class Episode:
@@ -116,7 +116,7 @@ class Episode:
         axis = np.arange(len(near), dtype=np.float32)
         for u, v, _ in points:
             ((x, y),) = (self._frame.points_to_frame(np.array([[u, v]], np.float64)) + 0.5) / stride - 0.5
-            near += np.exp(-((axis[:, None] - y) ** 2 + (axis - x) ** 2) / (2 * _CLICK_SIGMA_PX**2))
+            near += np.exp(-((axis[:, None] - y) ** 2 + (axis - x) ** 2) / (2 * CLICK_SIGMA_PX**2))
         near *= self.content
         return near / near.sum() if near.any() else near
 
@@ -176,7 +176,7 @@ class Episode:
         if found is None:
             return None
         came_from, (self.index, beside) = self.index, found
-        if self._truth.any() and dice(self._predicted, self._truth) < _LOST_BELOW_DICE:
+        if self._truth.any() and dice(self._predicted, self._truth) < LOST_BELOW_DICE:
             self._incoming = self._noisy(self._truth, self._config.neighbour_noise)
             self._incoming_index = came_from
         elif self._predicted.any():

@@ -15,6 +15,12 @@ from radsam.training.scenes import Scenes, draw_shares
 from radsam.training.training_config import TrainConfig
 
 
+def turns_of(config: TrainConfig, step: int) -> int:
+    """How many turns the episodes of a step have."""
+    shares = np.array(config.prompts.turns) / sum(config.prompts.turns)
+    return 1 + int(np.random.default_rng([config.seed, step]).choice(len(shares), p=shares))
+
+
 class Sampler:
     """Draws the episodes of a run.
 
@@ -37,8 +43,7 @@ class Sampler:
 
     def turns(self, step: int) -> int:
         """How many turns the episodes of a step have."""
-        shares = np.array(self._config.prompts.turns) / sum(self._config.prompts.turns)
-        return 1 + int(np.random.default_rng([self._config.seed, step]).choice(len(shares), p=shares))
+        return turns_of(self._config, step)
 
     def episodes(self, step: int, part: int) -> list[Episode]:
         """Draw one forward pass's episodes.

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, UInt8, UInt16
@@ -24,6 +25,19 @@ from radsam.training.training_config import DataConfig, EmbeddingsConfig
 
 #: One row for each object on each slice.
 OBJECT_ROW = np.dtype([("owner", np.int32), ("slice", np.int32), ("object", np.int32), ("area", np.int32)])
+
+
+@runtime_checkable  # so that the tests can check signatures that name it
+class PixelSize(Protocol):
+    """What a view has to know of a case."""
+
+    @property
+    def row_mm(self) -> float:
+        """Distance between rows."""
+
+    @property
+    def col_mm(self) -> float:
+        """Distance between columns."""
 
 
 @dataclass(frozen=True)
@@ -260,7 +274,7 @@ def _random_scene(
 
 
 def random_view(
-    case: StoredCase, part: Sequence[tuple[int, float]], config: EmbeddingsConfig, rng: np.random.Generator
+    case: PixelSize, part: Sequence[tuple[int, float]], config: EmbeddingsConfig, rng: np.random.Generator
 ) -> View:
     """Draw turn, shear, window and noise of a view of one part of the slices (paper 3.4).
 
@@ -287,7 +301,7 @@ def random_view(
 
 
 def random_crop(
-    case: StoredCase, pixels: Bool[np.ndarray, "r c"], config: EmbeddingsConfig, rng: np.random.Generator
+    case: PixelSize, pixels: Bool[np.ndarray, "r c"], config: EmbeddingsConfig, rng: np.random.Generator
 ) -> list[tuple[int, float]]:
     """Choose a square of random size, in millimetres, with the object's pixels anywhere in it.
 

@@ -106,7 +106,7 @@ class View:
         corner_row, corner_col = self.centre_row - (self.rows - 1) / 2, self.centre_col - (self.cols - 1) / 2
         if not (self.angle_deg or self.shear) and corner_row.is_integer() and corner_col.is_integer():
             return self._cropped(pixels, int(corner_row), int(corner_col), outside)
-        to_slice = self._to_slice()
+        to_slice = self.to_slice()
         centre = np.array([(self.rows - 1) / 2, (self.cols - 1) / 2])
         offset = np.array([self.centre_row, self.centre_col]) - to_slice @ centre
         # Through float: interpolation in int16 would round towards zero.
@@ -125,7 +125,7 @@ class View:
             seen[r0 - row : r1 - row, c0 - col : c1 - col] = pixels[r0:r1, c0:c1]
         return seen
 
-    def _to_slice(self) -> Float[np.ndarray, "2 2"]:
+    def to_slice(self) -> Float[np.ndarray, "2 2"]:
         """Turn (row, column) offsets of the view into those of the slice; turned in millimetres."""
         angle = np.deg2rad(self.angle_deg)
         turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])

@@ -16,6 +16,7 @@ With several processes each of them trains its own parts of every step (see
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import math
 import signal
@@ -31,6 +32,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from radsam.data.packed_store import PACK_SUFFIX, read_pack
 from radsam.data.training_store import open_store
 from radsam.disk.atomic_write import replacing
 from radsam.disk.file_lock import locked_folder
@@ -41,6 +43,13 @@ from radsam.model.recompute import recompute_activations
 from radsam.runtime import open_backend
 from radsam.training import distributed
 from radsam.training.augmented_scenes import AugmentedScenes, plan_augmented_scenes
+from radsam.training.batched_episodes import (
+    BatchedSampler,
+    EpisodeBatch,
+    PackedScenes,
+    plan_packed_scenes,
+    run_batched_episodes,
+)
 from radsam.training.episode_embeddings import StoredEmbeddings, TrainedEmbeddings
 from radsam.training.episode_sampler import Sampler
 from radsam.training.optimizer import Average, choose_parameters, make_optimizer, set_rate
@@ -62,6 +71,8 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 LAST, BEST, BEFORE_NAN = "last.pt", "best.pt", "before-nan.pt"
+
+AnyScenes = EncodedScenes | AugmentedScenes | PackedScenes
 
 #: Takes a line of progress.
 Report = Callable[[str], None]
@@ -88,15 +99,18 @@ class TrainResult:
 
 def prepare_scenes(
     config: TrainConfig, progress: Progress = lambda done, total: None, backend: str = "auto"
-) -> tuple[Start, EncodedScenes | AugmentedScenes]:
-    """Open the start weights and the store; for a frozen encoder, encode the slices that are not encoded yet.
+) -> tuple[Start, AnyScenes]:
+    """Open the start weights and the store or pack; for a frozen encoder, encode the slices that are not encoded yet.
 
     Raises:
         InputError: The store, the weights or the embeddings cannot be used.
         OutputError: There is too little room on the disk.
     """
-    start = read_start(config.start)
-    spec, store = config.decoder.spec_of(start.spec), open_store(Path(config.data.store))
+    start, path = read_start(config.start), Path(config.data.store)
+    spec = config.decoder.spec_of(start.spec)
+    if path.suffix == PACK_SUFFIX:
+        return start, plan_packed_scenes(read_pack(path), _sha256(path), spec, config)
+    store = open_store(path)
     if config.encoder.train:
         return start, plan_augmented_scenes(store, spec, config)
     scenes = encode_scenes(
@@ -178,6 +192,8 @@ def evaluate(
         InputError: The configuration, data, weights or checkpoint cannot be used.
     """
     start, scenes = prepare_scenes(config)
+    if isinstance(scenes, PackedScenes):
+        raise InputError(f"{config.data.store} is a pack, which has no whole volumes to score. Name the store itself.")
     model = start_model(start, config.decoder)
     if checkpoint is not None:
         load_weights(model, read_checkpoint(checkpoint).average, checkpoint)
@@ -204,7 +220,7 @@ class Run:
         config: TrainConfig,
         out: Path,
         start: Start,
-        scenes: EncodedScenes | AugmentedScenes,
+        scenes: AnyScenes,
         report: Report,
         fabric: Fabric | None = None,
     ) -> None:
@@ -212,7 +228,11 @@ class Run:
         if config.run.threads:
             torch.set_num_threads(config.run.threads)
         self._fabric = fabric or distributed.open_fabric(config.run)
-        self._sampler = Sampler(scenes, config)
+        self._sampler = (
+            BatchedSampler(scenes, config, self._fabric.device)
+            if isinstance(scenes, PackedScenes)
+            else Sampler(scenes, config)
+        )
         self.model = start_model(start, config.decoder).to(self._fabric.device)
         # Attention wants this layout, so nothing is copied for it; measured in docs/training.md.
         self.model.image_encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -299,15 +319,19 @@ class Run:
 
     def _forward_and_back(self, part: int, turns: int) -> StepLosses:
         device, trained = self._fabric.device, self.config.encoder.train
+        share, backward = 1 / self.config.optim.accumulate, self._fabric.backward
+        episodes = self._sampler.episodes(self.step, part)
+        if isinstance(episodes, EpisodeBatch):
+            return run_batched_episodes(episodes, self._encode, self._decode, turns, self.config, backward, share)
         return run_episodes(
             TrainedEmbeddings(self._encode, device) if trained else StoredEmbeddings(device),
             self._decode,
             device,
-            self._sampler.episodes(self.step, part),
+            episodes,
             turns,
             self.config.loss,
-            self._fabric.backward,
-            share=1 / self.config.optim.accumulate,
+            backward,
+            share,
         )
 
     def _encode(self, images: Tensor) -> Tensor:
@@ -320,7 +344,12 @@ class Run:
         return logits, scores
 
     def validate(self) -> float:
-        """Score the averaged weights; keep the best. The first process does, the others wait."""
+        """Score the averaged weights; keep the best. The first process does, the others wait.
+
+        A pack has no whole volumes to score: then it does nothing, and the last checkpoint counts.
+        """
+        if isinstance(self._scenes, PackedScenes):
+            return self.best_score
         score = distributed.on_first_process(self._fabric, self._score)
         if score > self.best_score:
             self.best_score = score
@@ -331,6 +360,7 @@ class Run:
         began = time.monotonic()
         averaged = copy.deepcopy(self.model)
         averaged.load_state_dict(self._average.values, strict=False)
+        assert not isinstance(self._scenes, PackedScenes)
         means = summary(validate(averaged, self._scenes, self.config))
         self._write("validation", {"step": self.step, "seconds": self._seconds, **means})
         self._report(
@@ -374,10 +404,15 @@ class Run:
         self.save(BEFORE_NAN)
         last = self._out / LAST
         # Drawn again, as they were before their first turn.
-        episodes = [episode for part in parts for episode in self._sampler.episodes(self.step, part)]
+        batches = [self._sampler.episodes(self.step, part) for part in parts]
+        episodes = [
+            line
+            for batch in batches
+            for line in (batch.describe() if isinstance(batch, EpisodeBatch) else [each.describe() for each in batch])
+        ]
         raise ExecutionError(
             f"The loss of step {self.step} is not a number. Its batch (seed {self.config.seed}) was: "
-            f"{'; '.join(episode.describe() for episode in episodes)}. "
+            f"{'; '.join(episodes)}. "
             + (f"The last good checkpoint is {last}. " if last.exists() else "No checkpoint was due yet. ")
             + f"The weights before this step are in {self._out / BEFORE_NAN}. "
             + "Check these slices, lower optim.lr, or train with run.precision=32-true."
@@ -401,9 +436,16 @@ class Run:
             self._log.write(name, row)
 
     def _train_cases(self) -> tuple[str, ...]:
+        if isinstance(self._scenes, PackedScenes):
+            return self._scenes.train_cases
         numbers = range(len(self._scenes.scenes))
         split = self.config.data.train_split
         return tuple(sorted({self._scenes.case_name(n) for n in numbers if self._scenes.split(n) == split}))
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _silent(line: str) -> None:

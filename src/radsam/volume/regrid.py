@@ -6,7 +6,10 @@ import numpy as np
 from jaxtyping import Bool
 
 from radsam.errors import GridMismatchError
-from radsam.volume.geometry import SAME_GRID_VOXELS, Geometry
+from radsam.volume.geometry import Geometry
+
+#: Voxels this close share their place: both grids may have been made perpendicular, each by a tenth of a voxel.
+_SAME_VOXEL = 0.25
 
 
 def move_mask(mask: Bool[np.ndarray, "k j i"], source: Geometry, target: Geometry) -> Bool[np.ndarray, "n m l"] | None:
@@ -30,8 +33,8 @@ def move_mask(mask: Bool[np.ndarray, "k j i"], source: Geometry, target: Geometr
     same_axes = np.abs(np.abs(turn).sum(axis=0) - 1).max() == 0 and np.abs(turn @ turn.T - np.eye(3)).max() == 0
     if (
         not same_axes
-        or np.abs(linear - turn).max() * far > 10 * SAME_GRID_VOXELS
-        or np.abs(corner - np.rint(corner)).max() > 10 * SAME_GRID_VOXELS
+        or np.abs(linear - turn).max() * far > _SAME_VOXEL
+        or np.abs(corner - np.rint(corner)).max() > _SAME_VOXEL
     ):
         return None
     k, j, i = np.nonzero(mask)

@@ -19,6 +19,7 @@ from pydicom.pixels.utils import iter_pixels
 from radsam.errors import GridMismatchError, VolumeError
 from radsam.io.dicom.dicom_labels import DicomLabels, DicomObject
 from radsam.io.dicom.element_values import integer, numbers, text
+from radsam.io.stated_grid import rectangular
 from radsam.volume import Geometry
 from radsam.volume.regrid import move_mask
 
@@ -64,17 +65,18 @@ class _Frames:
         if self.geometry.same_grid(grid):
             return mask
         moved = move_mask(mask, self.geometry, grid)
-        if moved is None:
-            raise self._elsewhere(grid)
-        return moved
+        return self._nearest(number, grid, _OFF_LATTICE) if moved is None else moved
 
-    def _nearest(self, number: int, grid: Geometry) -> Bool[np.ndarray, "k j i"]:
-        """Put each frame on the nearest slice of a resampled grid, moved by whole pixels."""
+    def _nearest(self, number: int, grid: Geometry, off_voxels: float = math.inf) -> Bool[np.ndarray, "k j i"]:
+        """Put each frame on the nearest slice of a grid, moved by whole pixels, unless it lies further off than that."""
         if not np.allclose(grid.affine_lps[:3, :2], self.pixel_to_mm, atol=1e-3):
             raise self._elsewhere(grid)
         mask = np.zeros(grid.shape_kji, dtype=bool)
         for frame, inside in self._segment(number):
-            i, j, k = np.rint(grid.mm_to_index(self.corners_lps[frame])).astype(int)
+            place = grid.mm_to_index(self.corners_lps[frame])
+            i, j, k = np.rint(place).astype(int)
+            if np.abs(place - np.rint(place)).max() > off_voxels:
+                raise self._elsewhere(grid)
             row, col = np.nonzero(inside)
             at = np.stack([np.full_like(row, k), row + j, col + i])
             if ((at < 0) | (at >= np.array(grid.shape_kji)[:, None])).any():
@@ -187,12 +189,13 @@ def _read_frames(path: Path, dataset: FileDataset, groups: Sequence[Dataset]) ->
     off = np.abs(along_mm - along_mm.min() - index * step_mm)
     regular = off.max() <= _OFF_LATTICE * step_mm and beside_mm.max() <= _OFF_LATTICE * min(spacing_mm)
     origin = positions[int(along_mm.argmin())]
-    geometry = Geometry.from_parts(
+    stated = Geometry.from_parts(
         (int(index.max()) + 1, integer(dataset, "Rows", 0), integer(dataset, "Columns", 0)),
         (float(origin[0]), float(origin[1]), float(origin[2])),
         (spacing_mm[1], spacing_mm[0], step_mm),
         np.stack([row / np.linalg.norm(row), col / np.linalg.norm(col), normal / np.linalg.norm(normal)], axis=1),
     )
+    geometry = rectangular(stated, path)
     label_map = text(dataset, "SegmentationType", "BINARY") == "LABELMAP"
     segment = [integer(macro(each, "SegmentIdentificationSequence"), "ReferencedSegmentNumber", 0) for each in groups]
     if not label_map and min(segment) < 1:

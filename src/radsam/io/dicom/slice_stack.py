@@ -21,9 +21,10 @@ from itertools import combinations
 import numpy as np
 from jaxtyping import Float
 
-from radsam.errors import SeriesError
+from radsam.errors import SeriesError, VolumeError
 from radsam.io.dicom.dicom_series import Series, damage
 from radsam.io.dicom.slice_header import SliceHeader
+from radsam.io.stated_grid import rectangular
 from radsam.volume import Geometry
 
 #: Positions closer than this are the same place; scanners write them to 1e-3 mm or finer.
@@ -39,6 +40,10 @@ OFF_GRID_LIMIT = 0.5
 WIDEST_GAP_STEPS = 3.0
 #: Direction cosines that differ less are the same: some writers keep four digits.
 SAME_DIRECTION = 1e-3
+#: Rounding to three digits changes the length of a direction, or its angle to another one, by less than this.
+_FEW_DIGITS = 2e-3
+#: Slices this far, in pixels, beside their normal lie where the grid needs them; writers round positions.
+_STRAIGHT = 0.1
 
 
 @dataclass(frozen=True)
@@ -88,14 +93,15 @@ def _stack(series: Series, resample: bool) -> Stack:
     distances_mm = distances_mm[order]
     _check_overlap(series, normal)
     _check_duplicates(slices, distances_mm)
-    tilt, steps = _tilt_problem(slices, normal), _steps_problem(slices, distances_mm)
+    axis = _stacking_axis(slices, normal)
+    tilt, steps = _tilt_problem(slices, axis), _steps_problem(slices, distances_mm)
     problem = " ".join(each for each in (tilt, steps) if each)
     if problem and not resample:
         raise SeriesError(f"{problem} Resample the series to a rectangular grid (--resample), or export it again.")
     if problem:
         _check_gaps(slices, distances_mm)
         return _resampled(slices, normal, distances_mm, problem, tilted=bool(tilt))
-    return Stack(slices, _geometry(slices, normal, distances_mm))
+    return Stack(slices, _geometry(slices, axis))
 
 
 def _check_images(series: Series) -> None:
@@ -137,7 +143,7 @@ def _check_uniform(series: Series) -> None:
     first = series.slices[0]
     row, col = np.array(first.cosines).reshape(2, 3)
     lengths_and_dot = np.array([row @ row, col @ col, row @ col])
-    if not np.allclose(lengths_and_dot, [1, 1, 0], atol=SAME_DIRECTION):
+    if not np.allclose(lengths_and_dot, [1, 1, 0], atol=_FEW_DIGITS):
         raise SeriesError(f"{first.path.name}: its row and column directions are not perpendicular. Export it again.")
     digits = round(-math.log10(SAME_DIRECTION))
     keys: tuple[tuple[str, Callable[[SliceHeader], Hashable]], ...] = (
@@ -205,6 +211,19 @@ def _sideways_mm(slices: Sequence[SliceHeader], normal: Float[np.ndarray, "3"]) 
     """Return how far each slice lies beside the normal through the first one, as LPS vectors."""
     offsets_mm = np.array([each.position_lps for each in slices]) - np.array(slices[0].position_lps)
     return np.asarray(offsets_mm - np.outer(offsets_mm @ normal, normal))
+
+
+def _stacking_axis(slices: Sequence[SliceHeader], normal: Float[np.ndarray, "3"]) -> Float[np.ndarray, "3"]:
+    """Return the direction from slice to slice: the normal, unless the positions show that its digits are too few.
+
+    Of cosines with three digits, the normal of a long series misses its last slice by a pixel. A gantry is tilted by
+    more.
+    """
+    along = np.array(slices[-1].position_lps) - np.array(slices[0].position_lps)
+    axis = along / np.linalg.norm(along)
+    beside_mm = float(np.linalg.norm(along - (along @ normal) * normal))
+    straight = beside_mm <= _STRAIGHT * min(slices[0].spacing_mm)
+    return normal if straight or np.linalg.norm(axis - normal) > _FEW_DIGITS else axis
 
 
 def _tilt_problem(slices: Sequence[SliceHeader], normal: Float[np.ndarray, "3"]) -> str:
@@ -288,30 +307,35 @@ def _resampled(
     high[2] = np.floor(corners[2].max() + SAME_POSITION_MM)
     cols, rows, count = (int(n) for n in high - low + (first.cols, first.rows, 1))
     origin = np.array(first.position_lps) + low[0] * col_mm * row + low[1] * row_mm * col
-    geometry = Geometry.from_parts(
-        (count, rows, cols),
-        (float(origin[0]), float(origin[1]), float(origin[2])),
-        (col_mm, row_mm, step_mm),
-        np.stack([row, col, normal], axis=1),
+    geometry = _rectangular(
+        first, (count, rows, cols), origin, (col_mm, row_mm, step_mm), np.stack([row, col, normal], axis=1)
     )
     return Stack(slices, geometry, (corners - low[:, None]).T, problem)
 
 
-def _geometry(
-    slices: Sequence[SliceHeader], normal: Float[np.ndarray, "3"], distances_mm: Float[np.ndarray, " n"]
-) -> Geometry:
-    first = slices[0]
-    row_mm, col_mm = first.spacing_mm
+def _geometry(slices: Sequence[SliceHeader], axis: Float[np.ndarray, "3"]) -> Geometry:
+    first, last = (np.array(each.position_lps) for each in (slices[0], slices[-1]))
+    row_mm, col_mm = slices[0].spacing_mm
     # The mean step: of positions rounded to 0.1 mm, the median would drift over the stack.
-    step_mm = float(distances_mm[-1] - distances_mm[0]) / (len(slices) - 1)
-    i, j = np.array(first.cosines).reshape(2, 3)
-    x, y, z = first.position_lps
-    return Geometry.from_parts(
-        (len(slices), first.rows, first.cols),
-        (x, y, z),
-        (col_mm, row_mm, step_mm),
-        np.stack([i / np.linalg.norm(i), j / np.linalg.norm(j), normal], axis=1),
-    )
+    step_mm = float((last - first) @ axis) / (len(slices) - 1)
+    i, j = np.array(slices[0].cosines).reshape(2, 3)
+    directions = np.stack([i / np.linalg.norm(i), j / np.linalg.norm(j), axis], axis=1)
+    shape = (len(slices), slices[0].rows, slices[0].cols)
+    return _rectangular(slices[0], shape, first, (col_mm, row_mm, step_mm), directions)
+
+
+def _rectangular(
+    header: SliceHeader,
+    shape_kji: tuple[int, int, int],
+    origin_lps: Float[np.ndarray, "3"],
+    spacing_mm_ijk: tuple[float, float, float],
+    direction: Float[np.ndarray, "3 3"],
+) -> Geometry:
+    x, y, z = origin_lps.tolist()
+    try:
+        return rectangular(Geometry.from_parts(shape_kji, (x, y, z), spacing_mm_ijk, direction), header.path)
+    except VolumeError as error:
+        raise SeriesError(str(error)) from error
 
 
 def _distances_mm(slices: Sequence[SliceHeader]) -> tuple[Float[np.ndarray, "3"], Float[np.ndarray, " n"]]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
+from pathlib import Path
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
+from radsam.errors import VolumeError
+from radsam.io.stated_grid import GridWarning, rectangular
 from radsam.volume import Geometry
 
 SIZES = st.integers(1, 600)
@@ -69,3 +74,27 @@ def test_an_affine_in_float32_is_still_the_same_grid(geometry: Geometry) -> None
     shifted[:3, 3] += 0.05 * geometry.affine_lps[:3, 0]
     assert geometry.same_grid(Geometry(geometry.shape_kji, header))
     assert not geometry.same_grid(Geometry(geometry.shape_kji, shifted))
+
+
+@given(geometries(), st.integers(2, 6))
+def test_directions_of_few_digits_become_perpendicular(geometry: Geometry, digits: int) -> None:
+    """No voxel moves by more than a tenth of itself without a warning, or to its neighbour at all."""
+    parts = (geometry.shape_kji, geometry.origin_lps, geometry.spacing_mm_ijk, geometry.direction.round(digits))
+    stated = Geometry.from_parts(*parts)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            found = rectangular(stated, Path("ct"))
+        except VolumeError:
+            assert stated.nearest_rectangular().moved_voxels(stated) > 0.5
+            return
+    assert found.shear <= 5e-6
+    assert found.moved_voxels(stated) <= (0.5 if caught else 0.1)
+    assert [each.category for each in caught] in ([], [GridWarning])
+    if digits == 6 and max(stated.shape_kji) < 600:
+        assert found.moved_voxels(stated) < 0.1
+
+
+@given(geometries())
+def test_a_perpendicular_grid_stays_as_it_is(geometry: Geometry) -> None:
+    assert rectangular(geometry, Path("ct")) is geometry

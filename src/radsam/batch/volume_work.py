@@ -35,7 +35,7 @@ from radsam.io.dicom.derived_object import Algorithm
 from radsam.io.dicom.source_series import SourceSeries, read_source
 from radsam.io.pacs.remote_series import series_folder
 from radsam.io.volume_read import read_labels, read_volume
-from radsam.io.volume_write import write_labels
+from radsam.io.volume_write import check_grid, write_labels
 from radsam.metrics import dice
 from radsam.session import Engine
 from radsam.volume import Volume
@@ -202,12 +202,13 @@ def _opened(task: VolumeTask, model: TimedModel, settings: BatchSettings) -> Ite
 def _read(task: VolumeTask, path: Path, model: TimedModel, settings: BatchSettings, started: float) -> _OpenVolume:
     with _recorded() as notes:
         source = None
-        if settings.file_format.is_dicom:
-            try:
+        try:
+            if settings.file_format.is_dicom:
                 source = read_source(path, series=task.series, resample=settings.resample)
-            except OutputError as error:
-                raise InputError(str(error)) from error  # the volume does not fit the format
-        volume = read_volume(path, series=task.series, resample=settings.resample)
+            volume = read_volume(path, series=task.series, resample=settings.resample)
+            check_grid(volume.geometry, f"mask{settings.suffix}", settings.file_format)
+        except OutputError as error:
+            raise InputError(str(error)) from error  # the volume does not fit the format
     volume.content_hash  # noqa: B018  # computed here, as part of reading: it identifies every encoded slice
     return _OpenVolume(
         volume,

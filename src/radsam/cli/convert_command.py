@@ -67,6 +67,8 @@ def convert(
         raise usage_error(f"A DICOM {chosen.upper()} refers to its images: give their series with --ct.")
     source = None if ct is None else outputs.source(ct, series, resample=resample)
     on = None if ct is None else read_volume(ct, series=series, resample=resample)
+    if on is not None:
+        outputs.check_grid(on.geometry)
     with warnings.catch_warnings():
         if outputs.holds_overlap:
             warnings.simplefilter("ignore", LabelOverlapWarning)

@@ -31,6 +31,9 @@ def read_ct(
         known_series: Which one a saved session names; it counts for a DICOM folder where the user gives none.
         resample: Whether to resample uneven slices.
         quiet: Show no progress.
+
+    Raises:
+        OutputError: The format of the labels cannot hold the grid of the CT.
     """
     from radsam.io.dicom.dicom_input import is_dicom
     from radsam.io.volume_read import read_volume
@@ -40,6 +43,7 @@ def read_ct(
         series = known_series
     source = outputs.source(folder, series, resample=resample)
     volume = read_volume(folder, series=series, resample=resample)
+    outputs.check_grid(volume.geometry)
     if volume.series is not None and volume.series.resampled:
         # Coordinates count on the resampled grid.
         note(f"Resampled to {volume.geometry.describe()}. {volume.series.resampled}")

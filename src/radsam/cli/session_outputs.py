@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from radsam.io.dicom.source_series import SourceSeries
     from radsam.session import Overlap, Session
     from radsam.session.edit import Edit
-    from radsam.volume import LabelVolume
+    from radsam.volume import Geometry, LabelVolume
 
 #: Pictures that `--preview` can write.
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -111,6 +111,16 @@ class Outputs:
 
         if overlap is Overlap.KEEP_BOTH and not self.holds_overlap:
             raise OutputError(whole_objects_refused(self.labels))
+
+    def check_grid(self, geometry: Geometry) -> None:
+        """Check that the label map can be written on this grid, before anything is computed.
+
+        Raises:
+            OutputError: Its format cannot hold the grid.
+        """
+        from radsam.io.volume_write import check_grid
+
+        check_grid(geometry, self.labels, self.labels_format)
 
     def source(self, ct: Path, series: str | None, *, resample: bool) -> SourceSeries | None:
         """Read the headers of the images that a DICOM output refers to; None for other outputs.

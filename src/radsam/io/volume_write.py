@@ -31,6 +31,8 @@ Voxels = Shaped[np.ndarray, "k j i"]
 
 #: Suffixes of images that can be written.
 LABEL_SUFFIXES = (".nii.gz", ".nii", ".nrrd")
+#: Along one axis: NIfTI-1 counts them in 16 bits.
+_NIFTI_MOST_VOXELS = 32767
 
 
 class LabelFormat(StrEnum):
@@ -138,6 +140,29 @@ def _refuse_source(target: Path, read_from: str, series: SourceSeries | None = N
     refuse_inputs([target], [*images, *([Path(read_from)] if read_from else [])])
 
 
+def check_grid(geometry: Geometry, path: str | os.PathLike[str], file_format: LabelFormat | str | None = None) -> None:
+    """Check that a file can hold a grid, before anything is computed on it.
+
+    Args:
+        geometry: The grid.
+        path: The target file.
+        file_format: The format; None takes that of the suffix.
+
+    Raises:
+        OutputError: NIfTI or NRRD cannot hold it. DICOM formats refer to images, which `SourceSeries.check` compares.
+    """
+    chosen = label_format(path, file_format)
+    if chosen.is_dicom:
+        return
+    # 1e-5: the cosines of a float32 header; anything looser would not come back the same.
+    if geometry.shear > 1e-5:
+        raise OutputError(f"{path} cannot hold this grid: its voxel axes are not perpendicular.")
+    if chosen is LabelFormat.NIFTI:
+        rounded = Geometry(geometry.shape_kji, geometry.affine_lps.astype(np.float32))
+        if max(geometry.shape_kji) > _NIFTI_MOST_VOXELS or not rounded.same_grid(geometry):
+            raise OutputError(f"{path} cannot hold this grid ({geometry.describe()}). Try the suffix .nrrd.")
+
+
 def label_format(path: str | os.PathLike[str], file_format: LabelFormat | str | None) -> LabelFormat:
     """Return the format of a path: the given one, or that of its suffix.
 
@@ -163,7 +188,8 @@ def label_format(path: str | os.PathLike[str], file_format: LabelFormat | str | 
 
 
 def _write(array: Voxels, geometry: Geometry, target: Path, compress: bool = True) -> None:
-    image = _image(array, geometry, target)
+    check_grid(geometry, target)
+    image = _image(array, geometry)
     with replacing(target) as partial:
         try:
             with utf8_path(partial) as name:
@@ -173,15 +199,11 @@ def _write(array: Voxels, geometry: Geometry, target: Path, compress: bool = Tru
         _check_written(array, geometry, partial, target)
 
 
-def _image(array: Voxels, geometry: Geometry, target: Path) -> sitk.Image:
-    direction = geometry.direction
-    # 1e-5: the cosines of a float32 header; anything looser would not come back the same.
-    if not np.allclose(direction.T @ direction, np.eye(3), atol=1e-5):
-        raise OutputError(f"{target} cannot hold this grid: its voxel axes are not perpendicular.")
+def _image(array: Voxels, geometry: Geometry) -> sitk.Image:
     image = sitk.GetImageFromArray(array)
     image.SetOrigin(geometry.origin_lps)
     image.SetSpacing(geometry.spacing_mm_ijk)
-    image.SetDirection(direction.ravel().tolist())
+    image.SetDirection(geometry.direction.ravel().tolist())
     return image
 
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from command_line import CommandLine
 from fakes import fake_session
 from phantoms import ball
 from radsam.cli import session_outputs
 from radsam.cli.session_outputs import Outputs
 from radsam.errors import OutputError
+from radsam.io.volume_write import write_volume
 from radsam.session import Session, read_session
-from radsam.volume import Box
+from radsam.volume import Box, Geometry, Volume
 
 
 def test_good_places_are_accepted_and_nothing_is_made(tmp_path: Path) -> None:
@@ -103,3 +106,13 @@ def test_the_session_is_written_first(tmp_path: Path, segmented: Session, monkey
     with pytest.raises(KeyboardInterrupt):
         Outputs(tmp_path / "m.nii.gz", None, tmp_path / "s.radsam").write(segmented, "ball")
     assert read_session(tmp_path / "s.radsam").volume_hash == segmented.volume.content_hash
+
+
+def test_a_grid_that_the_output_cannot_hold_ends_the_command_before_the_model_is_loaded(tmp_path: Path) -> None:
+    ct = ball().volume
+    grid = Geometry.from_parts(ct.geometry.shape_kji, (1e7 + 0.3, 0.0, 0.0), (0.05, 0.05, 0.05), np.eye(3))
+    write_volume(Volume(ct.hu, grid), tmp_path / "ct.nrrd")
+    box = ("--slice", "13", "--box", "6", "5", "23", "22", "--model", str(tmp_path / "no-model"))
+    found = CommandLine(tmp_path).here("segment", tmp_path / "ct.nrrd", *box, "-o", "m.nii.gz", cwd=tmp_path)
+    assert found.returncode == 3
+    assert "cannot hold this grid" in found.stderr_line

@@ -13,7 +13,7 @@ import pytest
 from radsam.errors import OutputError
 from radsam.io import volume_write
 from radsam.io.volume_read import read_labels
-from radsam.io.volume_write import LABEL_SUFFIXES, write_labels
+from radsam.io.volume_write import LABEL_SUFFIXES, check_grid, write_labels
 from radsam.volume import Geometry, LabelVolume
 
 
@@ -64,6 +64,26 @@ def test_a_sheared_grid_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="not perpendicular"):
         write_labels(LabelVolume(some_labels().ids, Geometry((6, 7, 8), affine)), tmp_path / "mask.nii.gz")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("grid", "holds"),
+    [
+        (Geometry((6, 7, 8), np.diag([0.7, 0.8, 2.5, 1])), True),
+        (Geometry.from_parts((6, 7, 8), (1e7 + 0.3, 0.0, 0.0), (0.01, 0.01, 0.01), np.eye(3)), False),
+        (Geometry((2, 2, 40_000), np.eye(4)), False),
+    ],
+)
+def test_a_grid_that_float32_and_16_bits_do_not_hold_needs_nrrd(tmp_path: Path, grid: Geometry, holds: bool) -> None:
+    labels = LabelVolume(np.ones(grid.shape_kji, np.uint8), grid)
+    for write in (lambda path: check_grid(grid, path), lambda path: write_labels(labels, path)):
+        write(tmp_path / "mask.nrrd")
+        if holds:
+            write(tmp_path / "mask.nii.gz")
+        else:
+            with pytest.raises(OutputError, match=r"cannot hold this grid.*\.nrrd"):
+                write(tmp_path / "mask.nii.gz")
+            assert not (tmp_path / "mask.nii.gz").exists()
 
 
 def test_a_file_that_reads_back_differently_never_takes_its_name(

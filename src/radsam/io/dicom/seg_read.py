@@ -68,7 +68,7 @@ class _Frames:
         return self._nearest(number, grid, _OFF_LATTICE) if moved is None else moved
 
     def _nearest(self, number: int, grid: Geometry, off_voxels: float = math.inf) -> Bool[np.ndarray, "k j i"]:
-        """Put each frame on the nearest slice of a grid, moved by whole pixels, unless it lies further off than that."""
+        """Put each frame on the nearest slice of a grid, by whole pixels, unless it lies further off than this."""
         if not np.allclose(grid.affine_lps[:3, :2], self.pixel_to_mm, atol=1e-3):
             raise self._elsewhere(grid)
         mask = np.zeros(grid.shape_kji, dtype=bool)

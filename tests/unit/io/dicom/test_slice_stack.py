@@ -7,10 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from scipy.spatial.transform import Rotation
 
 from dicom_files import AXIAL, COMPRESSED, ct_values, decoded_with_pydicom, write_series
 from radsam.errors import SeriesError
-from radsam.io.volume_read import read_info, read_volume
+from radsam.io.dicom.source_series import read_source
+from radsam.io.volume_read import read_info, read_labels, read_volume
+from radsam.io.volume_write import write_labels
+from radsam.volume import Geometry, LabelVolume
 
 SAGITTAL = (0.0, 1.0, 0.0, 0.0, 0.0, -1.0)
 OBLIQUE = (0.8, 0.6, 0.0, -0.48, 0.64, 0.6)
@@ -332,3 +336,26 @@ def test_the_patients_position_changes_nothing_but_the_axes(
         if abs(value) > 0.9
     ]
     assert "".join(letters) == axes
+
+
+@pytest.mark.parametrize("digits", [3, 4])
+@pytest.mark.parametrize("slices", [5, 120])
+def test_cosines_of_few_digits_are_no_obstacle(tmp_path: Path, digits: int, slices: int) -> None:
+    """Of three digits, the normal of a long series misses its last slice: the positions say where it is."""
+    turned = Rotation.from_euler("xyz", (11, -8, 14), degrees=True).as_matrix()
+
+    def edit(k: int, dataset) -> None:
+        dataset.ImageOrientationPatient = [float(each) for each in turned[:, :2].T.ravel().round(digits)]
+
+    hu = ct_values((slices, 12, 10))
+    write_series(tmp_path / "ct", hu, cosines=tuple(turned[:, :2].T.ravel()), edit=edit)
+    volume = read_volume(tmp_path / "ct")
+    np.testing.assert_array_equal(volume.hu, hu)
+    assert volume.geometry.shear < 5e-6
+    true = Geometry.from_parts(hu.shape, (-10.0, -20.0, -30.0), (0.7, 0.8, 2.5), turned)
+    assert volume.geometry.moved_voxels(true) < 0.3  # what the digits leave open, at the far corner
+    labels = LabelVolume((hu > 1500).astype(np.uint8), volume.geometry, {1: "bone"})
+    source = read_source(tmp_path / "ct")
+    for name, file_format in (("m.nii.gz", None), ("m.nrrd", None), ("m.dcm", "seg"), ("r.dcm", "rtstruct")):
+        write_labels(labels, tmp_path / name, file_format=file_format, source=source)
+        np.testing.assert_array_equal(read_labels(tmp_path / name, on=volume).ids, labels.ids)

@@ -1,6 +1,9 @@
 import { createHash } from "node:crypto";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { defineConfig, type Plugin } from "vite";
+
+/** The licences of what the page bundles, beside it. */
+const LICENCES = "licences.md";
 
 /** Leaves out NiiVue's decoders of OME-Zarr (numcodecs, 470 kB compressed): this page gives it plain voxels only. */
 const withoutZarrCodecs: Plugin = {
@@ -19,6 +22,22 @@ const stampBuild: Plugin = {
   },
 };
 
+/** Adds the licences that packages do not bring themselves: the built file must hold every text. */
+const addLicences: Plugin = {
+  name: "add-licences",
+  writeBundle({ dir }) {
+    const path = `${dir}/${LICENCES}`;
+    const [head, ...parts] = readFileSync(path, "utf8").split(/^(?=## )/m);
+    const whole = parts.map((part) => {
+      const [title, ...text] = part.split("\n");
+      if (text.join("").trim() !== "") return part;
+      const name = title.replace(/^## (\S+) - .*$/, "$1").replace("/", "+");
+      return `${title}\n\n${readFileSync(`licences/${name}.txt`, "utf8")}\n`;
+    });
+    writeFileSync(path, [head, ...whole].join(""));
+  },
+};
+
 /** SHA-256 over names and contents of the sources; `tests/unit/server/test_web_build.py` computes the same. */
 function hashOfSources(): string {
   const names = [
@@ -27,6 +46,7 @@ function hashOfSources(): string {
     "vite.config.ts",
     ...filesUnder("src"),
     ...filesUnder("public"),
+    ...filesUnder("licences"),
   ];
   const hash = createHash("sha256");
   for (const name of names.sort()) hash.update(`${name}\n`).update(readFileSync(name));
@@ -40,7 +60,7 @@ function filesUnder(folder: string): string[] {
 }
 
 export default defineConfig({
-  plugins: [withoutZarrCodecs, stampBuild],
+  plugins: [withoutZarrCodecs, stampBuild, addLicences],
   base: "./",
   build: {
     outDir: "../src/radsam/server/static",
@@ -50,6 +70,8 @@ export default defineConfig({
     rollupOptions: {
       output: { assetFileNames: "[name][extname]", chunkFileNames: "[name].js", entryFileNames: "[name].js" },
     },
+    // The licences of what the page bundles ask for their texts in every copy.
+    license: { fileName: LICENCES },
     chunkSizeWarningLimit: 1500,
   },
   server: { proxy: { "/api": "http://127.0.0.1:8765" } },

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import re
 from pathlib import Path
 
 import radsam.server
@@ -15,7 +16,9 @@ MOST_JAVASCRIPT_BYTES = 500_000
 
 def sources() -> list[str]:
     """The files that `vite.config.ts` hashes: names relative to web/, in order."""
-    names = [path.relative_to(WEB).as_posix() for part in ("src", "public") for path in (WEB / part).rglob("*")]
+    names = [
+        path.relative_to(WEB).as_posix() for part in ("src", "public", "licences") for path in (WEB / part).rglob("*")
+    ]
     return sorted(["index.html", "package-lock.json", "vite.config.ts", *(n for n in names if (WEB / n).is_file())])
 
 
@@ -41,3 +44,19 @@ def test_the_javascript_stays_small():
     assert scripts
     compressed = sum(len(gzip.compress(path.read_bytes(), 9)) for path in scripts)
     assert compressed < MOST_JAVASCRIPT_BYTES, f"{compressed} bytes of JavaScript, compressed"
+
+
+def test_the_page_brings_the_licence_of_everything_in_it():
+    """`npm run build` writes the file: of each package that the built scripts hold, its name, licence and notice."""
+    parts = re.split(r"^## ", (STATIC / "licences.md").read_text(), flags=re.MULTILINE)[1:]
+    versions = {}
+    for part in parts:
+        title, _, text = part.partition("\n")
+        name, version = re.fullmatch(r"(\S+) - (\S+) \(.+\)", title).groups()
+        versions[name] = version
+        assert re.search(r"Copyright \(c\)|Copyright, ", text), f"{name} has no notice: add web/licences/"
+        assert len(text) > 500, name
+    package = json.loads((WEB / "package.json").read_text())
+    assert versions.items() >= package["dependencies"].items()
+    notice = (WEB.parent / "NOTICE").read_text()
+    assert [name for name in package["dependencies"] if f"{name} " not in notice] == []

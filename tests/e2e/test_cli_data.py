@@ -13,6 +13,7 @@ from PIL import Image
 
 from command_line import WITHOUT_EXTRAS, CommandLine, Finished
 from dataset_trees import blocks, ct, write_image, write_json
+from radsam.data.packed_store import read_pack
 from radsam.data.training_store import open_store
 from tiny_training import write_config, write_small_bundle, write_store
 
@@ -117,6 +118,38 @@ def test_skipped_cases_are_reported_with_their_reason(run_radsam: CommandLine, t
     again = run_radsam.here(*line, "--json", cwd=tmp_path).done().json
     assert again["counts"] == {"written": 0, "kept": 3, "skipped": 3, "object_slices": 10, "small_slices": 0}
     assert {each["case_id"] for each in again["cases"] if each["reason"]} == {"case_1", "case_2", "case_3"}
+
+
+def test_a_store_becomes_a_pack_with_its_licences(run_radsam: CommandLine, tmp_path: Path) -> None:
+    write_store(tmp_path)
+    shown = run_radsam.here("data", "pack", "store", "-o", "a.pack", cwd=tmp_path).done()
+    assert "2 cases" in shown.stdout
+    assert "2 × CC0-1.0" in shown.stdout
+    assert [case.case_id for case in read_pack(tmp_path / "a.pack").cases] == ["tube_a", "tube_b"]
+    found = (
+        run_radsam.here("data", "pack", "store", "-o", "b.pack", "--split", "val", "--json", cwd=tmp_path).done().json
+    )
+    assert (found["cases"], found["licences"]) == (1, {"CC0-1.0": 1})
+    assert found["bytes"] == (tmp_path / "b.pack").stat().st_size
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "words"),
+    [
+        (("-o", "a.zip"), 2, "--out must end in .pack"),
+        (("-o", "a.pack", "--split", "test"), 3, "no case to pack"),
+        (("-o", "a.pack", "--step-hu", "1"), 3, "does not fit into a byte"),
+        (("-o", "a.pack", "--megabytes", "0.001"), 3, "Take larger steps"),
+    ],
+)
+def test_a_pack_that_cannot_be_made_is_explained(
+    run_radsam: CommandLine, tmp_path: Path, options: tuple[str, ...], status: int, words: str
+) -> None:
+    write_store(tmp_path)
+    result = run_radsam.here("data", "pack", "store", *options, cwd=tmp_path)
+    assert (result.returncode, "Traceback" in result.stderr) == (status, False)
+    assert words in " ".join(result.stderr.split())
+    assert not list(tmp_path.glob("*.pack"))
 
 
 def test_a_process_writes_nothing_but_the_result(run_radsam: CommandLine, tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ COMMANDS = [
     "finetune",
     "data",
     "data prepare",
+    "data pack",
     "data show",
     "weights",
     "weights convert",

@@ -183,7 +183,7 @@ def pack(
     target: Annotated[Path, typer.Option("--out", "-o", help="The pack, a file that ends in .pack.", metavar="FILE")],
     split: Annotated[str, typer.Option(help="Cases of this split are packed.")] = "train",
     step_hu: Annotated[float, typer.Option(min=0.1, help="HU of one step of a value.")] = 2.0,
-    megabytes: Annotated[float, typer.Option(min=0.1, help="Largest file; with more, nothing is written.")] = 36.0,
+    megabytes: Annotated[float, typer.Option(min=0.001, help="Largest file; with more, nothing is written.")] = 36.0,
     as_json: AsJson = False,
 ) -> None:
     """Put a store's labelled slices into one small file: 8 bits a pixel, at most 256 pixels a side.

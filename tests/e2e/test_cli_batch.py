@@ -101,7 +101,7 @@ def test_jobs_of_submitit_make_the_same(done: Path, archive: Path, tiny_bundle: 
     pytest.importorskip("submitit")
     out = archive.parent / "jobs"
     result = run_radsam(
-        *("batch", archive, "-o", out, "--model", tiny_bundle, "--json"),
+        *("batch", archive, "-o", out, "--model", tiny_bundle, "--threads", 1, "--json"),
         *("--engine", "slurm", "--cluster", "local", "--jobs", 2),
         cwd=archive.parent,
     ).done()

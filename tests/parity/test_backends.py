@@ -20,8 +20,9 @@ from radsam.volume import RunMask, SliceGrid
 from small_models import SMALL_CONFIGS, random_model
 
 REFERENCE = "torch:cpu"
-#: OpenVINO as users have it, which computes in bfloat16 where the processor can, and made to keep to float32.
-ENGINES = ("onnx", "openvino f32", "openvino")
+#: OpenVINO as users have it, which computes in bfloat16 where the processor can, and made to keep to float32;
+#: and torch, which computes in bfloat16 on every processor.
+ENGINES = ("onnx", "openvino f32", "openvino", "torch:cpu bf16")
 SCENE = touching_balls("anisotropic")
 GRID = SliceGrid.of(SCENE.volume.geometry, "axial")
 INDEX, WINDOW = 3, Window(-160.0, 240.0)
@@ -50,16 +51,8 @@ class Engines:
         self.open = cache(self._open)
 
     def _open(self, name: str) -> Backend:
-        if name != "openvino f32":
-            return open_backend(self.bundle, name)
-        from radsam.runtime import openvino_backend
-
-        compiled = openvino_backend._compile
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(
-                openvino_backend, "_compile", lambda core, graph, _, threads: compiled(core, graph, "f32", threads)
-            )
-            return open_backend(self.bundle, "openvino")
+        engine, _, precision = name.partition(" ")
+        return open_backend(self.bundle, engine, precision=precision or "auto")
 
     def predictor(self, name: str) -> SlicePredictor:
         return SlicePredictor(self.bundle.spec, self.bundle.sha256, self.open(name), EmbeddingCache())
@@ -70,7 +63,7 @@ class Engines:
         ]
 
     def precise(self, name: str) -> bool:
-        return name == "openvino f32" or "bf16" not in self.open(name).name
+        return self.open(name).precision == "f32"
 
 
 @pytest.fixture(scope="module", params=SMALL_CONFIGS)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fakes import fake_session
+from fakes import FakeBackend, fake_session
 from radsam.io.volume_read import read_labels, read_volume
 from radsam.session import Session
 from radsam.volume import Box, Mask, Point, RunMask
@@ -272,3 +272,18 @@ def test_nothing_is_lost_when_the_model_fails(web: Served) -> None:
     assert [each["name"] for each in web.state()["objects"]] == ["right"]
     assert web.masks()[0] == masks[0]
     assert [each["name"] for each in web.segment("left", LEFT)["objects"]] == ["right", "left"]
+
+
+@pytest.mark.filterwarnings("ignore::radsam.PrecisionWarning")
+def test_a_session_says_its_precision_and_that_it_continues_in_another(tmp_path: Path) -> None:
+    with served(tmp_path, backend=FakeBackend(precision="bf16")) as web:
+        assert web.client.get("/api/info").json()["model"]["precision"] == "bf16"
+        assert (web.state()["precision"], web.state()["precisions"], web.state()["notes"]) == ("bf16", [], [])
+        assert web.segment()["precisions"] == ["bf16"]
+        session = web.session
+    with served(tmp_path, session=False) as web:
+        web.session = session
+        state = web.state()
+        assert (state["precision"], state["precisions"]) == ("f32", ["bf16"])
+        assert "computed in bf16; new edits are computed in f32" in state["notes"][0]
+        assert web.segment("left", LEFT)["precisions"] == ["bf16", "f32"]

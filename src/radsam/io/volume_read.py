@@ -59,6 +59,7 @@ def read_volume(path: str | os.PathLike[str], *, series: str | None = None, resa
                 "" if chosen.uid == "none" else chosen.uid,
                 stacked.slices[0].frame_of_reference,
                 stacked.problem,
+                () if stacked.corners_ijk is None else tuple(stacked.corners_ijk[:, 2].tolist()),
             )
             return Volume(decode(stacked), stacked.geometry, chosen.modality, str(given), origin)
     _refuse_series(given, series)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from radsam.errors import PromptError
-from radsam.volume.geometry import Geometry
+from radsam.volume.geometry import Geometry, nearest_index
 from radsam.volume.plane import Plane, SliceGrid
 from radsam.volume.prompt import Bounds, Box, Point
 
@@ -93,7 +93,7 @@ class Coordinates:
     def _nearest(self, position_lps: np.ndarray) -> tuple[int, int, int]:
         if not np.isfinite(position_lps).all():
             raise PromptError(f"A position in millimetres must be finite numbers, not {position_lps.tolist()}.")
-        i, j, k = (round(float(each)) for each in self.geometry.mm_to_index(position_lps))
+        i, j, k = (int(each) for each in nearest_index(self.geometry.mm_to_index(position_lps)))
         return i, j, k
 
 

@@ -11,13 +11,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 
 from radsam.errors import VolumeError
 
 #: Grids closer than this, in voxels at the far corner, are the same grid: NIfTI keeps
 #: its affine in float32, which moves the last voxel of a 512 grid by about 1e-4.
 SAME_GRID_VOXELS = 1e-2
+
+
+def nearest_index(place: Float[np.ndarray, "*n"]) -> Int64[np.ndarray, "*n"]:
+    """Return the nearest voxel of a place along an axis; between two voxels the upper one, whatever its last digits.
+
+    Python and numpy round half to even, which would put two of every four places between voxels on the same one.
+    """
+    return np.asarray(np.floor(np.asarray(place) + (0.5 + 1e-6)), dtype=np.int64)
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,12 +24,14 @@ class SeriesOrigin:
         frame_of_reference: FrameOfReferenceUID; empty where the files have none.
         resampled: Why the slices had to be resampled onto a rectangular grid; empty if
             the voxels are the pixels.
+        image_k: Of a resampled series, where along k of the grid each image lies, ascending.
     """
 
     selector: str
     series_uid: str = ""
     frame_of_reference: str = ""
     resampled: str = ""
+    image_k: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ one object per voxel; both formats allow several.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Int64
 
 from radsam.errors import GridMismatchError, VolumeError
+from radsam.io.dicom.label_slices import LabelGrid
 from radsam.volume import Geometry, LabelVolume, Volume
 
 
@@ -33,13 +34,13 @@ class DicomObject:
     Args:
         number: Its number in the file.
         name: SegmentLabel or ROIName.
-        mask_on: Makes its mask on a grid, a boolean array (k, j, i).
+        masks_on: Makes its masks on the images of a grid, by their index; warns of what these cannot hold.
         problem: Why it has no mask; empty if it has one.
     """
 
     number: int
     name: str
-    mask_on: Callable[[Geometry], Bool[np.ndarray, "k j i"]]
+    masks_on: Callable[[LabelGrid], Mapping[int, Bool[np.ndarray, "rows cols"]]]
     problem: str = ""
 
 
@@ -126,10 +127,30 @@ def compose_labels(labels: DicomLabels, on: Volume | None, names: Sequence[str] 
     if problems:
         warnings.warn(f"{labels.path}: left out {'; '.join(problems)}.", LabelWarning, stacklevel=3)
     ids = _numbers(labels, usable)
-    packed = {each: np.packbits(each.mask_on(grid)) for each in usable}
+    target = LabelGrid(grid) if on is None else LabelGrid.of(on)
+    packed = _pack(usable, target)
     painted, covered = _paint(packed, ids, grid, labels.path)
     names_by_id = {ids[each]: each.name for each in usable}
     return LabelVolume(painted, grid, names_by_id, covered, source="" if on is None else on.source)
+
+
+def _pack(objects: Sequence[DicomObject], target: LabelGrid) -> dict[DicomObject, np.ndarray]:
+    """Return the objects' masks on a grid, as bits; objects that share no pixel on the images share no voxel."""
+    packed, on_images = {}, {}
+    for each in objects:
+        masks = each.masks_on(target)
+        packed[each] = np.packbits(target.stack(masks))
+        if target.image_k:  # each object gets a shape of its own between the images
+            on_images[each] = {image: np.packbits(mask) for image, mask in masks.items()}
+    # The smaller one keeps what would be in both.
+    done: list[DicomObject] = []
+    for each in sorted(on_images, key=lambda one: int(np.bitwise_count(packed[one]).sum(dtype=np.int64))):
+        for other in done:
+            shared = on_images[each].keys() & on_images[other].keys()
+            if not any((on_images[each][image] & on_images[other][image]).any() for image in shared):
+                packed[each] &= ~packed[other]
+        done.append(each)
+    return packed
 
 
 def _numbers(labels: DicomLabels, usable: Sequence[DicomObject]) -> dict[DicomObject, int]:

@@ -8,6 +8,7 @@ ROIs are 7 to 19 % too large (``benchmarks/dicom_writers.py``).
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,8 +20,9 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileDataset
 
 from radsam.errors import GridMismatchError, VolumeError
-from radsam.io.dicom.dicom_labels import DicomLabels, DicomObject
+from radsam.io.dicom.dicom_labels import DicomLabels, DicomObject, LabelWarning
 from radsam.io.dicom.element_values import integer, text
+from radsam.io.dicom.label_slices import LabelGrid
 from radsam.io.dicom.polygons import fill
 from radsam.volume import Geometry
 
@@ -33,13 +35,30 @@ _SAME_PLANE = 0.05
 
 @dataclass(frozen=True, eq=False)
 class _Roi:
+    """The closed contours of one ROI.
+
+    Args:
+        path: The file.
+        name: ROIName.
+        contours: Points in LPS mm, at least three of each.
+        too_short: Number of contours of one or two points, which enclose nothing.
+    """
+
     path: Path
     name: str
     contours: tuple[Float[np.ndarray, "_ 3"], ...]
+    too_short: int = 0
 
-    def mask(self, grid: Geometry) -> Bool[np.ndarray, "k j i"]:
-        """Fill the contours on a grid; a slice without contours stays empty."""
+    def masks(self, target: LabelGrid) -> dict[int, Bool[np.ndarray, "rows cols"]]:
+        """Fill the contours on the images of a grid; an image without contours has no mask.
+
+        Warns of contours that have no part in any.
+        """
+        grid = target.geometry
         planes: dict[int, list[tuple[float, Float[np.ndarray, "_ 2"]]]] = {}
+        outside: list[float] = []
+        places = np.array(target.image_k or range(grid.shape_kji[0]))
+        cut = 0
         for contour in self.contours:
             index = grid.mm_to_index(contour)
             k = float(index[:, 2].mean())
@@ -48,14 +67,58 @@ class _Roi:
                     f"The contours of {self.name!r} in {self.path} do not lie in the planes of the images. "
                     "Give the series that they were drawn on."
                 )
-            planes.setdefault(round(k), []).append((k, index[:, :2]))
-        mask = np.zeros(grid.shape_kji, dtype=bool)
-        for k, found in planes.items():
-            if 0 <= k < grid.shape_kji[0]:
-                # Planes may be closer than slices: then the one nearest to the slice is used.
-                nearest = min((at for at, _ in found), key=lambda at: abs(at - k))
-                mask[k] = fill([ring for at, ring in found if abs(at - nearest) < _SAME_PLANE], grid.shape_kji[1:])
-        return mask
+            image = int(target.nearest_image(np.array([k]))[0])
+            if 0 <= image < len(places):
+                planes.setdefault(image, []).append((k, index[:, :2]))
+                cut += bool((index[:, :2] < -1).any() or (index[:, :2] > np.array(grid.shape_ijk[:2])).any())
+            else:
+                outside.append(k)
+        masks = {}
+        twice = 0
+        for image, found in planes.items():
+            # Planes may be closer than images: then the one nearest to the image is used.
+            nearest = min((at for at, _ in found), key=lambda at: abs(at - places[image]))
+            rings = [ring for at, ring in found if abs(at - nearest) < _SAME_PLANE]
+            different = {_edges(ring): ring for ring in rings}
+            twice += len(rings) - len(different)
+            masks[image] = fill(different.values(), grid.shape_kji[1:])
+        self._warn(outside, grid, cut, twice)
+        return masks
+
+    def _warn(self, outside: Sequence[float], grid: Geometry, cut: int, twice: int) -> None:
+        facts = []
+        if outside:
+            mm = grid.spacing_mm_ijk[2]
+            before, after = [-k for k in outside if k < 0], [k - grid.shape_kji[0] + 1 for k in outside if k > 0]
+            where = [
+                f"{len(beyond)} {side}, by up to {max(beyond) * mm:.1f} mm"
+                for beyond, side in ((before, "before its first slice"), (after, "after its last slice"))
+                if beyond
+            ]
+            facts.append(f"lie beyond the volume and are left out ({'; '.join(where)})")
+        if cut:
+            facts.append(f"reach beyond the sides of the images and are cut there ({cut})")
+        if twice:
+            facts.append(f"are stored more than once and count once ({twice})")
+        if self.too_short:
+            facts.append(f"have less than three points, enclose nothing and are left out ({self.too_short})")
+        if facts:
+            total = len(self.contours) + self.too_short
+            warnings.warn(
+                f"{self.path}: of the {total} contours of {self.name!r} some {'; some '.join(facts)}.",
+                LabelWarning,
+                stacklevel=2,
+            )
+
+
+def _edges(ring: Float[np.ndarray, "_ 2"]) -> bytes:
+    """Return what a ring shares with the same ring drawn from another point or the other way: its edges."""
+    points = np.round(ring, 3) + 0.0
+    ends = np.stack([points, np.roll(points, -1, axis=0)], axis=1)
+    swap = (ends[:, 0, 0] > ends[:, 1, 0]) | ((ends[:, 0, 0] == ends[:, 1, 0]) & (ends[:, 0, 1] > ends[:, 1, 1]))
+    ends[swap] = ends[swap][:, ::-1]
+    edges = ends.reshape(-1, 4)
+    return edges[np.lexsort(edges.T)].tobytes()
 
 
 def open_rtstruct(path: Path, dataset: FileDataset) -> DicomLabels:
@@ -109,7 +172,7 @@ def _object(path: Path, number: int, name: str, contours: Sequence[Dataset]) -> 
         problem = f"has contours that are not closed ({', '.join(f'{n} {kind}' for kind, n in other.items())})"
     elif not rings:
         problem = "has contours of less than three points only"
-    return DicomObject(number, name, _Roi(path, name, rings).mask, problem)
+    return DicomObject(number, name, _Roi(path, name, rings, len(closed) - len(rings)).masks, problem)
 
 
 def _points(path: Path, name: str, contour: Dataset) -> Float[np.ndarray, "n 3"]:

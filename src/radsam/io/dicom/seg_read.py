@@ -7,8 +7,10 @@ irrelevant, and slices without an object usually have no frame.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +19,12 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.pixels.utils import iter_pixels
 
 from radsam.errors import GridMismatchError, VolumeError
-from radsam.io.dicom.dicom_labels import DicomLabels, DicomObject
+from radsam.io.dicom.dicom_labels import DicomLabels, DicomObject, LabelWarning
 from radsam.io.dicom.element_values import integer, numbers, text
+from radsam.io.dicom.label_slices import LabelGrid
 from radsam.io.stated_grid import rectangular
 from radsam.volume import Geometry
+from radsam.volume.geometry import nearest_index
 from radsam.volume.regrid import move_mask
 
 #: Positions of the frames of one slice differ by less; they are written to 1e-3 mm or finer.
@@ -51,38 +55,58 @@ class _Frames:
     pixel_to_mm: Float[np.ndarray, "3 2"]
     geometry: Geometry | None
 
-    def mask(self, number: int, grid: Geometry) -> Bool[np.ndarray, "k j i"]:
-        """Make the mask of a segment on a grid.
+    def masks(self, number: int, name: str, target: LabelGrid) -> dict[int, Bool[np.ndarray, "rows cols"]]:
+        """Make the masks of a segment on the images of a grid; warns of frames between them.
 
         Raises:
             GridMismatchError: The grid does not share the pixels of the frames.
         """
-        if self.geometry is None:
-            return self._nearest(number, grid)
+        grid = target.geometry
+        if self.geometry is None or target.image_k:
+            return self._nearest(number, name, target)
         mask = np.zeros(self.geometry.shape_kji, dtype=bool)
         for frame, inside in self._segment(number):
             mask[self.slice[frame]] |= inside
         if self.geometry.same_grid(grid):
-            return mask
+            return dict(enumerate(mask))
         moved = move_mask(mask, self.geometry, grid)
-        return self._nearest(number, grid, _OFF_LATTICE) if moved is None else moved
+        return self._nearest(number, name, target, _OFF_LATTICE) if moved is None else dict(enumerate(moved))
 
-    def _nearest(self, number: int, grid: Geometry, off_voxels: float = math.inf) -> Bool[np.ndarray, "k j i"]:
-        """Put each frame on the nearest slice of a grid, by whole pixels, unless it lies further off than this."""
+    def _nearest(
+        self, number: int, name: str, target: LabelGrid, off_voxels: float = math.inf
+    ) -> dict[int, Bool[np.ndarray, "rows cols"]]:
+        """Put each frame on the nearest image, moved by whole pixels, unless it lies further off than this."""
+        grid = target.geometry
         if not np.allclose(grid.affine_lps[:3, :2], self.pixel_to_mm, atol=1e-3):
             raise self._elsewhere(grid)
-        mask = np.zeros(grid.shape_kji, dtype=bool)
+        corners = grid.mm_to_index(self.corners_lps)
+        images = target.nearest_image(corners[:, 2])
+        places = np.array(target.image_k or range(grid.shape_kji[0]))
+        moved = nearest_index(corners[:, :2])
+        masks: dict[int, np.ndarray] = {}
+        between = 0
         for frame, inside in self._segment(number):
-            place = grid.mm_to_index(self.corners_lps[frame])
-            i, j, k = np.rint(place).astype(int)
-            if np.abs(place - np.rint(place)).max() > off_voxels:
-                raise self._elsewhere(grid)
+            if not inside.any():
+                continue
             row, col = np.nonzero(inside)
-            at = np.stack([np.full_like(row, k), row + j, col + i])
-            if ((at < 0) | (at >= np.array(grid.shape_kji)[:, None])).any():
+            row, col = row + moved[frame, 1], col + moved[frame, 0]
+            image = int(images[frame])
+            sides = ((at < 0) | (at >= size) for at, size in zip((row, col), grid.shape_kji[1:], strict=True))
+            if not 0 <= image < len(places) or any(side.any() for side in sides):
                 raise self._elsewhere(grid)
-            mask[tuple(at)] = True
-        return mask
+            off = np.abs(corners[frame] - [*moved[frame], places[image]])
+            if off.max() > off_voxels:
+                raise self._elsewhere(grid)
+            between += bool(off[2] > _OFF_LATTICE)
+            masks.setdefault(image, np.zeros(grid.shape_kji[1:], dtype=bool))[row, col] = True
+        if between:
+            warnings.warn(
+                f"{self.path}: {between} frames of {name!r} lie between the images of the volume; each is put on the "
+                "nearest one.",
+                LabelWarning,
+                stacklevel=2,
+            )
+        return masks
 
     def _elsewhere(self, grid: Geometry) -> GridMismatchError:
         own = "slices at uneven places" if self.geometry is None else self.geometry.describe()
@@ -136,9 +160,8 @@ def open_seg(path: Path, dataset: FileDataset) -> DicomLabels:
 
     def object_of(segment: Dataset) -> DicomObject:
         number = integer(segment, "SegmentNumber", 0)
-        return DicomObject(
-            number, text(segment, "SegmentLabel", f"segment {number}"), lambda grid: frames.mask(number, grid)
-        )
+        label = text(segment, "SegmentLabel", f"segment {number}")
+        return DicomObject(number, label, partial(frames.masks, number, label))
 
     return DicomLabels(
         path=path,

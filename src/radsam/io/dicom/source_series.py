@@ -21,6 +21,7 @@ from radsam.io.dicom.dicom_series import list_dicom
 from radsam.io.dicom.slice_header import SliceHeader
 from radsam.io.dicom.slice_stack import Stack, stack
 from radsam.volume import Geometry, LabelVolume
+from radsam.volume.geometry import nearest_index
 
 #: Elements that a derived object copies from its images: patient, study, frame of reference and clinical
 #: trial (PS3.3 C.7.1.1, C.7.2.1, C.7.2.2, C.7.4.1). Without them a PACS files the object elsewhere.
@@ -83,8 +84,7 @@ class SourceSeries:
         header, corners = self.slices[index], self.stacked.corners_ijk
         if corners is None:
             return labels.slice_mask(number, index)
-        at_i, at_j, at_k = corners[index]
-        i, j, k = round(float(at_i)), round(float(at_j)), round(float(at_k))
+        i, j, k = (int(each) for each in nearest_index(corners[index]))
         k = min(k, labels.ids.shape[0] - 1)
         return labels.slice_mask(number, k)[j : j + header.rows, i : i + header.cols]
 

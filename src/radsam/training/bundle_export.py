@@ -119,6 +119,7 @@ def model_card(spec: BundleSpec, trained: Checkpoint, start: Start, notes: str, 
     low, high = spec.window_hu
     meant = "; the mean of these weights and of those of an earlier part" if mean else ""
     before = ", before the mean was taken" if mean else ""
+    takes = "a mask with its picture and the way to the bound" if spec.takes_source else "a mask alone"
     parts = "Image encoder, prompt encoder and mask decoder"
     if not config.encoder.train:
         parts = f"Image encoder that of {encoder_bundle(start).spec.name}, unchanged; prompt encoder and mask decoder"
@@ -131,6 +132,7 @@ def model_card(spec: BundleSpec, trained: Checkpoint, start: Start, notes: str, 
 - Architecture: {spec.architecture}, input {spec.input_size} px, masks {spec.low_res_size} px
 - Trained on these prompts: {", ".join(spec.capabilities)}
 - Not trained on: {untrained}
+- Takes in propagation: {takes}
 - Default window: {low:g} to {high:g} HU
 - {trained.step} steps of {config.episodes_per_step} episodes, seed {config.seed}, \
 {trained.seconds / 60:.0f} minutes{meant}

@@ -167,6 +167,7 @@ def test_a_run_trains_the_module_resumes_and_is_exported_with_it(
     checkpoint = tmp_path / "stopped" / LAST
     exported = read_bundle(export_checkpoint(checkpoint, tmp_path / "bundle", backend="openvino"))
     assert exported.spec.takes_source
+    assert "Takes in propagation: a mask with its picture and the way to the bound" in exported.card
     model = start_model(exported)
     assert model.config == SMALL_WITH_SOURCE
     name = "prompt_encoder.source.last.weight"

@@ -47,7 +47,8 @@ def _slices(found: VolumeInfo) -> dict[str, dict[str, object]]:
 
 def _show(found: VolumeInfo) -> None:
     out.print(f"[bold]{escape(found.source)}[/]", soft_wrap=True)
-    out.print(f"  {found.format}, {found.modality}, {found.dtype}, {found.file_bytes / 1e6:.1f} MB")
+    modality = found.modality if found.modality_stated else f"{found.modality} assumed (the file does not say)"
+    out.print(f"  {found.format}, {modality}, {found.dtype}, {found.file_bytes / 1e6:.1f} MB")
     if found.geometry is not None:
         out.print(f"  {found.geometry.describe()} (LPS)")
         axes = zip("ijk", found.geometry.direction.T, strict=True)

@@ -114,6 +114,7 @@ class VolumeInfo:
         objects: Content of a DICOM folder besides images.
         names: Of a DICOM SEG or RTSTRUCT, the names of its objects.
         notes: What was left out, and other facts that stop nothing, as sentences.
+        modality_stated: Whether the file says its modality; of a format without one, "CT" is assumed.
     """
 
     source: str
@@ -128,6 +129,7 @@ class VolumeInfo:
     objects: tuple[ObjectInfo, ...] = ()
     names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    modality_stated: bool = True
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON; lengths are in mm, directions are LPS."""

@@ -97,6 +97,7 @@ def read_info(path: str | os.PathLike[str], *, series: str | None = None) -> Vol
         geometry=header.geometry,
         modality="CT",
         dtype=header.dtype,
+        modality_stated=False,
     )
 
 

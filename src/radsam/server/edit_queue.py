@@ -121,6 +121,8 @@ class EditQueue:
         session = live.session
         job.edit = edit = session.to_edit(request)
         job.warnings = capability_warnings(edit, session.predictor.spec)
+        if isinstance(edit, Segment) and session.volume.hu_doubt:
+            job.warnings += (session.volume.hu_doubt,)
         names = object_names(session.history.push(edit).done)
         object_id = names.index(edit.name) + 1
         plane = edit.plane if isinstance(edit, Segment) else session.objects[edit.name].grid.plane

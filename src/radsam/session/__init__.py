@@ -1,6 +1,6 @@
 """One user's work on one volume: prompts, corrections, undo, and the label map."""
 
-from radsam.session.capability_warnings import CapabilityWarning
+from radsam.session.capability_warnings import CapabilityWarning, HuWarning
 from radsam.session.covered_voxels import CoveredVoxels, OverlapWarning
 from radsam.session.edit import Overlap
 from radsam.session.edit_request import CorrectionRequest, SegmentRequest
@@ -14,6 +14,7 @@ __all__ = [
     "CorrectionRequest",
     "CoveredVoxels",
     "Engine",
+    "HuWarning",
     "Overlap",
     "OverlapWarning",
     "PrecisionWarning",

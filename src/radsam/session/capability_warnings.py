@@ -11,6 +11,10 @@ class CapabilityWarning(UserWarning):
     """The model gets a prompt that it was not trained on."""
 
 
+class HuWarning(UserWarning):
+    """The values of the volume are hardly Hounsfield units."""
+
+
 def capability_warnings(edit: Segment | Correct, spec: BundleSpec) -> tuple[str, ...]:
     """Return a warning for each part of an edit that the model was not trained on."""
     if isinstance(edit, Correct):

@@ -18,7 +18,7 @@ from radsam.io.input_files import refuse_inputs
 from radsam.predictor import SliceMask, SlicePredictor
 from radsam.preprocess import Window
 from radsam.propagate import Record, SliceDone, StopRule
-from radsam.session.capability_warnings import CapabilityWarning, capability_warnings, not_followed
+from radsam.session.capability_warnings import CapabilityWarning, HuWarning, capability_warnings, not_followed
 from radsam.session.compose import compose, painting_order
 from radsam.session.covered_voxels import (
     CoveredVoxels,
@@ -288,6 +288,8 @@ class Session:
         edit = self.to_edit(request)
         for message in capability_warnings(edit, self.predictor.spec):
             warnings.warn(message, CapabilityWarning, stacklevel=3)  # the caller of `segment` or `correct`
+        if isinstance(edit, Segment) and self.volume.hu_doubt:
+            warnings.warn(self.volume.hu_doubt, HuWarning, stacklevel=3)
         before = self.covered
         for record in self.run(edit):
             if progress and isinstance(record, SliceDone):

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int16, Int64, UInt8, UInt16
 
 from radsam.errors import GridMismatchError, VolumeError
 from radsam.volume.geometry import Geometry
+from radsam.volume.hu_check import hu_doubt
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,11 @@ class Volume:
         for each in self.hu:
             digest.update(each.tobytes())
         return digest.hexdigest()
+
+    @cached_property
+    def hu_doubt(self) -> str:
+        """Why the values are hardly Hounsfield units, where no header says that they are; empty where they can be."""
+        return hu_doubt(self.hu) if self.modality == "CT" and self.series is None else ""
 
 
 @dataclass(frozen=True, eq=False)

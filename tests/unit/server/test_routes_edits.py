@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from fakes import FakeBackend, fake_session
+from phantoms import touching_balls
 from radsam.io.volume_read import read_labels, read_volume
 from radsam.session import Session
-from radsam.volume import Box, Mask, Point, RunMask
+from radsam.volume import Box, Mask, Point, RunMask, Volume
 from servers import BOUNDS, LEFT, RIGHT, Served, served
 
 #: Overlapping objects are reported; `test_overlap.py` is about that.
@@ -287,3 +288,15 @@ def test_a_session_says_its_precision_and_that_it_continues_in_another(tmp_path:
         assert (state["precision"], state["precisions"]) == ("f32", ["bf16"])
         assert "computed in bf16; new edits are computed in f32" in state["notes"][0]
         assert web.segment("left", LEFT)["precisions"] == ["bf16", "f32"]
+
+
+def test_values_that_are_hardly_hu_come_with_a_warning(tmp_path: Path) -> None:
+    scene = touching_balls()
+    mr = Volume((scene.volume.hu - scene.volume.hu.min()) * np.int16(2), scene.volume.geometry)
+    with served(tmp_path, volume=mr) as web:
+        published: list[tuple[str, Any]] = []
+        (live,) = web.service._sessions.live
+        live.channel.publish = lambda kind, data: published.append((kind, data))  # type: ignore[method-assign]
+        web.segment()
+        (warning,) = next(data["warnings"] for kind, data in published if kind == "ended")
+    assert "hardly Hounsfield units" in warning

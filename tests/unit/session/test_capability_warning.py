@@ -8,13 +8,15 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fakes import FakeBackend, fake_session, fake_spec
 from phantoms import touching_balls
+from radsam.preprocess import Window
 from radsam.runtime import Capability
-from radsam.session import CapabilityWarning, OverlapWarning, Session
-from radsam.volume import Box, Mask, Point
+from radsam.session import CapabilityWarning, HuWarning, OverlapWarning, Session
+from radsam.volume import Box, Mask, Point, Volume
 
 SCENE = touching_balls()
 RIGHT = Box(k=13, i0=3, j0=7, i1=15, j1=20)
@@ -100,3 +102,10 @@ def test_a_correction_of_what_is_right_already_says_nothing_of_the_one_before() 
     with pytest.warns(CapabilityWarning) as caught:
         assert not session.correct(Point(i=9, j=14, k=12)).painted
     assert len(caught) == 1  # the model was not trained on points
+
+
+def test_an_mr_without_a_header_that_says_so_is_segmented_with_a_warning() -> None:
+    mr = Volume((SCENE.volume.hu - SCENE.volume.hu.min()) * np.int16(2), SCENE.volume.geometry)
+    session = fake_session(mr, window=Window(0.0, 600.0))
+    with pytest.warns(HuWarning, match=r"go from 0 to \d+, which are hardly Hounsfield units.*give a window"):
+        session.segment(Box(k=13, i0=3, j0=7, i1=27, j1=20), bounds=BOUNDS)

@@ -77,7 +77,7 @@ def demo(
             session.correct(point, name=_ORGAN, progress=lambda r: update(r.done, r.total))
         second = dice(session.mask(_ORGAN), truth)
     outputs.write(session, _ORGAN)
-    found = report(session, outputs, started)
+    found = report(session, started, outputs)
     if as_json:
         write_json(found | {"dice_one_box": first, "dice_corrected": second, "outputs": outputs.to_dict()})
         return

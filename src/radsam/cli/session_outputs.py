@@ -313,7 +313,7 @@ def _earlier(session: Session) -> str:
     return f"; earlier edits in {', '.join(others)}" if others else ""
 
 
-def report(session: Session, outputs: Outputs, started: float) -> dict[str, Any]:
+def report(session: Session, started: float, outputs: Outputs | None = None) -> dict[str, Any]:
     """Describe the session's objects for JSON.
 
     An object's `voxels` and `volume_ml` are those that it has in the label map, `whole_voxels` and `whole_volume_ml`
@@ -321,8 +321,8 @@ def report(session: Session, outputs: Outputs, started: float) -> dict[str, Any]
 
     Args:
         session: The session.
-        outputs: The results that were written.
         started: `time.perf_counter()` when the work began.
+        outputs: The results that were written; None if there are none.
     """
     ml = session.volume.geometry.voxel_volume_mm3 / 1000
     objects = []
@@ -351,7 +351,7 @@ def report(session: Session, outputs: Outputs, started: float) -> dict[str, Any]
     return {
         "objects": objects,
         "overlap": session.overlap.value,
-        "overlaps": overlaps(session, whole=outputs.holds_overlap),
+        "overlaps": overlaps(session, whole=outputs is not None and outputs.holds_overlap),
         "model": session.predictor.spec.name,
         "model_sha256": session.predictor.model_hash,
         "backend": session.predictor.backend.name,
@@ -418,13 +418,13 @@ def finish(session: Session, outputs: Outputs, started: float, as_json: bool) ->
 
     Args:
         session: The session.
-        outputs: The results that were written.
         started: `time.perf_counter()` when the work began.
+        outputs: The results that were written; None if there are none.
         as_json: Write JSON.
     """
     from radsam.io.object_files import is_template
 
-    found = report(session, outputs, started)
+    found = report(session, started, outputs)
     written: dict[str, Any] = outputs.to_dict()
     if is_template(outputs.labels):
         files = outputs.object_files(session)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,7 @@ from radsam.session.replay import ObjectResult, Replayer
 from radsam.session.segmented_object import PlacedPrompt, SegmentedObject
 from radsam.session.session_file import SessionFile
 from radsam.session.user_prompts import prompts_of
-from radsam.volume import Bounds, LabelVolume, Mask, Plane, Point, Prompt, SliceGrid, Volume, slice_index
+from radsam.volume import Bounds, LabelVolume, Mask, Plane, Point, Prompt, RunMask, SliceGrid, Volume, slice_index
 
 Progress = Callable[[SliceDone], None]
 
@@ -98,6 +99,8 @@ class Session:
         self.precisions: tuple[str, ...] = ()
         self._history = History()
         self._replayer = Replayer(volume, predictor, self.stop_rule)
+        #: The edits of the last label map, and what each locked object owned, by the number of its lock's edit.
+        self._frozen: tuple[tuple[Edit, ...], dict[int, list[RunMask]]] = (), {}
         self._composed: tuple[History, LabelVolume, tuple[CoveredVoxels, ...]] | None = None
         #: Hash of each session file, as this session read or wrote it last.
         self._files: dict[Path, str] = {}
@@ -128,7 +131,12 @@ class Session:
         if self._composed is None or self._composed[0] is not self._history:
             edits = self._history.done
             every = object_names(edits)
-            ids = compose(edits, self.volume.geometry, self._replayer)
+            # What an object owned when it was locked holds as long as the edits before its lock do.
+            pairs = zip(self._frozen[0], edits, strict=False)
+            known = sum(1 for _ in takewhile(lambda pair: pair[0] is pair[1], pairs))
+            frozen_at = {at: owned for at, owned in self._frozen[1].items() if at <= known}
+            ids = compose(edits, self.volume.geometry, self._replayer, frozen_at)
+            self._frozen = edits, frozen_at
             locked = locks_of(edits)
             ordered = [*locked, *(name for name in reversed(painting_order(edits)) if name not in locked)]
             names = {every.index(name) + 1: name for name in present_objects(edits)}

@@ -71,9 +71,9 @@ class Snapshot:
 def snapshot(session: Session) -> Snapshot:
     masks = MaskRevisions()
     masks.update(session.labels.ids, session.objects)
-    # The revision counts changes, and what can be undone and redone follows from the history.
-    not_of_a_step = ("revision", "can_undo", "can_redo")
-    state = {name: each for name, each in session_details(session, masks).items() if name not in not_of_a_step}
+    # These are of the whole session, not of a step of its history.
+    of_all = ("revision", "can_undo", "can_redo", "precisions", "notes", "seconds")
+    state = {name: each for name, each in session_details(session, masks).items() if name not in of_all}
     return Snapshot(
         ids=session.labels.ids.tobytes(),
         names=dict(session.labels.names),
@@ -81,7 +81,7 @@ def snapshot(session: Session) -> Snapshot:
         overlap=session.overlap,
         window=session.window,
         state=state,
-        report={name: each for name, each in report(session, 0.0).items() if name != "seconds"},
+        report={name: each for name, each in report(session, 0.0).items() if name not in of_all},
     )
 
 
@@ -171,11 +171,16 @@ class Work(RuleBasedStateMachine):
 
     @rule()
     def reopen(self) -> None:
+        before = self.session
         with tempfile.TemporaryDirectory() as folder:
             self.session.save(Path(folder) / "session")
             self.backend = FakeBackend()
             self.session = fake_engine(self.backend).reopen(Path(folder) / "session", SCENE.volume)
         snapshot(self.session)
+        assert self.session.precisions == before.precisions
+        assert (self.session.history.cursor, len(self.session.history.edits)) == (
+            before.history.cursor, len(before.history.edits),
+        )  # fmt: skip
         assert self.backend.prompts == []
 
     @invariant()

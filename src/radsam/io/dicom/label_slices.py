@@ -18,6 +18,8 @@ from radsam.volume.geometry import nearest_index
 
 #: Images closer than this, in slices, to the slices of the grid lie on them.
 _ON_SLICE = 1e-3
+#: A place this much before the middle between two images, in slices, counts as on it: files round to 0.01 mm or less.
+_MIDDLE = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,9 +45,8 @@ class LabelGrid:
         The first and the last image reach as far outwards as inwards; before them it is -1, after them their number.
         """
         if not self.image_k:
-            return np.asarray(np.clip(nearest_index(k), -1, self.geometry.shape_kji[0]))
-        # As `nearest_index`: a place between two images is nearest to the upper one, whatever its last digits.
-        return np.asarray(np.searchsorted(self._borders(), k + 1e-6, side="right") - 1, dtype=np.int64)
+            return np.asarray(np.clip(nearest_index(k + _MIDDLE), -1, self.geometry.shape_kji[0]))
+        return np.asarray(np.searchsorted(self._borders(), k + _MIDDLE, side="right") - 1, dtype=np.int64)
 
     def stack(self, masks: Mapping[int, Bool[np.ndarray, "rows cols"]]) -> Bool[np.ndarray, "k j i"]:
         """Stack masks, by the index of their image; an image without one has no object.

@@ -17,6 +17,8 @@ from contourpy import FillType, contour_generator
 from jaxtyping import Bool, Float
 
 Ring = Float[np.ndarray, "_ 2"]
+#: Rings closer than this everywhere, in pixels, are the same one.
+_SAME_PLACE = 0.05
 
 
 def rings_of(mask: Bool[np.ndarray, "rows cols"]) -> list[Ring]:
@@ -68,6 +70,30 @@ def fill(rings: Iterable[Ring], shape: tuple[int, int]) -> Bool[np.ndarray, "row
         x = x0[edge] + (row - y0[edge]) * ((x1 - x0)[edge] / (y1 - y0)[edge])
         np.add.at(crossings, (row, np.clip(np.ceil(x), 0, cols).astype(np.int64)), 1)
     return np.asarray(np.cumsum(crossings[:, :cols], axis=1) % 2 == 1)
+
+
+def without_same(rings: Sequence[Ring]) -> list[Ring]:
+    """Leave out rings that run where an earlier one does, to a twentieth of a pixel, whatever their points are."""
+    kept: list[Ring] = []
+    spans: list[np.ndarray] = []
+    for ring in rings:
+        span = np.concatenate([ring.min(axis=0), ring.max(axis=0)])
+        near = np.flatnonzero((np.abs(np.reshape(spans, (-1, 4)) - span) < _SAME_PLACE).all(axis=1)).tolist()
+        if not any(_runs_along(ring, kept[each]) and _runs_along(kept[each], ring) for each in near):
+            kept.append(ring)
+            spans.append(span)
+    return kept
+
+
+def _runs_along(ring: Ring, other: Ring) -> bool:
+    """Whether each point of a ring lies on another ring."""
+    way = np.roll(other, -1, axis=0) - other
+    squares = np.maximum((way**2).sum(axis=1), np.finfo(float).tiny)
+    for point in ring:
+        part = np.clip(((point - other) * way).sum(axis=1) / squares, 0, 1)
+        if ((other + part[:, None] * way - point) ** 2).sum(axis=1).min() > _SAME_PLACE**2:
+            return False
+    return True
 
 
 def area(ring: Ring) -> float:

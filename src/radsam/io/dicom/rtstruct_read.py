@@ -23,7 +23,7 @@ from radsam.errors import GridMismatchError, VolumeError
 from radsam.io.dicom.dicom_labels import DicomLabels, DicomObject, LabelWarning
 from radsam.io.dicom.element_values import integer, text
 from radsam.io.dicom.label_slices import LabelGrid
-from radsam.io.dicom.polygons import fill
+from radsam.io.dicom.polygons import fill, without_same
 from radsam.volume import Geometry
 
 _CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
@@ -74,18 +74,19 @@ class _Roi:
             else:
                 outside.append(k)
         masks = {}
-        twice = 0
+        twice = between = 0
         for image, found in planes.items():
             # Planes may be closer than images: then the one nearest to the image is used.
             nearest = min((at for at, _ in found), key=lambda at: abs(at - places[image]))
             rings = [ring for at, ring in found if abs(at - nearest) < _SAME_PLANE]
-            different = {_edges(ring): ring for ring in rings}
+            between += len(found) - len(rings)
+            different = without_same(list({_edges(ring): ring for ring in rings}.values()))
             twice += len(rings) - len(different)
-            masks[image] = fill(different.values(), grid.shape_kji[1:])
-        self._warn(outside, grid, cut, twice)
+            masks[image] = fill(different, grid.shape_kji[1:])
+        self._warn(outside, grid, cut, between, twice)
         return masks
 
-    def _warn(self, outside: Sequence[float], grid: Geometry, cut: int, twice: int) -> None:
+    def _warn(self, outside: Sequence[float], grid: Geometry, cut: int, between: int, twice: int) -> None:
         facts = []
         if outside:
             mm = grid.spacing_mm_ijk[2]
@@ -98,6 +99,8 @@ class _Roi:
             facts.append(f"lie beyond the volume and are left out ({'; '.join(where)})")
         if cut:
             facts.append(f"reach beyond the sides of the images and are cut there ({cut})")
+        if between:
+            facts.append(f"lie between the images, next to others that are nearer to one, and are left out ({between})")
         if twice:
             facts.append(f"are stored more than once and count once ({twice})")
         if self.too_short:

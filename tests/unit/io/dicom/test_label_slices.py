@@ -16,6 +16,7 @@ from pydicom.dataset import Dataset
 from dicom_files import ct_values, write_series
 from radsam.io.dicom.dicom_labels import LabelWarning
 from radsam.io.dicom.label_slices import LabelGrid
+from radsam.io.dicom.polygons import without_same
 from radsam.io.dicom.source_series import read_source
 from radsam.io.volume_read import read_labels, read_volume
 from radsam.io.volume_write import write_labels
@@ -122,9 +123,14 @@ def test_the_volume_is_kept_to_half_a_voxel_whatever_the_steps(steps: list[float
 # --- contours beside the slices
 
 
-@pytest.mark.parametrize("noise_mm", [0.0, 1e-4, -1e-4])
+@pytest.mark.parametrize("noise_mm", [0.0, 1e-4, -1e-4, 0.01])
 def test_contours_half_a_slice_off_all_move_the_same_way(ct: Path, volume: Volume, noise_mm: float) -> None:
-    path = structure_set(ct, liver(), moved(0.5 + noise_mm * 1e-3))
+    def change(dataset: Dataset) -> None:
+        for sign, each in zip((1, -1, -1, 1), contours(dataset), strict=True):
+            points = np.array(each.ContourData, dtype=float).reshape(-1, 3) + [0, 0, 1.25 + sign * noise_mm]
+            each.ContourData = [f"{number:.4f}" for number in points.ravel()]
+
+    path = structure_set(ct, liver(), change)
     np.testing.assert_array_equal(read_labels(path, on=volume).ids[1:], liver()[:-1])
 
 
@@ -158,6 +164,54 @@ def test_a_contour_stored_twice_counts_once(ct: Path, volume: Volume, kind: str,
 
     path = structure_set(ct, liver(), twice)
     with pytest.warns(LabelWarning, match=r"stored more than once and count once \(4\)"):
+        np.testing.assert_array_equal(read_labels(path, on=volume).ids, liver())
+
+
+def _with_middles(points: np.ndarray) -> np.ndarray:
+    middles = (points + np.roll(points, -1, axis=0)) / 2
+    return np.stack([points, middles], axis=1).reshape(-1, 3)
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        pytest.param(lambda points: np.repeat(points, 2, axis=0), id="points-twice"),
+        pytest.param(_with_middles, id="more-points"),
+        pytest.param(lambda points: points + 0.005 * np.sin(np.arange(points.size).reshape(-1, 3)), id="rounded"),
+    ],
+)
+def test_a_contour_stored_again_with_other_points_counts_once(
+    ct: Path, volume: Volume, again: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    def twice(dataset: Dataset) -> None:
+        for each in contours(dataset):
+            copied = Dataset()
+            copied.update(each)
+            points = again(np.array(each.ContourData, dtype=float).reshape(-1, 3))
+            copied.ContourData = [f"{number:.4f}" for number in points.ravel()]
+            dataset.ROIContourSequence[0].ContourSequence.append(copied)
+
+    path = structure_set(ct, liver(), twice)
+    with pytest.warns(LabelWarning, match=r"stored more than once and count once \(4\)"):
+        np.testing.assert_array_equal(read_labels(path, on=volume).ids, liver())
+
+
+def test_rings_of_the_same_span_and_thin_walls_stay_apart() -> None:
+    triangle = np.array([[0.0, 0], [4, 0], [4, 4]])
+    assert len(without_same([triangle, triangle[:, ::-1]])) == 2
+    assert len(without_same([triangle, triangle + [0.1, 0]])) == 2
+
+
+def test_contours_in_planes_between_the_images_are_counted(ct: Path, volume: Volume) -> None:
+    def between(dataset: Dataset) -> None:
+        copied = Dataset()
+        copied.update(contours(dataset)[2])
+        points = np.array(copied.ContourData, dtype=float).reshape(-1, 3) + [0, 0, 1]
+        copied.ContourData = [f"{number:.3f}" for number in points.ravel()]
+        dataset.ROIContourSequence[0].ContourSequence.append(copied)
+
+    path = structure_set(ct, liver(), between)
+    with pytest.warns(LabelWarning, match=r"of the 5 .* lie between the images, .* are left out \(1\)"):
         np.testing.assert_array_equal(read_labels(path, on=volume).ids, liver())
 
 

@@ -316,7 +316,7 @@ def _earlier(session: Session) -> str:
 def report(session: Session, started: float, outputs: Outputs | None = None) -> dict[str, Any]:
     """Describe the session's objects for JSON.
 
-    An object's `voxels` and `volume_ml` are those that it has in the label map, `whole_voxels` and `whole_volume_ml`
+    An object's `voxels` and `volume_ml` are those that it has in the output, `whole_voxels` and `whole_volume_ml`
     all of them; `overlaps` has the difference for each two objects, and whether the output holds it for `both`.
 
     Args:
@@ -325,9 +325,11 @@ def report(session: Session, started: float, outputs: Outputs | None = None) -> 
         outputs: The results that were written; None if there are none.
     """
     ml = session.volume.geometry.voxel_volume_mm3 / 1000
+    shared = overlaps(session, whole=outputs is not None and outputs.holds_overlap)
     objects = []
     for each in session.objects.values():
-        voxels = each.whole_voxels - sum(lost.voxels for lost in session.covered if lost.name == each.name)
+        lost = (one["voxels"] for one in shared if one["name"] == each.name and not (one["both"] and one["by"]))
+        voxels = each.whole_voxels - sum(lost)
         objects.append(
             {
                 "name": each.name,
@@ -351,7 +353,7 @@ def report(session: Session, started: float, outputs: Outputs | None = None) -> 
     return {
         "objects": objects,
         "overlap": session.overlap.value,
-        "overlaps": overlaps(session, whole=outputs is not None and outputs.holds_overlap),
+        "overlaps": shared,
         "model": session.predictor.spec.name,
         "model_sha256": session.predictor.model_hash,
         "backend": session.predictor.backend.name,
@@ -387,7 +389,7 @@ def overlap_lines(found: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def show_report(found: dict[str, Any], outputs: Outputs) -> None:
     """Show a `report` as a table."""
-    overlap = bool(found["overlaps"])
+    overlap = any(each["voxels"] != each["whole_voxels"] for each in found["objects"])
     volumes = ("volume", "in the label map") if overlap else ("volume",)
     table = Table("object", *volumes, "slices", "ended below", "ended above", "lowest predicted IoU", box=None)
     for each in found["objects"]:

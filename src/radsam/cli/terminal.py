@@ -36,6 +36,7 @@ notes = Console(stderr=True, highlight=False, emoji=False)
 #: Results for people. A pipe has no width: there, no column of a table is cut short.
 out = Console(highlight=False, emoji=False, width=None if sys.stdout and sys.stdout.isatty() else 500)
 
+_noted: ContextVar[list[str] | None] = ContextVar("notes of the running command", default=None)
 _held: ContextVar[ExitStack] = ContextVar("resources of the running command")
 
 
@@ -99,6 +100,7 @@ def _fail(message: str, kind: str, code: int, as_json: bool) -> None:
 def _warnings_as_notes() -> Iterator[None]:
     """Show each of our warnings once, as a line for people."""
     shown: set[str] = set()
+    before = _noted.set([])
     plain = warnings.showwarning
 
     def show(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
@@ -111,11 +113,17 @@ def _warnings_as_notes() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("default", UserWarning)  # ours only: deprecations of libraries do not concern users
         warnings.showwarning = show
-        yield
+        try:
+            yield
+        finally:
+            _noted.reset(before)
 
 
 def note(message: str) -> None:
-    """Show a note: something that does not stop the work."""
+    """Show a note: something that does not stop the work. The command's JSON has it, too."""
+    found = _noted.get()
+    if found is not None:
+        found.append(message)
     notes.print(f"[yellow]Note:[/] {escape(message)}", soft_wrap=True)
 
 
@@ -142,8 +150,9 @@ def require_extra(feature: str, extra: str, *modules: str) -> None:
 
 
 def write_json(value: Mapping[str, Any]) -> None:
-    """Write one JSON object to the standard output."""
-    sys.stdout.write(json.dumps(value, indent=2) + "\n")
+    """Write one JSON object to the standard output; with the command's notes so far, if it has any."""
+    found = _noted.get()
+    sys.stdout.write(json.dumps({"notes": found} | dict(value) if found else value, indent=2) + "\n")
 
 
 @contextmanager

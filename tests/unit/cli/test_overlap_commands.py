@@ -112,6 +112,7 @@ def test_the_policy_holds_in_every_format(
         held = {name: int(found.mask(number).sum()) for number, name in found.names.items()}
         assert held == {"liver": liver} | ({"tumour": tumour} if tumour else {})
     result = run("edit s.radsam -o out_{name}.nii.gz --json").done().json
+    assert [each["voxels"] for each in result["objects"]] == [liver, tumour]
     assert result["outputs"]["masks"] == {"liver": "out_liver.nii.gz", "tumour": "out_tumour.nii.gz"}
     assert [voxels(tmp_path / f"out_{name}.nii.gz") for name in ("liver", "tumour")] == [liver, tumour]
     assert set(np.unique(read_labels(tmp_path / "out_liver.nii.gz").ids)) == {0, 1}

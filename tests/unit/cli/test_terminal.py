@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 import pytest
 import typer
 
-from radsam.cli.terminal import command, note, progress_bar, until_end
+from radsam.cli.terminal import command, note, progress_bar, until_end, write_json
 from radsam.errors import BackendError, MissingExtraError, PromptError, RadsamError, VolumeError
 
 
@@ -32,6 +32,27 @@ def raising(error: BaseException) -> Callable[[], None]:
         raise error
 
     return fail
+
+
+def test_the_json_of_a_command_has_its_notes(capsys: pytest.CaptureFixture[str]) -> None:
+    @command
+    def noting(*, as_json: bool) -> None:
+        note("A file was left out.")
+        for _ in range(2):
+            warnings.warn("The values are hardly Hounsfield units.", OurWarning, stacklevel=1)
+        write_json({"objects": []})
+
+    @command
+    def quiet(*, as_json: bool) -> None:
+        write_json({"objects": []})
+
+    noting(as_json=True)
+    assert json.loads(capsys.readouterr().out) == {
+        "objects": [],
+        "notes": ["A file was left out.", "The values are hardly Hounsfield units."],
+    }
+    quiet(as_json=True)
+    assert json.loads(capsys.readouterr().out) == {"objects": []}
 
 
 @pytest.mark.parametrize(

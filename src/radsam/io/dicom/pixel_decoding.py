@@ -90,6 +90,8 @@ def _source(header: SliceHeader) -> Path | pydicom.FileDataset:
         return header.path
     with warnings.catch_warnings(action="ignore"):  # pydicom warns of every value that breaks a rule
         dataset = pydicom.dcmread(header.path, force=True)
+    if header.frame is None:  # one image, whatever an unreadable number says
+        dataset.pop("NumberOfFrames", None)
     if "TransferSyntaxUID" not in dataset.file_meta:  # a file without its file header
         implicit, _ = dataset.original_encoding
         dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian

@@ -121,12 +121,12 @@ def _check_images(series: Series) -> None:
         (lambda each: not each.complete, "cut short or without pixels", "Copy the files again."),
         (
             lambda each: not np.isfinite(each.position_lps + each.cosines + each.spacing_mm).all(),
-            "without position, orientation or pixel spacing",
+            "without a position, orientation or pixel spacing that can be read",
             "Export the series again.",
         ),
         (
             lambda each: each.modality == "CT" and not (np.isfinite(each.rescale).all() and each.rescale[0]),
-            "CT without RescaleSlope and RescaleIntercept, so their Hounsfield units are unknown",
+            "CT without RescaleSlope and RescaleIntercept that can be read, so their Hounsfield units are unknown",
             "Export the series again from the scanner or PACS.",
         ),
     )

@@ -205,6 +205,7 @@ def raw(name: str, vr: str, value: bytes) -> Callable[[Dataset], None]:
         ("SeriesNumber", "IS", b"CT12"),
         ("InstanceNumber", "IS", b"1.5"),
         ("AcquisitionNumber", "IS", b"A1"),
+        ("NumberOfFrames", "IS", b"one"),
         ("SliceThickness", "DS", b"1,25"),
         ("PatientWeight", "DS", b"70,5"),
         ("PatientAge", "AS", b"fifty"),
@@ -230,7 +231,7 @@ def test_an_unreadable_element_that_nobody_needs_is_absent(
 def test_an_unreadable_element_that_is_needed_is_named(ct: Path) -> None:
     for path in ct.iterdir():
         changed(path, raw("PixelSpacing", "DS", b"0,7\\0,7"))
-    with pytest.raises(SeriesError, match=r"5 of 5 images are without position, orientation or pixel spacing"):
+    with pytest.raises(SeriesError, match=r"5 of 5 images are without a position, orientation or pixel spacing that can"):
         read_volume(ct)
 
 

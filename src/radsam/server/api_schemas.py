@@ -166,6 +166,7 @@ class VolumeRow(BaseModel):
     spacing_mm_ijk: list[float]
     modality: str
     source: Literal["given", "data", "upload"]
+    notes: list[str]
 
 
 class PlaneDetails(BaseModel):

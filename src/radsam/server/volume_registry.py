@@ -166,7 +166,9 @@ class VolumeRegistry:
             try:
                 self._found[path] = stamp, entries_of(path, "data", name=name)
             except Exception as error:  # whatever one file provokes, the others are listed
-                if not isinstance(error, RadsamError | OSError):
+                if isinstance(error, RadsamError | OSError):
+                    _log.warning("%s is not offered: %s", printable(path), printable(str(error)))
+                else:
                     _log.warning("%s cannot be listed", printable(path), exc_info=error)
                 self._found[path] = stamp, []  # not read again until it changes
         with self._lock:

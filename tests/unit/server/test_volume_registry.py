@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
 
+from dicom_files import ct_values, write_series
 from phantoms import ball
 from radsam.io.volume_write import write_volume
 from radsam.server import volume_registry
+from radsam.server.api_schemas import VolumeDetails, VolumeRow
 from radsam.server.error_answers import error_answer
 from radsam.server.server_limits import Limits
 from radsam.server.server_store import ServerStore
+from radsam.server.state_json import volume_details, volume_row
 from radsam.server.volume_registry import VolumeRegistry
 
 NAMES = (b"a.nii.gz", b"L\xe9a.nii.gz", b"f\xe9/ct.nrrd", b"two\nlines.nii")
@@ -48,6 +52,24 @@ def test_one_file_never_keeps_the_others_from_the_list(tmp_path: Path, monkeypat
 
     monkeypatch.setattr(volume_registry, "entries_of", failing)
     assert [each.name for each in registry(tmp_path).listed("user")] == ["b.nii"]
+
+
+def test_the_log_says_why_a_file_is_not_offered(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_volume(ball().volume, tmp_path / "a.nii")
+    (tmp_path / "b.nii").write_bytes((tmp_path / "a.nii").read_bytes()[:400])
+    volumes = registry(tmp_path)
+    assert [each.name for each in volumes.listed("user")] == ["a.nii"]
+    (line,) = caplog.messages
+    assert re.search(r"b\.nii is not offered: .+", line)
+
+
+def test_the_answer_keeps_everything_that_describes_a_volume(tmp_path: Path) -> None:
+    write_series(tmp_path / "ct", ct_values((5, 16, 16)))
+    (tmp_path / "ct" / "report.txt").write_text("A report.")
+    (entry,) = registry(tmp_path).listed("user")
+    assert entry.notes
+    for described, schema in ((volume_row(entry), VolumeRow), (volume_details(entry, None), VolumeDetails)):
+        assert schema.model_validate(described).model_dump(mode="json") == described
 
 
 def test_an_error_answer_can_name_any_file() -> None:

@@ -231,7 +231,9 @@ def test_an_unreadable_element_that_nobody_needs_is_absent(
 def test_an_unreadable_element_that_is_needed_is_named(ct: Path) -> None:
     for path in ct.iterdir():
         changed(path, raw("PixelSpacing", "DS", b"0,7\\0,7"))
-    with pytest.raises(SeriesError, match=r"5 of 5 images are without a position, orientation or pixel spacing that can"):
+    with pytest.raises(
+        SeriesError, match=r"5 of 5 images are without a position, orientation or pixel spacing that can"
+    ):
         read_volume(ct)
 
 

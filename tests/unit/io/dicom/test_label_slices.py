@@ -127,7 +127,7 @@ def test_the_volume_is_kept_to_half_a_voxel_whatever_the_steps(steps: list[float
 def test_contours_half_a_slice_off_all_move_the_same_way(ct: Path, volume: Volume, noise_mm: float) -> None:
     def change(dataset: Dataset) -> None:
         for sign, each in zip((1, -1, -1, 1), contours(dataset), strict=True):
-            points = np.array(each.ContourData, dtype=float).reshape(-1, 3) + [0, 0, 1.25 + sign * noise_mm]
+            points = np.array(each.ContourData, dtype=float).reshape(-1, 3) + np.array([0, 0, 1.25 + sign * noise_mm])
             each.ContourData = [f"{number:.4f}" for number in points.ravel()]
 
     path = structure_set(ct, liver(), change)
@@ -199,14 +199,14 @@ def test_a_contour_stored_again_with_other_points_counts_once(
 def test_rings_of_the_same_span_and_thin_walls_stay_apart() -> None:
     triangle = np.array([[0.0, 0], [4, 0], [4, 4]])
     assert len(without_same([triangle, triangle[:, ::-1]])) == 2
-    assert len(without_same([triangle, triangle + [0.1, 0]])) == 2
+    assert len(without_same([triangle, triangle + np.array([0.1, 0])])) == 2
 
 
 def test_contours_in_planes_between_the_images_are_counted(ct: Path, volume: Volume) -> None:
     def between(dataset: Dataset) -> None:
         copied = Dataset()
         copied.update(contours(dataset)[2])
-        points = np.array(copied.ContourData, dtype=float).reshape(-1, 3) + [0, 0, 1]
+        points = np.array(copied.ContourData, dtype=float).reshape(-1, 3) + np.array([0, 0, 1])
         copied.ContourData = [f"{number:.3f}" for number in points.ravel()]
         dataset.ROIContourSequence[0].ContourSequence.append(copied)
 

@@ -153,7 +153,7 @@ def voxel_file(path: Path) -> Path | None:
             name = _nrrd_fields(stream).get("datafile", "LOCAL")
         else:
             name = _meta_fields(stream)["ElementDataFile"]
-    return None if name == "LOCAL" else _beside(path, name)
+    return None if name.upper() == "LOCAL" else _beside(path, name)
 
 
 def _nifti_header(header: NiftiHeader, path: Path) -> Header:
@@ -277,13 +277,12 @@ def _check_meta(path: Path, whole: bool) -> dict[str, str]:
         channels = int(fields.get("ElementNumberOfChannels", "1"))
         voxels = math.prod(int(n) for n in fields["DimSize"].split()) * channels
         needed = voxels * _META_BYTES[fields["ElementType"].removesuffix("_ARRAY")]
-        compressed = fields.get("CompressedData", "False").lower() == "true"
-        if fields["ElementDataFile"] == "LOCAL":
-            _check_meta_data(path, stream, needed, compressed=compressed, whole=whole)
+        if fields["ElementDataFile"].upper() == "LOCAL":
+            _check_meta_data(path, stream, needed, fields, whole=whole)
             return fields
     data_path = _beside(path, fields["ElementDataFile"])
     with data_path.open("rb") as stream:
-        _check_meta_data(data_path, stream, needed, compressed=compressed, whole=whole)
+        _check_meta_data(data_path, stream, needed, fields, whole=whole)
     return fields
 
 
@@ -299,15 +298,38 @@ def _meta_fields(stream: io.BufferedIOBase) -> dict[str, str]:
     return fields
 
 
-def _check_meta_data(path: Path, stream: io.BufferedIOBase, needed: int, *, compressed: bool, whole: bool) -> None:
-    if not compressed:
-        require_length(path, path.stat().st_size - stream.tell(), needed)
-    elif whole:
+def _check_meta_data(
+    path: Path, stream: io.BufferedIOBase, needed: int, fields: dict[str, str], *, whole: bool
+) -> None:
+    present = path.stat().st_size - stream.tell()
+    if not _is_true(fields, "CompressedData"):
+        if _is_true(fields, "BinaryData", default="True"):  # of text, SimpleITK counts the numbers
+            require_length(path, present, needed)
+        return
+    # SimpleITK takes the whole file where this is missing, its header too, and gives what memory held without an error.
+    local = fields["ElementDataFile"].upper() == "LOCAL"
+    stated = fields.get("CompressedDataSize", "" if local else str(present))
+    if not stated.isdecimal():
+        raise VolumeError(
+            f"{path} is compressed and does not state how many bytes of compressed data it holds (CompressedDataSize). "
+            "Save it again, as .nii.gz or .nrrd."
+        )
+    if int(stated) > present:
+        raise EOFError
+    if whole:
+        left, length = int(stated), 0
         unpack = zlib.decompressobj(wbits=47)  # zlib or gzip, detected from the first bytes
-        length = sum(len(unpack.decompress(chunk)) for chunk in iter(lambda: stream.read(CHUNK_BYTES), b""))
+        while chunk := stream.read(min(left, CHUNK_BYTES)):
+            left -= len(chunk)
+            length += len(unpack.decompress(chunk))
         if not unpack.eof:
             raise EOFError
         require_length(path, length, needed)
+
+
+def _is_true(fields: dict[str, str], name: str, default: str = "False") -> bool:
+    """Whether a MetaImage header says yes, as SimpleITK reads it: by the first letter."""
+    return fields.get(name, default).lower()[:1] in ("t", "1")
 
 
 def _beside(path: Path, name: str) -> Path:
@@ -315,11 +337,17 @@ def _beside(path: Path, name: str) -> Path:
 
     A malicious header could otherwise show any file of this computer as voxels.
     """
-    if name.upper().startswith("LIST") or "%" in name:
+    first = name.split(maxsplit=1)[0] if name else ""
+    if first.upper() == "LIST" or first.startswith("LIST") or re.search(r"%\d*d.* -?\d", name):
         raise VolumeError(f"{path} keeps its voxels in several files. Save it as one .nii.gz or .nrrd file.")
     if ".." in re.split(r"[/\\]", name) or Path(name).is_absolute():
         raise VolumeError(f"{path} keeps its voxels in {name}, outside its folder. Put both files in one folder.")
     data_path = path.parent / name
     if not data_path.is_file():
         raise VolumeError(f"{path} keeps its voxels in {name}, which is missing beside it.")
+    if "%" in name and (format_of(path) is META or re.search(r"%\d*d", name)):
+        raise VolumeError(
+            f"{path} keeps its voxels in {name}, and % in such a name stands for a number. Rename that file, and write "
+            "its new name in the header."
+        )
     return data_path

@@ -399,3 +399,59 @@ def test_a_header_may_name_its_voxels_in_any_encoding(tmp_path: Path, suffix: st
         (tmp_path / "ct.raw").rename(target)
         path.write_bytes(path.read_bytes().replace(b"ct.raw", name))
         np.testing.assert_array_equal(read_volume(path).hu, some_values())
+
+
+@pytest.mark.parametrize(
+    ("suffix", "name", "read"),
+    [
+        ("nhdr", "50%.raw", True),
+        ("nhdr", "50%d.raw", False),
+        ("nhdr", "listing.raw", True),
+        ("mhd", "listing.raw", True),
+        ("mhd", "50%.raw", False),
+    ],
+)
+def test_a_name_of_one_file_is_not_taken_for_several(tmp_path: Path, suffix: str, name: str, read: bool) -> None:
+    path = saved(tmp_path / f"ct.{suffix}", some_values(), compress=False)
+    (tmp_path / "ct.raw").rename(tmp_path / name)
+    path.write_text(path.read_text().replace("ct.raw", name))
+    if read:
+        np.testing.assert_array_equal(read_volume(path).hu, some_values())
+    else:
+        check_refused(path, "%", "Rename that file")
+
+
+@pytest.mark.parametrize("detached", [False, True])
+@pytest.mark.parametrize("stated", ["", "CompressedDataSize = 40\n", "CompressedDataSize = 99999999\n"])
+def test_compressed_data_of_another_length_are_not_read_as_chance_has_it(
+    tmp_path: Path, stated: str, detached: bool
+) -> None:
+    """SimpleITK returns what its memory held before, with a line on standard error."""
+    path = saved(tmp_path / ("ct.mhd" if detached else "ct.mha"), some_values())
+    head, line, rest = path.read_bytes().partition(b"CompressedDataSize")
+    path.write_bytes(head + stated.encode() + rest.partition(b"\n")[2])
+    assert line
+    if detached and not stated:
+        np.testing.assert_array_equal(read_volume(path).hu, some_values())
+    else:
+        check_refused(path, info_too=False)
+
+
+def test_metaimage_may_spell_its_header_otherwise(tmp_path: Path) -> None:
+    path = saved(tmp_path / "ct.mha", some_values(), compress=False)
+    path.write_bytes(path.read_bytes().replace(b"= LOCAL", b"= Local"))
+    np.testing.assert_array_equal(read_volume(path).hu, some_values())
+
+
+@pytest.mark.parametrize("kept", [1.0, 0.9])
+def test_metaimage_may_write_its_voxels_as_text(tmp_path: Path, kept: float) -> None:
+    """A digit and a blank for each voxel, which is less than the four bytes of its type."""
+    values = (some_values() > 0).astype(np.float32)
+    path = saved(tmp_path / "ct.mha", values, compress=False)
+    head = path.read_bytes().partition(b"LOCAL\n")[0].replace(b"BinaryData = True", b"BinaryData = False")
+    digits = [f"{each:.0f}" for each in values.ravel()]
+    path.write_bytes(head + b"LOCAL\n" + " ".join(digits[: int(kept * len(digits))]).encode() + b"\n")
+    if kept == 1.0:
+        np.testing.assert_array_equal(read_volume(path).hu, values)
+    else:
+        check_refused(path, info_too=False)

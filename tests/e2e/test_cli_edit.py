@@ -177,7 +177,10 @@ def test_a_ct_that_was_moved_is_given_by_ct(desk: Desk, started: Path, phantom_c
     # The same CT in another format is still the same CT.
     write_volume(phantom_ct.phantom.volume, desk.folder / "moved.nrrd")
     desk.edit("--undo", "--ct", "moved.nrrd").done()
-    assert desk.sha256("mask.nii.gz") == desk.sha256("first.nii.gz")
+    # NRRD keeps the origin in double precision and NIfTI in single: the headers differ in their last bits.
+    again, before = read_labels(desk.folder / "mask.nii.gz"), read_labels(desk.folder / "first.nii.gz")
+    np.testing.assert_array_equal(again.ids, before.ids)
+    assert again.geometry.moved_voxels(before.geometry) < 1e-5
 
 
 def test_the_series_that_was_chosen_is_remembered(

@@ -347,7 +347,7 @@ def _beside(path: Path, name: str) -> Path:
         raise VolumeError(f"{path} keeps its voxels in {name}, which is missing beside it.")
     if "%" in name and (format_of(path) is META or re.search(r"%\d*d", name)):
         raise VolumeError(
-            f"{path} keeps its voxels in {name}, and % in such a name stands for a number. Rename that file, and write "
+            f"{path} keeps its voxels in {name}, and % in such a name means a number. Rename that file, and write "
             "its new name in the header."
         )
     return data_path

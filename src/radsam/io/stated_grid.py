@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from radsam.errors import VolumeError
@@ -31,8 +34,23 @@ _UNITS_MM = {
 }  # fmt: skip
 
 
+#: Where the warnings of this thread go instead; None for Python's own way, which all threads share.
+_heard: ContextVar[list[str] | None] = ContextVar("_heard", default=None)
+
+
 class GridWarning(UserWarning):
     """A file does not state unambiguously where its voxels are in the patient."""
+
+
+@contextmanager
+def grid_notes() -> Iterator[list[str]]:
+    """Collect the texts of this thread's `GridWarning`s within the ``with`` block, in place of the warnings."""
+    heard: list[str] = []
+    before = _heard.set(heard)
+    try:
+        yield heard
+    finally:
+        _heard.reset(before)
 
 
 def unit_mm(name: str) -> float | None:
@@ -128,4 +146,8 @@ def sheared(path: Path) -> str:
 
 
 def _warn(message: str) -> None:
-    warnings.warn(message, GridWarning, stacklevel=3)
+    heard = _heard.get()
+    if heard is None:
+        warnings.warn(message, GridWarning, stacklevel=3)
+    elif message not in heard:
+        heard.append(message)

@@ -158,7 +158,7 @@ class Info(BaseModel):
 
 
 class VolumeRow(BaseModel):
-    """A volume in a listing."""
+    """A volume in a listing; `notes` say what was left out of it, and what its file does not state about its grid."""
 
     id: str
     name: str

@@ -19,6 +19,7 @@ from typing import IO
 from radsam.errors import SessionError, VolumeError
 from radsam.io.dicom.dicom_zip import unpacked
 from radsam.io.image_file import read_header
+from radsam.io.stated_grid import grid_notes
 from radsam.server.server_errors import ServerFullError, TooLargeError, UnsupportedFileError
 from radsam.server.server_limits import Limits
 from radsam.server.server_store import ServerStore, UploadRow
@@ -179,7 +180,8 @@ class Uploads:
             TooLargeError: The image exceeds the limits, or its data unpack to more than its header declares.
         """
         try:
-            header = read_header(path)
+            with grid_notes():  # the entry has them
+                header = read_header(path)
         except VolumeError as error:
             raise VolumeError(_without(str(error), path, "The file")) from None
         i, j, k = header.geometry.shape_ijk

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from radsam.disk.utf8_path import printable
@@ -12,6 +12,7 @@ from radsam.errors import RadsamError, VolumeError
 from radsam.io.dicom.dicom_input import is_dicom
 from radsam.io.dicom.dicom_zip import looks_like_dicom
 from radsam.io.image_file import SUFFIXES
+from radsam.io.stated_grid import grid_notes
 from radsam.io.volume_info import VolumeInfo
 from radsam.io.volume_read import read_info
 from radsam.volume import Geometry
@@ -34,7 +35,7 @@ class VolumeEntry:
         modality: Its modality.
         dtype: Type of the stored values.
         owner: The only user who may open it; None for all users.
-        notes: What was left out of it, as sentences.
+        notes: What was left out of it, and what its file does not state about its grid, as sentences.
     """
 
     id: str
@@ -72,7 +73,8 @@ def entries_of(path: Path, source: str, *, name: str | None = None, owner: str |
     Raises:
         VolumeError: The path holds no readable volume.
     """
-    info = read_info(path)
+    with grid_notes() as about_grid:
+        info = read_info(path)
     display_name = printable(name or path.name)
 
     def entry(series: str | None, title: str, about: VolumeInfo, grid: Geometry) -> VolumeEntry:
@@ -82,7 +84,9 @@ def entries_of(path: Path, source: str, *, name: str | None = None, owner: str |
     if not is_dicom(path):
         if info.geometry is None:
             raise VolumeError(info.problem)
-        return [entry(None, display_name, info, info.geometry)]
+        # Without the path on the server, which is not for every user.
+        notes = [each.replace(str(path), display_name) for each in about_grid]
+        return [entry(None, display_name, replace(info, notes=(*info.notes, *notes)), info.geometry)]
     found = []
     for each in info.series:
         if each.problem and not each.parts:

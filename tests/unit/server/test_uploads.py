@@ -127,8 +127,10 @@ def test_data_that_unpack_to_more_than_their_header_declares_are_refused(web: Se
         head = (
             "ObjectType = Image\nNDims = 3\nBinaryData = True\nBinaryDataByteOrderMSB = False\nCompressedData = True\n"
         )
-        more = "DimSize = 30 28 26\nElementType = MET_SHORT\nElementDataFile = LOCAL\n"
-        bomb = (head + more).encode() + zlib.compress(zeros, 1)
+        data = zlib.compress(zeros, 1)
+        more = f"CompressedDataSize = {len(data)}\nDimSize = 30 28 26\nElementType = MET_SHORT\n"
+        more += "ElementSpacing = 1 1 1\nTransformMatrix = 1 0 0 0 1 0 0 0 1\n"
+        bomb = (head + more + "ElementDataFile = LOCAL\n").encode() + data
     assert len(bomb) < 3_000_000
     status, response = upload(web, f"bomb{suffix}", bomb)
     assert status in (413, 422), response
@@ -203,3 +205,20 @@ def test_memory_for_volumes_is_bounded(tmp_path: Path) -> None:
         # The volume of the open session stays in memory; a second one fits, a third does not.
         statuses = [web.client.post("/api/sessions", json={"volume": each}).status_code for each in ids[:2]]
         assert statuses == [201, 503]
+
+
+def test_notes_say_what_a_file_does_not_state(web: Served, tmp_path: Path) -> None:
+    path = tmp_path / "ct.nrrd"
+    write_volume(ball().volume, path)
+    whole = path.read_bytes()
+    assert upload(web, "good.nrrd", whole)[1]["notes"] == []
+    head, gap, voxels = whole.partition(b"\n\n")
+    lines = [line for line in head.split(b"\n") if not line.startswith((b"space", b"kinds"))]
+    status, row = upload(web, "unplaced.nrrd", b"\n".join(lines) + gap + voxels)
+    assert status == 201
+    size, orientation = row["notes"]
+    assert size.startswith("unplaced.nrrd does not state the size of its voxels")
+    assert orientation.startswith("unplaced.nrrd does not state the orientation")
+    assert str(tmp_path) not in size + orientation
+    assert web.client.get(f"/api/volumes/{row['id']}").json()["notes"] == row["notes"]
+    assert row in web.client.get("/api/volumes").json()

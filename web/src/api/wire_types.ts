@@ -20,6 +20,8 @@ export interface VolumeSummary {
   spacing_mm_ijk: Ijk;
   modality: string;
   source: "given" | "data" | "upload";
+  /** What was left out of it, and what its file does not state about its grid. */
+  notes: string[];
 }
 
 export interface PlaneInfo {

@@ -136,6 +136,7 @@ export class App extends Observable {
       document.title = `${volume.name} · RadSAM`;
       history.replaceState(null, "", `${location.pathname}?session=${encodeURIComponent(state.id)}`);
       this.notify();
+      for (const note of volume.notes) this.showToast("info", note);
       await session.start();
     } catch (error) {
       if (!this.session) this.screen = "start";

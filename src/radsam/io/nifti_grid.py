@@ -28,6 +28,8 @@ from radsam.volume import Geometry
 #: Grids closer than this, in voxels at the far corner, are one grid that two writers
 #: rounded: no voxel moves to its neighbour.
 _SAME_PLACE_VOXELS = 0.5
+#: Relative difference of two spacings that float32 rounded.
+_FLOAT32 = 1e-6
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -45,6 +47,10 @@ def nifti_grid(header: NiftiHeader, path: Path) -> Geometry:
     spacing_given = bool(_given(header.pixdim[1:]).all())
     if sform is not None:
         chosen, used = _sform_or_qform(sform, qform, path)
+        # An sform of float32 has its spacing to seven digits only: of the same spacing, pixdim keeps all of them.
+        stated = _with_spacing(header, chosen)
+        if spacing_given and np.allclose(stated.spacing_mm_ijk, chosen.spacing_mm_ijk, rtol=_FLOAT32, atol=0):
+            chosen = stated
         # Programs that take the spacing from pixdim, as ITK does, see this grid.
         other = qform or _with_spacing(header, sform)
         if spacing_given and not sform.moved_voxels(other) < _SAME_PLACE_VOXELS:

@@ -165,3 +165,17 @@ def test_a_sheared_sform_alone_is_refused(tmp_path: Path) -> None:
     sheared[0, 2] = 1.0
     with pytest.raises(VolumeError, match="not perpendicular"):
         read_volume(nifti(tmp_path / "ct.nii", sheared, 2, TURNED, 0))
+
+
+def test_a_spacing_keeps_the_digits_that_pixdim_has(tmp_path: Path) -> None:
+    rotation = Rotation.from_euler("xyz", [4.0, -3.0, 5.0], degrees=True).as_matrix()
+    image = nib.Nifti1Image(np.zeros((4, 5, 6), np.int16), None)
+    affine = np.eye(4)
+    affine[:3, :3] = rotation * (3.3, 9.0, 3.6)
+    image.set_sform(affine, 1)  # as float32: its columns have other lengths in the seventh digit
+    image.header["pixdim"][1:4] = (3.3, 9.0, 3.6)
+    nib.save(image, tmp_path / "ct.nii")
+
+    spacing = read_volume(tmp_path / "ct.nii").geometry.spacing_mm_ijk
+
+    np.testing.assert_allclose(spacing, np.float32([3.3, 9.0, 3.6]), rtol=1e-12, atol=0)

@@ -169,7 +169,7 @@ def test_a_sheared_sform_alone_is_refused(tmp_path: Path) -> None:
 
 def test_a_spacing_keeps_the_digits_that_pixdim_has(tmp_path: Path) -> None:
     rotation = Rotation.from_euler("xyz", [4.0, -3.0, 5.0], degrees=True).as_matrix()
-    image = nib.Nifti1Image(np.zeros((4, 5, 6), np.int16), None)
+    image = nib.Nifti1Image(np.arange(120, dtype=np.int16).reshape(4, 5, 6), None)
     affine = np.eye(4)
     affine[:3, :3] = rotation * (3.3, 9.0, 3.6)
     image.set_sform(affine, 1)  # as float32: its columns have other lengths in the seventh digit

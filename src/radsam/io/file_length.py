@@ -8,6 +8,8 @@ from pathlib import Path
 from radsam.errors import VolumeError
 
 CHUNK_BYTES = 1 << 20
+#: zlib and gzip make no byte of more than 1032.
+_MOST_PACKED = 1040
 
 
 def read_to_the_end(stream: io.BufferedIOBase) -> int:
@@ -24,6 +26,18 @@ def require_length(path: Path, given: int, needed: int) -> None:
     if given < needed:
         raise VolumeError(
             damaged(path, f"its header states {needed / 1e6:.1f} MB of data and {given / 1e6:.1f} MB are present")
+        )
+
+
+def require_packed_length(path: Path, given: int, needed: int) -> None:
+    """Refuse compressed bytes that cannot unpack to as many as needed, before room is made for them.
+
+    Raises:
+        VolumeError: They cannot.
+    """
+    if given * _MOST_PACKED < needed:
+        raise VolumeError(
+            damaged(path, f"its header states {needed / 1e6:.1f} MB of data, and {given / 1e6:.1f} MB hold less")
         )
 
 

@@ -1,7 +1,7 @@
 """NIfTI, NRRD and MetaImage files: their grid, and their values as stored, with the scaling that the header states.
 
-NRRD and MetaImage are read by SimpleITK. The length of the data is checked before it
-reads, and its C++ messages are replaced by short ones.
+SimpleITK reads the voxels of NRRD and the grid of both NRRD and MetaImage. Headers and the length
+of the data are checked before it reads, and its C++ messages are replaced by short ones.
 """
 
 # Calls of SimpleITK readers are untyped, even with its exclusion in pyproject.toml.
@@ -10,10 +10,6 @@ reads, and its C++ messages are replaced by short ones.
 from __future__ import annotations
 
 import gzip
-import io
-import math
-import os
-import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,12 +22,15 @@ from jaxtyping import Shaped
 
 from radsam.disk.utf8_path import utf8_path
 from radsam.errors import VolumeError
-from radsam.io.file_length import CHUNK_BYTES, damaged, read_to_the_end, require_length
+from radsam.io.file_length import damaged
+from radsam.io.meta_file import meta_fields, read_meta_fields, read_meta_voxels
 from radsam.io.nifti_file import read_nifti, read_nifti_header
 from radsam.io.nifti_grid import nifti_grid
 from radsam.io.nifti_header import NiftiHeader
+from radsam.io.nrrd_file import nrrd_fields, read_nrrd_fields
 from radsam.io.stated_grid import sheared
 from radsam.io.text_header import check_nrrd_axes, meta_grid, meta_scaling, nrrd_grid, nrrd_scaling
+from radsam.io.voxel_file import beside
 from radsam.volume import Geometry
 
 # Its C++ warnings (a sform that differs from the qform, an uneven series) go to stderr; this package
@@ -64,11 +63,6 @@ SUFFIXES = tuple(suffix for each in FORMATS for suffix in each.suffixes)
 _SCALARS = {
     sitk.GetPixelIDValueAsString(getattr(sitk, f"sitk{name}")): name.lower()
     for name in ("Int8", "UInt8", "Int16", "UInt16", "Int32", "UInt32", "Int64", "UInt64", "Float32", "Float64")
-}
-_META_INTEGERS = {"CHAR": 1, "SHORT": 2, "INT": 4, "LONG": 4, "LONG_LONG": 8}
-_META_BYTES = {f"MET_{sign}{name}": size for name, size in _META_INTEGERS.items() for sign in ("", "U")} | {
-    "MET_FLOAT": 4,
-    "MET_DOUBLE": 8,
 }
 
 
@@ -108,7 +102,7 @@ def read_header(path: Path) -> Header:
     with _damage_named(path, file_format):
         if file_format is NIFTI:
             return _nifti_header(read_nifti_header(path), path)
-        fields = _checked_fields(path, file_format, whole=False)
+        fields = read_nrrd_fields(path, whole=False) if file_format is NRRD else read_meta_fields(path)
     with _opened(path, file_format) as reader:
         return _header(path, file_format, fields, reader)
 
@@ -128,9 +122,12 @@ def read_image(path: Path) -> tuple[Header, Shaped[np.ndarray, "k j i"]]:
             nifti, values = read_nifti(path)
             return _nifti_header(nifti, path), values
         # Before its header: SimpleITK reports damage behind the header as a wrong header.
-        fields = _checked_fields(path, file_format, whole=True)
+        fields = read_nrrd_fields(path, whole=True) if file_format is NRRD else read_meta_fields(path)
+        stored = read_meta_voxels(path, fields) if file_format is META else None
     with _opened(path, file_format) as reader:
         header = _header(path, file_format, fields, reader)
+        if stored is not None and stored.dtype.name == header.dtype:
+            return header, stored.reshape(header.geometry.shape_kji)
         try:
             image: sitk.Image = reader.Execute()
             return header, sitk.GetArrayFromImage(image).reshape(header.geometry.shape_kji)
@@ -150,10 +147,10 @@ def voxel_file(path: Path) -> Path | None:
         return None
     with path.open("rb") as stream:
         if file_format is NRRD:
-            name = _nrrd_fields(stream).get("datafile", "LOCAL")
+            name = nrrd_fields(stream).get("datafile", "LOCAL")
         else:
-            name = _meta_fields(stream)["ElementDataFile"]
-    return None if name.upper() == "LOCAL" else _beside(path, name)
+            name = meta_fields(stream)["ElementDataFile"]
+    return None if name.upper() == "LOCAL" else beside(path, name)
 
 
 def _nifti_header(header: NiftiHeader, path: Path) -> Header:
@@ -229,125 +226,3 @@ def _damage_named(path: Path, file_format: FileFormat) -> Iterator[None]:
         raise VolumeError(f"{path} cannot be read: {error.strerror or error}.") from error
     except MemoryError as error:
         raise VolumeError(damaged(path, "its header states more data than this computer's memory holds")) from error
-
-
-def _checked_fields(path: Path, file_format: FileFormat, *, whole: bool) -> dict[str, str]:
-    """Read a text header, and refuse a file that holds less data than it states.
-
-    Args:
-        path: The file.
-        file_format: NRRD or MetaImage.
-        whole: Decompress and check the voxels, too.
-    """
-    return (_check_nrrd if file_format is NRRD else _check_meta)(path, whole)
-
-
-def _check_nrrd(path: Path, whole: bool) -> dict[str, str]:
-    """Check the gzip checksum, which SimpleITK does not check; it does report data that are cut short."""
-    with path.open("rb") as stream:
-        fields = _nrrd_fields(stream)
-        data_name = fields.get("datafile")
-        if whole and data_name is None and fields["encoding"] in ("gzip", "gz"):
-            read_to_the_end(gzip.GzipFile(fileobj=stream))
-    if data_name is not None:
-        data_path = _beside(path, data_name)
-        skipped = {fields.get("lineskip", "0"), fields.get("byteskip", "0")} != {"0"}
-        if whole and fields["encoding"] in ("gzip", "gz") and not skipped:
-            with gzip.open(data_path) as unpacked:
-                read_to_the_end(unpacked)
-    return fields
-
-
-def _nrrd_fields(stream: io.BufferedIOBase) -> dict[str, str]:
-    """Read "key: value" lines up to the empty line before the voxels, or to the end."""
-    if not stream.readline(64).startswith(b"NRRD"):
-        raise ValueError("not a NRRD header")
-    fields: dict[str, str] = {}
-    while line := os.fsdecode(stream.readline(1 << 16)).strip():
-        key, _, value = line.partition(":")
-        if line.startswith("#") or value.startswith("="):
-            continue  # a comment, or a key of the user's own
-        fields[key.lower().replace(" ", "")] = value.strip()
-    return fields
-
-
-def _check_meta(path: Path, whole: bool) -> dict[str, str]:
-    with path.open("rb") as stream:
-        fields = _meta_fields(stream)
-        channels = int(fields.get("ElementNumberOfChannels", "1"))
-        voxels = math.prod(int(n) for n in fields["DimSize"].split()) * channels
-        needed = voxels * _META_BYTES[fields["ElementType"].removesuffix("_ARRAY")]
-        if fields["ElementDataFile"].upper() == "LOCAL":
-            _check_meta_data(path, stream, needed, fields, whole=whole)
-            return fields
-    data_path = _beside(path, fields["ElementDataFile"])
-    with data_path.open("rb") as stream:
-        _check_meta_data(data_path, stream, needed, fields, whole=whole)
-    return fields
-
-
-def _meta_fields(stream: io.BufferedIOBase) -> dict[str, str]:
-    """Read "key = value" lines up to the one that names the data file."""
-    fields: dict[str, str] = {}
-    while "ElementDataFile" not in fields:
-        line = stream.readline(4096)
-        key, equals, value = os.fsdecode(line).partition("=")
-        if not equals:
-            raise ValueError("not a MetaImage header")
-        fields[key.strip()] = value.strip()
-    return fields
-
-
-def _check_meta_data(
-    path: Path, stream: io.BufferedIOBase, needed: int, fields: dict[str, str], *, whole: bool
-) -> None:
-    present = path.stat().st_size - stream.tell()
-    if not _is_true(fields, "CompressedData"):
-        if _is_true(fields, "BinaryData", default="True"):  # of text, SimpleITK counts the numbers
-            require_length(path, present, needed)
-        return
-    # SimpleITK takes the whole file where this is missing, its header too, and gives what memory held without an error.
-    local = fields["ElementDataFile"].upper() == "LOCAL"
-    stated = fields.get("CompressedDataSize", "" if local else str(present))
-    if not stated.isdecimal():
-        raise VolumeError(
-            f"{path} is compressed and does not state how many bytes of compressed data it holds (CompressedDataSize). "
-            "Save it again, as .nii.gz or .nrrd."
-        )
-    if int(stated) > present:
-        raise EOFError
-    if whole:
-        left, length = int(stated), 0
-        unpack = zlib.decompressobj(wbits=47)  # zlib or gzip, detected from the first bytes
-        while chunk := stream.read(min(left, CHUNK_BYTES)):
-            left -= len(chunk)
-            length += len(unpack.decompress(chunk))
-        if not unpack.eof:
-            raise EOFError
-        require_length(path, length, needed)
-
-
-def _is_true(fields: dict[str, str], name: str, default: str = "False") -> bool:
-    """Whether a MetaImage header says yes, as SimpleITK reads it: by the first letter."""
-    return fields.get(name, default).lower()[:1] in ("t", "1")
-
-
-def _beside(path: Path, name: str) -> Path:
-    """Return the data file that a header names; it must lie beside or below the header.
-
-    A malicious header could otherwise show any file of this computer as voxels.
-    """
-    first = name.split(maxsplit=1)[0] if name else ""
-    if first.upper() == "LIST" or first.startswith("LIST") or re.search(r"%\d*d.* -?\d", name):
-        raise VolumeError(f"{path} keeps its voxels in several files. Save it as one .nii.gz or .nrrd file.")
-    if ".." in re.split(r"[/\\]", name) or Path(name).is_absolute():
-        raise VolumeError(f"{path} keeps its voxels in {name}, outside its folder. Put both files in one folder.")
-    data_path = path.parent / name
-    if not data_path.is_file():
-        raise VolumeError(f"{path} keeps its voxels in {name}, which is missing beside it.")
-    if "%" in name and (format_of(path) is META or re.search(r"%\d*d", name)):
-        raise VolumeError(
-            f"{path} keeps its voxels in {name}, and % in such a name means a number. Rename that file, and write "
-            "its new name in the header."
-        )
-    return data_path

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from radsam.errors import VolumeError
-from radsam.io.file_length import CHUNK_BYTES, read_to_the_end, require_length
+from radsam.io.file_length import CHUNK_BYTES, read_to_the_end, require_length, require_packed_length
 from radsam.io.nifti_header import NIFTI_HEADER_BYTES, NiftiHeader, parse_nifti_header
 
 
@@ -40,6 +40,7 @@ def read_nifti(path: Path) -> tuple[NiftiHeader, Shaped[np.ndarray, "k j i"]]:
     """
     with _open(path) as stream:
         header = _header(path, stream)
+        require_packed_length(path, path.stat().st_size, header.data_bytes)
         stream.read(header.offset_bytes - NIFTI_HEADER_BYTES)
         values = np.empty(header.shape_kji, header.dtype)
         into = values.data.cast("B")

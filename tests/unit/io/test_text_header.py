@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import warnings
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -177,3 +179,54 @@ def test_a_quantised_nrrd_comes_back_into_its_range(tmp_path: Path, kind: type) 
 def test_signed_values_are_never_taken_as_quantised(tmp_path: Path) -> None:
     path = nrrd(tmp_path / "a.nrrd", "space: LPS", *NRRD_GRID, "old min: -1024", "old max: 3072")
     np.testing.assert_array_equal(read_volume(path).hu, VALUES)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("pack", [zlib.compress, gzip.compress], ids=["zlib", "gzip"])
+def test_compressed_voxels_need_no_compressed_data_size(
+    tmp_path: Path, pack: Callable[[bytes], bytes], order: str
+) -> None:
+    """SimpleITK gives memory for them."""
+    path = meta(tmp_path / "ct.mha", *META_GRID, "CompressedData = True", f"BinaryDataByteOrderMSB = {order == '>'}")
+    head = path.read_bytes().partition(b"LOCAL\n")[0] + b"LOCAL\n"
+    path.write_bytes(head + pack(VALUES.astype(f"{order}i2").tobytes()))
+    np.testing.assert_array_equal(read_volume(path).hu, VALUES)
+
+
+@pytest.mark.parametrize("skipped", [7, -1])
+def test_voxels_of_a_second_file_may_begin_later(tmp_path: Path, skipped: int) -> None:
+    path = meta(tmp_path / "ct.mhd", *META_GRID, f"HeaderSize = {skipped}")
+    path.write_bytes(path.read_bytes().partition(b"LOCAL")[0] + b"ct.raw\n")
+    (tmp_path / "ct.raw").write_bytes(b"another" + VALUES.astype("<i2").tobytes())
+    np.testing.assert_array_equal(read_volume(path).hu, VALUES)
+
+
+#: SimpleITK ends the process, makes room for the voxels first, or takes what is missing as 0.
+META_FAULTS = {
+    "NDims = 3": ["NDims = 99", "NDims = -32768", "NDims = 3.5", "NDims = 3\nNDims = 3"],
+    "DimSize = 4 3 2": ["DimSize = -4 3 2", "DimSize = 4 3", "DimSize = 99999 99999 99999"],
+    "Offset = 1 2 3": ["Offset = 1", "Offset = nan 2 3", "Offset = 1 2 3\nHeaderSize = -5"],
+    "ElementType = MET_SHORT": ["ElementType = MET_OTHER", "ElementType = MET_DOUBLE"],
+}
+NRRD_FAULTS = {
+    "space: LPS": [f"space: {'x' * 5000}", f"content: {'x' * 2000}"],
+    "sizes: 4 3 2": ["sizes: 4 3 99999999999", "sizes: 4 -3 2", "sizes: 4 3 2000"],
+    "encoding: raw": ["encoding: gzip", "encoding: ascii\nsizes: 9 9 9"],
+}
+
+
+@pytest.mark.parametrize(("line", "fault"), [(line, fault) for line, faults in META_FAULTS.items() for fault in faults])
+def test_a_damaged_metaimage_header_ends_with_a_sentence(tmp_path: Path, line: str, fault: str) -> None:
+    path = meta(tmp_path / "ct.mha", *META_GRID)
+    path.write_bytes(path.read_bytes().replace(line.encode(), fault.encode()))
+    for read in (read_info, read_volume):
+        with pytest.raises(VolumeError, match=r"Copy, download or export it again\.$"):
+            read(path)
+
+
+@pytest.mark.parametrize(("line", "fault"), [(line, fault) for line, faults in NRRD_FAULTS.items() for fault in faults])
+def test_a_damaged_nrrd_header_ends_with_a_sentence(tmp_path: Path, line: str, fault: str) -> None:
+    path = nrrd(tmp_path / "ct.nrrd", "space: LPS", *NRRD_GRID)
+    path.write_bytes(path.read_bytes().replace(line.encode(), fault.encode()))
+    with pytest.raises(VolumeError, match=r"Copy, download or export it again\.$"):
+        read_volume(path)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -24,6 +25,7 @@ from dataclasses import MISSING, asdict, dataclass, fields
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 import platformdirs
@@ -48,6 +50,10 @@ class Capability(StrEnum):
     POINT = "point"
     MASK = "mask"
     EDIT = "edit"
+
+
+#: Pixels along a side of a model's input; the memory of attention grows with its fourth power.
+_LARGEST_INPUT = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -96,6 +102,7 @@ class BundleSpec:
             object.__setattr__(self, "capabilities", tuple(Capability(each) for each in self.capabilities))
             low, high = (float(each) for each in self.window_hu)
             mean, std = (tuple(float(each) for each in values) for values in (self.pixel_mean, self.pixel_std))
+            _check_types(self)
         except (TypeError, ValueError) as error:
             raise BundleError(f"The description of bundle {self.name!r} is damaged: {error}.") from None
         object.__setattr__(self, "window_hu", (low, high))
@@ -105,8 +112,10 @@ class BundleSpec:
             len(mean) != 3
             or len(std) != 3
             or min(std) <= 0
+            or not math.isfinite(high - low + math.fsum(mean) + math.fsum(std) + self.crop_ratio + self.max_zoom)
             or low >= high
             or min(self.input_size, self.low_res_size) < 1
+            or max(self.input_size, self.low_res_size) > _LARGEST_INPUT
             or self.input_size % self.low_res_size
             or not self.capabilities
             or min(self.crop_ratio, self.max_zoom) < 1
@@ -322,6 +331,21 @@ def _description(path: Path, content: bytes) -> dict[str, Any]:
             "Upgrade RadSAM, or convert the checkpoint again."
         )
     return dict(description)
+
+
+def _check_types(spec: BundleSpec) -> None:
+    """Refuse values that JSON can hold and a spec cannot."""
+    kinds: dict[type | UnionType, tuple[str, ...]] = {
+        str: ("name", "architecture", "licence", "origin"),
+        int: ("input_size", "low_res_size"),
+        int | float: ("crop_ratio", "max_zoom", "taper"),
+        Mapping: ("model",),
+    }
+    for kind, names in kinds.items():
+        for name in names:
+            value = getattr(spec, name)
+            if not isinstance(value, kind) or isinstance(value, bool):
+                raise TypeError(f"its {name} is {value!r}")
 
 
 def _spec(path: Path, stated: dict[str, Any]) -> BundleSpec:

@@ -282,7 +282,9 @@ def check_session_file(path: Path, limits: Limits, geometry: Geometry) -> None:
             rows, cols = edit.get("prompt", {}).get("shape", (1, 1))
             if not 0 < rows * cols <= largest:
                 raise SessionError("A mask of this session does not fit the volume.")
-    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError, EOFError, OSError) as error:
+    except (
+        zipfile.BadZipFile, zlib.error, KeyError, ValueError, TypeError, AttributeError, EOFError, OSError
+    ) as error:  # fmt: skip
         raise SessionError(f"This is not a complete RadSAM session: {error!r}. Export it again.") from error
     except (RuntimeError, NotImplementedError) as error:
         raise SessionError("This session file is compressed in an unsupported way. Export it again.") from error

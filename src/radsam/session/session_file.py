@@ -200,12 +200,14 @@ class SessionFile:
         """
         try:
             return dict(self._result(step, volume) for step in self.stored)
-        except (IndexError, KeyError, TypeError, ValueError, StopIteration) as error:
+        except (IndexError, KeyError, TypeError, ValueError) as error:
             raise SessionError(f"The session is damaged: its masks do not fit its edits ({error!r}).") from error
 
     def _result(self, step: Mapping[str, Any], volume: Volume) -> tuple[ObjectEdits, ObjectResult]:
         edits = tuple(_object_edit(self.history.edits[number]) for number in step["edits"])
-        started = next(edit for edit in reversed(edits) if isinstance(edit, Segment))
+        started = next((edit for edit in reversed(edits) if isinstance(edit, Segment)), None)
+        if started is None:
+            raise ValueError("no edit starts the object")
         grid = SliceGrid.of(volume.geometry, started.plane)
         slice_masks = {index: SliceMask(index, self.masks[mask], score) for index, mask, score in step["answers"]}
         if any(not 0 <= index < grid.count or each.mask.shape != grid.shape_vu for index, each in slice_masks.items()):
@@ -236,16 +238,16 @@ def read_session(path: Path) -> SessionFile:
                 f"{path} is a session of version {description['version']}; this program reads version "
                 f"{FORMAT_VERSION}. Upgrade RadSAM."
             )
-        low, high = description["window_hu"]
+        low, high = (float(each) for each in description["window_hu"])
         return SessionFile(
-            volume_hash=description["volume"]["sha256"],
-            volume_source=description["volume"]["source"],
+            volume_hash=_text(description["volume"]["sha256"]),
+            volume_source=_text(description["volume"]["source"]),
             # Sessions of the first releases do not have these two.
-            volume_series=description["volume"].get("series", ""),
-            volume_resampled=description["volume"].get("resampled", False),
-            model_name=description["model"]["name"],
-            model_path=description["model"]["path"],
-            model_hash=description["model"]["sha256"],
+            volume_series=_text(description["volume"].get("series", "")),
+            volume_resampled=bool(description["volume"].get("resampled", False)),
+            model_name=_text(description["model"]["name"]),
+            model_path=_text(description["model"]["path"]),
+            model_hash=_text(description["model"]["sha256"]),
             precisions=tuple(description["model"].get("precisions", ())),
             window_hu=(low, high),
             stop_rule=StopRule(**description["stop_rule"]),
@@ -261,6 +263,12 @@ def read_session(path: Path) -> SessionFile:
         raise
     except Exception as error:  # a damaged zip fails in many ways: zlib's, numpy's and Python's own
         raise SessionError(f"{path} is not a whole RadSAM session: {error!r}.") from error
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not text")
+    return value
 
 
 def _hash(path: Path) -> str:
@@ -292,5 +300,7 @@ def _pack(masks: tuple[RunMask, ...]) -> bytes:
 def _unpack(packed: bytes) -> tuple[RunMask, ...]:
     with np.load(io.BytesIO(packed), allow_pickle=False) as stored:
         shapes, lengths, runs = stored["shapes"], stored["lengths"], stored["runs"]
+    if runs.ndim != 1 or runs.dtype != np.uint32:
+        raise ValueError("its run lengths are damaged")
     pieces = np.split(runs, np.cumsum(lengths)[:-1]) if lengths.size else []
     return tuple(RunMask((int(rows), int(cols)), piece) for (rows, cols), piece in zip(shapes, pieces, strict=True))

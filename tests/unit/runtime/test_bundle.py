@@ -130,6 +130,13 @@ def test_a_damaged_description_is_refused(tmp_path: Path, content: bytes) -> Non
         (lambda d: d["spec"].update(capabilities=["mindreading"]), "is damaged"),
         (lambda d: d["spec"].update(input_size="large"), "is damaged"),
         (lambda d: d["spec"].update(low_res_size=None), "is damaged"),
+        (lambda d: d["spec"].update(input_size=1 << 20, low_res_size=1 << 18), "out of range"),
+        (lambda d: d["spec"].update(name=[]), "is damaged"),
+        (lambda d: d["spec"].update(licence=7), "is damaged"),
+        (lambda d: d["spec"].update(model="small"), "is damaged"),
+        (lambda d: d["spec"].update(taper=True), "is damaged"),
+        (lambda d: d["spec"].update(pixel_mean=[0.0, 0.0, float("nan")]), "out of range"),
+        (lambda d: d["spec"].update(window_hu=[-100.0, float("inf")]), "out of range"),
     ],
 )
 def test_an_invalid_description_is_explained(

@@ -15,9 +15,11 @@ import pytest
 
 from dicom_files import write_series
 from phantoms import ball, touching_balls
+from radsam.errors import SessionError
 from radsam.io.nifti_stream import nifti_chunks
 from radsam.io.volume_write import write_volume
 from radsam.server.server_limits import Limits
+from radsam.server.uploads import check_session_file
 from servers import Served, served
 
 
@@ -222,3 +224,21 @@ def test_notes_say_what_a_file_does_not_state(web: Served, tmp_path: Path) -> No
     assert str(tmp_path) not in size + orientation
     assert web.client.get(f"/api/volumes/{row['id']}").json()["notes"] == row["notes"]
     assert row in web.client.get("/api/volumes").json()
+
+
+def test_a_session_file_with_damaged_bytes_is_refused_or_whole(tmp_path: Path) -> None:
+    masks = io.BytesIO()
+    np.savez_compressed(masks, runs=np.arange(200, dtype=np.uint32))
+    path = tmp_path / "s.radsam"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("session.json", '{"edits": []}')
+        archive.writestr("masks.npz", masks.getvalue())
+    whole = path.read_bytes()
+    refused = 0
+    for at in range(0, len(whole), 5):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :])
+        try:
+            check_session_file(path, Limits(), touching_balls().volume.geometry)
+        except SessionError:
+            refused += 1
+    assert refused > len(whole) / 10

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import warnings
 import zipfile
@@ -205,6 +206,9 @@ def test_any_damage_to_the_file_is_noticed_or_harmless(saved: Path, tmp_path: Pa
         (lambda d: d["edits"][0].update(edit="explode"), "must be one of 'segment'"),
         (lambda d: d["edits"][0].update(name=""), "needs a name"),
         (lambda d: d.update(window_hu=[1]), "not a whole RadSAM session"),
+        (lambda d: d.update(window_hu=["%s", 1]), "not a whole RadSAM session"),
+        (lambda d: d["model"].update(sha256=7), "not a whole RadSAM session"),
+        (lambda d: d["volume"].update(source=None), "not a whole RadSAM session"),
     ],
 )
 def test_a_description_of_another_kind_is_refused(
@@ -212,6 +216,24 @@ def test_a_description_of_another_kind_is_refused(
 ) -> None:
     with pytest.raises(RadsamError, match=message):
         read_session(changed(saved, tmp_path / "changed", change))
+
+
+def test_masks_without_the_edit_that_starts_their_object_are_refused(saved: Path, tmp_path: Path) -> None:
+    path = changed(saved, tmp_path / "changed", lambda d: d["steps"][0].update(edits=[]))
+    with pytest.raises(SessionError, match="its masks do not fit its edits"):
+        fake_engine().reopen(path, SCENE.volume)
+
+
+def test_run_lengths_of_another_shape_are_refused(saved: Path, tmp_path: Path) -> None:
+    path = tmp_path / "s.radsam"
+    with zipfile.ZipFile(saved) as archive, zipfile.ZipFile(path, "w") as out:
+        out.writestr("session.json", archive.read("session.json"))
+        with np.load(io.BytesIO(archive.read("masks.npz"))) as stored:
+            masks = io.BytesIO()
+            np.savez(masks, shapes=stored["shapes"], lengths=stored["lengths"], runs=stored["runs"][:, None])
+        out.writestr("masks.npz", masks.getvalue())
+    with pytest.raises(SessionError, match="not a whole RadSAM session"):
+        read_session(path)
 
 
 def test_a_full_disk_leaves_the_earlier_file(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,10 @@ __all__ = ["pytest_addoption", "pytest_terminal_summary"]
 settings.register_profile("radsam", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("radsam")
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Each process of the suite has a core: more threads of torch wait for each other, in its children, too.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 ROOT = Path(__file__).resolve().parent.parent
 
 

@@ -51,7 +51,11 @@ def settings_from_dict(kind: type[Settings], values: Mapping[str, Any], source: 
     """
     try:
         # JSON, because pydantic's strict mode then takes lists for tuples and tables for dataclasses. Dates are text.
-        return TypeAdapter(kind).validate_json(json.dumps(values, default=str))
+        return TypeAdapter(kind).validate_json(json.dumps(values, default=str, ensure_ascii=False).encode())
+    except UnicodeEncodeError:
+        raise InputError(
+            f"{source} names a file or folder whose name is not UTF-8. Rename it, and try again."
+        ) from None
     except ValidationError as error:
         problems = [line for each in root_errors(error) for line in _sentences(kind, each)]
         raise InputError(f"{source} cannot be used:\n" + "\n".join(f"  - {each}" for each in problems)) from None

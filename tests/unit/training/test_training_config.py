@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -181,3 +182,8 @@ def _smallest() -> dict[str, object]:
         "embeddings": {"folder": "embeddings"},
         "optim": {"steps": 10},
     }
+
+
+def test_a_path_whose_name_is_not_utf8_is_refused_in_a_sentence() -> None:
+    with pytest.raises(InputError, match="The configuration names a file or folder whose name is not UTF-8"):
+        settings_from_dict(TrainConfig, {**_smallest(), "start": os.fsdecode(b"w\xe9ights")})

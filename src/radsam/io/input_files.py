@@ -1,4 +1,7 @@
-"""The files that an input is read from, so that no result replaces one of them."""
+"""The files that an input is read from, so that no result replaces one of them.
+
+The readers of images are loaded where they are needed: training has none of them on a bare machine.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,12 @@ from collections.abc import Hashable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import pydicom
-
 from radsam.errors import OutputError, VolumeError
-from radsam.io.dicom.dicom_zip import looks_like_dicom
-from radsam.io.image_file import voxel_file
 
 #: DICOM objects that describe images: a result may replace one, which may be an earlier result.
 _RESULTS = ("SEG", "RTSTRUCT")
+#: Suffixes of headers that may name a second file.
+_HEADERS = (".mhd", ".mha", ".nhdr", ".nrrd")
 
 
 def refuse_inputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
@@ -72,6 +73,10 @@ def _place(path: Path) -> Hashable:
 
 def _files_of(path: Path) -> Iterator[Path]:
     yield path
+    if path.suffix.lower() not in _HEADERS:
+        return
+    from radsam.io.image_file import voxel_file
+
     with suppress(VolumeError, OSError, ValueError, KeyError):
         if (voxels := voxel_file(path)) is not None:
             yield voxels
@@ -79,6 +84,10 @@ def _files_of(path: Path) -> Iterator[Path]:
 
 def _is_dicom_image(path: Path) -> bool:
     """Whether a file is DICOM, and not a segmentation or structure set."""
+    import pydicom
+
+    from radsam.io.dicom.dicom_zip import looks_like_dicom
+
     try:
         with path.open("rb") as stream:
             if not looks_like_dicom(stream.read(132)):

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from radsam.errors import InputError
-from radsam.model.sam import Sam
 from radsam.runtime import Bundle, open_backend
 from radsam.runtime.bundle import read_bundle
 from radsam.training.augmented_scenes import AugmentedScenes
@@ -22,7 +21,6 @@ from radsam.training.training_checkpoint import read_checkpoint
 from radsam.training.training_config import TrainConfig
 from radsam.training.training_run import LAST, Run, prepare_scenes, train
 from radsam.training.training_step import run_episodes
-from radsam.training.training_validation import validate
 from tiny_training import tiny_config
 
 Prepared = tuple[Start, AugmentedScenes]
@@ -149,17 +147,6 @@ def test_the_encoder_learns_and_a_resumed_run_goes_on_as_if_it_had_not_stopped(t
     changed = {name for name, value in run.model.state_dict().items() if not torch.equal(before[name], value)}
     assert {name.split(".")[0] for name in changed} == {"image_encoder", "prompt_encoder", "mask_decoder"}
     assert not any("running_" in name or "num_batches" in name for name in changed), "statistics stay"
-
-
-def test_validation_encodes_with_the_model_itself(
-    tiny: Path, tiny_scenes: tuple[Bundle, EncodedScenes], tiny_model: Sam
-) -> None:
-    config = live_config(tiny)
-    live, encoded = (validate(tiny_model, scenes, config) for scenes in (prepare(config)[1], tiny_scenes[1]))
-    assert [each.object_id for each in live] == [each.object_id for each in encoded]
-    for one, other in zip(live, encoded, strict=True):
-        # The tiny model's encoder is still that of the bundle.
-        assert one.walk_dice == pytest.approx(other.walk_dice, abs=0.02)
 
 
 def test_a_trained_encoder_is_exported_and_is_a_start_for_another_run(tiny: Path, tmp_path: Path) -> None:

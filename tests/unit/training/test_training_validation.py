@@ -18,6 +18,7 @@ from radsam.session.edit import Segment
 from radsam.session.replay import Replayer
 from radsam.simulate import random_box
 from radsam.training.stored_embeddings import EncodedScenes
+from radsam.training.training_run import prepare_scenes
 from radsam.training.training_validation import ObjectScore, summary, validate
 from radsam.volume import Bounds, Box, Plane, SliceGrid
 from tiny_training import tiny_config
@@ -81,3 +82,14 @@ def test_a_case_with_many_objects_does_not_decide_alone() -> None:
     assert means["box_walk"] == pytest.approx(0.26)
     assert means["box_walk_belly"] == pytest.approx(0.8)
     assert (means["box_edit_0"], means["box_edit_1"]) == pytest.approx((0.8, 0.9))
+
+
+def test_scenes_that_the_model_encodes_itself_are_scored_alike(
+    tiny: Path, tiny_scenes: Prepared, tiny_model: Sam
+) -> None:
+    config = tiny_config(tiny, encoder={"train": True, "zoom": [0.7, 3.0]}, embeddings={"scenes": 0})
+    live, encoded = (validate(tiny_model, scenes, config) for scenes in (prepare_scenes(config)[1], tiny_scenes[1]))
+    assert [each.object_id for each in live] == [each.object_id for each in encoded]
+    for one, other in zip(live, encoded, strict=True):
+        # The tiny model's encoder is still that of the bundle.
+        assert one.walk_dice == pytest.approx(other.walk_dice, abs=0.02)

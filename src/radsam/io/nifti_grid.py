@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.spatial.transform import Rotation
 
 from radsam.errors import VolumeError
 from radsam.io.nifti_header import NiftiHeader
@@ -124,6 +123,16 @@ def _spacing(header: NiftiHeader) -> Float[np.ndarray, "3"]:
 
 
 def _rotation(quaternion: Float[np.ndarray, "3"]) -> Float[np.ndarray, "3 3"]:
-    """Return the matrix of a unit quaternion without its first number, which is not negative."""
-    rest = 1.0 - float(quaternion @ quaternion)
-    return np.asarray(Rotation.from_quat([*quaternion, np.sqrt(max(rest, 0.0))]).as_matrix())
+    """Return the matrix of a unit quaternion without its first number, which is not negative (nifti1.h).
+
+    Numbers too long for a unit quaternion are shortened. SciPy's rotations would take half a second to load.
+    """
+    b, c, d = quaternion / max(1.0, float(np.linalg.norm(quaternion)))
+    a = np.sqrt(max(0.0, 1.0 - (b * b + c * c + d * d)))
+    return np.array(
+        [
+            [a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],
+            [2 * (b * c + a * d), a * a + c * c - b * b - d * d, 2 * (c * d - a * b)],
+            [2 * (b * d - a * c), 2 * (c * d + a * b), a * a + d * d - b * b - c * c],
+        ]
+    )

@@ -214,6 +214,7 @@ def test_copying_never_prompts_the_model() -> None:
     assert {record.slice_mask.score for record in done(records)[1:]} == {1.0}
 
 
+@pytest.mark.filterwarnings("ignore::radsam.OverlapWarning")  # one ball, found twice
 @pytest.mark.parametrize("name", GRIDS)
 @pytest.mark.parametrize("plane", list(Plane))
 @pytest.mark.parametrize("policy", ["mask", "box"])

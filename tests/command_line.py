@@ -109,9 +109,9 @@ class CommandLine:
             raise
         return Finished(process.returncode, stdout, stderr)
 
-    def here(self, *args: object, cwd: Path) -> Finished:
+    def here(self, *args: object, cwd: Path, env: Mapping[str, str] | None = None) -> Finished:
         """Run in this process: faster, and array shapes are checked."""
-        with chdir(cwd), patch.dict(os.environ, self.env):
+        with chdir(cwd), patch.dict(os.environ, self.env | dict(env or {})):
             result = CliRunner().invoke(app, join_points([str(each) for each in args]), prog_name="radsam")
         return Finished(result.exit_code, result.stdout, result.stderr)
 

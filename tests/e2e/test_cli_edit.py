@@ -53,8 +53,8 @@ def started(
     folder = tmp_path_factory.mktemp("started")
     shutil.copy(phantom_ct.path, folder / "ct.nii.gz")
     line = ("segment", "ct.nii.gz", *START, "--model", tiny_bundle, "--session", "s.radsam", "--name", "spleen")
-    run_radsam(*line, "-o", "first.nii.gz", cwd=folder).done()
-    run_radsam("edit", "s.radsam", *FIX, "-o", "second.nii.gz", cwd=folder).done()
+    run_radsam.here(*line, "-o", "first.nii.gz", cwd=folder).done()
+    run_radsam.here("edit", "s.radsam", *FIX, "-o", "second.nii.gz", cwd=folder).done()
     return folder
 
 
@@ -81,9 +81,9 @@ def test_a_correction_changes_the_mask_and_is_reported(desk: Desk) -> None:
 
 
 def test_undo_and_redo_bring_back_the_same_bytes(desk: Desk) -> None:
-    desk.edit("--undo", out="undone.nii.gz", process=True).done()
+    desk.edit("--undo", out="undone.nii.gz").done()
     assert desk.sha256("undone.nii.gz") == desk.sha256("first.nii.gz")
-    desk.edit("--redo", out="redone.nii.gz", process=True).done()
+    desk.edit("--redo", out="redone.nii.gz").done()
     assert desk.sha256("redone.nii.gz") == desk.sha256("second.nii.gz")
 
 

@@ -66,7 +66,7 @@ def test_the_mask_has_the_grid_of_the_ct(
     grid = SliceGrid.of(phantom.volume.geometry, "axial")
     k, (low, high) = grid.count // 2, (grid.count // 2 - 1, grid.count // 2 + 2)
     line = ("segment", ct, "--slice", k, "--box", 10, 12, 30, 40, "--bounds", low, high, "--model", tiny_bundle)
-    result = run_radsam(*line, "-o", f"mask{suffix}", "--json", cwd=tmp_path).done()
+    result = run_radsam.here(*line, "-o", f"mask{suffix}", "--json", cwd=tmp_path).done()
 
     mask = tmp_path / f"mask{suffix}"
     # NIfTI keeps its rotation as float32.
@@ -99,7 +99,7 @@ def test_the_mask_lies_on_the_organ(run_radsam: CommandLine, lite_bundle: Path, 
     target = Target.of(np.moveaxis(truth, 2 - grid.axis, 0))
     low, high = target.near(1)
     line = ("segment", "ct.nii.gz", "--slice", target.k, "--box", *target.box, "--bounds", low, high)
-    run_radsam(*line, "--model", lite_bundle, "-o", "mask.nii.gz", cwd=tmp_path).done()
+    run_radsam.here(*line, "--model", lite_bundle, "-o", "mask.nii.gz", cwd=tmp_path).done()
     found = read_labels(tmp_path / "mask.nii.gz").ids > 0
     here = np.zeros_like(truth)
     for index in range(low, high + 1):
@@ -107,15 +107,16 @@ def test_the_mask_lies_on_the_organ(run_radsam: CommandLine, lite_bundle: Path, 
     assert dice(found, truth & here) > 0.85
 
 
-@pytest.mark.slow
 def test_a_compressed_dicom_series_gives_the_mask_of_its_nifti(
-    run_radsam: CommandLine, lite_bundle: Path, shared_data: Path, tmp_path: Path
+    run_radsam: CommandLine, tiny_bundle: Path, shared_data: Path, tmp_path: Path
 ) -> None:
     nifti = shared_data / "ct" / "abdomen_2mm_organs" / "ct.nii.gz"
     k = sitk.ReadImage(str(nifti)).GetDepth() // 2
-    line = ("--slice", k, "--box", 60, 160, 240, 330, "--bounds", k - 1, k + 1, "--model", lite_bundle)
-    run_radsam("segment", nifti, *line, "-o", "nifti.nii.gz", cwd=tmp_path).done()
-    run_radsam("segment", shared_data / "dicom" / "abdomen_jpeg2000", *line, "-o", "dicom.nii.gz", cwd=tmp_path).done()
+    line = ("--slice", k, "--box", 60, 160, 240, 330, "--bounds", k - 1, k + 1, "--model", tiny_bundle)
+    run_radsam.here("segment", nifti, *line, "-o", "nifti.nii.gz", cwd=tmp_path).done()
+    run_radsam.here(
+        "segment", shared_data / "dicom" / "abdomen_jpeg2000", *line, "-o", "dicom.nii.gz", cwd=tmp_path
+    ).done()
     a, b = (sitk.ReadImage(str(tmp_path / name)) for name in ("nifti.nii.gz", "dicom.nii.gz"))
     # Both turned to one orientation: the two files may be stored differently.
     a, b = sitk.DICOMOrient(a, "LPS"), sitk.DICOMOrient(b, "LPS")
@@ -236,11 +237,13 @@ def test_millimetres_mean_the_same_voxels(
         *sorted(across[1:], reverse=True),
     )
     same = ("--plane", plane, "--model", tiny_bundle, "--json", "-o")
-    run_radsam(
+    run_radsam.here(
         "segment", phantom_ct.path, *voxels, "--fix", *grid.join(high, *middle), *same, "v.nii.gz",
         cwd=tmp_path,
     ).done()  # fmt: skip
-    result = run_radsam("segment", phantom_ct.path, *typed_mm, "--fix", *fix, *same, "mm.nii.gz", cwd=tmp_path).done()
+    result = run_radsam.here(
+        "segment", phantom_ct.path, *typed_mm, "--fix", *fix, *same, "mm.nii.gz", cwd=tmp_path
+    ).done()
     assert result.json["objects"][0]["slices"] == [low, high]
     ids = read_labels(tmp_path / "v.nii.gz").ids
     assert ids.any()
@@ -253,7 +256,7 @@ def test_without_bounds_the_stop_rule_ends_the_object_and_gives_the_reason(
 ) -> None:
     target = phantom_ct.target("kidney_left")
     line = ("--slice", target.k, "--box", *target.box, "--model", lite_bundle, "--json", "-o", "mask.nii.gz")
-    result = run_radsam("segment", phantom_ct.path, *line, cwd=tmp_path).done()
+    result = run_radsam.here("segment", phantom_ct.path, *line, cwd=tmp_path).done()
     found = result.json["objects"][0]
     low, high = found["slices"]
     assert low <= target.k <= high
@@ -329,7 +332,7 @@ def test_a_preview_is_a_picture_with_something_in_it(
 ) -> None:
     line = (*TYPED_BOX, *TYPED_BOUNDS, "--model", tiny_bundle, "-o", "mask.nii.gz", "--preview")
     for name, kind in (("a.png", "PNG"), ("a.jpg", "JPEG")):
-        run_radsam("segment", phantom_ct.path, *line, name, cwd=tmp_path).done()
+        run_radsam.here("segment", phantom_ct.path, *line, name, cwd=tmp_path).done()
         with Image.open(tmp_path / name) as picture:
             assert picture.format == kind
             assert min(picture.size) >= 400
@@ -354,7 +357,7 @@ def test_an_old_result_is_replaced(
 ) -> None:
     (tmp_path / "mask.nii.gz").write_text("an old one")
     line = (*TYPED_BOX, *TYPED_BOUNDS, "--model", tiny_bundle, "-o", "mask.nii.gz")
-    run_radsam("segment", phantom_ct.path, *line, cwd=tmp_path).done()
+    run_radsam.here("segment", phantom_ct.path, *line, cwd=tmp_path).done()
     assert read_labels(tmp_path / "mask.nii.gz").ids.any()
     assert [each.name for each in tmp_path.iterdir()] == ["mask.nii.gz"]
 

@@ -39,20 +39,21 @@ def describe(bundle: Path, change: Callable[[dict], object]) -> None:
 
 
 def test_the_weights_of_the_package_are_there_from_the_start(run_radsam: CommandLine, tmp_path: Path) -> None:
-    found = run_radsam("weights", "list", "--json", cwd=tmp_path).done().json
+    found = run_radsam.here("weights", "list", "--json", cwd=tmp_path).done().json
     names = [(each["name"], each["default"]) for each in found["bundles"]]
     assert names == [("radsam-lite", True)]
     assert found["folder"] == str(run_radsam.weights)
     assert (
-        "radsam-lite: whole and unaltered" in run_radsam("weights", "verify", "radsam-lite", cwd=tmp_path).done().stdout
+        "radsam-lite: whole and unaltered"
+        in run_radsam.here("weights", "verify", "radsam-lite", cwd=tmp_path).done().stdout
     )
-    shown = run_radsam("weights", "show", "radsam-lite", cwd=tmp_path).done().stdout
+    shown = run_radsam.here("weights", "show", "radsam-lite", cwd=tmp_path).done().stdout
     for words in ("Training data", "Licence of these weights: Apache-2.0", "Not for diagnostic use"):
         assert words in shown
 
 
 def test_an_unknown_name_lists_the_known_ones(run_radsam: CommandLine, bundle: Path, tmp_path: Path) -> None:
-    result = run_radsam("weights", "show", "huge", cwd=tmp_path, env={"RADSAM_WEIGHTS": str(bundle.parent)})
+    result = run_radsam.here("weights", "show", "huge", cwd=tmp_path, env={"RADSAM_WEIGHTS": str(bundle.parent)})
     refused(result, "no bundle 'huge'", "the installed ones are: radsam-lite, tiny", "radsam weights convert")
 
 
@@ -60,15 +61,17 @@ def test_an_installed_bundle_is_listed_shown_and_verified(
     run_radsam: CommandLine, bundle: Path, tmp_path: Path
 ) -> None:
     env = {"RADSAM_WEIGHTS": str(bundle.parent)}
-    listed, *_ = run_radsam("weights", "list", "--json", cwd=tmp_path, env=env).done().json["bundles"]
+    listed, *_ = run_radsam.here("weights", "list", "--json", cwd=tmp_path, env=env).done().json["bundles"]
     assert (listed["name"], listed["path"], listed["default"]) == ("tiny", str(bundle), False)
     assert listed["capabilities"] == ["box", "point", "mask", "edit"]
-    table = run_radsam("weights", "list", cwd=tmp_path, env=env).done().stdout
+    table = run_radsam.here("weights", "list", cwd=tmp_path, env=env).done().stdout
     assert any("tiny" in line and str(bundle) in line for line in table.splitlines())
-    shown = run_radsam("weights", "show", "tiny", cwd=tmp_path, env=env).done().stdout
+    shown = run_radsam.here("weights", "show", "tiny", cwd=tmp_path, env=env).done().stdout
     assert "Random weights." in shown
     assert "window_hu [-160.0, 240.0]" in shown
-    assert "tiny: whole and unaltered" in run_radsam("weights", "verify", "tiny", cwd=tmp_path, env=env).done().stdout
+    assert (
+        "tiny: whole and unaltered" in run_radsam.here("weights", "verify", "tiny", cwd=tmp_path, env=env).done().stdout
+    )
 
 
 SPOILT: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
@@ -98,7 +101,7 @@ SPOILT: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
 def test_a_damaged_bundle_is_refused(run_radsam: CommandLine, bundle: Path, tmp_path: Path, case: str) -> None:
     spoil, words = SPOILT[case]
     spoil(bundle)
-    refused(run_radsam("weights", "verify", bundle, cwd=tmp_path), *words)
+    refused(run_radsam.here("weights", "verify", bundle, cwd=tmp_path), *words)
 
 
 # --- convert
@@ -130,7 +133,7 @@ BAD_CHECKPOINTS: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
 def test_a_checkpoint_that_cannot_be_used(run_radsam: CommandLine, tmp_path: Path, case: str) -> None:
     make, words = BAD_CHECKPOINTS[case]
     make(tmp_path / "a.pth")
-    refused(run_radsam("weights", "convert", "a.pth", "out", cwd=tmp_path), *words)
+    refused(run_radsam.here("weights", "convert", "a.pth", "out", cwd=tmp_path), *words)
     assert {each.name for each in tmp_path.iterdir()} <= {"a.pth"}
 
 
@@ -141,13 +144,13 @@ def test_a_converted_checkpoint_is_installed_by_name_and_runs(
     """LiteMedSAM's architecture with random weights in place of the published file."""
     torch.save(random_model(PRESETS["lite_medsam"], seed=3).state_dict(), tmp_path / "lite_medsam.pth")
     env = {"RADSAM_WEIGHTS": str(tmp_path / "weights")}
-    made = run_radsam("weights", "convert", "lite_medsam.pth", "--json", cwd=tmp_path, env=env).done().json
+    made = run_radsam.here("weights", "convert", "lite_medsam.pth", "--json", cwd=tmp_path, env=env).done().json
     assert made["path"] == str(tmp_path / "weights" / "lite-medsam")
     assert made["capabilities"] == ["box"]
-    listed, *_ = run_radsam("weights", "list", "--json", cwd=tmp_path, env=env).done().json["bundles"]
+    listed, *_ = run_radsam.here("weights", "list", "--json", cwd=tmp_path, env=env).done().json["bundles"]
     assert (listed["path"], listed["default"]) == (made["path"], False)
     segment = ("segment", phantom_ct.path, "--slice", 14, "--box", 57, 15, 70, 38, "--bounds", 14, 14)
     segment = (*segment, "--model", "lite-medsam")
-    result = run_radsam(*segment, "-o", "mask.nii.gz", cwd=tmp_path, env=env)
+    result = run_radsam.here(*segment, "-o", "mask.nii.gz", cwd=tmp_path, env=env)
     # Random weights may predict an empty mask; that message shows that the model ran.
     assert result.returncode == 0 or "The model found nothing" in result.stderr

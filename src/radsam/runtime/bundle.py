@@ -20,6 +20,7 @@ import os
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 from enum import StrEnum
@@ -310,7 +311,8 @@ def _reader(path: Path) -> Callable[[str], bytes]:
                 return archive.read(name)
         except (FileNotFoundError, KeyError):
             raise BundleError(f"{path} is not a complete weights bundle: {name} is missing.") from None
-        except (OSError, zipfile.BadZipFile) as error:
+        # A damaged zip may state an encryption or compression that nobody has.
+        except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
             raise BundleError(f"{name} cannot be read from {path}: {error}.") from error
 
     return read

@@ -248,7 +248,7 @@ def read_session(path: Path) -> SessionFile:
             model_name=_text(description["model"]["name"]),
             model_path=_text(description["model"]["path"]),
             model_hash=_text(description["model"]["sha256"]),
-            precisions=tuple(description["model"].get("precisions", ())),
+            precisions=tuple(_text(each) for each in description["model"].get("precisions", ())),
             window_hu=(low, high),
             stop_rule=StopRule(**description["stop_rule"]),
             history=History(tuple(edit_from_json(each) for each in description["edits"]), description["cursor"]),

@@ -18,6 +18,8 @@ from radsam.errors import VolumeError
 #: Grids closer than this, in voxels at the far corner, are the same grid: NIfTI keeps
 #: its affine in float32, which moves the last voxel of a 512 grid by about 1e-4.
 SAME_GRID_VOXELS = 1e-2
+#: A kilometre: farther from the origin than this no scanner is, and positions lose digits.
+FARTHEST_MM = 1e6
 
 
 def nearest_index(place: Float[np.ndarray, "*n"]) -> Int64[np.ndarray, "*n"]:
@@ -38,7 +40,7 @@ class Geometry:
 
     Raises:
         VolumeError: The shape is not three positive numbers, or the affine is not an
-            invertible, finite 4×4 matrix.
+            invertible, finite 4×4 matrix with positions within a kilometre.
     """
 
     shape_kji: tuple[int, int, int]
@@ -50,6 +52,11 @@ class Geometry:
         affine = np.array(self.affine_lps, dtype=np.float64)
         if affine.shape != (4, 4) or not np.isfinite(affine).all():
             raise VolumeError("The affine of the volume is not a finite 4×4 matrix.")
+        if np.abs(affine[:3]).max() > FARTHEST_MM:
+            raise VolumeError(
+                f"The affine of the volume puts it {np.abs(affine[:3]).max() / 1e6:.3g} km from the scanner: its "
+                "header is damaged, or not in millimetres. Export it again."
+            )
         # Of the directions: voxels of micrometres have tiny volumes.
         lengths = np.linalg.norm(affine[:3, :3], axis=0)
         if not lengths.all() or abs(np.linalg.det(affine[:3, :3] / lengths)) < 1e-9:

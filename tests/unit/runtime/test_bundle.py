@@ -96,6 +96,15 @@ def test_a_damaged_zip_is_refused(tmp_path: Path) -> None:
         read_bundle(path)
 
 
+def test_a_zip_of_a_future_version_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.zip")
+    whole = path.read_bytes()
+    at = whole.index(b"PK\x01\x02")
+    path.write_bytes(whole[: at + 6] + b"\xba" + whole[at + 7 :])
+    with pytest.raises(BundleError, match="cannot be read from"):
+        read_bundle(path)
+
+
 def test_a_path_without_a_bundle_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="does not exist; give the path of a weights bundle"):
         read_bundle(tmp_path / "missing")

@@ -208,6 +208,7 @@ def test_any_damage_to_the_file_is_noticed_or_harmless(saved: Path, tmp_path: Pa
         (lambda d: d.update(window_hu=[1]), "not a whole RadSAM session"),
         (lambda d: d.update(window_hu=["%s", 1]), "not a whole RadSAM session"),
         (lambda d: d["model"].update(sha256=7), "not a whole RadSAM session"),
+        (lambda d: d["model"].update(precisions=[7]), "not a whole RadSAM session"),
         (lambda d: d["volume"].update(source=None), "not a whole RadSAM session"),
     ],
 )

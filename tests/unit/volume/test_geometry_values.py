@@ -77,3 +77,10 @@ def test_a_mirrored_grid_over_the_same_place_is_another_grid() -> None:
 
 def test_a_description_names_voxels_spacing_and_place() -> None:
     assert grid().describe() == "5×4×3 voxels of 1×2×3 mm at (10.00, 20.00, 30.00)"
+
+
+def test_a_grid_kilometres_away_is_refused() -> None:
+    affine = np.eye(4)
+    affine[1, 3] = 3e38
+    with pytest.raises(VolumeError, match="km from the scanner: its header is damaged"):
+        Geometry((2, 3, 4), affine)

@@ -76,12 +76,22 @@ def _decoded_frames(frames: Sequence[SliceHeader]) -> Iterator[Values]:
             bits_stored=stored_bits + below,
             photometric_interpretation="MONOCHROME2",  # how to show them, which does not matter here, may be absent
         )
-        for header, stored in zip(frames, pixels, strict=True):
+        for header, stored in zip(frames, _quietly(pixels), strict=True):
             if stored.shape != (header.rows, header.cols):
                 raise ValueError(f"decoded to {stored.shape}")
             yield _rescaled(stored >> below if below else stored, header.rescale)
     except Exception as error:  # every decoder fails in its own way
         raise _undecodable(first) from error
+
+
+def _quietly(pixels: Iterator[Values]) -> Iterator[Values]:
+    """Yield decoded frames without pydicom's warnings, which name elements to a user who cannot change them."""
+    while True:
+        with warnings.catch_warnings(action="ignore"):
+            stored = next(pixels, None)
+        if stored is None:
+            return
+        yield stored
 
 
 def _source(header: SliceHeader) -> Path | pydicom.FileDataset:
@@ -99,8 +109,10 @@ def _source(header: SliceHeader) -> Path | pydicom.FileDataset:
 
 
 def _rescaled(stored: Values, rescale: tuple[float, ...]) -> Values:
-    """Return stored value × slope + intercept; the stored values where there is no rescale."""
-    slope, intercept = rescale if np.isfinite(rescale).all() else (1.0, 0.0)
+    """Return stored value × slope + intercept; a slope that is missing is 1, an intercept 0."""
+    slope, intercept = (
+        given if np.isfinite(given) else missing for given, missing in zip(rescale, (1.0, 0.0), strict=True)
+    )
     whole = float(slope).is_integer() and float(intercept).is_integer()
     if whole and stored.dtype.itemsize <= 2 and max(abs(slope), abs(intercept)) < 1 << 14:
         return stored.astype(np.int32) * np.int32(slope) + np.int32(intercept)

@@ -24,7 +24,7 @@ from radsam.io.dicom.element_values import integer, numbers, text
 from radsam.io.dicom.label_slices import LabelGrid
 from radsam.io.stated_grid import rectangular
 from radsam.volume import Geometry
-from radsam.volume.geometry import nearest_index
+from radsam.volume.geometry import FARTHEST_MM, nearest_index
 from radsam.volume.regrid import move_mask
 
 #: Positions of the frames of one slice differ by less; they are written to 1e-3 mm or finer.
@@ -203,6 +203,8 @@ def _read_frames(path: Path, dataset: FileDataset, groups: Sequence[Dataset]) ->
         raise VolumeError(f"{path} does not state the positions of its frames in the patient.")
     if np.abs(cosines - cosines[0]).max() > 1e-3:
         raise VolumeError(f"The frames of {path} point different ways: they are not slices of one volume.")
+    if np.abs(positions).max() > FARTHEST_MM:
+        raise VolumeError(f"{path} states positions of its frames that are kilometres away: it is damaged.")
     row, col = cosines[0].reshape(2, 3)
     normal = np.cross(row, col)
     along_mm = (positions - positions[0]) @ normal

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydicom.dataset import FileDataset
 
 from dicom_files import ct_values, write_report, write_series
 from radsam.errors import SeriesError, VolumeError
@@ -138,3 +139,19 @@ def test_names_need_not_be_utf8(tmp_path: Path, folder: bytes) -> None:
         each.rename(place / os.fsdecode(b"\xff\n%d.dcm" % number))
     np.testing.assert_array_equal(read_volume(place).hu, ct_values())
     assert read_info(place).geometry is not None
+
+
+def test_bytes_behind_the_pixels_are_left_out_without_a_warning(tmp_path: Path) -> None:
+    hu = ct_values()
+    write_series(tmp_path, hu, edit=lambda k, dataset: setattr(dataset, "PixelData", dataset.PixelData + bytes(16)))
+    np.testing.assert_array_equal(read_volume(tmp_path).hu, hu)
+
+
+def test_an_intercept_without_a_slope_counts(tmp_path: Path) -> None:
+    def edit(k: int, dataset: FileDataset) -> None:
+        dataset.Modality = "MR"
+        del dataset.RescaleSlope
+
+    hu = ct_values()
+    write_series(tmp_path, hu, edit=edit)
+    np.testing.assert_array_equal(read_volume(tmp_path).hu, hu)

@@ -252,6 +252,7 @@ class Enhanced(_Cache):
         dataset = _opened(path.read_bytes())
         try:
             assert dataset is not None
+            assert dataset.BitsStored == dataset.BitsAllocated
             groups = dataset.PerFrameFunctionalGroupsSequence
             shared = next(iter(dataset.get("SharedFunctionalGroupsSequence", [])), Dataset())
             with warnings.catch_warnings(action="ignore"):
@@ -304,8 +305,8 @@ Slice = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 def _slice(dataset: Dataset) -> Slice:
     with warnings.catch_warnings(action="ignore"):
-        if int(dataset.get("NumberOfFrames") or 1) > 1:
-            raise ValueError("several frames")
+        if int(dataset.get("NumberOfFrames") or 1) > 1 or dataset.BitsStored != dataset.BitsAllocated:
+            raise ValueError("several frames, or bits beside the pixels")
         slope, intercept = (dataset.get(each) for each in ("RescaleSlope", "RescaleIntercept"))
         hu = dataset.pixel_array * float(1 if slope is None else slope) + float(0 if intercept is None else intercept)
         return (
@@ -323,6 +324,8 @@ def _compare_slices(volume: object, slices: list[Slice], warned: Sequence[str]) 
     row, col = cosines.reshape(2, 3)
     normal = np.cross(row, col)
     if not math.isclose(float(np.linalg.norm(normal)), 1, abs_tol=0.02):
+        return "not compared"
+    if len({each[3].shape for each in slices}) > 1:
         return "not compared"
     slices = sorted(slices, key=lambda each: float(each[0] @ normal))
     if volume.hu.shape[0] != len(slices) and warned:  # files that were left out are named
@@ -418,7 +421,10 @@ class Seg(_Labels):
             number = int(group.SegmentIdentificationSequence[0].ReferencedSegmentNumber)
             if number in known:
                 plane = (group if "PlanePositionSequence" in group else shared).PlanePositionSequence[0]
-                k = self.k_of(_finite(plane.ImagePositionPatient, 3))
+                position = _finite(plane.ImagePositionPatient, 3)
+                if np.abs(self.volume.geometry.mm_to_index(position[None])[0, :2]).max() > 0.1:
+                    raise ValueError("beside the others")
+                k = self.k_of(position)
                 mask[round(k)] |= pixels > 0
         return [mask]
 

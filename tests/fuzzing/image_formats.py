@@ -186,15 +186,18 @@ class Nifti(_ImageTarget):
         (units,) = get("xyzt_units")
         unit_mm = {1: 1000.0, 3: 0.001}.get(units & 7, 1.0)
         sform, qform = get("sform_code")[0] > 0, get("qform_code")[0] > 0
+        rows = np.reshape(get("srow"), (3, 4))
+        # An sform that is not a grid counts as not given.
+        sform = sform and np.isfinite(rows).all() and np.linalg.matrix_rank(rows[:, :3], tol=1e-9) == 3
         if sform:
-            affine = np.vstack([np.reshape(get("srow"), (3, 4)) * unit_mm, [0, 0, 0, 1]])
-        elif qform and min(pixdim[1:4]) > 0:
+            affine = np.vstack([rows * unit_mm, [0, 0, 0, 1]])
+        elif qform and min(np.abs(pixdim[1:4])) > 0:
             b, c, d = get("quatern")
             a = math.sqrt(max(0.0, 1 - b * b - c * c - d * d))
             if not math.isfinite(a) or b * b + c * c + d * d > 1 + 1e-6:
                 return
             turn = Rotation.from_quat((b, c, d, a)).as_matrix()
-            affine = affine_of(turn, np.array(pixdim[1:4]) * (1, 1, -1 if pixdim[0] < 0 else 1), get("qoffset"))
+            affine = affine_of(turn, np.abs(pixdim[1:4]) * (1, 1, -1 if pixdim[0] < 0 else 1), get("qoffset"))
             affine[:3] *= unit_mm
         else:
             affine = np.full((4, 4), np.nan)  # not stated: whatever it is, a warning is due
@@ -261,12 +264,12 @@ class Nrrd(_ImageTarget):
         fields: dict[str, str] = {}
         for line in head.decode("latin-1").splitlines()[1:]:
             key, _, value = line.partition(":")
-            if key.strip().lower() in fields:
+            if key.lower().replace(" ", "") in fields:
                 return  # stated twice
-            fields[key.strip().lower()] = value.strip()
-        if "data file" in fields:
+            fields[key.lower().replace(" ", "")] = value.strip()
+        if "datafile" in fields:
             data = (path.parent / "ct.raw").read_bytes()
-        if any(each in fields for each in ("line skip", "byte skip", "content", "old min", "measurement frame")):
+        if any(each in fields for each in ("lineskip", "byteskip", "content", "oldmin", "measurementframe")):
             return
         names = {"short": "i2", "int16": "i2", "signed short": "i2", "ushort": "u2", "uint16_t": "u2", "float": "f4",
                  "uchar": "u1", "uint8": "u1", "double": "f8"}  # fmt: skip
@@ -286,16 +289,16 @@ class Nrrd(_ImageTarget):
                  "ras": (-1, -1, 1), "las": (1, -1, 1), "left-anterior-superior": (1, -1, 1)}  # fmt: skip
         affine = np.full((4, 4), np.nan)
         # Without an origin it is 0: no voxel of a mask on this grid is elsewhere.
-        if "nan" in fields.setdefault("space origin", "(0,0,0)").lower():
-            fields["space origin"] = "(0,0,0)"
-        if {"space", "space directions"} <= fields.keys() and fields["space"].lower() in signs:
+        if "nan" in fields.setdefault("spaceorigin", "(0,0,0)").lower():
+            fields["spaceorigin"] = "(0,0,0)"
+        if {"space", "spacedirections"} <= fields.keys() and fields["space"].lower() in signs:
             sign = np.array(signs[fields["space"].lower()])
-            units = {each.strip('"') or "mm" for each in fields.get("space units", "mm").split()}
+            units = {each.strip('"').lower() or "mm" for each in fields.get("spaceunits", "mm").split()}
             unit_mm = {"mm": 1.0, "um": 0.001, "m": 1000.0, "cm": 10.0}.get(next(iter(units)), math.nan)
-            columns = np.array([_numbers(each) for each in fields["space directions"].split()])
+            columns = np.array([_numbers(each) for each in fields["spacedirections"].split()])
             affine = np.eye(4)
             affine[:3, :3] = (columns * sign).T * unit_mm
-            affine[:3, 3] = np.array(_numbers(fields["space origin"])) * sign * unit_mm
+            affine[:3, 3] = np.array(_numbers(fields["spaceorigin"])) * sign * unit_mm
         yield Expected(values, [affine])
 
 
@@ -397,7 +400,7 @@ class MetaImage(_ImageTarget):
         if len(size) != 3 or min(size) < 1 or big not in ("True", "False"):
             return None
         dtype = np.dtype((">" if big == "True" else "<") + META_TYPES[fields["ElementType"]])
-        if fields.get("CompressedData") == "True":
+        if fields.get("CompressedData", "")[:1] in ("T", "t", "1"):
             data = zlib.decompress(data)
         values = np.frombuffer(data, dtype, math.prod(size)).reshape(size[::-1]).astype(np.float64)
         affine = np.full((4, 4), np.nan)
@@ -405,7 +408,8 @@ class MetaImage(_ImageTarget):
         spacings = [fields[each] for each in ("ElementSpacing", "ElementSize") if each in fields]
         if "TransformMatrix" not in fields and "AnatomicalOrientation" in fields:
             return None  # its letters count then
-        if places and spacings and "TransformMatrix" in fields:
+        places = places or ["0 0 0"]  # no voxel of a mask on this grid is elsewhere
+        if spacings and "TransformMatrix" in fields:
             turn = np.array(fields["TransformMatrix"].split(), np.float64).reshape(3, 3).T
             spacing = np.array(spacings[0].split(), np.float64)
             if (spacing > 0).all():

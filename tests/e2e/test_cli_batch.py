@@ -186,7 +186,7 @@ def test_a_killed_worker_process_costs_no_result(tiny_bundle: Path, run_radsam: 
         stdout, _ = process.communicate()
     finally:
         process.kill()
-        process.communicate()
+        process.wait()
     assert json.loads(stdout)["counts"] == {"done": 40}
     assert json.loads(stdout)["done_in_this_run"] == 40
     after = parts(out)

@@ -25,6 +25,7 @@ from radsam.io.pacs.fetch_files import fetch_files
 from radsam.io.pacs.pacs_address import PacsAddress
 from radsam.io.pacs.pacs_connection import connect
 from radsam.io.volume_read import read_labels, read_volume
+from waiting import HANG_SECONDS
 
 pytestmark = pytest.mark.slow
 

@@ -7,6 +7,7 @@ output (`radsam.cli.standard_streams`), 130 stopped by Ctrl-C.
 
 from __future__ import annotations
 
+import errno
 import functools
 import json
 import sys
@@ -21,7 +22,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from radsam.errors import ExecutionError, MissingExtraError, RadsamError
+from radsam.errors import ExecutionError, InputError, MissingExtraError, RadsamError
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -66,6 +67,10 @@ def command(function: Callable[P, None]) -> Callable[P, None]:
                 as_json,
             )
         except Exception as error:  # a bug must end with an exit code, too
+            if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+                # Of any path that was given; no system takes so long a name.
+                message = f"{str(error.filename)[:60]}… is longer than a path can be here. Give a shorter path."
+                _fail(message, type(error).__name__, InputError.exit_code, as_json)
             traceback.print_exc()
             message = f"This is a bug in RadSAM; please report it with the lines above. {error}"
             _fail(message, type(error).__name__, ExecutionError.exit_code, as_json)

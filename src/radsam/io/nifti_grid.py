@@ -43,6 +43,9 @@ def nifti_grid(header: NiftiHeader, path: Path) -> Geometry:
         VolumeError: The only grid that it states is sheared.
     """
     sform, qform = _sform(header), _qform(header)
+    sform_given = header.sform_code > 0 and header.sform_ras[:3].any() and np.isfinite(header.sform_ras).all()
+    if sform_given and sform is None and qform is not None:
+        warn_of_two_grids(path, "a damaged one in its sform", f"{qform.describe()} in its qform and pixdim", "qform")
     spacing_given = bool(_given(header.pixdim[1:]).all())
     if sform is not None:
         chosen, used = _sform_or_qform(sform, qform, path)

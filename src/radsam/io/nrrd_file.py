@@ -12,6 +12,7 @@ import math
 import os
 from pathlib import Path
 
+from radsam.errors import VolumeError
 from radsam.io.file_length import read_to_the_end, require_length, require_packed_length
 from radsam.io.voxel_file import beside
 
@@ -40,7 +41,7 @@ def read_nrrd_fields(path: Path, *, whole: bool) -> dict[str, str]:
         whole: Decompress and check the voxels, too.
 
     Raises:
-        VolumeError: The file of its voxels is missing or short.
+        VolumeError: The file of its voxels is missing or short, or compressed with bzip2.
         ValueError, KeyError, EOFError, OSError, zlib.error: It is damaged.
     """
     with path.open("rb") as stream:
@@ -62,6 +63,8 @@ def read_nrrd_fields(path: Path, *, whole: bool) -> dict[str, str]:
             with voxel_path.open("rb") as stream:
                 stream.seek(start if name is None else 0)
                 require_length(voxel_path, read_to_the_end(gzip.GzipFile(fileobj=stream)), needed)
+    elif encoding in ("bzip2", "bz2"):
+        raise VolumeError(f"{path} keeps its voxels in bzip2, which cannot be read. Save it again, with gzip.")
     elif encoding in ("ascii", "text", "txt", "hex"):
         require_length(voxel_path, rest, math.prod(_sizes(fields)))  # a digit each, at least
     return fields

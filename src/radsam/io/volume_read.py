@@ -199,7 +199,8 @@ def _hu(
 def _scaled(stored: Shaped[np.ndarray, "*n"], scaling: tuple[float, float]) -> Shaped[np.ndarray, "*n"]:
     """Return stored value × slope + intercept, float32: the slope of a header is not more exact."""
     slope, intercept = scaling
-    return stored if scaling == (1.0, 0.0) else (stored.astype(np.float64) * slope + intercept).astype(np.float32)
+    with np.errstate(over="ignore"):  # infinite values are refused
+        return stored if scaling == (1.0, 0.0) else (stored.astype(np.float64) * slope + intercept).astype(np.float32)
 
 
 def _ids(

@@ -78,6 +78,8 @@ def _read_toml(path: Path, extending: tuple[Path, ...], group: str) -> dict[str,
         extended = beside if beside.is_file() else find_config(str(base), group)
     except InputError as error:
         raise InputError(f"The configuration {path} extends one that does not exist. {error}") from error
+    except OSError as error:  # a name that is too long
+        raise InputError(f"The configuration {path} extends {str(base)[:60]!r}: {error.strerror or error}.") from error
     return _merged(_read_toml(extended, (*extending, path), group), values)
 
 

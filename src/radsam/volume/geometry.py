@@ -18,8 +18,8 @@ from radsam.errors import VolumeError
 #: Grids closer than this, in voxels at the far corner, are the same grid: NIfTI keeps
 #: its affine in float32, which moves the last voxel of a 512 grid by about 1e-4.
 SAME_GRID_VOXELS = 1e-2
-#: A kilometre: farther from the origin than this no scanner is, and positions lose digits.
-FARTHEST_MM = 1e6
+#: A hundred kilometres: farther from the origin no scanner is, and positions lose digits.
+FARTHEST_MM = 1e8
 
 
 def nearest_index(place: Float[np.ndarray, "*n"]) -> Int64[np.ndarray, "*n"]:
@@ -40,7 +40,7 @@ class Geometry:
 
     Raises:
         VolumeError: The shape is not three positive numbers, or the affine is not an
-            invertible, finite 4×4 matrix with positions within a kilometre.
+            invertible, finite 4×4 matrix with positions within 100 km.
     """
 
     shape_kji: tuple[int, int, int]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import warnings
 from collections.abc import Callable, Iterator
@@ -59,6 +60,7 @@ def test_the_json_of_a_command_has_its_notes(capsys: pytest.CaptureFixture[str])
     ("error", "code", "words"),
     [
         (PromptError("The box [0, 1] has no area."), 3, "Error: The box [0, 1] has no area.\n"),
+        (OSError(errno.ENAMETOOLONG, "File name too long", "x" * 5000), 3, "Give a shorter path"),
         (BackendError("The engine failed."), 4, "Error: The engine failed.\n"),
         (MissingExtraError("Converting", "torch"), 4, "pip install 'radsam[torch]'"),
         (RadsamError("Something."), 4, "Error: Something.\n"),

@@ -179,3 +179,14 @@ def test_a_spacing_keeps_the_digits_that_pixdim_has(tmp_path: Path) -> None:
     spacing = read_volume(tmp_path / "ct.nii").geometry.spacing_mm_ijk
 
     np.testing.assert_allclose(spacing, np.float32([3.3, 9.0, 3.6]), rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("value", [3e30, 0.25])
+def test_an_sform_that_is_damaged_is_reported(tmp_path: Path, value: float) -> None:
+    path = nifti(tmp_path / "ct.nii", TURNED, 1, TURNED, 1)
+    content = bytearray(path.read_bytes())
+    content[280:328] = np.full(12, value, "<f4").tobytes()
+    path.write_bytes(content)
+    with pytest.warns(GridWarning, match="a damaged one in its sform.*The qform is used"):
+        volume = read_volume(path)
+    np.testing.assert_allclose(RAS_TO_LPS @ volume.geometry.affine_lps, TURNED, atol=1e-5)

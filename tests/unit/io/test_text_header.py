@@ -230,3 +230,10 @@ def test_a_damaged_nrrd_header_ends_with_a_sentence(tmp_path: Path, line: str, f
     path.write_bytes(path.read_bytes().replace(line.encode(), fault.encode()))
     with pytest.raises(VolumeError, match=r"Copy, download or export it again\.$"):
         read_volume(path)
+
+
+def test_bzip2_is_named(tmp_path: Path) -> None:
+    path = nrrd(tmp_path / "ct.nrrd", "space: LPS", *NRRD_GRID)
+    path.write_bytes(path.read_bytes().replace(b"encoding: raw", b"encoding: bzip2"))
+    with pytest.raises(VolumeError, match=r"bzip2, which cannot be read\. Save it again, with gzip"):
+        read_volume(path)

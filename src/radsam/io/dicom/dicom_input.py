@@ -18,7 +18,11 @@ def is_dicom(path: Path) -> bool:
     Raises:
         VolumeError: The path does not exist, or its format is unknown.
     """
-    if not path.exists():
+    try:
+        exists = path.exists()
+    except OSError as error:  # a name that is too long, a folder that may not be entered
+        raise VolumeError(f"{str(path)[:200]} cannot be read: {error.strerror or error}.") from error
+    if not exists:
         raise VolumeError(f"{path} does not exist. Check the spelling, and the folder you are in.")
     if path.is_dir() or path.suffix.lower() == ".zip":
         return True

@@ -264,12 +264,13 @@ class Enhanced(_Cache):
                     return next(iter(group.get(name) or shared.get(name) or []), Dataset())
 
                 rescale = macro("PixelValueTransformationSequence")
+                (slope,) = _finite([rescale.get("RescaleSlope", 1)], 1)
                 slices.append(
                     (
                         _finite(macro("PlanePositionSequence").ImagePositionPatient, 3),
                         _finite(macro("PlaneOrientationSequence").ImageOrientationPatient, 6),
                         _finite(macro("PixelMeasuresSequence").PixelSpacing, 2),
-                        pixels * float(rescale.get("RescaleSlope", 1)) + float(rescale.get("RescaleIntercept", 0)),
+                        pixels * slope + float(rescale.get("RescaleIntercept", 0)),
                     )
                 )
         except Exception:  # what pydicom cannot read has no second opinion

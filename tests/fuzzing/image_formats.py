@@ -214,7 +214,7 @@ class Nrrd(_ImageTarget):
         names = {"i2": ["short", "int16", "signed short"], "u2": ["ushort", "uint16_t"], "f4": ["float"],
                  "u1": ["uchar", "uint8"], "f8": ["double"]}[dtype]  # fmt: skip
         order = rng.choice("<>")
-        encoding = rng.choice(["raw", "raw", "gzip", "ascii", "bzip2"])
+        encoding = rng.choice(["raw", "raw", "gzip", "gzip", "ascii", "bzip2"])
         space, to_space = rng.choice(
             [("left-posterior-superior", (1, 1, 1)), ("LPS", (1, 1, 1)), ("right-anterior-superior", (-1, -1, 1)),
              ("LAS", (1, -1, 1))]

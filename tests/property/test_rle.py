@@ -46,3 +46,20 @@ def test_the_same_runs_in_another_shape_are_another_mask(mask: np.ndarray) -> No
     rows, cols = mask.shape
     turned = RunMask.encode(mask.reshape(cols, rows))
     assert (turned == RunMask.encode(mask)) == (rows == cols)
+
+
+@given(masks)
+def test_the_enclosing_box_is_that_of_the_pixels(mask: np.ndarray) -> None:
+    rows, cols = np.nonzero(mask)
+    expected = (cols.min(), rows.min(), cols.max(), rows.max()) if rows.size else None
+    assert RunMask.encode(mask).enclosing_box == expected
+
+
+@given(masks, st.randoms(use_true_random=False))
+def test_a_part_encodes_as_the_whole_mask_does(mask: np.ndarray, chance: object) -> None:
+    rows, cols = (np.flatnonzero([chance.random() < 0.7 for _ in range(size)]) for size in mask.shape)  # type: ignore[attr-defined]
+    part = mask[np.ix_(rows, cols)]
+    part[:, np.diff(cols, append=cols[-1:] + 1) > 1] = False  # a column before a gap is background
+    whole = np.zeros_like(mask)
+    whole[np.ix_(rows, cols)] = part
+    assert RunMask.encode_part(part, rows, cols, mask.shape) == RunMask.encode(whole)

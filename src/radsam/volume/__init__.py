@@ -4,6 +4,7 @@ from radsam.volume.geometry import Geometry
 from radsam.volume.plane import Plane, SliceGrid
 from radsam.volume.prompt import Bounds, Box, Mask, Point, Prompt, slice_index
 from radsam.volume.run_mask import RunMask
+from radsam.volume.sparse_mask import SparseMask
 from radsam.volume.volume import LabelVolume, SeriesOrigin, Volume
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "RunMask",
     "SeriesOrigin",
     "SliceGrid",
+    "SparseMask",
     "Volume",
     "slice_index",
 ]

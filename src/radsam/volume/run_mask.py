@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, UInt32
+from jaxtyping import Bool, Int64, UInt32
 
 from radsam.errors import SessionError
 
@@ -46,6 +46,32 @@ class RunMask:
             runs = np.concatenate([[0], runs])
         return cls((mask.shape[0], mask.shape[1]), runs.astype(np.uint32))
 
+    @classmethod
+    def encode_part(
+        cls,
+        part: Bool[np.ndarray, "part_rows part_cols"],
+        rows: Int64[np.ndarray, " part_rows"],
+        cols: Int64[np.ndarray, " part_cols"],
+        shape: tuple[int, int],
+    ) -> RunMask:
+        """Encode a mask of which only some rows and columns are given; the others are background.
+
+        Args:
+            part: The pixels of those rows and columns.
+            rows: Where each of its rows lies, ascending.
+            cols: Where each of its columns lies, ascending; before a gap the part's column is background.
+            shape: Rows and columns of the whole mask.
+        """
+        steps = np.diff(part.astype(np.int8), axis=1, prepend=0, append=0)
+        first_row, first = np.nonzero(steps == 1)
+        last_row, after = np.nonzero(steps == -1)
+        starts = rows[first_row] * shape[1] + cols[first]
+        stops = rows[last_row] * shape[1] + cols[after - 1] + 1
+        # Where a run reaches the end of a row and the next row begins with one, both ends go: they are one run.
+        edges, count = np.unique(np.concatenate([starts, stops]), return_counts=True)
+        runs = np.diff(np.concatenate([[0], edges[count == 1], [shape[0] * shape[1]]]))
+        return cls(shape, (runs[:-1] if runs.size > 1 and runs[-1] == 0 else runs).astype(np.uint32))
+
     def decode(self) -> Bool[np.ndarray, "rows cols"]:
         """Return the boolean mask; the inverse of `encode`."""
         values = np.arange(self.runs.size) % 2 == 1
@@ -59,11 +85,17 @@ class RunMask:
     @property
     def enclosing_box(self) -> tuple[int, int, int, int] | None:
         """The inclusive box u0, v0, u1, v1 around the foreground; None where there is none."""
-        pixels = self.decode()
-        rows, cols = np.flatnonzero(pixels.any(axis=1)), np.flatnonzero(pixels.any(axis=0))
-        if rows.size == 0:
+        edges = np.cumsum(self.runs, dtype=np.int64)
+        stops = edges[1::2]
+        starts = edges[::2][: stops.size]
+        starts, stops = starts[starts < stops], stops[starts < stops]
+        if starts.size == 0:
             return None
-        return int(cols[0]), int(rows[0]), int(cols[-1]), int(rows[-1])
+        cols = self.shape[1]
+        top, bottom = int(starts[0]) // cols, int(stops[-1] - 1) // cols
+        if (starts // cols != (stops - 1) // cols).any():  # a run over the end of a row holds its last and first pixel
+            return 0, top, cols - 1, bottom
+        return int((starts % cols).min()), top, int(((stops - 1) % cols).max()), bottom
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, RunMask) and self.shape == other.shape and np.array_equal(self.runs, other.runs)

@@ -441,7 +441,7 @@ class RtStruct(_Labels):
     )  # fmt: skip
 
     def masks(self, dataset: Dataset) -> list[np.ndarray]:
-        from radsam.io.dicom.polygons import fill
+        from radsam.volume.polygon_fill import fill
 
         grid = self.volume.geometry
         numbers = [int(each.ROINumber) for each in dataset.StructureSetROISequence]

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from radsam.io.dicom.polygons import area, fill, rings_of
+from radsam.io.dicom.polygons import area, rings_of
+from radsam.volume.polygon_fill import fill
 
 
 @given(mask=arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12))))

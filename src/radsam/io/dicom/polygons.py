@@ -1,22 +1,22 @@
-"""Masks as polygons and back, in the pixel coordinates of one slice.
+"""Masks as polygons, in the pixel coordinates of one slice; `radsam.volume.polygon_fill` turns them back.
 
-Coordinates are (x, y) = (column, row); whole numbers are pixel centres. A pixel belongs
-to a set of rings if its centre lies inside an odd number of them: the even-odd rule,
-under which a ring inside a ring is a hole, and a keyhole (a hole joined to its outer
-ring by a channel of no width) is the same hole.
+Coordinates are (x, y) = (column, row); whole numbers are pixel centres. Rings are filled
+by the even-odd rule, under which a ring inside a ring is a hole, and a keyhole (a hole
+joined to its outer ring by a channel of no width) is the same hole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import cast
 
 import numpy as np
 from contourpy import FillType, contour_generator
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 
-Ring = Float[np.ndarray, "_ 2"]
+from radsam.volume.polygon_fill import Ring
+
 #: Rings closer than this everywhere, in pixels, are the same one.
 _SAME_PLACE = 0.05
 
@@ -44,32 +44,6 @@ def rings_of(mask: Bool[np.ndarray, "rows cols"]) -> list[Ring]:
         outer, *holes = (part[start : stop - 1] for start, stop in pairwise(starts))
         rings.append(_without_straight_points(_keyholed(outer, holes)) + np.array([left - 1, top - 1]))
     return rings
-
-
-def fill(rings: Iterable[Ring], shape: tuple[int, int]) -> Bool[np.ndarray, "rows cols"]:
-    """Find the pixels whose centres lie inside an odd number of rings.
-
-    Of a centre exactly on a ring, a left or upper one counts as inside and a right or
-    lower one as outside, so that rings that share an edge never share a pixel.
-
-    Args:
-        rings: Closed rings; the first point is not repeated. They may leave the slice.
-        shape: Rows and columns.
-    """
-    rows, cols = shape
-    crossings = np.zeros((rows, cols + 1), dtype=np.int32)
-    for ring in rings:
-        start, stop = ring, np.roll(ring, -1, axis=0)
-        # Downwards, so that an edge crosses a row at the same x whichever way it is drawn.
-        up = start[:, 1] > stop[:, 1]
-        (x0, y0), (x1, y1) = np.where(up[:, None], stop, start).T, np.where(up[:, None], start, stop).T
-        first = np.clip(np.ceil(y0), 0, rows).astype(np.int64)
-        counts = np.clip(np.ceil(y1), 0, rows).astype(np.int64) - first
-        edge = np.repeat(np.arange(len(ring)), counts)
-        row = first[edge] + np.arange(edge.size) - np.repeat(np.cumsum(counts) - counts, counts)
-        x = x0[edge] + (row - y0[edge]) * ((x1 - x0)[edge] / (y1 - y0)[edge])
-        np.add.at(crossings, (row, np.clip(np.ceil(x), 0, cols).astype(np.int64)), 1)
-    return np.asarray(np.cumsum(crossings[:, :cols], axis=1) % 2 == 1)
 
 
 def without_same(rings: Sequence[Ring]) -> list[Ring]:

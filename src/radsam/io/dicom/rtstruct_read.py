@@ -23,8 +23,9 @@ from radsam.errors import GridMismatchError, VolumeError
 from radsam.io.dicom.dicom_labels import DicomLabels, DicomObject, LabelWarning
 from radsam.io.dicom.element_values import integer, text
 from radsam.io.dicom.label_slices import LabelGrid
-from radsam.io.dicom.polygons import fill, without_same
+from radsam.io.dicom.polygons import without_same
 from radsam.volume import Geometry
+from radsam.volume.polygon_fill import fill
 
 _CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
 #: A contour may leave its plane, and its plane the nearest slice, by this part of a slice.

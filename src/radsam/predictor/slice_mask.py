@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32
 
+from radsam.errors import PromptError
 from radsam.volume import Box, Mask, Point, Prompt, RunMask, SliceGrid
 
 
@@ -75,15 +76,21 @@ class SlicePrompt:
 
     @classmethod
     def of(cls, prompt: Prompt, grid: SliceGrid) -> SlicePrompt:
-        """Bring a prompt in voxels to its slice of `grid`."""
+        """Bring a prompt in voxels to its slice of `grid`.
+
+        Raises:
+            PromptError: The prompt is a scribble or a lasso, or a negative box or mask.
+        """
         match prompt:
             case Point():
                 _, u, v = grid.split(prompt.index_ijk)
                 return cls(points_uv=((u, v, prompt.positive),))
-            case Box():
+            case Box(positive=True):
                 return cls(box_uvuv=prompt.uvuv)
-            case Mask():
+            case Mask(positive=True):
                 return cls(mask=RunMask.encode(prompt.pixels))
+        kind = type(prompt).__name__.lower()
+        raise PromptError(f"A {'' if prompt.positive else 'negative '}{kind} is not a prompt of the model.")
 
     @property
     def enclosing_box(self) -> tuple[int, int, int, int] | None:

@@ -22,9 +22,10 @@ from radsam.render.slice_drawing import (
     PROMPT_COLOUR,
     Crop,
     Viewport,
+    prompt_colour,
 )
 from radsam.render.slice_picture import Outlined, SlicePicture, crop_around, tile_corners
-from radsam.volume import Bounds, Geometry, Plane, Point, Prompt, SliceGrid, Volume
+from radsam.volume import Bounds, Geometry, Plane, Prompt, SliceGrid, Volume
 
 PAGE_SIZE = (1680, 1050)
 #: Left, top, width and height of each part of the page; the legend follows the mosaic.
@@ -41,8 +42,8 @@ _SCALE_BARS_MM = (100, 50, 20, 10, 5, 2, 1)
 #: Names of the prompts in the legend, by their colour.
 _PROMPT_NAMES = {
     PROMPT_COLOUR: "prompt",
-    POSITIVE_COLOUR: "point: belongs to the object",
-    NEGATIVE_COLOUR: "point: does not belong to it",
+    POSITIVE_COLOUR: "belongs to the object",
+    NEGATIVE_COLOUR: "does not belong to it",
 }
 #: World axis of each plane's normal, and the letters of its positive and negative side.
 _NORMAL = {Plane.AXIAL: (2, "S", "I"), Plane.CORONAL: (1, "P", "A"), Plane.SAGITTAL: (0, "L", "R")}
@@ -165,7 +166,7 @@ def _draw_legend(
         (name, _size(int(np.count_nonzero(mask)), whole_voxels.get(name), ml), _colour(number))
         for number, (name, mask) in enumerate(masks.items())
     ]
-    drawn = {_prompt_colour(prompt) for prompt in prompts}
+    drawn = {prompt_colour(prompt) for prompt in prompts}
     entries = [(name, "", colour) for colour, name in _PROMPT_NAMES.items() if colour in drawn] + entries
     rows = (_LEGEND_BOTTOM - top) // _LEGEND_ROW
     columns = 1 if len(entries) <= rows else 2
@@ -183,12 +184,6 @@ def _draw_legend(
         # 9 pixels for each character of the size: digits are about that wide.
         write_text(page, (x + 34, y), name, 17, anchor="lm", width=pitch - 60 - max(70, 9 * len(size)))
         write_text(page, (x + pitch - 16, y), size, 17, anchor="rm", colour=DIM_COLOUR)
-
-
-def _prompt_colour(prompt: Prompt) -> Colour:
-    if not isinstance(prompt, Point):
-        return PROMPT_COLOUR
-    return POSITIVE_COLOUR if prompt.positive else NEGATIVE_COLOUR
 
 
 def _slice_line(geometry: Geometry, grid: SliceGrid, index: int, window_hu: tuple[float, float]) -> str:

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from radsam.errors import PromptError
 from radsam.render.contour import mask_outlines
 from radsam.render.page_text import Colour
-from radsam.volume import Mask, Point, Prompt, SliceGrid, Volume
+from radsam.volume import Box, Lasso, Mask, Point, Prompt, Scribble, SliceGrid, Volume
 
 #: Left, top, right and bottom edge of a part of a slice, in displayed pixels with centres on whole numbers:
 #: the whole slice is (-0.5, -0.5, cols - 0.5, rows - 0.5).
@@ -145,42 +145,72 @@ def draw_outline(
 
 
 def draw_prompt(page: Image.Image, view: Viewport, grid: SliceGrid, index: int, prompt: Prompt, size: float) -> None:
-    """Draw a prompt if it lies on slice `index`: box dashed, mask dotted, point as + or - of twice `size` pixels."""
-    if isinstance(prompt, Point):
-        at, u, v = grid.split(prompt.index_ijk)
-        if at == index:
-            centre = view.to_page(np.array(grid.uv_to_display_xy(float(u), float(v)), dtype=np.float64))
-            draw_mark(page, view, centre, prompt.positive, size)
-        return
-    if prompt.axis != grid.axis or prompt.index != index:
-        return
-    if isinstance(prompt, Mask):
-        draw_outline(page, view, grid.to_display(prompt.pixels), PROMPT_COLOUR, width=size / 3.5, dotted=True)
-    else:
-        u0, v0, u1, v1 = prompt.uvuv
-        # Both ends belong to the box, so it reaches half a pixel beyond their centres.
-        corners = [grid.uv_to_display_xy(u0 - 0.5, v0 - 0.5), grid.uv_to_display_xy(u1 + 0.5, v1 + 0.5)]
-        draw_box(page, view, view.to_page(np.array(corners, dtype=np.float64)), size)
+    """Draw the part of a prompt that lies on slice `index`.
+
+    A box is dashed, a mask and a lasso dotted, a scribble outlined, a point + or - of twice `size` pixels.
+    """
+    colour = prompt_colour(prompt)
+    match prompt:
+        case Point():
+            at, u, v = grid.split(prompt.index_ijk)
+            if at == index:
+                centre = view.to_page(np.array(grid.uv_to_display_xy(float(u), float(v)), dtype=np.float64))
+                draw_mark(page, view, centre, prompt.positive, size)
+        case Scribble():
+            stroke = np.zeros(grid.shape_vu, dtype=bool)
+            u, v = prompt.pixels_by_slice(grid).get(index, np.empty((0, 2), np.int64)).T
+            stroke[v, u] = True
+            draw_outline(page, view, grid.to_display(stroke), colour, width=size / 3.5)
+        case _ if prompt.axis != grid.axis or prompt.index != index:
+            return
+        case Mask():
+            draw_outline(page, view, grid.to_display(prompt.pixels), colour, width=size / 3.5, dotted=True)
+        case Lasso():
+            corners = [grid.uv_to_display_xy(u, v) for u, v in (*prompt.polygon, prompt.polygon[0])]
+            dots = _dashes(view.to_page(np.array(corners, dtype=np.float64)), 3.0, 5.0)
+            draw_lines(page, view, dots, colour, size / 3.5)
+        case Box(uvuv=(u0, v0, u1, v1)):
+            # Both ends belong to the box, so it reaches half a pixel beyond their centres.
+            corners = [grid.uv_to_display_xy(u0 - 0.5, v0 - 0.5), grid.uv_to_display_xy(u1 + 0.5, v1 + 0.5)]
+            draw_box(page, view, view.to_page(np.array(corners, dtype=np.float64)), size, colour)
+
+
+def prompt_colour(prompt: Prompt) -> Colour:
+    """Return the colour that a prompt is drawn in."""
+    if not prompt.positive:
+        return NEGATIVE_COLOUR
+    return POSITIVE_COLOUR if isinstance(prompt, Point | Scribble) else PROMPT_COLOUR
 
 
 def prompt_pixels(grid: SliceGrid, prompt: Prompt) -> Float64[np.ndarray, "n 2"]:
-    """Return displayed pixels (x, y) of a prompt: the point, the corners of the box, or the mask."""
-    if isinstance(prompt, Point):
-        uv = [grid.split(prompt.index_ijk)[1:]]
-    elif isinstance(prompt, Mask):
-        uv = np.argwhere(prompt.pixels)[:, ::-1].tolist()
-    else:
-        uv = [prompt.uvuv[:2], prompt.uvuv[2:]]
+    """Return displayed pixels (x, y) of a prompt: point, corners of box or lasso, points of a scribble, or mask."""
+    match prompt:
+        case Point():
+            uv: Sequence[Sequence[float]] = [grid.split(prompt.index_ijk)[1:]]
+        case Mask():
+            uv = np.argwhere(prompt.pixels)[:, ::-1].tolist()
+        case Scribble():
+            uv = [grid.split(voxel)[1:] for voxel in prompt.voxels_ijk]
+        case Lasso():
+            uv = prompt.polygon
+        case Box():
+            uv = [prompt.uvuv[:2], prompt.uvuv[2:]]
     return np.array([grid.uv_to_display_xy(float(u), float(v)) for u, v in uv], dtype=np.float64)
 
 
-def draw_box(page: Image.Image, view: Viewport, corners: Float64[np.ndarray, "2 2"], size: float) -> None:
+def draw_box(
+    page: Image.Image,
+    view: Viewport,
+    corners: Float64[np.ndarray, "2 2"],
+    size: float,
+    colour: Colour = PROMPT_COLOUR,
+) -> None:
     """Draw a box prompt, dashed; two opposite corners (x, y) and `size` are in page pixels."""
     (x0, y0), (x1, y1) = corners
     outline = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0)])
     sides = _dashes(outline, 1.1 * size, 0.7 * size)
     draw_lines(page, view, sides, (0, 0, 0), size / 3.0 + 1)
-    draw_lines(page, view, sides, PROMPT_COLOUR, size / 4.0)
+    draw_lines(page, view, sides, colour, size / 4.0)
 
 
 def draw_mark(page: Image.Image, view: Viewport, centre: Float64[np.ndarray, "2"], positive: bool, size: float) -> None:

@@ -2,7 +2,7 @@
 
 from radsam.volume.geometry import Geometry
 from radsam.volume.plane import Plane, SliceGrid
-from radsam.volume.prompt import Bounds, Box, Mask, Point, Prompt, slice_index
+from radsam.volume.prompt import Bounds, Box, Lasso, Mask, Point, Prompt, Scribble, slice_index
 from radsam.volume.run_mask import RunMask
 from radsam.volume.sparse_mask import SparseMask
 from radsam.volume.volume import LabelVolume, SeriesOrigin, Volume
@@ -12,11 +12,13 @@ __all__ = [
     "Box",
     "Geometry",
     "LabelVolume",
+    "Lasso",
     "Mask",
     "Plane",
     "Point",
     "Prompt",
     "RunMask",
+    "Scribble",
     "SeriesOrigin",
     "SliceGrid",
     "SparseMask",

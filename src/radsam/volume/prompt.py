@@ -1,23 +1,31 @@
-"""Prompts: a point, a box or a mask on one slice; and bounds.
+"""Prompts: a point, a box, a mask, a scribble or a lasso on one slice; and bounds.
 
 Coordinates are voxel indices (i, j, k) of the volume as stored, zero-based. Both ends
-of boxes and bounds are inclusive. A box or mask names its slice by the slice's own
+of boxes and bounds are inclusive. A box, mask or lasso names its slice by the slice's own
 axis: ``Box(k=41, i0=…, j0=…, i1=…, j1=…)`` on a usual axial slice,
-``Box(j=200, i0=…, k0=…, i1=…, k1=…)`` on a coronal one.
+``Box(j=200, i0=…, k0=…, i1=…, k1=…)`` on a coronal one. A positive prompt marks the object,
+a negative one what does not belong to it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Int64
 
 from radsam.errors import PromptError
 from radsam.volume.plane import AXIS_NAMES, SliceGrid
+from radsam.volume.polygon_fill import fill_closed
+from radsam.volume.voxel_line import voxel_line
 
 #: The smallest side of a box, in voxels: a smaller box is no better than a point.
 SMALLEST_BOX_SIDE = 2
+#: The fewest corners of a polygon with an area.
+SMALLEST_POLYGON = 3
+#: Corners of a polygon are this close to a line if they have no area, and this far away at most, in voxels.
+_SAME_PLACE, _FARTHEST = 1e-6, 1e6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +75,7 @@ class Box:
         j1: Last row.
         k0: First slice, for boxes across i or j.
         k1: Last slice, for boxes across i or j.
+        positive: Whether the object lies in it, or none of it does.
 
     Raises:
         PromptError: The ranges do not fit the slice axis or are reversed or too small.
@@ -81,6 +90,7 @@ class Box:
     j1: int | None = None
     k0: int | None = None
     k1: int | None = None
+    positive: bool = True
 
     def __post_init__(self) -> None:
         axis = self.axis
@@ -98,10 +108,11 @@ class Box:
                 )
 
     @classmethod
-    def on(cls, grid: SliceGrid, index: int, u0: int, v0: int, u1: int, v1: int) -> Box:
+    def on(cls, grid: SliceGrid, index: int, u0: int, v0: int, u1: int, v1: int, positive: bool = True) -> Box:
         """Build a box from in-slice coordinates on slice `index` of `grid`."""
         u, v = (AXIS_NAMES[a] for a in grid.uv_axes)
-        return cls(**{grid.axis_name: index, f"{u}0": u0, f"{u}1": u1, f"{v}0": v0, f"{v}1": v1})
+        sides = {grid.axis_name: index, f"{u}0": u0, f"{u}1": u1, f"{v}0": v0, f"{v}1": v1}
+        return cls(positive=positive, **sides)
 
     @property
     def axis(self) -> int:
@@ -139,6 +150,7 @@ class Mask:
         i: Slice index, for a mask on a slice across i.
         j: Slice index, for a mask on a slice across j.
         k: Slice index, for a mask on a slice across k (the usual axial slice).
+        positive: Whether its voxels are part of the object.
 
     Raises:
         PromptError: The array is not a two-dimensional boolean one, or is empty.
@@ -148,6 +160,7 @@ class Mask:
     i: int | None = None
     j: int | None = None
     k: int | None = None
+    positive: bool = True
 
     def __post_init__(self) -> None:
         axis = self.axis
@@ -159,9 +172,9 @@ class Mask:
             )
 
     @classmethod
-    def on(cls, grid: SliceGrid, index: int, pixels: Bool[np.ndarray, "v u"]) -> Mask:
+    def on(cls, grid: SliceGrid, index: int, pixels: Bool[np.ndarray, "v u"], positive: bool = True) -> Mask:
         """Build a mask prompt on slice `index` of `grid`."""
-        return cls(pixels=pixels, **{grid.axis_name: index})
+        return cls(pixels=pixels, positive=positive, **{grid.axis_name: index})
 
     @property
     def axis(self) -> int:
@@ -187,12 +200,150 @@ class Mask:
             )
 
 
-Prompt = Point | Box | Mask
+@dataclass(frozen=True, kw_only=True)
+class Scribble:
+    """A stroke on one slice: the voxels on the lines between consecutive points.
+
+    It may be drawn in any plane; on the slices of another plane each of its voxels lies on its own.
+
+    Args:
+        voxels_ijk: The points as (i, j, k), in the order in which they were drawn.
+        positive: Whether its voxels are part of the object.
+
+    Raises:
+        PromptError: There is no point, or i, j and k all change.
+    """
+
+    voxels_ijk: tuple[tuple[int, int, int], ...]
+    positive: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.voxels_ijk:
+            raise PromptError("The scribble is empty: give at least one voxel.")
+        if all(len(set(along)) > 1 for along in zip(*self.voxels_ijk, strict=True)):
+            raise PromptError("The scribble leaves its slice: i, j and k all change. Draw it on one slice.")
+
+    @property
+    def line_ijk(self) -> Int64[np.ndarray, "n 3"]:
+        """All voxels of the stroke, in the order in which they were drawn."""
+        return voxel_line(np.array(self.voxels_ijk, dtype=np.int64))
+
+    def pixels_by_slice(self, grid: SliceGrid) -> dict[int, Int64[np.ndarray, "n 2"]]:
+        """Return the pixels (u, v) of the stroke on each slice of `grid` that it crosses, as they were drawn.
+
+        Drawn on a slice of `grid` it has one slice; drawn in another plane it has a few pixels on each of several.
+        """
+        line = self.line_ijk
+        index, uv = line[:, grid.axis], line[:, grid.uv_axes]
+        return {int(each): uv[index == each] for each in np.unique(index)}
+
+    def check(self, grid: SliceGrid) -> None:
+        """Refuse a stroke that leaves the volume; it may be drawn in another plane than that of `grid`.
+
+        Raises:
+            PromptError: A voxel lies outside the volume.
+        """
+        for i, j, k in (map(extreme, zip(*self.voxels_ijk, strict=True)) for extreme in (min, max)):
+            index, u, v = grid.split((i, j, k))
+            _check_inside(grid, index, (u, u), (v, v), "A part of the scribble")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lasso:
+    """A closed polygon on one slice; voxels belong to it whose centres lie inside or on its sides.
+
+    Where it crosses itself, what it goes around twice is outside (the even-odd rule). It may leave the slice.
+
+    Args:
+        polygon: Its corners, three or more, as (u, v): voxel coordinates along the slice's two stored axes, in stored
+            order, so (i, j) on a usual axial slice. Fractions are allowed; voxel centres are whole numbers.
+        i: Slice index, for a lasso on a slice across i.
+        j: Slice index, for a lasso on a slice across j.
+        k: Slice index, for a lasso on a slice across k (the usual axial slice).
+        positive: Whether the object lies in it, or none of it does.
+
+    Raises:
+        PromptError: The polygon has less than three corners, no area, or corners that are not finite.
+    """
+
+    polygon: tuple[tuple[float, float], ...]
+    i: int | None = None
+    j: int | None = None
+    k: int | None = None
+    positive: bool = True
+
+    def __post_init__(self) -> None:
+        where = f"on slice {AXIS_NAMES[self.axis]}={self.index}"
+        if len(self.polygon) < SMALLEST_POLYGON:
+            raise PromptError(
+                f"The lasso {where} has {len(self.polygon)} corners: give at least {SMALLEST_POLYGON} around an area."
+            )
+        corners = np.array(self.polygon, dtype=np.float64)
+        if not np.isfinite(corners).all() or np.abs(corners).max() > _FARTHEST:
+            raise PromptError(f"A corner of the lasso {where} is not finite or lies far outside the volume.")
+        if np.linalg.matrix_rank(corners - corners[0], tol=_SAME_PLACE) < 2:
+            raise PromptError(f"The lasso {where} has no area: its corners lie on a line. Draw it around an area.")
+
+    @classmethod
+    def on(cls, grid: SliceGrid, index: int, polygon: Sequence[tuple[float, float]], positive: bool = True) -> Lasso:
+        """Build a lasso from in-slice coordinates on slice `index` of `grid`."""
+        return cls(polygon=tuple(polygon), positive=positive, **{grid.axis_name: index})
+
+    @property
+    def axis(self) -> int:
+        """The stored axis that names the slice: 0 is i, 1 is j, 2 is k."""
+        return _slice_axis("lasso", self.i, self.j, self.k)
+
+    @property
+    def index(self) -> int:
+        """The slice index along `axis`."""
+        return int(getattr(self, AXIS_NAMES[self.axis]))
+
+    def pixels(self, shape_vu: tuple[int, int]) -> Bool[np.ndarray, "v u"]:
+        """Return the pixels that belong to it, of a whole slice of `shape_vu` rows and columns."""
+        pixels = np.zeros(shape_vu, dtype=bool)
+        part, rows, cols = fill_closed(np.array(self.polygon, dtype=np.float64), shape_vu)
+        pixels[np.ix_(rows, cols)] = part
+        return pixels
+
+    def check(self, grid: SliceGrid) -> None:
+        """Refuse a lasso across another axis than the plane's, or without a voxel of the slice inside.
+
+        Raises:
+            PromptError: The lasso does not enclose voxels of a slice of `grid`.
+        """
+        _check_axis("lasso", self.axis, grid)
+        _check_inside(grid, self.index, (0, 0), (0, 0), "The lasso")
+        if not self.pixels(grid.shape_vu).any():
+            (u, v), (rows, cols) = (AXIS_NAMES[a] for a in grid.uv_axes), grid.shape_vu
+            raise PromptError(
+                f"The lasso on slice {grid.axis_name}={self.index} encloses no voxel of the volume: there {u} goes "
+                f"from 0 to {cols - 1} and {v} from 0 to {rows - 1}. Draw it around at least one voxel."
+            )
+
+
+Prompt = Point | Box | Mask | Scribble | Lasso
 
 
 def slice_index(prompt: Prompt, grid: SliceGrid) -> int:
-    """Return the index of the slice of `grid` that a prompt lies on."""
-    return grid.split(prompt.index_ijk)[0] if isinstance(prompt, Point) else prompt.index
+    """Return the index of the slice of `grid` that a prompt lies on.
+
+    Raises:
+        PromptError: A scribble, drawn in another plane, lies on several; see `Scribble.pixels_by_slice`.
+    """
+    match prompt:
+        case Point():
+            return grid.split(prompt.index_ijk)[0]
+        case Scribble():
+            along = [voxel[grid.axis] for voxel in prompt.voxels_ijk]
+            if min(along) < max(along):
+                raise PromptError(
+                    f"The scribble lies on the {grid.plane} slices {min(along)} to {max(along)}; it has to lie on one. "
+                    f"Draw it on a {grid.plane} slice, or choose another plane."
+                )
+            return along[0]
+        case _:
+            return prompt.index
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,17 @@ from PIL import Image, ImageDraw
 from radsam.errors import GridMismatchError, PromptError
 from radsam.render import mask_outlines, render_preview
 from radsam.render.preview import PAGE_SIZE, main_view
-from radsam.render.slice_drawing import NEGATIVE_COLOUR, OBJECT_COLOURS, POSITIVE_COLOUR, PROMPT_COLOUR, Viewport
-from radsam.volume import Bounds, Box, Geometry, Mask, Plane, Point, SliceGrid, Volume
+from radsam.render.slice_drawing import (
+    NEGATIVE_COLOUR,
+    OBJECT_COLOURS,
+    POSITIVE_COLOUR,
+    PROMPT_COLOUR,
+    Viewport,
+    draw_prompt,
+    prompt_colour,
+    prompt_pixels,
+)
+from radsam.volume import Bounds, Box, Geometry, Lasso, Mask, Plane, Point, Scribble, SliceGrid, Volume
 
 WINDOW_HU = (-160.0, 240.0)
 # Not square in any plane, thick slices, a grid that is neither LPS nor centred.
@@ -327,3 +336,26 @@ def test_an_empty_window_and_a_missing_slice_are_refused() -> None:
         page(window_hu=(240.0, -160.0))
     with pytest.raises(PromptError, match="no axial slice 20"):
         page(index=20)
+
+
+@pytest.mark.parametrize("positive", [True, False])
+@pytest.mark.parametrize("plane", Plane)
+def test_scribbles_and_lassos_are_drawn_where_their_pixels_are(plane: Plane, positive: bool) -> None:
+    grid = SliceGrid.of(geometry(), plane)
+    rows, cols = grid.shape_vu
+    prompts = {
+        "lasso": Lasso.on(grid, 5, [(2.0, 3.0), (cols / 2, 3.0), (cols / 2, rows - 2.0)], positive),
+        "scribble": Scribble(voxels_ijk=(grid.join(5, 4, 2), grid.join(5, 4, rows - 3)), positive=positive),
+    }
+    for prompt in prompts.values():
+        canvas = Image.new("RGB", (600, 600))
+        view = Viewport.fit(grid, (0, 0, 600, 600))
+        draw_prompt(canvas, view, grid, 4, prompt, 7.0)
+        assert not np.asarray(canvas).any()  # another slice
+        draw_prompt(canvas, view, grid, 5, prompt, 7.0)
+        drawn = box_of(near(np.asarray(canvas).astype(int), prompt_colour(prompt), 120))
+        xy = view.to_page(prompt_pixels(grid, prompt))
+        expected = np.concatenate([xy.min(axis=0), xy.max(axis=0)])
+        # A scribble is outlined around its pixels; lines are a few page pixels wide.
+        pixel = max(view.width / grid.display_shape[1], view.height / grid.display_shape[0])
+        assert np.abs(np.array(drawn) - expected).max() < pixel / 2 + 4

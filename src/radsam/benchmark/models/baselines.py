@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from radsam.benchmark.models.model_interface import ModelCard, NotInteractive, Voxels
 from radsam.errors import PromptError
-from radsam.volume import Bounds, Box, Mask, Plane, Point, Prompt, SliceGrid, Volume
+from radsam.volume import Bounds, Box, Mask, Plane, Prompt, SliceGrid, Volume
 
 Pixels = Bool[np.ndarray, "v u"]
 #: Fills the slices of the bounds: volume, grid, prompt, bounds.
@@ -48,7 +48,7 @@ class RuleModel(NotInteractive):
         if self._volume is None:
             raise PromptError("There is no volume yet: prepare one first.")
         grid = SliceGrid.of(self._volume.geometry, Plane.AXIAL)
-        if isinstance(prompt, Point):
+        if not isinstance(prompt, Box | Mask):
             raise PromptError("This baseline draws from a box or a mask; a point has no size.")
         voxels = np.zeros(self._volume.geometry.shape_kji, bool)
         for index, pixels in self._rule(
@@ -145,9 +145,9 @@ def rule_model(name: str, label: str | None = None) -> RuleModel:
 
 
 def _index(prompt: Prompt) -> int:
-    if isinstance(prompt, Point):
-        raise PromptError("A point has no size.")
-    return prompt.index
+    if isinstance(prompt, Box | Mask):
+        return prompt.index
+    raise PromptError("A baseline draws from a box or a mask.")
 
 
 def _box(prompt: Prompt) -> tuple[int, int, int, int]:
@@ -156,7 +156,7 @@ def _box(prompt: Prompt) -> tuple[int, int, int, int]:
     if isinstance(prompt, Mask):
         rows, cols = (np.flatnonzero(prompt.pixels.any(axis=axis)) for axis in (1, 0))
         return int(cols[0]), int(rows[0]), int(cols[-1]), int(rows[-1])
-    raise PromptError("A point has no size.")
+    raise PromptError("A baseline draws from a box or a mask.")
 
 
 def _ellipse(grid: SliceGrid, u: float, v: float, half_u: float, half_v: float) -> Pixels:

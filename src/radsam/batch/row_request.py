@@ -12,7 +12,8 @@ from radsam.batch.manifest_row import FROM_MASK, ManifestRow, Space
 from radsam.batch.recist import diameter_ellipse
 from radsam.errors import PromptError, VolumeError
 from radsam.io.dicom.dicom_input import is_dicom
-from radsam.io.volume_read import read_labels, require_same_grid
+from radsam.io.label_grid import require_same_grid
+from radsam.io.volume_read import read_labels
 from radsam.session.edit_request import SegmentRequest
 from radsam.volume import Bounds, Box, Geometry, LabelVolume, Mask, Prompt, SliceGrid, Volume
 from radsam.volume.coordinates import Coordinates

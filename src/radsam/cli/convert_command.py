@@ -57,8 +57,9 @@ def convert(
     outputs.check(inputs)
 
     from radsam.io.dicom.dicom_labels import LabelOverlapWarning
+    from radsam.io.label_grid import require_same_grid
     from radsam.io.object_files import is_template, object_paths, one_object
-    from radsam.io.volume_read import read_labels, read_volume, require_same_grid
+    from radsam.io.volume_read import read_labels, read_volume
     from radsam.io.volume_write import label_format, write_labels
     from radsam.session.covered_voxels import count_covered
 

@@ -204,7 +204,8 @@ def _prompt(
         return typed.point_on_slice(across, point)
     if mask is None:
         raise usage_error("Give exactly one prompt: --box, --point or --mask.")
-    from radsam.io.volume_read import read_labels, require_same_grid
+    from radsam.io.label_grid import require_same_grid
+    from radsam.io.volume_read import read_labels
     from radsam.volume import Mask
 
     labels = read_labels(mask, on=volume, names=None if roi is None else [roi])

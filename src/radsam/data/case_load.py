@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from radsam.data.case import Case, LabelSource
-from radsam.io.volume_read import read_labels, read_volume, require_same_grid
+from radsam.io.label_grid import require_same_grid
+from radsam.io.volume_read import read_labels, read_volume
 from radsam.volume import LabelVolume, Volume
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pydicom
 from jaxtyping import Float, Int16, Shaped, UInt8, UInt16
 
-from radsam.errors import GridMismatchError, SeriesError, VolumeError
+from radsam.errors import SeriesError, VolumeError
 from radsam.io.dicom.dicom_input import choose_series, dicom_folder, is_dicom, is_one_file
 from radsam.io.dicom.dicom_labels import DicomLabels, compose_labels
 from radsam.io.dicom.dicom_series import SeriesWarning, left_out_note, list_dicom
@@ -22,7 +22,7 @@ from radsam.io.dicom.seg_read import open_seg
 from radsam.io.dicom.slice_stack import stack
 from radsam.io.image_file import SUFFIXES, read_header, read_image
 from radsam.io.volume_info import VolumeInfo, describe_dicom, describe_dicom_labels
-from radsam.volume import Geometry, LabelVolume, SeriesOrigin, Volume
+from radsam.volume import LabelVolume, SeriesOrigin, Volume
 
 
 def read_volume(path: str | os.PathLike[str], *, series: str | None = None, resample: bool = False) -> Volume:
@@ -136,27 +136,6 @@ def read_labels(
         raise VolumeError(f"{given} has no names of objects: only a DICOM SEG or RTSTRUCT has them.")
     header, stored = read_image(given)
     return LabelVolume(_ids(stored, (1.0, 0.0) if header.quantised else header.scaling, given), header.geometry)
-
-
-def require_same_grid(labels: LabelVolume, geometry: Geometry, what: str) -> None:
-    """Refuse labels on another grid than the volume.
-
-    Args:
-        labels: The labels.
-        geometry: The grid of the volume.
-        what: A name for the labels, as the subject of a sentence ("The mask organ.nii.gz").
-
-    Raises:
-        GridMismatchError: The grids differ; the message describes both.
-    """
-    if not labels.geometry.same_grid(geometry):
-        turned = not np.allclose(labels.geometry.direction, geometry.direction, atol=1e-3)
-        raise GridMismatchError(
-            f"{what} lies on another grid than the volume: {labels.geometry.describe()}, but the volume has "
-            f"{geometry.describe()}"
-            f"{', and its axes point another way' if turned else ''}. "
-            "Resample it onto the volume (nearest neighbour), or draw it on this volume."
-        )
 
 
 def _open_dicom_labels(path: Path) -> DicomLabels | None:

@@ -11,7 +11,8 @@ import pytest
 import SimpleITK as sitk
 
 from radsam.errors import GridMismatchError, VolumeError
-from radsam.io.volume_read import read_info, read_labels, read_volume, require_same_grid
+from radsam.io.label_grid import require_same_grid
+from radsam.io.volume_read import read_info, read_labels, read_volume
 from radsam.volume import Geometry, LabelVolume
 
 PLAIN = ["nii", "nii.gz", "nrrd", "nhdr", "mha", "mhd"]

@@ -21,7 +21,8 @@ import numpy as np
 from radsam.benchmark.models.model_interface import ModelCard, NotInteractive, Voxels
 from radsam.errors import DatasetError, InputError, PromptError
 from radsam.io.image_file import SUFFIXES, read_header
-from radsam.io.volume_read import read_labels, require_same_grid
+from radsam.io.label_grid import require_same_grid
+from radsam.io.volume_read import read_labels
 from radsam.volume import Bounds, Geometry, LabelVolume, Prompt, Volume
 
 _DESCRIPTIONS = ("dataset.json", "labels.json")

@@ -163,3 +163,21 @@ def test_real_contours_seed_a_mask_prompt(
     done = run_radsam.here(*line, "--roi", "Tumor_c40", cwd=tmp_path).done()
     assert done.json["objects"][0]["prompts"] == [{"number": 0, "slice": 12, "kind": "mask"}]
     check_with_dciodvfy(tmp_path / "seg.dcm")
+
+
+def test_convert_brings_the_labels_of_another_series_to_this_one(
+    segmented: Path, run_radsam: CommandLine, tmp_path: Path
+) -> None:
+    write_series(tmp_path / "venous", ct_values((14, 40, 48)), spacing_mm_ijk=(2, 2.2, 2.5), series_uid="1.2.5")
+    line = ("convert", segmented / "seg.dcm", "--ct", "venous", "-o", "there.nrrd")
+    refused = run_radsam.here(*line, cwd=tmp_path)
+    assert refused.returncode == 3
+    assert "--resample-masks" in refused.stderr
+    done = run_radsam.here(*line, "--resample-masks", "--json", cwd=tmp_path).done()
+    (note,) = done.json["notes"]
+    before = read_labels(segmented / "mask.nii.gz").ids
+    after = read_labels(tmp_path / "there.nrrd").ids
+    np.testing.assert_array_equal(after[::2], before)
+    assert f"spleen {before.sum()} voxels before, {after.sum()} after" in note
+    alone = run_radsam.here("convert", segmented / "seg.dcm", "--resample-masks", "-o", "a.nrrd", cwd=tmp_path)
+    assert alone.returncode == 2

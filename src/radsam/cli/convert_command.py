@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from radsam.cli.session_outputs import Outputs
-from radsam.cli.shared_options import AsJson, Format, Resample, Series
+from radsam.cli.shared_options import AsJson, Format, Resample, ResampleMasks, Series
 from radsam.cli.terminal import command, out, progress_bar, usage_error, write_json
 from radsam.errors import OutputError
 
@@ -36,10 +36,11 @@ def convert(
     ] = None,
     series: Series = None,
     resample: Resample = False,
+    resample_masks: ResampleMasks = False,
     file_format: Format = None,
     roi: Annotated[
         list[str] | None,
-        typer.Option("--roi", help="Only this object of a DICOM file, by its name. Repeatable.", metavar="NAME"),
+        typer.Option("--roi", help="Only this object, by its name or number. Repeatable.", metavar="NAME"),
     ] = None,
     name: Annotated[
         list[str] | None,
@@ -66,6 +67,8 @@ def convert(
     chosen = label_format(out_path, file_format)
     if chosen.is_dicom and ct is None:
         raise usage_error(f"A DICOM {chosen.upper()} refers to its images: give their series with --ct.")
+    if resample_masks and ct is None:
+        raise usage_error("--resample-masks brings the labels to the grid of a CT: give it with --ct.")
     source = None if ct is None else outputs.source(ct, series, resample=resample)
     on = None if ct is None else read_volume(ct, series=series, resample=resample)
     if on is not None:
@@ -73,7 +76,7 @@ def convert(
     with warnings.catch_warnings():
         if outputs.holds_overlap:
             warnings.simplefilter("ignore", LabelOverlapWarning)
-        found = read_labels(labels, on=on, names=roi or None)
+        found = read_labels(labels, on=on, names=roi or None, resample=resample_masks)
     if on is not None:
         require_same_grid(found, on.geometry, f"The labels {labels}")
     named = replace(found, names=dict(found.names) | names)

@@ -32,6 +32,7 @@ from radsam.cli.shared_options import (
     Precision,
     Preview,
     Resample,
+    ResampleMasks,
     Roi,
     Series,
 )
@@ -96,6 +97,7 @@ def segment(
     mm: Mm = False,
     series: Series = None,
     resample: Resample = False,
+    resample_masks: ResampleMasks = False,
     file_format: Format = None,
     model: Model = None,
     backend: Backend = "auto",
@@ -144,7 +146,7 @@ def segment(
     request = SegmentRequest.model_validate(
         {
             "name": name,
-            "prompt": _prompt(typed, volume, slice_, box, point, mask, roi),
+            "prompt": _prompt(typed, volume, slice_, box, point, mask, roi, resample_masks),
             "plane": plane,
             "bounds": None if bounds is None else typed.bounds(bounds, _inside(box, point)),
             "window_hu": window,
@@ -197,6 +199,7 @@ def _prompt(
     point: tuple[float, float] | None,
     mask: Path | None,
     roi: str | None,
+    resample_masks: bool,
 ) -> Prompt:
     if box is not None:
         return typed.box(across, box)
@@ -208,7 +211,7 @@ def _prompt(
     from radsam.io.volume_read import read_labels
     from radsam.volume import Mask
 
-    labels = read_labels(mask, on=volume, names=None if roi is None else [roi])
+    labels = read_labels(mask, on=volume, names=None if roi is None else [roi], resample=resample_masks)
     require_same_grid(labels, volume.geometry, f"The mask {mask}")
     if len(labels.names) > 1:
         raise usage_error(f"{mask} holds several objects; choose one with --roi: {', '.join(labels.names.values())}.")

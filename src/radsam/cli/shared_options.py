@@ -31,6 +31,13 @@ Series = Annotated[str | None, typer.Option(help="Which DICOM series of a folder
 Resample = Annotated[
     bool, typer.Option("--resample", help="Resample a DICOM series of a tilted gantry or with uneven spacing.")
 ]
+ResampleMasks = Annotated[
+    bool,
+    typer.Option(
+        "--resample-masks",
+        help="Resample masks of another extent or spacing in the same space, as of another phase, onto the CT.",
+    ),
+]
 Policy = Annotated[
     str | None,
     typer.Option(
@@ -39,7 +46,7 @@ Policy = Annotated[
 ]
 Roi = Annotated[
     str | None,
-    typer.Option(help="Which object of a DICOM SEG or RTSTRUCT given with --mask: its name.", metavar="NAME"),
+    typer.Option(help="Which object of the file given with --mask: its name, or its number.", metavar="NAME"),
 ]
 Labels = Annotated[
     Path,

@@ -89,6 +89,17 @@ def nrrd_fields(stream: io.BufferedIOBase) -> dict[str, str]:
     return fields
 
 
+def read_nrrd_key_values(path: Path) -> dict[str, str]:
+    """Return the "key:=value" lines of a header that `read_nrrd_fields` accepts, as they are written."""
+    found = {}
+    with path.open("rb") as stream:
+        while line := stream.readline(1 << 16).decode("utf-8", "replace").strip():
+            key, equals, value = line.partition(":=")
+            if equals and not line.startswith("#"):
+                found[key] = value
+    return found
+
+
 def _sizes(fields: dict[str, str]) -> list[int]:
     sizes = [int(each) for each in fields["sizes"].split()]
     if min(sizes, default=0) < 1:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,8 @@ from radsam.io.dicom.rtstruct_read import open_rtstruct
 from radsam.io.dicom.seg_read import open_seg
 from radsam.io.dicom.slice_stack import stack
 from radsam.io.image_file import SUFFIXES, read_header, read_image
+from radsam.io.label_grid import resample_onto
+from radsam.io.label_legend import label_names
 from radsam.io.volume_info import VolumeInfo, describe_dicom, describe_dicom_labels
 from radsam.volume import LabelVolume, SeriesOrigin, Volume
 
@@ -102,7 +105,11 @@ def read_info(path: str | os.PathLike[str], *, series: str | None = None) -> Vol
 
 
 def read_labels(
-    path: str | os.PathLike[str], *, on: Volume | None = None, names: Sequence[str] | None = None
+    path: str | os.PathLike[str],
+    *,
+    on: Volume | None = None,
+    names: Sequence[str] | None = None,
+    resample: bool = False,
 ) -> LabelVolume:
     """Read a label map from NIfTI, NRRD or MetaImage, a DICOM SEG, or an RTSTRUCT.
 
@@ -110,20 +117,28 @@ def read_labels(
         path: The file.
         on: The volume that the labels belong to. A SEG is then brought to its grid, and
             contours are filled on it, which needs it; other files keep their own grid.
-        names: The objects of a SEG or RTSTRUCT to read, in this order; None for all.
+        names: The objects to read: names or numbers; None for all. Of a SEG or RTSTRUCT
+            in this order. A label map has names where an ITK-SNAP label description lies
+            beside it ("organs.txt" beside "organs.nii.gz"), or 3D Slicer wrote it.
+        resample: Bring labels of any file to the grid of `on`, also from another extent or
+            spacing in the same space, as those of another phase or an earlier study: each
+            voxel takes the nearest label. A `LabelResampledWarning` tells what changed.
 
     Returns:
-        Object ids, uint8 where they fit and uint16 otherwise. Of DICOM with their names:
-        a SEG keeps its segment numbers, ROIs are numbered in their order from 1. Where
-        objects overlap, which a label map cannot hold, the smaller one is on top and a
-        warning is given.
+        Object ids, uint8 where they fit and uint16 otherwise, with the names that the file
+        has. Of DICOM, a SEG keeps its segment numbers, and ROIs are numbered in their order
+        from 1. Where objects overlap, which a label map cannot hold, the smaller one is on
+        top and a warning is given.
 
     Raises:
         VolumeError: The file is not one readable volume, its values are not whole
             numbers from 0 to 65535, or it holds no object of that name.
-        GridMismatchError: A SEG or RTSTRUCT belongs to another series, or lies elsewhere.
+        GridMismatchError: A SEG or RTSTRUCT belongs to another series, or lies elsewhere;
+            or labels to resample lie wholly outside the volume, or in another frame of reference.
     """
     given = Path(path)
+    if resample and on is None:
+        raise VolumeError(f"{given} can be resampled onto a volume only: give that, too (on=volume).")
     if is_dicom(given):
         labels = _open_dicom_labels(given) if is_one_file(given) else None
         if labels is None:
@@ -131,11 +146,36 @@ def read_labels(
                 f"{given} is not a segmentation: a mask is read from a DICOM SEG or RTSTRUCT file, or from one of "
                 f"{', '.join(SUFFIXES)}."
             )
-        return compose_labels(labels, on, names)
-    if names is not None:
-        raise VolumeError(f"{given} has no names of objects: only a DICOM SEG or RTSTRUCT has them.")
+        return compose_labels(labels, on, names, resample=resample)
     header, stored = read_image(given)
-    return LabelVolume(_ids(stored, (1.0, 0.0) if header.quantised else header.scaling, given), header.geometry)
+    found = LabelVolume(_ids(stored, (1.0, 0.0) if header.quantised else header.scaling, given), header.geometry)
+    known = label_names(given)
+    if known or names is not None:
+        present = found.present_ids
+        found = replace(found, names={number: known[number] for number in present if number in known})
+        if names is not None:
+            found = found.select(_named(names, present, found.names, given))
+    return resample_onto(found, on, given) if resample and on is not None else found
+
+
+def _named(names: Sequence[str], present: Sequence[int], known: Mapping[int, str], path: Path) -> list[int]:
+    """Return the labels of these names or values.
+
+    Raises:
+        VolumeError: No label or several have the name.
+    """
+    chosen = []
+    for name in names:
+        found = [number for number in present if known.get(number) == name] or [
+            number for number in present if str(number) == name
+        ]
+        if len(found) != 1:
+            there = ", ".join(f"{number}: {known[number]!r}" if number in known else str(number) for number in present)
+            raise VolumeError(
+                f"{path} has {len(found) or 'no'} labels named {name!r}. Choose by value or name: {there or 'none'}."
+            )
+        chosen += found
+    return chosen
 
 
 def _open_dicom_labels(path: Path) -> DicomLabels | None:
@@ -189,8 +229,12 @@ def _ids(
     low, high = values.min(), values.max()
     whole = np.issubdtype(values.dtype, np.integer) or all((each == np.rint(each)).all() for each in values)
     if not (whole and low >= 0 and high <= 65535):
+        parts = np.concatenate([each[each != np.rint(each)][:3] for each in values])[:3]
+        examples = ", ".join(f"{each:.4g}" for each in parts)
+        probabilities = " They look like probabilities: save 1 where they are above 0.5, and 0 elsewhere."
         raise VolumeError(
             f"{path} is not a label map: its values go from {low:g} to {high:g}"
-            f"{'' if whole else ' and are not whole numbers'}. Labels are whole numbers from 0 to 65535."
+            f"{'' if whole else f' and are not whole numbers ({examples}, …)'}. "
+            f"Labels are whole numbers from 0 to 65535.{probabilities if not whole and 0 <= low < high <= 1 else ''}"
         )
     return values.astype(np.uint8 if high <= 255 else np.uint16, copy=False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from jaxtyping import Bool, Int64
 
 from radsam.errors import GridMismatchError, VolumeError
 from radsam.io.dicom.label_slices import LabelGrid
+from radsam.io.label_grid import RESAMPLE_THEM, resample_onto
 from radsam.volume import Geometry, LabelVolume, Volume
 
 
@@ -56,6 +57,7 @@ class DicomLabels:
         frame_of_reference: FrameOfReferenceUID of its positions; empty if absent.
         geometry: The grid of a SEG; None for contours.
         grid_problem: Why it has no grid of its own.
+        grid_along: Makes a grid of contours, along the axes and with the pixels of a given one; None of a SEG.
     """
 
     path: Path
@@ -65,6 +67,7 @@ class DicomLabels:
     frame_of_reference: str
     geometry: Geometry | None
     grid_problem: str
+    grid_along: Callable[[Geometry], Geometry] | None = None
 
     def named(self, names: Sequence[str] | None) -> tuple[DicomObject, ...]:
         """Return the objects of these names in this order; all of them for None.
@@ -87,35 +90,78 @@ class DicomLabels:
             chosen += exact or found
         return tuple(chosen)
 
+    def check_place(self, volume: Volume) -> None:
+        """Refuse labels whose positions mean another place than those of a volume.
+
+        Raises:
+            GridMismatchError: They lie in another frame of reference.
+        """
+        theirs = volume.series.frame_of_reference if volume.series else ""
+        if theirs and self.frame_of_reference not in ("", theirs):
+            raise GridMismatchError(
+                f"{self.path} was made on another frame of reference: it refers to {self.frame_of_reference}, the "
+                f"volume is {theirs}, so equal positions may be different places. Give the series that it was made "
+                "on, or register it first."
+            )
+
+    def belongs(self, volume: Volume) -> bool | None:
+        """Whether they were drawn on the series of a volume; None where one of them does not name it."""
+        if volume.series is None or not volume.series.series_uid or not self.series_uids:
+            return None  # as with a NIfTI file: the grid decides
+        return volume.series.series_uid in self.series_uids
+
     def check_belongs(self, volume: Volume) -> None:
         """Refuse labels that were drawn on another series.
 
         Raises:
             GridMismatchError: It refers to another series, or to another frame of reference.
         """
-        series = volume.series
-        if series is None:
-            return  # a NIfTI file does not name its series; the grid decides
-        other_place = series.frame_of_reference and self.frame_of_reference not in ("", series.frame_of_reference)
-        other_series = series.series_uid and self.series_uids and series.series_uid not in self.series_uids
-        if other_place or other_series:
+        self.check_place(volume)
+        if volume.series is not None and self.belongs(volume) is False:
             raise GridMismatchError(
-                f"{self.path} was made on another {'frame of reference' if other_place else 'series'}: it refers to "
-                f"{self.frame_of_reference if other_place else ', '.join(sorted(self.series_uids))}, the volume is "
-                f"{series.frame_of_reference if other_place else series.series_uid}. "
-                "Give the series that it was made on, or register it first."
+                f"{self.path} was made on another series: it refers to {', '.join(sorted(self.series_uids))}, the "
+                f"volume is {volume.series.series_uid}. Give the series that it was made on. {RESAMPLE_THEM} where "
+                "both show the same place, or register it first."
             )
 
 
-def compose_labels(labels: DicomLabels, on: Volume | None, names: Sequence[str] | None) -> LabelVolume:
+def compose_labels(
+    labels: DicomLabels, on: Volume | None, names: Sequence[str] | None, *, resample: bool = False
+) -> LabelVolume:
     """Make a label map of the objects of a file, on the grid of a volume or its own.
+
+    Args:
+        labels: The file.
+        on: The volume; None keeps the grid of a SEG.
+        names: The objects, in this order; None for all.
+        resample: Take them from a grid of their own to that of the volume where they do not belong to its series, or
+            do not lie on its images.
 
     Raises:
         VolumeError: It has no usable object, or no grid and no volume was given.
         GridMismatchError: It belongs to another series, or lies elsewhere.
     """
-    if on is not None:
-        labels.check_belongs(on)
+    if on is None or not resample:
+        if on is not None:
+            labels.check_belongs(on)
+        return _compose(labels, on, names)
+    labels.check_place(on)
+    if labels.belongs(on):
+        try:
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                found = _compose(labels, on, names)
+            for each in caught:
+                warnings.warn(each.message, stacklevel=3)
+            return found
+        except GridMismatchError:
+            pass  # drawn on its images, and brought to another grid since
+    if labels.grid_along is not None:
+        labels = replace(labels, geometry=labels.grid_along(on.geometry))
+    return resample_onto(_compose(labels, None, names), on, labels.path)
+
+
+def _compose(labels: DicomLabels, on: Volume | None, names: Sequence[str] | None) -> LabelVolume:
     grid = labels.geometry if on is None else on.geometry
     if grid is None:
         raise VolumeError(f"{labels.path} has no grid of its own: {labels.grid_problem} Give the CT it was made on.")
@@ -125,7 +171,7 @@ def compose_labels(labels: DicomLabels, on: Volume | None, names: Sequence[str] 
     if not usable or (names is not None and problems):
         raise VolumeError(f"{labels.path} has no object that can be read: {'; '.join(problems) or 'it has no object'}.")
     if problems:
-        warnings.warn(f"{labels.path}: left out {'; '.join(problems)}.", LabelWarning, stacklevel=3)
+        warnings.warn(f"{labels.path}: left out {'; '.join(problems)}.", LabelWarning, stacklevel=4)
     ids = _numbers(labels, usable)
     target = LabelGrid(grid) if on is None else LabelGrid.of(on)
     packed = _pack(usable, target)
@@ -192,9 +238,9 @@ def _paint(
             f"of them, so the smaller one is on top: {'; '.join(reported)}. DICOM SEG and RTSTRUCT, and one file per "
             "object, hold each whole.",
             LabelOverlapWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
     empty = [each.name for each, size in sizes.items() if not size]
     if empty:
-        warnings.warn(f"{path}: no voxel of this grid lies in {', '.join(empty)}.", LabelWarning, stacklevel=4)
+        warnings.warn(f"{path}: no voxel of this grid lies in {', '.join(empty)}.", LabelWarning, stacklevel=5)
     return painted.reshape(grid.shape_kji), covered

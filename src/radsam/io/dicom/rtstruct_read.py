@@ -12,6 +12,7 @@ import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,8 @@ _CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
 _OFF_PLANE = 0.5
 #: Contours closer than this, in slices, lie in one plane.
 _SAME_PLANE = 0.05
+#: No scanner has images or stacks of more.
+_MOST_VOXELS = 8192
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,20 +152,58 @@ def open_rtstruct(path: Path, dataset: FileDataset) -> DicomLabels:
     if len(frame_uids) > 1:
         raise VolumeError(f"The ROIs of {path} lie in {len(frame_uids)} frames of reference; only one can be read.")
     numbered = [(integer(each, "ROINumber", 0), text(each, "ROIName", "")) for each in rois]
+    read = [_object(path, number, name or f"ROI {number}", drawn.get(number, [])) for number, name in numbered]
+    contours = tuple(contour for _, roi in read for contour in roi.contours)
     return DicomLabels(
         path=path,
         kind="RTSTRUCT",
-        objects=tuple(
-            _object(path, number, name or f"ROI {number}", drawn.get(number, [])) for number, name in numbered
-        ),
+        objects=tuple(each for each, _ in read),
         series_uids=frozenset(series_uids),
         frame_of_reference=next(iter(frame_uids), text(frames[0], "FrameOfReferenceUID", "") if frames else ""),
         geometry=None,
         grid_problem="contours are lines in space.",
+        grid_along=partial(_grid_along, path, contours),
     )
 
 
-def _object(path: Path, number: int, name: str, contours: Sequence[Dataset]) -> DicomObject:
+def _grid_along(path: Path, contours: Sequence[Float[np.ndarray, "_ 3"]], axes: Geometry) -> Geometry:
+    """Return a grid whose slices are the planes of contours, with the axes and the pixels of another grid.
+
+    Raises:
+        GridMismatchError: The planes are not slices of those axes, not evenly spaced, or far away.
+    """
+    place = [axes.mm_to_index(each) for each in contours]
+    if not place:
+        raise VolumeError(f"{path} has no closed contours.")
+    k = np.array([each[:, 2].mean() for each in place])
+    if max(np.abs(each[:, 2] - mean).max() for each, mean in zip(place, k, strict=True)) > _OFF_PLANE:
+        raise GridMismatchError(
+            f"The contours of {path} are not drawn in planes along the slices of the volume. "
+            "Give the series that they were drawn on."
+        )
+    k = np.sort(k)
+    steps = np.diff(k)[np.diff(k) > _SAME_PLANE]
+    step = float(steps.min()) if steps.size else 1.0
+    slices = np.rint((k - k[0]) / step)
+    if np.abs((k - k[0]) - slices * step).max() > _OFF_PLANE * step / 2:
+        raise GridMismatchError(
+            f"The contours of {path} lie in planes at uneven distances, so they cannot be resampled. "
+            "Give the series that they were drawn on."
+        )
+    if steps.size and slices[-1]:
+        step = float(k[-1] - k[0]) / float(slices[-1])  # over the whole stack: positions are rounded
+    low = np.floor(np.min([each.min(axis=0) for each in place], axis=0)[:2]) - 1
+    high = np.ceil(np.max([each.max(axis=0) for each in place], axis=0)[:2]) + 1
+    shape = (int(slices[-1]) + 1, int(high[1] - low[1]) + 1, int(high[0] - low[0]) + 1)
+    if max(shape) > _MOST_VOXELS:
+        raise GridMismatchError(f"The contours of {path} reach over metres: it is damaged, or not of this volume.")
+    own = np.eye(4)
+    own[:3, 3] = *low, k[0]
+    own[2, 2] = step
+    return Geometry(shape, axes.affine_lps @ own)
+
+
+def _object(path: Path, number: int, name: str, contours: Sequence[Dataset]) -> tuple[DicomObject, _Roi]:
     """Read one ROI; open contours and points enclose nothing, so it then has a problem instead of a mask."""
     kinds = Counter(text(each, "ContourGeometricType", "none") for each in contours)
     closed = [_points(path, name, each) for each in contours if text(each, "ContourGeometricType", "") in _CLOSED]
@@ -176,7 +217,8 @@ def _object(path: Path, number: int, name: str, contours: Sequence[Dataset]) -> 
         problem = f"has contours that are not closed ({', '.join(f'{n} {kind}' for kind, n in other.items())})"
     elif not rings:
         problem = "has contours of less than three points only"
-    return DicomObject(number, name, _Roi(path, name, rings, len(closed) - len(rings)).masks, problem)
+    roi = _Roi(path, name, rings, len(closed) - len(rings))
+    return DicomObject(number, name, roi.masks, problem), roi
 
 
 def _points(path: Path, name: str, contour: Dataset) -> Float[np.ndarray, "n 3"]:

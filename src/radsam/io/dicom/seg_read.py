@@ -22,6 +22,7 @@ from radsam.errors import GridMismatchError, VolumeError
 from radsam.io.dicom.dicom_labels import DicomLabels, DicomObject, LabelWarning
 from radsam.io.dicom.element_values import integer, numbers, text
 from radsam.io.dicom.label_slices import LabelGrid
+from radsam.io.label_grid import RESAMPLE_THEM
 from radsam.io.stated_grid import rectangular
 from radsam.volume import Geometry
 from radsam.volume.geometry import FARTHEST_MM, nearest_index
@@ -112,7 +113,7 @@ class _Frames:
         own = "slices at uneven places" if self.geometry is None else self.geometry.describe()
         return GridMismatchError(
             f"{self.path} lies on another grid than the volume: {own}, but the volume has {grid.describe()}. "
-            "Give the series that it was made on."
+            f"Give the series that it was made on. {RESAMPLE_THEM} where both show the same place."
         )
 
     def _segment(self, number: int) -> Iterator[tuple[int, Bool[np.ndarray, "rows cols"]]]:

@@ -12,7 +12,7 @@ from radsam.benchmark.benchmark_results import ResultsFolder, ScoreRow
 from radsam.benchmark.benchmark_run import picture_name
 from radsam.benchmark.cohort import Member
 from radsam.benchmark.report import write_report
-from radsam.benchmark.results_summary import Curve, curves, edits_to_goal, median_hd95_mm
+from radsam.benchmark.results_summary import Curve, Falls, curves, edits_to_goal, falls, median_hd95_mm
 from radsam.errors import InputError, OutputError
 from radsam.settings import settings_from_dict
 
@@ -112,6 +112,21 @@ def test_edits_to_the_goal_count_those_that_never_reach_it(results: ResultsFolde
     steps = {edits: tuple(each for each in rows if each.case in ("p1", "p2")) for edits, rows in curve.steps.items()}
     two = Curve(curve.model, curve.mode, steps)
     assert edits_to_goal(two).median == 1
+    assert edits_to_goal(two, 0.95).median == 2
+    assert edits_to_goal(two, 0.95).reached == 0.5
+
+
+def test_edits_that_made_a_mask_worse_are_counted(results: ResultsFolder, tmp_path: Path) -> None:
+    # Down and up again; down for good; a change below the limit; and two falls of one object.
+    dice = {"a": (0.5, 0.4, 0.6), "b": (0.5, 0.6, 0.4), "c": (0.5, 0.496, 0.5), "d": (0.5, 0.4, 0.3)}
+    rows = [row("m", patient, edits, value) for patient, all_ in dice.items() for edits, value in enumerate(all_)]
+    assert falls(curves(rows)[0]) == Falls(edits=4, of=8, objects=3, worse=2)
+    results.append(rows)
+    results.models["m"] = results.models["good"]
+    write_report(results, tmp_path / "r.md")
+    text = (tmp_path / "r.md").read_text()
+    assert "| m | over 2; 0 % reach it | over 2; 0 % reach it | 4 of 8 | 3 of 4 | 2 |" in text
+    assert "| good | over 2; 40 % reach it | over 2; 20 % reach it | 0 of 10 | 0 of 5 | 0 |" in text
 
 
 def test_the_median_of_hd95_survives_an_empty_mask() -> None:

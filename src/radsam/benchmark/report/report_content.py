@@ -13,12 +13,14 @@ from radsam.benchmark.paper_tables import Setting, paper_table
 from radsam.benchmark.report.report_blocks import Block, Drawing, Grid, Heading, Paragraph, Picture
 from radsam.benchmark.report.report_svg import Line, draw_bars, draw_curves
 from radsam.benchmark.results_summary import (
-    GOAL_DICE,
+    FALL_DICE,
+    GOALS_DICE,
     Curve,
     curves,
     dice_of,
     difference,
     edits_to_goal,
+    falls,
     median_hd95_mm,
     median_seconds,
     nsd_of,
@@ -124,7 +126,7 @@ def _mode(found: Sequence[Curve], reference: str, order: Sequence[str]) -> Itera
     has_edits = any(curve.most_edits for curve in found)
     best = max(found, key=lambda curve: first.mean if (first := dice_of(curve.firsts)) else 0.0)
     head = ["model", "n", "Dice at first"]
-    head += ["Dice after edits", f"edits to {GOAL_DICE:g}"] if has_edits else []
+    head += ["Dice after edits", f"edits to {GOALS_DICE[0]:g}"] if has_edits else []
     head += ["NSD at first", "HD95 at first, mm", "seconds: first", "an edit"]
     yield Grid(
         tuple(head),
@@ -165,14 +167,18 @@ def _mode(found: Sequence[Curve], reference: str, order: Sequence[str]) -> Itera
 def _main_line(curve: Curve, has_edits: bool) -> tuple[str, ...]:
     line = [curve.model, _counted(curve), _estimate(dice_of(curve.firsts))]
     if has_edits:
-        goal = edits_to_goal(curve)
         line.append(f"{curve.most_edits}: {_estimate(dice_of(curve.lasts))}" if curve.most_edits else "–")
-        median = f"{goal.median:g}" if goal.median is not None else f"over {goal.most}"
-        line.append(f"{median}; {100 * goal.reached:.0f} % reach it" if curve.most_edits else "–")
+        line.append(_to_goal(curve, GOALS_DICE[0]) if curve.most_edits else "–")
     line += [_estimate(nsd_of(curve.firsts)), _millimetres(median_hd95_mm(curve.firsts))]
     edits = [row for edits, rows in curve.steps.items() if edits for row in rows]
     line += [_seconds(median_seconds(curve.firsts)), _seconds(median_seconds(edits))]
     return tuple(line)
+
+
+def _to_goal(curve: Curve, goal_dice: float) -> str:
+    goal = edits_to_goal(curve, goal_dice)
+    median = f"{goal.median:g}" if goal.median is not None else f"over {goal.most}"
+    return f"{median}; {100 * goal.reached:.0f} % reach it"
 
 
 def _counted(curve: Curve) -> str:
@@ -194,14 +200,30 @@ def _edits(found: Sequence[Curve]) -> Iterator[Block]:
     )
     most = max(curve.most_edits for curve in found)
     steps = [step for step in _EDIT_STEPS if step <= most]
+    edited = [curve for curve in found if curve.most_edits]
     yield Grid(
         ("model, mean Dice after", *(f"{step} edits" for step in steps)),
         tuple(
-            (line.name, *(f"{line.points[step]:.3f}" if step in line.points else "–" for step in steps))
-            for line in lines
-            if len(line.points) > 1
+            (curve.model, *(_estimate(dice_of(curve.steps[step])) if step in curve.steps else "–" for step in steps))
+            for curve in edited
         ),
     )
+    yield Grid(
+        (
+            "model",
+            *(f"edits to {goal:g}" for goal in GOALS_DICE),
+            f"edits that lowered Dice by over {FALL_DICE:g}",
+            "objects with such an edit",
+            "objects worse after the last edit",
+        ),
+        tuple(_goals_line(curve) for curve in edited),
+    )
+
+
+def _goals_line(curve: Curve) -> tuple[str, ...]:
+    fell = falls(curve)
+    counts = f"{fell.edits} of {fell.of}", f"{fell.objects} of {len(curve.firsts)}", str(fell.worse)
+    return (curve.model, *(_to_goal(curve, goal) for goal in GOALS_DICE), *counts)
 
 
 def _classes(found: Sequence[Curve]) -> Block:
@@ -317,8 +339,9 @@ def _how(results: ResultsFolder) -> Iterator[Block]:
         "out and counted above."
     )
     yield Paragraph(
-        f"Edits to {GOAL_DICE:g}: the median over all objects, including those that never reach it. Intervals: BCa "
-        "bootstrap over patients; none with fewer than three patients. Seconds are medians of one interaction."
+        f"Edits to {GOALS_DICE[0]:g} or {GOALS_DICE[1]:g}: the median over all objects, including those that never "
+        "reach it. Intervals: BCa bootstrap over patients; none with fewer than three patients. Seconds are medians "
+        "of one interaction."
     )
 
 

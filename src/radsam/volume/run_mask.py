@@ -6,7 +6,9 @@ lengths, background first. The encoding is unique, so equal masks have equal run
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Bool, Int64, UInt32
@@ -62,15 +64,32 @@ class RunMask:
             cols: Where each of its columns lies, ascending; before a gap the part's column is background.
             shape: Rows and columns of the whole mask.
         """
-        steps = np.diff(part.astype(np.int8), axis=1, prepend=0, append=0)
-        first_row, first = np.nonzero(steps == 1)
-        last_row, after = np.nonzero(steps == -1)
-        starts = rows[first_row] * shape[1] + cols[first]
-        stops = rows[last_row] * shape[1] + cols[after - 1] + 1
-        # Where a run reaches the end of a row and the next row begins with one, both ends go: they are one run.
-        edges, count = np.unique(np.concatenate([starts, stops]), return_counts=True)
-        runs = np.diff(np.concatenate([[0], edges[count == 1], [shape[0] * shape[1]]]))
-        return cls(shape, (runs[:-1] if runs.size > 1 and runs[-1] == 0 else runs).astype(np.uint32))
+        return next(iter(cls.encode_parts(part[None], rows, cols, shape)))
+
+    @classmethod
+    def encode_parts(
+        cls,
+        parts: Bool[np.ndarray, "count part_rows part_cols"],
+        rows: Int64[np.ndarray, " part_rows"],
+        cols: Int64[np.ndarray, " part_cols"],
+        shape: tuple[int, int],
+    ) -> Iterator[RunMask]:
+        """Encode many masks of which the same rows and columns are given; see `encode_part`."""
+        count, size = len(parts), shape[0] * shape[1]
+        framed = np.zeros((count, rows.size, cols.size + 2), dtype=bool)
+        framed[:, :, 1:-1] = parts
+        # On each row, runs begin and end in turn; a run ends after its last column.
+        number, row, step = np.nonzero(framed[:, :, 1:] != framed[:, :, :-1])
+        edges = rows[row] * shape[1]
+        edges[::2] += cols[step[::2]]
+        edges[1::2] += cols[step[1::2] - 1] + 1
+        # Where a run reaches the end of a row and the next row begins with one, both edges go: they are one run.
+        one_run = (edges[1:-1:2] == edges[2::2]) & (number[1:-1:2] == number[2::2])
+        present = np.append(np.insert(np.repeat(~one_run, 2), 0, True), True)[: edges.size]
+        edges, ends = edges[present], np.searchsorted(number[present], np.arange(count + 1))
+        for start, stop in pairwise(ends):
+            runs = np.diff(edges[start:stop], prepend=0, append=size)
+            yield cls(shape, (runs[:-1] if runs.size > 1 and runs[-1] == 0 else runs).astype(np.uint32))
 
     def decode(self) -> Bool[np.ndarray, "rows cols"]:
         """Return the boolean mask; the inverse of `encode`."""

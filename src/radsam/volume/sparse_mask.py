@@ -15,6 +15,9 @@ from radsam.errors import PromptError
 from radsam.volume.plane import AXIS_NAMES
 from radsam.volume.run_mask import RunMask
 
+#: A box of a volume: where it starts and stops along k, j and i.
+Box3 = tuple[slice, slice, slice]
+
 
 @dataclass(frozen=True, eq=False)
 class SparseMask:
@@ -60,6 +63,42 @@ class SparseMask:
         k, j, i = array_kji.shape
         return cls(axis, (k, j, i), slices)
 
+    @classmethod
+    def of_part(
+        cls, part_kji: Bool[np.ndarray, "k j i"], box_kji: Box3, shape_kji: tuple[int, int, int], axis: int
+    ) -> SparseMask:
+        """Take the voxels of an array that holds a part of the volume, as slices along a stored axis.
+
+        Args:
+            part_kji: The voxels of the part.
+            box_kji: Where along k, j and i the part lies; each slice has a start and a stop.
+            shape_kji: Number of voxels of the volume along k, j and i.
+            axis: The stored axis that counts the slices: 0 is i, 1 is j, 2 is k.
+        """
+        across = 2 - axis
+        rows, cols = (np.arange(each.start, each.stop) for n, each in enumerate(box_kji) if n != across)
+        shape_vu = cls(axis, shape_kji, {}).shape_vu
+        masks = RunMask.encode_parts(np.moveaxis(part_kji, across, 0), rows, cols, shape_vu)
+        return cls(axis, shape_kji, dict(enumerate(masks, start=box_kji[across].start)))
+
+    def part(self) -> tuple[Bool[np.ndarray, "k j i"], Box3]:
+        """Return the voxels as an array of the box around them, and where along k, j and i that lies.
+
+        The inverse of `of_part`; the box of an empty mask is empty.
+        """
+        if not self.slices:
+            return np.zeros((0, 0, 0), dtype=bool), (slice(0, 0), slice(0, 0), slice(0, 0))
+        boxes = np.array([mask.enclosing_box for mask in self.slices.values()])
+        (u0, v0), (u1, v1) = boxes[:, :2].min(axis=0).tolist(), (boxes[:, 2:].max(axis=0) + 1).tolist()
+        first, last = min(self.slices), max(self.slices)
+        box = [slice(v0, v1), slice(u0, u1)]
+        box.insert(2 - self.axis, slice(first, last + 1))
+        array = np.zeros([each.stop - each.start for each in box], dtype=bool)
+        across = np.moveaxis(array, 2 - self.axis, 0)
+        for index, mask in self.slices.items():
+            across[index - first] = mask.decode()[v0:v1, u0:u1]
+        return array, (box[0], box[1], box[2])
+
     @property
     def shape_vu(self) -> tuple[int, int]:
         """Rows and columns of a slice."""
@@ -104,15 +143,8 @@ class SparseMask:
         cols, rows = (each for each in range(3) if each != axis)
         part = part.transpose([part_axes.index(each) for each in (axis, rows, cols)])
         shape_vu = self.shape_kji[2 - rows], self.shape_kji[2 - cols]
-        return SparseMask(
-            axis,
-            self.shape_kji,
-            {
-                int(index): RunMask.encode_part(pixels, places[rows], places[cols], shape_vu)
-                for index, pixels in zip(places[axis], part, strict=True)
-                if pixels.any()
-            },
-        )
+        masks = RunMask.encode_parts(part, places[rows], places[cols], shape_vu)
+        return SparseMask(axis, self.shape_kji, dict(zip(places[axis].tolist(), masks, strict=True)))
 
     def union(self, other: SparseMask) -> SparseMask:
         """Return the voxels of either mask, as slices along this one's axis."""

@@ -148,7 +148,7 @@ _AnyPrompt = Annotated[
 ]
 
 
-def _to_prompt(form: _PromptForm) -> Prompt:
+def to_prompt(form: _PromptForm) -> Prompt:
     """Make the prompt of its JSON form.
 
     Raises:
@@ -230,9 +230,9 @@ _Pair = Annotated[list[Index], Field(min_length=2, max_length=2, examples=[[30, 
 _HuPair = Annotated[list[_Hu], Field(min_length=2, max_length=2, examples=[[-160, 240]])]
 
 #: A prompt of any kind.
-AnyPrompt = Annotated[Prompt, JsonForm(Prompt, _AnyPrompt, _to_prompt, prompt_to_json)]
+AnyPrompt = Annotated[Prompt, JsonForm(Prompt, _AnyPrompt, to_prompt, prompt_to_json)]
 #: A point.
-OnePoint = Annotated[Point, JsonForm(Point, PointPrompt, _to_prompt, prompt_to_json)]
+OnePoint = Annotated[Point, JsonForm(Point, PointPrompt, to_prompt, prompt_to_json)]
 #: First and last slice, both included.
 SliceBounds = Annotated[
     Bounds, JsonForm(Bounds, _Pair, lambda pair: Bounds(*pair), lambda bounds: [int(bounds.low), int(bounds.high)])

@@ -1,6 +1,7 @@
 """Values of the domain: volumes, grids, planes and prompts. No files, no model."""
 
 from radsam.volume.geometry import Geometry
+from radsam.volume.hand_shape import Brush, HandShape
 from radsam.volume.plane import Plane, SliceGrid
 from radsam.volume.prompt import Bounds, Box, Lasso, Mask, Point, Prompt, Scribble, slice_index
 from radsam.volume.run_mask import RunMask
@@ -10,7 +11,9 @@ from radsam.volume.volume import LabelVolume, SeriesOrigin, Volume
 __all__ = [
     "Bounds",
     "Box",
+    "Brush",
     "Geometry",
+    "HandShape",
     "LabelVolume",
     "Lasso",
     "Mask",

@@ -8,10 +8,11 @@ under which a ring inside a ring is a hole.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import product
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64
+
+from radsam.volume.stroke_pixels import stroke_pixels
 
 Ring = Float[np.ndarray, "_ 2"]
 
@@ -39,7 +40,7 @@ def fill(rings: Iterable[Ring], shape: tuple[int, int]) -> Bool[np.ndarray, "row
         row = first[edge] + np.arange(edge.size) - np.repeat(np.cumsum(counts) - counts, counts)
         x = x0[edge] + (row - y0[edge]) * ((x1 - x0)[edge] / (y1 - y0)[edge])
         np.add.at(crossings, (row, np.clip(np.ceil(x), 0, cols).astype(np.int64)), 1)
-    return np.asarray(np.cumsum(crossings[:, :cols], axis=1) % 2 == 1)
+    return np.asarray(np.cumsum(crossings[:, :cols], axis=1, dtype=np.int32) % 2 == 1)
 
 
 def fill_closed(
@@ -57,15 +58,8 @@ def fill_closed(
         The pixels of the part of the slice that the ring encloses, and which rows and columns these are; they are
         none for a ring outside of the slice.
     """
-    (left, top), (right, bottom) = np.ceil(ring.min(axis=0)), np.floor(ring.max(axis=0))
-    rows = np.arange(max(top, 0), min(bottom, shape[0] - 1) + 1, dtype=np.int64)
-    cols = np.arange(max(left, 0), min(right, shape[1] - 1) + 1, dtype=np.int64)
-    pixels = np.zeros((rows.size, cols.size), dtype=bool)
+    # The sides first: the pixels on them span the ring's part of the slice.
+    pixels, rows, cols = stroke_pixels(np.concatenate([ring, ring[:1]]), 0.0, (1.0, 1.0), shape)
     if pixels.size:
-        within = ring - [cols[0], rows[0]]
-        far = np.array([cols.size - 1, rows.size - 1])
-        # Mirrored, the right and lower centres on the ring count as inside, too.
-        for x, y in product((1, -1), repeat=2):
-            mirrored = np.where([x < 0, y < 0], far - within, within)
-            pixels |= fill([mirrored], (rows.size, cols.size))[::y, ::x]
+        pixels |= fill([ring - [cols[0], rows[0]]], (rows.size, cols.size))
     return pixels, rows, cols

@@ -56,7 +56,7 @@ class Point:
             PromptError: The voxel is outside the grid.
         """
         index, u, v = grid.split(self.index_ijk)
-        _check_inside(grid, index, (u, u), (v, v), f"The point {self.index_ijk}")
+        check_inside(grid, index, (u, u), (v, v), f"The point {self.index_ijk}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +138,7 @@ class Box:
         """
         _check_axis("box", self.axis, grid)
         u0, v0, u1, v1 = self.uvuv
-        _check_inside(grid, self.index, (u0, u1), (v0, v1), "The box")
+        check_inside(grid, self.index, (u0, u1), (v0, v1), "The box")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -193,7 +193,7 @@ class Mask:
             PromptError: The mask does not lie on a slice of `grid`.
         """
         _check_axis("mask", self.axis, grid)
-        _check_inside(grid, self.index, (0, 0), (0, 0), "The mask")
+        check_inside(grid, self.index, (0, 0), (0, 0), "The mask")
         if self.pixels.shape != grid.shape_vu:
             raise PromptError(
                 f"The mask is {self.pixels.shape}, the {grid.plane} slice is {grid.shape_vu} (rows, columns)."
@@ -245,7 +245,7 @@ class Scribble:
         """
         for i, j, k in (map(extreme, zip(*self.voxels_ijk, strict=True)) for extreme in (min, max)):
             index, u, v = grid.split((i, j, k))
-            _check_inside(grid, index, (u, u), (v, v), "A part of the scribble")
+            check_inside(grid, index, (u, u), (v, v), "A part of the scribble")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -313,7 +313,7 @@ class Lasso:
             PromptError: The lasso does not enclose voxels of a slice of `grid`.
         """
         _check_axis("lasso", self.axis, grid)
-        _check_inside(grid, self.index, (0, 0), (0, 0), "The lasso")
+        check_inside(grid, self.index, (0, 0), (0, 0), "The lasso")
         if not self.pixels(grid.shape_vu).any():
             (u, v), (rows, cols) = (AXIS_NAMES[a] for a in grid.uv_axes), grid.shape_vu
             raise PromptError(
@@ -401,7 +401,19 @@ def _check_axis(what: str, axis: int, grid: SliceGrid) -> None:
         )
 
 
-def _check_inside(grid: SliceGrid, index: int, u: tuple[int, int], v: tuple[int, int], what: str) -> None:
+def check_inside(grid: SliceGrid, index: int, u: tuple[int, int], v: tuple[int, int], what: str) -> None:
+    """Refuse what reaches outside the volume.
+
+    Args:
+        grid: The slices.
+        index: The slice.
+        u: The first and last column.
+        v: The first and last row.
+        what: Its name in the message: "The box".
+
+    Raises:
+        PromptError: A part of it lies outside.
+    """
     rows, cols = grid.shape_vu
     names = [AXIS_NAMES[a] for a in grid.uv_axes]
     for name, (low, high), size in (

@@ -63,3 +63,13 @@ def test_a_part_encodes_as_the_whole_mask_does(mask: np.ndarray, chance: object)
     whole = np.zeros_like(mask)
     whole[np.ix_(rows, cols)] = part
     assert RunMask.encode_part(part, rows, cols, mask.shape) == RunMask.encode(whole)
+
+
+@given(shapes.flatmap(lambda shape: st.tuples(hnp.arrays(np.bool_, shape), hnp.arrays(np.bool_, shape))))
+def test_edges_say_the_same_as_runs(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    first, second = (RunMask.encode(mask) for mask in pair)
+    assert RunMask.of_edges(first.shape, first.edges) == first
+    with_end = np.append(first.edges, pair[0].size) if first.edges.size % 2 else first.edges
+    assert RunMask.of_edges(first.shape, with_end) == first
+    assert first ^ second == RunMask.encode(pair[0] ^ pair[1])
+    assert first ^ first == RunMask.empty(first.shape)

@@ -70,7 +70,7 @@ class Snapshot:
 
 def snapshot(session: Session) -> Snapshot:
     masks = MaskRevisions()
-    masks.update(session.labels.ids, session.objects)
+    masks.update(session.label_map, session.objects)
     # These are of the whole session, not of a step of its history.
     of_all = ("revision", "can_undo", "can_redo", "precisions", "notes", "seconds")
     state = {name: each for name, each in session_details(session, masks).items() if name not in of_all}

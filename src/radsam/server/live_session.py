@@ -67,7 +67,7 @@ class LiveSession:
     """A session in memory.
 
     Only the model's thread, or the thread that saves a finished edit, uses its `session`, never both at once. Other
-    threads read `labels`, `masks` and `state`, which are replaced as a whole.
+    threads read `label_map`, `masks` and `state`, which are replaced as a whole.
 
     Args:
         row: Its row in the database.
@@ -123,8 +123,8 @@ class LiveSession:
 
     def refresh(self) -> None:
         """Update label map, masks and description to the current edits."""
-        self.labels = self.session.labels
-        self.masks.update(self.labels.ids, self.session.objects)
+        self.label_map = self.session.label_map
+        self.masks.update(self.label_map, self.session.objects)
         self._details = session_details(self.session, self.masks)
 
     def touch(self) -> None:

@@ -12,11 +12,10 @@ import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-import numpy as np
-from jaxtyping import Bool, UInt8, UInt16
-
 from radsam.session import SegmentedObject
-from radsam.volume import Plane, RunMask
+from radsam.session.compose import LabelSlice
+from radsam.session.label_map import LabelMap
+from radsam.volume import Plane, RunMask, SparseMask
 
 _MAGIC = b"RSM1"
 _PLANES = {Plane.AXIAL: 0, Plane.CORONAL: 1, Plane.SAGITTAL: 2}
@@ -37,11 +36,8 @@ class SliceKey:
     index: int
 
 
-Ids = UInt8[np.ndarray, "k j i"] | UInt16[np.ndarray, "k j i"]
-
-
 class MaskRevisions:
-    """The slices of all objects in the label map.
+    """The slices of all objects in the label map, each along the object's own plane.
 
     Args:
         revision: The first revision.
@@ -50,34 +46,65 @@ class MaskRevisions:
     def __init__(self, revision: int = 0) -> None:
         self.revision = revision
         self._slices: dict[SliceKey, tuple[RunMask, int]] = {}
-        self._ids: Ids | None = None
+        #: The slices of the last label map along k, and the name and plane of each object in it by its id.
+        self._composed: tuple[LabelSlice, ...] = ()
+        self._objects: dict[int, tuple[str, Plane]] = {}
 
-    def update(self, ids: Ids, objects: Mapping[str, SegmentedObject]) -> bool:
-        """Compare a new label map slice by slice; if any slice changed, start a new revision and return True."""
-        changed_slices = _changed_slices(self._ids, ids)
-        present, encoded = set(), {}
+    def update(self, label_map: LabelMap, objects: Mapping[str, SegmentedObject]) -> bool:
+        """Take a new label map: if any slice of an object changed, start a new revision and return True.
+
+        Args:
+            label_map: The label map; only slices that the last one did not have are looked at.
+            objects: The objects in it by name.
+        """
+        present = {each.id: (each.name, each.grid.plane) for each in objects.values()}
+        masks: dict[SliceKey, RunMask] = {}
         for each in objects.values():
-            for index in each.slices:
-                key = SliceKey(each.id, each.grid.plane, index)
-                present.add(key)
-                if key not in self._slices or changed_slices[each.grid.axis][index]:
-                    encoded[key] = RunMask.encode(each.grid.take(ids, index) == each.id)
-        for key, (mask, _) in self._slices.items():
-            if key not in present and mask.area:
-                encoded[key] = RunMask.encode(np.zeros(mask.shape, bool))
+            known = self._objects.get(each.id) == present[each.id]
+            for index, mask in self._masks(label_map, each, since_last=known).items():
+                masks[SliceKey(each.id, each.grid.plane, index)] = mask
+        replaced = {number for number, known in self._objects.items() if present.get(number) != known}
+        for key, (mask, _) in self._slices.items() if replaced else ():
+            if key.object_id in replaced and mask.area and key not in masks:
+                masks[key] = RunMask.empty(mask.shape)
         revision = self.revision + 1
         changed = {
             key: (mask, revision)
-            for key, mask in encoded.items()
+            for key, mask in masks.items()
             if (mask.area if key not in self._slices else self._slices[key][0] != mask)
         }
-        self._ids = ids
+        self._composed, self._objects = label_map.slices, present
         if not changed:
             return False
         # A new dict: a concurrent reader of the old one sees a whole revision.
         self._slices = self._slices | changed
         self.revision = revision
         return True
+
+    def _masks(self, label_map: LabelMap, shown: SegmentedObject, *, since_last: bool) -> dict[int, RunMask]:
+        """Return an object's voxels in the label map in slices of its own plane.
+
+        Args:
+            label_map: The label map.
+            shown: The object.
+            since_last: Return only slices that differ from those of the last label map, instead of all.
+        """
+        former = self._composed if since_last else (LabelSlice(),) * len(label_map.slices)
+        nothing, axis = RunMask.empty(label_map.geometry.shape_kji[1:]), shown.grid.axis
+        changed = {
+            k: (had, has)
+            for k, (before, now) in enumerate(zip(former, label_map.slices, strict=True))
+            if now is not before
+            and (has := now.owned.get(shown.name, nothing)) != (had := before.owned.get(shown.name, nothing))
+        }
+        if axis == 2:
+            return {k: has for k, (_, has) in changed.items()}
+        changes = {k: had ^ has for k, (had, has) in changed.items()}
+        masks = {}
+        for index, change in SparseMask(2, label_map.geometry.shape_kji, changes).along(axis).slices.items():
+            last = self._slices.get(SliceKey(shown.id, shown.grid.plane, index))
+            masks[index] = last[0] ^ change if last and since_last else change
+        return masks
 
     def voxels(self) -> dict[int, int]:
         """Count the voxels of each object."""
@@ -101,17 +128,3 @@ def pack(revision: int, slices: Iterable[tuple[SliceKey, RunMask]]) -> bytes:
         head = struct.pack("<HBBIIII", key.object_id, _PLANES[key.plane], 0, key.index, rows, cols, mask.runs.size)
         parts.append(head + mask.runs.astype("<u4").tobytes())
     return _MAGIC + struct.pack("<II", revision, len(parts)) + b"".join(parts)
-
-
-def _changed_slices(
-    before: Ids | None, now: Ids
-) -> tuple[Bool[np.ndarray, " i"], Bool[np.ndarray, " j"], Bool[np.ndarray, " k"]]:
-    """Return which slices along i, j and k differ; comparing every slice of every object would take seconds."""
-    k, j, i = (np.zeros(n, bool) for n in now.shape)
-    for index, after in enumerate(now):
-        if before is None or not np.array_equal(before[index], after):
-            differs = after != (0 if before is None else before[index])
-            k[index] = True
-            j |= differs.any(axis=1)
-            i |= differs.any(axis=0)
-    return i, j, k

@@ -67,7 +67,7 @@ def export_result(
             f"A DICOM {file_format.upper()} refers to DICOM images, and {entry.name} is not a DICOM series. Export "
             "NIfTI or NRRD, or open the DICOM series."
         )
-    labels = live.labels
+    labels = live.label_map.labels
     if objects is not None:
         labels = labels.select([number for number, name in labels.names.items() if name in objects])
     if labels.keep_both and labels.covered and path.suffix != ".dcm":

@@ -9,7 +9,6 @@ import numpy as np
 from jaxtyping import Int64, UInt8, UInt16
 
 from radsam.session.edit import Overlap
-from radsam.session.replay import ObjectResult
 
 Ids = UInt8[np.ndarray, "k j i"] | UInt16[np.ndarray, "k j i"]
 
@@ -40,33 +39,6 @@ class CoveredVoxels:
             "voxels": self.voxels,
             "volume_ml": round(self.voxels * ml, 3),
         }
-
-
-def find_covered(ids: Ids, results: Mapping[int, ObjectResult]) -> dict[int, Int64[np.ndarray, " n"]]:
-    """Find the voxels of each object that a label map does not give to it.
-
-    Args:
-        ids: The label map.
-        results: Object id to masks.
-
-    Returns:
-        Object id to indices into the flattened label map, ascending; objects that lose nothing are left out.
-    """
-    steps_ijk = 1, ids.shape[2], ids.shape[1] * ids.shape[2]
-    covered = {}
-    for number, result in results.items():
-        grid = result.grid
-        u_axis, v_axis = grid.uv_axes
-        found = []
-        for index, slice_mask in result.slice_masks.items():
-            inside = np.flatnonzero(slice_mask.mask.decode())
-            lost = inside[grid.take(ids, index).reshape(-1)[inside] != number]
-            v, u = np.divmod(lost, grid.shape_vu[1])
-            found.append(index * steps_ijk[grid.axis] + u * steps_ijk[u_axis] + v * steps_ijk[v_axis])
-        voxels = np.sort(np.concatenate(found)) if found else np.empty(0, np.int64)
-        if voxels.size:
-            covered[number] = voxels
-    return covered
 
 
 def count_covered(

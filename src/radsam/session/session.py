@@ -8,7 +8,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +19,7 @@ from radsam.predictor import SliceMask, SlicePredictor
 from radsam.preprocess import Window
 from radsam.propagate import Record, SliceDone, StopRule
 from radsam.session.capability_warnings import CapabilityWarning, HuWarning, capability_warnings, not_followed
-from radsam.session.compose import compose, painting_order
-from radsam.session.covered_voxels import (
-    CoveredVoxels,
-    OverlapWarning,
-    count_covered,
-    find_covered,
-    overlap_warnings,
-)
+from radsam.session.covered_voxels import CoveredVoxels, OverlapWarning, overlap_warnings
 from radsam.session.edit import Change, Correct, Delete, Edit, Lock, Overlap, Remove, Segment, SetOverlap
 from radsam.session.edit_request import CorrectionRequest, RequestContext, SegmentRequest, request_of
 from radsam.session.history import (
@@ -41,11 +33,12 @@ from radsam.session.history import (
     renamed,
     require_object,
 )
+from radsam.session.label_map import LabelMap, LabelMapComposer
 from radsam.session.replay import ObjectResult, Replayer
 from radsam.session.segmented_object import PlacedPrompt, SegmentedObject
 from radsam.session.session_file import SessionFile
 from radsam.session.user_prompts import prompts_of
-from radsam.volume import Bounds, LabelVolume, Mask, Plane, Point, Prompt, RunMask, SliceGrid, Volume, slice_index
+from radsam.volume import Bounds, LabelVolume, Mask, Plane, Point, Prompt, SliceGrid, Volume, slice_index
 
 Progress = Callable[[SliceDone], None]
 
@@ -99,9 +92,8 @@ class Session:
         self.precisions: tuple[str, ...] = ()
         self._history = History()
         self._replayer = Replayer(volume, predictor, self.stop_rule)
-        #: The edits of the last label map, and what each locked object owned, by the number of its lock's edit.
-        self._frozen: tuple[tuple[Edit, ...], dict[int, list[RunMask]]] = (), {}
-        self._composed: tuple[History, LabelVolume, tuple[CoveredVoxels, ...]] | None = None
+        self._composer = LabelMapComposer(volume.geometry, volume.source, self._replayer)
+        self._composed: tuple[History, LabelMap] | None = None
         #: Hash of each session file, as this session read or wrote it last.
         self._files: dict[Path, str] = {}
 
@@ -119,40 +111,19 @@ class Session:
         It has the objects whole, too, for files that can hold them, unless an overlap policy was chosen that gives
         each voxel to one object.
         """
-        return self._compose()[0]
+        return self.label_map.labels
 
     @property
     def covered(self) -> tuple[CoveredVoxels, ...]:
         """The voxels that the label map gives to another object than the one that lost them, for each two objects."""
-        # The time to compose is saved where there never was a second object.
-        return self._compose()[1] if len(object_names(self._history.done)) > 1 else ()
+        return self.label_map.covered
 
-    def _compose(self) -> tuple[LabelVolume, tuple[CoveredVoxels, ...]]:
+    @property
+    def label_map(self) -> LabelMap:
+        """The label map as slices: an edit composes only the slices that it changes, and `labels` makes the array."""
         if self._composed is None or self._composed[0] is not self._history:
-            edits = self._history.done
-            every = object_names(edits)
-            # What an object owned when it was locked holds as long as the edits before its lock do.
-            pairs = zip(self._frozen[0], edits, strict=False)
-            known = sum(1 for _ in takewhile(lambda pair: pair[0] is pair[1], pairs))
-            frozen_at = {at: owned for at, owned in self._frozen[1].items() if at <= known}
-            ids = compose(edits, self.volume.geometry, self._replayer, frozen_at)
-            self._frozen = edits, frozen_at
-            locked = locks_of(edits)
-            ordered = [*locked, *(name for name in reversed(painting_order(edits)) if name not in locked)]
-            names = {every.index(name) + 1: name for name in present_objects(edits)}
-            results = {every.index(name) + 1: self._replayer.result(edits_of(edits, name)) for name in ordered}
-            covered = find_covered(ids, results) if len(every) > 1 else {}
-            chosen = chosen_overlap(edits)
-            labels = LabelVolume(
-                ids,
-                self.volume.geometry,
-                names,
-                covered if chosen in (None, Overlap.KEEP_BOTH) else {},
-                keep_both=chosen is Overlap.KEEP_BOTH,
-                source=self.volume.source,
-            )
-            self._composed = self._history, labels, count_covered(ids, covered, names)
-        return self._composed[1:]
+            self._composed = self._history, self._composer.compose(self._history.done)
+        return self._composed[1]
 
     def mask(self, name: str, *, whole: bool = False) -> Bool[np.ndarray, "k j i"]:
         """Return the voxels (k, j, i) of object `name`.
@@ -164,9 +135,9 @@ class Session:
         Raises:
             SessionError: The object does not exist.
         """
-        number = self._number(name)
+        require_object(self._history.done, name)
         if not whole:
-            return np.asarray(self.labels.ids == number)
+            return self.label_map.mask(name)
         mask = np.zeros(self.volume.geometry.shape_kji, bool)
         result = self._replayer.result(edits_of(self._history.done, name))
         for index, slice_mask in result.slice_masks.items():

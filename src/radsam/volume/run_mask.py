@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -75,7 +76,7 @@ class RunMask:
         shape: tuple[int, int],
     ) -> Iterator[RunMask]:
         """Encode many masks of which the same rows and columns are given; see `encode_part`."""
-        count, size = len(parts), shape[0] * shape[1]
+        count = len(parts)
         framed = np.zeros((count, rows.size, cols.size + 2), dtype=bool)
         framed[:, :, 1:-1] = parts
         # On each row, runs begin and end in turn; a run ends after its last column.
@@ -88,8 +89,24 @@ class RunMask:
         present = np.append(np.insert(np.repeat(~one_run, 2), 0, True), True)[: edges.size]
         edges, ends = edges[present], np.searchsorted(number[present], np.arange(count + 1))
         for start, stop in pairwise(ends):
-            runs = np.diff(edges[start:stop], prepend=0, append=size)
-            yield cls(shape, (runs[:-1] if runs.size > 1 and runs[-1] == 0 else runs).astype(np.uint32))
+            yield cls.of_edges(shape, edges[start:stop])
+
+    @classmethod
+    def of_edges(cls, shape: tuple[int, int], edges: Int64[np.ndarray, " n"]) -> RunMask:
+        """Return the mask whose background and foreground change at `edges`; the inverse of `edges`.
+
+        Args:
+            shape: Rows and columns.
+            edges: Indices into the flattened mask, ascending without repetition; the last one may be its end.
+        """
+        size = shape[0] * shape[1]
+        inside = edges[:-1] if edges.size and edges[-1] == size else edges
+        return cls(shape, np.diff(np.concatenate([[0], inside, [size]])).astype(np.uint32))
+
+    @classmethod
+    def empty(cls, shape: tuple[int, int]) -> RunMask:
+        """Return the mask without a foreground pixel."""
+        return cls(shape, np.array([shape[0] * shape[1]], np.uint32))
 
     def decode(self) -> Bool[np.ndarray, "rows cols"]:
         """Return the boolean mask; the inverse of `encode`."""
@@ -97,9 +114,18 @@ class RunMask:
         return np.repeat(values, self.runs).reshape(self.shape)
 
     @property
+    def edges(self) -> Int64[np.ndarray, " n"]:
+        """Indices into the flattened mask where background and foreground change, ascending; foreground is first."""
+        return np.cumsum(self.runs[:-1], dtype=np.int64)
+
+    @cached_property
     def area(self) -> int:
         """Number of foreground pixels."""
         return int(self.runs[1::2].sum(dtype=np.int64))
+
+    def __xor__(self, other: RunMask) -> RunMask:
+        """Return the pixels that one of two masks of a shape has and the other has not, without decoding them."""
+        return RunMask.of_edges(self.shape, np.setxor1d(self.edges, other.edges, assume_unique=True))
 
     @property
     def enclosing_box(self) -> tuple[int, int, int, int] | None:
@@ -117,7 +143,9 @@ class RunMask:
         return int((starts % cols).min()), top, int(((stops - 1) % cols).max()), bottom
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, RunMask) and self.shape == other.shape and np.array_equal(self.runs, other.runs)
+        return self is other or (
+            isinstance(other, RunMask) and self.shape == other.shape and np.array_equal(self.runs, other.runs)
+        )
 
     def __hash__(self) -> int:
         return hash((self.shape, self.runs.tobytes()))

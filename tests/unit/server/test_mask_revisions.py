@@ -41,7 +41,7 @@ def test_all_revisions_together_are_the_label_map(second_plane: Plane) -> None:
     ]
     for step in steps:
         step()
-        changed = mask_revisions.update(session.labels.ids, session.objects)
+        changed = mask_revisions.update(session.label_map, session.objects)
         now, slices = unpack(mask_revisions.since(revision))
         assert (now > revision) == changed == bool(slices)
         revision, seen = now, seen | slices

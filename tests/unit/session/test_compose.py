@@ -7,7 +7,7 @@ import pytest
 
 from fakes import fake_session
 from phantoms import ball
-from radsam.session import Overlap, Session, compose
+from radsam.session import Overlap, Session
 from radsam.session.edit import Segment
 from radsam.session.history import History
 from radsam.volume import Bounds, Mask, Plane, SliceGrid
@@ -137,19 +137,3 @@ def test_more_than_255_objects_need_wider_ids(session: Session) -> None:
     session.undo()
     assert session.labels.ids.dtype == np.uint8
     assert session.labels.ids.max() == 255
-
-
-def test_each_lock_is_composed_once(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Locks depend on earlier ones: composing them anew each time would double the work with every lock."""
-    composed = []
-    plain = compose._frozen
-    monkeypatch.setattr(
-        compose, "_frozen", lambda edits, name, *more: composed.append(name) or plain(edits, name, *more)
-    )
-    for number in range(14):
-        pixels = np.zeros(SHAPE, bool)
-        pixels[number] = True
-        session.segment(Mask(pixels=pixels, k=4), bounds=(4, 4), name=str(number), policy="copy")
-        session.lock(str(number))
-    assert len(session.labels.names) == 14
-    assert sorted(composed, key=int) == [str(number) for number in range(14)]

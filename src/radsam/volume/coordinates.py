@@ -14,9 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from radsam.errors import PromptError
+from radsam.volume.bounds import Bounds
 from radsam.volume.geometry import Geometry, nearest_index
 from radsam.volume.plane import Plane, SliceGrid
-from radsam.volume.prompt import Bounds, Box, Point
+from radsam.volume.prompt import Box, Point
 
 #: LPS axes across and inside a plane.
 _LPS = {Plane.AXIAL: (2, (0, 1)), Plane.CORONAL: (1, (0, 2)), Plane.SAGITTAL: (0, (1, 2))}

@@ -1,7 +1,7 @@
-"""Prompts: a point, a box, a mask, a scribble or a lasso on one slice; and bounds.
+"""Prompts: a point, a box, a mask, a scribble or a lasso on one slice.
 
 Coordinates are voxel indices (i, j, k) of the volume as stored, zero-based. Both ends
-of boxes and bounds are inclusive. A box, mask or lasso names its slice by the slice's own
+of a box belong to it. A box, mask or lasso names its slice by the slice's own
 axis: ``Box(k=41, i0=…, j0=…, i1=…, j1=…)`` on a usual axial slice,
 ``Box(j=200, i0=…, k0=…, i1=…, k1=…)`` on a coronal one. A positive prompt marks the object,
 a negative one what does not belong to it.
@@ -344,46 +344,6 @@ def slice_index(prompt: Prompt, grid: SliceGrid) -> int:
             return along[0]
         case _:
             return prompt.index
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """The first and last slice of an object; both belong to it.
-
-    Args:
-        low: First slice index.
-        high: Last slice index.
-
-    Raises:
-        PromptError: The bounds are reversed.
-    """
-
-    low: int
-    high: int
-
-    def __post_init__(self) -> None:
-        if self.high < self.low:
-            raise PromptError(f"The bounds {self.low} to {self.high} are reversed: give the smaller slice first.")
-
-    def __contains__(self, index: int) -> bool:
-        return self.low <= index <= self.high
-
-    def check(self, grid: SliceGrid, index: int) -> None:
-        """Refuse bounds outside the volume or without the prompted slice.
-
-        Raises:
-            PromptError: The bounds do not fit.
-        """
-        if self.low < 0 or self.high >= grid.count:
-            raise PromptError(
-                f"The bounds {self.low} to {self.high} leave the volume: its {grid.plane} slices "
-                f"are numbered 0 to {grid.count - 1}."
-            )
-        if index not in self:
-            raise PromptError(
-                f"The bounds {self.low} to {self.high} exclude the prompted slice {index}. "
-                "Prompt on a slice between the bounds, or widen them."
-            )
 
 
 def _slice_axis(what: str, i: int | None, j: int | None, k: int | None) -> int:

@@ -22,8 +22,8 @@ from radsam.volume.sparse_mask import SparseMask
 from radsam.volume.stroke_pixels import stroke_pixels
 from radsam.volume.voxel_line import voxel_line
 
-#: A brush of a metre reaches over every patient.
-WIDEST_BRUSH_MM = 500.0
+#: A brush of 40 cm is as wide as a patient.
+WIDEST_BRUSH_MM = 200.0
 #: Radius of the disk whose mean is what a stroke begins on.
 SAMPLE_RADIUS_MM = 1.5
 
@@ -43,7 +43,7 @@ class Brush:
         plane: The plane that it is drawn in.
 
     Raises:
-        PromptError: There is no point, or the radius is not between 0 and 500 mm.
+        PromptError: There is no point, or the radius is not between 0 and 200 mm.
     """
 
     path_ijk: tuple[tuple[int, int, int], ...]

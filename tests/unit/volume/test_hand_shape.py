@@ -112,10 +112,10 @@ def test_a_stroke_of_thousands_of_points_is_that_of_its_pieces() -> None:
     ("changed", "message"),
     [
         ({"path_ijk": ()}, "The brush stroke is empty"),
-        ({"radius_mm": 0.0}, "radius of a brush lies between 0 and 500 mm, not at 0"),
+        ({"radius_mm": 0.0}, "radius of a brush lies between 0 and 200 mm, not at 0"),
         ({"radius_mm": -1.0}, "not at -1"),
         ({"radius_mm": float("nan")}, "not at nan"),
-        ({"radius_mm": 501.0}, "not at 501"),
+        ({"radius_mm": 201.0}, "not at 201"),
         ({"path_ijk": ((1, 1, 1), (21, 1, 1))}, "part of the brush stroke lies outside the volume: i=21, but i goes"),
         ({"path_ijk": ((1, 1, 1), (1, -2, 1))}, "j=-2, but j goes from 0 to 16"),
         ({"path_ijk": ((1, 1, 1), (1, 1, 3))}, "over the axial slices 1 to 3: all of its points have to lie on one"),

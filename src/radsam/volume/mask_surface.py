@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int
 from scipy import ndimage
 
 from radsam.volume.enclosing_box import enclosing_box
+from radsam.volume.highest_values import highest_values
 
 #: A Gaussian is cut off so many standard deviations from its centre.
 _TRUNCATE = 3.0
@@ -106,21 +107,10 @@ def _highest_on_all_slices(
     alone = np.zeros(areas.shape, dtype=bool)
     while True:
         chosen = np.zeros(field.shape, dtype=bool)
-        chosen[~alone] = _highest(field[~alone], int(areas[~alone].sum()))
+        chosen[~alone] = highest_values(field[~alone], int(areas[~alone].sum()))
         for index in np.flatnonzero(alone):
-            chosen[index] = _highest(field[index], int(areas[index]))
+            chosen[index] = highest_values(field[index], int(areas[index]))
         lost = (areas > 0) & ~chosen.any(axis=(1, 2))
         if not lost.any():
             return chosen
         alone |= lost  # such a slice keeps its area; the others share the rest
-
-
-def _highest(field: Float[np.ndarray, "..."], count: int) -> Bool[np.ndarray, "..."]:
-    """Choose the `count` highest values; of equal ones the first in stored order."""
-    flat = field.ravel()
-    if count == 0:
-        return np.zeros(field.shape, dtype=bool)
-    threshold = np.partition(flat, flat.size - count)[flat.size - count]
-    chosen = flat > threshold
-    chosen[np.flatnonzero(flat == threshold)[: count - int(chosen.sum())]] = True
-    return np.asarray(chosen.reshape(field.shape))

@@ -1,13 +1,17 @@
 """Shapes between two 2D masks, by signed distances to their outlines.
 
-A signed distance is negative inside a mask and positive outside. Where the weighted mean of the signed distances of
-two masks is negative, there is the shape between them (Raya and Udupa, "Shape-based interpolation of multidimensional
+A signed distance is negative inside a mask and positive outside. The weighted mean of the signed distances of two
+masks is lowest where the shape between them is (Raya and Udupa, "Shape-based interpolation of multidimensional
 objects", 1990). There are two uses:
 
-`blended` merges two masks of the *same* slice. Both are where the object is, so nothing is moved.
-`shapes_between` makes the slices between two *different* slices. Parts that belong together are moved towards each
-other where they overlap better then, so that an oblique vessel does not vanish halfway; a part without a counterpart
-gets thinner and ends halfway.
+`blended` merges two masks of the *same* slice: the mean is negative there.
+`shapes_between` makes the slices between two *different* slices. The area changes evenly from one to the other, so
+that thin shapes do not vanish on the way; parts that belong together move towards each other where they overlap much
+better then; a part without a counterpart gets thinner and ends halfway.
+
+Between every fifth slice of 96 structures (liver, kidneys, vertebrae, vessels, muscles, tumours, head and neck),
+`shapes_between` has a mean Dice of 0.892 with the true slices; the signed distances alone 0.864, the nearest slice
+0.858 (`benchmarks/shapes_between_slices.py`).
 """
 
 from __future__ import annotations
@@ -16,15 +20,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int
+from jaxtyping import Bool, Float, Float32
 from scipy import ndimage
 
 from radsam.volume.enclosing_box import enclosing_box
+from radsam.volume.highest_values import highest_values
 
 #: Parts that do not overlap belong together if their centres are at most so many times their radii apart.
 _FARTHEST = 3.0
 #: Pixels around the shapes, for which distances are computed, too.
 _MARGIN = 2
+#: Parts move towards each other if their overlap (IoU) rises by more than this: then it is the same part, elsewhere.
+_GAIN = 0.2
+#: Standard deviation in pixels of a Gaussian over the mean of distances: it takes out the steps of the pixels.
+_SOFTENED = 0.7
 #: 8-connected: diagonal neighbours belong to one part.
 _ALL_NEIGHBOURS = np.ones((3, 3), dtype=bool)
 #: Distance to a kind of pixel that a row does not have.
@@ -58,13 +67,10 @@ def blended(
     if not either.any():
         return out
     box = enclosing_box(either, 1)
-    for one, other, share in ((a[box], b[box], 1 - weight), (b[box], a[box], weight)):
-        rows, cols = np.nonzero(one & ~other)
-        if rows.size == 0:
-            continue
-        depth = _distances(~one, rows, cols, spacing_mm_vu)
-        away = _distances(other, rows, cols, spacing_mm_vu) if other.any() else depth.max()
-        out[box][rows, cols] = (1 - share) * away < share * depth
+    if a.any() and b.any():
+        out[box] |= _closer_inside(a[box], b[box], weight, spacing_mm_vu)
+    else:
+        out[box] = _thinner(either[box], weight if a.any() else 1 - weight, spacing_mm_vu)
     return out
 
 
@@ -91,10 +97,23 @@ def shapes_between(
         return out
     box = enclosing_box(either, _MARGIN)
     for part_a, part_b in _counterparts(a[box], b[box], spacing_mm_vu):
-        shape = _ChangingShape.of(part_a, part_b, spacing_mm_vu)
-        for mask, weight in zip(out, weights, strict=True):
-            mask[box] |= shape.at(weight)
+        for mask, shape in zip(out, _shapes(part_a, part_b, weights, spacing_mm_vu), strict=True):
+            mask[box] |= shape
     return out
+
+
+def _shapes(
+    a: Bool[np.ndarray, "v u"],
+    b: Bool[np.ndarray, "v u"],
+    weights: Sequence[float],
+    spacing_mm_vu: tuple[float, float],
+) -> Iterator[Bool[np.ndarray, "v u"]]:
+    if a.any() and b.any():
+        changing = _ChangingShape.of(a, b, spacing_mm_vu)
+        yield from (changing.at(weight) for weight in weights)
+    else:
+        only_a = bool(a.any())
+        yield from (_thinner(a | b, weight if only_a else 1 - weight, spacing_mm_vu) for weight in weights)
 
 
 @dataclass(frozen=True)
@@ -104,33 +123,45 @@ class _ChangingShape:
     Args:
         from_a: Signed distances of the first mask.
         from_b: Signed distances of the second mask.
-        shift_vu: The way from the first to the second, in pixels.
+        areas: Their areas in pixels; both are above 0.
+        shift_vu: How far the shape moves from the first to the second, in pixels.
     """
 
     from_a: Float[np.ndarray, "v u"]
     from_b: Float[np.ndarray, "v u"]
+    areas: tuple[int, int]
     shift_vu: Float[np.ndarray, " 2"]
 
     @classmethod
     def of(
         cls, a: Bool[np.ndarray, "v u"], b: Bool[np.ndarray, "v u"], spacing_mm_vu: tuple[float, float]
     ) -> _ChangingShape:
+        """Prepare the change from mask `a` to mask `b`."""
         from_a, from_b = (_signed_distance(each, spacing_mm_vu) for each in (a, b))
-        # An empty mask is as far away everywhere as the other one is deep, which is therefore gone halfway.
-        if not a.any():
-            return cls(np.full_like(from_b, -from_b.min()), from_b, np.zeros(2))
-        if not b.any():
-            return cls(from_a, np.full_like(from_a, -from_a.min()), np.zeros(2))
         shift = _centre(b) - _centre(a)
-        moved = _moved(from_a, shift) < 0
-        better = (moved & b).sum() / max((moved | b).sum(), 1) > (a & b).sum() / (a | b).sum()
-        return cls(from_a, from_b, shift if better else np.zeros(2))
+        better = _overlap(_moved(from_a, shift) < 0, b) > _overlap(a, b) + _GAIN
+        return cls(from_a, from_b, (int(a.sum()), int(b.sum())), shift if better else np.zeros(2))
 
     def at(self, weight: float) -> Bool[np.ndarray, "v u"]:
         """Return the shape at a weight: 0 is the first mask, 1 the second."""
         from_a = _moved(self.from_a, weight * self.shift_vu)
         from_b = _moved(self.from_b, (weight - 1) * self.shift_vu)
-        return np.asarray((1 - weight) * from_a + weight * from_b < 0)
+        mean = ndimage.gaussian_filter((1 - weight) * from_a + weight * from_b, _SOFTENED)
+        # First what both hold, last what neither holds.
+        mean += _FAR * (np.sign(from_a) + np.sign(from_b))
+        return highest_values(-mean, round((1 - weight) * self.areas[0] + weight * self.areas[1]))
+
+
+def _thinner(
+    mask: Bool[np.ndarray, "v u"], weight: float, spacing_mm_vu: tuple[float, float]
+) -> Bool[np.ndarray, "v u"]:
+    """Make a mask thinner, evenly up to nothing at the weight one half."""
+    depth = ndimage.distance_transform_edt(mask, sampling=spacing_mm_vu)
+    return np.asarray((1 - weight) * depth > weight * depth.max())
+
+
+def _overlap(a: Bool[np.ndarray, "v u"], b: Bool[np.ndarray, "v u"]) -> float:
+    return float((a & b).sum() / (a | b).sum())
 
 
 def _counterparts(
@@ -185,43 +216,63 @@ def _signed_distance(mask: Bool[np.ndarray, "v u"], spacing_mm_vu: tuple[float, 
     return np.asarray(outside - inside)
 
 
-def _distances(
-    mask: Bool[np.ndarray, "v u"],
-    rows: Int[np.ndarray, " n"],
-    cols: Int[np.ndarray, " n"],
-    spacing_mm_vu: tuple[float, float],
-) -> Float32[np.ndarray, " n"]:
-    """Distance of some pixels to the nearest one of a mask, in mm.
+def _closer_inside(
+    a: Bool[np.ndarray, "v u"], b: Bool[np.ndarray, "v u"], weight: float, spacing_mm_vu: tuple[float, float]
+) -> Bool[np.ndarray, "v u"]:
+    """Choose, of the pixels in which two masks differ, those whose mean of signed distances is negative.
 
-    This takes a tenth of the time of a distance transform where the pixels are few and close to the mask.
+    A pixel of one mask is `depth` inside it and `away` from the other. Only these distances are needed, and only
+    which of them is the larger one after weighting: the rows above and below are looked at until that is clear.
+    For masks that are alike, this takes a tenth of the time of distance transforms.
 
     Args:
-        mask: The mask.
-        rows: Rows of the pixels.
-        cols: Their columns.
+        a: One mask, not empty.
+        b: The other, not empty.
+        weight: The weight of `b`.
         spacing_mm_vu: Millimetres between rows and between columns.
 
     Returns:
-        A distance for each pixel.
+        The chosen pixels.
     """
-    last_row = mask.shape[0] - 1
-    in_row = (_columns_to(mask) * np.float32(spacing_mm_vu[1])) ** 2
-    squared = in_row[rows, cols]
-    for steps in range(1, last_row + 1):
-        cost = np.float32((steps * spacing_mm_vu[0]) ** 2)
-        (active,) = np.nonzero(squared > cost)
-        if active.size == 0:
+    last, cols = a.shape[0] - 1, a.shape[1]
+    to_edge_a, to_edge_b = (np.square(_columns_to_other(each) * np.float32(spacing_mm_vu[1])) for each in (a, b))
+    # Squared distances within a row: to what is not a, to b, to what is not b, to a.
+    squared = np.concatenate(
+        [np.where(inside, mm2, 0) for inside, mm2 in ((a, to_edge_a), (~b, to_edge_b), (b, to_edge_b), (~a, to_edge_a))]
+    ).ravel()
+    only_a, only_b = np.flatnonzero(a & ~b), np.flatnonzero(b & ~a)
+    pixel = np.concatenate([only_a, only_b])
+    table = np.repeat([0, 2 * a.size], [only_a.size, only_b.size])  # where the two distances of a pixel begin
+    share = np.repeat(np.array([1 - weight, weight], np.float32) ** 2, [only_a.size, only_b.size])
+    rest = np.float32(1) - np.sqrt(share)
+    depth, away = squared[table + pixel], squared[table + a.size + pixel]
+    chosen = np.zeros(a.size, dtype=bool)
+    for steps in range(1, last + 2):
+        # What has not been found in the rows so far is at least as far away as the next ones.
+        reach = np.float32((steps * spacing_mm_vu[0]) ** 2)
+        closer = rest**2 * away < share * np.minimum(depth, reach)
+        chosen[pixel[closer]] = True
+        open_ = np.flatnonzero(~closer & (rest**2 * np.minimum(away, reach) < share * depth))
+        if open_.size == 0:
             break
-        # Beyond the border the border's row is looked at again, which is no closer than before.
-        above = in_row[np.maximum(rows[active] - steps, 0), cols[active]]
-        below = in_row[np.minimum(rows[active] + steps, last_row), cols[active]]
-        squared[active] = np.minimum(squared[active], np.minimum(above, below) + cost)
-    return np.asarray(np.sqrt(squared))
+        pixel, table, share, rest, depth, away = (each[open_] for each in (pixel, table, share, rest, depth, away))
+        row, col = np.divmod(pixel, cols)
+        # Beyond the border, the border's row is looked at again; it is no closer than before.
+        above, below = (table + np.clip(row + step, 0, last) * cols + col for step in (-steps, steps))
+        depth = np.minimum(depth, np.minimum(squared[above], squared[below]) + reach)
+        away = np.minimum(away, np.minimum(squared[above + a.size], squared[below + a.size]) + reach)
+    return np.asarray(chosen.reshape(a.shape))
 
 
-def _columns_to(mask: Bool[np.ndarray, "v u"]) -> Float32[np.ndarray, "v u"]:
-    """Number of columns from each pixel to the nearest one of the mask in its row."""
-    columns = np.arange(mask.shape[1], dtype=np.float32)
-    before = np.maximum.accumulate(np.where(mask, columns, np.float32(-_FAR)), axis=1)
-    after = np.minimum.accumulate(np.where(mask, columns, np.float32(_FAR))[:, ::-1], axis=1)[:, ::-1]
-    return np.asarray(np.minimum(columns - before, after - columns))
+def _columns_to_other(mask: Bool[np.ndarray, "v u"]) -> Float32[np.ndarray, "v u"]:
+    """Number of columns from each pixel to the nearest one of the other kind in its row; huge where there is none."""
+    rows, cols = mask.shape
+    columns = np.arange(cols, dtype=np.float32)
+    changes = mask[:, 1:] != mask[:, :-1]
+    first = np.full((rows, cols), -_FAR, np.float32)  # first column of the pixel's run
+    first[:, 1:] = np.where(changes, columns[1:], np.float32(-_FAR))
+    after = np.full((rows, cols), _FAR, np.float32)  # first column after it
+    after[:, :-1] = np.where(changes, columns[1:], np.float32(_FAR))
+    first = np.maximum.accumulate(first, axis=1)
+    after = np.minimum.accumulate(after[:, ::-1], axis=1)[:, ::-1]
+    return np.asarray(np.minimum(columns - first + 1, after - columns))

@@ -6,13 +6,16 @@ A mask has at least one voxel here.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
-from scipy import ndimage
+from jaxtyping import Bool, Float, Float32, Int
 
 from radsam.volume.enclosing_box import enclosing_box
 from radsam.volume.highest_values import highest_values
+
+Change = Callable[[Float32[np.ndarray, "n m"]], Float32[np.ndarray, "n m"]]
 
 #: A Gaussian is cut off so many standard deviations from its centre.
 _TRUNCATE = 3.0
@@ -39,9 +42,10 @@ def smooth(
     margin = [0 if axis == along else math.ceil(_TRUNCATE * sigma) for axis, sigma in enumerate(sigmas)]
     box = enclosing_box(mask, margin)
     inside = mask[box]
-    # "nearest" continues the end slices, and the volume where the object leaves it.
-    field = ndimage.gaussian_filter(inside.astype(np.float32), sigmas, mode="nearest", truncate=_TRUNCATE)
-    # A voxel of the mask comes before another one with the same value.
+    field = inside.astype(np.float32)
+    for axis, sigma in enumerate(sigmas):
+        field = _by_slabs(field, axis, partial(_blurred, sigma=sigma))
+    # Of equal values, those of the mask come first.
     field += inside * np.float32(1e-6)
     slices = np.moveaxis(field, along, 0)
     areas = np.moveaxis(inside, along, 0).sum(axis=(1, 2))
@@ -82,14 +86,39 @@ def _within(
     """Tell which voxels lie at most so far from the mask: centre to centre, exactly, one axis after the other."""
     squared = np.where(mask, np.float32(0), np.float32(np.inf))
     for axis, spacing in enumerate(spacing_mm_kji):
-        before = np.moveaxis(squared, axis, 0)
-        squared = squared.copy()
-        now = np.moveaxis(squared, axis, 0)
-        for steps in range(1, min(math.floor(reach_mm / spacing), before.shape[0] - 1) + 1):
-            cost = np.float32((steps * spacing) ** 2)
-            np.minimum(now[steps:], before[:-steps] + cost, out=now[steps:])
-            np.minimum(now[:-steps], before[steps:] + cost, out=now[:-steps])
+        squared = _by_slabs(squared, axis, partial(_nearest, spacing=spacing, reach_mm=reach_mm))
     return np.asarray(squared <= np.float32(reach_mm**2))
+
+
+def _by_slabs(field: Float32[np.ndarray, "k j i"], axis: int, change: Change) -> Float32[np.ndarray, "k j i"]:
+    """Change a field along one axis, one 2D slab after the other: a slab fits into the processor's cache."""
+    out = np.empty_like(field)
+    order = ((1, 0, 2), (0, 1, 2), (0, 2, 1))[axis]
+    for slab, new in zip(field.transpose(order), out.transpose(order), strict=True):
+        new[...] = change(np.ascontiguousarray(slab))
+    return out
+
+
+def _blurred(slab: Float32[np.ndarray, "n m"], sigma: float) -> Float32[np.ndarray, "n m"]:
+    """Filter along the first axis with a Gaussian; the end rows are continued."""
+    size, radius = slab.shape[0], math.ceil(_TRUNCATE * sigma)
+    weights = np.exp(-0.5 * (np.arange(radius + 1) / sigma) ** 2)
+    weights = (weights / (2 * weights.sum() - weights[0])).astype(np.float32)
+    wide = np.pad(slab, ((radius, radius), (0, 0)), mode="edge")
+    out = np.asarray(weights[0] * slab)
+    for steps in range(1, radius + 1):
+        out += weights[steps] * (wide[radius - steps :][:size] + wide[radius + steps :][:size])
+    return out
+
+
+def _nearest(slab: Float32[np.ndarray, "n m"], spacing: float, reach_mm: float) -> Float32[np.ndarray, "n m"]:
+    """Lower squared distances to those over rows that are at most so far away."""
+    out = slab.copy()
+    for steps in range(1, min(math.floor(reach_mm / spacing), slab.shape[0] - 1) + 1):
+        cost = np.float32((steps * spacing) ** 2)
+        np.minimum(out[steps:], slab[:-steps] + cost, out=out[steps:])
+        np.minimum(out[:-steps], slab[steps:] + cost, out=out[:-steps])
+    return out
 
 
 def _highest_on_all_slices(

@@ -6,6 +6,7 @@
     session = radsam.load().open(volume)
     session.segment(radsam.Box(k=41, i0=120, j0=88, i1=210, j1=170), bounds=(30, 70), name="liver")
     session.correct(radsam.Point(i=150, j=120, k=50, positive=False), name="liver")
+    session.erase(radsam.Brush(path_ijk=((140, 96, 44), (152, 99, 44)), radius_mm=4), name="liver")
     radsam.write_labels(session.labels, "out.nii.gz")
 
 Voxel coordinates are (i, j, k) = (column, row, slice) as stored, zero-based; both ends
@@ -26,15 +27,30 @@ if TYPE_CHECKING:
     from radsam.preprocess import Window
     from radsam.render.preview import render_preview
     from radsam.session import CapabilityWarning, Engine, Overlap, OverlapWarning, PrecisionWarning, Session, load
-    from radsam.volume import Bounds, Box, Geometry, LabelVolume, Mask, Plane, Point, Volume
+    from radsam.volume import (
+        Bounds,
+        Box,
+        Brush,
+        Geometry,
+        LabelVolume,
+        Lasso,
+        Mask,
+        Plane,
+        Point,
+        Scribble,
+        SparseMask,
+        Volume,
+    )
 
 _HOME = {
     "Bounds": "radsam.volume",
     "Box": "radsam.volume",
+    "Brush": "radsam.volume",
     "CapabilityWarning": "radsam.session",
     "Engine": "radsam.session",
     "Geometry": "radsam.volume",
     "LabelVolume": "radsam.volume",
+    "Lasso": "radsam.volume",
     "Mask": "radsam.volume",
     "Overlap": "radsam.session",
     "OverlapWarning": "radsam.session",
@@ -42,7 +58,9 @@ _HOME = {
     "Point": "radsam.volume",
     "PrecisionWarning": "radsam.session",
     "RadsamError": "radsam.errors",
+    "Scribble": "radsam.volume",
     "Session": "radsam.session",
+    "SparseMask": "radsam.volume",
     "Volume": "radsam.volume",
     "Window": "radsam.preprocess",
     "dice": "radsam.metrics",
@@ -58,10 +76,12 @@ _HOME = {
 __all__ = [
     "Bounds",
     "Box",
+    "Brush",
     "CapabilityWarning",
     "Engine",
     "Geometry",
     "LabelVolume",
+    "Lasso",
     "Mask",
     "Overlap",
     "OverlapWarning",
@@ -69,7 +89,9 @@ __all__ = [
     "Point",
     "PrecisionWarning",
     "RadsamError",
+    "Scribble",
     "Session",
+    "SparseMask",
     "Volume",
     "Window",
     "dice",

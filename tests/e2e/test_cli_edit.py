@@ -108,7 +108,7 @@ def test_an_earlier_prompt_can_be_deleted(desk: Desk) -> None:
     assert desk.sha256("mask.nii.gz") == desk.sha256("first.nii.gz")
     refused = desk.edit("--delete", 1)
     assert refused.returncode == 3
-    assert "no prompt number 1" in refused.stderr
+    assert "no edit number 1" in refused.stderr
 
 
 def test_no_change_writes_the_mask_again(desk: Desk) -> None:

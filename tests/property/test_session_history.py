@@ -22,7 +22,6 @@ from radsam.preprocess import Window
 from radsam.server.mask_revisions import MaskRevisions
 from radsam.server.state_json import session_details
 from radsam.session import CapabilityWarning, Overlap, SegmentedObject, Session
-from radsam.session.edit import Segment
 from radsam.session.history import edits_of
 from radsam.session.prompt_json import prompt_to_json
 from radsam.volume import Box, Geometry, Mask, Plane, Point, Prompt
@@ -206,14 +205,10 @@ class Work(RuleBasedStateMachine):
         for name, seen in self.seen[self.at].objects.items():
             afresh = fake_session(SCENE.volume)
             for edit in edits_of(self.session.history.done, name):
-                if isinstance(edit, Segment):
-                    bounds = edit.bounds and (edit.bounds.low, edit.bounds.high)
-                    afresh.segment(edit.prompt, bounds=bounds, name=name, plane=edit.plane, policy=edit.policy)
-                else:
-                    corrected(afresh, name, *edit.points)
+                list(afresh.run(edit))
             now = afresh.objects[name]
             assert (now.slices, now.low_end, now.high_end) == (seen["slices"], seen["low_end"], seen["high_end"])
-            assert now.painted == seen["painted"]
+            assert now.unfollowed == seen["unfollowed"]
 
 
 Work.TestCase.settings = settings(max_examples=25, stateful_step_count=25)

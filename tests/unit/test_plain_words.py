@@ -38,7 +38,6 @@ GIVEN_UP = {
     r"\bsaid\b|\bsaid_|_said\b|NOTHING_SAID": "user prompts, output",
     r"\b[Tt]old\b|\btold_|_told\b": "error answer, reported",
     r"\bstood\b": "previous",
-    r"\bby hand\b": "painted, typed, manually",
     r"(?<![\w\-])[Ss]pots?\b": "painted click",
     r"\bcautions?\b|\bCautions?\b": "capability warning",
     r"\bLooking\b": "preview service",

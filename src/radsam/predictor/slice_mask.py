@@ -8,10 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Int64
 
-from radsam.errors import PromptError
-from radsam.volume import Box, Mask, Point, Prompt, RunMask, SliceGrid
+from radsam.volume import Box, Lasso, Mask, Point, Prompt, RunMask, Scribble, SliceGrid
+
+#: Points that the model gets of a scribble; more change its mask little.
+_STROKE_POINTS = 5
 
 
 @dataclass(frozen=True)
@@ -67,30 +69,54 @@ class SlicePrompt:
         points_uv: Points as (u, v, positive).
         mask: A mask of the slice.
         source: Where the mask comes from, if from another slice and the model takes it.
+        strokes_uv: Pixels of scribbles as (u, v, positive). The model gets some of them as points.
+        inside: Pixels that the user encircled as part of the object. The model gets them with the slice's mask.
+        outside: Pixels that the user encircled as not part of it.
     """
 
     box_uvuv: tuple[int, int, int, int] | None = None
     points_uv: tuple[tuple[int, int, bool], ...] = ()
     mask: RunMask | None = None
     source: MaskSource | None = None
+    strokes_uv: tuple[tuple[int, int, bool], ...] = ()
+    inside: RunMask | None = None
+    outside: RunMask | None = None
+
+    @classmethod
+    def by_slice(cls, prompt: Prompt, grid: SliceGrid) -> dict[int, SlicePrompt]:
+        """Bring a prompt in voxels to the slices of `grid` that it lies on; a scribble of another plane has several."""
+        match prompt:
+            case Point():
+                index, u, v = grid.split(prompt.index_ijk)
+                return {index: cls(points_uv=((u, v, prompt.positive),))}
+            case Scribble():
+                strokes = prompt.pixels_by_slice(grid)
+                return {index: cls._of_stroke(stroke, prompt.positive) for index, stroke in strokes.items()}
+            case Box(positive=True):
+                return {prompt.index: cls(box_uvuv=prompt.uvuv)}
+            case Mask(positive=True):
+                return {prompt.index: cls(mask=RunMask.encode(prompt.pixels))}
+            case Lasso(positive=True):
+                return {prompt.index: cls(inside=RunMask.encode(prompt.pixels(grid.shape_vu)))}
+            case Lasso():
+                return {prompt.index: cls(outside=RunMask.encode(prompt.pixels(grid.shape_vu)))}
+            case Mask():
+                return {prompt.index: cls(outside=RunMask.encode(prompt.pixels))}
+            case Box(uvuv=(u0, v0, u1, v1)):
+                pixels = np.zeros(grid.shape_vu, bool)
+                pixels[v0 : v1 + 1, u0 : u1 + 1] = True
+                return {prompt.index: cls(outside=RunMask.encode(pixels))}
 
     @classmethod
     def of(cls, prompt: Prompt, grid: SliceGrid) -> SlicePrompt:
-        """Bring a prompt in voxels to its slice of `grid`.
+        """Bring a prompt in voxels to its slice of `grid`; see `by_slice`."""
+        return next(iter(cls.by_slice(prompt, grid).values()))
 
-        Raises:
-            PromptError: The prompt is a scribble or a lasso, or a negative box or mask.
-        """
-        match prompt:
-            case Point():
-                _, u, v = grid.split(prompt.index_ijk)
-                return cls(points_uv=((u, v, prompt.positive),))
-            case Box(positive=True):
-                return cls(box_uvuv=prompt.uvuv)
-            case Mask(positive=True):
-                return cls(mask=RunMask.encode(prompt.pixels))
-        kind = type(prompt).__name__.lower()
-        raise PromptError(f"A {'' if prompt.positive else 'negative '}{kind} is not a prompt of the model.")
+    @classmethod
+    def _of_stroke(cls, pixels_uv: Int64[np.ndarray, "n 2"], positive: bool) -> SlicePrompt:
+        chosen = np.unique(np.linspace(0, len(pixels_uv) - 1, min(_STROKE_POINTS, len(pixels_uv))).round().astype(int))
+        stroke = tuple((u, v, positive) for u, v in pixels_uv.tolist())
+        return cls(points_uv=tuple(stroke[each] for each in chosen), strokes_uv=stroke)
 
     @property
     def enclosing_box(self) -> tuple[int, int, int, int] | None:
@@ -103,17 +129,51 @@ class SlicePrompt:
         return min(u0s), min(v0s), max(u1s), max(v1s)
 
     def merged(self, later: SlicePrompt) -> SlicePrompt:
-        """Return this prompt with a later one of the same slice: points add up, a later box or mask replaces one."""
-        return SlicePrompt(later.box_uvuv or self.box_uvuv, self.points_uv + later.points_uv, later.mask or self.mask)
+        """Return this prompt with a later one of the same slice: all add up, but a later box or mask replaces one."""
+        return SlicePrompt(
+            later.box_uvuv or self.box_uvuv,
+            self.points_uv + later.points_uv,
+            later.mask or self.mask,
+            strokes_uv=self.strokes_uv + later.strokes_uv,
+            inside=_region(self.inside, later.inside, later.outside),
+            outside=_region(self.outside, later.outside, later.inside),
+        )
+
+    @property
+    def for_model(self) -> SlicePrompt:
+        """What the model gets of it: box, points and mask."""
+        return SlicePrompt(self.box_uvuv, self.points_uv, self.mask, self.source)
+
+    @property
+    def drawn_uv(self) -> tuple[tuple[int, int, bool], ...]:
+        """Every pixel (u, v, positive) that was clicked or lies on a scribble."""
+        return self.points_uv + self.strokes_uv
+
+    @property
+    def is_anchor(self) -> bool:
+        """Whether it has a box or a mask of the object, from which its slice is predicted anew."""
+        return self.box_uvuv is not None or self.mask is not None
 
     @property
     def marks_object(self) -> bool:
         """Whether it marks the object, and not only voxels outside of it."""
-        return self.box_uvuv is not None or self.mask is not None or any(positive for *_, positive in self.points_uv)
+        return self.is_anchor or self.inside is not None or any(positive for *_, positive in self.points_uv)
 
     def __bool__(self) -> bool:
         """Whether there is any prompt."""
-        return self.box_uvuv is not None or bool(self.points_uv) or self.mask is not None
+        return self.is_anchor or bool(self.points_uv) or self.inside is not None or self.outside is not None
+
+
+def _region(before: RunMask | None, added: RunMask | None, taken: RunMask | None) -> RunMask | None:
+    """Return an encircled region after later ones: of the same sign, and of the other, which takes its pixels."""
+    if before is None or not (added or taken):
+        return added or before
+    pixels = before.decode()
+    if taken:
+        pixels &= ~taken.decode()
+    if added:
+        pixels |= added.decode()
+    return RunMask.encode(pixels) if pixels.any() else None
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,70 @@
-"""Painted clicks: where the model does not follow a click, the pixels around it change sides."""
+"""Painted clicks, strokes and regions: where the model does not follow them, their pixels change sides."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
+from scipy import ndimage
 
+from radsam.predictor import SlicePrompt
 from radsam.volume import RunMask
 
 #: Largest and usual smallest radius of a painted disk, in pixels of the slice.
 _LARGEST_PX, _SMALLEST_PX = 8.0, 1.5
 
 
-def follows_points(mask: RunMask, points_uv: Sequence[tuple[int, int, bool]]) -> bool:
-    """Whether every point (u, v, positive) lies on the side that the user gave."""
+def follows(mask: RunMask, given: SlicePrompt) -> bool:
+    """Whether every click and stroke lies on the side that the user gave, and every region at least by half."""
     pixels = mask.decode()
-    return all(pixels[v, u] == positive for u, v, positive in points_uv)
+    if any(pixels[v, u] != positive for u, v, positive in given.drawn_uv):
+        return False
+    regions = [(each, positive) for each, positive in ((given.inside, True), (given.outside, False)) if each]
+    return all(np.count_nonzero(pixels[each.decode()] == positive) * 2 >= each.area for each, positive in regions)
+
+
+def with_regions(mask: RunMask, given: SlicePrompt) -> RunMask:
+    """Return a mask with the regions that the user encircled."""
+    if given.inside is None and given.outside is None:
+        return mask
+    pixels = mask.decode()
+    if given.inside:
+        pixels |= given.inside.decode()
+    if given.outside:
+        pixels &= ~given.outside.decode()
+    return RunMask.encode(pixels)
+
+
+def with_deepest(user_prompt: SlicePrompt, added: SlicePrompt, mask: RunMask) -> SlicePrompt:
+    """Return a slice's prompt with a click for each encircled region: the deepest pixel that it changes.
+
+    Args:
+        user_prompt: Everything that the user gave on the slice.
+        added: What the correction adds on it.
+        mask: The slice's mask before.
+    """
+    pixels, clicks = mask.decode(), []
+    for region, positive in ((added.inside, True), (added.outside, False)):
+        wrong = region.decode() & (pixels != positive) if region else None
+        if wrong is not None and wrong.any():
+            rows, cols = np.flatnonzero(wrong.any(axis=1)), np.flatnonzero(wrong.any(axis=0))
+            part = wrong[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
+            depth = ndimage.distance_transform_edt(np.pad(part, 1))[1:-1, 1:-1]
+            v, u = np.unravel_index(int(depth.argmax()), depth.shape)
+            clicks.append((int(u + cols[0]), int(v + rows[0]), positive))
+    return replace(user_prompt, points_uv=(*user_prompt.points_uv, *clicks))
+
+
+def paint(mask: RunMask, given: SlicePrompt) -> RunMask:
+    """Return a mask with everything that the user drew on its slice on the side that the user gave."""
+    painted = with_painted_clicks(with_regions(mask, given), given.points_uv)
+    if not given.strokes_uv:
+        return painted
+    pixels = painted.decode()
+    for u, v, positive in given.strokes_uv:
+        pixels[v, u] = positive
+    return RunMask.encode(pixels)
 
 
 def with_painted_clicks(mask: RunMask, points_uv: Sequence[tuple[int, int, bool]]) -> RunMask:

@@ -73,11 +73,15 @@ def _side(plan: PropagationPlan, step: PropagationStep[State], side: int) -> Ite
     """Propagate to one side; the last value is its `SideDone`."""
     state, incoming, index = step.begin(plan), plan.carried, plan.start.index
     while (reason := plan.end_before(index + side, side)) is None:
-        current, state = step(state, index + side)
-        reason = plan.stop_reason(incoming, current, side)
-        if reason is not None:
-            break
+        if kept := plan.kept(index + side):
+            state = step.passed(state, kept)
+        else:
+            current, state = step(state, index + side)
+            reason = plan.stop_reason(incoming, current, side)
+            if reason is not None:
+                break
+            yield current
+            kept = current
         index += side
-        yield current
-        incoming = current.mask if current.mask.area else incoming
+        incoming = kept.mask if kept.mask.area else incoming
     yield SideDone(side, index, reason)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 
 from radsam.predictor import SliceMask, SlicePrompt
 from radsam.propagate.stop_rule import EndReason, StopRule
 from radsam.propagate.taper import Taper
-from radsam.volume import Bounds, RunMask
+from radsam.volume import Bounds, HandVoxels, RunMask
 
 #: The two directions of a propagation: towards smaller and towards larger slice indices.
 SIDES = (-1, 1)
@@ -27,6 +27,9 @@ class PropagationPlan:
         user_prompts: The user's prompts by slice, used there in addition to the incoming mask (paper 4.2).
             Without bounds, a side continues at least to its farthest box, mask or positive point.
         previous: The mask of the start's slice before a correction, passed on where the correction emptied the slice.
+        before: The present masks of an object that is corrected, by slice.
+        fixed: Slices that keep their present masks: those with a prompt of their own, and those marked right.
+        hand: Voxels that were set by hand, by slice; no mask changes them.
         taper: Thins a mask before the next slice gets it; None passes it on as it is.
         stop_rule: Ends a side without a bound.
     """
@@ -37,6 +40,9 @@ class PropagationPlan:
     limits: Mapping[int, int] = field(default_factory=dict)
     user_prompts: Mapping[int, SlicePrompt] = field(default_factory=dict)
     previous: RunMask | None = None
+    before: Mapping[int, SliceMask] = field(default_factory=dict)
+    fixed: Collection[int] = ()
+    hand: Mapping[int, HandVoxels] = field(default_factory=dict)
     taper: Taper | None = None
     stop_rule: StopRule = field(default_factory=StopRule)
 
@@ -47,15 +53,17 @@ class PropagationPlan:
 
     @property
     def total(self) -> int | None:
-        """Slices to do, the start included, where both bounds are known, else None."""
+        """Slices to do, the start included, where both ends are known, else None."""
         ends = [self.last_index(side) for side in SIDES]
-        return None if self.bounds is None else 1 + sum(abs(end - self.start.index) for end in ends if end is not None)
+        ways = [(end - self.start.index) * side for end, side in zip(ends, SIDES, strict=True) if end is not None]
+        return None if len(ways) < len(SIDES) else 1 + sum(max(0, way) for way in ways)
 
     def last_index(self, side: int) -> int | None:
         """The last slice of a side, by its limit or bound; None where the stop rule finds it."""
-        if side in self.limits or self.bounds is None:
-            return self.limits.get(side)
-        return self.bounds.low if side < 0 else self.bounds.high
+        ends = [self.limits[side]] if side in self.limits else []
+        if self.bounds is not None:
+            ends.append(self.bounds.low if side < 0 else self.bounds.high)
+        return min(ends, key=lambda end: end * side, default=None)
 
     def bound_of_object(self, side: int) -> int | None:
         """The object's bound on a side; None where it is unknown: at an end of the volume the object may be cut off."""
@@ -67,6 +75,15 @@ class PropagationPlan:
     def is_beyond(self, index: int) -> bool:
         """Whether a slice lies beyond a limit, so that it keeps its mask."""
         return any((index - limit) * side > 0 for side, limit in self.limits.items())
+
+    def kept(self, index: int) -> SliceMask | None:
+        """The mask of a slice that keeps its present one; None for a slice that is predicted."""
+        return self.before.get(index) if index in self.fixed else None
+
+    def with_hand(self, found: SliceMask) -> SliceMask:
+        """Return the mask of a slice with the voxels that were set by hand."""
+        hand = self.hand.get(found.index)
+        return replace(found, mask=hand.apply(found.mask)) if hand else found
 
     def end_before(self, index: int, side: int) -> EndReason | None:
         """Why a side ends before slice `index`; None where it includes that slice."""
@@ -83,8 +100,8 @@ class PropagationPlan:
             current: The slice's mask.
             side: -1 or 1.
         """
-        if self.bounds is not None or any(
-            (index - current.index) * side >= 0 for index, prompt in self.user_prompts.items() if prompt.marks_object
-        ):
+        marked = {index for index, prompt in self.user_prompts.items() if prompt.marks_object}
+        marked |= {index for index in self.fixed if index not in self.user_prompts}
+        if self.bounds is not None or any((index - current.index) * side >= 0 for index in marked):
             return None
         return self.stop_rule.broken_by(incoming, current)

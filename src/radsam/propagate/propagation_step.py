@@ -8,16 +8,30 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
+from radsam.errors import PromptError
 from radsam.predictor import MaskSource, ObjectPredictor, SliceMask, SlicePrompt
 from radsam.propagate.next_prompt import default_policy, is_box_only, policy_for
-from radsam.propagate.painted_click import follows_points, with_painted_clicks
+from radsam.propagate.painted_click import follows, paint, with_deepest, with_painted_clicks, with_regions
 from radsam.propagate.propagation_plan import PropagationPlan
-from radsam.runtime import BundleSpec
+from radsam.runtime import BundleSpec, Capability
 from radsam.volume import RunMask
 
 #: Predicts the mask of a slice from a prompt, as `ObjectPredictor` does.
 Predict = Callable[[int, SlicePrompt], SliceMask]
 State = TypeVar("State")
+
+
+@dataclass(frozen=True)
+class CorrectedSlice:
+    """A slice after a correction.
+
+    Args:
+        slice_mask: Its mask.
+        unfollowed_uv: The clicks (u, v, positive) that the model did not follow: the pixels around them were painted.
+    """
+
+    slice_mask: SliceMask
+    unfollowed_uv: tuple[tuple[int, int, bool], ...] = ()
 
 
 @runtime_checkable
@@ -28,7 +42,7 @@ class PropagationStep(Protocol[State]):
     changes nothing, so that an object's masks stay a function of its edits.
 
     `MaskStep` passes on the last mask, and names the slice that it is of and the way from there for a model that
-    takes them. A model with a memory of several slices would be another class with the same three methods, which
+    takes them. A model with a memory of several slices would be another class with the same methods, which
     `step_for` returns where the bundle names it: its state would have one more field.
     """
 
@@ -38,13 +52,22 @@ class PropagationStep(Protocol[State]):
     def __call__(self, state: State, index: int) -> tuple[SliceMask, State]:
         """Return the mask of slice `index`, the next one of the side, and the state for the slice after it."""
 
-    def correct(self, index: int, user_prompt: SlicePrompt, previous: SliceMask | None) -> tuple[SliceMask, bool]:
-        """Return the corrected mask of a slice, and whether a click was painted since the model did not follow it.
+    def passed(self, state: State, kept: SliceMask) -> State:
+        """Return the state after a slice that keeps its mask."""
+
+    def correct(
+        self, index: int, added: SlicePrompt, user_prompt: SlicePrompt, previous: SliceMask | None
+    ) -> CorrectedSlice:
+        """Correct a slice.
 
         Args:
             index: The slice.
-            user_prompt: Everything that the user gave on it.
+            added: What the correction adds on it.
+            user_prompt: Everything that the user gave on it, `added` included.
             previous: Its mask before the correction; None where it had none.
+
+        Raises:
+            PromptError: The model found nothing in a box.
         """
 
 
@@ -90,8 +113,12 @@ class MaskStep:
         plan = state.plan
         incoming = plan.taper(state.mask, state.index, index) if plan.taper else state.mask
         user_prompt = plan.user_prompts.get(index, SlicePrompt())
-        found = self._found(index, incoming, user_prompt, self._source(state, index))
-        return found, replace(state, mask=found.mask, index=index) if found.mask.area else state
+        found = plan.with_hand(self._found(index, incoming, user_prompt, self._source(state, index)))
+        return found, self.passed(state, found)
+
+    def passed(self, state: MaskState, kept: SliceMask) -> MaskState:
+        """Pass on the mask of a slice; an empty one does not end the object."""
+        return replace(state, mask=kept.mask, index=kept.index) if kept.mask.area else state
 
     def _source(self, state: MaskState, index: int) -> MaskSource | None:
         """Where the mask comes from; None for a model that does not take it."""
@@ -110,23 +137,58 @@ class MaskStep:
             return SliceMask(index, incoming, 1.0)
         if prompt.mask:
             prompt = replace(prompt, source=source)
-        return _painted(self.predict(index, prompt), user_prompt)
+        return _painted(self.predict(index, prompt.for_model), user_prompt)
 
-    def correct(self, index: int, user_prompt: SlicePrompt, previous: SliceMask | None) -> tuple[SliceMask, bool]:
-        """Predict a slice again with its previous mask and every point on it (paper 4.2)."""
-        if previous and is_box_only(self.spec) and follows_points(previous.mask, user_prompt.points_uv):
-            return previous, False  # another box could only make it worse
-        mask = previous.mask if previous else RunMask.encode(np.zeros(self.shape_vu, bool))
+    def correct(
+        self, index: int, added: SlicePrompt, user_prompt: SlicePrompt, previous: SliceMask | None
+    ) -> CorrectedSlice:
+        """Predict a slice from a new box or mask, or again with its previous mask and every point on it (paper 4.2)."""
+        empty = RunMask.encode(np.zeros(self.shape_vu, bool))
+        if added.is_anchor:
+            found = self.predict(index, self._trained(added.for_model))
+            if not found.mask.area:
+                found = SliceMask(index, self._given(index, added), found.score)
+            return self._checked(index, found, added, found)
+        mask = previous.mask if previous else empty
+        if previous and is_box_only(self.spec) and follows(mask, added):
+            return CorrectedSlice(previous)  # another box could only make it worse
         # Copying cannot correct: the model is prompted there as it was trained.
         policy = default_policy(self.spec) if self.policy == "copy" else self.policy
-        prompt = policy_for(self.spec, policy)(mask, user_prompt)
+        user_prompt = with_deepest(user_prompt, added, mask)
+        prompt = policy_for(self.spec, policy)(with_regions(mask, added), user_prompt)
         if isinstance(prompt, RunMask) or not prompt:
-            return SliceMask(index, mask, 1.0), False
-        predicted = self.predict(index, prompt)
-        if follows_points(predicted.mask, user_prompt.points_uv):
-            return predicted, False
+            return CorrectedSlice(SliceMask(index, mask, 1.0))
+        predicted = self.predict(index, prompt.for_model)
         # A mask that leaves the click as it was is not a correction, only another mask.
-        return _painted(previous or SliceMask(index, mask, predicted.score), user_prompt), True
+        return self._checked(index, predicted, user_prompt, previous or SliceMask(index, empty, predicted.score))
+
+    def _trained(self, prompt: SlicePrompt) -> SlicePrompt:
+        """Return a prompt that the model was trained on: it predicts noise from a mask that it does not know."""
+        if prompt.mask and not self.spec.can(Capability.MASK):
+            return SlicePrompt(box_uvuv=prompt.mask.enclosing_box, points_uv=prompt.points_uv)
+        return prompt
+
+    @staticmethod
+    def _given(index: int, added: SlicePrompt) -> RunMask:
+        """Return the mask that was given, on a slice where the model finds nothing.
+
+        Raises:
+            PromptError: Only a box was given.
+        """
+        if added.mask is None:
+            raise PromptError(
+                f"The model found nothing in the box on slice {index}. Try a box that holds the whole object, or paint "
+                "the slice by hand."
+            )
+        return added.mask
+
+    def _checked(self, index: int, predicted: SliceMask, given: SlicePrompt, otherwise: SliceMask) -> CorrectedSlice:
+        """Return a predicted mask where it follows what was given, else another one with that painted."""
+        if follows(predicted.mask, given):
+            return CorrectedSlice(predicted)
+        pixels = predicted.mask.decode()
+        unfollowed = tuple(each for each in given.points_uv if pixels[each[1], each[0]] != each[2])
+        return CorrectedSlice(replace(otherwise, mask=paint(otherwise.mask, given)), unfollowed or given.points_uv)
 
 
 def step_for(predictor: ObjectPredictor, policy: str) -> PropagationStep[Any]:

@@ -223,10 +223,21 @@ class PlacedPrompt(BaseModel):
 
     number: int
     index: int
-    kind: Literal["box", "point", "mask"]
+    kind: Literal["box", "point", "mask", "scribble", "lasso"]
     box: dict[str, int] | None = None
     point: list[int] | None = None
     positive: bool | None = None
+    scribble: list[list[int]] | None = None
+    lasso: dict[str, int] | None = None
+    polygon: list[list[float]] | None = None
+
+
+class PlacedEdit(BaseModel):
+    """An edit of an object: its number in the history, and the slices that it names or touches."""
+
+    number: int
+    kind: Literal["segment", "start_from_mask", "correct", "paint", "bounds", "confirm", "clean_up"]
+    slices: list[int]
 
 
 class ObjectState(BaseModel):
@@ -249,6 +260,10 @@ class ObjectState(BaseModel):
     prompts: list[PlacedPrompt]
     scores: dict[str, float]
     by_hand: bool
+    unfollowed: list[list[int]]
+    start: Literal["segment", "start_from_mask"]
+    confirmed: list[int]
+    edits: list[PlacedEdit]
 
 
 class Overlapping(BaseModel):

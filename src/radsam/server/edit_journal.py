@@ -12,7 +12,7 @@ import numpy as np
 
 from radsam.errors import RadsamError
 from radsam.predictor import SliceMask
-from radsam.session.edit import Correct, Segment, edit_from_json, edit_to_json
+from radsam.session.edit import ObjectEdit, StartEdit, edit_from_json, edit_to_json
 from radsam.volume import RunMask
 
 
@@ -25,12 +25,12 @@ class InterruptedEdit:
         slice_masks: The finished slices, in order of their prediction.
     """
 
-    edit: Segment | Correct
+    edit: ObjectEdit
     slice_masks: tuple[SliceMask, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as the state of the session shows it."""
-        what = "segment" if isinstance(self.edit, Segment) else "correct"
+        what = "segment" if isinstance(self.edit, StartEdit) else "correct"
         return {"name": self.edit.name, "finished": [each.index for each in self.slice_masks], "what": what}
 
 
@@ -44,7 +44,7 @@ class Journal:
         edit: The running edit.
     """
 
-    def __init__(self, path: Path, edit: Segment | Correct) -> None:
+    def __init__(self, path: Path, edit: ObjectEdit) -> None:
         self._path = path
         self._file = path.open("wb", buffering=0)
         self._write(edit_to_json(edit))
@@ -80,7 +80,7 @@ def read_journal(path: Path) -> InterruptedEdit | None:
         edit = edit_from_json(json.loads(first))
     except (OSError, ValueError, RadsamError):
         return None
-    if not isinstance(edit, Segment | Correct):
+    if not isinstance(edit, ObjectEdit):
         return None
     slice_masks = []
     for line in lines:

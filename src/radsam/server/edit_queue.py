@@ -19,9 +19,10 @@ from radsam.server.server_metrics import ServerMetrics
 from radsam.server.server_store import ServerStore, now
 from radsam.session import Session
 from radsam.session.capability_warnings import capability_warnings, not_followed
-from radsam.session.edit import Segment
-from radsam.session.edit_request import CorrectionRequest, SegmentRequest
+from radsam.session.edit import Correct, Segment, StartEdit
+from radsam.session.edit_request import SegmentRequest, StartFromMaskRequest
 from radsam.session.history import History, object_names
+from radsam.session.requests import ObjectRequest
 from radsam.volume import SliceGrid
 
 _log = logging.getLogger(__name__)
@@ -49,14 +50,14 @@ class EditQueue:
         """Wait until finished edits are saved."""
         self._savers.shutdown(wait=True)
 
-    def edit(self, live: LiveSession, request: SegmentRequest | CorrectionRequest) -> Job:
-        """Queue a segmentation or a correction.
+    def edit(self, live: LiveSession, request: ObjectRequest) -> Job:
+        """Queue an edit of an object.
 
         Raises:
             TooManyError: Too many edits wait.
         """
-        correct = isinstance(request, CorrectionRequest)
-        kind, priority = ("correct", Priority.CORRECT) if correct else ("segment", Priority.SEGMENT)
+        starts = isinstance(request, SegmentRequest | StartFromMaskRequest)
+        kind, priority = ("segment", Priority.SEGMENT) if starts else ("correct", Priority.CORRECT)
         steps = lambda job: self._edit_steps(live, job, request)  # noqa: E731 - a `Job` names its steps
         return self._queue(live, Job(_job_id(), kind, request.name, steps, priority))
 
@@ -116,7 +117,7 @@ class EditQueue:
         job.task = self._thread.start(job.steps(job), job.priority)
         job.task.future.add_done_callback(lambda task: self._ended(live, job, before, task.exception()))
 
-    def _edit_steps(self, live: LiveSession, job: Job, request: SegmentRequest | CorrectionRequest) -> Steps[None]:
+    def _edit_steps(self, live: LiveSession, job: Job, request: ObjectRequest) -> Steps[None]:
         live.publish_state()
         session = live.session
         job.edit = edit = session.to_edit(request)
@@ -125,7 +126,7 @@ class EditQueue:
             job.warnings += (session.volume.hu_doubt,)
         names = object_names(session.history.push(edit).done)
         object_id = names.index(edit.name) + 1
-        plane = edit.plane if isinstance(edit, Segment) else session.objects[edit.name].grid.plane
+        plane = edit.plane if isinstance(edit, StartEdit) else session.objects[edit.name].grid.plane
         grid = SliceGrid.of(session.volume.geometry, plane)
         covered = session.covered
         live.interrupted = None
@@ -135,7 +136,10 @@ class EditQueue:
                 job.journal.append(record.slice_mask)
                 self._publish_slice(live, job, object_id, grid, record)
             yield
+        if isinstance(edit, Correct) and (unfollowed := session.objects[edit.name].unfollowed):
+            job.warnings += (not_followed(edit.name, unfollowed),)
         job.warnings += session.overlap_warnings(covered)
+        job.outcome = session.outcome
         live.refresh()
 
     def _change_steps(self, live: LiveSession, change: Callable[[Session], Iterator[Record] | None]) -> Steps[None]:
@@ -208,7 +212,8 @@ class EditQueue:
             "low_end": found["low_end"] if found else None,
             "high_end": found["high_end"] if found else None,
             "by_hand": painted,
-            "warnings": [*job.warnings, *([not_followed(job.name)] if painted and job.kind == "correct" else [])],
+            "warnings": list(job.warnings),
+            "outcome": job.outcome and job.outcome.to_dict(live.session.volume.geometry.voxel_volume_mm3 / 1000),
         }
 
     def _failed(self, live: LiveSession, job: Job, error: BaseException) -> None:

@@ -20,7 +20,8 @@ from radsam.server.model_thread import Priority, Steps, Task
 from radsam.server.server_store import SessionRow
 from radsam.server.state_json import session_details
 from radsam.session import Session
-from radsam.session.edit import Correct, Segment
+from radsam.session.edit import ObjectEdit
+from radsam.session.edit_outcome import EditOutcome
 from radsam.volume import Plane
 
 
@@ -41,7 +42,8 @@ class Job:
         done: Number of finished slices.
         total: Number of slices to do, if known.
         started: When it started to run.
-        warnings: Capability warnings, and those of objects that overlap.
+        warnings: Capability warnings, clicks that were not followed, and those of objects that overlap.
+        outcome: What the edit did, once it is done.
     """
 
     id: str
@@ -50,13 +52,14 @@ class Job:
     steps: Callable[[Job], Steps[None]]
     priority: Priority
     future: Future[dict[str, Any]] = field(default_factory=Future)
-    edit: Segment | Correct | None = None
+    edit: ObjectEdit | None = None
     journal: Journal | None = None
     task: Task | None = None
     done: int = 0
     total: int | None = None
     started: float = 0.0
     warnings: tuple[str, ...] = ()
+    outcome: EditOutcome | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as the state of the session shows it."""

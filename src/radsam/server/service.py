@@ -38,8 +38,10 @@ from radsam.server.session_registry import SessionRegistry
 from radsam.server.uploads import Uploads, check_session_file
 from radsam.server.volume_registry import VolumeRegistry
 from radsam.session import Engine, Session, read_session
-from radsam.session.edit import Change, Remove, Segment
-from radsam.session.edit_request import CorrectionRequest, SegmentRequest, request_of
+from radsam.session.edit import Change, Remove, StartEdit
+from radsam.session.edit_request import CorrectionRequest, SegmentRequest, StartFromMaskRequest
+from radsam.session.hand_request import PaintRequest
+from radsam.session.requests import ObjectRequest, request_of
 from radsam.volume import Plane, Volume
 
 #: Sessions that were not used for this time are closed if a volume needs the memory: no request is using them.
@@ -195,12 +197,12 @@ class Service:
 
     # Edits
 
-    def edit(self, user: str, session: str, request: SegmentRequest | CorrectionRequest) -> Job:
-        """Queue a segmentation or a correction."""
+    def edit(self, user: str, session: str, request: ObjectRequest) -> Job:
+        """Queue an edit of an object."""
         live = self._open(user, session)
         with live.lock:
             self._check(live, request, now=not live.jobs)
-            if isinstance(request, SegmentRequest):
+            if isinstance(request, SegmentRequest | StartFromMaskRequest) or _starts_by_hand(request):
                 self._require_room_for(live, request.name)
             return self._edits.edit(live, request)
 
@@ -303,7 +305,7 @@ class Service:
         if live.interrupted is None:
             return pack(live.masks.revision, ())
         edit = live.interrupted.edit
-        plane = edit.plane if isinstance(edit, Segment) else Plane(self._require_object(live, edit.name)["plane"])
+        plane = edit.plane if isinstance(edit, StartEdit) else Plane(self._require_object(live, edit.name)["plane"])
         slices = ((SliceKey(0, plane, each.index), each.mask) for each in live.interrupted.slice_masks)
         return pack(live.masks.revision, slices)
 
@@ -387,11 +389,11 @@ class Service:
     def _open(self, user: str, session: str) -> LiveSession:
         return self._sessions.open(user, session)
 
-    def _check(self, live: LiveSession, request: SegmentRequest | CorrectionRequest, *, now: bool) -> None:
+    def _check(self, live: LiveSession, request: ObjectRequest, *, now: bool) -> None:
         """Refuse a request that does not fit the volume or, if no edit waits before it, the session."""
         request.check(live.session.volume.geometry)
         if now:
-            if isinstance(request, CorrectionRequest):
+            if not (isinstance(request, SegmentRequest | StartFromMaskRequest) or _starts_by_hand(request)):
                 self._require_object(live, request.name)
             request.to_edit(live.session.context)
 
@@ -426,3 +428,7 @@ def _wait(future: Future[Any]) -> None:
     """Wait until a future has a result or an error, at most a minute: a slice may take long."""
     with suppress(TimeoutError):
         future.exception(timeout=60)
+
+
+def _starts_by_hand(request: ObjectRequest) -> bool:
+    return isinstance(request, PaintRequest) and request.positive

@@ -108,4 +108,8 @@ def _object(each: SegmentedObject, voxels: int, ml: float) -> dict[str, Any]:
         ],
         "scores": {str(index): round(prediction.score, 4) for index, prediction in each.slices.items()},
         "by_hand": each.painted,
+        "unfollowed": [list(voxel) for voxel in each.unfollowed],
+        "start": each.start,
+        "confirmed": list(each.confirmed),
+        "edits": [{"number": one.number, "kind": one.kind, "slices": list(one.slices)} for one in each.edits],
     }

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from radsam.runtime import BundleSpec, Capability
-from radsam.session.edit import Correct, Segment
-from radsam.volume import Box, Mask, Point
+from radsam.session.edit import Correct, ObjectEdit, Segment, StartFromMask
+from radsam.volume import Box, Lasso, Mask, Point, Scribble
+
+#: What a model needs to be trained on for a prompt that starts an object.
+_NEEDED = {
+    Point: Capability.POINT,
+    Scribble: Capability.POINT,
+    Box: Capability.BOX,
+    Mask: Capability.MASK,
+    Lasso: Capability.MASK,
+}
 
 
 class CapabilityWarning(UserWarning):
@@ -15,21 +26,26 @@ class HuWarning(UserWarning):
     """The values of the volume are hardly Hounsfield units."""
 
 
-def capability_warnings(edit: Segment | Correct, spec: BundleSpec) -> tuple[str, ...]:
+def capability_warnings(edit: ObjectEdit, spec: BundleSpec) -> tuple[str, ...]:
     """Return a warning for each part of an edit that the model was not trained on."""
-    if isinstance(edit, Correct):
-        needed = {Capability.EDIT}
-    else:
-        needed = {{Point: Capability.POINT, Box: Capability.BOX, Mask: Capability.MASK}[type(edit.prompt)]}
-        if edit.policy == "mask":
-            needed.add(Capability.MASK)
+    needed = set()
+    match edit:
+        case Correct():
+            anchors = {type(each) for each in edit.prompts if each.positive and isinstance(each, Box | Mask)}
+            needed = {_NEEDED[each] for each in anchors} or {Capability.EDIT}
+        case Segment():
+            needed = {_NEEDED[type(edit.prompt)], *([Capability.MASK] if edit.policy == "mask" else [])}
+        case StartFromMask(refine=True):
+            needed = {Capability.MASK}
     return tuple(_untrained(each, spec) for each in Capability if each in needed and not spec.can(each))
 
 
-def not_followed(name: str) -> str:
-    """Return the warning that the model did not follow a correction."""
+def not_followed(name: str, unfollowed: Sequence[tuple[int, int, int]]) -> str:
+    """Return the warning that the model did not follow the clicks at some voxels (i, j, k)."""
+    at = ", ".join(str(each) for each in unfollowed)
+    clicks, around = ("the click at", "it") if len(unfollowed) == 1 else ("the clicks at", "them")
     return (
-        f"The model did not follow the correction of {name!r}: only the pixels around the click were changed. "
+        f"The model did not follow {clicks} {at} in {name!r}: only the pixels around {around} were changed. "
         "Where more is wrong, click deeper in the wrong part, or start the object again with a prompt on this slice."
     )
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Int64, UInt8, UInt16
 
-from radsam.session.edit import Correct, Delete, Edit, Overlap, Segment
+from radsam.session.edit import Delete, Edit, ObjectEdit, Overlap
 from radsam.session.history import chosen_overlap, present_objects
 from radsam.volume import RunMask
 
@@ -29,9 +29,7 @@ def painting_order(edits: Sequence[Edit]) -> list[str]:
         return present[::-1]
     deleted = {edit.number for edit in edits if isinstance(edit, Delete)}
     last_edit = {
-        edit.name: number
-        for number, edit in enumerate(edits)
-        if isinstance(edit, Segment | Correct) and number not in deleted
+        edit.name: number for number, edit in enumerate(edits) if isinstance(edit, ObjectEdit) and number not in deleted
     }
     return sorted(present, key=last_edit.__getitem__)
 

@@ -1,7 +1,7 @@
 """Edits: a user's changes of a session, as plain data. Undo is a replay without the last edit.
 
-`Segment` and `Correct` are made of requests (`radsam.session.edit_request`), with nothing left open.
-Its JSON form is that of session files and of the server's journal.
+The edits of an object are made of requests (`radsam.session.edit_request`), with nothing left open: a brush stroke has
+become voxels. The JSON form is that of session files and of the server's journal.
 """
 
 from __future__ import annotations
@@ -14,9 +14,15 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, StrictBool, StrictInt, TypeAdapter, ValidationError
 
 from radsam.errors import PromptError, RadsamError, SessionError
-from radsam.session.prompt_json import AnyPrompt, OnePoint, SliceBounds, WindowHu
+from radsam.session.clean_up_json import AnyCleanUpStep
+from radsam.session.prompt_json import AnyPrompt, SliceBounds, WindowHu
+from radsam.session.voxel_json import Voxels
 from radsam.settings.value_errors import describe_errors
 from radsam.volume import Plane
+
+#: How far a correction propagates: this slice only, a number of slices to each side, to the next slices that the user
+#: has set, or to both ends of the object.
+Reach = Literal["slice", "next", "ends"] | Annotated[StrictInt, Field(ge=0)]
 
 
 class Overlap(StrEnum):
@@ -69,29 +75,152 @@ class Segment:
 
 
 @dataclass(frozen=True)
-class Correct:
-    """Correct an object with points on one slice (paper 4.2).
+class StartFromMask:
+    """Start an object, or restart an existing one, from a mask of the whole object.
 
     Args:
         name: The object.
-        points: Positive or negative points, all on one slice of the object's plane.
+        mask: Its voxels.
+        bounds: First and last slice; None takes those of the mask.
+        plane: The plane of later propagations.
+        window: The HU window of the model's input.
+        policy: Name of the next-prompt policy of later propagations.
+        zoom: Whether the model sees a crop around the object instead of whole slices.
+        refine: Whether the model predicts each slice, with the mask's own slice as the prompt, instead of taking
+            the mask as it is.
+        by_hand: Whether its voxels count as painted by hand, so that no model changes them.
 
     Raises:
-        PromptError: There is no point.
+        PromptError: The name or the mask is empty.
     """
 
     name: str
-    points: tuple[OnePoint, ...]
+    mask: Voxels
+    bounds: SliceBounds | None
+    plane: Plane
+    window: Annotated[WindowHu, Field(alias="window_hu")]
+    policy: str
+    zoom: bool = False
+    refine: StrictBool = False
+    by_hand: StrictBool = False
+    edit: Literal["start_from_mask"] = field(default="start_from_mask", repr=False, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not self.name.strip():
+            raise PromptError("An object needs a name.")
+        if not self.mask:
+            raise PromptError(f"The mask of {self.name!r} is empty: give one with at least one voxel.")
+
+
+@dataclass(frozen=True)
+class Correct:
+    """Correct an object with prompts on one slice, and propagate from there (paper 4.2).
+
+    A positive box or mask is an anchor: the slice is predicted anew from it. Points, scribbles and lassos, and
+    negative boxes and masks, change the slice's present mask.
+
+    Args:
+        name: The object.
+        prompts: Prompts, all on one slice of the object's plane; a scribble of another plane lies on several.
+        reach: How far it propagates.
+
+    Raises:
+        PromptError: There is no prompt.
+    """
+
+    name: str
+    prompts: Annotated[tuple[AnyPrompt, ...], Field(alias="points")]
+    reach: Reach = "next"
     edit: Literal["correct"] = field(default="correct", repr=False, kw_only=True)
 
     def __post_init__(self) -> None:
-        if not self.points:
-            raise PromptError("A correction needs at least one point.")
+        if not self.prompts:
+            raise PromptError("A correction needs at least one point, stroke, box or mask.")
+
+
+@dataclass(frozen=True)
+class Paint:
+    """Set voxels by hand: no propagation changes them afterwards.
+
+    Args:
+        name: The object.
+        voxels: The voxels.
+        positive: Whether they belong to the object from now on, or do not.
+        reach: How far the painted slices propagate.
+
+    Raises:
+        PromptError: There is no voxel.
+    """
+
+    name: str
+    voxels: Voxels
+    positive: StrictBool = True
+    reach: Reach = "slice"
+    edit: Literal["paint"] = field(default="paint", repr=False, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not self.voxels:
+            raise PromptError("There is no voxel to set: the stroke or mask is empty, or lies outside the volume.")
+
+    def __hash__(self) -> int:
+        # A history may have a thousand strokes, and is the key of what it gives.
+        return hash(self.voxels)
+
+
+@dataclass(frozen=True)
+class SetBounds:
+    """Trim or extend an object: slices outside the bounds are dropped, new ones inside are propagated to.
+
+    Args:
+        name: The object.
+        bounds: First and last slice.
+    """
+
+    name: str
+    bounds: SliceBounds
+    edit: Literal["bounds"] = field(default="bounds", repr=False, kw_only=True)
+
+
+@dataclass(frozen=True)
+class Confirm:
+    """Mark slices of an object as right: no propagation changes them afterwards.
+
+    Args:
+        name: The object.
+        slices: Slices of its plane.
+        confirmed: Whether they are right from now on, or open again.
+
+    Raises:
+        PromptError: There is no slice.
+    """
+
+    name: str
+    slices: tuple[StrictInt, ...]
+    confirmed: StrictBool = True
+    edit: Literal["confirm"] = field(default="confirm", repr=False, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not self.slices:
+            raise PromptError("Name at least one slice to mark as right.")
+
+
+@dataclass(frozen=True)
+class CleanUp:
+    """Clean up an object's mask; voxels set by hand and slices marked right stay.
+
+    Args:
+        name: The object.
+        step: What to do; see `radsam.volume.clean_up`.
+    """
+
+    name: str
+    step: AnyCleanUpStep
+    edit: Literal["clean_up"] = field(default="clean_up", repr=False, kw_only=True)
 
 
 @dataclass(frozen=True)
 class Delete:
-    """Delete one earlier prompt or correction, at any position of the history.
+    """Delete one earlier edit of an object, at any position of the history; the edits after it are replayed.
 
     Args:
         number: The edit's number, counted from 0.
@@ -139,9 +268,13 @@ class SetOverlap:
     edit: Literal["overlap"] = field(default="overlap", repr=False, kw_only=True)
 
 
+#: Edits that start an object.
+StartEdit = Segment | StartFromMask
+#: Edits that make an object's masks.
+ObjectEdit = Segment | StartFromMask | Correct | Paint | SetBounds | Confirm | CleanUp
 #: Edits that are their own requests: they leave nothing open, and propagate nothing new.
 Change = Delete | Remove | Lock | SetOverlap
-Edit = Segment | Correct | Change
+Edit = ObjectEdit | Change
 
 _EDIT: TypeAdapter[Edit] = TypeAdapter(Annotated[Edit, Discriminator("edit")])
 

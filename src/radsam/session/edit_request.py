@@ -13,8 +13,7 @@ every wrong value. `check` compares a request with the volume, `to_edit` with th
 `RadsamError` tree, never pydantic's. Deleting, removing, locking and the overlap policy need no request: their edits
 leave nothing open, and `RequestContext.check` compares them with the session.
 
-A new kind of correction (scribble, lasso, box, mask; positive or negative) is a JSON form in `prompt_json.py`, a
-member of the points' type in `CorrectionRequest` or a field beside it, and a rule in `CorrectionRequest.check`.
+Requests by hand, of ends, marks and clean-up are in `radsam.session.hand_request`.
 """
 
 from __future__ import annotations
@@ -24,6 +23,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Annotated, Any
 
+import numpy as np
+from jaxtyping import Bool, Shaped
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -36,14 +37,31 @@ from pydantic import (
 )
 
 from radsam.errors import PromptError, RequestError, SessionError
+from radsam.predictor import SlicePrompt
 from radsam.preprocess import Window
 from radsam.propagate import default_policy
 from radsam.runtime import BundleSpec
-from radsam.session.edit import Change, Correct, Delete, Edit, Lock, Remove, Segment, SetOverlap
+from radsam.session.edit import (
+    Change,
+    Correct,
+    Delete,
+    Edit,
+    Lock,
+    ObjectEdit,
+    Reach,
+    Remove,
+    Segment,
+    SetOverlap,
+    StartEdit,
+    StartFromMask,
+)
 from radsam.session.history import edits_of, locks_of, numbered_edits_of, require_object
-from radsam.session.prompt_json import AnyPrompt, OnePoint, SliceBounds, WindowHu
+from radsam.session.prompt_json import AnyPrompt, SliceBounds, WindowHu
+from radsam.session.replay import ObjectResult
+from radsam.session.user_state import UserState, started_by, state_of
+from radsam.session.voxel_json import Voxels
 from radsam.settings.value_errors import describe_errors
-from radsam.volume import Geometry, Plane, Point, SliceGrid, slice_index
+from radsam.volume import Bounds, Geometry, Lasso, Mask, Plane, Point, Scribble, SliceGrid, slice_index
 
 
 class PolicyName(StrEnum):
@@ -64,16 +82,36 @@ class RequestContext:
         window: The window of a request that names none.
         spec: The model: its policy and zoom apply where a request names none.
         edits: The edits in force.
+        hu: The volume's values, for strokes that are limited by them.
+        present: Returns the present masks of an object, and what the user has set on it.
     """
 
     geometry: Geometry
     window: Window
     spec: BundleSpec
     edits: tuple[Edit, ...] = ()
+    hu: Shaped[np.ndarray, "k j i"] | None = None
+    present: Callable[[str], ObjectResult] | None = None
 
     def after(self, edit: Edit) -> RequestContext:
         """Return the context after one more edit."""
-        return replace(self, edits=(*self.edits, edit))
+        return replace(self, edits=(*self.edits, edit), present=None)
+
+    def state(self, name: str) -> UserState:
+        """Return what the user has set on an object."""
+        known = self.present(name).state if self.present else None
+        edits = edits_of(self.edits, name)
+        return known or state_of(edits, SliceGrid.of(self.geometry, started_by(edits).plane))
+
+    def started(self, name: str) -> StartEdit:
+        """Return the edit that started an object which can be changed.
+
+        Raises:
+            SessionError: The object does not exist, or is locked.
+        """
+        require_object(self.edits, name)
+        self.require_unlocked(name)
+        return next(each for each in reversed(edits_of(self.edits, name)) if isinstance(each, StartEdit))
 
     def require_unlocked(self, name: str) -> None:
         """Refuse to change a locked object.
@@ -93,10 +131,8 @@ class RequestContext:
         match edit:
             case Delete(number=number):
                 deleted = self.edits[number] if 0 <= number < len(self.edits) else None
-                if not isinstance(deleted, Segment | Correct) or number not in numbered_edits_of(
-                    self.edits, deleted.name
-                ):
-                    raise SessionError(f"There is no prompt number {number} to delete.")
+                if not isinstance(deleted, ObjectEdit) or number not in numbered_edits_of(self.edits, deleted.name):
+                    raise SessionError(f"There is no edit number {number} to delete; --json lists them by number.")
                 self.require_unlocked(deleted.name)
             case Remove(name=name):
                 require_object(self.edits, name)
@@ -125,6 +161,9 @@ class Request(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def check(self, geometry: Geometry) -> None:
+        """Refuse what does not fit a volume, whatever the session; see the requests themselves."""
 
     @model_validator(mode="wrap")
     @classmethod
@@ -161,8 +200,9 @@ class SegmentRequest(Request):
 
     @model_validator(mode="after")
     def _starts_positive(self) -> SegmentRequest:
-        if isinstance(self.prompt, Point) and not self.prompt.positive:
-            raise PromptError("An object starts with a positive point; negative ones correct it afterwards.")
+        if not self.prompt.positive:
+            what = type(self.prompt).__name__.lower()
+            raise PromptError(f"An object starts with a positive {what}; negative ones correct it afterwards.")
         return self
 
     def check(self, geometry: Geometry) -> None:
@@ -174,6 +214,8 @@ class SegmentRequest(Request):
         """
         grid = SliceGrid.of(geometry, self.plane)
         self.prompt.check(grid)
+        if isinstance(self.prompt, Scribble) and len(self.prompt.pixels_by_slice(grid)) > 1:
+            raise PromptError(f"The scribble lies on several {grid.plane} slices: start the object on one slice.")
         if self.bounds is not None:
             self.bounds.check(grid, slice_index(self.prompt, grid))
 
@@ -186,9 +228,12 @@ class SegmentRequest(Request):
         """
         context.require_unlocked(self.name)
         self.check(context.geometry)
+        prompt, grid = self.prompt, SliceGrid.of(context.geometry, self.plane)
+        if isinstance(prompt, Lasso):
+            prompt = Mask.on(grid, prompt.index, prompt.pixels(grid.shape_vu))
         return Segment(
             name=self.name,
-            prompt=self.prompt,
+            prompt=prompt,
             bounds=self.bounds,
             plane=self.plane,
             window=self.window_hu or context.window,
@@ -197,71 +242,160 @@ class SegmentRequest(Request):
         )
 
 
+class StartFromMaskRequest(Request):
+    """Start an object, or restart an existing one, from a mask of the whole object.
+
+    Args:
+        name: The object.
+        mask: Its voxels.
+        plane: The plane of later propagations.
+        bounds: First and last slice; None takes those of the mask.
+        window_hu: The HU window of the model's input; None takes the session's window.
+        policy: What a slice passes to the next later; None takes what the model was trained for.
+        zoom: Whether the model sees a crop around the object instead of whole slices; None takes what the model was
+            trained for.
+        refine: Whether the model predicts each slice, with the mask's own slice as the prompt.
+        by_hand: Whether its voxels count as painted by hand.
+    """
+
+    name: ObjectName = "object"
+    mask: Voxels
+    plane: Plane = Plane.AXIAL
+    bounds: SliceBounds | None = None
+    window_hu: WindowHu | None = None
+    policy: PolicyName | None = None
+    zoom: StrictBool | None = None
+    refine: StrictBool = False
+    by_hand: StrictBool = False
+
+    def check(self, geometry: Geometry) -> None:
+        """Refuse a mask or bounds that do not fit a volume.
+
+        Raises:
+            PromptError: The mask is of another volume or empty, or the bounds leave the volume or hold none of it.
+        """
+        self.mask.check(geometry.shape_kji)
+        grid = SliceGrid.of(geometry, self.plane)
+        slices = self.mask.along(grid.axis).slices
+        if not slices:
+            raise PromptError(f"The mask of {self.name!r} is empty: give one with at least one voxel.")
+        if self.bounds is not None:
+            inside = [index for index in slices if index in self.bounds]
+            if not inside:
+                raise PromptError(
+                    f"The bounds {self.bounds.low} to {self.bounds.high} hold no voxel of the mask of {self.name!r}, "
+                    f"which lies on the slices {min(slices)} to {max(slices)}."
+                )
+            self.bounds.check(grid, inside[0])
+
+    def to_edit(self, context: RequestContext) -> StartFromMask:
+        """Return the edit.
+
+        Raises:
+            PromptError: As for `check`.
+            SessionError: The object is locked.
+        """
+        context.require_unlocked(self.name)
+        self.check(context.geometry)
+        return StartFromMask(
+            name=self.name,
+            mask=self.mask,
+            bounds=self.bounds,
+            plane=self.plane,
+            window=self.window_hu or context.window,
+            policy=(self.policy or PolicyName(default_policy(context.spec))).value,
+            zoom=context.spec.max_zoom > 1 if self.zoom is None else self.zoom,
+            refine=self.refine,
+            by_hand=self.by_hand,
+        )
+
+
 class CorrectionRequest(Request):
     """Correct an object on one slice, and propagate from there (paper 4.2).
 
     Args:
         name: The object.
-        points: Positive or negative points, at least one, all on one slice of the object's plane.
+        points: Prompts of any kind, positive or negative, at least one, all on one slice of the object's plane. A
+            scribble may be drawn in another plane. A positive box or mask predicts the slice anew.
+        reach: How far the correction propagates.
     """
 
     name: ObjectName = "object"
-    points: Annotated[tuple[OnePoint, ...], Field(min_length=1)]
+    points: Annotated[tuple[AnyPrompt, ...], Field(min_length=1)]
+    reach: Reach = "next"
 
-    def check(self, geometry: Geometry, started: Segment | SegmentRequest | None = None) -> None:
-        """Refuse points that do not fit a volume and, where it is known, the edit that started the object.
+    def check(self, geometry: Geometry, started: StartEdit | SegmentRequest | None = None) -> None:
+        """Refuse prompts that do not fit a volume and, where it is known, the edit that started the object.
 
         Raises:
-            PromptError: Points lie outside the volume, on several slices, or outside the object's bounds.
+            PromptError: Prompts lie outside the volume, on several slices, or outside the object's bounds, or say
+                both yes and no to a pixel.
         """
         grid = SliceGrid.of(geometry, Plane.AXIAL if started is None else started.plane)
         outside = []
-        for point in self.points:
+        for prompt in self.points:
             try:
-                point.check(grid)
+                prompt.check(grid)
             except PromptError as error:
                 outside.append(str(error))
         if outside:
             raise PromptError("\n".join(outside))
+        self._check_signs(grid)
         if started is None:
             return
-        indices = {slice_index(point, grid) for point in self.points}
-        if len(indices) > 1:
+        indices = sorted({index for prompt in self.points for index in SlicePrompt.by_slice(prompt, grid)})
+        if len(indices) > 1 and len(self.points) > 1:
             raise PromptError(
-                f"The points lie on the {grid.plane} slices {', '.join(map(str, sorted(indices)))}; "
+                f"The points lie on the {grid.plane} slices {', '.join(map(str, indices))}; "
                 "a correction starts from one slice. Correct them one after the other."
             )
-        (index,) = indices
-        if started.bounds is not None and index not in started.bounds:
-            raise PromptError(
-                f"The point {self.points[0].index_ijk} lies on slice {index}, outside the bounds {started.bounds.low} "
-                f"to {started.bounds.high} of {self.name!r}. Segment it with wider bounds to let it grow there."
-            )
+        if isinstance(started, SegmentRequest):
+            self.check_bounds(grid, started.bounds)  # those of an object of a session may have moved since
+
+    def check_bounds(self, grid: SliceGrid, bounds: Bounds | None) -> None:
+        """Refuse prompts outside the present bounds of the object.
+
+        Raises:
+            PromptError: A prompt lies outside.
+        """
+        for prompt in self.points:
+            for index in SlicePrompt.by_slice(prompt, grid):
+                if bounds is not None and index not in bounds:
+                    what = f"The point {prompt.index_ijk}" if isinstance(prompt, Point) else "The prompt"
+                    raise PromptError(
+                        f"{what} lies on slice {index}, outside the bounds {bounds.low} to {bounds.high} of "
+                        f"{self.name!r}. Extend its bounds to let it grow there."
+                    )
+
+    def _check_signs(self, grid: SliceGrid) -> None:
+        """Refuse one pixel as part of the object and as not part of it."""
+        given: dict[tuple[int, bool], Bool[np.ndarray, "v u"]] = {}
+        for prompt in self.points:
+            for index, on_slice in SlicePrompt.by_slice(prompt, grid).items():
+                for positive, region in ((True, on_slice.inside), (False, on_slice.outside)):
+                    pixels = given.setdefault((index, positive), np.zeros(grid.shape_vu, bool))
+                    if region:
+                        pixels |= region.decode()
+                for u, v, positive in on_slice.drawn_uv:
+                    given[index, positive][v, u] = True
+        for index in dict.fromkeys(index for index, _ in given):
+            both_vu = np.argwhere(given[index, True] & given[index, False])
+            if both_vu.size:
+                v, u = both_vu[0].tolist()
+                raise PromptError(
+                    f"The voxel {grid.join(index, u, v)} is given as part of {self.name!r} and as not "
+                    "part of it. Give it once, or correct one after the other."
+                )
 
     def to_edit(self, context: RequestContext) -> Correct:
         """Return the edit.
 
         Raises:
-            PromptError: As for `check`.
+            PromptError: As for `check` and `check_bounds`.
             SessionError: The object does not exist, or is locked.
         """
-        context.require_unlocked(self.name)
-        require_object(context.edits, self.name)
-        started = next(each for each in reversed(edits_of(context.edits, self.name)) if isinstance(each, Segment))
+        started = context.started(self.name)
         self.check(context.geometry, started)
-        return Correct(self.name, self.points)
-
-
-def request_of(edit: Segment | Correct) -> SegmentRequest | CorrectionRequest:
-    """Return the request for an edit, to do it again after a crash."""
-    if isinstance(edit, Correct):
-        return CorrectionRequest(name=edit.name, points=edit.points)
-    return SegmentRequest(
-        name=edit.name,
-        prompt=edit.prompt,
-        plane=edit.plane,
-        bounds=edit.bounds,
-        window_hu=edit.window,
-        policy=PolicyName(edit.policy),
-        zoom=edit.zoom,
-    )
+        state = context.state(self.name)
+        self.check_bounds(state.grid, state.bounds)
+        return Correct(self.name, self.points, self.reach)

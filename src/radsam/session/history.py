@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from radsam.errors import SessionError
-from radsam.session.edit import Correct, Delete, Edit, Lock, Overlap, Remove, Segment, SetOverlap
+from radsam.session.edit import Delete, Edit, Lock, ObjectEdit, Overlap, Remove, SetOverlap, StartEdit
 
 E = TypeVar("E", bound=Edit)
 
@@ -63,32 +63,32 @@ class History:
 
 def object_names(edits: Sequence[Edit]) -> list[str]:
     """Name every object that was ever started, in the order of their first prompts: an id is a position here plus 1."""
-    return list(dict.fromkeys(edit.name for edit in edits if isinstance(edit, Segment)))
+    return list(dict.fromkeys(edit.name for edit in edits if isinstance(edit, StartEdit)))
 
 
-def numbered_edits_of(edits: Sequence[Edit], name: str) -> dict[int, Segment | Correct]:
-    """Return the prompts and corrections that make object `name`, each with its position in the history.
+def numbered_edits_of(edits: Sequence[Edit], name: str) -> dict[int, ObjectEdit]:
+    """Return the edits that make object `name`, each with its position in the history.
 
-    Deleted edits, everything before a removal, and corrections whose prompt was deleted
+    Deleted edits, everything before a removal, and changes of an object whose start was deleted
     drop out. The result is empty for an object that does not exist.
     """
     deleted = {edit.number for edit in edits if isinstance(edit, Delete)}
-    remaining: dict[int, Segment | Correct] = {}
+    remaining: dict[int, ObjectEdit] = {}
     for number, edit in enumerate(edits):
         if isinstance(edit, Remove) and edit.name == name:
             remaining.clear()
         elif (
-            isinstance(edit, Segment | Correct)
+            isinstance(edit, ObjectEdit)
             and edit.name == name
             and number not in deleted
-            and (remaining or isinstance(edit, Segment))
+            and (remaining or isinstance(edit, StartEdit))
         ):
             remaining[number] = edit
     return remaining
 
 
-def edits_of(edits: Sequence[Edit], name: str) -> tuple[Segment | Correct, ...]:
-    """Return the prompts and corrections that make object `name`, in order; see `numbered_edits_of`."""
+def edits_of(edits: Sequence[Edit], name: str) -> tuple[ObjectEdit, ...]:
+    """Return the edits that make object `name`, in order; see `numbered_edits_of`."""
     return tuple(numbered_edits_of(edits, name).values())
 
 
@@ -130,6 +130,6 @@ def chosen_overlap(edits: Sequence[Edit]) -> Overlap | None:
 
 def renamed(edit: E, name: str, new_name: str) -> E:
     """Return an edit of object `name` as one of object `new_name`; edits of others are returned as they are."""
-    if isinstance(edit, Segment | Correct | Lock | Remove) and edit.name == name:
+    if isinstance(edit, ObjectEdit | Lock | Remove) and edit.name == name:
         return replace(edit, name=new_name)
     return edit

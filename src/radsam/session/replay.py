@@ -8,20 +8,28 @@ after every edit are cached, so that replaying it again costs nothing.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from radsam.predictor import ObjectView, SliceMask, SlicePredictor
-from radsam.propagate import EndReason, PropagationPlan, Record, SliceDone, StopRule, propagate
+from radsam.propagate import EndReason, PropagationPlan, Record, SideDone, SliceDone, StopRule, propagate
 from radsam.propagate.propagation_plan import SIDES
+from radsam.propagate.propagation_step import CorrectedSlice
+from radsam.propagate.reach import last_slices
 from radsam.propagate.taper import Taper
-from radsam.session.edit import Correct
+from radsam.session.edit import CleanUp, Confirm, Correct, Paint, SetBounds, StartEdit, StartFromMask
 from radsam.session.started_object import StartedObject
-from radsam.session.user_prompts import ObjectEdits, slice_prompt_of, started_by, user_prompts_by_slice
-from radsam.volume import SliceGrid, Volume
+from radsam.session.user_state import ObjectEdits, UserState, slice_prompts_of, started_by, started_state, state_of
+from radsam.volume import RunMask, SliceGrid, Volume
+from radsam.volume.clean_up import clean_up
 
 #: Cached results; one is some kilobytes of run lengths.
 _MAX_CACHED = 2_000
+
+Masks = Mapping[int, SliceMask]
+Replay = Generator[Record, None, "ObjectResult"]
 
 
 @dataclass(frozen=True)
@@ -33,17 +41,25 @@ class ObjectResult:
         slice_masks: Slice index to mask and predicted IoU.
         low_end: Why the propagation ended on the side of smaller indices.
         high_end: Why it ended on the other.
-        painted: Whether the model did not follow the last correction, so that only its clicks were painted.
-        view: How the model sees the object since its first prompt; None in a result from a session file,
+        unfollowed: The voxels (i, j, k) of the last correction's clicks that the model did not follow, so that the
+            pixels around them were painted.
+        view: How the model sees the object since it was started; None in a result from a session file,
             which does not hold it, until the next correction chooses the same one again.
+        state: What the user has set on the object; None in a result from a session file likewise.
     """
 
     grid: SliceGrid
-    slice_masks: Mapping[int, SliceMask]
+    slice_masks: Masks
     low_end: EndReason
     high_end: EndReason
-    painted: bool = False
+    unfollowed: tuple[tuple[int, int, int], ...] = ()
     view: ObjectView | None = None
+    state: UserState | None = None
+
+    @property
+    def painted(self) -> bool:
+        """Whether the model did not follow the last correction, so that only its clicks were painted."""
+        return bool(self.unfollowed)
 
 
 class Replayer:
@@ -70,46 +86,42 @@ class Replayer:
             except StopIteration as end:
                 return end.value  # type: ignore[no-any-return]
 
-    def replay(self, edits: ObjectEdits) -> Generator[Record, None, ObjectResult]:
+    def replay(self, edits: ObjectEdits) -> Replay:
         """Yield the records of the last edit's propagation and return the masks; at once where they are cached."""
         if edits in self.cache:
             self.cache.move_to_end(edits)
             return self.cache[edits]
-        before = self.result(edits[:-1]) if isinstance(edits[-1], Correct) else None
-        started = self._started(edits, before)
-        start, painted = self._start(started, edits, before)
-        if before and start == before.slice_masks.get(start.index):
-            # The slice has not changed: a propagation from here could only make its neighbours worse.
-            return self.add_to_cache(edits, replace(before, painted=painted))
-        plan = self._plan(started, edits, start, before)
-        slice_masks, ends = _outside(plan, before)
-        for record in propagate(plan, started.step):
-            if isinstance(record, SliceDone):
-                slice_masks[record.slice_mask.index] = record.slice_mask
-            else:
-                ends.setdefault(record.side, record.reason)
-            yield record
-        slice_masks = dict(sorted(slice_masks.items()))
-        return self.add_to_cache(
-            edits, ObjectResult(started.grid, slice_masks, ends[-1], ends[1], painted, started.view)
-        )
+        at = _start_of(edits)
+        if at == len(edits) - 1:
+            return self.add_to_cache(edits, (yield from self._start(edits)))
+        # From the last cached result on: after a long history not one edit deep in another.
+        known = next((n for n in range(len(edits) - 1, at, -1) if edits[:n] in self.cache), at + 1)
+        before = self.result(edits[:known])
+        for length in range(known + 1, len(edits)):
+            before = self.result(edits[:length])
+        return self.add_to_cache(edits, (yield from self._change(edits, before)))
 
     def preview(self, edits: ObjectEdits) -> tuple[SliceMask, ...]:
         """Predict the slice of the last edit alone, as its propagation will: four masks of a prompt, else one.
 
-        Edits before the last one are replayed where they are not cached; the preview itself is not cached.
+        Edits before the last one are replayed where they are not cached; the preview itself is not cached. An edit by
+        hand, or one of the whole object, shows each slice that it changes by itself.
         """
-        if not isinstance(edits[-1], Correct):
-            return self._started(edits).first_alternatives()
+        edit = edits[-1]
+        if isinstance(edit, StartEdit):
+            return StartedObject(self._volume, self._predictor, edit).first_alternatives()
         if len(edits) == 2 and edits[:1] not in self.cache:
             # Not propagated yet: there is only the prompted slice to correct.
-            started = self._started(edits)
+            started = StartedObject(self._volume, self._predictor, started_by(edits))
             first = started.first()
             before = ObjectResult(started.grid, {first.index: first}, EndReason.BOUND, EndReason.BOUND)
         else:
             before = self.result(edits[:-1])
-            started = self._started(edits, before)
-        return (self._start(started, edits, before)[0],)
+        if isinstance(edit, Correct):
+            state = self._state(edits[:-1], before).after(edit)
+            return (self._corrected(edit, state, self._started(edits, before), before)[0].slice_mask,)
+        changed = self.result((*edits[:-1], replace(edit, reach="slice") if isinstance(edit, Paint) else edit))
+        return tuple(each for index, each in changed.slice_masks.items() if each != before.slice_masks.get(index))
 
     def add_to_cache(self, edits: ObjectEdits, result: ObjectResult) -> ObjectResult:
         """Cache the masks after an object's edits, as computed here or as read from a session file."""
@@ -118,56 +130,240 @@ class Replayer:
             self.cache.popitem(last=False)
         return result
 
-    def _started(self, edits: ObjectEdits, before: ObjectResult | None = None) -> StartedObject:
-        return StartedObject(self._volume, self._predictor, started_by(edits), before.view if before else None)
+    def state(self, edits: ObjectEdits) -> UserState:
+        """Return what the user has set on an object."""
+        return self._state(edits, self.result(edits))
 
-    def _start(self, started: StartedObject, edits: ObjectEdits, before: ObjectResult | None) -> tuple[SliceMask, bool]:
-        """Return the mask of the last edit's slice, and whether a click was painted on it."""
-        if before is None:
-            return started.first(), False
-        index, _ = slice_prompt_of(edits[-1], started.grid)
-        user_prompt = user_prompts_by_slice(edits, started.grid)[index]
-        return started.step.correct(index, user_prompt, before.slice_masks.get(index))
+    def _state(self, edits: ObjectEdits, result: ObjectResult) -> UserState:
+        return result.state or state_of(edits, result.grid)
+
+    def _started(self, edits: ObjectEdits, before: ObjectResult) -> StartedObject:
+        return StartedObject(self._volume, self._predictor, started_by(edits), before.view)
+
+    # Starts
+
+    def _start(self, edits: ObjectEdits) -> Replay:
+        """Start an object: from a prompt, or from a mask of the whole object."""
+        edit = edits[-1]
+        assert isinstance(edit, StartEdit)
+        started = StartedObject(self._volume, self._predictor, edit)
+        state = started_state(edits[:-1], edit, started.grid)
+        if isinstance(edit, StartFromMask):
+            masks = yield from self._from_mask(edit, started, state)
+            ends = {-1: EndReason.BOUND, 1: EndReason.BOUND}
+        else:
+            first = started.first()
+            plan = self._plan(edits, started, state, first, {})
+            masks, ends = yield from self._propagated(plan, started, {}, {})
+        return ObjectResult(started.grid, _with_hand(masks, state), ends[-1], ends[1], view=started.view, state=state)
+
+    def _from_mask(
+        self, edit: StartFromMask, started: StartedObject, state: UserState
+    ) -> Generator[Record, None, dict[int, SliceMask]]:
+        given = {
+            index: each for index, each in started.given_masks.items() if not state.bounds or index in state.bounds
+        }
+        masks: dict[int, SliceMask] = {}
+        for index, mask in given.items():
+            masks[index] = started.refined(index) if edit.refine else SliceMask(index, mask, 1.0)
+            if edit.refine:
+                yield SliceDone(masks[index], len(masks), len(given))
+        return masks
+
+    # Changes
+
+    def _change(self, edits: ObjectEdits, before: ObjectResult) -> Replay:
+        """Apply the last edit to the masks before it."""
+        edit, state = edits[-1], self._state(edits[:-1], before).after(edits[-1])
+        match edit:
+            case Correct():
+                return (yield from self._correct(edits, state, before))
+            case Paint(reach="slice") | Confirm():
+                return self._kept(before, before.slice_masks, state)
+            case Paint():
+                return (yield from self._paint_on(edits, state, before))
+            case SetBounds():
+                return (yield from self._set_bounds(edits, state, before))
+            case CleanUp():
+                return self._kept(before, self._cleaned(edit, state, before), state)
+        raise AssertionError(edit)
+
+    def _kept(self, before: ObjectResult, masks: Masks, state: UserState) -> ObjectResult:
+        """Return a result of masks that no propagation made."""
+        return replace(before, slice_masks=_with_hand(masks, state), unfollowed=(), state=state)
+
+    def _correct(self, edits: ObjectEdits, state: UserState, before: ObjectResult) -> Replay:
+        edit = edits[-1]
+        assert isinstance(edit, Correct)
+        started = self._started(edits, before)
+        corrected, masks = self._corrected(edit, state, started, before)
+        start = corrected.slice_mask
+        unfollowed = tuple(started.grid.join(start.index, u, v) for u, v, _ in corrected.unfollowed_uv)
+        done = replace(before, view=started.view, unfollowed=unfollowed, state=state)
+        if start == before.slice_masks.get(start.index):
+            # The slice has not changed: a propagation from here could only make its neighbours worse.
+            return replace(done, slice_masks=_with_hand(masks, state))
+        limits = last_slices(start.index, edit.reach, state.fixed - {start.index})
+        plan = self._plan(edits, started, state, start, masks, limits)
+        found, ends = yield from self._propagated(plan, started, *_outside(plan, replace(before, slice_masks=masks)))
+        return replace(done, slice_masks=_with_hand(found, state), low_end=ends[-1], high_end=ends[1])
+
+    def _corrected(
+        self, edit: Correct, state: UserState, started: StartedObject, before: ObjectResult
+    ) -> tuple[CorrectedSlice, Masks]:
+        """Return the corrected slice that the propagation starts from, and all masks before it.
+
+        A scribble of another plane lies on several slices: each is corrected, and the middle one propagates.
+        """
+        added = slice_prompts_of(edit, started.grid)
+        indices = sorted(added)
+        middle = indices[len(indices) // 2]
+        masks = dict(before.slice_masks)
+        for index in (*(each for each in indices if each != middle), middle):
+            corrected = started.step.correct(index, added[index], state.prompts[index], masks.get(index))
+            if hand := state.hand.get(index):
+                kept = replace(corrected.slice_mask, mask=hand.apply(corrected.slice_mask.mask))
+                corrected = replace(corrected, slice_mask=kept)
+            if index != middle:
+                masks[index] = corrected.slice_mask
+        return corrected, masks
+
+    def _paint_on(self, edits: ObjectEdits, state: UserState, before: ObjectResult) -> Replay:
+        """Propagate outwards from the first and the last painted slice."""
+        edit = edits[-1]
+        assert isinstance(edit, Paint)
+        result = self._kept(before, before.slice_masks, state)
+        touched = edit.voxels.along(before.grid.axis).slices
+        for side, index in zip(SIDES, (min(touched), max(touched)), strict=True):
+            if index in result.slice_masks:
+                limits = last_slices(index, edit.reach, state.fixed.union(state.hand) - {index})
+                result = yield from self._one_side(edits, state, result, index, side, limits)
+        return result
+
+    def _set_bounds(self, edits: ObjectEdits, state: UserState, before: ObjectResult) -> Replay:
+        """Drop the slices outside the bounds, and propagate from the object's ends to new bounds."""
+        bounds = state.bounds
+        assert bounds is not None
+        masks = {index: each for index, each in before.slice_masks.items() if index in bounds}
+        result = replace(self._kept(before, masks, state), low_end=EndReason.BOUND, high_end=EndReason.BOUND)
+        for side, end in zip(SIDES, (bounds.low, bounds.high), strict=True):
+            last = min(masks, key=lambda index: -index * side) if masks else end
+            if last != end:
+                result = yield from self._one_side(edits, state, result, last, side, {})
+        return result
+
+    def _one_side(
+        self,
+        edits: ObjectEdits,
+        state: UserState,
+        result: ObjectResult,
+        index: int,
+        side: int,
+        limits: Mapping[int, int],
+    ) -> Replay:
+        """Propagate to one side of a slice, which keeps its mask."""
+        started, start = self._started(edits, result), result.slice_masks[index]
+        filled = [each for each in result.slice_masks.values() if each.mask.area and (each.index - index) * side <= 0]
+        nearest = max(filled, key=lambda each: each.index * side, default=start)
+        plan = self._plan(edits, started, state, start, result.slice_masks, {**limits, -side: index})
+        plan = replace(plan, previous=nearest.mask)
+        found, ends = yield from self._propagated(plan, started, *_outside(plan, result))
+        masks = _with_hand(found, state)
+        return replace(result, slice_masks=masks, low_end=ends[-1], high_end=ends[1], view=started.view)
+
+    def _cleaned(self, edit: CleanUp, state: UserState, before: ObjectResult) -> Masks:
+        """Clean up the mask of the whole object; slices marked right stay."""
+        grid, shape_kji = before.grid, self._volume.geometry.shape_kji
+        voxels = np.zeros(shape_kji, bool)
+        for index, each in before.slice_masks.items():
+            grid.put(voxels, index, each.mask.decode())
+        spacing_kji = self._volume.geometry.spacing_mm_ijk[::-1]
+        cleaned = clean_up(voxels, edit.step, (spacing_kji[0], spacing_kji[1], spacing_kji[2]))
+        changed = np.flatnonzero(
+            (cleaned != voxels).any(axis=tuple(each for each in range(3) if each != 2 - grid.axis))
+        )
+        masks = dict(before.slice_masks)
+        for index in map(int, changed):
+            if index not in state.confirmed:
+                score = masks[index].score if index in masks else 1.0
+                masks[index] = SliceMask(index, RunMask.encode(grid.take(cleaned, index)), score)
+        return masks
+
+    # Propagation
+
+    def _propagated(
+        self, plan: PropagationPlan, started: StartedObject, masks: Masks, ends: Mapping[int, EndReason]
+    ) -> Generator[Record, None, tuple[dict[int, SliceMask], dict[int, EndReason]]]:
+        """Yield the records of a propagation; return its masks and end reasons, beside those that are kept."""
+        found, reasons = dict(masks), dict(ends)
+        for record in propagate(plan, started.step):
+            if isinstance(record, SideDone):
+                reasons.setdefault(record.side, record.reason)
+            else:
+                found[record.slice_mask.index] = record.slice_mask
+            yield record
+        return found, reasons
 
     def _plan(
-        self, started: StartedObject, edits: ObjectEdits, start: SliceMask, before: ObjectResult | None
+        self,
+        edits: ObjectEdits,
+        started: StartedObject,
+        state: UserState,
+        start: SliceMask,
+        masks: Masks,
+        limits: Mapping[int, int] | None = None,
     ) -> PropagationPlan:
-        segment, grid = started.segment, started.grid
-        user_prompts = user_prompts_by_slice(edits, grid)
-        previous = before.slice_masks.get(start.index) if before else None
-        first = self.result(edits[: edits.index(segment) + 1]).slice_masks[started.index] if before else start
-        spacing_mm = self._volume.geometry.spacing_mm_ijk[grid.axis], *grid.spacing_mm_vu
+        grid, spacing_mm = started.grid, self._volume.geometry.spacing_mm_ijk
+        previous, first = masks.get(start.index), start
+        if started.given_masks:
+            first = started.first()
+        elif masks:
+            first = self.result(edits[: _start_of(edits) + 1]).slice_masks[started.index]
+        taper = Taper.of_model(
+            self._predictor.spec,
+            started.started.policy,
+            first,
+            state.bounds,
+            grid.count,
+            (spacing_mm[grid.axis], *grid.spacing_mm_vu),
+        )
         return PropagationPlan(
             start=start,
             slice_count=grid.count,
-            bounds=segment.bounds,
-            limits=_limits(start.index, user_prompts),
-            user_prompts=user_prompts,
+            bounds=state.bounds,
+            limits=limits or {},
+            user_prompts=state.prompts,
             previous=previous.mask if previous else None,
-            taper=Taper.of_model(self._predictor.spec, segment.policy, first, segment.bounds, grid.count, spacing_mm),
+            before=masks,
+            fixed=state.fixed - {start.index},
+            hand=state.hand,
+            taper=taper,
             stop_rule=self._stop_rule,
         )
 
 
-def _limits(index: int, prompted: Iterable[int]) -> dict[int, int]:
-    """Return the last slice that a correction on slice `index` changes on each side: every slice follows the nearest.
+def _start_of(edits: ObjectEdits) -> int:
+    """Return the position of the edit that started the object last."""
+    return max(number for number, edit in enumerate(edits) if isinstance(edit, StartEdit))
 
-    The paper propagates to both ends from every correction (4.2). Nearer to another prompt or correction,
-    the mask that comes from there is better than the one that this correction sends: see docs/training.md.
-    A side without another prompted slice has no limit.
+
+def _with_hand(masks: Masks, state: UserState) -> dict[int, SliceMask]:
+    """Return the masks, by ascending index, with the voxels that were set by hand."""
+    found = dict(masks)
+    for index, hand in state.hand.items():
+        if index in found:
+            mask = hand.apply(found[index].mask)
+            found[index] = found[index] if mask == found[index].mask else replace(found[index], mask=mask)
+        elif hand.inside.area:
+            found[index] = SliceMask(index, hand.inside, 1.0)
+    return dict(sorted(found.items()))
+
+
+def _outside(plan: PropagationPlan, before: ObjectResult) -> tuple[dict[int, SliceMask], dict[int, EndReason]]:
+    """Return what a plan does not change: masks beyond its limits and of fixed slices, and end reasons of those sides.
+
+    Inside its limits a propagation without bounds may end earlier than before, and then the slices after it go.
     """
-    limits = {}
-    for side in SIDES:
-        distances = [(other - index) * side for other in prompted if (other - index) * side > 0]
-        if distances:
-            limits[side] = index + side * ((min(distances) - 1) // 2)
-    return limits
-
-
-def _outside(plan: PropagationPlan, before: ObjectResult | None) -> tuple[dict[int, SliceMask], dict[int, EndReason]]:
-    """Return the results that a plan does not change: masks beyond its limits, and end reasons of those sides."""
-    if before is None:
-        return {}, {}
     ends = {-1: before.low_end, 1: before.high_end}
-    masks = {index: each for index, each in before.slice_masks.items() if plan.is_beyond(index)}
+    masks = {index: each for index, each in before.slice_masks.items() if plan.is_beyond(index) or index in plan.fixed}
     return masks, {side: reason for side, reason in ends.items() if side in plan.limits}

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from radsam.predictor import SliceMask
 from radsam.propagate import EndReason
+from radsam.session.edit import Confirm, ObjectEdit, Paint
+from radsam.session.user_state import slice_prompts_of
 from radsam.volume import Bounds, Prompt, SliceGrid
 
 
@@ -25,6 +27,34 @@ class PlacedPrompt:
 
 
 @dataclass(frozen=True)
+class PlacedEdit:
+    """One edit of an object.
+
+    Args:
+        number: Its number in the history, which `Session.delete` takes.
+        kind: Its kind, as in the JSON of edits: "segment", "correct", "paint", "bounds", "confirm", "clean_up" or
+            "start_from_mask".
+        slices: The slices of the object's plane that it names or touches; empty for one of the whole object.
+    """
+
+    number: int
+    kind: str
+    slices: tuple[int, ...]
+
+    @classmethod
+    def of(cls, number: int, edit: ObjectEdit, grid: SliceGrid) -> PlacedEdit:
+        """Describe an edit of an object with slices of `grid`."""
+        match edit:
+            case Paint():
+                slices = tuple(edit.voxels.along(grid.axis).slices)
+            case Confirm():
+                slices = edit.slices
+            case _:
+                slices = tuple(slice_prompts_of(edit, grid))
+        return cls(number, edit.edit, slices)
+
+
+@dataclass(frozen=True)
 class SegmentedObject:
     """One object of a session in its present state.
 
@@ -37,9 +67,13 @@ class SegmentedObject:
         high_end: Why it ended on the other.
         locked: Whether later edits of other objects take no voxel from it.
         window_hu: The window of the model's input.
-        placed_prompts: The prompt that started it last and the correction points since then, in order.
-        bounds: The first and last slice, as the user gave them; None where the stop rule found the ends.
-        painted: Whether the model did not follow the last correction, so that only its clicks were painted.
+        placed_prompts: The prompt that started it last and the prompts of corrections since then, in order.
+        bounds: The first and last slice, as the user set them; None where the stop rule found the ends.
+        unfollowed: The voxels (i, j, k) of the last correction's clicks that the model did not follow, so that only
+            the pixels around them were painted.
+        edits: Its edits, in order.
+        confirmed: The slices that are marked right.
+        start: The kind of the edit that started it last: "segment" or "start_from_mask".
     """
 
     name: str
@@ -52,7 +86,15 @@ class SegmentedObject:
     window_hu: tuple[float, float]
     placed_prompts: tuple[PlacedPrompt, ...]
     bounds: Bounds | None = None
-    painted: bool = False
+    unfollowed: tuple[tuple[int, int, int], ...] = ()
+    edits: tuple[PlacedEdit, ...] = ()
+    confirmed: tuple[int, ...] = ()
+    start: str = "segment"
+
+    @property
+    def painted(self) -> bool:
+        """Whether the model did not follow the last correction, so that only its clicks were painted."""
+        return bool(self.unfollowed)
 
     @property
     def whole_voxels(self) -> int:

@@ -6,7 +6,7 @@ A session is its history of edits. Everything else, the masks included, follows 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,13 +15,28 @@ from jaxtyping import Bool
 
 from radsam.errors import PromptError, SessionError
 from radsam.io.input_files import refuse_inputs
-from radsam.predictor import SliceMask, SlicePredictor
+from radsam.predictor import SliceMask, SlicePredictor, SlicePrompt
 from radsam.preprocess import Window
 from radsam.propagate import Record, SliceDone, StopRule
 from radsam.session.capability_warnings import CapabilityWarning, HuWarning, capability_warnings, not_followed
 from radsam.session.covered_voxels import CoveredVoxels, OverlapWarning, overlap_warnings
-from radsam.session.edit import Change, Correct, Delete, Edit, Lock, Overlap, Remove, Segment, SetOverlap
-from radsam.session.edit_request import CorrectionRequest, RequestContext, SegmentRequest, request_of
+from radsam.session.edit import (
+    Change,
+    Correct,
+    Delete,
+    Edit,
+    Lock,
+    ObjectEdit,
+    Overlap,
+    Reach,
+    Remove,
+    Segment,
+    SetOverlap,
+    StartEdit,
+)
+from radsam.session.edit_outcome import EditOutcome
+from radsam.session.edit_request import CorrectionRequest, RequestContext, SegmentRequest
+from radsam.session.hand_edits import HandEdits
 from radsam.session.history import (
     History,
     chosen_overlap,
@@ -35,10 +50,11 @@ from radsam.session.history import (
 )
 from radsam.session.label_map import LabelMap, LabelMapComposer
 from radsam.session.replay import ObjectResult, Replayer
-from radsam.session.segmented_object import PlacedPrompt, SegmentedObject
+from radsam.session.requests import ObjectRequest, request_of
+from radsam.session.segmented_object import PlacedEdit, PlacedPrompt, SegmentedObject
 from radsam.session.session_file import SessionFile
-from radsam.session.user_prompts import prompts_of
-from radsam.volume import Bounds, LabelVolume, Mask, Plane, Point, Prompt, SliceGrid, Volume, slice_index
+from radsam.session.user_state import ObjectEdits, prompts_of
+from radsam.volume import Bounds, LabelVolume, Mask, Plane, Prompt, RunMask, SliceGrid, SparseMask, Volume
 
 Progress = Callable[[SliceDone], None]
 
@@ -56,7 +72,7 @@ def require_window(modality: str, window: object | None) -> None:
         )
 
 
-class Session:
+class Session(HandEdits):
     """Segment and correct objects in one volume.
 
     Args:
@@ -74,6 +90,7 @@ class Session:
         window: The session's window: requests without a window of their own use it.
         precisions: What its masks were computed in, in the order of first use; see `radsam.runtime.Precision`.
         stop_rule: As given, or the default one.
+        outcome: What the last edit did; None before the first one, and after undo and redo.
     """
 
     def __init__(
@@ -90,6 +107,7 @@ class Session:
         self.stop_rule = stop_rule or StopRule()
         self.window = window or Window(*predictor.spec.window_hu)
         self.precisions: tuple[str, ...] = ()
+        self.outcome: EditOutcome | None = None
         self._history = History()
         self._replayer = Replayer(volume, predictor, self.stop_rule)
         self._composer = LabelMapComposer(volume.geometry, volume.source, self._replayer)
@@ -160,8 +178,9 @@ class Session:
 
     def _object(self, name: str) -> SegmentedObject:
         edits = numbered_edits_of(self._history.done, name)
-        result = self._replayer.result(tuple(edits.values()))
-        first, started = next((number, edit) for number, edit in reversed(edits.items()) if isinstance(edit, Segment))
+        result, state = self._replayer.result(tuple(edits.values())), self._replayer.state(tuple(edits.values()))
+        first, started = next((number, edit) for number, edit in reversed(edits.items()) if isinstance(edit, StartEdit))
+        since = {number: edit for number, edit in edits.items() if number >= first}
         return SegmentedObject(
             name=name,
             id=self._number(name),
@@ -172,13 +191,16 @@ class Session:
             locked=name in locks_of(self._history.done),
             window_hu=(started.window.low_hu, started.window.high_hu),
             placed_prompts=tuple(
-                PlacedPrompt(number, slice_index(prompt, result.grid), prompt)
-                for number, edit in edits.items()
-                if number >= first
+                PlacedPrompt(number, index, prompt)
+                for number, edit in since.items()
                 for prompt in prompts_of(edit)
+                for index in SlicePrompt.by_slice(prompt, result.grid)
             ),
-            bounds=started.bounds,
-            painted=result.painted,
+            bounds=state.bounds,
+            unfollowed=result.unfollowed,
+            edits=tuple(PlacedEdit.of(number, edit, result.grid) for number, edit in edits.items()),
+            confirmed=tuple(sorted(state.confirmed)),
+            start=started.edit,
         )
 
     def _number(self, name: str) -> int:
@@ -188,7 +210,13 @@ class Session:
     @property
     def context(self) -> RequestContext:
         """The context of a request: grid, window, model, and the edits in force."""
-        return RequestContext(self.volume.geometry, self.window, self.predictor.spec, self._history.done)
+        edits = self._history.done
+
+        def present(name: str) -> ObjectResult:
+            of_object = edits_of(edits, name)
+            return replace(self._replayer.result(of_object), state=self._replayer.state(of_object))
+
+        return RequestContext(self.volume.geometry, self.window, self.predictor.spec, edits, self.volume.hu, present)
 
     # Edits
 
@@ -239,31 +267,40 @@ class Session:
         return self._do(request, progress)
 
     def correct(
-        self, *points: Point | CorrectionRequest, name: str = "object", progress: Progress | None = None
+        self,
+        *prompts: Prompt | CorrectionRequest,
+        name: str = "object",
+        reach: Reach = "next",
+        progress: Progress | None = None,
     ) -> SegmentedObject:
         """Correct an object on one slice, and propagate from there (paper 4.2).
 
         Args:
-            points: Positive or negative points, all on one slice; or one whole request, which replaces `name`.
+            prompts: Points, scribbles, lassos, boxes or masks, positive or negative, all on one slice; or one whole
+                request, which replaces `name` and `reach`. A positive box or mask predicts the slice anew; the others
+                change its present mask.
             name: The object.
+            reach: How far it propagates: "slice" (not at all), a number of slices, "next" (to the next slice that was
+                prompted, corrected or marked right), or "ends".
             progress: Called after each slice.
 
         Returns:
-            The object as it is now.
+            The object as it is now; `outcome` says what has changed.
 
         Raises:
-            PromptError: A point lies outside the volume or the object's bounds, or the points lie
-                on several slices.
+            PromptError: A prompt lies outside the volume or the object's bounds, or the prompts lie
+                on several slices, or contradict each other.
             SessionError: The object does not exist, or is locked.
             BackendError: The engine failed; the session is as before.
         """
-        match points:
+        match prompts:
             case (CorrectionRequest() as request,):
                 return self._do(request, progress)
             case _:
-                return self._do(CorrectionRequest.model_validate({"name": name, "points": points}), progress)
+                given = {"name": name, "points": prompts, "reach": reach}
+                return self._do(CorrectionRequest.model_validate(given), progress)
 
-    def _do(self, request: SegmentRequest | CorrectionRequest, progress: Progress | None) -> SegmentedObject:
+    def _do(self, request: ObjectRequest, progress: Progress | None = None) -> SegmentedObject:
         edit = self.to_edit(request)
         for message in capability_warnings(edit, self.predictor.spec):
             warnings.warn(message, CapabilityWarning, stacklevel=3)  # the caller of `segment` or `correct`
@@ -273,13 +310,14 @@ class Session:
         for record in self.run(edit):
             if progress and isinstance(record, SliceDone):
                 progress(record)
-        if isinstance(edit, Correct) and self._object(edit.name).painted:
-            warnings.warn(not_followed(edit.name), CapabilityWarning, stacklevel=3)
+        done = self._object(edit.name)
+        if done.unfollowed:
+            warnings.warn(not_followed(edit.name, done.unfollowed), CapabilityWarning, stacklevel=3)
         for message in self.overlap_warnings(before):
             warnings.warn(message, OverlapWarning, stacklevel=3)
-        return self._object(edit.name)
+        return done
 
-    def to_edit(self, request: SegmentRequest | CorrectionRequest | Segment | Correct) -> Segment | Correct:
+    def to_edit(self, request: ObjectRequest | ObjectEdit) -> ObjectEdit:
         """Return the edit of a request, and refuse a request that is not possible in this session.
 
         Args:
@@ -290,7 +328,7 @@ class Session:
             SessionError: The object to correct does not exist, or is locked.
             BackendError: The engine failed; only a request with an alternative needs it.
         """
-        if isinstance(request, Segment | Correct):
+        if isinstance(request, ObjectEdit):
             request = request_of(request)
         edit = request.to_edit(self.context)
         if not (isinstance(request, SegmentRequest) and isinstance(edit, Segment) and request.alternative):
@@ -304,7 +342,7 @@ class Session:
 
     def preview(
         self,
-        request: SegmentRequest | CorrectionRequest | Segment | Correct,
+        request: ObjectRequest | ObjectEdit,
         then: CorrectionRequest | Correct | None = None,
     ) -> tuple[SliceMask, ...]:
         """Predict the request's own slice alone, as `run` will begin; the session stays as it is.
@@ -314,7 +352,8 @@ class Session:
             then: A correction of the same slice that would follow a prompt.
 
         Returns:
-            The mask, and after it, where a prompt starts an object, the model's three alternatives.
+            The mask, and after it, where a prompt starts an object, the model's three alternatives. An edit without a
+            slice of its own returns each slice that it changes by itself.
 
         Raises:
             PromptError: As for `segment` and `correct`.
@@ -322,15 +361,15 @@ class Session:
             BackendError: The engine failed.
         """
         edit = self.to_edit(request)
-        if isinstance(edit, Correct):
+        if not isinstance(edit, StartEdit):
             return self._replayer.preview((*edits_of(self._history.done, edit.name), edit))
         if then is None:
             return self._replayer.preview((edit,))
         if isinstance(then, Correct):
-            then = CorrectionRequest(name=then.name, points=then.points)
+            then = CorrectionRequest(name=then.name, points=then.prompts, reach=then.reach)
         return self._replayer.preview((edit, then.to_edit(self.context.after(edit))))
 
-    def run(self, request: SegmentRequest | CorrectionRequest | Edit) -> Iterator[Record]:
+    def run(self, request: ObjectRequest | Edit) -> Iterator[Record]:
         """Carry out a request, slice by slice: the generator behind every method that changes the session.
 
         The edit enters the history after the last record was taken; a caller that stops earlier leaves the session
@@ -351,26 +390,49 @@ class Session:
             edit = request
         else:
             edit = self.to_edit(request)
-        before = self._history
+        before, covered = self._history, self.covered
         history = before.push(edit)
-        if isinstance(edit, Segment | Correct):
+        if isinstance(edit, ObjectEdit):
             yield from self._replayer.replay(edits_of(history.done, edit.name))
-        elif isinstance(edit, Delete) and isinstance(deleted := before.done[edit.number], Segment | Correct):
+        elif isinstance(edit, Delete) and isinstance(deleted := before.done[edit.number], ObjectEdit):
             remaining = edits_of(history.done, deleted.name)
             # Edit by edit from the start: cached edits cost nothing, and a caller may do other things in between.
             for length in range(1, len(remaining) + 1):
                 yield from self._replayer.replay(remaining[:length])
         if self._history is not before:
             raise SessionError("The session was changed while this edit ran, so the edit was dropped. Do it again.")
-        if isinstance(edit, Segment | Correct | Delete):
+        if isinstance(edit, ObjectEdit | Delete):
             self.precisions = tuple(dict.fromkeys((*self.precisions, self.predictor.backend.precision)))
         self._history = history
+        self.outcome = self._outcome(edit, before, covered)
+
+    def _outcome(self, edit: Edit, before: History, covered: Sequence[CoveredVoxels]) -> EditOutcome | None:
+        """Say what an edit did; None of an edit of no object."""
+        if isinstance(edit, Delete):
+            edit = before.done[edit.number]
+        if not isinstance(edit, ObjectEdit | Remove | Lock):
+            return None
+        was, now = (
+            self._replayer.result(edits) if (edits := edits_of(each.done, edit.name)) else None
+            for each in (before, self._history)
+        )
+        slices: list[Mapping[int, RunMask]] = []
+        for result in (was, now):
+            masks = {index: each.mask for index, each in result.slice_masks.items()} if result else {}
+            if result and now and result.grid.axis != now.grid.axis:  # the object was started again in another plane
+                shape_kji = self.volume.geometry.shape_kji
+                masks = dict(SparseMask(result.grid.axis, shape_kji, masks).along(now.grid.axis).slices)
+            slices.append(masks)
+        unfollowed = now.unfollowed if now and isinstance(edit, Correct) else ()
+        return EditOutcome.of(edit.name, slices[0], slices[1], (covered, self.covered), unfollowed)
 
     def delete(self, number: int) -> None:
-        """Delete one prompt or correction by its number; the others are replayed.
+        """Delete one edit of an object by its number, which `SegmentedObject.edits` has; the later ones are replayed.
+
+        Numbers count all edits of the session from 0, and never change.
 
         Raises:
-            SessionError: The prompt does not exist, or its object is locked.
+            SessionError: The edit does not exist, or its object is locked.
         """
         self._change(Delete(number))
 
@@ -437,7 +499,7 @@ class Session:
         Raises:
             SessionError: There is nothing to undo.
         """
-        self._history = self._history.undo()
+        self._history, self.outcome = self._history.undo(), None
 
     def redo(self) -> None:
         """Redo the edit that was undone last.
@@ -445,7 +507,7 @@ class Session:
         Raises:
             SessionError: There is nothing to redo.
         """
-        self._history = self._history.redo()
+        self._history, self.outcome = self._history.redo(), None
 
     def save(self, path: str | Path) -> None:
         """Write the session to one file (see `radsam.session.session_file`), whole or not at all.
@@ -476,16 +538,20 @@ class Session:
         if saved.path is not None:
             self._files[saved.path] = saved.file_sha256
 
-    def restore(self, history: History, known: dict[tuple[Segment | Correct, ...], ObjectResult]) -> None:
+    def restore(self, history: History, known: dict[ObjectEdits, ObjectResult]) -> None:
         """Replace the history by a stored one, with the masks after its edits."""
         for edits, result in known.items():
             self._replayer.add_to_cache(edits, result)
         self._history = history
 
-    def known_results(self) -> dict[tuple[Segment | Correct, ...], ObjectResult]:
+    def known_results(self) -> dict[ObjectEdits, ObjectResult]:
         """Return the masks after every edit of every object's history, undone edits included."""
         edits = self._history.edits
-        prefixes = {
-            edits_of(edits[:length], name) for length in range(1, len(edits) + 1) for name in object_names(edits)
-        }
-        return {each: self._replayer.cache[each] for each in prefixes if each in self._replayer.cache}
+        known: dict[ObjectEdits, ObjectResult] = {}
+        for length, last in enumerate(edits, start=1):  # in order: a file holds a result by what its last edit changed
+            edit = edits[last.number] if isinstance(last, Delete) else last
+            if isinstance(edit, ObjectEdit):
+                of_object = edits_of(edits[:length], edit.name)
+                if of_object in self._replayer.cache:
+                    known[of_object] = self._replayer.cache[of_object]
+        return known

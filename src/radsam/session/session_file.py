@@ -24,11 +24,11 @@ from radsam.errors import RadsamError, SessionError
 from radsam.predictor import SliceMask, SlicePredictor
 from radsam.preprocess import Window
 from radsam.propagate import EndReason, StopRule
-from radsam.session.edit import Correct, Edit, Segment, edit_from_json, edit_to_json
+from radsam.session.edit import Edit, ObjectEdit, StartEdit, edit_from_json, edit_to_json
 from radsam.session.history import History
 from radsam.session.replay import ObjectResult
-from radsam.session.user_prompts import ObjectEdits
-from radsam.volume import RunMask, SliceGrid, Volume
+from radsam.session.user_state import ObjectEdits, prompts_of, started_by
+from radsam.volume import Point, RunMask, SliceGrid, Volume
 
 FORMAT = "radsam-session"
 FORMAT_VERSION = 1
@@ -88,18 +88,7 @@ class SessionFile:
         series = volume.series
         numbers = {id(edit): number for number, edit in enumerate(history.edits)}
         masks: dict[RunMask, int] = {}
-        stored = tuple(
-            {
-                "edits": [numbers[id(edit)] for edit in edits],
-                "answers": [
-                    [index, masks.setdefault(each.mask, len(masks)), each.score]
-                    for index, each in result.slice_masks.items()
-                ],
-                "ends": [result.low_end.value, result.high_end.value],
-                "painted": result.painted,
-            }
-            for edits, result in results.items()
-        )
+        stored = tuple(_stored(edits, result, results, numbers, masks) for edits, result in results.items())
         return cls(
             volume_hash=volume.content_hash,
             volume_source=_absolute(volume.source),
@@ -199,23 +188,57 @@ class SessionFile:
             SessionError: The stored masks do not fit the edits or the volume.
         """
         try:
-            return dict(self._result(step, volume) for step in self.stored)
+            found: dict[ObjectEdits, ObjectResult] = {}
+            for step in self.stored:
+                edits, result = self._result(step, volume, found)
+                found[edits] = result
+            return found
         except (IndexError, KeyError, TypeError, ValueError) as error:
             raise SessionError(f"The session is damaged: its masks do not fit its edits ({error!r}).") from error
 
-    def _result(self, step: Mapping[str, Any], volume: Volume) -> tuple[ObjectEdits, ObjectResult]:
+    def _result(
+        self, step: Mapping[str, Any], volume: Volume, found: Mapping[ObjectEdits, ObjectResult]
+    ) -> tuple[ObjectEdits, ObjectResult]:
         edits = tuple(_object_edit(self.history.edits[number]) for number in step["edits"])
-        started = next((edit for edit in reversed(edits) if isinstance(edit, Segment)), None)
-        if started is None:
+        if not any(isinstance(edit, StartEdit) for edit in edits):
             raise ValueError("no edit starts the object")
-        grid = SliceGrid.of(volume.geometry, started.plane)
-        slice_masks = {index: SliceMask(index, self.masks[mask], score) for index, mask, score in step["answers"]}
+        grid = SliceGrid.of(volume.geometry, started_by(edits).plane)
+        slice_masks = dict(found[edits[:-1]].slice_masks) if step.get("changes") else {}
+        for index in step.get("dropped", ()):
+            del slice_masks[index]
+        slice_masks |= {index: SliceMask(index, self.masks[mask], score) for index, mask, score in step["answers"]}
         if any(not 0 <= index < grid.count or each.mask.shape != grid.shape_vu for index, each in slice_masks.items()):
             raise ValueError("a mask lies outside the volume")
         low_end, high_end = (EndReason(each) for each in step["ends"])
-        # Sessions of the first releases do not say whether a correction was followed.
-        painted = bool(step.get("painted", False))
-        return edits, ObjectResult(grid, slice_masks, low_end, high_end, painted)
+        # Older sessions say only whether a correction was followed; those of the first releases not even that.
+        unfollowed = tuple((int(i), int(j), int(k)) for i, j, k in step.get("unfollowed", ()))
+        if step.get("painted", False) and not unfollowed:
+            unfollowed = tuple(each.index_ijk for each in prompts_of(edits[-1]) if isinstance(each, Point))
+        return edits, ObjectResult(grid, dict(sorted(slice_masks.items())), low_end, high_end, unfollowed)
+
+
+def _stored(
+    edits: ObjectEdits,
+    result: ObjectResult,
+    results: Mapping[ObjectEdits, ObjectResult],
+    numbers: Mapping[int, int],
+    masks: dict[RunMask, int],
+) -> dict[str, Any]:
+    """Describe a result for the file: where it can, by what differs from the result before its last edit.
+
+    A stroke of a long history then costs one slice in the file, and not all slices of the object once more.
+    """
+    before = results[edits[:-1]].slice_masks if edits[:-1] in results else None
+    changed = [each for index, each in result.slice_masks.items() if before is None or before.get(index) != each]
+    return {
+        "edits": [numbers[id(edit)] for edit in edits],
+        "changes": before is not None,
+        "dropped": [index for index in before or () if index not in result.slice_masks],
+        "answers": [[each.index, masks.setdefault(each.mask, len(masks)), each.score] for each in changed],
+        "ends": [result.low_end.value, result.high_end.value],
+        "painted": result.painted,
+        "unfollowed": [list(each) for each in result.unfollowed],
+    }
 
 
 def read_session(path: Path) -> SessionFile:
@@ -280,8 +303,8 @@ def _absolute(source: str) -> str:
     return str(Path(source).resolve()) if source and Path(source).exists() else source
 
 
-def _object_edit(edit: Edit) -> Segment | Correct:
-    if not isinstance(edit, Segment | Correct):
+def _object_edit(edit: Edit) -> ObjectEdit:
+    if not isinstance(edit, ObjectEdit):
         raise SessionError("The session is damaged: it has masks for an edit that makes none.")
     return edit
 

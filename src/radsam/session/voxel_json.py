@@ -13,11 +13,12 @@ import base64
 import binascii
 import zlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from radsam.errors import PromptError
+from radsam.session.prompt_json import JsonForm
 from radsam.volume import RunMask, SparseMask
 
 #: No axis of a volume is longer, and no slice has more pixels: run lengths stay below 2³².
@@ -89,3 +90,7 @@ def _runs(key: str, packed: object, shape_vu: tuple[int, int]) -> RunMask:
     mask = RunMask(shape_vu, runs)
     # Other programs may write empty runs; equal masks have equal runs here.
     return mask if runs[1:].all() else RunMask.encode(mask.decode())
+
+
+#: Voxels of a volume, as a field of an edit or a request.
+Voxels = Annotated[SparseMask, JsonForm(SparseMask, dict[str, Any], voxels_from_json, voxels_to_json)]

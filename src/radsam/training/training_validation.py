@@ -26,7 +26,7 @@ from radsam.runtime import BundleSpec
 from radsam.runtime.torch_backend import ModelBackend
 from radsam.session.edit_request import CorrectionRequest, PolicyName, RequestContext, SegmentRequest
 from radsam.session.replay import ObjectResult, Replayer
-from radsam.session.user_prompts import ObjectEdits
+from radsam.session.user_state import ObjectEdits
 from radsam.simulate import random_box, random_point, random_voxel
 from radsam.training.bundle_export import trained_capabilities
 from radsam.training.scenes import Scenes

@@ -3,6 +3,7 @@
 from radsam.volume.bounds import Bounds
 from radsam.volume.geometry import Geometry
 from radsam.volume.hand_shape import Brush, HandShape
+from radsam.volume.hand_voxels import HandVoxels
 from radsam.volume.plane import Plane, SliceGrid
 from radsam.volume.prompt import Box, Lasso, Mask, Point, Prompt, Scribble, slice_index
 from radsam.volume.run_mask import RunMask
@@ -15,6 +16,7 @@ __all__ = [
     "Brush",
     "Geometry",
     "HandShape",
+    "HandVoxels",
     "LabelVolume",
     "Lasso",
     "Mask",

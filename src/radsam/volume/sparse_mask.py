@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool
@@ -182,5 +183,9 @@ class SparseMask:
         return self is other or (self.axis, self.shape_kji, self.slices) == (other.axis, other.shape_kji, other.slices)
 
     def __hash__(self) -> int:
-        # Of a few numbers: edits are keys of caches, and hashing every run would cost more than what is looked up.
-        return hash((self.axis, self.shape_kji, tuple(self.slices), self.voxels))
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        # Of a few numbers, and once: edits are keys of caches, hashed again and again in a long history.
+        return hash((self.axis, self.shape_kji, tuple(self.slices)))

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radsam.propagate.painted_click import follows_points, with_painted_clicks
+from radsam.predictor import SlicePrompt
+from radsam.propagate.painted_click import follows, with_painted_clicks
 from radsam.volume import RunMask
 
 SQUARE = np.zeros((40, 50), bool)
@@ -20,7 +21,7 @@ points = st.lists(st.tuples(st.integers(0, 49), st.integers(0, 39), st.booleans(
 def test_every_point_holds_whatever_was_there(clicks: list[tuple[int, int, bool]]) -> None:
     found = with_painted_clicks(RunMask.encode(SQUARE), clicks)
     last = {(u, v): positive for u, v, positive in clicks}
-    assert follows_points(found, [(u, v, positive) for (u, v), positive in last.items()])
+    assert follows(found, SlicePrompt(points_uv=tuple((u, v, positive) for (u, v), positive in last.items())))
 
 
 @pytest.mark.parametrize(("u", "positive"), [(33, True), (26, False)])

@@ -11,7 +11,7 @@ from radsam.metrics import dice
 from radsam.predictor import SliceMask, SlicePrompt
 from radsam.propagate import EndReason, PropagationPlan, SideDone, SliceDone, propagate
 from radsam.propagate.propagation import Record
-from radsam.propagate.propagation_step import MaskStep
+from radsam.propagate.propagation_step import CorrectedSlice, MaskStep
 from radsam.volume import Bounds, Box, Plane, RunMask, SliceGrid
 
 SHAPE = (6, 10)
@@ -193,7 +193,14 @@ class MemoryStep:
         assert end is not None
         return SliceMask(index, square(1 + abs(end - index)), len(seen) / 10), (plan, (*seen, index))
 
-    def correct(self, index: int, user_prompt: SlicePrompt, previous: SliceMask | None) -> tuple[SliceMask, bool]:
+    def passed(
+        self, state: tuple[PropagationPlan, tuple[int, ...]], kept: SliceMask
+    ) -> tuple[PropagationPlan, tuple[int, ...]]:
+        return state[0], (*state[1], kept.index)
+
+    def correct(
+        self, index: int, added: SlicePrompt, user_prompt: SlicePrompt, previous: SliceMask | None
+    ) -> CorrectedSlice:
         raise NotImplementedError
 
 

@@ -114,7 +114,7 @@ STORED = {
     '"plane": "coronal", "window_hu": [-1350, 150], "policy": "copy", "zoom": false}': Segment(
         "a", Point(i=1, j=2, k=3), None, Plane.CORONAL, Window(-1350.0, 150.0), "copy"
     ),
-    '{"edit": "correct", "name": "a", "points": [{"point": [1, 2, 3], "positive": false}]}': Correct(
+    '{"edit": "correct", "name": "a", "points": [{"point": [1, 2, 3], "positive": false}], "reach": "next"}': Correct(
         "a", (Point(i=1, j=2, k=3, positive=False),)
     ),
     '{"edit": "delete", "number": 2}': Delete(2),

@@ -19,8 +19,8 @@ from radsam.session.edit_request import (
     CorrectionRequest,
     PolicyName,
     SegmentRequest,
-    request_of,
 )
+from radsam.session.requests import request_of
 from radsam.volume import Bounds, Box, Mask, Plane, Point
 
 SCENE = touching_balls()

@@ -52,11 +52,12 @@ WAYS = {
         {*COLUMNS, *(each.name for each in fields(BatchSettings))},
         {"name", "alternative"},
     ),
-    "radsam segment, corrections": (CorrectionRequest, options("segment"), set()),
-    "radsam edit": (CorrectionRequest, options("edit"), set()),
-    "Session.correct": (CorrectionRequest, inspect.signature(Session.correct).parameters, set()),
+    # Corrections in the command that starts the object go as far as the next slice that was prompted.
+    "radsam segment, corrections": (CorrectionRequest, options("segment"), {"reach"}),
+    "radsam edit": (CorrectionRequest, options("edit"), {"reach"}),
+    "Session.correct": (CorrectionRequest, {*inspect.signature(Session.correct).parameters, "points"}, set()),
     "HTTP correct": (CorrectionRequest, api_schemas.CorrectRequest.model_fields, set()),
-    "HTTP preview of a correction": (CorrectionRequest, api_schemas.PreviewRequest.model_fields, set()),
+    "HTTP preview of a correction": (CorrectionRequest, api_schemas.PreviewRequest.model_fields, {"reach"}),
 }
 
 

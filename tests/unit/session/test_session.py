@@ -149,7 +149,9 @@ def test_a_correction_of_the_prompted_slice_propagates_both_ways(session: Sessio
 def test_a_click_that_the_model_does_not_follow_is_painted(session: Session, backend: FakeBackend) -> None:
     before = session.segment(RIGHT, bounds=BOUNDS, policy="box")
     prompts = len(backend.prompts)
-    with pytest.warns(CapabilityWarning, match="did not follow the correction of 'object': only the pixels around"):
+    with pytest.warns(
+        CapabilityWarning, match=r"did not follow the click at \(1, 1, 15\) in 'object': only the pixels around"
+    ):
         after = session.correct(Point(i=1, j=1, k=15))  # where nothing is bright
     assert len(backend.prompts) > prompts
     changed = before.slices[15].mask.decode() != after.slices[15].mask.decode()
@@ -248,7 +250,7 @@ def test_only_prompts_that_count_can_be_deleted(session: Session, number: int) -
     session.lock("object")
     session.lock("object", False)
     before = state(session)
-    with pytest.raises(SessionError, match=f"no prompt number {number} to delete"):
+    with pytest.raises(SessionError, match=f"no edit number {number} to delete"):
         session.delete(number)
     assert state(session) == before
 
@@ -257,7 +259,7 @@ def test_a_deleted_prompt_cannot_be_deleted_twice(session: Session) -> None:
     session.segment(RIGHT, bounds=BOUNDS)
     session.correct(Point(i=4, j=14, k=14, positive=False))
     session.delete(1)
-    with pytest.raises(SessionError, match="no prompt number 1"):
+    with pytest.raises(SessionError, match="no edit number 1"):
         session.delete(1)
 
 
@@ -329,7 +331,7 @@ def test_undo_and_redo_step_through_every_kind_of_edit(session: Session) -> None
         (lambda s: s.correct(Point(i=9, j=14, k=13), name="locked"), SessionError, "Unlock it to change it"),
         (lambda s: s.correct(name="here"), PromptError, "points needs at least 1 value,"),
         (lambda s: s.correct(Point(i=9, j=14, k=99), name="here"), PromptError, "k goes from 0 to 25"),
-        (lambda s: s.correct(Point(i=9, j=14, k=20), name="here"), PromptError, "wider bounds"),
+        (lambda s: s.correct(Point(i=9, j=14, k=20), name="here"), PromptError, "Extend its bounds"),
         (
             lambda s: s.correct(Point(i=9, j=14, k=13), Point(i=9, j=14, k=15), name="here"),
             PromptError,

@@ -1,0 +1,207 @@
+"""Requests that ask no model: voxels by hand, slices marked right, ends, and clean-up."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StrictBool, StrictInt, model_validator
+
+from radsam.errors import PromptError, SessionError
+from radsam.session.clean_up_json import AnyCleanUpStep
+from radsam.session.edit import CleanUp, Confirm, Paint, Reach, Segment, SetBounds, StartFromMask
+from radsam.session.edit_request import ObjectName, Request, RequestContext, StartFromMaskRequest
+from radsam.session.hand_shape_json import AnyHandShape
+from radsam.session.history import present_objects
+from radsam.session.prompt_json import WindowHu
+from radsam.volume import Bounds, Geometry, SliceGrid, SparseMask, slice_index
+from radsam.volume.hand_shape import alike, sampled_voxel, shape_voxels, within_hu
+
+
+class PaintRequest(Request):
+    """Paint or erase voxels by hand; no propagation changes them afterwards.
+
+    Args:
+        name: The object. Painting starts one that does not exist.
+        shape: A brush stroke, a lasso, a box, a mask of one slice, or voxels.
+        positive: Whether the voxels belong to the object from now on, or do not.
+        reach: How far the painted slices propagate.
+        within_hu: Sets only voxels in this range of values, both ends included.
+        alike: Sets only voxels within ± this value of the mean under the stroke's first point, and connected to it.
+    """
+
+    name: ObjectName = "object"
+    shape: AnyHandShape
+    positive: StrictBool = True
+    reach: Reach = "slice"
+    within_hu: WindowHu | None = None
+    alike: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+
+    def check(self, geometry: Geometry) -> None:
+        """Refuse a shape without a voxel in the volume.
+
+        Raises:
+            PromptError: The shape lies outside the volume.
+        """
+        shape_voxels(self.shape, geometry)
+
+    def to_edit(self, context: RequestContext) -> Paint | StartFromMask:
+        """Return the edit; of an object that does not exist, the one that starts it by hand.
+
+        Raises:
+            PromptError: The shape lies outside the volume, or no voxel of it lies in the range of values.
+            SessionError: The object is locked, or there is none to erase from.
+        """
+        voxels = self._limited(shape_voxels(self.shape, context.geometry), context)
+        if self.name in present_objects(context.edits) or not self.positive:
+            context.started(self.name)
+            return Paint(self.name, voxels, self.positive, self.reach)
+        grid = SliceGrid.across(context.geometry, voxels.axis)
+        return StartFromMaskRequest(name=self.name, mask=voxels, plane=grid.plane, by_hand=True).to_edit(context)
+
+    def _limited(self, voxels: SparseMask, context: RequestContext) -> SparseMask:
+        if self.within_hu is None and self.alike is None:
+            return voxels
+        if context.hu is None:
+            raise SessionError("The values of the volume are needed for a stroke that is limited by them.")
+        if self.within_hu is not None:
+            low, high = self.within_hu.low_hu, self.within_hu.high_hu
+            voxels = within_hu(voxels, context.hu, (low, high))
+            if not voxels:
+                raise PromptError(f"No voxel of the stroke lies between {low:g} and {high:g} HU: nothing was set.")
+        if self.alike is not None:
+            at, spacing_mm = sampled_voxel(self.shape, voxels), context.geometry.spacing_mm_ijk
+            voxels = alike(voxels, context.hu, at, self.alike, spacing_mm)
+            if not voxels:
+                raise PromptError(
+                    f"No voxel at {at} lies within ±{self.alike:g} HU of the mean around it: nothing was set."
+                )
+        return voxels
+
+
+class BoundsRequest(Request):
+    """Trim or extend an object to new ends.
+
+    Args:
+        name: The object.
+        low: Its first slice; None leaves it.
+        high: Its last slice; None leaves it.
+        change: "trim" only takes slices away, "extend" only adds some, "set" does both.
+    """
+
+    name: ObjectName = "object"
+    low: StrictInt | None = None
+    high: StrictInt | None = None
+    change: Literal["set", "trim", "extend"] = "set"
+
+    @model_validator(mode="after")
+    def _moves_an_end(self) -> BoundsRequest:
+        if self.low is None and self.high is None:
+            raise PromptError("Give the first slice, the last slice, or both.")
+        return self
+
+    def to_edit(self, context: RequestContext) -> SetBounds:
+        """Return the edit.
+
+        Raises:
+            PromptError: The ends are reversed, lie outside the volume, cut off the slice of the object's prompt, or do
+                not trim or extend it.
+            SessionError: The object does not exist, or is locked.
+        """
+        started = context.started(self.name)
+        grid = SliceGrid.of(context.geometry, started.plane)
+        now = self._ends(context)
+        low, high = now.low if self.low is None else self.low, now.high if self.high is None else self.high
+        bounds = Bounds(low, high)
+        self._check_change(now)
+        if not 0 <= low <= high < grid.count:
+            raise PromptError(
+                f"The bounds {low} to {high} leave the volume: its {grid.plane} slices are numbered 0 to "
+                f"{grid.count - 1}."
+            )
+        if isinstance(started, Segment):
+            at = slice_index(started.prompt, grid)
+            if at not in bounds:
+                raise PromptError(
+                    f"The bounds {low} to {high} cut off slice {at}, on which {self.name!r} was prompted. Keep that "
+                    "slice, or start the object again on another one."
+                )
+        elif high < now.low or low > now.high:
+            raise PromptError(f"The bounds {low} to {high} leave nothing of {self.name!r} ({now.low} to {now.high}).")
+        return SetBounds(self.name, bounds)
+
+    def _check_change(self, now: Bounds) -> None:
+        """Refuse an end that is extended where it should be trimmed, and the other way round."""
+        for end, present, side in ((self.low, now.low, -1), (self.high, now.high, 1)):
+            if end is None or end == present or self.change == "set":
+                continue
+            if ((end - present) * side > 0) != (self.change == "extend"):
+                does = "extend" if self.change == "trim" else "trim"
+                raise PromptError(
+                    f"{self.name!r} goes from slice {now.low} to {now.high}: an end at slice {end} would {does} it, "
+                    f"not {self.change} it. Use {does} for that end."
+                )
+
+    def _ends(self, context: RequestContext) -> Bounds:
+        """Return the present first and last slice."""
+        state = context.state(self.name)
+        if state.bounds is not None:
+            return state.bounds
+        if context.present is None:
+            raise SessionError(f"The ends of {self.name!r} are found by its propagation: segment it first.")
+        slices = context.present(self.name).slice_masks
+        return Bounds(min(slices), max(slices))
+
+
+class ConfirmRequest(Request):
+    """Mark slices of an object as right, so that no propagation changes them; or open them again.
+
+    Args:
+        name: The object.
+        slices: Slices of its plane.
+        confirmed: Whether they are right from now on.
+    """
+
+    name: ObjectName = "object"
+    slices: Annotated[tuple[StrictInt, ...], Field(min_length=1)]
+    confirmed: StrictBool = True
+
+    def to_edit(self, context: RequestContext) -> Confirm:
+        """Return the edit.
+
+        Raises:
+            PromptError: A slice lies outside the volume, or outside the object's bounds.
+            SessionError: The object does not exist, or is locked.
+        """
+        context.started(self.name)
+        state = context.state(self.name)
+        for index in self.slices:
+            if not 0 <= index < state.grid.count or (state.bounds is not None and index not in state.bounds):
+                ends = state.bounds or Bounds(0, state.grid.count - 1)
+                raise PromptError(
+                    f"Slice {index} lies outside {self.name!r}, whose {state.grid.plane} slices go from {ends.low} to "
+                    f"{ends.high}."
+                )
+        return Confirm(self.name, tuple(sorted(set(self.slices))), self.confirmed)
+
+
+class CleanUpRequest(Request):
+    """Clean up an object's mask.
+
+    Args:
+        name: The object.
+        step: What to do; see `radsam.volume.clean_up`.
+    """
+
+    name: ObjectName = "object"
+    step: AnyCleanUpStep
+
+    def to_edit(self, context: RequestContext) -> CleanUp:
+        """Return the edit.
+
+        Raises:
+            PromptError: The step does not fit the volume.
+            SessionError: The object does not exist, or is locked.
+        """
+        context.started(self.name)
+        self.step.check(context.geometry.shape_kji)
+        return CleanUp(self.name, self.step)

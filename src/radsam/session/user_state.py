@@ -1,0 +1,138 @@
+"""What the user has set on an object: prompts, voxels by hand, slices marked right and bounds, from its edits alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from radsam.predictor import SlicePrompt
+from radsam.session.edit import Confirm, Correct, ObjectEdit, Paint, Segment, SetBounds, StartEdit, StartFromMask
+from radsam.volume import Bounds, HandVoxels, Prompt, SliceGrid, SparseMask
+
+ObjectEdits = tuple[ObjectEdit, ...]
+
+
+def started_by(edits: ObjectEdits) -> StartEdit:
+    """Return the edit that started the object last."""
+    return next(edit for edit in reversed(edits) if isinstance(edit, StartEdit))
+
+
+def prompts_of(edit: ObjectEdit) -> tuple[Prompt, ...]:
+    """Return the prompts of an edit, in voxels."""
+    match edit:
+        case Segment():
+            return (edit.prompt,)
+        case Correct():
+            return edit.prompts
+        case _:
+            return ()
+
+
+def slice_prompts_of(edit: ObjectEdit, grid: SliceGrid) -> dict[int, SlicePrompt]:
+    """Return the prompt that an edit adds on each slice of an object's plane."""
+    prompts: dict[int, SlicePrompt] = {}
+    for prompt in prompts_of(edit):
+        for index, added in SlicePrompt.by_slice(prompt, grid).items():
+            prompts[index] = prompts.get(index, SlicePrompt()).merged(added)
+    return prompts
+
+
+@dataclass(frozen=True)
+class UserState:
+    """What the user has set on an object since it was started.
+
+    Args:
+        grid: The slices of the object's plane.
+        bounds: First and last slice; None where the stop rule found them.
+        prompts: Prompts and corrections by slice.
+        anchors: Slices that were predicted from a box or mask of their own.
+        hand: Voxels set by hand, by slice; also those from before the object was started again.
+        confirmed: Slices marked right.
+    """
+
+    grid: SliceGrid
+    bounds: Bounds | None = None
+    prompts: Mapping[int, SlicePrompt] = field(default_factory=dict)
+    anchors: frozenset[int] = frozenset()
+    hand: Mapping[int, HandVoxels] = field(default_factory=dict)
+    confirmed: frozenset[int] = frozenset()
+
+    @property
+    def fixed(self) -> frozenset[int]:
+        """Slices whose masks no propagation from another slice changes."""
+        return self.confirmed.union(self.prompts)
+
+    def after(self, edit: ObjectEdit) -> UserState:
+        """Return the state after one more edit, which does not start the object again."""
+        match edit:
+            case Correct():
+                added = slice_prompts_of(edit, self.grid)
+                prompts = {
+                    index: each if each.is_anchor else self.prompts.get(index, SlicePrompt()).merged(each)
+                    for index, each in added.items()
+                }
+                anchors = self.anchors | {index for index, each in added.items() if each.is_anchor}
+                return replace(self, prompts={**self.prompts, **prompts}, anchors=anchors)
+            case Paint():
+                return self._painted(edit.voxels, positive=edit.positive)
+            case SetBounds(bounds=bounds):
+                return replace(
+                    self,
+                    bounds=bounds,
+                    prompts={index: each for index, each in self.prompts.items() if index in bounds},
+                    anchors=frozenset(index for index in self.anchors if index in bounds),
+                    hand={index: each for index, each in self.hand.items() if index in bounds},
+                    confirmed=frozenset(index for index in self.confirmed if index in bounds),
+                )
+            case Confirm(slices=slices, confirmed=True):
+                return replace(self, confirmed=self.confirmed | set(slices))
+            case Confirm(slices=slices):
+                return replace(self, confirmed=self.confirmed - set(slices))
+            case _:
+                return self
+
+    def _painted(self, voxels: SparseMask, *, positive: bool) -> UserState:
+        hand, touched = dict(self.hand), voxels.along(self.grid.axis).slices
+        for index, pixels in touched.items():
+            hand[index] = hand.get(index, HandVoxels.none(pixels.shape)).painted(pixels, positive=positive)
+        bounds = self.bounds
+        if positive and bounds is not None:
+            bounds = Bounds(min(bounds.low, *touched), max(bounds.high, *touched))
+        return replace(self, hand=hand, bounds=bounds)
+
+
+def started_state(edits: ObjectEdits, started: StartEdit, grid: SliceGrid) -> UserState:
+    """Return the state after an edit that starts an object, maybe not for the first time.
+
+    Voxels that were set by hand before stay set: a person who paints an object and prompts it again keeps the paint.
+
+    Args:
+        edits: The object's edits before.
+        started: The edit that starts it.
+        grid: The slices of its plane.
+    """
+    state = UserState(grid)
+    for edit in edits:
+        if isinstance(edit, Paint):
+            state = state.after(edit)
+        elif isinstance(edit, StartFromMask) and edit.by_hand:
+            state = state._painted(edit.mask, positive=True)
+    bounds = started.bounds
+    if isinstance(started, StartFromMask):
+        if started.by_hand:
+            state = state._painted(started.mask, positive=True)
+        slices = started.mask.along(grid.axis).slices
+        bounds = bounds or Bounds(min(slices), max(slices))
+    prompts = slice_prompts_of(started, grid)
+    hand = {index: each for index, each in state.hand.items() if bounds is None or index in bounds}
+    return replace(state, bounds=bounds, prompts=prompts, anchors=frozenset(prompts), hand=hand)
+
+
+def state_of(edits: Iterable[ObjectEdit], grid: SliceGrid) -> UserState:
+    """Return the state after all edits of an object."""
+    every = tuple(edits)
+    at = max(number for number, edit in enumerate(every) if isinstance(edit, StartEdit))
+    state = started_state(every[:at], started_by(every), grid)
+    for edit in every[at + 1 :]:
+        state = state.after(edit)
+    return state

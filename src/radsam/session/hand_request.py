@@ -13,7 +13,9 @@ from radsam.session.edit_request import ObjectName, Request, RequestContext, Sta
 from radsam.session.hand_shape_json import AnyHandShape
 from radsam.session.history import present_objects
 from radsam.session.prompt_json import WindowHu
+from radsam.session.user_state import UserState
 from radsam.volume import Bounds, Geometry, SliceGrid, SparseMask, slice_index
+from radsam.volume.clean_up import CopySlice, check_clean_up
 from radsam.volume.hand_shape import alike, sampled_voxel, shape_voxels, within_hu
 
 
@@ -199,9 +201,25 @@ class CleanUpRequest(Request):
         """Return the edit.
 
         Raises:
-            PromptError: The step does not fit the volume.
+            PromptError: The step does not fit the volume, or a chosen slice is empty or outside the object's bounds.
             SessionError: The object does not exist, or is locked.
         """
         context.started(self.name)
-        self.step.check(context.geometry.shape_kji)
+        shape_kji = context.geometry.shape_kji
+        if context.present is None:
+            self.step.check(shape_kji)
+        else:
+            check_clean_up(context.present(self.name).voxels(shape_kji), self.step)
+        self._check_bounds(context.state(self.name))
         return CleanUp(self.name, self.step)
+
+    def _check_bounds(self, state: UserState) -> None:
+        """Refuse to copy a slice to where the object has none."""
+        step, bounds = self.step, state.bounds
+        if not isinstance(step, CopySlice) or step.axis != state.grid.axis or bounds is None:
+            return
+        if outside := [index for index in step.to if index not in bounds]:
+            raise PromptError(
+                f"Slice {outside[0]} lies outside {self.name!r}, which goes from slice {bounds.low} to {bounds.high}: "
+                "extend it first."
+            )

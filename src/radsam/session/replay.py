@@ -12,6 +12,7 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+from jaxtyping import Bool
 
 from radsam.predictor import ObjectView, SliceMask, SlicePredictor
 from radsam.propagate import EndReason, PropagationPlan, Record, SideDone, SliceDone, StopRule, propagate
@@ -60,6 +61,13 @@ class ObjectResult:
     def painted(self) -> bool:
         """Whether the model did not follow the last correction, so that only its clicks were painted."""
         return bool(self.unfollowed)
+
+    def voxels(self, shape_kji: tuple[int, int, int]) -> Bool[np.ndarray, "k j i"]:
+        """Return the mask of the whole object, before other objects claim voxels."""
+        voxels = np.zeros(shape_kji, bool)
+        for index, each in self.slice_masks.items():
+            self.grid.put(voxels, index, each.mask.decode())
+        return voxels
 
 
 class Replayer:
@@ -272,11 +280,8 @@ class Replayer:
         return replace(result, slice_masks=masks, low_end=ends[-1], high_end=ends[1], view=started.view)
 
     def _cleaned(self, edit: CleanUp, state: UserState, before: ObjectResult) -> Masks:
-        """Clean up the mask of the whole object; slices marked right stay."""
-        grid, shape_kji = before.grid, self._volume.geometry.shape_kji
-        voxels = np.zeros(shape_kji, bool)
-        for index, each in before.slice_masks.items():
-            grid.put(voxels, index, each.mask.decode())
+        """Clean up the mask of the whole object; slices marked right stay, and none is added outside the bounds."""
+        grid, voxels = before.grid, before.voxels(self._volume.geometry.shape_kji)
         spacing_kji = self._volume.geometry.spacing_mm_ijk[::-1]
         cleaned = clean_up(voxels, edit.step, (spacing_kji[0], spacing_kji[1], spacing_kji[2]))
         changed = np.flatnonzero(
@@ -284,7 +289,7 @@ class Replayer:
         )
         masks = dict(before.slice_masks)
         for index in map(int, changed):
-            if index not in state.confirmed:
+            if index not in state.confirmed and (state.bounds is None or index in state.bounds):
                 score = masks[index].score if index in masks else 1.0
                 masks[index] = SliceMask(index, RunMask.encode(grid.take(cleaned, index)), score)
         return masks

@@ -18,7 +18,8 @@ from radsam.server.mask_revisions import MaskRevisions
 from radsam.session import CoveredVoxels, Overlap, Session
 from radsam.session.compose import painting_order
 from radsam.session.edit import Edit
-from radsam.session.history import edits_of, locks_of, object_names, present_objects
+from radsam.session.history import edits_of, locks_of, present_objects
+from radsam.session.object_ids import object_ids
 from radsam.session.replay import Replayer
 from radsam.volume import Geometry, Mask, Plane, SliceGrid
 from servers import unpack
@@ -36,13 +37,13 @@ NAMES = st.sampled_from(["liver", "tumour", "vessel"])
 
 def naive_ids(edits: Sequence[Edit], replayer: Replayer) -> np.ndarray:
     """Paint the objects one over another into a whole array; locked ones get what such an array gave them before."""
-    names, locks = object_names(edits), locks_of(edits)
-    ids = np.zeros(GEOMETRY.shape_kji, np.uint8)
+    numbers, locks = object_ids(edits), locks_of(edits)
+    ids = np.zeros(GEOMETRY.shape_kji, np.uint16)
     for name in painting_order(edits):
         if name not in locks:
-            ids[whole(edits, name, replayer)] = names.index(name) + 1
+            ids[whole(edits, name, replayer)] = numbers[name]
     for name, at in locks.items():
-        ids[naive_ids(edits[:at], replayer) == object_names(edits[:at]).index(name) + 1] = names.index(name) + 1
+        ids[naive_ids(edits[:at], replayer) == object_ids(edits[:at])[name]] = numbers[name]
     return ids
 
 
@@ -55,12 +56,13 @@ def whole(edits: Sequence[Edit], name: str, replayer: Replayer) -> np.ndarray:
 
 
 def naive_covered(ids: np.ndarray, edits: Sequence[Edit], replayer: Replayer) -> list[CoveredVoxels]:
-    names = object_names(edits)
+    numbers = object_ids(edits)
+    names = {number: name for name, number in numbers.items()} | {0: ""}
     counts = []
-    for name in present_objects(edits):
-        owners = ids[whole(edits, name, replayer) & (ids != names.index(name) + 1)]
+    for name in sorted(present_objects(edits), key=numbers.__getitem__):
+        owners = ids[whole(edits, name, replayer) & (ids != numbers[name])]
         for by, voxels in zip(*np.unique(owners, return_counts=True), strict=True):
-            counts.append(CoveredVoxels(name, names[by - 1] if by else "", int(voxels)))
+            counts.append(CoveredVoxels(name, names[by], int(voxels)))
     return counts
 
 
@@ -80,6 +82,8 @@ EDITS = st.one_of(
     st.tuples(st.sampled_from(["lock", "unlock", "remove"]), NAMES, st.none()),
     st.tuples(st.sampled_from(["undo", "redo"]), st.none(), st.none()),
     st.tuples(st.just("overlap"), st.sampled_from(list(Overlap)), st.none()),
+    st.tuples(st.just("order"), st.lists(NAMES, unique=True), st.none()),
+    st.tuples(st.just("id"), NAMES, st.sampled_from([1, 2, 3, 200, 300])),
 )
 
 
@@ -96,13 +100,17 @@ def do(session: Session, kind: str, what: Any, drawn: Any) -> None:
                 session.remove(what)
             case "overlap":
                 session.overlap = what
+            case "order":
+                session.order(*what)
+            case "id":
+                session.set_id(what, drawn)
             case _:
                 getattr(session, kind)()
     except SessionError:
         pass
 
 
-@settings(max_examples=20)
+@settings(max_examples=25)
 @given(st.lists(EDITS, min_size=1, max_size=12))
 def test_after_every_edit_it_is_the_naive_label_map(edits: list[tuple[str, Any, Any]]) -> None:
     session = fake_session(SCENE.volume)

@@ -21,7 +21,8 @@ from radsam.session import Session
 from radsam.session.capability_warnings import capability_warnings, not_followed
 from radsam.session.edit import Correct, Segment, StartEdit
 from radsam.session.edit_request import SegmentRequest, StartFromMaskRequest
-from radsam.session.history import History, object_names
+from radsam.session.history import History
+from radsam.session.object_ids import object_ids
 from radsam.session.requests import ObjectRequest
 from radsam.volume import SliceGrid
 
@@ -124,8 +125,7 @@ class EditQueue:
         job.warnings = capability_warnings(edit, session.predictor.spec)
         if isinstance(edit, Segment) and session.volume.hu_doubt:
             job.warnings += (session.volume.hu_doubt,)
-        names = object_names(session.history.push(edit).done)
-        object_id = names.index(edit.name) + 1
+        object_id = object_ids(session.history.push(edit).done)[edit.name]
         plane = edit.plane if isinstance(edit, StartEdit) else session.objects[edit.name].grid.plane
         grid = SliceGrid.of(session.volume.geometry, plane)
         covered = session.covered

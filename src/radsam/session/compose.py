@@ -14,16 +14,23 @@ import numpy as np
 from jaxtyping import Bool, Int64, UInt8, UInt16
 
 from radsam.session.edit import Delete, Edit, ObjectEdit, Overlap
-from radsam.session.history import chosen_overlap, present_objects
+from radsam.session.history import chosen_order, chosen_overlap, present_objects
 from radsam.volume import RunMask
 
 
 def painting_order(edits: Sequence[Edit]) -> list[str]:
     """Name the objects in the order in which they are painted: a later one covers an earlier one.
 
-    Objects are painted in the order in which they were last edited (`Overlap.LAST_WINS` and `KEEP_BOTH`) or in
-    reverse order of their first prompt, so that the earlier ones end on top (`Overlap.KEEP_FIRST`).
+    Those of the priority order are painted last, the first one at the end. The others are painted in the order in which
+    they were last edited (`Overlap.LAST_WINS` and `KEEP_BOTH`) or in reverse order of their first prompt, so that the
+    earlier ones end on top (`Overlap.KEEP_FIRST`).
     """
+    by_policy, order = _by_policy(edits), chosen_order(edits)
+    ordered = [name for name in reversed(order) if name in by_policy]
+    return [*(name for name in by_policy if name not in order), *ordered]
+
+
+def _by_policy(edits: Sequence[Edit]) -> list[str]:
     present = present_objects(edits)
     if chosen_overlap(edits) is Overlap.KEEP_FIRST:
         return present[::-1]

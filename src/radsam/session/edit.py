@@ -23,6 +23,8 @@ from radsam.volume import Plane
 #: How far a correction propagates: this slice only, a number of slices to each side, to the next slices that the user
 #: has set, or to both ends of the object.
 Reach = Literal["slice", "next", "ends"] | Annotated[StrictInt, Field(ge=0)]
+#: The largest value of an object in a label map, which has 16 bits.
+LARGEST_ID = 65535
 
 
 class Overlap(StrEnum):
@@ -268,12 +270,58 @@ class SetOverlap:
     edit: Literal["overlap"] = field(default="overlap", repr=False, kw_only=True)
 
 
+@dataclass(frozen=True)
+class SetOrder:
+    """Choose the priority order of objects: of two that claim a voxel, the one named first has it.
+
+    Objects that are not named come after them, by the overlap policy.
+
+    Args:
+        names: The objects; none takes the order back.
+
+    Raises:
+        SessionError: A name is repeated.
+    """
+
+    names: tuple[str, ...]
+    edit: Literal["order"] = field(default="order", repr=False, kw_only=True)
+
+    def __post_init__(self) -> None:
+        repeated = next((name for at, name in enumerate(self.names) if name in self.names[:at]), None)
+        if repeated is not None:
+            raise SessionError(f"The order names {repeated!r} twice; name each object once.")
+
+
+@dataclass(frozen=True)
+class SetId:
+    """Choose the value of an object in the label map.
+
+    Args:
+        name: The object.
+        id: The value, 1 to 65535.
+
+    Raises:
+        SessionError: The value lies outside this range.
+    """
+
+    name: str
+    id: StrictInt
+    edit: Literal["id"] = field(default="id", repr=False, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.id <= LARGEST_ID:
+            raise SessionError(
+                f"The value of an object in the label map is a whole number from 1 to {LARGEST_ID}, not {self.id}; "
+                "0 is the background."
+            )
+
+
 #: Edits that start an object.
 StartEdit = Segment | StartFromMask
 #: Edits that make an object's masks.
 ObjectEdit = Segment | StartFromMask | Correct | Paint | SetBounds | Confirm | CleanUp
 #: Edits that are their own requests: they leave nothing open, and propagate nothing new.
-Change = Delete | Remove | Lock | SetOverlap
+Change = Delete | Remove | Lock | SetOverlap | SetOrder | SetId
 Edit = ObjectEdit | Change
 
 _EDIT: TypeAdapter[Edit] = TypeAdapter(Annotated[Edit, Discriminator("edit")])

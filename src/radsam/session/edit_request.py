@@ -51,11 +51,14 @@ from radsam.session.edit import (
     Reach,
     Remove,
     Segment,
+    SetId,
+    SetOrder,
     SetOverlap,
     StartEdit,
     StartFromMask,
 )
 from radsam.session.history import edits_of, locks_of, numbered_edits_of, require_object
+from radsam.session.object_ids import require_free_id
 from radsam.session.prompt_json import AnyPrompt, SliceBounds, WindowHu
 from radsam.session.replay import ObjectResult
 from radsam.session.user_state import UserState, started_by, state_of
@@ -123,10 +126,10 @@ class RequestContext:
             raise SessionError(f"{name!r} is locked. Unlock it to change it.")
 
     def check(self, edit: Change) -> None:
-        """Refuse a deletion, removal or lock that is not possible here.
+        """Refuse a deletion, removal, lock, order or id that is not possible here.
 
         Raises:
-            SessionError: The prompt or object does not exist, or is locked.
+            SessionError: The prompt or object does not exist, or is locked, or another object has the id.
         """
         match edit:
             case Delete(number=number):
@@ -141,6 +144,12 @@ class RequestContext:
                 require_object(self.edits, name)
             case SetOverlap():
                 pass
+            case SetOrder(names=names):
+                for name in names:
+                    require_object(self.edits, name)
+            case SetId(name=name, id=number):
+                require_object(self.edits, name)
+                require_free_id(self.edits, name, number)
 
 
 def _not_blank(name: str) -> str:

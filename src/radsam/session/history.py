@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from radsam.errors import SessionError
-from radsam.session.edit import Delete, Edit, Lock, ObjectEdit, Overlap, Remove, SetOverlap, StartEdit
+from radsam.session.edit import Delete, Edit, Lock, ObjectEdit, Overlap, Remove, SetId, SetOrder, SetOverlap, StartEdit
 
 E = TypeVar("E", bound=Edit)
 
@@ -62,7 +62,7 @@ class History:
 
 
 def object_names(edits: Sequence[Edit]) -> list[str]:
-    """Name every object that was ever started, in the order of their first prompts: an id is a position here plus 1."""
+    """Name every object that was ever started, in the order of their first prompts."""
     return list(dict.fromkeys(edit.name for edit in edits if isinstance(edit, StartEdit)))
 
 
@@ -93,7 +93,7 @@ def edits_of(edits: Sequence[Edit], name: str) -> tuple[ObjectEdit, ...]:
 
 
 def present_objects(edits: Sequence[Edit]) -> list[str]:
-    """Name the objects that exist now, in order of their ids."""
+    """Name the objects that exist now, in the order of their first prompts."""
     return [name for name in object_names(edits) if edits_of(edits, name)]
 
 
@@ -128,8 +128,15 @@ def chosen_overlap(edits: Sequence[Edit]) -> Overlap | None:
     return next((edit.overlap for edit in reversed(edits) if isinstance(edit, SetOverlap)), None)
 
 
+def chosen_order(edits: Sequence[Edit]) -> tuple[str, ...]:
+    """Return the priority order that was chosen last, the first one first; empty if none was."""
+    return next((edit.names for edit in reversed(edits) if isinstance(edit, SetOrder)), ())
+
+
 def renamed(edit: E, name: str, new_name: str) -> E:
     """Return an edit of object `name` as one of object `new_name`; edits of others are returned as they are."""
-    if isinstance(edit, ObjectEdit | Lock | Remove) and edit.name == name:
+    if isinstance(edit, ObjectEdit | Lock | Remove | SetId) and edit.name == name:
         return replace(edit, name=new_name)
+    if isinstance(edit, SetOrder):
+        return replace(edit, names=tuple(new_name if each == name else each for each in edit.names))
     return edit

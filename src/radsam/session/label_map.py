@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import takewhile
+from operator import itemgetter
 
 import numpy as np
 from jaxtyping import Bool, Int64
@@ -14,7 +15,8 @@ from jaxtyping import Bool, Int64
 from radsam.session.compose import Claim, LabelSlice, compose_slice, painting_order
 from radsam.session.covered_voxels import CoveredVoxels
 from radsam.session.edit import Edit, Overlap
-from radsam.session.history import chosen_overlap, edits_of, locks_of, object_names, present_objects
+from radsam.session.history import chosen_overlap, edits_of, locks_of, present_objects
+from radsam.session.object_ids import object_ids
 from radsam.session.replay import ObjectResult, Replayer
 from radsam.volume import Geometry, LabelVolume, RunMask, SparseMask
 
@@ -28,7 +30,7 @@ class LabelMap:
 
     Args:
         geometry: The grid.
-        ids: Object to id, in the order of the ids.
+        ids: Object to id, in the order of their first prompts.
         largest_id: The largest id of an object that exists or existed.
         slices: The slices along k.
         precedence: The objects, the one first that gets a voxel in doubt.
@@ -44,13 +46,18 @@ class LabelMap:
     chosen: Overlap | None
     source: str
 
+    @property
+    def names(self) -> dict[int, str]:
+        """Id to object, by ascending id."""
+        return {number: name for name, number in sorted(self.ids.items(), key=itemgetter(1))}
+
     @cached_property
     def labels(self) -> LabelVolume:
         """The whole label map as an array, made at the first use."""
         return LabelVolume(
             self._array(),
             self.geometry,
-            {number: name for name, number in self.ids.items()},
+            self.names,
             self._covered_voxels() if self.chosen in (None, Overlap.KEEP_BOTH) else {},
             keep_both=self.chosen is Overlap.KEEP_BOTH,
             source=self.source,
@@ -112,22 +119,18 @@ class LabelMapComposer:
         self._locks_before: tuple[Sequence[Edit], dict[int, Slices]] = (), {}
 
     def compose(self, edits: Sequence[Edit]) -> LabelMap:
-        """Return the label map after `edits`.
-
-        An object's id is its position in `object_names`, counted from 1. A locked object keeps exactly the voxels that
-        it owned when it was locked.
-        """
+        """Return the label map after `edits`; a locked object keeps exactly the voxels that it owned when locked."""
         # What an object owned when it was locked holds as long as the edits before its lock do.
         pairs = zip(self._locks_before[0], edits, strict=False)
         same = sum(1 for _ in takewhile(lambda pair: pair[0] is pair[1], pairs))
         owned_at = {at: owned for at, owned in self._locks_before[1].items() if at <= same}
         self._slices = self._compose(edits, owned_at)
         self._locks_before = edits, owned_at
-        every, locked = object_names(edits), locks_of(edits)
+        every, locked = object_ids(edits), locks_of(edits)
         return LabelMap(
             geometry=self._geometry,
-            ids={name: every.index(name) + 1 for name in present_objects(edits)},
-            largest_id=len(every),
+            ids={name: every[name] for name in present_objects(edits)},
+            largest_id=max(every.values(), default=0),
             slices=self._slices,
             precedence=(*locked, *(name for name in reversed(painting_order(edits)) if name not in locked)),
             chosen=chosen_overlap(edits),

@@ -31,6 +31,8 @@ from radsam.session.edit import (
     Reach,
     Remove,
     Segment,
+    SetId,
+    SetOrder,
     SetOverlap,
     StartEdit,
 )
@@ -49,6 +51,7 @@ from radsam.session.history import (
     require_object,
 )
 from radsam.session.label_map import LabelMap, LabelMapComposer
+from radsam.session.object_ids import object_ids
 from radsam.session.replay import ObjectResult, Replayer
 from radsam.session.requests import ObjectRequest, request_of
 from radsam.session.segmented_object import PlacedEdit, PlacedPrompt, SegmentedObject
@@ -173,7 +176,7 @@ class Session(HandEdits):
 
     @property
     def objects(self) -> dict[str, SegmentedObject]:
-        """The objects by name, in the order of their ids, which is that of their first prompts."""
+        """The objects by name, in the order of their first prompts."""
         return {name: self._object(name) for name in present_objects(self._history.done)}
 
     def _object(self, name: str) -> SegmentedObject:
@@ -205,7 +208,7 @@ class Session(HandEdits):
 
     def _number(self, name: str) -> int:
         require_object(self._history.done, name)
-        return object_names(self._history.done).index(name) + 1
+        return object_ids(self._history.done)[name]
 
     @property
     def context(self) -> RequestContext:
@@ -475,6 +478,25 @@ class Session(HandEdits):
             pass
         for message in self.overlap_warnings(before):
             warnings.warn(message, OverlapWarning, stacklevel=3)  # the caller of `delete`, `remove`, `lock`, `overlap`
+
+    def order(self, *names: str) -> None:
+        """Choose the priority order: of two objects that claim a voxel, the one named first has it.
+
+        Objects that are not named come after them, by the overlap policy. A locked object loses no voxel. Without a
+        name, the overlap policy alone decides again.
+
+        Raises:
+            SessionError: An object does not exist, or is named twice.
+        """
+        self._change(SetOrder(names))
+
+    def set_id(self, name: str, id: int) -> None:
+        """Choose the value of an object in the label map; new objects then take values that no object has.
+
+        Raises:
+            SessionError: The object does not exist, another one has the value, or it is not from 1 to 65535.
+        """
+        self._change(SetId(name, id))
 
     @property
     def overlap(self) -> Overlap:

@@ -7,6 +7,7 @@ import pytest
 
 from fakes import fake_session
 from phantoms import ball
+from radsam.errors import SessionError
 from radsam.session import Overlap, Session
 from radsam.session.edit import Segment
 from radsam.session.history import History
@@ -93,6 +94,46 @@ def test_a_locked_object_loses_and_gains_no_voxel(session: Session, overlap: Ove
     np.testing.assert_array_equal(session.mask("b"), owned)
     session.overlap = Overlap.KEEP_FIRST
     np.testing.assert_array_equal(session.mask("b"), owned)
+
+
+def test_the_object_that_the_order_names_first_has_the_voxel(session: Session) -> None:
+    for name in STRIPES:
+        draw(session, name)
+    session.order("b", "a")
+    assert [owners(session, u) for u in (3, 8, 12, 18, 25)] == ["a", "b", "b", "b", "c"]
+    draw(session, "a")
+    assert owners(session, 8) == "b"
+    session.order("a", "b")
+    assert [owners(session, u) for u in (8, 18)] == ["a", "b"]  # c is not named, so it comes after them
+    session.rename("b", "liver")
+    assert [owners(session, u) for u in (8, 18)] == ["a", "liver"]
+    session.lock("c")
+    session.order("liver")
+    assert [owners(session, u) for u in (8, 18, 22)] == ["liver", "liver", "c"]
+    session.order()
+    assert [owners(session, u) for u in (8, 18)] == ["a", "liver"]
+    session.undo()
+    session.undo()
+    assert owners(session, 8) == "a"
+
+
+@pytest.mark.parametrize("overlap", list(Overlap))
+def test_objects_that_the_order_does_not_name_follow_the_policy(session: Session, overlap: Overlap) -> None:
+    session.overlap = overlap
+    for name in STRIPES:
+        draw(session, name)
+    session.order("c")
+    first = overlap is Overlap.KEEP_FIRST
+    assert [owners(session, u) for u in (8, 18)] == ["a" if first else "b", "c"]
+
+
+def test_an_order_with_unknown_or_repeated_names_is_refused(session: Session) -> None:
+    draw(session, "a")
+    with pytest.raises(SessionError, match="There is no object 'lung' in this session; its objects: a"):
+        session.order("a", "lung")
+    with pytest.raises(SessionError, match="names 'a' twice"):
+        session.order("a", "a")
+    assert session.history.cursor == 1
 
 
 def test_unlocking_opens_the_contest_again(session: Session) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from radsam.cli.object_options import Legend, Locked, Number, ObjectOptions, Order, Unlocked
 from radsam.cli.point_arguments import parse_points
 from radsam.cli.session_inputs import (
     correct,
@@ -37,6 +39,9 @@ from radsam.cli.shared_options import (
 from radsam.cli.terminal import command, note, usage_error
 from radsam.errors import SessionError
 
+if TYPE_CHECKING:
+    from radsam.session.edit import Edit
+
 
 @command
 def edit(
@@ -53,6 +58,11 @@ def edit(
         str | None, typer.Option(help="The object to correct; needed where the session has several.")
     ] = None,
     overlap: OverlapPolicy = None,
+    order: Order = None,
+    lock: Locked = None,
+    unlock: Unlocked = None,
+    number: Number = None,
+    legend: Legend = None,
     ct: Annotated[
         str | None, typer.Option(help="The CT, if it has moved since the session was saved.", metavar="CT")
     ] = None,
@@ -84,11 +94,14 @@ def edit(
     points = parse_points(fix, fix_not)
     lock_session(session, "radsam edit")
     saved = read_session(session)
-    outputs = Outputs(out, preview, session, file_format)
+    outputs = Outputs(out, preview, session, file_format, legend)
+    options = ObjectOptions.of(lock, unlock, number, order)
+    only = _only(name, saved.history.done)
+    options.check(saved.history.done, only)
     inputs = [Path(ct or saved.volume_source), *model_files(model or saved.model_reference)]
     outputs.check(inputs)
     chosen = overlap_policy(overlap)
-    check_objects(outputs, saved.history.edits, inputs, chosen or chosen_overlap(saved.history.done))
+    check_objects(outputs, saved.history.edits, inputs, chosen or chosen_overlap(saved.history.done), only, number)
     volume, source = read_ct(
         ct or saved.volume_source,
         outputs,
@@ -107,7 +120,8 @@ def edit(
         work.delete(delete)
     if chosen is not None and chosen is not chosen_overlap(work.history.done):
         work.overlap = chosen
-    target = _target(name, list(work.objects)) if points or preview else None
+    target = _target(name, list(work.objects)) if points or preview or number is not None else None
+    options.before(work, target)
     if points and target is None:
         raise SessionError(
             "The session is empty: there is no object to correct. Start one with radsam segment --session."
@@ -118,8 +132,17 @@ def edit(
     if points and target is not None:
         typed = Coordinates(volume.geometry, work.objects[target].grid, mm)
         correct(work, correction_requests(target, points, typed), quiet=as_json)
+    options.after(work, target)
     outputs.write(work, target, source)
     finish(work, outputs, started, as_json)
+
+
+def _only(name: str | None, edits: Sequence[Edit]) -> str | None:
+    """Return the named object, or the only one of a session."""
+    from radsam.session.history import present_objects
+
+    present = present_objects(edits)
+    return name or (present[0] if len(present) == 1 else None)
 
 
 def _target(name: str | None, objects: list[str]) -> str | None:

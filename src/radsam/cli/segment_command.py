@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from radsam.cli.object_options import Legend, Locked, Number, ObjectOptions, Order, Unlocked
 from radsam.cli.point_arguments import parse_points
 from radsam.cli.session_inputs import (
     correct,
@@ -81,6 +82,11 @@ def segment(
     name: Annotated[str, typer.Option(help="Name of the object.")] = "object",
     policy: Policy = None,
     overlap: OverlapPolicy = None,
+    order: Order = None,
+    lock: Locked = None,
+    unlock: Unlocked = None,
+    number: Number = None,
+    legend: Legend = None,
     zoom: Annotated[
         bool | None,
         typer.Option(
@@ -124,7 +130,8 @@ def segment(
         raise usage_error("Give exactly one prompt: --box, --point or --mask.")
     if roi is not None and mask is None:
         raise usage_error("--roi chooses an object of the file given with --mask.")
-    outputs = Outputs(out, preview, session, file_format)
+    outputs = Outputs(out, preview, session, file_format, legend)
+    options = ObjectOptions.of(lock, unlock, number, order)
     inputs = [Path(ct), *([mask] if mask else []), *model_files(model)]
     outputs.check(inputs)
     chosen = overlap_policy(overlap)
@@ -140,7 +147,8 @@ def segment(
         lock_session(session, "radsam segment")
     saved = read_session(session) if session is not None and session.exists() else None
     edits = saved.history.done if saved else ()
-    check_objects(outputs, edits, inputs, chosen or chosen_overlap(edits), name)
+    options.check(edits, name)
+    check_objects(outputs, edits, inputs, chosen or chosen_overlap(edits), name, number)
     volume, source = read_ct(ct, outputs, series, resample=resample, quiet=as_json)
     typed = Coordinates(volume.geometry, SliceGrid.of(volume.geometry, plane), mm)
     request = SegmentRequest.model_validate(
@@ -167,9 +175,11 @@ def segment(
     work = _open(volume, saved, model, backend, precision, window, keep=session is not None)
     if chosen is not None and chosen is not chosen_overlap(work.history.done):
         work.overlap = chosen
+    options.before(work, name)
     with progress_bar(f"Segmenting {name}", quiet=as_json) as update:
         work.segment(request, progress=lambda record: update(record.done, record.total))
     correct(work, corrections, quiet=as_json)
+    options.after(work, name)
     outputs.write(work, name, source)
     finish(work, outputs, started, as_json)
 

@@ -34,12 +34,15 @@ class Outputs:
         preview: A picture, or None.
         session: A session file, or None.
         labels_format: Format of the label map; None takes the one of its suffix.
+        legend: Whether a label map gets a legend (see `legend_path`); None: where it holds several objects, or one
+            with another value than 1.
     """
 
     labels: Path
     preview: Path | None = None
     session: Path | None = None
     labels_format: str | None = None
+    legend: bool | None = None
 
     def check(self, inputs: Sequence[Path]) -> None:
         """Check that everything can be written, before anything is computed.
@@ -75,8 +78,21 @@ class Outputs:
 
         return is_template(self.labels) or label_format(self.labels, self.labels_format).is_dicom
 
+    def legend_path(self, names: Mapping[int, str]) -> Path | None:
+        """Return where the legend of the label map goes, with the names of its objects by their values; None for none.
+
+        DICOM and one file per object need none: they name their objects.
+        """
+        from radsam.io.label_legend import is_own_legend, own_legend_path
+
+        if self.holds_overlap or not names or self.legend is False:
+            return None
+        legend = own_legend_path(self.labels)
+        # An earlier one must not go on to say what is no longer so.
+        return legend if self.legend or list(names) != [1] or is_own_legend(legend) else None
+
     def check_objects(self, names: Mapping[int, str], inputs: Sequence[Path]) -> None:
-        """Check the files of objects that have one each, before anything is computed.
+        """Check the files of objects that have one each, and the legend of a label map, before anything is computed.
 
         Args:
             names: Object id to name.
@@ -87,13 +103,18 @@ class Outputs:
         """
         from radsam.disk.atomic_write import check_writable
         from radsam.io.input_files import refuse_inputs, refuse_same
+        from radsam.io.label_legend import check_legend
         from radsam.io.object_files import is_template, object_paths
 
-        if not is_template(self.labels):
+        if is_template(self.labels):
+            paths = list(object_paths(self.labels, names).values())
+            for each in paths:
+                check_writable(each)
+        elif (legend := self.legend_path(names)) is not None:
+            check_legend(legend)
+            paths = [self.labels, legend]
+        else:
             return
-        paths = list(object_paths(self.labels, names).values())
-        for each in paths:
-            check_writable(each)
         refuse_inputs(paths, inputs)
         refuse_same([*paths, *(each for each in (self.preview, self.session) if each is not None)])
 
@@ -177,10 +198,26 @@ class Outputs:
             for number, path in self.object_files(session).items():
                 writers[path] = partial(write_object, number, path)
         else:
-            writers[self.labels] = lambda: write_masks(session.labels, self.labels)
+            writers[self.labels] = lambda: self._with_legend(session, write_masks)
         if self.preview is not None and name is not None:
             writers[self.preview] = partial(write_preview, session, name, self.preview, whole=self.holds_overlap)
         _write_each(writers)
+
+    def _with_legend(self, session: Session, write_masks: Callable[[LabelVolume, Path], None]) -> None:
+        """Write the label map, and its legend with it: one is replaced only if the other is."""
+        from radsam.disk.atomic_write import replacing
+        from radsam.io.label_legend import check_legend, write_legend
+        from radsam.render.slice_drawing import object_colour
+
+        labels = session.labels
+        legend = self.legend_path(labels.names)
+        if legend is None:
+            write_masks(labels, self.labels)
+            return
+        check_legend(legend)
+        with replacing(legend) as unfinished:
+            write_legend(unfinished, labels.names, {number: object_colour(number) for number in labels.names})
+            write_masks(labels, self.labels)
 
     def object_files(self, session: Session) -> dict[int, Path]:
         """Return the file of each object of a session, by id; the output is a template.
@@ -189,10 +226,10 @@ class Outputs:
         """
         from radsam.io.object_files import object_paths
         from radsam.io.volume_write import label_format
-        from radsam.session.history import object_names
+        from radsam.session.object_ids import object_ids
 
         # Of removed objects, too: a file keeps its name, whatever happens to other objects.
-        paths = object_paths(self.labels, dict(enumerate(object_names(session.history.done), start=1)))
+        paths = object_paths(self.labels, {number: name for name, number in object_ids(session.history.done).items()})
         labels, dicom = session.labels, label_format(self.labels, self.labels_format).is_dicom
         return {number: paths[number] for number in (labels.present_ids if dicom else sorted(labels.names))}
 
@@ -252,6 +289,7 @@ def check_objects(
     inputs: Sequence[Path],
     overlap: Overlap | None,
     name: str | None = None,
+    number: int | None = None,
 ) -> None:
     """Check what depends on the objects of a session, before anything is computed.
 
@@ -260,15 +298,18 @@ def check_objects(
         edits: The session's edits so far.
         inputs: The files that are read.
         overlap: The overlap policy; None if none was chosen.
-        name: The object that is added.
+        name: The object that is added or edited.
+        number: The value that it gets; None for that which it has, or the next free one.
 
     Raises:
         OutputError: The mask of an object cannot be written, or one label map would have to hold overlapping objects.
     """
-    from radsam.session.history import object_names
+    from radsam.session.object_ids import free_id, object_ids
 
-    names = dict.fromkeys([*object_names(edits), *([] if name is None else [name])])
-    outputs.check_objects(dict(enumerate(names, start=1)), inputs)
+    ids = object_ids(edits)
+    if name is not None and (name not in ids or number is not None):
+        ids[name] = free_id(ids) if number is None else number
+    outputs.check_objects({number: each for each, number in ids.items()}, inputs)
     outputs.check_overlap(overlap)
 
 
@@ -428,6 +469,8 @@ def finish(session: Session, outputs: Outputs, started: float, as_json: bool) ->
 
     found = report(session, started, outputs)
     written: dict[str, Any] = outputs.to_dict()
+    if (legend := outputs.legend_path(session.label_map.names)) is not None:
+        written["legend"] = str(legend)
     if is_template(outputs.labels):
         files = outputs.object_files(session)
         written["masks"] = {session.labels.names[number]: str(path) for number, path in files.items()}
@@ -435,5 +478,7 @@ def finish(session: Session, outputs: Outputs, started: float, as_json: bool) ->
         write_json(found | {"outputs": written})
     else:
         show_report(found, outputs)
+        if "legend" in written:
+            out.print(f"legend: {written['legend']}", markup=False, soft_wrap=True)
         for name, path in written.get("masks", {}).items():
             out.print(f"{name}: {path}", markup=False, soft_wrap=True)

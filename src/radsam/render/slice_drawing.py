@@ -38,6 +38,11 @@ NEGATIVE_COLOUR: Colour = (255, 85, 85)
 _OVERSAMPLING = 3
 
 
+def object_colour(number: int) -> Colour:
+    """Return the colour of the object with an id (1, 2, …) in the page and in legends."""
+    return OBJECT_COLOURS[(number - 1) % len(OBJECT_COLOURS)]
+
+
 @dataclass(frozen=True)
 class Viewport:
     """A part of a displayed slice and its place on a page.

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from radsam.render.slice_drawing import OBJECT_COLOURS
+from radsam.render.slice_drawing import object_colour
 from radsam.server.mask_revisions import MaskRevisions
 from radsam.server.volume_listing import VolumeEntry
 from radsam.session import SegmentedObject, Session
@@ -89,7 +89,7 @@ def _object(each: SegmentedObject, voxels: int, ml: float) -> dict[str, Any]:
     return {
         "id": each.id,
         "name": each.name,
-        "color": "#{:02x}{:02x}{:02x}".format(*OBJECT_COLOURS[(each.id - 1) % len(OBJECT_COLOURS)]),
+        "color": "#{:02x}{:02x}{:02x}".format(*object_colour(each.id)),
         "visible": True,
         "locked": each.locked,
         "plane": each.grid.plane.value,

@@ -183,3 +183,81 @@ def test_convert_keeps_objects_whole_where_the_output_can(run: Any, folder: Path
     assert voxels(tmp_path / "m_1_liver.nrrd") == LIVER_VOXELS
     assert voxels(tmp_path / "m_2_tumour.nrrd") == TUMOUR_VOXELS
     json.dumps(lost.json)
+
+
+def ids_of(path: Path) -> dict[str, int]:
+    """The voxels of each object of a label map, by the names of its legend."""
+    read = read_labels(path)
+    return {name: int((read.ids == number).sum()) for number, name in read.names.items()}
+
+
+def test_the_object_named_first_has_the_voxels(run: Any, tmp_path: Path) -> None:
+    draw(run, "liver", "-o map.nii.gz --order liver").done()
+    second = draw(run, "tumour", "-o map.nii.gz").done()
+    assert ids_of(tmp_path / "map.nii.gz") == {"liver": LIVER_VOXELS}
+    assert "'liver' takes" in second.stderr
+    run("edit s.radsam -o map.nii.gz --order tumour,liver").done()
+    held = {"liver": LIVER_VOXELS - TUMOUR_VOXELS, "tumour": TUMOUR_VOXELS}
+    assert ids_of(tmp_path / "map.nii.gz") == held
+    for wrong, words in (("tumour,lung", "no object 'lung'"), ("liver,liver", "'liver' twice")):
+        refused = run(f"edit s.radsam -o map.nii.gz --order {wrong}")
+        assert (refused.returncode, words in refused.stderr_line) == (3, True)
+    run("edit s.radsam -o map.nii.gz --undo").done()
+    assert ids_of(tmp_path / "map.nii.gz")["liver"] == LIVER_VOXELS
+
+
+def test_objects_are_locked_and_unlocked(run: Any, tmp_path: Path) -> None:
+    locked = draw(run, "liver", "-o map.nii.gz --lock liver --json").done().json
+    assert locked["objects"][0]["locked"]
+    draw(run, "tumour", "-o map.nii.gz").done()
+    assert ids_of(tmp_path / "map.nii.gz") == {"liver": LIVER_VOXELS}
+    run("edit s.radsam -o map.nii.gz --unlock liver --lock tumour").done()
+    assert ids_of(tmp_path / "map.nii.gz")["tumour"] == TUMOUR_VOXELS
+    refused = run("edit s.radsam -o map.nii.gz --fix 20 20 4 --name tumour")
+    assert (refused.returncode, "locked" in refused.stderr_line) == (3, True)
+    assert run("edit s.radsam -o map.nii.gz --lock liver --unlock liver").returncode == 2
+    assert run("edit s.radsam -o map.nii.gz --lock lung").returncode == 3
+    draw(run, "tumour", "-o map.nii.gz --unlock tumour").done()
+
+
+def test_values_are_the_users_and_a_legend_names_them(run: Any, tmp_path: Path) -> None:
+    first = draw(run, "liver", "-o map.nii.gz --json").done().json
+    assert not list(tmp_path.glob("*.txt"))  # the only object has the value 1
+    assert "legend" not in first["outputs"]
+    found = draw(run, "tumour", "-o map.nii.gz --id 300 --json").done().json
+    assert {each["name"]: each["id"] for each in found["objects"]} == {"liver": 1, "tumour": 300}
+    assert found["outputs"]["legend"] == "map.labels.txt"
+    labels = read_labels(tmp_path / "map.nii.gz")
+    assert (labels.ids.dtype, dict(labels.names)) == (np.uint16, {1: "liver", 300: "tumour"})
+    assert (tmp_path / "map.labels.txt").read_text().splitlines()[2:] == [
+        '0  0 0 0  0 0 0  "Clear Label"',
+        '1  86 180 233  1 1 1  "liver"',
+        '300  222 135 190  1 1 1  "tumour"',
+    ]
+    refused = run("edit s.radsam -o map.nii.gz --name liver --id 300")
+    assert (refused.returncode, "The value 300 belongs to 'tumour'" in refused.stderr_line) == (3, True)
+    assert run("edit s.radsam -o map.nii.gz --id 7").returncode == 2  # of which object?
+    assert run("edit s.radsam -o map.nii.gz --name liver --id 0").returncode == 2
+    shown = run("edit s.radsam -o map.nrrd --name liver --id 7").done()
+    assert "legend: map.labels.txt" in shown.stdout
+    assert read_labels(tmp_path / "map.nrrd").present_ids == [7, 300]
+    run("edit s.radsam -o out_{id}.nii.gz").done()
+    assert {each.name for each in tmp_path.glob("out*")} == {"out_7.nii.gz", "out_300.nii.gz"}
+    run("edit s.radsam -o out.dcm").done()
+    assert [each.SegmentLabel for each in pydicom.dcmread(tmp_path / "out.dcm").SegmentSequence] == ["liver", "tumour"]
+
+
+def test_no_legend_replaces_a_file_of_somebody_else(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw(run, "liver", "-o map.nii.gz").done()
+    (tmp_path / "map.labels.txt").write_text("my notes")
+    before = (tmp_path / "s.radsam").read_bytes(), (tmp_path / "map.nii.gz").read_bytes()
+    with monkeypatch.context() as patched:
+        patched.setattr("radsam.cli.segment_command.read_ct", lambda *given, **more: pytest.fail("work was begun"))
+        refused = draw(run, "tumour", "-o map.nii.gz")
+    assert (refused.returncode, "--no-legend" in refused.stderr_line) == (3, True)
+    assert ((tmp_path / "s.radsam").read_bytes(), (tmp_path / "map.nii.gz").read_bytes()) == before
+    draw(run, "tumour", "-o map.nii.gz --no-legend").done()
+    assert (tmp_path / "map.labels.txt").read_text() == "my notes"
+    (tmp_path / "map.labels.txt").unlink()
+    run("edit s.radsam -o map.nii.gz --undo --legend").done()
+    assert read_labels(tmp_path / "map.nii.gz").names == {1: "liver"}

@@ -9,8 +9,9 @@ import pytest
 import SimpleITK as sitk
 
 from phantoms import GRIDS, ball
-from radsam.errors import GridMismatchError, VolumeError
+from radsam.errors import GridMismatchError, OutputError, VolumeError
 from radsam.io.label_grid import LabelResampledWarning, require_same_grid
+from radsam.io.label_legend import check_legend, own_legend_path, read_legend, write_legend
 from radsam.io.volume_read import read_labels
 from radsam.io.volume_write import write_labels
 from radsam.volume import Geometry, LabelVolume, Volume
@@ -39,7 +40,7 @@ def some_ids(dtype: type = np.uint8) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", ["organs.nii.gz", "organs.nrrd", "organs.mha", "organs.seg.nrrd"])
-@pytest.mark.parametrize("legend", ["organs.txt", "organs.label", "organs_labels.txt"])
+@pytest.mark.parametrize("legend", ["organs.labels.txt", "organs.txt", "organs.label", "organs_labels.txt"])
 def test_names_come_from_the_label_description_beside_it(tmp_path: Path, name: str, legend: str) -> None:
     path = saved(tmp_path / name, some_ids())
     assert not read_labels(path).names
@@ -145,3 +146,17 @@ def test_labels_that_lie_elsewhere_are_refused(tmp_path: Path, volume: Volume) -
         read_labels(path, on=volume, resample=True)
     with pytest.raises(VolumeError, match="give that, too"):
         read_labels(path, resample=True)
+
+
+def test_a_legend_is_read_as_it_was_written(tmp_path: Path) -> None:
+    names = {1: "liver", 300: 'Läsion "in"  segment\tIV\n', 65535: "a"}
+    path = saved(tmp_path / "organs.nii.gz", some_ids())
+    legend = own_legend_path(path)
+    check_legend(legend)
+    write_legend(legend, names, dict.fromkeys(names, (230, 159, 0)))
+    assert legend.name == "organs.labels.txt"
+    assert read_legend(legend) == {0: "Clear Label", 1: "liver", 300: "Läsion 'in' segment IV", 65535: "a"}
+    check_legend(legend)  # its own may be replaced
+    legend.write_text(LEGEND)
+    with pytest.raises(OutputError, match="holds something else, so nothing was written"):
+        check_legend(legend)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from radsam.session.covered_voxels import CoveredVoxels
-from radsam.volume import RunMask
+from radsam.volume import RunMask, SparseMask
 
 
 @dataclass(frozen=True)
@@ -23,6 +21,7 @@ class EditOutcome:
         taken: Voxels that it has no more.
         taken_from: Voxels that it took from each other object in the label map.
         refused_by: Voxels that it claims since this edit, and that each other object keeps.
+        refused_why: Why each of these keeps them; see `LabelMap.reason`.
         unfollowed: The voxels (i, j, k) of clicks that the model did not follow.
     """
 
@@ -32,29 +31,39 @@ class EditOutcome:
     taken: int = 0
     taken_from: Mapping[str, int] | None = None
     refused_by: Mapping[str, int] | None = None
+    refused_why: Mapping[str, str] | None = None
     unfollowed: tuple[tuple[int, int, int], ...] = ()
 
     @classmethod
     def of(
         cls,
         name: str,
-        before: Mapping[int, RunMask],
-        after: Mapping[int, RunMask],
+        before: SparseMask | None,
+        after: SparseMask | None,
         covered: tuple[Sequence[CoveredVoxels], Sequence[CoveredVoxels]],
+        why: Callable[[str], str],
         unfollowed: tuple[tuple[int, int, int], ...] = (),
     ) -> EditOutcome:
-        """Compare an object's slices of one plane, and the voxels that objects cover, before and after an edit."""
+        """Compare an object, and the voxels that objects cover, before and after an edit.
+
+        Args:
+            name: The object.
+            before: Its voxels before the edit, along its plane; None if it did not exist.
+            after: Its voxels after it; None if it does not exist any more.
+            covered: What objects cover, before and after.
+            why: Returns why an object keeps voxels that this one claims, too.
+            unfollowed: Clicks that the model did not follow.
+        """
+        axis = after.axis if after else before.axis if before else 2
+        was, now = ({} if each is None else each.along(axis).slices for each in (before, after))
         slices, added, taken = [], 0, 0
-        for index in sorted(before.keys() | after.keys()):
-            was, now = before.get(index), after.get(index)
-            if was == now:
-                continue
-            gone = int(np.count_nonzero(was.decode() & ~now.decode())) if was and now else was.area if was else 0
-            kept = (was.area if was else 0) - gone
-            new = (now.area if now else 0) - kept
-            if new or gone:
+        for index in sorted(was.keys() | now.keys()):
+            nothing = RunMask.empty((was.get(index) or now[index]).shape)
+            one, other = was.get(index, nothing), now.get(index, nothing)
+            if one != other:
+                changed, grown = (one ^ other).area, other.area - one.area
                 slices.append(index)
-            added, taken = added + new, taken + gone
+                added, taken = added + (changed + grown) // 2, taken + (changed - grown) // 2
         lost = {(each.name, each.by): each.voxels for each in covered[0]}
         more = {
             (each.name, each.by): each.voxels - lost.get((each.name, each.by), 0)
@@ -63,7 +72,8 @@ class EditOutcome:
         }
         taken_from = {other: voxels for (other, by), voxels in more.items() if by == name}
         refused_by = {by: voxels for (other, by), voxels in more.items() if other == name}
-        return cls(name, tuple(slices), added, taken, taken_from, refused_by, unfollowed)
+        reasons = {by: why(by) for by in refused_by if by}
+        return cls(name, tuple(slices), added, taken, taken_from, refused_by, reasons, unfollowed)
 
     def to_dict(self, ml: float) -> dict[str, Any]:
         """Return it for JSON; `ml` is the millilitres of a voxel."""
@@ -76,5 +86,6 @@ class EditOutcome:
             "taken_ml": round(self.taken * ml, 3),
             "taken_from": dict(self.taken_from or {}),
             "refused_by": dict(self.refused_by or {}),
+            "refused_why": dict(self.refused_why or {}),
             "unfollowed": [list(each) for each in self.unfollowed],
         }

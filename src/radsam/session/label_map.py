@@ -15,7 +15,7 @@ from jaxtyping import Bool, Int64
 from radsam.session.compose import Claim, LabelSlice, compose_slice, painting_order
 from radsam.session.covered_voxels import CoveredVoxels
 from radsam.session.edit import Edit, Overlap
-from radsam.session.history import chosen_overlap, edits_of, locks_of, present_objects
+from radsam.session.history import chosen_order, chosen_overlap, edits_of, locks_of, present_objects
 from radsam.session.object_ids import object_ids
 from radsam.session.replay import ObjectResult, Replayer
 from radsam.volume import Geometry, LabelVolume, RunMask, SparseMask
@@ -34,6 +34,8 @@ class LabelMap:
         largest_id: The largest id of an object that exists or existed.
         slices: The slices along k.
         precedence: The objects, the one first that gets a voxel in doubt.
+        locked: The locked objects.
+        order: The objects of the priority order.
         chosen: The overlap policy; None if none was chosen.
         source: File or folder of the volume.
     """
@@ -43,6 +45,8 @@ class LabelMap:
     largest_id: int
     slices: tuple[LabelSlice, ...]
     precedence: tuple[str, ...]
+    locked: frozenset[str]
+    order: tuple[str, ...]
     chosen: Overlap | None
     source: str
 
@@ -73,6 +77,21 @@ class LabelMap:
         ids = {**self.ids, "": 0}
         ordered = sorted(counts.items(), key=lambda item: (ids[item[0][0]], ids[item[0][1]]))
         return tuple(CoveredVoxels(name, by, voxels) for (name, by), voxels in ordered)
+
+    def owner(self, voxel_ijk: tuple[int, int, int]) -> str:
+        """Return the object that has a voxel; "" if none has it."""
+        i, j, k = voxel_ijk
+        at = j * self.geometry.shape_kji[2] + i
+        owned = self.slices[k].owned
+        return next((name for name, each in owned.items() if np.searchsorted(each.edges, at, side="right") % 2), "")
+
+    def reason(self, by: str) -> str:
+        """Return why an object has what another one claims: it is "locked", in the "order", "first" or "later"."""
+        if by in self.locked:
+            return "locked"
+        if by in self.order:
+            return "order"
+        return "first" if self.chosen is Overlap.KEEP_FIRST else "later"
 
     def mask(self, name: str) -> Bool[np.ndarray, "k j i"]:
         """Return the voxels that the label map gives to an object."""
@@ -133,6 +152,8 @@ class LabelMapComposer:
             largest_id=max(every.values(), default=0),
             slices=self._slices,
             precedence=(*locked, *(name for name in reversed(painting_order(edits)) if name not in locked)),
+            locked=frozenset(locked),
+            order=chosen_order(edits),
             chosen=chosen_overlap(edits),
             source=self._source,
         )

@@ -6,7 +6,7 @@ A session is its history of edits. Everything else, the masks included, follows 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from radsam.predictor import SliceMask, SlicePredictor, SlicePrompt
 from radsam.preprocess import Window
 from radsam.propagate import Record, SliceDone, StopRule
 from radsam.session.capability_warnings import CapabilityWarning, HuWarning, capability_warnings, not_followed
-from radsam.session.covered_voxels import CoveredVoxels, OverlapWarning, overlap_warnings
+from radsam.session.covered_voxels import CoveredVoxels, OverlapWarning
 from radsam.session.edit import (
     Change,
     Correct,
@@ -52,12 +52,13 @@ from radsam.session.history import (
 )
 from radsam.session.label_map import LabelMap, LabelMapComposer
 from radsam.session.object_ids import object_ids
+from radsam.session.overlap_warnings import clicks_inside_others, overlap_warnings
 from radsam.session.replay import ObjectResult, Replayer
 from radsam.session.requests import ObjectRequest, request_of
 from radsam.session.segmented_object import PlacedEdit, PlacedPrompt, SegmentedObject
 from radsam.session.session_file import SessionFile
 from radsam.session.user_state import ObjectEdits, prompts_of
-from radsam.volume import Bounds, LabelVolume, Mask, Plane, Prompt, RunMask, SliceGrid, SparseMask, Volume
+from radsam.volume import Bounds, LabelVolume, Mask, Plane, Prompt, SliceGrid, SparseMask, Volume
 
 Progress = Callable[[SliceDone], None]
 
@@ -166,13 +167,19 @@ class Session(HandEdits):
         return mask
 
     def overlap_warnings(self, before: Sequence[CoveredVoxels]) -> tuple[str, ...]:
-        """Return a warning for each object that lost more voxels to another one than `before`, a former `covered`."""
-        now = self.covered
-        if not now:
-            return ()
+        """Return the warnings of the last edit about voxels that two objects claim.
+
+        There is one for each object that lost more voxels to another one than `before`, a former `covered`, and one
+        for clicks of the edit inside another object that keeps its voxels.
+        """
+        label_map = self.label_map
+        if not label_map.covered or label_map.chosen is Overlap.KEEP_BOTH:
+            return ()  # with `KEEP_BOTH`, no object loses a voxel
         voxels = {name: each.whole_voxels for name, each in self.objects.items()}
-        ml = self.volume.geometry.voxel_volume_mm3 / 1000
-        return overlap_warnings(before, now, voxels, ml, chosen_overlap(self._history.done))
+        edit = self._history.done[-1] if self._history.done else None
+        if not isinstance(edit, ObjectEdit):
+            return overlap_warnings(before, label_map, voxels, None)
+        return overlap_warnings(before, label_map, voxels, edit.name) + clicks_inside_others(edit, label_map)
 
     @property
     def objects(self) -> dict[str, SegmentedObject]:
@@ -415,19 +422,20 @@ class Session(HandEdits):
             edit = before.done[edit.number]
         if not isinstance(edit, ObjectEdit | Remove | Lock):
             return None
-        was, now = (
-            self._replayer.result(edits) if (edits := edits_of(each.done, edit.name)) else None
-            for each in (before, self._history)
+        was, now = (edits_of(each.done, edit.name) for each in (before, self._history))
+        after = self._replayer.result(now) if now else None
+        return EditOutcome.of(
+            edit.name,
+            self._voxels(self._replayer.result(was)) if was else None,
+            self._voxels(after) if after else None,
+            (covered, self.covered),
+            self.label_map.reason,
+            after.unfollowed if after and isinstance(edit, Correct) else (),
         )
-        slices: list[Mapping[int, RunMask]] = []
-        for result in (was, now):
-            masks = {index: each.mask for index, each in result.slice_masks.items()} if result else {}
-            if result and now and result.grid.axis != now.grid.axis:  # the object was started again in another plane
-                shape_kji = self.volume.geometry.shape_kji
-                masks = dict(SparseMask(result.grid.axis, shape_kji, masks).along(now.grid.axis).slices)
-            slices.append(masks)
-        unfollowed = now.unfollowed if now and isinstance(edit, Correct) else ()
-        return EditOutcome.of(edit.name, slices[0], slices[1], (covered, self.covered), unfollowed)
+
+    def _voxels(self, result: ObjectResult) -> SparseMask:
+        masks = {index: each.mask for index, each in result.slice_masks.items()}
+        return SparseMask(result.grid.axis, self.volume.geometry.shape_kji, masks)
 
     def delete(self, number: int) -> None:
         """Delete one edit of an object by its number, which `SegmentedObject.edits` has; the later ones are replayed.

@@ -6,11 +6,12 @@ import math
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StrictBool
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StrictBool, StrictInt, model_validator
 from pydantic_core import PydanticCustomError
 
-from radsam.errors import PromptError
-from radsam.session import edit_request
+from radsam.errors import PromptError, RequestError
+from radsam.session import Overlap, edit_request
+from radsam.session.edit import LARGEST_ID, SetOrder, SetOverlap
 from radsam.session.edit_request import CorrectionRequest, PolicyName, Request
 from radsam.session.prompt_json import AnyPrompt, Index, OnePoint, WindowHu
 from radsam.volume import Plane
@@ -99,18 +100,31 @@ class CorrectRequest(CorrectionRequest):
 
 
 class ObjectChange(Request):
-    """A change of how an object is shown, locked or named."""
+    """A change of how an object is shown, locked or named, or of its value in the label map."""
 
     color: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$", examples=["#e69f00"])] | None = None
     visible: StrictBool | None = None
     locked: StrictBool | None = None
     new_name: Name | None = None
+    id: Annotated[StrictInt, Field(ge=1, le=LARGEST_ID)] | None = None
 
 
 class SessionChange(Request):
-    """The overlap policy: which object owns a voxel that two objects claim."""
+    """Which object has a voxel that two objects claim: the first one of `order`, else by the policy `overlap`."""
 
-    overlap: Literal["last wins", "keep first", "keep both"]
+    overlap: Literal["last wins", "keep first", "keep both"] | None = None
+    order: Annotated[tuple[Name, ...], Field(max_length=LARGEST_ID)] | None = None
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> SessionChange:
+        if self.overlap is None and self.order is None:
+            raise RequestError("Give the overlap policy (overlap), the priority order (order), or both.")
+        return self
+
+    def to_edits(self) -> tuple[SetOverlap | SetOrder, ...]:
+        """Return the edits."""
+        overlap = () if self.overlap is None else (SetOverlap(Overlap(self.overlap)),)
+        return overlap + (() if self.order is None else (SetOrder(self.order),))
 
 
 # Responses
@@ -286,6 +300,7 @@ class State(BaseModel):
     can_redo: bool
     overlap: str
     overlaps: list[Overlapping]
+    order: list[str]
     busy: Busy | None
     interrupted: Interrupted | None
     encoded: dict[PlaneName, list[int]]

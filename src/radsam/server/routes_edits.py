@@ -104,10 +104,17 @@ async def remove_object(session: Id, name: ObjectName, service: Served, user: Us
 
 @router.patch("/objects/{name}", responses=_ALL)
 async def change_object(session: Id, name: ObjectName, change: ObjectChange, service: Served, user: User) -> State:
-    """Change the colour and visibility of an object, lock or rename it."""
+    """Change the colour and visibility of an object, lock or rename it, or change its value in the label map."""
     shown = change.model_dump(include={"color", "visible"}, exclude_none=True)
     done = await run_in_threadpool(
-        service.change_object, user, session, name, shown=shown, locked=change.locked, new_name=change.new_name
+        service.change_object,
+        user,
+        session,
+        name,
+        shown=shown,
+        locked=change.locked,
+        new_name=change.new_name,
+        new_id=change.id,
     )
     return State(**await asyncio.wrap_future(done))
 

@@ -20,8 +20,6 @@ from radsam.server.result_export import EXPORT_TYPES
 from radsam.server.route_dependencies import Id, Served, User, error_responses
 from radsam.server.routes_volumes import FILE_BODY, binary, receive
 from radsam.server.uploads import IncomingFile
-from radsam.session import Overlap
-from radsam.session.edit import SetOverlap
 
 router = APIRouter(prefix="/api/sessions", tags=["sessions"])
 
@@ -76,9 +74,10 @@ def delete_session(session: Id, service: Served, user: User) -> None:
 
 @router.patch("/{session}", responses=error_responses(409, 413, 507))
 async def change_session(session: Id, change: SessionChange, service: Served, user: User) -> State:
-    """Set the overlap policy: which object owns a voxel that two objects claim."""
-    done = await run_in_threadpool(service.change, user, session, SetOverlap(Overlap(change.overlap)))
-    return State(**await asyncio.wrap_future(done))
+    """Set which object has a voxel that two objects claim: the priority order, and the overlap policy of the others."""
+    for edit in change.to_edits():
+        state = await asyncio.wrap_future(await run_in_threadpool(service.change, user, session, edit))
+    return State(**state)
 
 
 @router.get("/{session}/next", responses=error_responses(409, 413))

@@ -38,7 +38,7 @@ from radsam.server.session_registry import SessionRegistry
 from radsam.server.uploads import Uploads, check_session_file
 from radsam.server.volume_registry import VolumeRegistry
 from radsam.session import Engine, Session, read_session
-from radsam.session.edit import Change, Remove, StartEdit
+from radsam.session.edit import Change, Remove, SetId, StartEdit
 from radsam.session.edit_request import CorrectionRequest, SegmentRequest, StartFromMaskRequest
 from radsam.session.hand_request import PaintRequest
 from radsam.session.requests import ObjectRequest, request_of
@@ -207,7 +207,7 @@ class Service:
             return self._edits.edit(live, request)
 
     def change(self, user: str, session: str, edit: Change) -> Future[dict[str, Any]]:
-        """Delete a prompt, remove an object, or set the overlap policy."""
+        """Delete a prompt, remove an object, or set the overlap policy or the priority order."""
         live = self._open(user, session)
         name = edit.name if isinstance(edit, Remove) else ""
         if name:
@@ -248,8 +248,9 @@ class Service:
         shown: dict[str, Any] | None = None,
         locked: bool | None = None,
         new_name: str | None = None,
+        new_id: int | None = None,
     ) -> Future[dict[str, Any]]:
-        """Change how an object is shown, and lock or rename it.
+        """Change how an object is shown, lock or rename it, and change its value in the label map.
 
         Args:
             user: The user.
@@ -258,6 +259,7 @@ class Service:
             shown: Its new "color" and "visible", if they change.
             locked: Whether later edits leave its voxels alone; None leaves the lock as it is.
             new_name: Its new name; None leaves the name as it is.
+            new_id: Its new value in the label map; None leaves the value as it is.
         """
         live = self._open(user, session)
         known = self._require_object(live, name)
@@ -267,18 +269,24 @@ class Service:
             live.publish_state()
         lock = locked is not None and locked != known["locked"]
         rename = new_name is not None and new_name != name
-        if not (lock or rename):
+        number = new_id is not None and new_id != known["id"]
+        if not (lock or rename or number):
             done: Future[dict[str, Any]] = Future()
             done.set_result(live.state())
             return done
 
         def change(each: Session) -> None:
+            if number:
+                each.context.check(SetId(name, int(new_id or 0)))  # before the rest: both or none
             if rename:
                 each.rename(name, str(new_name))
                 if name in live.shown:
                     live.shown[str(new_name)] = live.shown.pop(name)
+            now = str(new_name) if rename else name
+            if number:
+                each.set_id(now, int(new_id or 0))
             if lock:
-                each.lock(str(new_name) if rename else name, bool(locked))
+                each.lock(now, bool(locked))
 
         return self._edits.change(live, change, name)
 

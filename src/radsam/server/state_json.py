@@ -11,6 +11,7 @@ from radsam.server.mask_revisions import MaskRevisions
 from radsam.server.volume_listing import VolumeEntry
 from radsam.session import SegmentedObject, Session
 from radsam.session.engine import other_precision
+from radsam.session.history import chosen_order
 from radsam.session.prompt_json import prompt_to_json
 from radsam.volume import Geometry, Plane, SliceGrid, Volume
 from radsam.volume.plane import AXIS_NAMES
@@ -77,6 +78,7 @@ def session_details(session: Session, masks: MaskRevisions) -> dict[str, Any]:
         "can_undo": history.cursor > 0,
         "can_redo": history.cursor < len(history.edits),
         "overlap": session.overlap.value,
+        "order": list(chosen_order(history.done)),
         "precision": precision,
         "precisions": list(session.precisions),
         "notes": [other] if other else [],

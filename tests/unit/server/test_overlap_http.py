@@ -52,6 +52,35 @@ def test_the_state_says_what_an_object_takes(web: Served, tmp_path: Path) -> Non
     np.testing.assert_array_equal(read_labels(tmp_path / "right.nrrd").ids > 0, engine.mask("right", whole=True))
 
 
+def test_order_and_values_are_chosen(web: Served, tmp_path: Path) -> None:
+    for name, prompt in (("right", RIGHT), ("left", LEFT | {"box": {**LEFT["box"], "i0": RIGHT["box"]["i0"] + 6}})):
+        state = web.segment(name, prompt)
+    assert (state["order"], [each["by"] for each in state["overlaps"]]) == ([], ["left"])
+    ordered = web.client.patch(web.url(""), json={"order": ["right", "left"]}).json()
+    assert (ordered["order"], [each["by"] for each in ordered["overlaps"]]) == (["right", "left"], ["right"])
+    refused = [
+        web.client.patch(web.url(""), json={"order": ["right", "lung"]}),
+        web.client.patch(web.url(""), json={"order": ["left", "left"]}),
+        web.client.patch(web.url(""), json={}),
+        web.client.patch(web.url("/objects/left"), json={"id": 1, "new_name": "spleen"}),
+        web.client.patch(web.url("/objects/left"), json={"id": 0}),
+        web.client.patch(web.url("/objects/left"), json={"id": 65536}),
+        web.client.patch(web.url("/objects/left"), json={"id": True}),
+    ]
+    assert [each.status_code for each in refused] == [409, 409, 422, 409, 422, 422, 422]
+    assert "The value 1 belongs to 'right'" in refused[3].json()["error"]["message"]
+    now = web.client.get(web.url("")).json()
+    assert ([each["name"] for each in now["objects"]], now["revision"]) == (["right", "left"], ordered["revision"])
+
+    changed = web.client.patch(web.url("/objects/left"), json={"id": 300, "new_name": "spleen"}).json()
+    assert {each["name"]: each["id"] for each in changed["objects"]} == {"right": 1, "spleen": 300}
+    assert changed["order"] == ["right", "spleen"]
+    (tmp_path / "all.nrrd").write_bytes(web.client.get(web.url("/export"), params={"format": "nrrd"}).content)
+    assert read_labels(tmp_path / "all.nrrd").present_ids == [1, 300]
+    undone = web.client.post(web.url("/undo")).json()
+    assert {each["name"]: each["id"] for each in undone["objects"]} == {"right": 1, "spleen": 2}
+
+
 def test_dicom_exports_hold_objects_whole(tmp_path: Path) -> None:
     hu = np.full((6, 40, 40), -100, np.int16)
     hu[1:5, 6:34, 6:34] = 100

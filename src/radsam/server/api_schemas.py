@@ -9,11 +9,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StrictBool, StrictInt, model_validator
 from pydantic_core import PydanticCustomError
 
-from radsam.errors import PromptError, RequestError
-from radsam.session import Overlap, edit_request
+from radsam.errors import RequestError
+from radsam.session import Overlap
 from radsam.session.edit import LARGEST_ID, SetOrder, SetOverlap
-from radsam.session.edit_request import CorrectionRequest, PolicyName, Request
-from radsam.session.prompt_json import AnyPrompt, Index, OnePoint, WindowHu
+from radsam.session.edit_request import Request
+from radsam.session.prompt_json import AnyPrompt, Index, WindowHu
 from radsam.volume import Plane
 
 _NAME = r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$"
@@ -50,53 +50,6 @@ class View(Request):
     plane: Plane
     index: Index
     zoom_prompt: AnyPrompt | None = None
-
-
-class PreviewRequest(Request):
-    """A prompt, or corrections of an object, to predict on one slice."""
-
-    prompt: AnyPrompt | None = None
-    plane: Plane = Plane.AXIAL
-    points: Annotated[tuple[OnePoint, ...], Field(max_length=1000)] = ()
-    window_hu: WindowHu | None = None
-    policy: PolicyName | None = None
-    zoom: StrictBool | None = None
-    name: Name | None = None
-
-    def to_requests(self) -> tuple[edit_request.SegmentRequest | CorrectionRequest, CorrectionRequest | None]:
-        """Return the request to preview, and the correction that follows it.
-
-        Raises:
-            PromptError: There is neither a prompt, nor a name with points.
-        """
-        name = self.name or "preview"
-        correction = CorrectionRequest(name=name, points=self.points) if self.points else None
-        if self.prompt is None:
-            if self.name is None or correction is None:
-                raise PromptError("Give a prompt, or the name of an object and points that correct it.")
-            return correction, None
-        segment = edit_request.SegmentRequest(
-            name=name,
-            prompt=self.prompt,
-            plane=self.plane,
-            window_hu=self.window_hu,
-            policy=self.policy,
-            zoom=self.zoom,
-        )
-        return segment, correction
-
-
-class SegmentRequest(edit_request.SegmentRequest):
-    """One prompt on one slice, and the bounds."""
-
-    name: Name
-
-
-class CorrectRequest(CorrectionRequest):
-    """Points on one slice of an object."""
-
-    name: Name
-    points: Annotated[tuple[OnePoint, ...], Field(min_length=1, max_length=1000)]
 
 
 class ObjectChange(Request):
@@ -324,11 +277,21 @@ class PackedMask(BaseModel):
     score: float
 
 
-class PreviewAnswer(BaseModel):
-    """The masks of a slice, the primary one first."""
+class PreviewMask(PackedMask):
+    """The mask of a slice of the object's plane."""
 
     index: int
-    masks: list[PackedMask]
+
+
+class PreviewAnswer(BaseModel):
+    """The masks of the slice `index`, the primary one first; of an edit by hand, each slice that it changes.
+
+    `reach` are the first and the last slice to which the edit would propagate, if it is a correction.
+    """
+
+    index: int | None
+    masks: list[PreviewMask]
+    reach: list[int] | None
     ms: float
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+from radsam.predictor import SliceMask
 from radsam.propagate import Record, SliceDone
 from radsam.server.edit_journal import Journal, pack_runs
 from radsam.server.live_session import Job, LiveSession
@@ -17,14 +18,16 @@ from radsam.server.server_errors import BusyError, EditCancelledError, ServerSto
 from radsam.server.server_limits import Limits
 from radsam.server.server_metrics import ServerMetrics
 from radsam.server.server_store import ServerStore, now
-from radsam.session import Session
+from radsam.session import SegmentedObject, Session
 from radsam.session.capability_warnings import capability_warnings, not_followed
 from radsam.session.edit import Correct, Segment, StartEdit
+from radsam.session.edit_outcome import EditOutcome
 from radsam.session.edit_request import SegmentRequest, StartFromMaskRequest
+from radsam.session.hand_request import ConfirmRequest, PaintRequest
 from radsam.session.history import History
 from radsam.session.object_ids import object_ids
 from radsam.session.requests import ObjectRequest
-from radsam.volume import SliceGrid
+from radsam.volume import RunMask, SliceGrid
 
 _log = logging.getLogger(__name__)
 
@@ -58,9 +61,9 @@ class EditQueue:
             TooManyError: Too many edits wait.
         """
         starts = isinstance(request, SegmentRequest | StartFromMaskRequest)
-        kind, priority = ("segment", Priority.SEGMENT) if starts else ("correct", Priority.CORRECT)
         steps = lambda job: self._edit_steps(live, job, request)  # noqa: E731 - a `Job` names its steps
-        return self._queue(live, Job(_job_id(), kind, request.name, steps, priority))
+        job = Job(_job_id(), "segment" if starts else "correct", request.name, steps, _priority(request))
+        return self._queue(live, job)
 
     def change(
         self, live: LiveSession, change: Callable[[Session], Iterator[Record] | None], name: str = ""
@@ -131,11 +134,17 @@ class EditQueue:
         covered = session.covered
         live.interrupted = None
         job.journal = Journal(live.journal_path, edit)
+        published: dict[int, SliceMask] = {}
         for record in session.run(edit):
             if isinstance(record, SliceDone):
                 job.journal.append(record.slice_mask)
-                self._publish_slice(live, job, object_id, grid, record)
+                job.done, job.total = record.done, record.total
+                self._metrics.slices.inc()
+                self._publish_slice(live, job, object_id, grid, record.slice_mask)
+                published[record.slice_mask.index] = record.slice_mask
             yield
+        for changed in _without(published, session.outcome, session.objects[edit.name]):
+            self._publish_slice(live, job, object_id, grid, changed)
         if isinstance(edit, Correct) and (unfollowed := session.objects[edit.name].unfollowed):
             job.warnings += (not_followed(edit.name, unfollowed),)
         job.warnings += session.overlap_warnings(covered)
@@ -147,10 +156,7 @@ class EditQueue:
             yield
         live.refresh()
 
-    def _publish_slice(self, live: LiveSession, job: Job, object_id: int, grid: SliceGrid, record: SliceDone) -> None:
-        slice_mask = record.slice_mask
-        job.done, job.total = record.done, record.total
-        self._metrics.slices.inc()
+    def _publish_slice(self, live: LiveSession, job: Job, object_id: int, grid: SliceGrid, mask: SliceMask) -> None:
         live.channel.publish(
             "slice",
             {
@@ -158,10 +164,10 @@ class EditQueue:
                 "name": job.name,
                 "object_id": object_id,
                 "plane": grid.plane.value,
-                "index": slice_mask.index,
-                "score": round(slice_mask.score, 4),
-                "shape": list(slice_mask.mask.shape),
-                "runs_b64": pack_runs(slice_mask.mask),
+                "index": mask.index,
+                "score": round(mask.score, 4),
+                "shape": list(mask.mask.shape),
+                "runs_b64": pack_runs(mask.mask),
             },
         )
         seconds = round(time.monotonic() - job.started, 3)
@@ -238,6 +244,28 @@ class EditQueue:
             live.touch()
             if live.jobs:
                 self._begin(live)
+
+
+def _priority(request: ObjectRequest) -> Priority:
+    """Return the priority of an edit: one by hand takes milliseconds, and no one waits for it behind a propagation."""
+    match request:
+        case SegmentRequest() | StartFromMaskRequest(refine=True):
+            return Priority.SEGMENT
+        case ConfirmRequest() | PaintRequest(reach="slice"):
+            return Priority.CLICK
+        case _:
+            return Priority.CORRECT
+
+
+def _without(
+    published: Mapping[int, SliceMask], outcome: EditOutcome | None, edited: SegmentedObject
+) -> Iterator[SliceMask]:
+    """Yield the slices that an edit changed and that no event has shown as they are: painted, dropped, cleaned up."""
+    for index in outcome.slices if outcome else ():
+        empty = SliceMask(index, RunMask.empty(edited.grid.shape_vu), 1.0)
+        mask = edited.slices.get(index, empty)
+        if mask != published.get(index):
+            yield mask
 
 
 def _job_id() -> str:

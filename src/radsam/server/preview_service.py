@@ -19,8 +19,9 @@ from radsam.server.server_limits import Limits
 from radsam.server.server_metrics import ServerMetrics
 from radsam.session.edit import Segment
 from radsam.session.edit_request import CorrectionRequest, SegmentRequest
+from radsam.session.requests import ObjectRequest
 from radsam.session.started_object import StartedObject
-from radsam.volume import Plane, SliceGrid
+from radsam.volume import Bounds, Plane, SliceGrid
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,15 @@ class Preview:
     """The prediction of one slice.
 
     Args:
-        masks: The primary mask and, for a prompt without corrections, the three other masks.
+        masks: The primary mask and, for a prompt without corrections, the three other masks; of an edit by hand, each
+            slice that it changes by itself.
         seconds: Time from request to prediction.
+        reach: The first and the last slice that a correction reaches; None of an edit that does not propagate so.
     """
 
     masks: tuple[SliceMask, ...]
     seconds: float
+    reach: Bounds | None = None
 
 
 class PreviewService:
@@ -85,9 +89,7 @@ class PreviewService:
         else:
             self._set_view(live, self._predictor.view(grid, live.session.window), index)
 
-    def preview(
-        self, live: LiveSession, request: SegmentRequest | CorrectionRequest, then: CorrectionRequest | None
-    ) -> Future[Preview]:
+    def preview(self, live: LiveSession, request: ObjectRequest, then: CorrectionRequest | None) -> Future[Preview]:
         """Predict the slice of a request as its propagation will, after a further correction if `then` is given."""
         with self._lock:
             if self._waiting[live.owner] >= self._limits.previews:
@@ -100,7 +102,7 @@ class PreviewService:
             masks = live.session.preview(edit, then)
             if isinstance(edit, Segment):
                 self._view_crop(live, edit)
-            return Preview(masks, time.monotonic() - requested)
+            return Preview(masks, time.monotonic() - requested, live.session.reach(edit))
 
         def count(done: Future[Preview]) -> None:
             with self._lock:

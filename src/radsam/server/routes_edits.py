@@ -11,15 +11,17 @@ from fastapi import APIRouter, Path, Response
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
-from radsam.server.api_schemas import (
+from radsam.server.api_schemas import JobStarted, ObjectChange, PreviewAnswer, State, View
+from radsam.server.edit_bodies import (
+    BoundsRequest,
+    CleanUpRequest,
+    ConfirmRequest,
     CorrectRequest,
-    JobStarted,
-    ObjectChange,
-    PreviewAnswer,
+    DeleteSlicesRequest,
+    PaintRequest,
     PreviewRequest,
     SegmentRequest,
-    State,
-    View,
+    StartFromMaskRequest,
 )
 from radsam.server.route_dependencies import Id, Served, User, error_responses
 from radsam.session import edit_request
@@ -28,6 +30,7 @@ from radsam.session.edit import Delete, Remove
 router = APIRouter(prefix="/api/sessions/{session}", tags=["edits"])
 
 ObjectName = Annotated[str, Path(min_length=1, max_length=64, examples=["liver"])]
+EditNumber = Annotated[int, Path(ge=0, le=2**31 - 1)]
 _ALL = error_responses(409, 413, 507)
 
 
@@ -42,14 +45,25 @@ def view(session: Id, seen: View, service: Served, user: User) -> None:
 
 @router.post("/preview", response_model=PreviewAnswer, responses=_ALL)
 async def preview(session: Id, request: PreviewRequest, service: Served, user: User) -> Response:
-    """Predict the slice of a prompt, or of a correction of the object `name`. Changes nothing."""
+    """Predict the slice of a prompt or of a correction, or the slices that another edit changes. Changes nothing.
+
+    Of an edit by hand, the slices that it changes by itself, without a propagation; the model predicts nothing.
+    """
     waiting = await run_in_threadpool(service.preview, user, session, *request.to_requests())
     found = await asyncio.wrap_future(waiting)
     masks = [
-        {"shape": list(each.mask.shape), "runs": each.mask.runs.tolist(), "score": each.score} for each in found.masks
+        {
+            "index": each.index,
+            "shape": list(each.mask.shape),
+            "runs": each.mask.runs.tolist(),
+            "score": each.score,
+        }
+        for each in found.masks
     ]
+    reach = None if found.reach is None else [found.reach.low, found.reach.high]
     # Without the pydantic model: validating thousands of run lengths takes longer than sending them.
-    return JSONResponse({"index": found.masks[0].index, "masks": masks, "ms": round(found.seconds * 1000, 1)})
+    index = found.masks[0].index if masks else None
+    return JSONResponse({"index": index, "masks": masks, "reach": reach, "ms": round(found.seconds * 1000, 1)})
 
 
 @router.post("/segment", status_code=202, responses=_ALL)
@@ -60,7 +74,43 @@ def segment(session: Id, request: SegmentRequest, service: Served, user: User) -
 
 @router.post("/correct", status_code=202, responses=_ALL)
 def correct(session: Id, request: CorrectRequest, service: Served, user: User) -> JobStarted:
-    """Correct an object with points on one slice, and propagate from there."""
+    """Correct an object with prompts of any kind on one slice, and propagate from there as far as `reach` says."""
+    return JobStarted(job=service.edit(user, session, request).id)
+
+
+@router.post("/start-from-mask", status_code=202, responses=_ALL)
+def start_from_mask(session: Id, request: StartFromMaskRequest, service: Served, user: User) -> JobStarted:
+    """Start an object from a mask of the whole object: as it is, or each slice predicted from its own one."""
+    return JobStarted(job=service.edit(user, session, request).id)
+
+
+@router.post("/paint", status_code=202, responses=_ALL)
+def paint(session: Id, request: PaintRequest, service: Served, user: User) -> JobStarted:
+    """Paint or erase voxels by hand: no propagation changes them. Painting starts an object that does not exist."""
+    return JobStarted(job=service.edit(user, session, request).id)
+
+
+@router.post("/delete-slices", status_code=202, responses=_ALL)
+def delete_slices(session: Id, request: DeleteSlicesRequest, service: Served, user: User) -> JobStarted:
+    """Delete an object's mask on slices of its plane: it is not there, and no propagation puts it there again."""
+    return JobStarted(job=service.delete_slices(user, session, request.name, request.slices).id)
+
+
+@router.post("/bounds", status_code=202, responses=_ALL)
+def bounds(session: Id, request: BoundsRequest, service: Served, user: User) -> JobStarted:
+    """Trim or extend an object to new ends; only new slices are predicted."""
+    return JobStarted(job=service.edit(user, session, request).id)
+
+
+@router.post("/confirm", status_code=202, responses=_ALL)
+def confirm(session: Id, request: ConfirmRequest, service: Served, user: User) -> JobStarted:
+    """Mark slices of an object as right: no propagation changes them. Or open them again."""
+    return JobStarted(job=service.edit(user, session, request).id)
+
+
+@router.post("/clean-up", status_code=202, responses=_ALL)
+def clean_up(session: Id, request: CleanUpRequest, service: Served, user: User) -> JobStarted:
+    """Clean up an object's mask: its largest part, islands, holes, its surface, slices between others."""
     return JobStarted(job=service.edit(user, session, request).id)
 
 
@@ -88,11 +138,15 @@ async def redo(session: Id, service: Served, user: User) -> State:
     return await _state(service.redo, user, session)
 
 
+@router.delete("/edits/{number}", responses=_ALL)
+async def delete_edit(session: Id, number: EditNumber, service: Served, user: User) -> State:
+    """Delete one edit of an object by its number in the state's `edits`; the later ones are replayed."""
+    return await _state(service.change, user, session, Delete(number))
+
+
 @router.delete("/prompts/{number}", responses=_ALL)
-async def delete_prompt(
-    session: Id, number: Annotated[int, Path(ge=0, le=2**31 - 1)], service: Served, user: User
-) -> State:
-    """Delete one prompt or correction; the others are replayed."""
+async def delete_prompt(session: Id, number: EditNumber, service: Served, user: User) -> State:
+    """Delete one edit, as `DELETE …/edits/{number}` does: the older name of that route."""
     return await _state(service.change, user, session, Delete(number))
 
 

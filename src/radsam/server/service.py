@@ -40,7 +40,7 @@ from radsam.server.volume_registry import VolumeRegistry
 from radsam.session import Engine, Session, read_session
 from radsam.session.edit import Change, Remove, SetId, StartEdit
 from radsam.session.edit_request import CorrectionRequest, SegmentRequest, StartFromMaskRequest
-from radsam.session.hand_request import PaintRequest
+from radsam.session.hand_request import PaintRequest, without_slices
 from radsam.session.requests import ObjectRequest, request_of
 from radsam.volume import Plane, Volume
 
@@ -187,10 +187,13 @@ class Service:
         self,
         user: str,
         session: str,
-        request: SegmentRequest | CorrectionRequest,
+        request: ObjectRequest,
         then: CorrectionRequest | None = None,
     ) -> Future[Preview]:
-        """Predict the slice of a request as its propagation will, after a further correction if `then` is given."""
+        """Predict the slice of a request as its propagation will, after a further correction if `then` is given.
+
+        Of an edit by hand, the slices that it changes by itself; the model predicts nothing.
+        """
         live = self._open(user, session)
         self._check(live, request, now=True)
         return self._previews.preview(live, request, then)
@@ -205,6 +208,12 @@ class Service:
             if isinstance(request, SegmentRequest | StartFromMaskRequest) or _starts_by_hand(request):
                 self._require_room_for(live, request.name)
             return self._edits.edit(live, request)
+
+    def delete_slices(self, user: str, session: str, name: str, slices: Sequence[int]) -> Job:
+        """Queue the deletion of an object's mask on slices of its plane, which erases them by hand."""
+        live = self._open(user, session)
+        plane = Plane(self._require_object(live, name)["plane"])
+        return self.edit(user, session, without_slices(name, slices, live.session.volume.geometry, plane))
 
     def change(self, user: str, session: str, edit: Change) -> Future[dict[str, Any]]:
         """Delete a prompt, remove an object, or set the overlap policy or the priority order."""

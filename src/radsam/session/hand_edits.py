@@ -12,10 +12,10 @@ from radsam.errors import SessionError
 from radsam.preprocess import Window
 from radsam.propagate import SliceDone
 from radsam.session.edit import Reach
-from radsam.session.hand_request import BoundsRequest, CleanUpRequest, ConfirmRequest, PaintRequest
+from radsam.session.hand_request import BoundsRequest, CleanUpRequest, ConfirmRequest, PaintRequest, without_slices
 from radsam.session.requests import ObjectRequest
 from radsam.session.segmented_object import SegmentedObject
-from radsam.volume import RunMask, SparseMask, Volume
+from radsam.volume import SparseMask, Volume
 from radsam.volume.clean_up import CleanUpStep
 from radsam.volume.hand_shape import HandShape
 
@@ -87,9 +87,7 @@ class HandEdits(ABC):
         """Delete the object's mask on slices of its plane: it is not there, and no propagation puts it there again."""
         if name not in self.objects:
             raise SessionError(f"There is no object {name!r} in this session.")
-        grid, k_j_i = self.objects[name].grid, self.volume.geometry.shape_kji
-        whole = RunMask.encode(np.ones(grid.shape_vu, bool))
-        return self.erase(SparseMask(grid.axis, k_j_i, dict.fromkeys(slices, whole)), name=name)
+        return self._do(without_slices(name, slices, self.volume.geometry, self.objects[name].grid.plane))
 
     def trim(self, low: int | None = None, high: int | None = None, *, name: str = "object") -> SegmentedObject:
         """Drop the slices before `low` and after `high`; None leaves that end. Nothing is computed."""

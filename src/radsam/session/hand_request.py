@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated, Literal
 
+import numpy as np
 from pydantic import Field, StrictBool, StrictInt, model_validator
 
 from radsam.errors import PromptError, SessionError
@@ -14,7 +16,7 @@ from radsam.session.hand_shape_json import AnyHandShape
 from radsam.session.history import present_objects
 from radsam.session.prompt_json import WindowHu
 from radsam.session.user_state import UserState
-from radsam.volume import Bounds, Geometry, SliceGrid, SparseMask, slice_index
+from radsam.volume import Bounds, Geometry, Plane, RunMask, SliceGrid, SparseMask, slice_index
 from radsam.volume.clean_up import CopySlice, check_clean_up
 from radsam.volume.hand_shape import alike, sampled_voxel, shape_voxels, within_hu
 
@@ -223,3 +225,28 @@ class CleanUpRequest(Request):
                 f"Slice {outside[0]} lies outside {self.name!r}, which goes from slice {bounds.low} to {bounds.high}: "
                 "extend it first."
             )
+
+
+def without_slices(name: str, slices: Collection[int], geometry: Geometry, plane: Plane) -> PaintRequest:
+    """Return the request that erases whole slices of an object: it is not there.
+
+    Args:
+        name: The object.
+        slices: Slices of its plane.
+        geometry: The volume's grid.
+        plane: Its plane.
+
+    Raises:
+        PromptError: A slice lies outside the volume, or there is none.
+    """
+    grid = SliceGrid.of(geometry, plane)
+    for index in slices:
+        if not 0 <= index < grid.count:
+            raise PromptError(
+                f"There is no {plane} slice {index} to delete: this volume has {grid.count}, numbered 0 to "
+                f"{grid.count - 1}."
+            )
+    whole = RunMask.encode(np.ones(grid.shape_vu, bool))
+    return PaintRequest(
+        name=name, shape=SparseMask(grid.axis, geometry.shape_kji, dict.fromkeys(slices, whole)), positive=False
+    )

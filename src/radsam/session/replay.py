@@ -116,6 +116,8 @@ class Replayer:
         hand, or one of the whole object, shows each slice that it changes by itself.
         """
         edit = edits[-1]
+        if isinstance(edit, StartFromMask) and not edit.refine:
+            return tuple(self.result(edits).slice_masks.values())
         if isinstance(edit, StartEdit):
             return StartedObject(self._volume, self._predictor, edit).first_alternatives()
         if len(edits) == 2 and edits[:1] not in self.cache:
@@ -128,8 +130,17 @@ class Replayer:
         if isinstance(edit, Correct):
             state = self._state(edits[:-1], before).after(edit)
             return (self._corrected(edit, state, self._started(edits, before), before)[0].slice_mask,)
-        changed = self.result((*edits[:-1], replace(edit, reach="slice") if isinstance(edit, Paint) else edit))
-        return tuple(each for index, each in changed.slice_masks.items() if each != before.slice_masks.get(index))
+        return _changed(before.slice_masks, self._masks_by_hand(edits, before))
+
+    def _masks_by_hand(self, edits: ObjectEdits, before: ObjectResult) -> Masks:
+        """Return the masks after an edit by hand, without those that it would propagate to."""
+        match edits[-1]:
+            case SetBounds(bounds=bounds):
+                return {index: each for index, each in before.slice_masks.items() if index in bounds}
+            case Paint() as edit:
+                return self.result((*edits[:-1], replace(edit, reach="slice"))).slice_masks
+            case _:
+                return self.result(edits).slice_masks
 
     def add_to_cache(self, edits: ObjectEdits, result: ObjectResult) -> ObjectResult:
         """Cache the masks after an object's edits, as computed here or as read from a session file."""
@@ -345,6 +356,13 @@ class Replayer:
             taper=taper,
             stop_rule=self._stop_rule,
         )
+
+
+def _changed(before: Masks, after: Masks) -> tuple[SliceMask, ...]:
+    """Return the slices that differ; one that was dropped is empty."""
+    gone = {index: replace(each, mask=RunMask.empty(each.mask.shape)) for index, each in before.items()}
+    now = {index: after.get(index, each) for index, each in gone.items()} | dict(after)
+    return tuple(now[index] for index in sorted(now) if now[index] != before.get(index))
 
 
 def _start_of(edits: ObjectEdits) -> int:

@@ -37,6 +37,7 @@ from radsam.session.edit import (
     StartEdit,
 )
 from radsam.session.edit_outcome import EditOutcome
+from radsam.session.edit_reach import reached_slices
 from radsam.session.edit_request import CorrectionRequest, RequestContext, SegmentRequest
 from radsam.session.hand_edits import HandEdits
 from radsam.session.history import (
@@ -378,6 +379,21 @@ class Session(HandEdits):
         if isinstance(then, Correct):
             then = CorrectionRequest(name=then.name, points=then.prompts, reach=then.reach)
         return self._replayer.preview((edit, then.to_edit(self.context.after(edit))))
+
+    def reach(self, request: ObjectRequest | ObjectEdit) -> Bounds | None:
+        """Return the first and the last slice that a correction or a stroke would change at most.
+
+        An object without bounds may grow beyond its present ends. None of an edit without a reach.
+
+        Raises:
+            PromptError: As for `correct`.
+            SessionError: The object does not exist, or is locked.
+        """
+        edit = self.to_edit(request)
+        if isinstance(edit, StartEdit):
+            return None
+        edits = edits_of(self._history.done, edit.name)
+        return reached_slices(edit, self._replayer.state(edits), self._replayer.result(edits).slice_masks)
 
     def run(self, request: ObjectRequest | Edit) -> Iterator[Record]:
         """Carry out a request, slice by slice: the generator behind every method that changes the session.

@@ -94,7 +94,14 @@ def edits_of(edits: Sequence[Edit], name: str) -> tuple[ObjectEdit, ...]:
 
 def present_objects(edits: Sequence[Edit]) -> list[str]:
     """Name the objects that exist now, in the order of their first prompts."""
-    return [name for name in object_names(edits) if edits_of(edits, name)]
+    deleted = {edit.number for edit in edits if isinstance(edit, Delete)}
+    present: set[str] = set()
+    for number, edit in enumerate(edits):  # in one pass: an imported label map may have hundreds of objects
+        if isinstance(edit, Remove):
+            present.discard(edit.name)
+        elif isinstance(edit, StartEdit) and number not in deleted:
+            present.add(edit.name)
+    return [name for name in object_names(edits) if name in present]
 
 
 def require_object(edits: Sequence[Edit], name: str) -> None:
@@ -103,9 +110,8 @@ def require_object(edits: Sequence[Edit], name: str) -> None:
     Raises:
         SessionError: The object does not exist.
     """
-    present = present_objects(edits)
-    if name not in present:
-        known = ", ".join(present) or "none yet"
+    if not edits_of(edits, name):
+        known = ", ".join(present_objects(edits)) or "none yet"
         raise SessionError(f"There is no object {name!r} in this session; its objects: {known}.")
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from radsam.predictor import SliceMask
 from radsam.propagate import EndReason
-from radsam.session.edit import Confirm, ObjectEdit, Paint
+from radsam.session.edit import Confirm, ObjectEdit, Paint, Segment, StartEdit, StartFromMask
 from radsam.session.user_state import slice_prompts_of
 from radsam.volume import Bounds, Prompt, SliceGrid
 
@@ -54,6 +54,17 @@ class PlacedEdit:
         return cls(number, edit.edit, slices)
 
 
+def started_from(edit: StartEdit) -> str:
+    """Name what starts an object, as `SegmentedObject.started_from` lists."""
+    match edit:
+        case StartFromMask(by_hand=True):
+            return "paint"
+        case StartFromMask(refine=refine):
+            return "3D mask, refined" if refine else "3D mask"
+        case Segment(prompt=prompt):
+            return type(prompt).__name__.lower()
+
+
 @dataclass(frozen=True)
 class SegmentedObject:
     """One object of a session in its present state.
@@ -74,6 +85,8 @@ class SegmentedObject:
         edits: Its edits, in order.
         confirmed: The slices that are marked right.
         start: The kind of the edit that started it last: "segment" or "start_from_mask".
+        started_from: What started it last: "box", "point", "mask", "scribble", "3D mask", "3D mask, refined" or
+            "paint".
     """
 
     name: str
@@ -90,6 +103,7 @@ class SegmentedObject:
     edits: tuple[PlacedEdit, ...] = ()
     confirmed: tuple[int, ...] = ()
     start: str = "segment"
+    started_from: str = ""
 
     @property
     def painted(self) -> bool:

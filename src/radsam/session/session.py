@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool
@@ -38,7 +39,7 @@ from radsam.session.edit import (
 )
 from radsam.session.edit_outcome import EditOutcome
 from radsam.session.edit_reach import reached_slices
-from radsam.session.edit_request import CorrectionRequest, RequestContext, SegmentRequest
+from radsam.session.edit_request import CorrectionRequest, RequestContext, SegmentRequest, StartFromMaskRequest
 from radsam.session.hand_edits import HandEdits
 from radsam.session.history import (
     History,
@@ -52,11 +53,12 @@ from radsam.session.history import (
     require_object,
 )
 from radsam.session.label_map import LabelMap, LabelMapComposer
+from radsam.session.label_objects import LabelObjects, WholeMask, whole_mask
 from radsam.session.object_ids import object_ids
 from radsam.session.overlap_warnings import clicks_inside_others, overlap_warnings
 from radsam.session.replay import ObjectResult, Replayer
 from radsam.session.requests import ObjectRequest, request_of
-from radsam.session.segmented_object import PlacedEdit, PlacedPrompt, SegmentedObject
+from radsam.session.segmented_object import PlacedEdit, PlacedPrompt, SegmentedObject, started_from
 from radsam.session.session_file import SessionFile
 from radsam.session.user_state import ObjectEdits, prompts_of
 from radsam.volume import Bounds, LabelVolume, Mask, Plane, Prompt, SliceGrid, SparseMask, Volume
@@ -77,7 +79,7 @@ def require_window(modality: str, window: object | None) -> None:
         )
 
 
-class Session(HandEdits):
+class Session(HandEdits, LabelObjects):
     """Segment and correct objects in one volume.
 
     Args:
@@ -212,6 +214,7 @@ class Session(HandEdits):
             edits=tuple(PlacedEdit.of(number, edit, result.grid) for number, edit in edits.items()),
             confirmed=tuple(sorted(state.confirmed)),
             start=started.edit,
+            started_from=started_from(started),
         )
 
     def _number(self, name: str) -> int:
@@ -233,7 +236,7 @@ class Session(HandEdits):
 
     def segment(
         self,
-        prompt: Prompt | SegmentRequest,
+        prompt: Prompt | WholeMask | SegmentRequest | StartFromMaskRequest,
         *,
         bounds: Bounds | tuple[int, int] | None = None,
         name: str = "object",
@@ -242,13 +245,15 @@ class Session(HandEdits):
         policy: str | None = None,
         zoom: bool | None = None,
         alternative: int = 0,
+        refine: bool = False,
         progress: Progress | None = None,
     ) -> SegmentedObject:
-        """Segment an object from one prompt on one slice (paper 4.1).
+        """Segment an object from one prompt on one slice (paper 4.1), or start it from a mask of the whole object.
 
         Args:
-            prompt: Box, positive point or mask, in voxels of the volume as stored; or a whole request, which
-                replaces all keywords but `progress`.
+            prompt: Box, positive point or mask on one slice, in voxels of the volume as stored; or a mask of the
+                whole object: a bool array (k, j, i), or a label map with one object, on the volume's grid; or a
+                whole request, which replaces all keywords but `progress`.
             bounds: First and last slice of the object, both included; None lets the stop rule find the ends.
             name: The object; an existing one is restarted.
             plane: The plane of the propagation: axial, coronal or sagittal.
@@ -259,23 +264,36 @@ class Session(HandEdits):
                 slices; None takes what the model was trained for.
             alternative: 0 propagates the model's primary mask; 1 to 3 one of its three other masks of the prompt's
                 slice, which `preview` returns.
+            refine: Whether the model predicts each slice of a mask of the whole object, with its own slice as the
+                prompt, instead of taking the mask as it is.
             progress: Called after each slice.
 
         Returns:
             The object as it is now.
 
         Raises:
+            GridMismatchError: A label map lies on another grid.
             PromptError: The prompt or the bounds do not fit the volume, or the model found nothing.
             RequestError: A value has the wrong type or lies outside its range.
             SessionError: The object is locked.
             BackendError: The engine failed; the session is as before.
         """
-        request = prompt
-        if not isinstance(request, SegmentRequest):
-            zoom = None if zoom is None else bool(zoom)  # also NumPy's
-            given = {"prompt": prompt, "bounds": bounds, "name": name, "plane": plane, "policy": policy, "zoom": zoom}
-            request = SegmentRequest.model_validate(given | {"window_hu": window, "alternative": alternative})
-        return self._do(request, progress)
+        if isinstance(prompt, SegmentRequest | StartFromMaskRequest):
+            return self._do(prompt, progress)
+        zoom = None if zoom is None else bool(zoom)  # also NumPy's
+        given: dict[str, Any] = {
+            "bounds": bounds,
+            "name": name,
+            "plane": plane,
+            "policy": policy,
+            "zoom": zoom,
+            "window_hu": window,
+        }
+        if isinstance(prompt, SparseMask | LabelVolume | np.ndarray):
+            mask = whole_mask(prompt, self.volume.geometry, plane)
+            return self._do(StartFromMaskRequest.model_validate(given | {"mask": mask, "refine": refine}), progress)
+        given |= {"prompt": prompt, "alternative": alternative}
+        return self._do(SegmentRequest.model_validate(given), progress)
 
     def correct(
         self,
@@ -327,6 +345,28 @@ class Session(HandEdits):
         for message in self.overlap_warnings(before):
             warnings.warn(message, OverlapWarning, stacklevel=3)
         return done
+
+    def start_objects(self, requests: Sequence[StartFromMaskRequest], *, progress: Progress | None = None) -> None:
+        """Start several objects from masks, all of them or none; each is an edit of its own.
+
+        Args:
+            requests: Their requests.
+            progress: Called after each slice that is refined, with the number of all slices.
+
+        Raises:
+            PromptError: A mask does not fit the volume.
+            SessionError: An object is locked.
+            BackendError: The engine failed; the session is as before.
+        """
+        edits = [self.to_edit(request) for request in requests]
+        for message in dict.fromkeys(each for edit in edits for each in capability_warnings(edit, self.predictor.spec)):
+            warnings.warn(message, CapabilityWarning, stacklevel=3)  # the caller of `add_objects`
+        before = self.covered
+        for record in self.start_all(requests):
+            if progress and isinstance(record, SliceDone):
+                progress(record)
+        for message in self.overlap_warnings(before):
+            warnings.warn(message, OverlapWarning, stacklevel=3)
 
     def to_edit(self, request: ObjectRequest | ObjectEdit) -> ObjectEdit:
         """Return the edit of a request, and refuse a request that is not possible in this session.
@@ -428,9 +468,37 @@ class Session(HandEdits):
         if self._history is not before:
             raise SessionError("The session was changed while this edit ran, so the edit was dropped. Do it again.")
         if isinstance(edit, ObjectEdit | Delete):
-            self.precisions = tuple(dict.fromkeys((*self.precisions, self.predictor.backend.precision)))
+            self._note_precision()
         self._history = history
         self.outcome = self._outcome(edit, before, covered)
+
+    def _note_precision(self) -> None:
+        self.precisions = tuple(dict.fromkeys((*self.precisions, self.predictor.backend.precision)))
+
+    def start_all(self, requests: Sequence[StartFromMaskRequest]) -> Iterator[Record]:
+        """Start several objects as `run` starts one; all of them, each as an edit of its own, or none.
+
+        The label map is composed once, after the last one. The records count the slices of all of them.
+
+        Raises:
+            SessionError: As for `run`.
+        """
+        before, context = self._history, self.context
+        history, refined = before, 0
+        axes = [SliceGrid.of(self.volume.geometry, each.plane).axis for each in requests]
+        total = sum(len(each.mask.along(axis).slices) for each, axis in zip(requests, axes, strict=True) if each.refine)
+        for request in requests:
+            edit = request.to_edit(context)
+            context, history = context.after(edit), history.push(edit)
+            for record in self._replayer.replay(edits_of(history.done, edit.name)):
+                if isinstance(record, SliceDone):
+                    refined += 1
+                    yield replace(record, done=refined, total=total)
+        if self._history is not before:
+            raise SessionError("The session was changed while this edit ran, so the edit was dropped. Do it again.")
+        if refined:
+            self._note_precision()
+        self._history, self.outcome = history, None
 
     def _outcome(self, edit: Edit, before: History, covered: Sequence[CoveredVoxels]) -> EditOutcome | None:
         """Say what an edit did; None of an edit of no object."""

@@ -101,7 +101,14 @@ def edit(
     inputs = [Path(ct or saved.volume_source), *model_files(model or saved.model_reference)]
     outputs.check(inputs)
     chosen = overlap_policy(overlap)
-    check_objects(outputs, saved.history.edits, inputs, chosen or chosen_overlap(saved.history.done), only, number)
+    check_objects(
+        outputs,
+        saved.history.edits,
+        inputs,
+        chosen or chosen_overlap(saved.history.done),
+        [only] if only else [],
+        number,
+    )
     volume, source = read_ct(
         ct or saved.volume_source,
         outputs,

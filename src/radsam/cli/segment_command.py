@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from radsam.cli.existing_masks import refuse_prompts, requests_from
 from radsam.cli.object_options import Legend, Locked, Number, ObjectOptions, Order, Unlocked
 from radsam.cli.point_arguments import parse_points
 from radsam.cli.session_inputs import (
@@ -41,6 +43,7 @@ from radsam.cli.terminal import command, note, progress_bar, usage_error
 
 if TYPE_CHECKING:
     from radsam.session import Session, SessionFile
+    from radsam.session.edit_request import CorrectionRequest, SegmentRequest, StartFromMaskRequest
     from radsam.volume import Prompt, Volume
     from radsam.volume.coordinates import Coordinates
 
@@ -53,8 +56,8 @@ def segment(
             help="NIfTI, NRRD or MHA file, a folder or .zip with DICOM, or the URL of a series in a PACS.", metavar="CT"
         ),
     ],
-    slice_: Annotated[float, typer.Option("--slice", help="The prompted slice.", metavar="K")],
     out: Labels,
+    slice_: Annotated[float | None, typer.Option("--slice", help="The prompted slice.", metavar="K")] = None,
     box: Annotated[
         tuple[float, float, float, float] | None,
         typer.Option(help="Box around the object on that slice.", metavar="I0 J0 I1 J1"),
@@ -67,6 +70,21 @@ def segment(
             metavar="MASK",
         ),
     ] = None,
+    masks: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--from",
+            help="Instead of a prompt: existing masks, whose objects are opened as they are, to correct them with "
+            "`radsam edit`. A label map, a DICOM SEG or an RTSTRUCT. Repeatable.",
+            metavar="MASKS",
+        ),
+    ] = None,
+    refine: Annotated[
+        bool,
+        typer.Option(
+            "--refine", help="With --from: let the model predict each slice, from the mask there as the prompt."
+        ),
+    ] = False,
     roi: Roi = None,
     bounds: Annotated[
         tuple[float, float] | None,
@@ -79,7 +97,9 @@ def segment(
         tuple[float, float] | None,
         typer.Option(help="HU window that the model sees; its own if left out.", metavar="LO HI"),
     ] = None,
-    name: Annotated[str, typer.Option(help="Name of the object.")] = "object",
+    name: Annotated[
+        str | None, typer.Option(help="Name of the object; 'object' if left out, with --from its own.")
+    ] = None,
     policy: Policy = None,
     overlap: OverlapPolicy = None,
     order: Order = None,
@@ -118,21 +138,32 @@ def segment(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Segment one object from one prompt on one slice.
+    """Segment one object from one prompt on one slice, or open the objects of existing masks.
 
     Coordinates are (i, j, k) = (column, row, slice) of the file as stored, counted from 0;
     both ends of boxes and bounds are included.
 
     [bold]Example:[/] radsam segment ct.nii.gz --slice 41 --box 120 88 210 170 --bounds 30 70 -o liver.nii.gz
+
+    [bold]Example:[/] radsam segment ct.nii.gz --from organs.nii.gz --session organs.radsam -o organs_2.nii.gz
     """
     started = time.perf_counter()
-    if sum(each is not None for each in (box, point, mask)) != 1:
-        raise usage_error("Give exactly one prompt: --box, --point or --mask.")
-    if roi is not None and mask is None:
-        raise usage_error("--roi chooses an object of the file given with --mask.")
+    if masks:
+        prompts = {"--slice": slice_ is not None, "--box": box, "--point": point, "--mask": mask, "--bounds": bounds}
+        others = {"--fix": fix, "--fix-not": fix_not, "--policy": policy, "--alternative": alternative, "--mm": mm}
+        refuse_prompts(prompts | others)
+    elif sum(each is not None for each in (box, point, mask)) != 1:
+        raise usage_error("Give exactly one prompt: --box, --point or --mask. Existing masks are opened with --from.")
+    elif slice_ is None:
+        raise usage_error("Give the slice of the prompt with --slice.")
+    if roi and not masks and (mask is None or len(roi) > 1):
+        raise usage_error("--roi chooses an object of the file given with --mask, or objects of one given with --from.")
+    if refine and not masks:
+        raise usage_error("--refine lets the model predict each slice of the masks given with --from.")
     outputs = Outputs(out, preview, session, file_format, legend)
     options = ObjectOptions.of(lock, unlock, number, order)
-    inputs = [Path(ct), *([mask] if mask else []), *model_files(model)]
+    name = name if masks else name or "object"
+    inputs = [Path(ct), *([mask] if mask else []), *(masks or []), *model_files(model)]
     outputs.check(inputs)
     chosen = overlap_policy(overlap)
 
@@ -148,26 +179,34 @@ def segment(
     saved = read_session(session) if session is not None and session.exists() else None
     edits = saved.history.done if saved else ()
     options.check(edits, name)
-    check_objects(outputs, edits, inputs, chosen or chosen_overlap(edits), name, number)
+    kept = chosen or chosen_overlap(edits)
+    check_objects(outputs, edits, inputs, kept, [name] if name else [], number)
     volume, source = read_ct(ct, outputs, series, resample=resample, quiet=as_json)
-    typed = Coordinates(volume.geometry, SliceGrid.of(volume.geometry, plane), mm)
-    request = SegmentRequest.model_validate(
-        {
+    starts: list[SegmentRequest | StartFromMaskRequest] = []
+    corrections: list[CorrectionRequest] = []
+    settings: dict[str, Any] = {"plane": plane, "window_hu": window, "zoom": zoom}
+    if masks:
+        given = settings | {"refine": refine}
+        starts += requests_from(masks, volume, edits, roi=roi, name=name, resample=resample_masks, settings=given)
+        check_objects(outputs, edits, inputs, kept, [each.name for each in starts], number)
+    elif slice_ is not None:
+        typed = Coordinates(volume.geometry, SliceGrid.of(volume.geometry, plane), mm)
+        only = roi[0] if roi else None
+        given = settings | {
             "name": name,
-            "prompt": _prompt(typed, volume, slice_, box, point, mask, roi, resample_masks),
-            "plane": plane,
+            "prompt": _prompt(typed, volume, slice_, box, point, mask, only, resample_masks),
             "bounds": None if bounds is None else typed.bounds(bounds, _inside(box, point)),
-            "window_hu": window,
             "policy": policy,
-            "zoom": zoom,
             "alternative": alternative,
         }
-    )
-    corrections = correction_requests(name, points, typed)
+        request = SegmentRequest.model_validate(given)
+        corrections = correction_requests(request.name, points, typed)
+        for correction in corrections:
+            correction.check(volume.geometry, request)
+        starts.append(request)
     # Before the model is loaded: a wrong prompt ends the command at once.
-    request.check(volume.geometry)
-    for each in corrections:
-        each.check(volume.geometry, request)
+    for each in starts:
+        each.check(volume.geometry)
     require_window(volume.modality, window)
     if volume.modality != "CT":
         note(f"The modality of this volume is {volume.modality}; RadSAM's models are made for CT.")
@@ -176,12 +215,25 @@ def segment(
     if chosen is not None and chosen is not chosen_overlap(work.history.done):
         work.overlap = chosen
     options.before(work, name)
-    with progress_bar(f"Segmenting {name}", quiet=as_json) as update:
-        work.segment(request, progress=lambda record: update(record.done, record.total))
+    _start(work, starts, quiet=as_json)
     correct(work, corrections, quiet=as_json)
     options.after(work, name)
-    outputs.write(work, name, source)
+    outputs.write(work, starts[0].name, source)
     finish(work, outputs, started, as_json)
+
+
+def _start(work: Session, starts: Sequence[SegmentRequest | StartFromMaskRequest], *, quiet: bool) -> None:
+    """Start one object from its prompt, or all objects of existing masks."""
+    from radsam.session.edit_request import SegmentRequest, StartFromMaskRequest
+
+    title = f"Segmenting {starts[0].name}" if len(starts) == 1 else f"Refining {len(starts)} objects"
+    with progress_bar(title, quiet=quiet) as update:
+        for each in starts:
+            if isinstance(each, SegmentRequest):
+                work.segment(each, progress=lambda record: update(record.done, record.total))
+        masks = [each for each in starts if isinstance(each, StartFromMaskRequest)]
+        if masks:
+            work.start_objects(masks, progress=lambda record: update(record.done, record.total))
 
 
 def _open(

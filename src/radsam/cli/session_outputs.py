@@ -288,7 +288,7 @@ def check_objects(
     edits: Sequence[Edit],
     inputs: Sequence[Path],
     overlap: Overlap | None,
-    name: str | None = None,
+    names: Sequence[str] = (),
     number: int | None = None,
 ) -> None:
     """Check what depends on the objects of a session, before anything is computed.
@@ -298,8 +298,8 @@ def check_objects(
         edits: The session's edits so far.
         inputs: The files that are read.
         overlap: The overlap policy; None if none was chosen.
-        name: The object that is added or edited.
-        number: The value that it gets; None for that which it has, or the next free one.
+        names: The objects that are added or edited.
+        number: The value that the only one gets; None for that which it has, or the next free one.
 
     Raises:
         OutputError: The mask of an object cannot be written, or one label map would have to hold overlapping objects.
@@ -307,8 +307,9 @@ def check_objects(
     from radsam.session.object_ids import free_id, object_ids
 
     ids = object_ids(edits)
-    if name is not None and (name not in ids or number is not None):
-        ids[name] = free_id(ids) if number is None else number
+    for name in names:
+        if name not in ids or number is not None:
+            ids[name] = free_id(ids) if number is None else number
     outputs.check_objects({number: each for each, number in ids.items()}, inputs)
     outputs.check_overlap(overlap)
 
@@ -328,6 +329,7 @@ def write_preview(session: Session, name: str, path: Path, *, whole: bool = Fals
 
     shown = session.objects[name]
     inside = [index for index, predicted in shown.slices.items() if predicted.mask.area]
+    largest = max(shown.slices, key=lambda index: shown.slices[index].mask.area)
     model = f"{session.predictor.spec.name} on {session.predictor.backend.name}{_earlier(session)}"
     picture = render_preview(
         session.volume,
@@ -336,7 +338,7 @@ def write_preview(session: Session, name: str, path: Path, *, whole: bool = Fals
             for each in session.objects.values()
         },
         plane=shown.grid.plane,
-        index=shown.placed_prompts[0].index,  # the slice that it was started on
+        index=next((each.index for each in shown.placed_prompts), largest),  # the slice that it was started on
         window_hu=shown.window_hu,
         prompts=[each.prompt for each in shown.placed_prompts],
         title=name,
@@ -379,6 +381,7 @@ def report(session: Session, started: float, outputs: Outputs | None = None) -> 
                 "volume_ml": round(voxels * ml, 3),
                 "whole_voxels": each.whole_voxels,
                 "whole_volume_ml": round(each.whole_voxels * ml, 3),
+                "started_from": each.started_from,
                 "plane": each.grid.plane.value,
                 "slices": [min(each.slices), max(each.slices)],
                 "ended": [each.low_end.value, each.high_end.value],
@@ -432,11 +435,14 @@ def show_report(found: dict[str, Any], outputs: Outputs) -> None:
     """Show a `report` as a table."""
     overlap = any(each["voxels"] != each["whole_voxels"] for each in found["objects"])
     volumes = ("volume", "in the label map") if overlap else ("volume",)
-    table = Table("object", *volumes, "slices", "ended below", "ended above", "lowest predicted IoU", box=None)
+    table = Table(
+        "object", "started from", *volumes, "slices", "ended below", "ended above", "lowest predicted IoU", box=None
+    )
     for each in found["objects"]:
         low, high = each["slices"]
         table.add_row(
             escape(each["name"]),
+            each["started_from"],
             f"{each['whole_volume_ml']:.1f} ml",
             *([f"{each['volume_ml']:.1f} ml"] if overlap else []),
             f"{low} to {high} ({each['plane']})",

@@ -45,8 +45,11 @@ Policy = Annotated[
     ),
 ]
 Roi = Annotated[
-    str | None,
-    typer.Option(help="Which object of the file given with --mask: its name, or its number.", metavar="NAME"),
+    list[str] | None,
+    typer.Option(
+        help="Which object of the file given with --mask, or with --from, where it is repeatable: name or number.",
+        metavar="NAME",
+    ),
 ]
 Labels = Annotated[
     Path,

@@ -25,7 +25,7 @@ RIGHT = "segment ct.nii.gz --slice 3 -o out.nii.gz"
         (f"{RIGHT} --point 3 3 --fix-not 1,2,x", "--fix-not takes three numbers, I J K; given: '1,2,x'"),
         (f"{RIGHT} --point 3 3 --fix nan nan nan", "extra argument"),
         (f"{RIGHT} --point 3 3 --fix", "requires an argument"),
-        ("segment ct.nii.gz --point 3 3 -o out.nii.gz", "Missing option '--slice'"),
+        ("segment ct.nii.gz --point 3 3 -o out.nii.gz", "Give the slice of the prompt with --slice"),
         ("segment ct.nii.gz --slice 3 --point 3 3", "Missing option '-o'"),
         ("segment --slice 3 --point 3 3 -o out.nii.gz", "Missing argument"),
         ("edit a.radsam -o out.nii.gz --undo --fix 1 2 3", "Do one thing at a time"),

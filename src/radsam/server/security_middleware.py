@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from time import perf_counter
 from typing import Any
@@ -57,6 +58,9 @@ _UPLOADS = {
 }  # fmt: skip
 
 
+_OBJECTS_OF_SESSION = re.compile(r"/api/sessions/[^/]+/objects")
+
+
 def needs_token(path: str) -> bool:
     """Whether a path is for users only."""
     return any(_below(path, each) for each in _PRIVATE)
@@ -65,7 +69,7 @@ def needs_token(path: str) -> bool:
 def takes_upload(method: str, path: str) -> bool:
     """Whether the body may be as large as an upload."""
     if path.startswith("/api"):
-        return path in _UPLOADS.get(method, ())
+        return path in _UPLOADS.get(method, ()) or (method == "POST" and bool(_OBJECTS_OF_SESSION.fullmatch(path)))
     return any(_below(path, each) for each in _UPLOADS.get(method, ()))
 
 

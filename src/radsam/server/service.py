@@ -27,6 +27,7 @@ from radsam.server.encode_ahead import EncodeAhead
 from radsam.server.event_channel import Subscription
 from radsam.server.live_session import Job, LiveSession
 from radsam.server.mask_revisions import SliceKey, pack
+from radsam.server.mask_uploads import read_masks
 from radsam.server.model_thread import ModelThread
 from radsam.server.preview_service import Preview, PreviewService
 from radsam.server.result_export import ExportedFile, export_result
@@ -35,12 +36,13 @@ from radsam.server.server_limits import Limits
 from radsam.server.server_metrics import ServerMetrics
 from radsam.server.server_store import ServerStore
 from radsam.server.session_registry import SessionRegistry
-from radsam.server.uploads import Uploads, check_session_file
+from radsam.server.uploads import Uploads, check_session_file, display_name
 from radsam.server.volume_registry import VolumeRegistry
 from radsam.session import Engine, Session, read_session
 from radsam.session.edit import Change, Remove, SetId, StartEdit
 from radsam.session.edit_request import CorrectionRequest, SegmentRequest, StartFromMaskRequest
 from radsam.session.hand_request import PaintRequest, without_slices
+from radsam.session.label_objects import label_requests
 from radsam.session.requests import ObjectRequest, request_of
 from radsam.volume import Plane, Volume
 
@@ -214,6 +216,35 @@ class Service:
         live = self._open(user, session)
         plane = Plane(self._require_object(live, name)["plane"])
         return self.edit(user, session, without_slices(name, slices, live.session.volume.geometry, plane))
+
+    def add_objects(
+        self, user: str, session: str, file: Path, filename: str, *, names: Sequence[str] = (), resample: bool = False
+    ) -> tuple[Future[dict[str, Any]], tuple[str, ...]]:
+        """Add the objects of a mask file as they are; each is an edit.
+
+        Args:
+            user: The user.
+            session: The session.
+            file: The received file.
+            filename: Its name.
+            names: The objects to add, by name or number; all if empty.
+            resample: Whether to resample another grid onto the volume's.
+
+        Returns:
+            The state afterwards, and notes about the file.
+
+        Raises:
+            InputError: The file cannot be read, lies on another grid, or holds no object or one of a taken name.
+            TooManyError: The session would have too many objects.
+        """
+        live, shown = self._open(user, session), display_name(filename)
+        volume = live.session.volume
+        labels, notes = read_masks(file, shown, volume, self.uploads.check_image, names=names, resample=resample)
+        present = [each["name"] for each in live.state()["objects"]]
+        requests = label_requests(labels, volume.geometry, present, what=shown)
+        if len(present) + len(requests) > self.limits.objects:
+            raise TooManyError(f"A session may have {self.limits.objects} objects; this file has {len(requests)} more.")
+        return self._edits.change(live, lambda each: each.start_all(requests)), notes
 
     def change(self, user: str, session: str, edit: Change) -> Future[dict[str, Any]]:
         """Delete a prompt, remove an object, or set the overlap policy or the priority order."""

@@ -133,7 +133,7 @@ class Uploads:
             try:
                 found = entries_of(path, "upload", name=name, owner=user)
             except VolumeError as error:
-                raise VolumeError(_without(str(error), path, name)) from None
+                raise VolumeError(without_path(str(error), path, name)) from None
         for entry in found:
             self._volumes.require_size(entry)
         size = sum(each.stat().st_size for each in path.parent.rglob("*") if each.is_file())
@@ -168,7 +168,7 @@ class Uploads:
             with unpacked(path) as inside:
                 shutil.copytree(inside, folder)
         except VolumeError as error:
-            raise VolumeError(_without(str(error), path, "The zip")) from None
+            raise VolumeError(without_path(str(error), path, "The zip")) from None
         path.unlink()
         return folder
 
@@ -183,7 +183,7 @@ class Uploads:
             with grid_notes():  # the entry has them
                 header = read_header(path)
         except VolumeError as error:
-            raise VolumeError(_without(str(error), path, "The file")) from None
+            raise VolumeError(without_path(str(error), path, "The file")) from None
         i, j, k = header.geometry.shape_ijk
         voxels = i * j * k
         if voxels * 2 > self._limits.volume_bytes:
@@ -247,7 +247,7 @@ def _inflated(file: IO[bytes], name: str, limit: int) -> int:
     return size
 
 
-def _without(message: str, path: Path, name: str) -> str:
+def without_path(message: str, path: Path, name: str) -> str:
     """Remove the server's paths from a message."""
     for each in (path, path.parent):
         message = message.replace(str(each), name)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from jaxtyping import Bool
 from scipy import ndimage
 
 from radsam.predictor import SlicePrompt
@@ -22,6 +23,17 @@ def follows(mask: RunMask, given: SlicePrompt) -> bool:
         return False
     regions = [(each, positive) for each, positive in ((given.inside, True), (given.outside, False)) if each]
     return all(np.count_nonzero(pixels[each.decode()] == positive) * 2 >= each.area for each, positive in regions)
+
+
+def marks_of(given: SlicePrompt, shape_vu: tuple[int, ...]) -> tuple[Bool[np.ndarray, "v u"], Bool[np.ndarray, "v u"]]:
+    """Return the pixels that were marked as the object's, and those as not: clicks, strokes and regions."""
+    inside, outside = np.zeros(shape_vu, bool), np.zeros(shape_vu, bool)
+    for u, v, positive in given.drawn_uv:
+        (inside if positive else outside)[v, u] = True
+    for pixels, region in ((inside, given.inside), (outside, given.outside)):
+        if region:
+            pixels |= region.decode()
+    return inside, outside
 
 
 def with_regions(mask: RunMask, given: SlicePrompt) -> RunMask:

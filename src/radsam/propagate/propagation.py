@@ -10,10 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from radsam.predictor import SliceMask
+from radsam.propagate.correction_rule import Cap, Change, following_change
 from radsam.propagate.propagation_plan import SIDES, PropagationPlan
 from radsam.propagate.propagation_step import PropagationStep, State
 from radsam.propagate.stop_rule import EndReason
+from radsam.volume import RunMask
+
+#: Fewer added pixels do not count as a change that goes on, and after so many slices without one it ends.
+_FEWEST_PX, _MOST_UNCHANGED = 4, 2
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,8 @@ def propagate(plan: PropagationPlan, step: PropagationStep[State]) -> Iterator[R
     """
     done = 1
     yield SliceDone(plan.start, done, plan.total)
-    sides = [_side(plan, step, side) for side in SIDES]
+    one_side = _side if plan.change is None else _changed_side
+    sides = [one_side(plan, step, side) for side in SIDES]
     while sides:
         for records in tuple(sides):
             record = next(records)
@@ -80,8 +88,58 @@ def _side(plan: PropagationPlan, step: PropagationStep[State], side: int) -> Ite
             reason = plan.stop_reason(incoming, current, side)
             if reason is not None:
                 break
+            if surer := plan.surer(current):
+                current, state = surer, step.passed(state, surer)
             yield current
             kept = current
         index += side
         incoming = kept.mask if kept.mask.area else incoming
     yield SideDone(side, index, reason)
+
+
+def _changed_side(plan: PropagationPlan, step: PropagationStep[State], side: int) -> Iterator[SliceMask | SideDone]:
+    """Propagate a change to one side, until nothing changes any more; the last value is its `SideDone`.
+
+    What was added goes on where the model finds it again, slice by slice. What was taken away goes on thinner with
+    each slice, without the model, which mostly repeats what the neighbour has.
+    """
+    assert plan.change is not None
+    slice_mm, row_mm, col_mm = plan.spacing_mm
+    state, index, unchanged = step.begin(plan), plan.start.index, 0
+    added, taken = Change(plan.change.added, np.zeros_like(plan.change.taken)), Cap(plan.change.taken, (row_mm, col_mm))
+    reason = plan.end_before(index + side, side)
+    while reason is None and (added or abs(index + side - plan.start.index) * slice_mm < taken.reach_mm):
+        index += side
+        before = plan.before.get(index)
+        kept = plan.kept(index)
+        if kept is None:
+            pixels = before.mask.decode() if before else np.zeros(plan.start.mask.shape, bool)
+            change, score = Change(np.zeros_like(pixels), taken.at(abs(index - plan.start.index) * slice_mm)), 1.0
+            if added:
+                predicted, _ = step(state, index)
+                found = following_change(pixels, predicted.mask.decode(), added)
+                unchanged = 0 if np.count_nonzero(found.added) >= _FEWEST_PX else unchanged + 1
+                added = found if unchanged == 0 else added if unchanged < _MOST_UNCHANGED else Change.none(pixels.shape)
+                change, score = Change(found.added, change.taken), predicted.score
+            current = _with_change(plan, index, change, before, score)
+            reason = plan.stop_reason(plan.carried, current, side) if before is None and current else None
+            if current and reason is None:
+                yield current
+            kept = current or before
+        state = step.passed(state, kept) if kept else state
+        reason = reason or plan.end_before(index + side, side)
+    yield SideDone(side, index, reason or EndReason.UNCHANGED)
+
+
+def _with_change(
+    plan: PropagationPlan, index: int, change: Change, before: SliceMask | None, score: float
+) -> SliceMask | None:
+    """Return a slice's mask with a change; None where it stays as it is, as one does that would become empty."""
+    pixels = before.mask.decode() if before else np.zeros(plan.start.mask.shape, bool)
+    after = change.apply(pixels)
+    if not after.any():
+        return None
+    found = plan.with_hand(
+        SliceMask(index, RunMask.encode(after), before.score if before and not change.added.any() else score)
+    )
+    return None if found.mask == (before.mask if before else None) else found

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from radsam.predictor import SliceMask, SlicePrompt
+from radsam.propagate.correction_rule import Change, is_surer
 from radsam.propagate.stop_rule import EndReason, StopRule
 from radsam.propagate.taper import Taper
 from radsam.volume import Bounds, HandVoxels, RunMask
@@ -28,6 +29,9 @@ class PropagationPlan:
             Without bounds, a side continues at least to its farthest box, mask or positive point.
         previous: The mask of the start's slice before a correction, passed on where the correction emptied the slice.
         before: The present masks of an object that is corrected, by slice.
+        change: What changed on the start's slice, where only what goes on with it changes on further slices; None
+            where their masks are replaced.
+        spacing_mm: Distance between slices, between rows and between columns.
         fixed: Slices that keep their present masks: those with a prompt of their own, and those marked right.
         hand: Voxels that were set by hand, by slice; no mask changes them.
         taper: Thins a mask before the next slice gets it; None passes it on as it is.
@@ -41,6 +45,8 @@ class PropagationPlan:
     user_prompts: Mapping[int, SlicePrompt] = field(default_factory=dict)
     previous: RunMask | None = None
     before: Mapping[int, SliceMask] = field(default_factory=dict)
+    change: Change | None = None
+    spacing_mm: tuple[float, float, float] = (1.0, 1.0, 1.0)
     fixed: Collection[int] = ()
     hand: Mapping[int, HandVoxels] = field(default_factory=dict)
     taper: Taper | None = None
@@ -53,8 +59,10 @@ class PropagationPlan:
 
     @property
     def total(self) -> int | None:
-        """Slices to do, the start included, where both ends are known, else None."""
+        """Slices to do, the start included, where both ends are known; None where a change may end before them."""
         ends = [self.last_index(side) for side in SIDES]
+        if self.change is not None:
+            return None
         ways = [(end - self.start.index) * side for end, side in zip(ends, SIDES, strict=True) if end is not None]
         return None if len(ways) < len(SIDES) else 1 + sum(max(0, way) for way in ways)
 
@@ -79,6 +87,11 @@ class PropagationPlan:
     def kept(self, index: int) -> SliceMask | None:
         """The mask of a slice that keeps its present one; None for a slice that is predicted."""
         return self.before.get(index) if index in self.fixed else None
+
+    def surer(self, found: SliceMask) -> SliceMask | None:
+        """The present mask of a slice of which the model was sure, and surer than it is of the new one; else None."""
+        before = self.before.get(found.index)
+        return before if before and before.mask.area and is_surer(before.score, found.score) else None
 
     def with_hand(self, found: SliceMask) -> SliceMask:
         """Return the mask of a slice with the voxels that were set by hand."""

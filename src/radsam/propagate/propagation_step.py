@@ -10,8 +10,9 @@ import numpy as np
 
 from radsam.errors import PromptError
 from radsam.predictor import MaskSource, ObjectPredictor, SliceMask, SlicePrompt
+from radsam.propagate.correction_rule import Change, is_other_shape, is_surer, marked_change
 from radsam.propagate.next_prompt import default_policy, is_box_only, policy_for
-from radsam.propagate.painted_click import follows, paint, with_deepest, with_painted_clicks, with_regions
+from radsam.propagate.painted_click import follows, marks_of, paint, with_deepest, with_painted_clicks, with_regions
 from radsam.propagate.propagation_plan import PropagationPlan
 from radsam.runtime import BundleSpec, Capability
 from radsam.volume import RunMask
@@ -28,10 +29,13 @@ class CorrectedSlice:
     Args:
         slice_mask: Its mask.
         unfollowed_uv: The clicks (u, v, positive) that the model did not follow: the pixels around them were painted.
+        change: What was corrected of a slice that was right otherwise; None where the slice has another mask now, so
+            that its neighbours' masks are replaced, too.
     """
 
     slice_mask: SliceMask
     unfollowed_uv: tuple[tuple[int, int, bool], ...] = ()
+    change: Change | None = None
 
 
 @runtime_checkable
@@ -159,8 +163,34 @@ class MaskStep:
         if isinstance(prompt, RunMask) or not prompt:
             return CorrectedSlice(SliceMask(index, mask, 1.0))
         predicted = self.predict(index, prompt.for_model)
-        # A mask that leaves the click as it was is not a correction, only another mask.
-        return self._checked(index, predicted, user_prompt, previous or SliceMask(index, empty, predicted.score))
+        before = previous or SliceMask(index, empty, predicted.score)
+        if self._is_new_shape(predicted, user_prompt, before):
+            return CorrectedSlice(predicted)
+        return self._changed(index, predicted, added, user_prompt, before)
+
+    @staticmethod
+    def _is_new_shape(predicted: SliceMask, user_prompt: SlicePrompt, before: SliceMask) -> bool:
+        """Whether the slice as a whole was wrong, so that the prediction replaces its mask."""
+        return (
+            before.mask.area > 0
+            and not is_surer(before.score, predicted.score)
+            and follows(predicted.mask, user_prompt)
+            and is_other_shape(before.mask.decode(), predicted.mask.decode())
+        )
+
+    def _changed(
+        self, index: int, predicted: SliceMask, added: SlicePrompt, user_prompt: SlicePrompt, before: SliceMask
+    ) -> CorrectedSlice:
+        """Take the part of the prediction that belongs to what was added; what the model does not follow is painted."""
+        pixels = before.mask.decode()
+        after = marked_change(pixels, predicted.mask.decode(), *marks_of(added, pixels.shape)).apply(pixels)
+        unfollowed: tuple[tuple[int, int, bool], ...] = ()
+        if not follows(RunMask.encode(after), user_prompt):
+            left = tuple(each for each in user_prompt.points_uv if after[each[1], each[0]] != each[2])
+            unfollowed = left or user_prompt.points_uv
+            after = paint(RunMask.encode(after), user_prompt).decode()
+        found = SliceMask(index, RunMask.encode(after), predicted.score)
+        return CorrectedSlice(before if found.mask == before.mask else found, unfollowed, Change.between(pixels, after))
 
     def _trained(self, prompt: SlicePrompt) -> SlicePrompt:
         """Return a prompt that the model was trained on: it predicts noise from a mask that it does not know."""

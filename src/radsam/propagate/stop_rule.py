@@ -21,6 +21,7 @@ class EndReason(StrEnum):
     JUMP = "area jumped"
     DRIFT = "mask moved away"
     LOW_SCORE = "low predicted IoU"
+    UNCHANGED = "nothing changes any more"
 
 
 @dataclass(frozen=True)

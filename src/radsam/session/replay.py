@@ -16,6 +16,7 @@ from jaxtyping import Bool
 
 from radsam.predictor import ObjectView, SliceMask, SlicePredictor
 from radsam.propagate import EndReason, PropagationPlan, Record, SideDone, SliceDone, StopRule, propagate
+from radsam.propagate.correction_rule import Change, is_other_shape
 from radsam.propagate.propagation_plan import SIDES
 from radsam.propagate.propagation_step import CorrectedSlice
 from radsam.propagate.reach import last_slices
@@ -223,7 +224,7 @@ class Replayer:
             # The slice has not changed: a propagation from here could only make its neighbours worse.
             return replace(done, slice_masks=_with_hand(masks, state))
         limits = last_slices(start.index, edit.reach, state.fixed - {start.index})
-        plan = self._plan(edits, started, state, start, masks, limits)
+        plan = replace(self._plan(edits, started, state, start, masks, limits), change=corrected.change)
         found, ends = yield from self._propagated(plan, started, *_outside(plan, replace(before, slice_masks=masks)))
         return replace(done, slice_masks=_with_hand(found, state), low_end=ends[-1], high_end=ends[1])
 
@@ -243,6 +244,9 @@ class Replayer:
             if hand := state.hand.get(index):
                 kept = replace(corrected.slice_mask, mask=hand.apply(corrected.slice_mask.mask))
                 corrected = replace(corrected, slice_mask=kept)
+                if corrected.change and index in masks:
+                    changed = Change.between(masks[index].mask.decode(), kept.mask.decode())
+                    corrected = replace(corrected, change=changed)
             if index != middle:
                 masks[index] = corrected.slice_mask
         return corrected, masks
@@ -256,7 +260,8 @@ class Replayer:
         for side, index in zip(SIDES, (min(touched), max(touched)), strict=True):
             if index in result.slice_masks:
                 limits = last_slices(index, edit.reach, state.fixed.union(state.hand) - {index})
-                result = yield from self._one_side(edits, state, result, index, side, limits)
+                change = _change_of(before.slice_masks.get(index), result.slice_masks[index])
+                result = yield from self._one_side(edits, state, result, index, side, limits, change)
         return result
 
     def _set_bounds(self, edits: ObjectEdits, state: UserState, before: ObjectResult) -> Replay:
@@ -279,13 +284,14 @@ class Replayer:
         index: int,
         side: int,
         limits: Mapping[int, int],
+        change: Change | None = None,
     ) -> Replay:
-        """Propagate to one side of a slice, which keeps its mask."""
+        """Propagate to one side of a slice, which keeps its mask; or only its last change."""
         started, start = self._started(edits, result), result.slice_masks[index]
         filled = [each for each in result.slice_masks.values() if each.mask.area and (each.index - index) * side <= 0]
         nearest = max(filled, key=lambda each: each.index * side, default=start)
         plan = self._plan(edits, started, state, start, result.slice_masks, {**limits, -side: index})
-        plan = replace(plan, previous=nearest.mask)
+        plan = replace(plan, previous=nearest.mask, change=change)
         found, ends = yield from self._propagated(plan, started, *_outside(plan, result))
         masks = _with_hand(found, state)
         return replace(result, slice_masks=masks, low_end=ends[-1], high_end=ends[1], view=started.view)
@@ -329,7 +335,8 @@ class Replayer:
         masks: Masks,
         limits: Mapping[int, int] | None = None,
     ) -> PropagationPlan:
-        grid, spacing_mm = started.grid, self._volume.geometry.spacing_mm_ijk
+        grid, spacing_mm_ijk = started.grid, self._volume.geometry.spacing_mm_ijk
+        spacing_mm = (spacing_mm_ijk[grid.axis], *grid.spacing_mm_vu)
         previous, first = masks.get(start.index), start
         if started.given_masks:
             first = started.first()
@@ -341,7 +348,7 @@ class Replayer:
             first,
             state.bounds,
             grid.count,
-            (spacing_mm[grid.axis], *grid.spacing_mm_vu),
+            spacing_mm,
         )
         return PropagationPlan(
             start=start,
@@ -351,6 +358,7 @@ class Replayer:
             user_prompts=state.prompts,
             previous=previous.mask if previous else None,
             before=masks,
+            spacing_mm=spacing_mm,
             fixed=state.fixed - {start.index},
             hand=state.hand,
             taper=taper,
@@ -370,6 +378,14 @@ def _start_of(edits: ObjectEdits) -> int:
     return max(number for number, edit in enumerate(edits) if isinstance(edit, StartEdit))
 
 
+def _change_of(before: SliceMask | None, after: SliceMask) -> Change | None:
+    """Return what was changed on a slice; None where its whole shape is another one now."""
+    if before is None:
+        return None
+    was, now = before.mask.decode(), after.mask.decode()
+    return None if is_other_shape(was, now) else Change.between(was, now)
+
+
 def _with_hand(masks: Masks, state: UserState) -> dict[int, SliceMask]:
     """Return the masks, by ascending index, with the voxels that were set by hand."""
     found = dict(masks)
@@ -385,8 +401,11 @@ def _with_hand(masks: Masks, state: UserState) -> dict[int, SliceMask]:
 def _outside(plan: PropagationPlan, before: ObjectResult) -> tuple[dict[int, SliceMask], dict[int, EndReason]]:
     """Return what a plan does not change: masks beyond its limits and of fixed slices, and end reasons of those sides.
 
-    Inside its limits a propagation without bounds may end earlier than before, and then the slices after it go.
+    Inside its limits a propagation without bounds may end earlier than before, and then the slices after it go; where
+    a change is propagated, all of them stay.
     """
     ends = {-1: before.low_end, 1: before.high_end}
+    if plan.change is not None:
+        return dict(before.slice_masks), ends
     masks = {index: each for index, each in before.slice_masks.items() if plan.is_beyond(index) or index in plan.fixed}
     return masks, {side: reason for side, reason in ends.items() if side in plan.limits}

@@ -135,7 +135,7 @@ def test_every_slice_follows_the_nearest_prompt(session: Session) -> None:
     second = session.correct(Point(i=22, j=14, k=16))  # the prompt is on slice 13
     third = session.correct(Point(i=9, j=14, k=18, positive=False))
     assert all(second.slices[index] == first.slices[index] for index in (12, 13, 14))
-    assert all(second.slices[index].mask != first.slices[index].mask for index in (15, 16, 17))
+    assert all(second.slices[index].mask != first.slices[index].mask for index in (16, 17))
     assert all(third.slices[index] == second.slices[index] for index in range(12, 18))
     assert third.slices[18].mask != second.slices[18].mask
 
@@ -383,7 +383,7 @@ def test_an_edit_that_is_stopped_in_the_middle_never_happened(session: Session) 
     session.segment(RIGHT, bounds=BOUNDS)
     before, history = state(session), session.history
     records = session.run(Correct("object", (Point(i=4, j=14, k=14, positive=False),)))
-    for _ in range(5):
+    for _ in range(2):
         next(records)
     records.close()  # type: ignore[attr-defined]
     assert session.history is history

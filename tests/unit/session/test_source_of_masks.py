@@ -13,7 +13,7 @@ from fakes import BRIGHT, FakeBackend, fake_engine, fake_predictor, fake_session
 from phantoms import ORIGIN_LPS, ball
 from radsam.preprocess import Window
 from radsam.runtime import Decoded, FramePrompt
-from radsam.session import Session
+from radsam.session import CapabilityWarning, Session
 from radsam.volume import Box, Geometry, Plane, Point, SliceGrid
 
 SLICE_MM, SIDE_MM = 1.5, 96.0
@@ -126,7 +126,8 @@ def test_a_correction_is_of_its_own_slice_and_a_new_start_of_the_way() -> None:
     session = fake_session(SCENE.volume, model)
     session.segment(BOX, bounds=(LOW, HIGH), zoom=False)
     model.decoded.clear()
-    session.correct(Point(i=52, j=47, k=15, positive=False))
+    with pytest.warns(CapabilityWarning, match="did not follow"):
+        session.correct(Point(i=60, j=47, k=15))
     assert model.decoded[0][1].source is None
     assert len(model.decoded[0][1].point_labels)
     found = {here: (source, way_there) for source, here, way_there in model.sources}

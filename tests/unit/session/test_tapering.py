@@ -7,6 +7,7 @@ import pytest
 
 from fakes import FakeBackend, fake_session, fake_spec
 from phantoms import ORIGIN_LPS, Scene, ball, tube
+from radsam.session import CapabilityWarning
 from radsam.volume import Box, Geometry, Point
 
 GRID = Geometry.from_parts((24, 96, 96), ORIGIN_LPS, (1.0, 1.0, 1.0), np.eye(3))
@@ -47,7 +48,8 @@ def test_a_correction_tapers_from_the_prompt_and_not_from_itself() -> None:
     session = fake_session(SCENE.volume, backend)
     session.segment(BOX, bounds=BOUNDS)
     before = len(backend.prompts)
-    session.correct(Point(i=54, j=47, k=16, positive=False))
+    with pytest.warns(CapabilityWarning, match="did not follow"):
+        session.correct(Point(i=60, j=47, k=16))
     masks = [each.mask for each in backend.prompts[before:] if each.mask is not None and not len(each.point_labels)]
     inwards, outwards = (float(mask.sum()) for mask in masks[:2])
     # From slice 12 to one past the bound, 21, the ellipse loses this much from slice 16 to 17; inwards nothing.

@@ -44,8 +44,7 @@ def test_objects_are_opened_as_they_are_and_corrected(run_radsam: CommandLine, f
         ("left kidney", "3D mask"),
     ]
     before, out = read_labels(folder / "masks.nrrd").ids, read_labels(folder / "out.nii.gz").ids
-    np.testing.assert_array_equal(out == out[12, 20, 60], before == 1)
-    np.testing.assert_array_equal(out == out[9, 45, 25], before == 4)
+    np.testing.assert_array_equal(out, before)
     assert (folder / "p.png").stat().st_size > 10_000
 
     line = ("edit", "s.radsam", "--name", "spleen", "--fix", 64, 24, 13, "-o", "edited.nii.gz", "--json")

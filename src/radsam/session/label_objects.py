@@ -13,8 +13,10 @@ from radsam.errors import PromptError, SessionError
 from radsam.io.label_grid import require_same_grid
 from radsam.preprocess import Window
 from radsam.propagate import SliceDone
+from radsam.session.edit import Edit, SetId
 from radsam.session.edit_request import RequestContext, StartFromMaskRequest
 from radsam.session.history import present_objects
+from radsam.session.object_ids import free_id, object_ids
 from radsam.session.segmented_object import SegmentedObject
 from radsam.volume import Geometry, LabelVolume, Plane, RunMask, SliceGrid, SparseMask
 
@@ -24,6 +26,26 @@ WholeMask = SparseMask | LabelVolume | Bool[np.ndarray, "k j i"]
 
 #: More objects than this are hardly anatomy: a picture or a map of distances that was taken for a label map.
 MOST_OBJECTS = 255
+
+
+class LabelRequest(StartFromMaskRequest):
+    """Start an object from a label map; `label` is its value there, which it keeps if no object has it."""
+
+    label: int
+
+
+def id_edits(edits: Sequence[Edit], requests: Sequence[StartFromMaskRequest]) -> tuple[SetId, ...]:
+    """Return the edits that give objects their labels as values, before they are started; none where they get them."""
+    ids = object_ids(edits)
+    chosen, numbered = [], True
+    for each in requests:
+        number = free_id(ids)
+        if isinstance(each, LabelRequest) and each.name not in ids and each.label not in ids.values():
+            chosen.append(SetId(each.name, each.label))
+            numbered = numbered and each.label == number
+            number = each.label
+        ids.setdefault(each.name, number)
+    return () if numbered else tuple(chosen)
 
 
 class LabelObjects(ABC):
@@ -68,7 +90,8 @@ class LabelObjects(ABC):
             progress: Called after each slice that is refined, with the number of all slices.
 
         Returns:
-            The new objects by name; a label without a name is called "label 3". Each is one edit.
+            The new objects by name; a label without a name is called "label 3". An object keeps its label as its
+            value in the label map where no object has that; the start of each is one edit.
 
         Raises:
             GridMismatchError: The labels lie on another grid.
@@ -131,7 +154,7 @@ def label_requests(
     window_hu: Window | tuple[float, float] | None = None,
     zoom: bool | None = None,
     what: str = "The label map",
-) -> tuple[StartFromMaskRequest, ...]:
+) -> tuple[LabelRequest, ...]:
     """Make a request of each object of a label map, whole, also where another one covers it.
 
     Args:
@@ -173,7 +196,7 @@ def label_requests(
     given = {"plane": plane, "refine": refine, "window_hu": window_hu, "zoom": zoom}
     masks = _masks(labels, SliceGrid.of(geometry, plane).axis, called)
     return tuple(
-        StartFromMaskRequest.model_validate({"name": name, "mask": masks[number], **given})
+        LabelRequest.model_validate({"name": name, "mask": masks[number], "label": number, **given})
         for number, name in called.items()
     )
 

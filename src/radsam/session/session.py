@@ -53,7 +53,7 @@ from radsam.session.history import (
     require_object,
 )
 from radsam.session.label_map import LabelMap, LabelMapComposer
-from radsam.session.label_objects import LabelObjects, WholeMask, whole_mask
+from radsam.session.label_objects import LabelObjects, WholeMask, id_edits, whole_mask
 from radsam.session.object_ids import object_ids
 from radsam.session.overlap_warnings import clicks_inside_others, overlap_warnings
 from radsam.session.replay import ObjectResult, Replayer
@@ -485,6 +485,8 @@ class Session(HandEdits, LabelObjects):
         """
         before, context = self._history, self.context
         history, refined = before, 0
+        for chosen in id_edits(before.done, requests):  # all of them first, so that each undo takes an object back
+            history = history.push(chosen)
         axes = [SliceGrid.of(self.volume.geometry, each.plane).axis for each in requests]
         total = sum(len(each.mask.along(axis).slices) for each, axis in zip(requests, axes, strict=True) if each.refine)
         for request in requests:

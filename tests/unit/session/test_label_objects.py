@@ -52,6 +52,7 @@ def test_each_label_becomes_an_object_without_a_prediction(plane: Plane, grid: s
     assert not backend.encoded
     assert not backend.prompts
     assert session.precisions == ()
+    np.testing.assert_array_equal(session.labels.ids, ids)
 
 
 def test_objects_that_overlap_stay_whole(session: Session) -> None:
@@ -70,6 +71,20 @@ def test_objects_are_chosen_by_name_or_number(session: Session) -> None:
     assert list(session.add_objects(labels(), names=["right"])) == ["right"]
     with pytest.raises(PromptError, match=r"no object 'liver'.*3: 'right', 7: 'label 7'"):
         session.add_objects(labels(), names=["liver"])
+
+
+@pytest.mark.filterwarnings("ignore::radsam.session.OverlapWarning")
+def test_labels_keep_their_values_where_they_are_free(session: Session, tmp_path: Path) -> None:
+    session.add_objects(labels(), names=[7])
+    session.add_objects(labels(np.where(RIGHT, 7, 0).astype(np.uint8), {7: "other 7"}))
+    session.add_objects(labels(), names=["right"])
+    ids = {name: each.id for name, each in session.objects.items()}
+    assert ids == {"label 7": 7, "other 7": 2, "right": 3}
+    session.save(tmp_path / "s.radsam")
+    again = fake_engine().reopen(tmp_path / "s.radsam", SCENE.volume)
+    assert {name: each.id for name, each in again.objects.items()} == ids
+    again.undo()
+    assert list(again.objects) == ["label 7", "other 7"]
 
 
 def test_two_labels_of_one_name_are_told_apart(session: Session) -> None:

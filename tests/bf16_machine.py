@@ -28,8 +28,10 @@ def make_bf16_machine(patch: pytest.MonkeyPatch) -> None:
         return
     begin, encode, decode = OpenVinoBackend.__init__, OpenVinoBackend.encode, OpenVinoBackend.decode
 
-    def begin_and_emulate(self: Any, bundle: Bundle, threads: int | None = None, precision: str = "auto") -> None:
-        begin(self, bundle, threads, precision)
+    def begin_and_emulate(
+        self: Any, bundle: Bundle, threads: int | None = None, precision: str = "auto", **more: Any
+    ) -> None:
+        begin(self, bundle, threads, precision, **more)
         self.emulated = TorchBackend(bundle, "cpu", threads, "bf16") if self.precision == "bf16" else None
 
     def encode_emulated(self: Any, images: np.ndarray) -> np.ndarray:

@@ -14,7 +14,14 @@ BACKENDS = ("openvino", "onnx", "torch", "torch:cpu", "torch:cuda", "torch:mps")
 PRECISIONS = ("auto", "f32", "bf16")
 
 
-def open_backend(bundle: Bundle, name: str = "auto", *, precision: str = "auto", threads: int | None = None) -> Backend:
+def open_backend(
+    bundle: Bundle,
+    name: str = "auto",
+    *,
+    precision: str = "auto",
+    threads: int | None = None,
+    lazy: bool = False,
+) -> Backend:
     """Load a bundle on a backend.
 
     Args:
@@ -23,6 +30,7 @@ def open_backend(bundle: Bundle, name: str = "auto", *, precision: str = "auto",
             "torch" takes a GPU where there is one.
         precision: "f32"; "bf16"; or "auto": bf16 with OpenVINO on a processor that computes in it, else f32.
         threads: CPU threads that it may use; None for all.
+        lazy: Whether OpenVINO may compile the model, which takes seconds, when it is first asked.
 
     Raises:
         InputError: The name or the precision is unknown.
@@ -42,7 +50,7 @@ def open_backend(bundle: Bundle, name: str = "auto", *, precision: str = "auto",
             )
         from radsam.runtime.openvino_backend import OpenVinoBackend
 
-        return OpenVinoBackend(bundle, threads, precision)
+        return OpenVinoBackend(bundle, threads, precision, lazy=lazy)
     if engine == "onnx":
         _require("onnxruntime", "The ONNX Runtime backend", "onnx")
         if precision == "bf16":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 import openvino
 from jaxtyping import Float16, Float32
@@ -19,20 +21,20 @@ class OpenVinoBackend:
         bundle: The model.
         threads: CPU threads; None for all.
         precision: "f32", "bf16", or "auto": bf16 where the processor computes in it.
+        lazy: Whether to compile the graphs when they are first used, instead of now.
 
     Raises:
         BackendError: OpenVINO cannot read or compile the graphs, or the processor does not compute in bf16.
     """
 
-    def __init__(self, bundle: Bundle, threads: int | None = None, precision: str = "auto") -> None:
-        core = openvino.Core()
-        self.precision = _precision_here(core, precision)
-        try:
-            self._encoder = _compile(core, bundle.encoder, self.precision, threads)
-            self._decoder = _compile(core, bundle.decoder, self.precision, threads)
-        except RuntimeError as error:
-            raise BackendError(f"OpenVINO cannot load bundle {bundle.spec.name!r}: {_short(error)}") from error
-        self._spec = bundle.spec
+    def __init__(
+        self, bundle: Bundle, threads: int | None = None, precision: str = "auto", *, lazy: bool = False
+    ) -> None:
+        self._core = openvino.Core()
+        self.precision = _precision_here(self._core, precision)
+        self._bundle, self._threads = bundle, threads
+        if not lazy:
+            self._encoder, self._decoder  # noqa: B018
 
     @property
     def name(self) -> str:
@@ -44,13 +46,28 @@ class OpenVinoBackend:
         """Number of its threads; OpenVINO takes fewer than it was given where the process has fewer cores."""
         return int(self._decoder.get_property("INFERENCE_NUM_THREADS"))
 
+    @cached_property
+    def _encoder(self) -> openvino.CompiledModel:
+        return self._compiled(self._bundle.encoder)
+
+    @cached_property
+    def _decoder(self) -> openvino.CompiledModel:
+        return self._compiled(self._bundle.decoder)
+
+    def _compiled(self, graph: bytes) -> openvino.CompiledModel:
+        try:
+            return _compile(self._core, graph, self.precision, self._threads)
+        except RuntimeError as error:
+            name = self._bundle.spec.name
+            raise BackendError(f"OpenVINO cannot load bundle {name!r}: {_short(error)}") from error
+
     def encode(self, images: Float32[np.ndarray, "b 3 n n"]) -> Float16[np.ndarray, "b c g g"]:
         """Encode images; see `Backend.encode`."""
         return np.array(_run(self._encoder, {"image": images})["embedding"])
 
     def decode(self, embedding: Float16[np.ndarray, "c g g"], prompt: FramePrompt) -> Decoded:
         """Predict masks for one prompt; see `Backend.decode`."""
-        inputs = {"embedding": embedding[None], **decoder_inputs(prompt, self._spec)}
+        inputs = {"embedding": embedding[None], **decoder_inputs(prompt, self._bundle.spec)}
         outputs = _run(self._decoder, inputs)
         return Decoded(np.array(outputs["logits"][0]), np.array(outputs["scores"][0]))
 

@@ -102,6 +102,7 @@ def load(
     precision: str = "auto",
     threads: int | None = None,
     store: EmbeddingStore | None = None,
+    lazy: bool = False,
 ) -> Engine:
     """Load a model.
 
@@ -111,6 +112,8 @@ def load(
         precision: "f32"; "bf16"; or "auto": bf16 with OpenVINO on a processor that computes in it, else f32.
         threads: CPU threads that it may use; None for all.
         store: A folder of encoded slices that outlives the process; None holds them in memory only.
+        lazy: Whether OpenVINO may compile the model, which takes seconds, when it is first asked: edits by hand
+            and clean-up never ask it.
 
     Raises:
         BundleError: The bundle is missing or damaged; the message names the command that gets one.
@@ -120,4 +123,4 @@ def load(
     loaded = read_bundle(find_bundle(bundle))
     # Without a store, embeddings that memory cannot hold go to a temporary folder: an edit must never encode again.
     cache = EmbeddingCache(store=store, overflow=None if store else temporary_store())
-    return Engine(loaded, open_backend(loaded, backend, precision=precision, threads=threads), cache)
+    return Engine(loaded, open_backend(loaded, backend, precision=precision, threads=threads, lazy=lazy), cache)

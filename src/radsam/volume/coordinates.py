@@ -17,7 +17,7 @@ from radsam.errors import PromptError
 from radsam.volume.bounds import Bounds
 from radsam.volume.geometry import Geometry, nearest_index
 from radsam.volume.plane import Plane, SliceGrid
-from radsam.volume.prompt import Box, Point
+from radsam.volume.prompt import Box, Lasso, Point, Prompt, Scribble, slice_index
 
 #: LPS axes across and inside a plane.
 _LPS = {Plane.AXIAL: (2, (0, 1)), Plane.CORONAL: (1, (0, 2)), Plane.SAGITTAL: (0, (1, 2))}
@@ -79,6 +79,26 @@ class Coordinates:
         )
         return Point(i=i, j=j, k=k, positive=positive)
 
+    def voxels(self, positions: Sequence[Sequence[float]]) -> tuple[tuple[int, int, int], ...]:
+        """Return the voxels (i, j, k) for typed positions of a stroke."""
+        return tuple(self.point(each, positive=True).index_ijk for each in positions)
+
+    def lasso(self, across: float, corners: Sequence[tuple[float, float]], positive: bool) -> Lasso:
+        """Return the lasso for a typed slice and corners, which may lie between voxels."""
+        if not self.mm:
+            return Lasso.on(self.grid, _whole(across, "The slice"), corners, positive)
+        first, last = (np.mean(along) for along in zip(*corners, strict=True))
+        u, v = self.grid.uv_axes
+        found = [self.geometry.mm_to_index(self._position_mm(across, corner)) for corner in corners]
+        polygon = [(float(each[u]), float(each[v])) for each in found]
+        return Lasso.on(self.grid, self.index(across, (float(first), float(last))), polygon, positive)
+
+    def ends(self, low: float | None, high: float | None) -> tuple[int | None, int | None]:
+        """Return the first and last slice for two typed positions; None leaves an end."""
+        first, last = (None if each is None else self.index(each) for each in (low, high))
+        # A stored axis may run against the patient's.
+        return (last, first) if self.mm and self.index(0.0) > self.index(1000.0) else (first, last)
+
     def bounds(self, bounds: Sequence[float], inside: tuple[float, float] | None) -> Bounds:
         """Return the bounds for two typed slice positions."""
         ends = [self.index(each, inside) for each in bounds]
@@ -86,10 +106,13 @@ class Coordinates:
         return Bounds(*sorted(ends)) if self.mm else Bounds(*ends)
 
     def _voxel_mm(self, across: float, inside: Sequence[float]) -> tuple[int, int, int]:
+        return self._nearest(self._position_mm(across, inside))
+
+    def _position_mm(self, across: float, inside: Sequence[float]) -> np.ndarray:
         axis, (first, second) = _LPS[self.grid.plane]
         position = np.zeros(3)
         position[axis], position[first], position[second] = across, *inside
-        return self._nearest(position)
+        return position
 
     def _nearest(self, position_lps: np.ndarray) -> tuple[int, int, int]:
         if not np.isfinite(position_lps).all():
@@ -107,9 +130,14 @@ def _whole(value: float, what: str) -> int:
     return int(value)
 
 
-def group_by_slice(points: Sequence[Point], grid: SliceGrid) -> list[tuple[Point, ...]]:
-    """Group points that lie on one slice, in the order of their first point: one correction each."""
-    groups: dict[int, list[Point]] = {}
-    for point in points:
-        groups.setdefault(grid.split(point.index_ijk)[0], []).append(point)
+def group_by_slice(prompts: Sequence[Prompt], grid: SliceGrid) -> list[tuple[Prompt, ...]]:
+    """Group prompts that lie on one slice, in the order of their first one: one correction each.
+
+    A scribble that was drawn in another plane, over several slices, is one by itself.
+    """
+    groups: dict[tuple[int, ...], list[Prompt]] = {}
+    for number, prompt in enumerate(prompts):
+        alone = isinstance(prompt, Scribble) and len({each[grid.axis] for each in prompt.voxels_ijk}) > 1
+        key = (number, number) if alone else (slice_index(prompt, grid),)
+        groups.setdefault(key, []).append(prompt)
     return [tuple(group) for group in groups.values()]

@@ -75,7 +75,7 @@ def test_a_script_of_the_name_radsam_is_installed() -> None:
         ("nonsense", "No such command 'nonsense'"),
         ("segment ct.nii.gz --slice 3 -o out.nii.gz", "Give exactly one prompt: --box, --point or --mask"),
         ("segment ct.nii.gz --slice 3 -o out.nii.gz --point 3 3 --fix 1 2", "--fix takes three numbers"),
-        ("edit a.radsam -o out.nii.gz --undo --redo", "Do one thing at a time"),
+        ("edit a.radsam -o out.nii.gz --undo --to 3", "--to does not belong to --undo"),
     ],
 )
 def test_wrong_usage_is_named_and_ends_with_2(run_radsam: CommandLine, tmp_path: Path, line: str, words: str) -> None:

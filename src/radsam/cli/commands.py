@@ -21,6 +21,7 @@ from radsam.cli.segment_command import segment
 from radsam.cli.serve_command import serve, tokens_app
 from radsam.cli.terminal import out
 from radsam.cli.train_command import distill, evaluate, export, train
+from radsam.cli.typed_edits import OrderedCommand
 from radsam.cli.weights_command import weights_app
 
 app = typer.Typer(
@@ -35,7 +36,7 @@ app = typer.Typer(
 app.command()(demo)
 app.command()(info)
 app.command()(segment)
-app.command()(edit)
+app.command(cls=OrderedCommand)(edit)
 app.command()(batch)
 app.command()(convert)
 app.command()(serve)

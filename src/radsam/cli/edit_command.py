@@ -10,53 +10,80 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from radsam.cli import edit_options as options
+from radsam.cli.edit_report import edit_list, show_edit_list
+from radsam.cli.edit_steps import EditSteps, mask_files, target_object
 from radsam.cli.object_options import Legend, Locked, Number, ObjectOptions, Order, Unlocked
-from radsam.cli.point_arguments import parse_points
-from radsam.cli.session_inputs import (
-    correct,
-    correction_requests,
-    load_engine,
-    lock_session,
-    model_files,
-    read_ct,
-)
+from radsam.cli.session_inputs import load_engine, lock_session, model_files, read_ct
 from radsam.cli.session_outputs import Outputs, check_objects, finish, overlap_policy
 from radsam.cli.shared_options import (
     AsJson,
     Backend,
-    Fix,
-    FixNot,
     Format,
-    Labels,
     Mm,
     Model,
+    OptionalLabels,
     OverlapPolicy,
     Precision,
     Preview,
     Resample,
     Series,
 )
-from radsam.cli.terminal import command, note, usage_error
-from radsam.errors import SessionError
+from radsam.cli.terminal import command, note, usage_error, write_json
+from radsam.cli.typed_edits import TypedEdit, typed_edits
 
 if TYPE_CHECKING:
+    from radsam.io.dicom.source_series import SourceSeries
+    from radsam.session import Session, SessionFile
     from radsam.session.edit import Edit
 
 
 @command
 def edit(
     session: Annotated[Path, typer.Argument(help="A session saved by `radsam segment --session`.", metavar="S.radsam")],
-    out: Labels,
-    fix: Fix = None,
-    fix_not: FixNot = None,
-    undo: Annotated[bool, typer.Option("--undo", help="Undo the last edit.")] = False,
-    redo: Annotated[bool, typer.Option("--redo", help="Redo the edit that was undone last.")] = False,
-    delete: Annotated[
-        int | None, typer.Option(help="Delete one earlier prompt by its number in --json's prompts.", metavar="N")
-    ] = None,
+    out: OptionalLabels = None,
     name: Annotated[
-        str | None, typer.Option(help="The object to correct; needed where the session has several.")
+        str | None, typer.Option(help="The object to change; needed where the session has several.")
     ] = None,
+    fix: options.Fix = None,
+    fix_not: options.FixNot = None,
+    fix_box: options.FixBox = None,
+    fix_not_box: options.FixNotBox = None,
+    fix_mask: options.FixMask = None,
+    fix_not_mask: options.FixNotMask = None,
+    scribble: options.Scribble = None,
+    scribble_not: options.ScribbleNot = None,
+    lasso: options.Lasso = None,
+    lasso_not: options.LassoNot = None,
+    paint: options.Paint = None,
+    erase: options.Erase = None,
+    delete_slice: options.DeleteSlice = None,
+    trim: options.Trim = None,
+    extend: options.Extend = None,
+    confirm: options.Confirm = None,
+    unconfirm: options.Unconfirm = None,
+    keep_largest: options.KeepLargest = False,
+    keep_at: options.KeepAt = None,
+    islands: options.Islands = None,
+    fill_holes: options.FillHoles = False,
+    smooth: options.Smooth = None,
+    grow: options.Grow = None,
+    shrink: options.Shrink = None,
+    interpolate: options.Interpolate = None,
+    copy_slice: options.CopySlice = None,
+    reach: options.Reach = None,
+    slice_: options.OnSlice = None,
+    roi: options.Roi = None,
+    radius: options.Radius = None,
+    ball: options.Ball = False,
+    within_hu: options.WithinHu = None,
+    alike: options.Alike = None,
+    in_slices: options.InSlices = False,
+    to: options.To = None,
+    undo: options.Undo = None,
+    redo: options.Redo = None,
+    delete: options.DeleteEdit = None,
+    list_: options.ListEdits = False,
     overlap: OverlapPolicy = None,
     order: Order = None,
     lock: Locked = None,
@@ -76,72 +103,68 @@ def edit(
     preview: Preview = None,
     as_json: AsJson = False,
 ) -> None:
-    """Correct, undo or redo in a saved session, and write the new mask.
+    """Change an object of a saved session in any way, and write the new mask.
 
-    The session file is updated. Slices are not encoded again, unless their embeddings
-    were removed from the cache.
+    Edits are done in the order in which they are typed; each may be given several times.
+    A setting such as --reach belongs to the edit before it. Prompts typed one after another
+    on one slice correct together. If one edit is not possible, none is done, and the session
+    file stays as it was; else it is updated.
 
-    [bold]Example:[/] radsam edit liver.radsam --fix 150 120 50 --fix-not 90 77 50 -o liver.nii.gz
+    Coordinates are (i, j, k) = (column, row, slice) as stored, counted from 0. Slices K are
+    those of the object's plane; boxes and polygons have the two other axes in stored order.
+    Every edit reports what it changed.
+
+    [bold]Examples:[/]
+
+    radsam edit liver.radsam --fix 150 120 50 --fix-not 90 77 50 --reach 3 -o liver.nii.gz
+
+    radsam edit liver.radsam --paint '140 118 50, 152 125 50' --radius 4 --within-hu 20 180 -o liver.nii.gz
+
+    radsam edit liver.radsam --trim 32 - --islands 0.5ml --smooth 2 --confirm 48-50 -o liver.nii.gz
+
+    radsam edit liver.radsam --list
     """
     started = time.perf_counter()
-    if sum((undo, redo, delete is not None, bool(fix or fix_not))) > 1:
-        raise usage_error("Do one thing at a time: --fix and --fix-not, or --undo, or --redo, or --delete.")
+    typed = typed_edits()
+    if list_:
+        if typed or overlap or preview or out:
+            raise usage_error("--list shows the edits and changes nothing: give it alone.")
+        _list(session, ct, series, resample=resample, engine=(model, backend, precision), as_json=as_json)
+        return
+    if out is None:
+        raise usage_error("Missing option '--out' / '-o': the 3D mask to write.")
 
     from radsam.session import read_session
     from radsam.session.history import chosen_overlap
-    from radsam.volume.coordinates import Coordinates
 
-    points = parse_points(fix, fix_not)
     lock_session(session, "radsam edit")
     saved = read_session(session)
     outputs = Outputs(out, preview, session, file_format, legend)
-    options = ObjectOptions.of(lock, unlock, number, order)
+    all_objects = ObjectOptions.of(lock, unlock, number, order)
     only = _only(name, saved.history.done)
-    options.check(saved.history.done, only)
-    inputs = [Path(ct or saved.volume_source), *model_files(model or saved.model_reference)]
+    all_objects.check(saved.history.done, only)
+    inputs = [Path(ct or saved.volume_source), *model_files(model or saved.model_reference), *mask_files(typed)]
     outputs.check(inputs)
     chosen = overlap_policy(overlap)
-    check_objects(
-        outputs,
-        saved.history.edits,
-        inputs,
-        chosen or chosen_overlap(saved.history.done),
-        [only] if only else [],
-        number,
-    )
-    volume, source = read_ct(
-        ct or saved.volume_source,
-        outputs,
-        series,
-        known_series=saved.volume_series,
-        resample=resample or saved.volume_resampled,
-        quiet=as_json,
-    )
-    saved.check_volume(volume)
-    work = load_engine(model or saved.model_reference, backend, precision, keep=True).reopen(saved, volume)
-    if undo:
-        work.undo()
-    if redo:
-        work.redo()
-    if delete is not None:
-        work.delete(delete)
+    kept = chosen or chosen_overlap(saved.history.done)
+    check_objects(outputs, saved.history.edits, inputs, kept, [only] if only else [], number)
+    engine = (model, backend, precision)
+    work, source = _open(saved, ct, series, outputs, resample=resample, engine=engine, quiet=as_json)
+    before, after = _around(typed)
+    steps = EditSteps(work, name, mm, quiet=as_json)
+    done = [*steps.run(before)]
     if chosen is not None and chosen is not chosen_overlap(work.history.done):
         work.overlap = chosen
-    target = _target(name, list(work.objects)) if points or preview or number is not None else None
-    options.before(work, target)
-    if points and target is None:
-        raise SessionError(
-            "The session is empty: there is no object to correct. Start one with radsam segment --session."
-        )
+    all_objects.before(work, only)
+    done += steps.run(after)
+    named = preview or number is not None or only in (lock or ())
+    target = target_object(name, list(work.objects)) if named else None
+    all_objects.after(work, target)
     if preview and target is None:
         note("The session is empty: no picture was drawn.")
         outputs = replace(outputs, preview=None)
-    if points and target is not None:
-        typed = Coordinates(volume.geometry, work.objects[target].grid, mm)
-        correct(work, correction_requests(target, points, typed), quiet=as_json)
-    options.after(work, target)
     outputs.write(work, target, source)
-    finish(work, outputs, started, as_json)
+    finish(work, outputs, started, as_json, done)
 
 
 def _only(name: str | None, edits: Sequence[Edit]) -> str | None:
@@ -152,10 +175,52 @@ def _only(name: str | None, edits: Sequence[Edit]) -> str | None:
     return name or (present[0] if len(present) == 1 else None)
 
 
-def _target(name: str | None, objects: list[str]) -> str | None:
-    """Choose the object: the named one, or the only one; None where the session is empty."""
-    if name is not None and name not in objects:
-        raise SessionError(f"There is no object {name!r} in this session; its objects: {', '.join(objects) or 'none'}.")
-    if name is None and len(objects) > 1:
-        raise usage_error(f"The session has several objects; choose one with --name: {', '.join(objects)}.")
-    return name or (objects[0] if objects else None)
+def _open(
+    saved: SessionFile,
+    ct: str | None,
+    series: str | None,
+    outputs: Outputs | None,
+    *,
+    resample: bool,
+    engine: tuple[str | None, str, str],
+    quiet: bool,
+) -> tuple[Session, SourceSeries | None]:
+    """Open a saved session on its CT, with the headers that a DICOM output refers to."""
+    volume, source = read_ct(
+        ct or saved.volume_source,
+        outputs,
+        series,
+        known_series=saved.volume_series,
+        resample=resample or saved.volume_resampled,
+        quiet=quiet,
+    )
+    saved.check_volume(volume)
+    model, backend, precision = engine
+    # Edits by hand, of ends, marks and clean-up ask no model, and compiling it takes seconds.
+    loaded = load_engine(model or saved.model_reference, backend, precision, keep=True, lazy=True)
+    return loaded.reopen(saved, volume), source
+
+
+def _around(typed: list[TypedEdit]) -> tuple[list[TypedEdit], list[TypedEdit]]:
+    """Divide edits: steps back and forth at their beginning come before the overlap policy, as an edit, is set."""
+    first = next((number for number, each in enumerate(typed) if each.of_object), len(typed))
+    return typed[:first], typed[first:]
+
+
+def _list(
+    session: Path,
+    ct: str | None,
+    series: str | None,
+    *,
+    resample: bool,
+    engine: tuple[str | None, str, str],
+    as_json: bool,
+) -> None:
+    from radsam.session import read_session
+
+    saved = read_session(session)
+    work, _ = _open(saved, ct, series, None, resample=resample, engine=engine, quiet=as_json)
+    if as_json:
+        write_json({"edits": edit_list(work)})
+    else:
+        show_edit_list(work)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 
 def read_ct(
-    ct: str, outputs: Outputs, series: str | None, *, known_series: str = "", resample: bool, quiet: bool
+    ct: str, outputs: Outputs | None, series: str | None, *, known_series: str = "", resample: bool, quiet: bool
 ) -> tuple[Volume, SourceSeries | None]:
     """Read a CT, and the headers that a DICOM output refers to.
 
     Args:
         ct: A path or a URL.
-        outputs: The results to write.
+        outputs: The results to write; None if there are none.
         series: Which DICOM series, as given by the user.
         known_series: Which one a saved session names; it counts for a DICOM folder where the user gives none.
         resample: Whether to resample uneven slices.
@@ -41,9 +41,10 @@ def read_ct(
     folder = on_disk(ct, quiet=quiet)
     if series is None and known_series and is_dicom(folder):
         series = known_series
-    source = outputs.source(folder, series, resample=resample)
+    source = None if outputs is None else outputs.source(folder, series, resample=resample)
     volume = read_volume(folder, series=series, resample=resample)
-    outputs.check_grid(volume.geometry)
+    if outputs is not None:
+        outputs.check_grid(volume.geometry)
     if volume.series is not None and volume.series.resampled:
         # Coordinates count on the resampled grid.
         note(f"Resampled to {volume.geometry.describe()}. {volume.series.resampled}")
@@ -96,13 +97,13 @@ def lock_session(session: Path, what: str) -> None:
     until_end(locked(session, what, note=note))
 
 
-def load_engine(model: str | None, backend: str, precision: str, *, keep: bool) -> Engine:
-    """Load the model; with `keep`, encoded slices stay on disk for `radsam edit`."""
+def load_engine(model: str | None, backend: str, precision: str, *, keep: bool, lazy: bool = False) -> Engine:
+    """Load the model; with `keep`, encoded slices stay on disk for `radsam edit`; with `lazy`, when it is used."""
     from radsam.predictor.embedding_cache import EmbeddingStore, embeddings_folder
     from radsam.session import load
 
     store = EmbeddingStore(embeddings_folder()) if keep else None
-    return load(model, backend=backend, precision=precision, store=store)
+    return load(model, backend=backend, precision=precision, store=store, lazy=lazy)
 
 
 def model_files(model: str | None) -> list[Path]:
@@ -124,6 +125,15 @@ def correction_requests(
 
 def correct(session: Session, corrections: Sequence[CorrectionRequest], *, quiet: bool) -> None:
     """Apply corrections one after the other."""
+    for _ in apply_corrections(session, corrections, quiet=quiet):
+        pass
+
+
+def apply_corrections(
+    session: Session, corrections: Sequence[CorrectionRequest], *, quiet: bool
+) -> Iterator[CorrectionRequest]:
+    """Apply corrections one after the other, and return each when it is done."""
     for number, each in enumerate(corrections, start=1):
         with progress_bar(f"Correction {number} of {len(corrections)}", quiet=quiet) as update:
             session.correct(each, progress=lambda record: update(record.done, record.total))
+        yield each

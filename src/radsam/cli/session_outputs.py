@@ -16,6 +16,7 @@ from radsam.cli.terminal import note, out, progress_bar, usage_error, write_json
 from radsam.errors import OutputError, RadsamError
 
 if TYPE_CHECKING:
+    from radsam.cli.edit_report import StepDone
     from radsam.io.dicom.source_series import SourceSeries
     from radsam.session import Overlap, Session
     from radsam.session.edit import Edit
@@ -392,6 +393,10 @@ def report(session: Session, started: float, outputs: Outputs | None = None) -> 
                     {"number": placed.number, "slice": placed.index, "kind": type(placed.prompt).__name__.lower()}
                     for placed in each.placed_prompts
                 ],
+                "confirmed": list(each.confirmed),
+                "edits": [
+                    {"number": edit.number, "edit": edit.kind, "slices": list(edit.slices)} for edit in each.edits
+                ],
             }
         )
     return {
@@ -462,7 +467,13 @@ def show_report(found: dict[str, Any], outputs: Outputs) -> None:
         note("An object is empty. Try a larger box, another slice or another window.")
 
 
-def finish(session: Session, outputs: Outputs, started: float, as_json: bool) -> None:
+def finish(
+    session: Session,
+    outputs: Outputs,
+    started: float,
+    as_json: bool,
+    edits: Sequence[StepDone] = (),
+) -> None:
     """Report the session's objects, as a table or as JSON.
 
     Args:
@@ -470,10 +481,13 @@ def finish(session: Session, outputs: Outputs, started: float, as_json: bool) ->
         started: `time.perf_counter()` when the work began.
         outputs: The results that were written; None if there are none.
         as_json: Write JSON.
+        edits: What the edits of the command did.
     """
+    from radsam.cli.edit_report import show_outcomes
     from radsam.io.object_files import is_template
 
     found = report(session, started, outputs)
+    done = [each.to_dict(session.volume.geometry.voxel_volume_mm3 / 1000) for each in edits]
     written: dict[str, Any] = outputs.to_dict()
     if (legend := outputs.legend_path(session.label_map.names)) is not None:
         written["legend"] = str(legend)
@@ -481,8 +495,9 @@ def finish(session: Session, outputs: Outputs, started: float, as_json: bool) ->
         files = outputs.object_files(session)
         written["masks"] = {session.labels.names[number]: str(path) for number, path in files.items()}
     if as_json:
-        write_json(found | {"outputs": written})
+        write_json(found | {"outcome": done[-1] if done else None, "outcomes": done, "outputs": written})
     else:
+        show_outcomes(done)
         show_report(found, outputs)
         if "legend" in written:
             out.print(f"legend: {written['legend']}", markup=False, soft_wrap=True)

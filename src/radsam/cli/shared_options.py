@@ -51,15 +51,14 @@ Roi = Annotated[
         metavar="NAME",
     ),
 ]
-Labels = Annotated[
-    Path,
-    typer.Option(
-        "-o",
-        "--out",
-        help="The 3D mask: .nii.gz, .nii or .nrrd on the grid of the CT, or .dcm for DICOM. With {name} or {id} in it, "
-        "as in 'out_{name}.nii.gz', one file per object.",
-    ),
-]
+_LABELS = typer.Option(
+    "-o",
+    "--out",
+    help="The 3D mask: .nii.gz, .nii or .nrrd on the grid of the CT, or .dcm for DICOM. With {name} or {id} in it, "
+    "as in 'out_{name}.nii.gz', one file per object.",
+)
+Labels = Annotated[Path, _LABELS]
+OptionalLabels = Annotated[Path | None, _LABELS]
 OverlapPolicy = Annotated[
     str | None,
     typer.Option(

@@ -30,7 +30,7 @@ def open_backend(
             "torch" takes a GPU where there is one.
         precision: "f32"; "bf16"; or "auto": bf16 with OpenVINO on a processor that computes in it, else f32.
         threads: CPU threads that it may use; None for all.
-        lazy: Whether OpenVINO may compile the model, which takes seconds, when it is first asked.
+        lazy: Whether OpenVINO may compile the model, which takes seconds, when it is first used.
 
     Raises:
         InputError: The name or the precision is unknown.

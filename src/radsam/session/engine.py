@@ -112,7 +112,7 @@ def load(
         precision: "f32"; "bf16"; or "auto": bf16 with OpenVINO on a processor that computes in it, else f32.
         threads: CPU threads that it may use; None for all.
         store: A folder of encoded slices that outlives the process; None holds them in memory only.
-        lazy: Whether OpenVINO may compile the model, which takes seconds, when it is first asked: edits by hand
+        lazy: Whether OpenVINO may compile the model, which takes seconds, when it is first used: edits by hand
             and clean-up never ask it.
 
     Raises:

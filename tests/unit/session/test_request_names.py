@@ -17,9 +17,10 @@ from radsam.cli.commands import app
 from radsam.io.volume_write import LabelFormat
 from radsam.propagate import POLICIES
 from radsam.runtime.backend_choice import BACKENDS
-from radsam.server import api_schemas
+from radsam.server import api_schemas, edit_bodies
 from radsam.session import Session
 from radsam.session.edit_request import CorrectionRequest, PolicyName, SegmentRequest
+from radsam.session.hand_request import BoundsRequest, CleanUpRequest, ConfirmRequest, PaintRequest
 from radsam.volume import Plane
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -28,6 +29,17 @@ NAMES = {
     "prompt": {"box", "point", "mask"},
     "window_hu": {"window"},
     "points": {"fix", "fix_not"},
+    "shape": {"paint", "radius", "ball"},
+    "positive": {"paint", "erase"},
+    "low": {"trim", "extend"},
+    "high": {"trim", "extend"},
+    "change": {"trim", "extend"},
+    "slices": {"confirm"},
+    "confirmed": {"confirm", "unconfirm"},
+    "step": {
+        *("keep_largest", "keep_at", "islands", "fill_holes", "in_slices", "smooth", "grow", "shrink"),
+        *("interpolate", "copy_slice", "to"),
+    },
 }
 
 
@@ -43,9 +55,13 @@ def can_give(field: str, known: Any) -> bool:
 WAYS = {
     "radsam segment": (SegmentRequest, options("segment"), set()),
     "Session.segment": (SegmentRequest, inspect.signature(Session.segment).parameters, set()),
-    "HTTP segment": (SegmentRequest, api_schemas.SegmentRequest.model_fields, set()),
+    "HTTP segment": (SegmentRequest, edit_bodies.SegmentRequest.model_fields, set()),
     # A preview is of one slice, and returns all alternatives.
-    "HTTP preview": (SegmentRequest, api_schemas.PreviewRequest.model_fields, {"bounds", "alternative"}),
+    "HTTP preview": (
+        SegmentRequest,
+        edit_bodies.PreviewRequest.model_fields.keys() - {"bounds"},  # those of a trimmed or extended object
+        {"bounds", "alternative"},
+    ),
     # Nobody looks at the alternatives of a batch; the column object names the object.
     "radsam batch": (
         SegmentRequest,
@@ -54,10 +70,24 @@ WAYS = {
     ),
     # Corrections in the command that starts the object go as far as the next slice that was prompted.
     "radsam segment, corrections": (CorrectionRequest, options("segment"), {"reach"}),
-    "radsam edit": (CorrectionRequest, options("edit"), {"reach"}),
+    "radsam edit": (CorrectionRequest, options("edit"), set()),
+    "radsam edit, by hand": (PaintRequest, options("edit"), set()),
+    "radsam edit, ends": (BoundsRequest, options("edit"), set()),
+    "radsam edit, marks": (ConfirmRequest, options("edit"), set()),
+    "radsam edit, clean-up": (CleanUpRequest, options("edit"), set()),
+    "Session.paint": (PaintRequest, inspect.signature(Session.paint).parameters, set()),
+    # The names of the methods say how the ends move.
+    "Session.trim": (BoundsRequest, {*inspect.signature(Session.trim).parameters, "change"}, set()),
+    "Session.extend": (BoundsRequest, {*inspect.signature(Session.extend).parameters, "change"}, set()),
+    "Session.confirm": (ConfirmRequest, inspect.signature(Session.confirm).parameters, set()),
+    "Session.clean_up": (CleanUpRequest, inspect.signature(Session.clean_up).parameters, set()),
     "Session.correct": (CorrectionRequest, {*inspect.signature(Session.correct).parameters, "points"}, set()),
-    "HTTP correct": (CorrectionRequest, api_schemas.CorrectRequest.model_fields, set()),
-    "HTTP preview of a correction": (CorrectionRequest, api_schemas.PreviewRequest.model_fields, {"reach"}),
+    "HTTP correct": (CorrectionRequest, edit_bodies.CorrectRequest.model_fields, set()),
+    "HTTP preview of a correction": (CorrectionRequest, edit_bodies.PreviewRequest.model_fields, set()),
+    "HTTP paint": (PaintRequest, edit_bodies.PaintRequest.model_fields, set()),
+    "HTTP bounds": (BoundsRequest, edit_bodies.BoundsRequest.model_fields, set()),
+    "HTTP confirm": (ConfirmRequest, edit_bodies.ConfirmRequest.model_fields, set()),
+    "HTTP clean-up": (CleanUpRequest, edit_bodies.CleanUpRequest.model_fields, set()),
 }
 
 
@@ -88,7 +118,7 @@ def test_help_names_every_choice(command: str, option: str) -> None:
 
 def test_requests_and_the_description_of_the_api_know_every_policy() -> None:
     assert {each.value for each in PolicyName} == set(POLICIES)
-    schema = api_schemas.SegmentRequest.model_json_schema()
+    schema = edit_bodies.SegmentRequest.model_json_schema()
     assert set(schema["$defs"]["PolicyName"]["enum"]) == set(POLICIES)
     assert set(get_args(api_schemas.PlaneName)) == set(Plane)
 

@@ -114,7 +114,8 @@ class PropagationPlan:
             side: -1 or 1.
         """
         marked = {index for index, prompt in self.user_prompts.items() if prompt.marks_object}
-        marked |= {index for index in self.fixed if index not in self.user_prompts}
+        kept = {index for index in self.fixed if index in self.before and self.before[index].mask.area}
+        marked |= kept - self.user_prompts.keys()
         if self.bounds is not None or any((index - current.index) * side >= 0 for index in marked):
             return None
         return self.stop_rule.broken_by(incoming, current)

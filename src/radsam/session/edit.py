@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Discriminator, Field, StrictBool, StrictInt, TypeAdapter, ValidationError
 
@@ -324,6 +324,8 @@ ObjectEdit = Segment | StartFromMask | Correct | Paint | SetBounds | Confirm | C
 Change = Delete | Remove | Lock | SetOverlap | SetOrder | SetId
 Edit = ObjectEdit | Change
 
+#: Each kind of edit, as "edit" names it in JSON.
+_KINDS = frozenset(kind.__dataclass_fields__["edit"].default for kind in get_args(ObjectEdit | Change))
 _EDIT: TypeAdapter[Edit] = TypeAdapter(Annotated[Edit, Discriminator("edit")])
 
 
@@ -339,6 +341,12 @@ def edit_from_json(stored: Mapping[str, Any]) -> Edit:
     Raises:
         SessionError: The values are not those of an edit.
     """
+    kind = stored.get("edit") if isinstance(stored, Mapping) else None
+    if isinstance(kind, str) and kind not in _KINDS:
+        raise SessionError(
+            f"The session holds an edit of the kind {kind!r}, which this program does not know: a newer version of "
+            "RadSAM made it. Upgrade RadSAM."
+        )
     try:
         return _EDIT.validate_python(stored)
     except ValidationError as error:

@@ -61,7 +61,7 @@ from radsam.session.history import edits_of, locks_of, numbered_edits_of, requir
 from radsam.session.object_ids import require_free_id
 from radsam.session.prompt_json import AnyPrompt, SliceBounds, WindowHu
 from radsam.session.replay import ObjectResult
-from radsam.session.user_state import UserState, started_by, state_of
+from radsam.session.user_state import UserState, state_of
 from radsam.session.voxel_json import Voxels
 from radsam.settings.value_errors import describe_errors
 from radsam.volume import Bounds, Geometry, Lasso, Mask, Plane, Point, Scribble, SliceGrid, slice_index
@@ -103,8 +103,7 @@ class RequestContext:
     def state(self, name: str) -> UserState:
         """Return what the user has set on an object."""
         known = self.present(name).state if self.present else None
-        edits = edits_of(self.edits, name)
-        return known or state_of(edits, SliceGrid.of(self.geometry, started_by(edits).plane))
+        return known or state_of(edits_of(self.edits, name), self.geometry)
 
     def started(self, name: str) -> StartEdit:
         """Return the edit that started an object which can be changed.
@@ -161,6 +160,19 @@ def _not_blank(name: str) -> str:
 ObjectName = Annotated[str, AfterValidator(_not_blank)]
 
 
+def _without_numpy(given: Any) -> Any:
+    """Return the values of a request with Python's own numbers in place of NumPy's."""
+    match given:
+        case np.generic():
+            return given.item()
+        case dict():
+            return {name: _without_numpy(each) for name, each in given.items()}
+        case tuple():
+            return tuple(_without_numpy(each) for each in given)
+        case _:
+            return given
+
+
 class Request(BaseModel):
     """A request; frozen, and well formed if it exists.
 
@@ -178,7 +190,7 @@ class Request(BaseModel):
     @classmethod
     def _in_plain_words(cls, given: Any, handler: Callable[[Any], Any]) -> Any:
         try:
-            return handler(given)
+            return handler(_without_numpy(given))
         except ValidationError as error:
             raise RequestError(f"{describe_errors(error)}.") from error
 

@@ -85,7 +85,7 @@ class HandEdits(ABC):
 
     def delete_slice(self, *slices: int, name: str = "object") -> SegmentedObject:
         """Delete the object's mask on slices of its plane: it is not there, and no propagation puts it there again."""
-        if name not in self.objects:
+        if name not in tuple(self.objects):
             raise SessionError(f"There is no object {name!r} in this session.")
         return self._do(without_slices(name, slices, self.volume.geometry, self.objects[name].grid.plane))
 

@@ -7,7 +7,22 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from radsam.errors import SessionError
-from radsam.session.edit import Delete, Edit, Lock, ObjectEdit, Overlap, Remove, SetId, SetOrder, SetOverlap, StartEdit
+from radsam.session.edit import (
+    Confirm,
+    Correct,
+    Delete,
+    Edit,
+    Lock,
+    ObjectEdit,
+    Overlap,
+    Remove,
+    SetBounds,
+    SetId,
+    SetOrder,
+    SetOverlap,
+    StartEdit,
+)
+from radsam.volume import Box, Lasso, Mask, Plane
 
 E = TypeVar("E", bound=Edit)
 
@@ -70,11 +85,17 @@ def numbered_edits_of(edits: Sequence[Edit], name: str) -> dict[int, ObjectEdit]
     """Return the edits that make object `name`, each with its position in the history.
 
     Deleted edits, everything before a removal, and changes of an object whose start was deleted
-    drop out. The result is empty for an object that does not exist.
+    drop out, and so do changes that name slices of another plane, where a start in that plane was deleted. The result
+    is empty for an object that does not exist.
     """
     deleted = {edit.number for edit in edits if isinstance(edit, Delete)}
     remaining: dict[int, ObjectEdit] = {}
+    made_in: Plane | None = None
+    plane: Plane | None = None
     for number, edit in enumerate(edits):
+        if isinstance(edit, StartEdit) and edit.name == name:
+            made_in = edit.plane
+            plane = plane if number in deleted else edit.plane
         if isinstance(edit, Remove) and edit.name == name:
             remaining.clear()
         elif (
@@ -82,9 +103,21 @@ def numbered_edits_of(edits: Sequence[Edit], name: str) -> dict[int, ObjectEdit]
             and edit.name == name
             and number not in deleted
             and (remaining or isinstance(edit, StartEdit))
+            and (made_in == plane or not _names_slices(edit))
         ):
             remaining[number] = edit
     return remaining
+
+
+def _names_slices(edit: ObjectEdit) -> bool:
+    """Whether an edit names slices of its object's plane, so that it means nothing in another one."""
+    match edit:
+        case SetBounds() | Confirm():
+            return True
+        case Correct():
+            return any(isinstance(each, Box | Mask | Lasso) for each in edit.prompts)
+        case _:
+            return False
 
 
 def edits_of(edits: Sequence[Edit], name: str) -> tuple[ObjectEdit, ...]:

@@ -8,7 +8,7 @@ after every edit are cached, so that replaying it again costs nothing.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -152,10 +152,14 @@ class Replayer:
 
     def state(self, edits: ObjectEdits) -> UserState:
         """Return what the user has set on an object."""
-        return self._state(edits, self.result(edits))
+        result = self.result(edits)
+        if result.state is None:  # read from a session file
+            result = self.add_to_cache(edits, replace(result, state=self._state(edits, result)))
+        assert result.state is not None
+        return result.state
 
     def _state(self, edits: ObjectEdits, result: ObjectResult) -> UserState:
-        return result.state or state_of(edits, result.grid)
+        return result.state or state_of(edits, self._volume.geometry)
 
     def _started(self, edits: ObjectEdits, before: ObjectResult) -> StartedObject:
         return StartedObject(self._volume, self._predictor, started_by(edits), before.view)
@@ -167,7 +171,7 @@ class Replayer:
         edit = edits[-1]
         assert isinstance(edit, StartEdit)
         started = StartedObject(self._volume, self._predictor, edit)
-        state = started_state(edits[:-1], edit, started.grid)
+        state = started_state(edits[:-1], edit, self._volume.geometry)
         if isinstance(edit, StartFromMask):
             masks = yield from self._from_mask(edit, started, state)
             ends = {-1: EndReason.BOUND, 1: EndReason.BOUND}
@@ -198,8 +202,10 @@ class Replayer:
         match edit:
             case Correct():
                 return (yield from self._correct(edits, state, before))
-            case Paint(reach="slice") | Confirm():
-                return self._kept(before, before.slice_masks, state)
+            case Confirm():
+                return replace(before, unfollowed=(), state=state)
+            case Paint(reach="slice"):
+                return self._painted(edit, before, state)
             case Paint():
                 return (yield from self._paint_on(edits, state, before))
             case SetBounds():
@@ -212,9 +218,18 @@ class Replayer:
         """Return a result of masks that no propagation made."""
         return replace(before, slice_masks=_with_hand(masks, state), unfollowed=(), state=state)
 
+    @staticmethod
+    def _painted(edit: Paint, before: ObjectResult, state: UserState) -> ObjectResult:
+        """Return a result with a stroke: of a long history only its own slices are new."""
+        touched = edit.voxels.along(before.grid.axis).slices
+        masks = _with_hand(before.slice_masks, state, touched)
+        return replace(before, slice_masks=masks, unfollowed=(), state=state)
+
     def _correct(self, edits: ObjectEdits, state: UserState, before: ObjectResult) -> Replay:
         edit = edits[-1]
         assert isinstance(edit, Correct)
+        if not any(state.has(index) for index in slice_prompts_of(edit, before.grid)):
+            return self._kept(before, before.slice_masks, state)
         started = self._started(edits, before)
         corrected, masks = self._corrected(edit, state, started, before)
         start = corrected.slice_mask
@@ -236,7 +251,7 @@ class Replayer:
         A scribble of another plane lies on several slices: each is corrected, and the middle one propagates.
         """
         added = slice_prompts_of(edit, started.grid)
-        indices = sorted(added)
+        indices = sorted(index for index in added if state.has(index))
         middle = indices[len(indices) // 2]
         masks = dict(before.slice_masks)
         for index in (*(each for each in indices if each != middle), middle):
@@ -255,7 +270,7 @@ class Replayer:
         """Propagate outwards from the first and the last painted slice."""
         edit = edits[-1]
         assert isinstance(edit, Paint)
-        result = self._kept(before, before.slice_masks, state)
+        result = self._painted(edit, before, state)
         touched = edit.voxels.along(before.grid.axis).slices
         for side, index in zip(SIDES, (min(touched), max(touched)), strict=True):
             if index in result.slice_masks:
@@ -267,7 +282,8 @@ class Replayer:
     def _set_bounds(self, edits: ObjectEdits, state: UserState, before: ObjectResult) -> Replay:
         """Drop the slices outside the bounds, and propagate from the object's ends to new bounds."""
         bounds = state.bounds
-        assert bounds is not None
+        if bounds is None:  # it was made for another plane, with more slices
+            return self._kept(before, before.slice_masks, state)
         masks = {index: each for index, each in before.slice_masks.items() if index in bounds}
         result = replace(self._kept(before, masks, state), low_end=EndReason.BOUND, high_end=EndReason.BOUND)
         for side, end in zip(SIDES, (bounds.low, bounds.high), strict=True):
@@ -306,7 +322,7 @@ class Replayer:
         )
         masks = dict(before.slice_masks)
         for index in map(int, changed):
-            if index not in state.confirmed and (state.bounds is None or index in state.bounds):
+            if index not in state.confirmed and state.has(index):
                 score = masks[index].score if index in masks else 1.0
                 masks[index] = SliceMask(index, RunMask.encode(grid.take(cleaned, index)), score)
         return masks
@@ -338,6 +354,9 @@ class Replayer:
         grid, spacing_mm_ijk = started.grid, self._volume.geometry.spacing_mm_ijk
         spacing_mm = (spacing_mm_ijk[grid.axis], *grid.spacing_mm_vu)
         previous, first = masks.get(start.index), start
+        # A slice that is marked right without a mask stays without one.
+        none = RunMask.encode(np.zeros(grid.shape_vu, bool)) if state.confirmed else None
+        empty = {index: SliceMask(index, none, 1.0) for index in state.confirmed if none is not None}
         if started.given_masks:
             first = started.first()
         elif masks:
@@ -357,7 +376,7 @@ class Replayer:
             limits=limits or {},
             user_prompts=state.prompts,
             previous=previous.mask if previous else None,
-            before=masks,
+            before=empty | dict(masks),
             spacing_mm=spacing_mm,
             fixed=state.fixed - {start.index},
             hand=state.hand,
@@ -386,10 +405,11 @@ def _change_of(before: SliceMask | None, after: SliceMask) -> Change | None:
     return None if is_other_shape(was, now) else Change.between(was, now)
 
 
-def _with_hand(masks: Masks, state: UserState) -> dict[int, SliceMask]:
-    """Return the masks, by ascending index, with the voxels that were set by hand."""
+def _with_hand(masks: Masks, state: UserState, slices: Iterable[int] | None = None) -> dict[int, SliceMask]:
+    """Return the masks, by ascending index, with the voxels that were set by hand on some or all slices."""
     found = dict(masks)
-    for index, hand in state.hand.items():
+    for index in state.hand if slices is None else slices:
+        hand = state.hand[index]
         if index in found:
             mask = hand.apply(found[index].mask)
             found[index] = found[index] if mask == found[index].mask else replace(found[index], mask=mask)

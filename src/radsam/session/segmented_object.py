@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from radsam.predictor import SliceMask
 from radsam.propagate import EndReason
 from radsam.session.edit import Confirm, ObjectEdit, Paint, Segment, StartEdit, StartFromMask
 from radsam.session.user_state import slice_prompts_of
-from radsam.volume import Bounds, Prompt, SliceGrid
+from radsam.volume import Bounds, Geometry, Prompt, SliceGrid
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class PlacedEdit:
         number: Its number in the history, which `Session.delete` takes.
         kind: Its kind, as in the JSON of edits: "segment", "correct", "paint", "bounds", "confirm", "clean_up" or
             "start_from_mask".
-        slices: The slices of the object's plane that it names or touches; empty for one of the whole object.
+        slices: The slices of the plane that it was made in, which it names or touches; empty for one of the whole
+            object.
     """
 
     number: int
@@ -63,6 +65,17 @@ def started_from(edit: StartEdit) -> str:
             return "3D mask, refined" if refine else "3D mask"
         case Segment(prompt=prompt):
             return type(prompt).__name__.lower()
+
+
+def placed_edits(edits: Mapping[int, ObjectEdit], geometry: Geometry) -> tuple[PlacedEdit, ...]:
+    """Describe the edits of an object, which was maybe started several times and in several planes."""
+    placed, grid = [], None
+    for number, edit in edits.items():
+        if isinstance(edit, StartEdit) and (grid is None or grid.plane != edit.plane):
+            grid = SliceGrid.of(geometry, edit.plane)
+        assert grid is not None  # the first edit of an object starts it
+        placed.append(PlacedEdit.of(number, edit, grid))
+    return tuple(placed)
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ from radsam.session.object_ids import object_ids
 from radsam.session.overlap_warnings import clicks_inside_others, overlap_warnings
 from radsam.session.replay import ObjectResult, Replayer
 from radsam.session.requests import ObjectRequest, request_of
-from radsam.session.segmented_object import PlacedEdit, PlacedPrompt, SegmentedObject, started_from
+from radsam.session.segmented_object import PlacedPrompt, SegmentedObject, placed_edits, started_from
 from radsam.session.session_file import SessionFile
 from radsam.session.user_state import ObjectEdits, prompts_of
 from radsam.volume import Bounds, LabelVolume, Mask, Plane, Prompt, SliceGrid, SparseMask, Volume
@@ -211,7 +211,7 @@ class Session(HandEdits, LabelObjects):
             ),
             bounds=state.bounds,
             unfollowed=result.unfollowed,
-            edits=tuple(PlacedEdit.of(number, edit, result.grid) for number, edit in edits.items()),
+            edits=placed_edits(edits, self.volume.geometry),
             confirmed=tuple(sorted(state.confirmed)),
             start=started.edit,
             started_from=started_from(started),
@@ -531,7 +531,9 @@ class Session(HandEdits, LabelObjects):
         Raises:
             SessionError: The edit does not exist, or its object is locked.
         """
-        self._change(Delete(number))
+        if not isinstance(number, int | np.integer):
+            raise SessionError(f"The number of an edit is a whole number, not {number!r}.")
+        self._change(Delete(int(number)))
 
     def remove(self, name: str) -> None:
         """Remove an object.
@@ -564,7 +566,7 @@ class Session(HandEdits, LabelObjects):
         Raises:
             SessionError: The object does not exist.
         """
-        self._change(Lock(name, locked))
+        self._change(Lock(name, bool(locked)))
 
     def _change(self, edit: Change) -> None:
         before = self.covered
@@ -658,7 +660,7 @@ class Session(HandEdits, LabelObjects):
         """Replace the history by a stored one, with the masks after its edits."""
         for edits, result in known.items():
             self._replayer.add_to_cache(edits, result)
-        self._history = history
+        self._history, self.outcome = history, None
 
     def known_results(self) -> dict[ObjectEdits, ObjectResult]:
         """Return the masks after every edit of every object's history, undone edits included."""

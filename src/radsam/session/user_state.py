@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from radsam.predictor import SlicePrompt
 from radsam.session.edit import Confirm, Correct, ObjectEdit, Paint, Segment, SetBounds, StartEdit, StartFromMask
-from radsam.volume import Bounds, HandVoxels, Prompt, SliceGrid, SparseMask
+from radsam.volume import Bounds, Geometry, HandVoxels, Prompt, SliceGrid, SparseMask
 
 ObjectEdits = tuple[ObjectEdit, ...]
 
@@ -62,11 +62,19 @@ class UserState:
         """Slices whose masks no propagation from another slice changes."""
         return self.confirmed.union(self.prompts)
 
+    def has(self, index: int) -> bool:
+        """Whether a slice lies in the volume, and inside the bounds."""
+        return 0 <= index < self.grid.count and (self.bounds is None or index in self.bounds)
+
     def after(self, edit: ObjectEdit) -> UserState:
-        """Return the state after one more edit, which does not start the object again."""
+        """Return the state after one more edit, which does not start the object again.
+
+        An edit that was made for other bounds, or for another plane, is replayed here after another edit was deleted:
+        it counts for the slices that there are.
+        """
         match edit:
             case Correct():
-                added = slice_prompts_of(edit, self.grid)
+                added = {index: each for index, each in slice_prompts_of(edit, self.grid).items() if self.has(index)}
                 prompts = {
                     index: each if each.is_anchor else self.prompts.get(index, SlicePrompt()).merged(each)
                     for index, each in added.items()
@@ -75,7 +83,10 @@ class UserState:
                 return replace(self, prompts={**self.prompts, **prompts}, anchors=anchors)
             case Paint():
                 return self._painted(edit.voxels, positive=edit.positive)
-            case SetBounds(bounds=bounds):
+            case SetBounds(bounds=given):
+                if given.low >= self.grid.count:
+                    return self
+                bounds = Bounds(given.low, min(given.high, self.grid.count - 1))
                 return replace(
                     self,
                     bounds=bounds,
@@ -85,7 +96,7 @@ class UserState:
                     confirmed=frozenset(index for index in self.confirmed if index in bounds),
                 )
             case Confirm(slices=slices, confirmed=True):
-                return replace(self, confirmed=self.confirmed | set(slices))
+                return replace(self, confirmed=self.confirmed.union(index for index in slices if self.has(index)))
             case Confirm(slices=slices):
                 return replace(self, confirmed=self.confirmed - set(slices))
             case _:
@@ -101,7 +112,7 @@ class UserState:
         return replace(self, hand=hand, bounds=bounds)
 
 
-def started_state(edits: ObjectEdits, started: StartEdit, grid: SliceGrid) -> UserState:
+def started_state(edits: ObjectEdits, started: StartEdit, geometry: Geometry) -> UserState:
     """Return the state after an edit that starts an object, maybe not for the first time.
 
     Voxels that were set by hand before stay set: a person who paints an object and prompts it again keeps the paint.
@@ -109,14 +120,11 @@ def started_state(edits: ObjectEdits, started: StartEdit, grid: SliceGrid) -> Us
     Args:
         edits: The object's edits before.
         started: The edit that starts it.
-        grid: The slices of its plane.
+        geometry: The volume's grid.
     """
-    state = UserState(grid)
-    for edit in edits:
-        if isinstance(edit, Paint):
-            state = state.after(edit)
-        elif isinstance(edit, StartFromMask) and edit.by_hand:
-            state = state._painted(edit.mask, positive=True)
+    grid = SliceGrid.of(geometry, started.plane)
+    earlier = state_of(edits, geometry) if edits else UserState(grid)
+    state = UserState(grid, hand=_along(earlier, grid, geometry.shape_kji))
     bounds = started.bounds
     if isinstance(started, StartFromMask):
         if started.by_hand:
@@ -128,11 +136,29 @@ def started_state(edits: ObjectEdits, started: StartEdit, grid: SliceGrid) -> Us
     return replace(state, bounds=bounds, prompts=prompts, anchors=frozenset(prompts), hand=hand)
 
 
-def state_of(edits: Iterable[ObjectEdit], grid: SliceGrid) -> UserState:
+def _along(state: UserState, grid: SliceGrid, shape_kji: tuple[int, int, int]) -> Mapping[int, HandVoxels]:
+    """Return the voxels that were set by hand by slice of another plane."""
+    if grid.axis == state.grid.axis:
+        return state.hand
+    inside, outside = (
+        SparseMask(state.grid.axis, shape_kji, masks).along(grid.axis).slices
+        for masks in (
+            {index: each.inside for index, each in state.hand.items()},
+            {index: each.outside for index, each in state.hand.items()},
+        )
+    )
+    none = HandVoxels.none(grid.shape_vu)
+    return {
+        index: HandVoxels(inside.get(index, none.inside), outside.get(index, none.outside))
+        for index in sorted(inside.keys() | outside.keys())
+    }
+
+
+def state_of(edits: Iterable[ObjectEdit], geometry: Geometry) -> UserState:
     """Return the state after all edits of an object."""
     every = tuple(edits)
     at = max(number for number, edit in enumerate(every) if isinstance(edit, StartEdit))
-    state = started_state(every[:at], started_by(every), grid)
+    state = started_state(every[:at], started_by(every), geometry)
     for edit in every[at + 1 :]:
         state = state.after(edit)
     return state

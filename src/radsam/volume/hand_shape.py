@@ -52,7 +52,7 @@ class Brush:
     plane: Plane = Plane.AXIAL
 
     def __post_init__(self) -> None:
-        if not self.path_ijk:
+        if not len(self.path_ijk):
             raise PromptError("The brush stroke is empty: give at least one voxel.")
         if not 0 < self.radius_mm <= WIDEST_BRUSH_MM:
             raise PromptError(

@@ -43,6 +43,8 @@ class SparseMask:
             raise PromptError(f"Slices are counted along axis 0, 1 or 2 (i, j or k), not {self.axis}.")
         name, count, shape_vu = AXIS_NAMES[self.axis], self.shape_kji[2 - self.axis], self.shape_vu
         for index, mask in self.slices.items():
+            if not isinstance(index, int | np.integer):
+                raise PromptError(f"The number of a slice is a whole number, not {index!r}.")
             if not 0 <= index < count:
                 raise PromptError(
                     f"The mask lies outside the volume: {name}={index}, but {name} goes from 0 to {count - 1}."
@@ -52,7 +54,9 @@ class SparseMask:
                     f"The mask of slice {name}={index} is {mask.shape}, the slice is {shape_vu} (rows, columns)."
                 )
         object.__setattr__(
-            self, "slices", {index: self.slices[index] for index in sorted(self.slices) if self.slices[index].area}
+            self,
+            "slices",
+            {int(index): self.slices[index] for index in sorted(self.slices) if self.slices[index].area},
         )
 
     @classmethod
@@ -128,7 +132,9 @@ class SparseMask:
 
         Only the box around the voxels is decoded, and of the present slices only those with voxels.
         """
-        if axis == self.axis or not self.slices:
+        if axis == self.axis:
+            return self
+        if not self.slices:
             return SparseMask(axis, self.shape_kji, self.slices)
         boxes = np.array([mask.enclosing_box for mask in self.slices.values()])
         (u0, v0), (u1, v1) = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)

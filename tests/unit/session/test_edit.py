@@ -69,7 +69,8 @@ def test_a_mask_prompt_comes_back_with_its_slice_and_its_pixels() -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        ({"edit": "explode"}, "damaged edit: must be one of 'segment', .*, not 'explode'"),
+        ({"edit": "explode"}, "of the kind 'explode', which this program does not know: a newer version"),
+        ({"edit": 3}, "damaged edit: must be one of 'segment', .*, not '?3"),
         ({}, "damaged edit: has no 'edit'"),
         ({"edit": "remove"}, r"damaged edit: remove\.name is missing"),
         ({"edit": "overlap", "overlap": "mine"}, "damaged edit: .*must be one of last wins, .*, keep both, not 'mine'"),

@@ -47,7 +47,7 @@ def test_objects_are_opened_as_they_are_and_corrected(run_radsam: CommandLine, f
     np.testing.assert_array_equal(out, before)
     assert (folder / "p.png").stat().st_size > 10_000
 
-    line = ("edit", "s.radsam", "--name", "spleen", "--fix", 64, 24, 13, "-o", "edited.nii.gz", "--json")
+    line = ("edit", "s.radsam", "--name", "spleen", "--fix-not", 58, 16, 13, "-o", "edited.nii.gz", "--json")
     edited = run_radsam.here(*line, cwd=folder).done().json
     assert [each["started_from"] for each in edited["objects"]] == ["3D mask", "3D mask"]
     whole = [[each["whole_voxels"] for each in report["objects"]] for report in (found, edited)]

@@ -64,23 +64,24 @@ class ModeConfig:
     Args:
         level: "volume": one prompt and the bounds (paper 4.1); "slice": a prompt on every slice.
         start: First prompt (paper 3.3): "box", "point", "mask" (the truth), or "diameter", the longest one
-            in the plane, as for RECIST.
+            in the plane, as for RECIST; "object" is a mask of the whole object with a model's kind of errors.
         box: "exact", or "loose": each side moved by -5 to +20 pixels at 1024 (paper 3.3).
         prompt_slice: Volume level: the slice of "largest" area, or a "random" one.
         bounds: Volume level: give the first and last slice; otherwise the stop rule finds them.
         edits: Corrections after the first mask: of the volume, or of each slice.
-        edit: "random": uniform in the error (paper 3.3, 4.2); "centre" of the largest error; "scribble".
+        edit: "random": a click, uniform in the error (paper 3.3, 4.2); a click at the "centre" of the largest error;
+            "scribble"; "box", one on every fifth slice; "paint", a slice as it should be.
         most_slices: Slice level: most slices of an object, spread evenly; 0 for all.
         oracle: Slice level: take the best of the model's masks (paper, Table 6).
     """
 
     level: Literal["volume", "slice"] = "volume"
-    start: Literal["box", "point", "mask", "diameter"] = "box"
+    start: Literal["box", "point", "mask", "diameter", "object"] = "box"
     box: Literal["exact", "loose"] = "exact"
     prompt_slice: Literal["largest", "random"] = "largest"
     bounds: bool = True
     edits: NonNegativeInt = 0
-    edit: Literal["random", "centre", "scribble"] = "random"
+    edit: Literal["random", "centre", "scribble", "box", "paint"] = "random"
     most_slices: NonNegativeInt = 0
     oracle: bool = False
 
@@ -97,6 +98,10 @@ class ModeConfig:
             ),
             (not (self.oracle and self.edits), "oracle needs edits = 0, as in the paper"),
             (volume or self.start != "diameter", "a diameter is drawn once; use level = 'volume'"),
+            (
+                volume or (self.start != "object" and self.edit not in ("box", "paint")),
+                "start = 'object' and the edits 'box' and 'paint' are for the volume level only",
+            ),
         )
 
     @property

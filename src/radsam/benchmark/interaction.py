@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from radsam.benchmark.benchmark_config import SurfaceConfig
-from radsam.benchmark.models import Model, Voxels
+from radsam.benchmark.models import Model, PaintedSlice, Voxels
 from radsam.benchmark.simulated_user import SimulatedUser
 from radsam.benchmark.surface_metrics import SurfaceScore, surface_score
 from radsam.metrics import dice
@@ -44,14 +44,21 @@ def interact(model: Model, user: SimulatedUser, name: str) -> Iterator[Predictio
     if user.mode.level == "slice":
         yield from _slice_by_slice(model, user, name)
         return
-    first = user.first()
     started = time.perf_counter()
-    mask = model.segment(first.prompt, first.bounds, name)
-    yield Prediction(0, mask, time.perf_counter() - started, first.prompt)
+    if user.mode.start == "object":
+        mask = model.segment_from(user.noisy_object(), user.bounds)
+        yield Prediction(0, mask, time.perf_counter() - started)
+    else:
+        first = user.first()
+        mask = model.segment(first.prompt, first.bounds, name)
+        yield Prediction(0, mask, time.perf_counter() - started, first.prompt)
     for number in range(1, 1 + (user.mode.edits if model.card.edits else 0)):
-        points = user.correction(mask)
+        correction = user.correction(mask)
         started = time.perf_counter()
-        mask = model.correct(points) if points else mask
+        if isinstance(correction, PaintedSlice):
+            mask = model.paint(correction)
+        elif correction:
+            mask = model.correct(correction)
         yield Prediction(number, mask, time.perf_counter() - started)
 
 

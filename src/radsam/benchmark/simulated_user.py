@@ -10,6 +10,8 @@ import numpy as np
 from jaxtyping import Bool
 
 from radsam.benchmark.benchmark_config import ModeConfig
+from radsam.benchmark.models import PaintedSlice
+from radsam.metrics import dice
 from radsam.session.edit_request import SegmentRequest
 from radsam.simulate import (
     centre_click,
@@ -17,6 +19,7 @@ from radsam.simulate import (
     diameter_box,
     exact_box,
     longest_diameter,
+    noisy_object,
     random_box,
     random_click,
     random_point,
@@ -26,6 +29,11 @@ from radsam.simulate import (
 from radsam.volume import Bounds, Box, Geometry, Mask, Plane, Point, Prompt, SliceGrid
 
 Voxels = Bool[np.ndarray, "k j i"]
+
+#: Noise of a mask of a whole object; its Dice is around .8 on `val`.
+_NOISE = 0.6
+#: A box is drawn on every such slice, and a slice is painted below this Dice.
+_EVERY, _GOOD_DICE = 5, 0.9
 
 
 class SimulatedUser:
@@ -45,6 +53,8 @@ class SimulatedUser:
         self.truth, self.mode = truth, mode
         self.grid = SliceGrid.of(geometry, Plane.AXIAL)
         self._rng = rng
+        self._spacing_mm_ijk = geometry.spacing_mm_ijk
+        self._boxed: set[int] = set()
         areas = np.array([np.count_nonzero(self.grid.take(truth, index)) for index in range(self.grid.count)])
         self._held = np.flatnonzero(areas)
         enough = np.flatnonzero(areas >= min_pixels)
@@ -57,8 +67,17 @@ class SimulatedUser:
         index = self._largest
         if self.mode.prompt_slice == "random":
             index = int(self._promptable[self._rng.integers(self._promptable.size)])
-        bounds = Bounds(int(self._held[0]), int(self._held[-1])) if self.mode.bounds else None
-        return SegmentRequest(prompt=self._prompt(index), bounds=bounds)
+        return SegmentRequest(prompt=self._prompt(index), bounds=self.bounds)
+
+    @property
+    def bounds(self) -> Bounds | None:
+        """First and last slice of the object; None in a mode without bounds."""
+        return Bounds(int(self._held[0]), int(self._held[-1])) if self.mode.bounds else None
+
+    def noisy_object(self) -> Voxels:
+        """Return the mask of the whole object that the user got from a model, to correct it."""
+        i, j, k = self._spacing_mm_ijk
+        return noisy_object(self.truth, (k, j, i), self._rng, amount=_NOISE)
 
     def slices(self) -> list[int]:
         """Return the slices that get a prompt at slice level."""
@@ -71,13 +90,51 @@ class SimulatedUser:
         """Return the request that segments one slice alone."""
         return SegmentRequest(prompt=self._prompt(index), bounds=Bounds(index, index))
 
-    def correction(self, predicted: Voxels) -> tuple[Point, ...]:
-        """Return the points of one correction of the volume; none where the mask is right."""
+    def correction(self, predicted: Voxels) -> tuple[Prompt, ...] | PaintedSlice:
+        """Return one correction of the volume; no prompt where the mask is right, or nothing is left to do.
+
+        Returns:
+            Prompts on one slice; or the slice as it should be, which the user paints.
+        """
+        if self.mode.edit == "box":
+            return self._next_box(predicted)
+        if self.mode.edit == "paint":
+            return self._next_slice(predicted)
         if self.mode.edit == "scribble":
             return scribble_voxels(predicted, self.truth)
         centre = self.mode.edit == "centre"
         click = centre_voxel(predicted, self.truth) if centre else random_voxel(predicted, self.truth, self._rng)
         return (click,) if click else ()
+
+    def _wrong(self, predicted: Voxels) -> dict[int, int]:
+        """Return the number of wrong pixels of each slice that has any."""
+        counts = {
+            index: int(np.count_nonzero(self.grid.take(predicted, index) != self.grid.take(self.truth, index)))
+            for index in range(self.grid.count)
+        }
+        return {index: count for index, count in counts.items() if count}
+
+    def _next_box(self, predicted: Voxels) -> tuple[Prompt, ...]:
+        """Return the box on the worst slice of every fifth one, counted from the largest, that has none yet."""
+        held = {int(index) for index in self._held if (index - self._largest) % _EVERY == 0} - {self._largest}
+        left = {index: count for index, count in self._wrong(predicted).items() if index in held - self._boxed}
+        if not left:
+            return ()
+        index = max(left, key=lambda each: left[each])
+        self._boxed.add(index)
+        return (Box.on(self.grid, index, *exact_box(self.grid.take(self.truth, index))),)
+
+    def _next_slice(self, predicted: Voxels) -> tuple[Prompt, ...] | PaintedSlice:
+        """Return the worst slice of those that are not good yet."""
+        left = {
+            index: count
+            for index, count in self._wrong(predicted).items()
+            if dice(self.grid.take(predicted, index), self.grid.take(self.truth, index)) < _GOOD_DICE
+        }
+        if not left:
+            return ()
+        index = max(left, key=lambda each: left[each])
+        return PaintedSlice(index, self.grid.take(self.truth, index).copy())
 
     def correction_on(self, index: int, predicted: Voxels) -> tuple[Point, ...]:
         """Return the points of one correction of a slice; none where the mask is right."""

@@ -10,6 +10,7 @@ generator state gives the same prompt.
 from radsam.simulate.diameter import diameter_box, longest_diameter
 from radsam.simulate.first_prompt import MaskNoise, broken_mask, exact_box, noisy_mask, random_box, random_point
 from radsam.simulate.next_click import Click, centre_click, random_click
+from radsam.simulate.noisy_object import noisy_object
 from radsam.simulate.volume_click import centre_voxel, random_voxel, scribble_voxels
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "exact_box",
     "longest_diameter",
     "noisy_mask",
+    "noisy_object",
     "random_box",
     "random_click",
     "random_point",

@@ -53,11 +53,13 @@ def test_the_test_would_see_such_an_import() -> None:
 def test_the_interface_takes_no_truth() -> None:
     taken = {
         name: [each for each in inspect.signature(getattr(Model, name)).parameters if each != "self"]
-        for name in ("prepare", "segment", "correct", "alternatives")
+        for name in ("prepare", "segment", "segment_from", "correct", "paint", "alternatives")
     }
     assert taken == {
         "prepare": ["volume", "case_id"],
         "segment": ["prompt", "bounds", "name"],
-        "correct": ["points"],
+        "segment_from": ["mask", "bounds"],
+        "correct": ["prompts"],
+        "paint": ["painted"],
         "alternatives": [],
     }

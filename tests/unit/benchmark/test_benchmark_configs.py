@@ -102,3 +102,9 @@ def test_only_settings_that_change_scores_change_the_fingerprint() -> None:
 def test_two_equal_modes_are_refused() -> None:
     with pytest.raises(InputError, match="two modes differ only in edits"):
         BenchmarkConfig.read("val", ("modes=[{edits=1},{edits=2}]",))
+
+
+@pytest.mark.parametrize("mode", ['{level="slice",start="object"}', '{level="slice",edit="paint"}'])
+def test_edits_of_the_whole_volume_are_refused_at_slice_level(mode: str) -> None:
+    with pytest.raises(InputError, match="for the volume level only"):
+        BenchmarkConfig.read("val", (f"modes=[{mode}]",))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from radsam.benchmark.models.session_model import SessionModel
 from radsam.benchmark.results_summary import curves, dice_of
 from radsam.errors import InputError
 from radsam.settings import settings_from_dict
-from radsam.volume import Bounds, Point, Prompt, Volume
+from radsam.volume import Bounds, Prompt, Volume
 
 CONFIG = {
     "name": "test",
@@ -54,7 +55,7 @@ class Failing(RuleModel):
         self._answer = super().segment(prompt, bounds, name)
         return self._answer
 
-    def correct(self, points: tuple[Point, ...]) -> np.ndarray:
+    def correct(self, prompts: tuple[Prompt, ...]) -> np.ndarray:
         self._corrections += 1
         if self._case != "alpha_1" and self._corrections == 2:
             raise RuntimeError("out of\nluck")
@@ -118,6 +119,27 @@ def test_a_run_scores_every_object_of_every_mode(two_cases: Path, tmp_path: Path
     assert {row.group for row in results.rows} == {"first", ""}
     with (tmp_path / "out" / TABLE).open() as file:
         assert next(csv.reader(file))[:3] == ["version", "model", "sha256"]
+
+
+def test_boxes_painted_slices_and_masks_of_whole_objects_are_edits_and_starts(
+    two_cases: Path, tmp_path: Path, models: dict[str, Model]
+) -> None:
+    modes = [
+        {"start": "object", "edits": 2, "edit": "centre"},
+        {"start": "object", "bounds": False, "edits": 30, "edit": "paint"},
+        {"start": "box", "edits": 2, "edit": "box"},
+    ]
+    results = run(two_cases, tmp_path / "out", ("fake", "ellipsoid"), config(modes=modes))
+    found = {(curve.mode, curve.model): curve for curve in curves(results.rows)}
+    assert {(row.status, row.error) for row in results.rows} == {("ok", "")}
+    assert {mode for mode, model in found if model == "ellipsoid"} == {"volume, box, box edits"}
+    painted = found["volume, object, no bounds, paint edits", "fake:mask"]
+    firsts, lasts = dice_of(painted.firsts), dice_of(painted.lasts)
+    assert firsts is not None
+    assert lasts is not None
+    assert firsts.mean < 0.9 < lasts.mean
+    steps = [{row.case: row.dice for row in rows} for _, rows in sorted(painted.steps.items())]
+    assert all(after[case] >= before[case] for before, after in pairwise(steps) for case in before)
 
 
 def test_what_was_left_out_is_written_down(two_cases: Path, tmp_path: Path, models: dict[str, Model]) -> None:

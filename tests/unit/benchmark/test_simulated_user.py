@@ -7,6 +7,7 @@ import pytest
 
 from phantoms import ball, touching_balls
 from radsam.benchmark.benchmark_config import ModeConfig
+from radsam.benchmark.models import PaintedSlice
 from radsam.benchmark.simulated_user import SimulatedUser
 from radsam.simulate import exact_box
 from radsam.volume import Bounds, Box, Mask, Point, SliceGrid
@@ -137,6 +138,47 @@ def test_a_centre_is_the_deepest_voxel_of_the_largest_error() -> None:
     k, j, i = (axis.mean() for axis in np.nonzero(scene.truths["right"] & ~scene.truths["left"]))
     assert np.linalg.norm(np.array(point.index_ijk) - (i, j, k)) < 2.5
     assert grid.count == scene.truth.shape[0]
+
+
+def test_boxes_are_drawn_on_every_fifth_slice_once_and_the_worst_first() -> None:
+    user = a_user("isotropic", edit="box", edits=9)
+    areas = {k: int(user.truth[k].sum()) for k in range(user.grid.count)}
+    largest = user.first().prompt.index
+    drawn = []
+    while correction := user.correction(np.zeros_like(user.truth)):
+        assert isinstance(correction, tuple)
+        (box,) = correction
+        assert box == Box.on(user.grid, box.index, *exact_box(user.truth[box.index]))
+        drawn.append(box.index)
+    assert set(drawn) == {k for k, area in areas.items() if area and k != largest and (k - largest) % 5 == 0}
+    assert [areas[k] for k in drawn] == sorted((areas[k] for k in drawn), reverse=True)
+    assert len(set(drawn)) == len(drawn)
+
+
+def test_the_worst_slice_is_painted_until_every_slice_is_good() -> None:
+    user = a_user("anisotropic", edit="paint", edits=9)
+    predicted = user.truth.copy()
+    held = np.flatnonzero(user.truth.any(axis=(1, 2)))
+    predicted[held[2]] = np.roll(predicted[held[2]], 4, axis=1)
+    predicted[held[0]] = False
+    first = user.correction(predicted)
+    assert isinstance(first, PaintedSlice)
+    assert first.index == held[2]
+    assert np.array_equal(first.pixels, user.truth[held[2]])
+    predicted[held[2]] = user.truth[held[2]]
+    second = user.correction(predicted)
+    assert isinstance(second, PaintedSlice)
+    assert second.index == held[0]
+    assert user.correction(user.truth) == ()
+
+
+def test_a_mask_of_the_whole_object_is_wrong_and_the_same_for_the_same_seed() -> None:
+    masks = [a_user(start="object", edits=1, seed=seed).noisy_object() for seed in (1, 1, 2)]
+    assert np.array_equal(masks[0], masks[1])
+    assert not np.array_equal(masks[0], masks[2])
+    assert not np.array_equal(masks[0], a_user().truth)
+    assert a_user(start="object").bounds == a_user().first().bounds
+    assert a_user(start="object", bounds=False).bounds is None
 
 
 def test_scribbles_grow_along_the_error() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from radsam.errors import PromptError
-from radsam.volume import Bounds, Point, Prompt, Volume
+from radsam.volume import Bounds, Prompt, Volume
 
 Voxels = Bool[np.ndarray, "k j i"]
 
@@ -22,7 +22,7 @@ class ModelCard:
         label: Its name in tables, unique in a run.
         sha256: Identity of its weights or of its masks; "" for rules without either.
         description: One line about its method.
-        starts: First prompts that it takes: "box", "point", "mask".
+        starts: First prompts that it takes: "box", "point", "mask", or "object", a mask of the whole object.
         edits: Whether it takes corrections.
         kind: "model"; "baseline" for a rule without weights; "predictions" for masks of another program.
         engine: The engine and its device, for example "openvino cpu"; "" where RadSAM runs no engine.
@@ -39,6 +39,19 @@ class ModelCard:
     engine: str = ""
     precision: str = ""
     threads: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class PaintedSlice:
+    """An axial slice as a user painted it.
+
+    Args:
+        index: The slice.
+        pixels: The object on it; empty where the object is not.
+    """
+
+    index: int
+    pixels: Bool[np.ndarray, "v u"]
 
 
 @runtime_checkable  # so that the tests can check signatures that name it
@@ -69,11 +82,29 @@ class Model(Protocol):
             The mask; empty if the system finds nothing.
         """
 
-    def correct(self, points: tuple[Point, ...]) -> Voxels:
-        """Correct the last object with points on one slice.
+    def segment_from(self, mask: Voxels, bounds: Bounds | None) -> Voxels:
+        """Take a mask of a whole object as it is, to be corrected.
+
+        Args:
+            mask: The mask; not the truth.
+            bounds: First and last slice of the object, or None if the user gives none.
+        """
+
+    def correct(self, prompts: tuple[Prompt, ...]) -> Voxels:
+        """Correct the last object with prompts on one slice.
 
         Returns:
             The whole mask after the correction.
+        """
+
+    def paint(self, painted: PaintedSlice) -> Voxels:
+        """Set a slice of the last object by hand.
+
+        Args:
+            painted: The slice as it should be.
+
+        Returns:
+            The whole mask after it.
         """
 
     def alternatives(self) -> tuple[Voxels, ...]:
@@ -85,8 +116,16 @@ class NotInteractive:
 
     card: ModelCard
 
-    def correct(self, points: tuple[Point, ...]) -> Voxels:
+    def segment_from(self, mask: Voxels, bounds: Bounds | None) -> Voxels:
+        """Refuse a mask of a whole object."""
+        raise PromptError(f"{self.card.label} corrects no masks.")
+
+    def correct(self, prompts: tuple[Prompt, ...]) -> Voxels:
         """Refuse corrections."""
+        raise PromptError(f"{self.card.label} takes no corrections.")
+
+    def paint(self, painted: PaintedSlice) -> Voxels:
+        """Refuse voxels by hand."""
         raise PromptError(f"{self.card.label} takes no corrections.")
 
     def alternatives(self) -> tuple[Voxels, ...]:

@@ -7,12 +7,12 @@ from contextlib import suppress
 
 import numpy as np
 
-from radsam.benchmark.models.model_interface import ModelCard, Voxels
+from radsam.benchmark.models.model_interface import ModelCard, PaintedSlice, Voxels
 from radsam.errors import PromptError
 from radsam.propagate import default_policy
 from radsam.session import CapabilityWarning, Engine, Session
-from radsam.session.edit_request import CorrectionRequest, PolicyName, SegmentRequest
-from radsam.volume import Bounds, Point, Prompt, RunMask, SliceGrid, Volume
+from radsam.session.edit_request import CorrectionRequest, PolicyName, SegmentRequest, StartFromMaskRequest
+from radsam.volume import Bounds, Mask, Plane, Prompt, RunMask, SliceGrid, SparseMask, Volume
 
 _OBJECT = "object"
 
@@ -43,7 +43,7 @@ class SessionModel:
             f"{'' if engine.backend.threads == 1 else 's'}), trained on {', '.join(spec.capabilities)}; "
             f"{passes}; {'crops around the object' if self._zoom else 'whole slices'}",
             # Also those that it was not trained on: how good its masks are then is a result (paper, Table 5).
-            starts=frozenset({"box", "point", "mask"}),
+            starts=frozenset({"box", "point", "mask", "object"}),
             edits=True,
             engine=engine.backend.name.removesuffix(f" {engine.backend.precision}"),
             precision=engine.backend.precision,
@@ -73,13 +73,40 @@ class SessionModel:
                 self._session.segment(self._request)
         return self._mask()
 
-    def correct(self, points: tuple[Point, ...]) -> Voxels:
-        """Correct and propagate; an object that was not found stays empty."""
+    def segment_from(self, mask: Voxels, bounds: Bounds | None) -> Voxels:
+        """Take the mask's slices as they are."""
+        if self._volume is None:
+            raise PromptError("There is no volume yet: prepare one first.")
+        self._session, self._request = self._engine.open(self._volume), None
+        request = StartFromMaskRequest(
+            name=_OBJECT,
+            mask=SparseMask.of(mask, SliceGrid.of(self._volume.geometry, Plane.AXIAL).axis),
+            bounds=bounds,
+            policy=PolicyName(self._policy),
+            zoom=self._zoom,
+        )
+        for _ in self._session.run(request):
+            pass
+        return self._mask()
+
+    def correct(self, prompts: tuple[Prompt, ...]) -> Voxels:
+        """Correct and propagate; an object that was not found stays empty, as does a box in which nothing is found."""
         if self._session is None or _OBJECT not in self._session.objects:
             return self._mask()
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), suppress(PromptError):
             warnings.simplefilter("ignore", CapabilityWarning)
-            self._session.correct(CorrectionRequest(name=_OBJECT, points=points))
+            self._session.correct(CorrectionRequest(name=_OBJECT, points=prompts))
+        return self._mask()
+
+    def paint(self, painted: PaintedSlice) -> Voxels:
+        """Paint the slice's pixels and erase its others; other slices stay."""
+        if self._session is None or _OBJECT not in self._session.objects:
+            return self._mask()
+        grid = SliceGrid.of(self._session.volume.geometry, Plane.AXIAL)
+        if painted.pixels.any():
+            self._session.paint(Mask.on(grid, painted.index, painted.pixels), name=_OBJECT)
+        if not painted.pixels.all():
+            self._session.erase(Mask.on(grid, painted.index, ~painted.pixels), name=_OBJECT)
         return self._mask()
 
     def alternatives(self) -> tuple[Voxels, ...]:

@@ -7,6 +7,7 @@ wheel, and that file alone is taken out of it. `RADSAM_MONAILABEL_WHEEL` may nam
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -25,7 +26,8 @@ from dicom_files import write_series
 from front_ends import TOKEN, Listening, command_line_mask, listening
 from radsam.io.volume_read import read_labels
 from radsam.io.volume_write import write_labels
-from radsam.volume import LabelVolume
+from radsam.session.edit_request import CorrectionRequest, StartFromMaskRequest
+from radsam.volume import LabelVolume, Scribble, SparseMask
 
 # The client leaves its connections and files to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
@@ -164,6 +166,34 @@ def test_each_output(web: Listening, tmp_path: Path) -> None:
     assert post(web, params).headers["content-type"].startswith("multipart/form-data")
     response = post(web, params, output="dicom_seg")
     assert (response.status_code, "is not a DICOM series" in response.json()["detail"]) == (422, True)
+
+
+def test_clicks_correct_a_painted_object_and_keep_what_the_page_made(web: Listening) -> None:
+    def mask(foreground: list[list[int]], background: list[list[int]]) -> np.ndarray:
+        params = {"label": "painted", "foreground": foreground, "background": background}
+        found = post(web, json.dumps(params), output="json").json()
+        session.append(found["session"])
+        return web.service.object_mask("local", found["session"], "painted").result(20)
+
+    session: list[str] = []
+    post(web, '{"label": "other", "foreground": [[8, 14, 13]]}', output="json")
+    (row, *_) = web.service.session_rows("local")
+    voxels = np.zeros(web.scene.volume.hu.shape, bool)
+    voxels[12:15, 9:20, 2:7] = True
+    painted = StartFromMaskRequest(name="painted", mask=SparseMask.of(voxels, 2))
+    web.service.edit("local", row["id"], painted).future.result(20)
+    stroke = Scribble(voxels_ijk=((8, 12, 12), (8, 16, 12)))
+    web.service.edit("local", row["id"], CorrectionRequest(name="painted", points=(stroke,))).future.result(20)
+    first = web.service.object_mask("local", row["id"], "painted").result(20)
+    assert first[12, 12:17, 8].all()
+    clicked = mask([], [CLICK])
+    assert session == [row["id"]]
+    assert first[13, 14, 5]
+    assert not clicked[13, 14, 5]
+    assert mask([[4, 10, 13]], [])[13, 14, 5]  # the client has removed its first click, and added another
+    state = web.service.state("local", row["id"])
+    (shown,) = (each for each in state["objects"] if each["name"] == "painted")
+    assert [each["kind"] for each in shown["edits"]] == ["start_from_mask", "correct", "correct"]
 
 
 @pytest.mark.parametrize(

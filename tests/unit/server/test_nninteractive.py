@@ -11,12 +11,19 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
 
+from fakes import fake_session
 from front_ends import TOKEN, Listening, command_line_mask, listening
 from radsam.errors import InputError
+from radsam.server.nninteractive.drawn_prompts import lassos_of, scribbles_of
 from radsam.server.nninteractive.packed_arrays import parse_header, unpack
 from radsam.server.server_errors import TooLargeError
 from radsam.server.server_limits import Limits
+from radsam.session import Session
+from radsam.volume import Box, Geometry, Point, SliceGrid
 
 remote = pytest.importorskip("nnInteractive.inference.remote", reason="nninteractive-client is not installed")
 from nnInteractive.inference.remote.serialization import pack_array, unpack_array  # noqa: E402
@@ -50,52 +57,64 @@ def begin(client: Client, web: Listening) -> None:
     client.set_target_buffer(np.zeros(image.shape[1:], np.uint8))
 
 
-def end_box(k: int) -> list[list[float]]:
-    return [[float(k), float(k + 1)], *BOX[1:]]
+def engine(web: Listening) -> Session:
+    """The same edits without a server."""
+    return fake_session(web.scene.volume)
 
 
-def test_masks_of_the_original_client_equal_the_command_lines(web: Listening, client: Client, tmp_path: Path) -> None:
+def as_engine(client: Client, session: Session) -> None:
+    np.testing.assert_array_equal(client.target_buffer > 0, session.mask("object", whole=True))
+
+
+PROMPT = Box(k=13, i0=3, j0=7, i1=15, j1=20)
+
+
+def test_masks_of_the_original_client_equal_the_engines_and_every_level_is_undone(
+    web: Listening, client: Client, tmp_path: Path
+) -> None:
     assert client.ping()
     assert client.supports_undo
     assert len(client.preferred_scribble_thickness) == 3
     changed = client.add_bbox_interaction(BOX, True)
     assert changed is not None
-    found = client.target_buffer.copy()
-    np.testing.assert_array_equal(found > 0, command_line_mask(web.path, tmp_path, *BOX_OF_CLI))
+    np.testing.assert_array_equal(client.target_buffer > 0, command_line_mask(web.path, tmp_path, *BOX_OF_CLI))
 
-    client.add_bbox_interaction(end_box(8), True)  # one bound: the other stays where the stop rule put it
-    assert not client.target_buffer[:8].any()
-    client.add_bbox_interaction(end_box(17), True)
-    bounded = client.target_buffer.copy()
-    bounds = ("--bounds", 8, 17)
-    np.testing.assert_array_equal(bounded > 0, command_line_mask(web.path, tmp_path, *BOX_OF_CLI, *bounds))
-
+    session, levels = engine(web), [np.zeros_like(client.target_buffer)]
+    session.segment(PROMPT)
+    as_engine(client, session)
+    levels.append(client.target_buffer.copy())
+    # A box on a further slice is a second anchor, and ends nothing.
+    client.add_bbox_interaction([[8.0, 9.0], [10.0, 18.0], [5.0, 12.0]], True)
+    session.correct(Box(k=8, i0=5, j0=10, i1=11, j1=17))
+    as_engine(client, session)
+    assert client.target_buffer[8].any()
+    assert client.target_buffer[:8].any()
+    levels.append(client.target_buffer.copy())
+    client.add_bbox_interaction([[13, 14], [7, 12], [3, 16]], False)
+    session.correct(Box(k=13, i0=3, j0=7, i1=15, j1=11, positive=False))
+    as_engine(client, session)
+    assert client.target_buffer[13, 7:12, 3:16].sum() * 2 < levels[-1][13, 7:12, 3:16].sum()
+    levels.append(client.target_buffer.copy())
     client.add_point_interaction([13.2, 13.6, 5.4], False)
-    corrected = client.target_buffer.copy()
-    assert bounded[13, 14, 5]
-    assert not corrected[13, 14, 5]
-    click = ("--fix-not", 5, 14, 13)
-    np.testing.assert_array_equal(corrected > 0, command_line_mask(web.path, tmp_path, *BOX_OF_CLI, *bounds, *click))
-
-    assert client.undo()
-    np.testing.assert_array_equal(client.target_buffer, bounded)
-    assert client.undo()
-    assert client.undo()
-    np.testing.assert_array_equal(client.target_buffer, found)
-    assert client.undo()
-    assert not client.target_buffer.any()
+    session.correct(Point(i=5, j=14, k=13, positive=False))
+    as_engine(client, session)
+    assert not client.target_buffer[13, 14, 5]
+    while levels:
+        assert client.undo()
+        np.testing.assert_array_equal(client.target_buffer, levels.pop())
     assert not client.undo()
 
 
-def test_interactions_without_a_prediction_are_applied_by_the_next_one(
-    web: Listening, client: Client, tmp_path: Path
-) -> None:
-    for box in (BOX, end_box(8), end_box(17)):
+def test_interactions_without_a_prediction_are_applied_by_the_next_one(web: Listening, client: Client) -> None:
+    for box in (BOX, [[8, 9], [10, 18], [5, 12]], [[17, 18], [10, 18], [5, 12]]):
         assert client.add_bbox_interaction(box, True, run_prediction=False) is None
     assert not client.target_buffer.any()
     assert client._predict() is not None
-    expected = command_line_mask(web.path, tmp_path, *BOX_OF_CLI, "--bounds", 8, 17)
-    np.testing.assert_array_equal(client.target_buffer > 0, expected)
+    session = engine(web)
+    session.segment(PROMPT)
+    session.correct(Box(k=8, i0=5, j0=10, i1=11, j1=17))
+    session.correct(Box(k=17, i0=5, j0=10, i1=11, j1=17))
+    as_engine(client, session)
     assert client._predict() is None
 
 
@@ -111,34 +130,126 @@ def test_a_box_across_another_axis_chooses_the_plane(web: Listening, client: Cli
     np.testing.assert_array_equal(client.target_buffer > 0, command_line_mask(web.path, tmp_path, *line))
 
 
-def test_scribbles_and_lassos_start_and_correct(web: Listening, client: Client) -> None:
-    right = web.scene.truths["right"]
-    scribble = np.zeros(right.shape, np.uint8)
-    scribble[13, 13:15, 7:13] = 1
-    client.add_scribble_interaction(scribble, True)
-    started = client.target_buffer > 0
-    assert started[13].any()
-    crop = np.ones((1, 4, 4), np.uint8)
-    client.add_lasso_interaction(crop, False, interaction_bbox=[[13, 14], [12, 16], [8, 12]])
-    assert started[13, 12:16, 8:12].any()
-    assert not client.target_buffer[13, 12:16, 8:12].all()
-    assert (client.target_buffer[13, 12:16, 8:12] > 0).sum() < started[13, 12:16, 8:12].sum()
+def drawn(web: Listening, *where: slice | int) -> np.ndarray:
+    mask = np.zeros(web.scene.volume.hu.shape, np.uint8)
+    mask[where] = 1
+    return mask
+
+
+def test_a_scribble_starts_an_object(web: Listening, client: Client) -> None:
+    client.add_scribble_interaction(drawn(web, 13, slice(13, 15), slice(7, 13)), True)
+    assert client.target_buffer[13, 13:15, 7:13].all()
+    assert (client.target_buffer > 0)[web.scene.truths["right"]].mean() > 0.9
+    client.reset_interactions()
+    for path in ("/add_scribble_interaction", "/add_lasso_interaction"):
+        body = pack_array(drawn(web, 13, slice(10, 15), slice(7, 13)))
+        status, detail = refused(client, path, body, '{"include_interaction": false}')
+        assert (status, "starts with a positive" in detail) == (422, True), detail
+
+
+#: The object of these tests starts with `BOX` on axial slice 13. A stroke or an area outside of it, and one inside, in
+#: each plane: ranges of k, j and i.
+OUTSIDE = {
+    "axial": (11, slice(3, 5), slice(8, 14)),
+    "coronal": (slice(11, 16), 4, slice(8, 14)),
+    "sagittal": (slice(11, 16), slice(22, 26), 9),
+    "far slice": (3, slice(12, 16), slice(6, 12)),
+}
+INSIDE = {
+    "axial": (11, slice(13, 15), slice(7, 12)),
+    "coronal": (slice(11, 15), 14, slice(7, 12)),
+    "sagittal": (slice(11, 15), slice(12, 17), 9),
+}
+
+
+@pytest.mark.parametrize("kind", ["scribble", "lasso"])
+@pytest.mark.parametrize("place", [*OUTSIDE, *(f"not {each}" for each in INSIDE)])
+def test_a_scribble_or_lasso_changes_the_mask_where_it_is_drawn(
+    web: Listening, client: Client, kind: str, place: str
+) -> None:
+    positive = not place.startswith("not ")
+    where = OUTSIDE[place] if positive else INSIDE[place.removeprefix("not ")]
+    client.add_bbox_interaction(BOX, True)
+    before = client.target_buffer > 0
+    assert before[where].all() != positive
+    draw = client.add_scribble_interaction if kind == "scribble" else client.add_lasso_interaction
+    mask = drawn(web, *where)
+    draw(mask, positive)
+    after = client.target_buffer > 0
+    line = mask > 0
+    if kind == "scribble":  # the line in the middle of the stroke
+        line = line & (ndimage.distance_transform_cdt(np.pad(line, 1))[1:-1, 1:-1, 1:-1] > 0)
+        share = (after[line] == positive).mean()
+        assert share >= 0.4, share
+        assert share > (before[line] == positive).mean()
+    else:
+        assert (after[line] == positive).all()
+    # Far from it, nothing has changed.
+    assert (after ^ before).sum() < 900
     assert client.undo()
-    np.testing.assert_array_equal(client.target_buffer > 0, started)
+    np.testing.assert_array_equal(client.target_buffer > 0, before)
 
 
-def test_an_initial_segmentation_is_corrected_from_there(web: Listening, client: Client) -> None:
+def test_a_box_in_another_plane_adds_what_the_model_finds_in_it(web: Listening, client: Client) -> None:
+    client.add_point_interaction([13, 14, 9], True)
+    client.add_bbox_interaction([[8, 19], [7, 21], [3, 9]], False)  # a thick one takes away all in it
+    before = client.target_buffer > 0
+    assert before.any()
+    assert not before[8:19, 7:21, 3:9].any()
+    client.add_bbox_interaction([[7, 20], [13, 14], [3, 16]], True)
+    after = client.target_buffer > 0
+    inside, added = web.scene.truths["right"][:, 13, 3:9], (after & ~before)
+    assert (after[:, 13, 3:9] == inside).mean() > 0.9
+    assert not np.delete(added, 13, axis=1).any()
+    client.add_bbox_interaction([[7, 20], [13, 14], [3, 9]], False)
+    assert not client.target_buffer[7:20, 13, 3:9].any()
+
+
+def test_an_initial_segmentation_is_kept_and_corrected_from_there(web: Listening, client: Client) -> None:
     right = web.scene.truths["right"]
-    client.add_initial_seg_interaction(right.astype(np.uint8), run_prediction=False)
-    np.testing.assert_array_equal(client.target_buffer > 0, right)
+    given = right.copy()
+    given[9, 10:12, 6] = False  # an odd shape, which no model would find
+    client.add_initial_seg_interaction(given.astype(np.uint8), run_prediction=False)
+    np.testing.assert_array_equal(client.target_buffer > 0, given)
     client.add_point_interaction([13, 14, 5], False)
-    slices = np.flatnonzero(right.any(axis=(1, 2)))
+    slices = np.flatnonzero(given.any(axis=(1, 2)))
     found = np.flatnonzero(client.target_buffer.any(axis=(1, 2)))
     assert slices[0] <= found[0] < found[-1] <= slices[-1]
     assert not client.target_buffer[13, 14, 5]
-    client.undo()
-    client.undo()
+    # Beyond its ends, it grows to a box, and there is nothing to take away.
+    high = int(slices[-1]) + 2
+    client.add_point_interaction([high, 14, 5], False)
+    assert not client.target_buffer[high].any()
+    client.add_lasso_interaction(drawn(web, high, slice(12, 16), slice(7, 12)), True)
+    assert client.target_buffer[high, 12:16, 7:12].all()
+    for _ in range(4):
+        client.undo()
     assert not client.target_buffer.any()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 6))
+def test_drawn_pixels_become_lines_inside_them_and_outlines_around_them(seed: int, steps: int) -> None:
+    random = np.random.default_rng(seed)
+    geometry = Geometry.from_parts((9, 14, 11), (0.0, 0.0, 0.0), (0.8, 1.5, 4.0), np.eye(3))
+    for axis in range(3):
+        grid = SliceGrid.across(geometry, axis)
+        pixels = np.zeros(grid.shape_vu, bool)
+        for _ in range(steps):
+            v, u = (int(random.integers(0, size)) for size in grid.shape_vu)
+            pixels[v : v + 2, u : u + int(random.integers(1, 7))] = True
+        lines = scribbles_of(pixels, grid, 3, True)
+        near = np.zeros_like(pixels)
+        for line in lines:
+            for index, each in line.pixels_by_slice(grid).items():
+                assert index == 3
+                assert pixels[each[:, 1], each[:, 0]].all()
+                near[each[:, 1], each[:, 0]] = True
+        assert not (pixels & ~ndimage.binary_dilation(near, np.ones((3, 3)), iterations=2)).any()
+        areas = np.zeros_like(pixels)
+        for lasso in lassos_of(pixels, grid, 3, True):
+            areas |= lasso.pixels(grid.shape_vu)
+        np.testing.assert_array_equal(areas, ndimage.binary_fill_holes(pixels))
 
 
 def test_each_object_stays_in_a_session_of_the_page(web: Listening) -> None:

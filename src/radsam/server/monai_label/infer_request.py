@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 from radsam.errors import PromptError
 from radsam.server.api_schemas import Name, RoundedIndex
 from radsam.server.service import Service
+from radsam.session.edit import Delete
 from radsam.session.edit_request import CorrectionRequest, Request, SegmentRequest
 from radsam.session.prompt_json import prompt_to_json
 from radsam.volume import Bounds, Box, Geometry, Point, SliceGrid
@@ -77,7 +78,13 @@ class InferRequest(Request):
 
     def corrections(self) -> tuple[Point, ...]:
         """Return the points that correct the object."""
-        positive = self.foreground if self.roi is not None else self.foreground[1:]
+        return self._points(self.foreground if self.roi is not None else self.foreground[1:])
+
+    def all_points(self) -> tuple[Point, ...]:
+        """Return every point, that of the start included: they correct an object that no prompt has started."""
+        return self._points(self.foreground)
+
+    def _points(self, positive: tuple[Voxel, ...]) -> tuple[Point, ...]:
         signs = [(voxel, True) for voxel in positive] + [(voxel, False) for voxel in self.background]
         return tuple(Point(i=i, j=j, k=k, positive=sign) for (i, j, k), sign in signs)
 
@@ -88,11 +95,14 @@ async def apply_request(service: Service, user: str, session: str, wanted: Infer
     Raises:
         RadsamError: An edit failed.
     """
+    objects: list[dict[str, Any]] = service.state(user, session)["objects"]
+    found = next((each for each in objects if each["name"] == wanted.label), None)
+    if found is not None and found["start"] == "start_from_mask":
+        await _correct_mask(service, user, session, wanted, found, geometry)
+        return
     start = wanted.segmentation(geometry)
-    corrections = {each: CorrectionRequest(name=wanted.label, points=(each,)) for each in wanted.corrections()}
-    for request in corrections.values():
-        request.check(geometry)  # all of them before the first edit
-    known = _known_corrections(service, user, session, start)
+    corrections = _corrections(wanted.label, wanted.corrections(), geometry)
+    known = _known_corrections(found, start)
     if known is None or not known <= corrections.keys():
         known = set()
         await asyncio.wrap_future(service.edit(user, session, start).future)
@@ -101,10 +111,29 @@ async def apply_request(service: Service, user: str, session: str, wanted: Infer
             await asyncio.wrap_future(service.edit(user, session, request).future)
 
 
-def _known_corrections(service: Service, user: str, session: str, start: SegmentRequest) -> set[Point] | None:
-    """Return the corrections that an object has already; None if it does not exist or started differently."""
-    objects: list[dict[str, Any]] = service.state(user, session)["objects"]
-    found = next((each for each in objects if each["name"] == start.name), None)
+async def _correct_mask(
+    service: Service, user: str, session: str, wanted: InferRequest, found: dict[str, Any], geometry: Geometry
+) -> None:
+    """Correct an object that was painted or started from a mask: a prompt would replace what a person has made."""
+    corrections = _corrections(wanted.label, wanted.all_points(), geometry)
+    known = _points_of(found["prompts"])
+    for number in sorted({number for point, number in known.items() if point not in corrections}):
+        await asyncio.wrap_future(service.change(user, session, Delete(number)))
+    for point, request in corrections.items():
+        if point not in known:
+            await asyncio.wrap_future(service.edit(user, session, request).future)
+
+
+def _corrections(name: str, points: tuple[Point, ...], geometry: Geometry) -> dict[Point, CorrectionRequest]:
+    """Return the request of each point, all of them checked before the first edit."""
+    corrections = {each: CorrectionRequest(name=name, points=(each,)) for each in points}
+    for request in corrections.values():
+        request.check(geometry)
+    return corrections
+
+
+def _known_corrections(found: dict[str, Any] | None, start: SegmentRequest) -> set[Point] | None:
+    """Return the points that correct an object already; None if it does not exist or started differently."""
     if found is None:
         return None
     first, *others = found["prompts"]
@@ -113,4 +142,13 @@ def _known_corrections(service: Service, user: str, session: str, start: Segment
         return None
     if any(first.get(key) != value for key, value in prompt_to_json(start.prompt).items()):
         return None
-    return {Point(i=i, j=j, k=k, positive=each["positive"]) for each in others for i, j, k in [each["point"]]}
+    return set(_points_of(others))
+
+
+def _points_of(prompts: list[dict[str, Any]]) -> dict[Point, int]:
+    """Return the points among an object's prompts, with their edits' numbers.
+
+    The page may have corrected the object in other ways, which the client does not know of: these stay.
+    """
+    points = ((each, *each["point"]) for each in prompts if each["kind"] == "point")
+    return {Point(i=i, j=j, k=k, positive=each["positive"]): each["number"] for each, i, j, k in points}

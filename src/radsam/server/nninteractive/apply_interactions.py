@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool
 
-from radsam.server.nninteractive.interactions import Interactions, Voxels
+from radsam.predictor import SlicePrompt
+from radsam.server.nninteractive.interactions import Change, Interactions, Voxels
 from radsam.server.nninteractive.leases import Lease, LeasedImage, UndoStep
 from radsam.server.service import Service
-from radsam.session.edit_request import CorrectionRequest, SegmentRequest
-from radsam.volume import SliceGrid
+from radsam.session.edit_request import SegmentRequest, StartFromMaskRequest
+from radsam.session.hand_request import BoundsRequest, PaintRequest
+from radsam.session.requests import ObjectRequest
+from radsam.volume import Plane, SliceGrid, SparseMask
+
+#: Name of the object that a preview of a box in another plane would start.
+_PREVIEWED = "slice in another plane"
 
 
 async def add(service: Service, lease: Lease, interactions: Interactions, *, run: bool) -> bool:
@@ -49,19 +56,19 @@ async def apply_all(service: Service, lease: Lease) -> bool:
     """
     image = lease.require_image()
     wanted, applied = image.interactions, image.applied
-    if wanted == applied or wanted.prompt is None:
+    if wanted == applied or wanted.start is None:
         return False
     count = 0
     try:
-        known = len(applied.corrections)
-        if not (wanted.starts_like(applied) and wanted.corrections[:known] == applied.corrections):
+        known = len(applied.changes)
+        if not (wanted.start is applied.start and wanted.changes[:known] == applied.changes):
             known = 0
-            async for _ in _segment(service, lease, image, wanted):
-                count += 1
-        for points in wanted.corrections[known:]:
-            correction = CorrectionRequest(name=image.name, points=points)
-            await asyncio.wrap_future(service.edit(lease.user, image.session, correction).future)
+            await _do(service, lease, image, wanted.start)
             count += 1
+        for change in wanted.changes[known:]:
+            for request in await _requests(service, lease, image, change):
+                await _do(service, lease, image, request)
+                count += 1
     except Exception:
         await _undo_edits(service, lease, image, count)
         raise
@@ -103,30 +110,36 @@ def changed_part(image: LeasedImage, mask: Voxels) -> tuple[Bool[np.ndarray, "de
     return mask[tuple(slice(*each) for each in ranges)], ranges
 
 
-async def _segment(service: Service, lease: Lease, image: LeasedImage, wanted: Interactions) -> AsyncIterator[None]:
-    """Segment the object; yield after each edit."""
-    if wanted.prompt is None:
-        return
-    grid = SliceGrid.of(image.geometry, wanted.plane)
-    started_before = image.applied.prompt is wanted.prompt
-    bounds = wanted.bounds(grid, _slices(service, lease, image) if started_before else None)
-    request = SegmentRequest(
-        name=image.name, prompt=wanted.prompt, plane=wanted.plane, bounds=bounds, zoom=None if lease.zoom else False
-    )
-    await asyncio.wrap_future(service.edit(lease.user, image.session, request).future)
-    yield
-    if wanted.bound_slices and bounds is None:
-        # One bound was drawn; the stop rule has found the other one now.
-        again = request.model_copy(update={"bounds": wanted.bounds(grid, _slices(service, lease, image))})
-        await asyncio.wrap_future(service.edit(lease.user, image.session, again).future)
-        yield
+async def _do(service: Service, lease: Lease, image: LeasedImage, request: ObjectRequest) -> None:
+    """Carry out a request on the image's object."""
+    named: dict[str, Any] = {"name": image.name}
+    if isinstance(request, SegmentRequest | StartFromMaskRequest) and not lease.zoom:
+        named["zoom"] = False
+    await asyncio.wrap_future(service.edit(lease.user, image.session, request.model_copy(update=named)).future)
 
 
-def _slices(service: Service, lease: Lease, image: LeasedImage) -> tuple[int, int] | None:
-    """Return the first and last slice of the object in the session."""
+async def _requests(service: Service, lease: Lease, image: LeasedImage, change: Change) -> Sequence[ObjectRequest]:
+    """Return the requests of a change: what the object is now decides some of them."""
+    if isinstance(change, SegmentRequest):
+        zoom = None if lease.zoom else False
+        request = change.model_copy(update={"name": _PREVIEWED, "zoom": zoom})
+        found = (await asyncio.wrap_future(service.preview(lease.user, image.session, request))).masks[0]
+        voxels = SparseMask(
+            SliceGrid.of(image.geometry, change.plane).axis, image.geometry.shape_kji, {found.index: found.mask}
+        )
+        return [PaintRequest(shape=voxels)] if found.mask.area else []
     objects = service.state(lease.user, image.session)["objects"]
-    slices = next((each["slices"] for each in objects if each["name"] == image.name), None)
-    return None if slices is None else (slices[0], slices[1])
+    now = next((each for each in objects if each["name"] == image.name), None)
+    if isinstance(change, PaintRequest) or now is None or now["bounds"] is None:
+        return [change]
+    grid, (low, high) = SliceGrid.of(image.geometry, Plane(now["plane"])), now["bounds"]
+    slices = {index for prompt in change.points for index in SlicePrompt.by_slice(prompt, grid)}
+    first, last = min(slices), max(slices)
+    if low <= first and last <= high:
+        return [change]
+    if any(prompt.positive for prompt in change.points):
+        return [BoundsRequest(low=min(low, first), high=max(high, last)), change]
+    return []  # there is nothing to take away
 
 
 async def _undo_edits(service: Service, lease: Lease, image: LeasedImage, edits: int) -> None:

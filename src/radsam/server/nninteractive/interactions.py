@@ -1,11 +1,18 @@
-"""The interactions of nnInteractive's protocol with one object, as a prompt, bounds and corrections.
+"""The interactions of nnInteractive's protocol with one object, as its start and the requests that change it.
 
-- A box one voxel thick is a box prompt; the axis along which it is thin chooses the plane. A further box in that plane
-  on another slice sets one of the bounds; on the prompt's slice it replaces the prompt. The stop rule finds a bound
-  that was not drawn.
-- A thicker box is a box prompt on its middle axial slice, with its first and last slice as bounds.
-- A point, a scribble or a lasso starts an object as point or mask prompt; later ones are corrections.
-- A negative interaction is a correction.
+A positive interaction says "this belongs to the object", a negative one "this does not", wherever it is drawn:
+
+- A box one voxel thick starts the object; the axis along which it is thin chooses the plane. A thicker one starts it
+  on its middle axial slice, with its first and last slice as bounds.
+- A further positive box, on any slice, holds the object there: nnInteractive's own model takes every box as evidence
+  about its slice and none as an end. So it is a second anchor: that slice is predicted from it, and propagates as far
+  as it is nearer than other prompts. (Earlier releases moved an end of the object to it, which nothing in the protocol
+  says, and lost what was beyond.) Of a thick one it is the middle slice. In another plane than the object's, the model
+  predicts the box's slice in the box's plane, and what it finds is painted.
+- A point, a scribble (its line) or a lasso (its outline) starts an object, or corrects it. A scribble may be drawn in
+  any plane; a lasso in another plane, or over several slices, is painted or erased.
+- A negative box or lasso is the same as a negative area: it takes away what is in it.
+- An initial segmentation starts the object as it is.
 
 Coordinates are voxels of the array, (k, j, i); boxes are half-open, as on the wire.
 """
@@ -16,17 +23,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool
-from scipy import ndimage
 
 from radsam.errors import PromptError
-from radsam.session.edit_request import CorrectionRequest, SegmentRequest
-from radsam.volume import Bounds, Box, Geometry, Mask, Plane, Point, Prompt, SliceGrid, slice_index
+from radsam.server.nninteractive.drawn_prompts import lassos_of, scribbles_of
+from radsam.session.edit_request import CorrectionRequest, SegmentRequest, StartFromMaskRequest
+from radsam.session.hand_request import PaintRequest
+from radsam.volume import Bounds, Box, Geometry, Mask, Plane, Point, Prompt, SliceGrid, SparseMask
 
 Ranges = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
 Voxels = Bool[np.ndarray, "k j i"]
 
-#: Points that represent a correction drawn as a region: further points change the prediction little.
-_MAX_POINTS = 3
+#: What changes an object: a correction, paint, or a box in another plane, whose slice the model predicts there.
+Change = CorrectionRequest | PaintRequest | SegmentRequest
 _STARTS_POSITIVE = "An object starts with a positive interaction; negative ones correct it afterwards."
 
 
@@ -35,34 +43,21 @@ class Interactions:
     """The interactions with one object.
 
     Args:
-        prompt: The prompt that starts the object; None before it.
-        plane: The plane of the propagation.
-        bound_slices: Slices drawn as bounds, the latest last.
-        corrections: Groups of points, each group on one slice.
+        start: The request that starts the object; None before it.
+        changes: The requests that change it, in order. Their object is named when they are applied.
     """
 
-    prompt: Prompt | None = None
-    plane: Plane = Plane.AXIAL
-    bound_slices: tuple[int, ...] = ()
-    corrections: tuple[tuple[Point, ...], ...] = ()
+    start: SegmentRequest | StartFromMaskRequest | None = None
+    changes: tuple[Change, ...] = ()
 
-    def bounds(self, grid: SliceGrid, found: tuple[int, int] | None) -> Bounds | None:
-        """Return first and last slice, or None if the stop rule has to find them.
+    def then(self, *changes: Change) -> Interactions:
+        """Return the interactions with further ones."""
+        return replace(self, changes=(*self.changes, *changes))
 
-        Args:
-            grid: The slices.
-            found: First and last slice of the current mask, for a bound that was not drawn.
-        """
-        if not self.bound_slices or self.prompt is None:
-            return None
-        at = slice_index(self.prompt, grid)
-        low = next((each for each in reversed(self.bound_slices) if each < at), found[0] if found else None)
-        high = next((each for each in reversed(self.bound_slices) if each > at), found[1] if found else None)
-        return None if low is None or high is None else Bounds(min(low, at), max(high, at))
-
-    def starts_like(self, other: Interactions) -> bool:
-        """Whether prompt, plane and bounds are the same, so that only corrections may differ."""
-        return self.prompt is other.prompt and (self.plane, self.bound_slices) == (other.plane, other.bound_slices)
+    @property
+    def plane(self) -> Plane:
+        """The plane of the object's propagation."""
+        return Plane.AXIAL if self.start is None else self.start.plane
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,9 +82,23 @@ class Region:
             pixels[rows, cols] = np.take(self.voxels, index - first, axis=axis)
         return pixels
 
-    def slices(self, grid: SliceGrid) -> range:
-        """The slices of the part."""
-        return range(*self.ranges[2 - grid.axis])
+    def place(self, geometry: Geometry, plane: Plane = Plane.AXIAL) -> tuple[SliceGrid, int]:
+        """Return the plane along whose axis it is thinnest, `plane` if equal, and the slice with most of it.
+
+        Raises:
+            PromptError: It is empty.
+        """
+        if not self.voxels.any():
+            raise PromptError("The interaction is empty: set at least one voxel of its mask.")
+        preferred = SliceGrid.of(geometry, plane).axis
+        axis = min(range(3), key=lambda each: (self.extent(2 - each), each != preferred, -each))
+        areas = self.voxels.sum(axis=tuple(each for each in range(3) if each != 2 - axis))
+        return SliceGrid.across(geometry, axis), self.ranges[2 - axis][0] + int(areas.argmax())
+
+    def sparse(self, geometry: Geometry) -> SparseMask:
+        """Return it as voxels of the volume."""
+        k, j, i = (slice(*each) for each in self.ranges)
+        return SparseMask.of_part(self.voxels, (k, j, i), geometry.shape_kji, 2)
 
     def extent(self, axis_kji: int) -> int:
         """Return its thickness along an axis in voxels, 0 for an empty mask."""
@@ -118,16 +127,14 @@ def with_point(interactions: Interactions, point: Point, geometry: Geometry) -> 
     Raises:
         PromptError: The point lies outside the volume, or is negative and there is no object to correct.
     """
-    if interactions.prompt is not None:
-        CorrectionRequest(points=(point,)).check(geometry)
-        return replace(interactions, corrections=(*interactions.corrections, (point,)))
-    SegmentRequest(prompt=point, plane=interactions.plane).check(geometry)
-    return replace(interactions, prompt=point)
+    if interactions.start is not None:
+        correction = CorrectionRequest(points=(point,))
+        correction.check(geometry)
+        return interactions.then(correction)
+    return _started(point, Plane.AXIAL, geometry)
 
 
-def with_box(
-    interactions: Interactions, ranges: Ranges, positive: bool, geometry: Geometry, mask: Voxels
-) -> Interactions:
+def with_box(interactions: Interactions, ranges: Ranges, positive: bool, geometry: Geometry) -> Interactions:
     """Add a box.
 
     Raises:
@@ -136,83 +143,78 @@ def with_box(
     ranges = clipped(ranges, geometry)
     if not positive:
         region = Region(np.ones([high - low for low, high in ranges], bool), ranges)
-        return with_correction(interactions, region, False, geometry, mask)
+        return _with_area(interactions, region, False, geometry)
     thin = next((axis for axis in range(3) if ranges[axis][1] - ranges[axis][0] == 1), None)
-    grid = SliceGrid.across(geometry, 2 - (thin or 0))
+    started = interactions.start is not None
+    grid = SliceGrid.of(geometry, interactions.plane) if started else SliceGrid.across(geometry, 2)
+    if thin is not None and (not started or ranges[2 - grid.axis][1] - ranges[2 - grid.axis][0] > 1):
+        grid = SliceGrid.across(geometry, 2 - thin)
     first, last = ranges[2 - grid.axis]
-    index = first if thin is not None else (first + last - 1) // 2
+    index = (first + last - 1) // 2
     (v0, v1), (u0, u1) = (ranges[each] for each in range(3) if each != 2 - grid.axis)
     box = Box.on(grid, index, u0, v0, u1 - 1, v1 - 1)
-    if thin is None:
-        return Interactions(box, grid.plane, tuple(each for each in (first, last - 1) if each != index))
-    if interactions.prompt is None or grid.plane is not interactions.plane:
-        return Interactions(box, grid.plane)
-    if index == slice_index(interactions.prompt, grid):
-        return replace(interactions, prompt=box)
-    return replace(interactions, bound_slices=(*interactions.bound_slices, index))
+    if not started:
+        return _started(box, grid.plane, geometry, Bounds(first, last - 1) if last - first > 1 else None)
+    if grid.plane is not interactions.plane:
+        return interactions.then(SegmentRequest(prompt=box, plane=grid.plane))
+    return interactions.then(CorrectionRequest(points=(box,)))
 
 
-def with_region(
-    interactions: Interactions, region: Region, positive: bool, geometry: Geometry, mask: Voxels
-) -> Interactions:
-    """Add a scribble or a lasso.
+def with_scribble(interactions: Interactions, region: Region, positive: bool, geometry: Geometry) -> Interactions:
+    """Add a scribble, drawn in any plane.
 
     Raises:
-        PromptError: The region is empty, or is negative and there is no object to correct.
+        PromptError: The scribble is empty, or is negative and there is no object to correct.
     """
-    if not region.voxels.any():
-        raise PromptError("The interaction is empty: set at least one voxel of its mask.")
-    if interactions.prompt is not None:
-        return with_correction(interactions, region, positive, geometry, mask)
-    if not positive:
-        raise PromptError(_STARTS_POSITIVE)
-    thinnest = min(range(3), key=region.extent)  # axial if equal
-    grid = SliceGrid.across(geometry, 2 - thinnest)
-    index = max(region.slices(grid), key=lambda each: int(region.on(grid, each).sum()))
-    return Interactions(Mask.on(grid, index, region.on(grid, index)), grid.plane)
+    grid, index = region.place(geometry)
+    scribbles = scribbles_of(region.on(grid, index), grid, index, positive)
+    if interactions.start is None:
+        interactions = _started(scribbles.pop(0), grid.plane, geometry)
+    if grid.plane is interactions.plane and scribbles:
+        return interactions.then(CorrectionRequest(points=tuple(scribbles)))
+    # Each lies on several slices of the object's plane.
+    return interactions.then(*(CorrectionRequest(points=(each,)) for each in scribbles))
 
 
-def with_correction(
-    interactions: Interactions, region: Region, positive: bool, geometry: Geometry, mask: Voxels
-) -> Interactions:
-    """Add points where the mask of the object differs from a region, on the slice with the largest difference.
+def with_lasso(interactions: Interactions, region: Region, positive: bool, geometry: Geometry) -> Interactions:
+    """Add a lasso, drawn in any plane.
 
     Raises:
-        PromptError: There is no object to correct.
+        PromptError: The lasso is empty, or is negative and there is no object to correct.
     """
-    if interactions.prompt is None:
-        raise PromptError(_STARTS_POSITIVE)
-    grid = SliceGrid.of(geometry, interactions.plane)
-    wrong = {each: region.on(grid, each) & (grid.take(mask, each) != positive) for each in region.slices(grid)}
-    index = max(wrong, key=lambda each: int(wrong[each].sum()))
-    if not wrong[index].any():
-        return interactions
-    points = (Point(i=i, j=j, k=k, positive=positive) for i, j, k in _choose_points(wrong[index], grid, index))
-    return replace(interactions, corrections=(*interactions.corrections, tuple(points)))
+    grid, index = region.place(geometry)
+    if interactions.start is None and positive:
+        return _started(Mask.on(grid, index, region.on(grid, index)), grid.plane, geometry)
+    return _with_area(interactions, region, positive, geometry)
 
 
 def from_segmentation(voxels: Voxels, geometry: Geometry) -> Interactions:
-    """Start an object from a 3D mask: its largest axial slice is the prompt, its first and last slice the bounds.
+    """Start an object from a 3D mask as it is.
 
     Raises:
         PromptError: The mask is empty.
     """
-    grid = SliceGrid.across(geometry, 2)
-    areas = voxels.sum(axis=(1, 2))
-    if not areas.any():
+    if not voxels.any():
         raise PromptError("The initial segmentation is empty: set at least one voxel.")
-    used, index = np.flatnonzero(areas), int(areas.argmax())
-    ends = tuple(int(each) for each in (used[0], used[-1]) if each != index)
-    return Interactions(Mask.on(grid, index, voxels[index].copy()), grid.plane, ends)
+    plane = SliceGrid.across(geometry, 2).plane
+    return Interactions(StartFromMaskRequest(mask=SparseMask.of(voxels, 2), plane=plane))
 
 
-def _choose_points(wrong: Bool[np.ndarray, "v u"], grid: SliceGrid, index: int) -> list[tuple[int, int, int]]:
-    """Choose points in a region: first the point farthest from its border, then those farthest from each other."""
-    depth = ndimage.distance_transform_edt(np.pad(wrong, 1), sampling=grid.spacing_mm_vu)[1:-1, 1:-1]
-    v, u = np.nonzero(wrong)
-    chosen = [int(depth[v, u].argmax())]
-    away = np.hypot(v - v[chosen[0]], u - u[chosen[0]])
-    while len(chosen) < min(_MAX_POINTS, v.size):
-        chosen.append(int(away.argmax()))
-        away = np.minimum(away, np.hypot(v - v[chosen[-1]], u - u[chosen[-1]]))
-    return [grid.join(index, int(u[each]), int(v[each])) for each in chosen]
+def _started(prompt: Prompt, plane: Plane, geometry: Geometry, bounds: Bounds | None = None) -> Interactions:
+    if not prompt.positive:
+        raise PromptError(_STARTS_POSITIVE)
+    request = SegmentRequest(prompt=prompt, plane=plane, bounds=bounds)
+    request.check(geometry)
+    return Interactions(request)
+
+
+def _with_area(interactions: Interactions, region: Region, positive: bool, geometry: Geometry) -> Interactions:
+    """Add or take away an area: with the model on a slice of the object's plane, else by hand."""
+    if interactions.start is None:
+        raise PromptError(_STARTS_POSITIVE)
+    grid, index = region.place(geometry, interactions.plane)
+    if grid.plane is not interactions.plane or region.extent(2 - grid.axis) > 1:
+        return interactions.then(PaintRequest(shape=region.sparse(geometry), positive=positive))
+    pixels = region.on(grid, index)
+    prompts = lassos_of(pixels, grid, index, True) if positive else [Mask.on(grid, index, pixels, positive=False)]
+    return interactions.then(CorrectionRequest(points=tuple(prompts)))

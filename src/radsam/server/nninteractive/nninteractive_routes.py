@@ -22,12 +22,12 @@ from radsam.server.nninteractive.interactions import (
     Interactions,
     Ranges,
     Region,
-    Voxels,
     clipped,
     from_segmentation,
     with_box,
+    with_lasso,
     with_point,
-    with_region,
+    with_scribble,
 )
 from radsam.server.nninteractive.leases import Lease, LeasedImage, Leases
 from radsam.server.nninteractive.packed_arrays import volume_from_array
@@ -214,7 +214,7 @@ async def reset_interactions(request: Request, service: Served, user: User, leas
     """Start the next object; the last one stays in the session."""
     async with _locked_lease(request, leases, user) as lease:
         image = lease.require_image()
-        image.number += image.applied.prompt is not None
+        image.number += image.applied.start is not None
         image.interactions, image.applied, image.steps = Interactions(), Interactions(), []
         image.shown = np.zeros(image.geometry.shape_kji, bool)
     return {"ok": True}
@@ -227,7 +227,7 @@ async def add_point(request: Request, service: Served, user: User, leases: AllLe
     k, j, i = given.coordinates
     point = Point(i=i, j=j, k=k, positive=given.include_interaction)
 
-    def extend(image: LeasedImage, mask: Voxels) -> Interactions:
+    def extend(image: LeasedImage) -> Interactions:
         return with_point(image.interactions, point, image.geometry)
 
     return await _add(request, service, user, leases, given, extend)
@@ -238,8 +238,8 @@ async def add_bbox(request: Request, service: Served, user: User, leases: AllLea
     """Add a box."""
     given = BoxRequest.model_validate(await _json(request))
 
-    def extend(image: LeasedImage, mask: Voxels) -> Interactions:
-        return with_box(image.interactions, given.bbox_coords, given.include_interaction, image.geometry, mask)
+    def extend(image: LeasedImage) -> Interactions:
+        return with_box(image.interactions, given.bbox_coords, given.include_interaction, image.geometry)
 
     return await _add(request, service, user, leases, given, extend)
 
@@ -289,12 +289,11 @@ async def _add(
     user: str,
     leases: Leases,
     given: InteractionRequest,
-    extend: Callable[[LeasedImage, Voxels], Interactions],
+    extend: Callable[[LeasedImage], Interactions],
 ) -> Response:
     async with _locked_lease(request, leases, user) as lease:
         image = lease.require_image()
-        mask = await current_mask(service, lease)
-        interactions = await run_in_threadpool(extend, image, mask)
+        interactions = await run_in_threadpool(extend, image)
         ran = await add(service, lease, interactions, run=given.run_prediction is not False)
         return await _answer(service, lease, ran)
 
@@ -305,8 +304,8 @@ async def _add_region(request: Request, service: Service, user: str, leases: Lea
         image = lease.require_image()
         region = await _region(request, service, image, given.interaction_bbox, fill=fill)
         before, positive = image.interactions, given.include_interaction
-        mask = await current_mask(service, lease)
-        interactions = await run_in_threadpool(with_region, before, region, positive, image.geometry, mask)
+        draw = with_lasso if fill else with_scribble
+        interactions = await run_in_threadpool(draw, before, region, positive, image.geometry)
         ran = await add(service, lease, interactions, run=given.run_prediction is not False)
         return await _answer(service, lease, ran)
 

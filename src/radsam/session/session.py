@@ -9,7 +9,6 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool
@@ -29,12 +28,8 @@ from radsam.session.edit import (
     Lock,
     ObjectEdit,
     Overlap,
-    Reach,
     Remove,
     Segment,
-    SetId,
-    SetOrder,
-    SetOverlap,
     StartEdit,
 )
 from radsam.session.edit_outcome import EditOutcome
@@ -43,7 +38,6 @@ from radsam.session.edit_request import CorrectionRequest, RequestContext, Segme
 from radsam.session.hand_edits import HandEdits
 from radsam.session.history import (
     History,
-    chosen_overlap,
     edits_of,
     locks_of,
     numbered_edits_of,
@@ -53,15 +47,17 @@ from radsam.session.history import (
     require_object,
 )
 from radsam.session.label_map import LabelMap, LabelMapComposer
-from radsam.session.label_objects import LabelObjects, WholeMask, id_edits, whole_mask
+from radsam.session.label_objects import LabelObjects, id_edits
+from radsam.session.object_changes import ObjectChanges
 from radsam.session.object_ids import object_ids
 from radsam.session.overlap_warnings import clicks_inside_others, overlap_warnings
+from radsam.session.prompt_edits import PromptEdits
 from radsam.session.replay import ObjectResult, Replayer
 from radsam.session.requests import ObjectRequest, request_of
 from radsam.session.segmented_object import PlacedPrompt, SegmentedObject, placed_edits, started_from
 from radsam.session.session_file import SessionFile
 from radsam.session.user_state import ObjectEdits, prompts_of
-from radsam.volume import Bounds, LabelVolume, Mask, Plane, Prompt, SliceGrid, SparseMask, Volume
+from radsam.volume import Bounds, LabelVolume, Mask, SliceGrid, SparseMask, Volume
 
 Progress = Callable[[SliceDone], None]
 
@@ -79,7 +75,7 @@ def require_window(modality: str, window: object | None) -> None:
         )
 
 
-class Session(HandEdits, LabelObjects):
+class Session(PromptEdits, HandEdits, LabelObjects, ObjectChanges):
     """Segment and correct objects in one volume.
 
     Args:
@@ -233,101 +229,6 @@ class Session(HandEdits, LabelObjects):
         return RequestContext(self.volume.geometry, self.window, self.predictor.spec, edits, self.volume.hu, present)
 
     # Edits
-
-    def segment(
-        self,
-        prompt: Prompt | WholeMask | SegmentRequest | StartFromMaskRequest,
-        *,
-        bounds: Bounds | tuple[int, int] | None = None,
-        name: str = "object",
-        plane: Plane | str = Plane.AXIAL,
-        window: Window | tuple[float, float] | None = None,
-        policy: str | None = None,
-        zoom: bool | None = None,
-        alternative: int = 0,
-        refine: bool = False,
-        progress: Progress | None = None,
-    ) -> SegmentedObject:
-        """Segment an object from one prompt on one slice (paper 4.1), or start it from a mask of the whole object.
-
-        Args:
-            prompt: Box, positive point or mask on one slice, in voxels of the volume as stored; or a mask of the
-                whole object: a bool array (k, j, i), or a label map with one object, on the volume's grid; or a
-                whole request, which replaces all keywords but `progress`.
-            bounds: First and last slice of the object, both included; None lets the stop rule find the ends.
-            name: The object; an existing one is restarted.
-            plane: The plane of the propagation: axial, coronal or sagittal.
-            window: The HU window of the model's input; None takes the session's window.
-            policy: What a slice passes to the next: "mask", "box", "point" or "copy"; None takes what the model
-                was trained for.
-            zoom: Whether the model sees a crop around the object, which shows small ones better, instead of whole
-                slices; None takes what the model was trained for.
-            alternative: 0 propagates the model's primary mask; 1 to 3 one of its three other masks of the prompt's
-                slice, which `preview` returns.
-            refine: Whether the model predicts each slice of a mask of the whole object, with its own slice as the
-                prompt, instead of taking the mask as it is.
-            progress: Called after each slice.
-
-        Returns:
-            The object as it is now.
-
-        Raises:
-            GridMismatchError: A label map lies on another grid.
-            PromptError: The prompt or the bounds do not fit the volume, or the model found nothing.
-            RequestError: A value has the wrong type or lies outside its range.
-            SessionError: The object is locked.
-            BackendError: The engine failed; the session is as before.
-        """
-        if isinstance(prompt, SegmentRequest | StartFromMaskRequest):
-            return self._do(prompt, progress)
-        zoom = None if zoom is None else bool(zoom)  # also NumPy's
-        given: dict[str, Any] = {
-            "bounds": bounds,
-            "name": name,
-            "plane": plane,
-            "policy": policy,
-            "zoom": zoom,
-            "window_hu": window,
-        }
-        if isinstance(prompt, SparseMask | LabelVolume | np.ndarray):
-            mask = whole_mask(prompt, self.volume.geometry, plane)
-            return self._do(StartFromMaskRequest.model_validate(given | {"mask": mask, "refine": refine}), progress)
-        given |= {"prompt": prompt, "alternative": alternative}
-        return self._do(SegmentRequest.model_validate(given), progress)
-
-    def correct(
-        self,
-        *prompts: Prompt | CorrectionRequest,
-        name: str = "object",
-        reach: Reach = "next",
-        progress: Progress | None = None,
-    ) -> SegmentedObject:
-        """Correct an object on one slice, and propagate from there (paper 4.2).
-
-        Args:
-            prompts: Points, scribbles, lassos, boxes or masks, positive or negative, all on one slice; or one whole
-                request, which replaces `name` and `reach`. A positive box or mask predicts the slice anew; the others
-                change its present mask.
-            name: The object.
-            reach: How far it propagates: "slice" (not at all), a number of slices, "next" (to the next slice that was
-                prompted, corrected or marked right), or "ends".
-            progress: Called after each slice.
-
-        Returns:
-            The object as it is now; `outcome` says what has changed.
-
-        Raises:
-            PromptError: A prompt lies outside the volume or the object's bounds, or the prompts lie
-                on several slices, or contradict each other.
-            SessionError: The object does not exist, or is locked.
-            BackendError: The engine failed; the session is as before.
-        """
-        match prompts:
-            case (CorrectionRequest() as request,):
-                return self._do(request, progress)
-            case _:
-                given = {"name": name, "points": prompts, "reach": reach}
-                return self._do(CorrectionRequest.model_validate(given), progress)
 
     def _do(self, request: ObjectRequest, progress: Progress | None = None) -> SegmentedObject:
         edit = self.to_edit(request)
@@ -523,26 +424,6 @@ class Session(HandEdits, LabelObjects):
         masks = {index: each.mask for index, each in result.slice_masks.items()}
         return SparseMask(result.grid.axis, self.volume.geometry.shape_kji, masks)
 
-    def delete(self, number: int) -> None:
-        """Delete one edit of an object by its number, which `SegmentedObject.edits` has; the later ones are replayed.
-
-        Numbers count all edits of the session from 0, and never change.
-
-        Raises:
-            SessionError: The edit does not exist, or its object is locked.
-        """
-        if not isinstance(number, int | np.integer):
-            raise SessionError(f"The number of an edit is a whole number, not {number!r}.")
-        self._change(Delete(int(number)))
-
-    def remove(self, name: str) -> None:
-        """Remove an object.
-
-        Raises:
-            SessionError: The object does not exist, or is locked.
-        """
-        self._change(Remove(name))
-
     def rename(self, name: str, new_name: str) -> None:
         """Give an object another name, in all of its history; this is not an edit, and undo does not take it back.
 
@@ -560,56 +441,12 @@ class Session(HandEdits, LabelObjects):
         edits = tuple(renamed(edit, name, new_name) for edit in self._history.edits)
         self.restore(History(edits, self._history.cursor), known)
 
-    def lock(self, name: str, locked: bool = True) -> None:
-        """Lock an object, so that later edits cannot take voxels from it, or unlock it.
-
-        Raises:
-            SessionError: The object does not exist.
-        """
-        self._change(Lock(name, bool(locked)))
-
     def _change(self, edit: Change) -> None:
         before = self.covered
         for _ in self.run(edit):
             pass
         for message in self.overlap_warnings(before):
             warnings.warn(message, OverlapWarning, stacklevel=3)  # the caller of `delete`, `remove`, `lock`, `overlap`
-
-    def order(self, *names: str) -> None:
-        """Choose the priority order: of two objects that claim a voxel, the one named first has it.
-
-        Objects that are not named come after them, by the overlap policy. A locked object loses no voxel. Without a
-        name, the overlap policy alone decides again.
-
-        Raises:
-            SessionError: An object does not exist, or is named twice.
-        """
-        self._change(SetOrder(names))
-
-    def set_id(self, name: str, id: int) -> None:
-        """Choose the value of an object in the label map; new objects then take values that no object has.
-
-        Raises:
-            SessionError: The object does not exist, another one has the value, or it is not from 1 to 65535.
-        """
-        self._change(SetId(name, id))
-
-    @property
-    def overlap(self) -> Overlap:
-        """The rule for a voxel that two objects claim; set it to change it.
-
-        Until it is set, the label map follows `LAST_WINS`, and files that can hold whole objects, such as DICOM SEG,
-        hold them. Once it is `LAST_WINS` or `KEEP_FIRST`, no file gives a voxel to two objects.
-        """
-        return chosen_overlap(self._history.done) or Overlap.LAST_WINS
-
-    @overlap.setter
-    def overlap(self, overlap: Overlap | str) -> None:
-        try:
-            chosen = Overlap(overlap)
-        except ValueError:
-            raise SessionError(f"There is no overlap policy {overlap!r}; choose one of {', '.join(Overlap)}.") from None
-        self._change(SetOverlap(chosen))
 
     def undo(self) -> None:
         """Undo the last edit.

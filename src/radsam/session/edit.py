@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Discriminator, Field, StrictBool, StrictInt, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, Discriminator, Field, StrictBool, StrictInt, TypeAdapter, ValidationError
+from pydantic_core import PydanticCustomError
 
 from radsam.errors import PromptError, RadsamError, SessionError
 from radsam.session.clean_up_json import AnyCleanUpStep
@@ -20,9 +21,20 @@ from radsam.session.voxel_json import Voxels
 from radsam.settings.value_errors import describe_errors
 from radsam.volume import Plane
 
+
+def _check_reach(given: object) -> object:
+    whole = isinstance(given, int) and not isinstance(given, bool) and given >= 0
+    if not whole and given not in ("slice", "next", "ends"):
+        raise PydanticCustomError("reach", "no reach")
+    return given
+
+
 #: How far a correction propagates: this slice only, a number of slices to each side, to the next slices that the user
 #: has set, or to both ends of the object.
-Reach = Literal["slice", "next", "ends"] | Annotated[StrictInt, Field(ge=0)]
+Reach = Annotated[
+    Literal["slice", "next", "ends"] | Annotated[StrictInt, Field(ge=0)],
+    BeforeValidator(_check_reach),
+]
 #: The largest value of an object in a label map, which has 16 bits.
 LARGEST_ID = 65535
 
@@ -309,7 +321,7 @@ class SetId:
     edit: Literal["id"] = field(default="id", repr=False, kw_only=True)
 
     def __post_init__(self) -> None:
-        if not 1 <= self.id <= LARGEST_ID:
+        if not isinstance(self.id, int) or isinstance(self.id, bool) or not 1 <= self.id <= LARGEST_ID:
             raise SessionError(
                 f"The value of an object in the label map is a whole number from 1 to {LARGEST_ID}, not {self.id}; "
                 "0 is the background."

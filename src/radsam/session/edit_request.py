@@ -389,7 +389,8 @@ class CorrectionRequest(Request):
                     )
 
     def _check_signs(self, grid: SliceGrid) -> None:
-        """Refuse one pixel as part of the object and as not part of it."""
+        """Refuse two boxes or masks of the object on one slice, and a pixel as part of the object and as not part."""
+        boxes: dict[int, tuple[int, int, int, int]] = {}
         given: dict[tuple[int, bool], Bool[np.ndarray, "v u"]] = {}
         for prompt in self.points:
             for index, on_slice in SlicePrompt.by_slice(prompt, grid).items():
@@ -399,6 +400,14 @@ class CorrectionRequest(Request):
                         pixels |= region.decode()
                 for u, v, positive in on_slice.drawn_uv:
                     given[index, positive][v, u] = True
+                if on_slice.box_uvuv and boxes.setdefault(index, on_slice.box_uvuv) != on_slice.box_uvuv:
+                    raise PromptError(f"Two boxes of {self.name!r} lie on slice {index}: give one around both.")
+        for index, (u0, v0, u1, v1) in boxes.items():
+            if given[index, False][v0 : v1 + 1, u0 : u1 + 1].all():
+                raise PromptError(
+                    f"The box on slice {index} is given as holding {self.name!r}, and all of it as not part of it. "
+                    "Give one of them."
+                )
         for index in dict.fromkeys(index for index, _ in given):
             both_vu = np.argwhere(given[index, True] & given[index, False])
             if both_vu.size:

@@ -13,9 +13,10 @@ from radsam.preprocess import Window
 from radsam.propagate import SliceDone
 from radsam.session.edit import Reach
 from radsam.session.hand_request import BoundsRequest, CleanUpRequest, ConfirmRequest, PaintRequest, without_slices
+from radsam.session.label_objects import mask_of_array
 from radsam.session.requests import ObjectRequest
 from radsam.session.segmented_object import SegmentedObject
-from radsam.volume import SparseMask, Volume
+from radsam.volume import Volume
 from radsam.volume.clean_up import CleanUpStep
 from radsam.volume.hand_shape import HandShape
 
@@ -64,7 +65,7 @@ class HandEdits(ABC):
                 it.
             progress: Called after each slice of the propagation.
         """
-        given = SparseMask.of(shape, 2) if isinstance(shape, np.ndarray) else shape
+        given = mask_of_array(shape, 2) if isinstance(shape, np.ndarray) else shape
         request = {"name": name, "shape": given, "positive": positive, "reach": reach}
         return self._do(PaintRequest.model_validate(request | {"within_hu": within_hu, "alike": alike}), progress)
 

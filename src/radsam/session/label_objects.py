@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Shaped
 from scipy.ndimage import find_objects
 
 from radsam.errors import PromptError, SessionError
@@ -133,14 +133,23 @@ def whole_mask(given: WholeMask, geometry: Geometry, plane: Plane | str) -> Spar
                 f"(labels.select([number])), or add them all (session.add_objects(labels))."
             )
         return _masks(given, axis, called).popitem()[1]
+    mask = mask_of_array(given, axis)
+    mask.check(geometry.shape_kji)
+    return mask
+
+
+def mask_of_array(given: Shaped[np.ndarray, "..."], axis: int) -> SparseMask:
+    """Return the voxels of an array, as slices along a stored axis.
+
+    Raises:
+        PromptError: It is not a bool array (k, j, i).
+    """
     if given.dtype != np.bool_ or given.ndim != 3:
         raise PromptError(
             f"A mask of an object is a bool array (k, j, i), not {given.dtype} with {given.ndim} axes. "
             "Of a label map, compare with the label: ids == 3."
         )
-    mask = SparseMask.of(given, axis)
-    mask.check(geometry.shape_kji)
-    return mask
+    return SparseMask.of(given, axis)
 
 
 def label_requests(

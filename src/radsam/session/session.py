@@ -22,6 +22,7 @@ from radsam.session.capability_warnings import CapabilityWarning, HuWarning, cap
 from radsam.session.covered_voxels import CoveredVoxels, OverlapWarning
 from radsam.session.edit import (
     Change,
+    CleanUp,
     Correct,
     Delete,
     Edit,
@@ -361,6 +362,11 @@ class Session(PromptEdits, HandEdits, LabelObjects, ObjectChanges):
         history = before.push(edit)
         if isinstance(edit, ObjectEdit):
             yield from self._replayer.replay(edits_of(history.done, edit.name))
+            if isinstance(edit, CleanUp) and not self._is_filled(history, edit.name):
+                raise PromptError(
+                    f"This clean-up leaves nothing of {edit.name!r}, so it was not done. Take a smaller value, or "
+                    "remove the object."
+                )
         elif isinstance(edit, Delete) and isinstance(deleted := before.done[edit.number], ObjectEdit):
             remaining = edits_of(history.done, deleted.name)
             # Edit by edit from the start: cached edits cost nothing, and a caller may do other things in between.
@@ -372,6 +378,11 @@ class Session(PromptEdits, HandEdits, LabelObjects, ObjectChanges):
             self._note_precision()
         self._history = history
         self.outcome = self._outcome(edit, before, covered)
+
+    def _is_filled(self, history: History, name: str) -> bool:
+        """Whether an object has a voxel."""
+        masks = self._replayer.result(edits_of(history.done, name)).slice_masks.values()
+        return any(each.mask.area for each in masks)
 
     def _note_precision(self) -> None:
         self.precisions = tuple(dict.fromkeys((*self.precisions, self.predictor.backend.precision)))

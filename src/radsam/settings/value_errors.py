@@ -31,6 +31,7 @@ _SENTENCES = {
     "too_short": "needs at least {min_length} value{s}, not {actual_length}",
     "too_long": "needs at most {max_length} value{s}, not {actual_length}",
     "union_tag_invalid": "must be one of {expected_tags}, not {tag!r}",
+    "reach": 'must be "slice", "next", "ends", or a number of slices from 0 on, not {input}',
     "union_tag_not_found": "has no {discriminator}",
 }
 

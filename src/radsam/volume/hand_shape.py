@@ -16,7 +16,7 @@ from radsam.errors import PromptError
 from radsam.volume.geometry import Geometry
 from radsam.volume.plane import Plane, SliceGrid
 from radsam.volume.polygon_fill import fill_closed
-from radsam.volume.prompt import Box, Lasso, Mask, check_inside
+from radsam.volume.prompt import Box, Lasso, Mask, check_inside, check_voxels
 from radsam.volume.run_mask import RunMask
 from radsam.volume.sparse_mask import SparseMask
 from radsam.volume.stroke_pixels import stroke_pixels
@@ -43,7 +43,7 @@ class Brush:
         plane: The plane that it is drawn in.
 
     Raises:
-        PromptError: There is no point, or the radius is not between 0 and 200 mm.
+        PromptError: There is no point, one is not three whole numbers, or the radius is not between 0 and 200 mm.
     """
 
     path_ijk: tuple[tuple[int, int, int], ...]
@@ -54,6 +54,7 @@ class Brush:
     def __post_init__(self) -> None:
         if not len(self.path_ijk):
             raise PromptError("The brush stroke is empty: give at least one voxel.")
+        check_voxels(self.path_ijk, "brush stroke")
         if not 0 < self.radius_mm <= WIDEST_BRUSH_MM:
             raise PromptError(
                 f"The radius of a brush lies between 0 and {WIDEST_BRUSH_MM:g} mm, not at {self.radius_mm:g}."

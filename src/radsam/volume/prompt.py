@@ -9,7 +9,7 @@ a negative one what does not belong to it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -211,7 +211,7 @@ class Scribble:
         positive: Whether its voxels are part of the object.
 
     Raises:
-        PromptError: There is no point, or i, j and k all change.
+        PromptError: There is no point, one is not three whole numbers, or i, j and k all change.
     """
 
     voxels_ijk: tuple[tuple[int, int, int], ...]
@@ -220,6 +220,7 @@ class Scribble:
     def __post_init__(self) -> None:
         if not self.voxels_ijk:
             raise PromptError("The scribble is empty: give at least one voxel.")
+        check_voxels(self.voxels_ijk, "scribble")
         if all(len(set(along)) > 1 for along in zip(*self.voxels_ijk, strict=True)):
             raise PromptError("The scribble leaves its slice: i, j and k all change. Draw it on one slice.")
 
@@ -359,6 +360,17 @@ def _check_axis(what: str, axis: int, grid: SliceGrid) -> None:
             f"The {what} lies on a slice across {AXIS_NAMES[axis]}, but {grid.plane} slices of this volume "
             f"are counted along {grid.axis_name}: give {grid.axis_name}=… or choose another plane."
         )
+
+
+def check_voxels(voxels_ijk: Iterable[tuple[int, int, int]], what: str) -> None:
+    """Refuse points that are not voxels.
+
+    Raises:
+        PromptError: A point is not three whole numbers.
+    """
+    for voxel in voxels_ijk:
+        if len(voxel) != 3 or not all(float(each).is_integer() for each in voxel):
+            raise PromptError(f"A point of the {what} is {voxel}, but a voxel is three whole numbers (i, j, k).")
 
 
 def check_inside(grid: SliceGrid, index: int, u: tuple[int, int], v: tuple[int, int], what: str) -> None:

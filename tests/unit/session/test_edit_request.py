@@ -174,3 +174,11 @@ def test_an_object_that_is_locked_or_not_there_is_not_changed(session: Session) 
     ):
         with pytest.raises(SessionError, match="'a' is locked"):
             next(session.run(request))
+
+
+@pytest.mark.parametrize("reach", [-1, "far", "5", 1.5, True, None])
+def test_a_reach_that_does_not_exist_is_refused_in_plain_words(reach: object) -> None:
+    given = {"name": "it", "points": [Point(i=1, j=1, k=1)], "reach": reach}
+    words = f'^reach must be "slice", "next", "ends", or a number of slices from 0 on, not {reach!r}.$'
+    with pytest.raises(RequestError, match=words):
+        CorrectionRequest.model_validate(given)

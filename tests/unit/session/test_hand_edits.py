@@ -157,6 +157,21 @@ def test_trimming_computes_nothing_and_extending_computes_new_slices_only(
             ),
             r"The voxel \(9, 14, 13\) is given as part of 'it' and as not part of it",
         ),
+        (
+            lambda session: session.correct(
+                Box(k=13, i0=3, j0=7, i1=9, j1=20), Box(k=13, i0=10, j0=7, i1=15, j1=20), name="it"
+            ),
+            "Two boxes of 'it' lie on slice 13: give one around both",
+        ),
+        (
+            lambda session: session.correct(RIGHT, Box(k=13, i0=2, j0=7, i1=15, j1=20, positive=False), name="it"),
+            "all of it as not part",
+        ),
+        (lambda session: session.clean_up(Grow(-50), name="it"), "leaves nothing of 'it', so it was not done"),
+        (
+            lambda session: inspect.unwrap(type(session).paint)(session, voxels((9, 14, 13)) * 1, name="it"),
+            "a bool array .k, j, i., not int64",
+        ),
         (lambda session: session.correct(Box(k=13, i0=8, j0=13, i1=99, j1=16), name="it"), "outside the volume"),
         (lambda session: session.correct(Box(k=13, i0=24, j0=1, i1=28, j1=5), name="it"), "found nothing in the box"),
         (lambda session: session.delete_slice(13, name="nothing"), "no object 'nothing'"),

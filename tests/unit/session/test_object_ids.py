@@ -81,7 +81,7 @@ def test_the_value_of_a_removed_object_can_be_given_away(session: Session) -> No
 def test_a_value_of_another_object_is_refused_by_its_name(session: Session) -> None:
     with pytest.raises(SessionError, match="The value 2 belongs to 'tumour'"):
         session.set_id("liver", 2)
-    for number in (0, -1, 65536):
+    for number in (0, -1, 65536, True):
         with pytest.raises(SessionError, match=f"from 1 to 65535, not {number}"):
             session.set_id("liver", number)
     with pytest.raises(SessionError, match="no object 'lung'"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from itertools import pairwise
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from radsam.errors import PromptError
 from radsam.volume import Box, Geometry, Lasso, Mask, Plane, Point, Prompt, Scribble, SliceGrid, slice_index
+from radsam.volume.prompt import check_voxels
 from radsam.volume.voxel_line import voxel_line
 
 # Anisotropic, no two axes of one length, i towards the right and j towards the front.
@@ -71,6 +73,12 @@ def test_a_scribble_drawn_in_another_plane_has_pixels_on_each_slice_that_it_cros
 def test_an_empty_or_crooked_scribble_is_refused(voxels: tuple[tuple[int, int, int], ...], message: str) -> None:
     with pytest.raises(PromptError, match=message):
         Scribble(voxels_ijk=voxels)
+
+
+@pytest.mark.parametrize("point", [(float("nan"), 1, 1), (1.5, 1, 1), (1, 1)], ids=str)
+def test_a_point_that_is_no_voxel_is_refused(point: tuple[float, ...]) -> None:
+    with pytest.raises(PromptError, match=r"a voxel is three whole numbers \(i, j, k\)"):
+        inspect.unwrap(check_voxels)([(1, 1, 1), point], "scribble")  # type: ignore[list-item]
 
 
 @pytest.mark.parametrize(

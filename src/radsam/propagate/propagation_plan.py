@@ -10,6 +10,7 @@ from radsam.propagate.correction_rule import Change, is_surer
 from radsam.propagate.stop_rule import EndReason, StopRule
 from radsam.propagate.taper import Taper
 from radsam.volume import Bounds, HandVoxels, RunMask
+from radsam.volume.shape_between import shapes_between
 
 #: The two directions of a propagation: towards smaller and towards larger slice indices.
 SIDES = (-1, 1)
@@ -31,6 +32,9 @@ class PropagationPlan:
         before: The present masks of an object that is corrected, by slice.
         change: What changed on the start's slice, where only what goes on with it changes on further slices; None
             where their masks are replaced.
+        towards: The next anchor of a side (-1 or 1), with its mask: the slices up to it are predicted from the shape
+            between the two.
+        keep_sure: Whether a slice keeps a mask of which the model was sure, and surer than it is of the new one.
         spacing_mm: Distance between slices, between rows and between columns.
         fixed: Slices that keep their present masks: those with a prompt of their own, and those marked right.
         hand: Voxels that were set by hand, by slice; no mask changes them.
@@ -46,6 +50,8 @@ class PropagationPlan:
     previous: RunMask | None = None
     before: Mapping[int, SliceMask] = field(default_factory=dict)
     change: Change | None = None
+    towards: Mapping[int, SliceMask] = field(default_factory=dict)
+    keep_sure: bool = False
     spacing_mm: tuple[float, float, float] = (1.0, 1.0, 1.0)
     fixed: Collection[int] = ()
     hand: Mapping[int, HandVoxels] = field(default_factory=dict)
@@ -88,9 +94,20 @@ class PropagationPlan:
         """The mask of a slice that keeps its present one; None for a slice that is predicted."""
         return self.before.get(index) if index in self.fixed else None
 
+    def between(self, index: int) -> RunMask | None:
+        """The shape on a slice between the start and the next anchor of its side; None without one, or a shape."""
+        side = 1 if index > self.start.index else -1
+        anchor = self.towards.get(side)
+        if anchor is None or (anchor.index - index) * side <= 0:
+            return None
+        weight = (index - self.start.index) / (anchor.index - self.start.index)
+        masks = self.start.mask.decode(), anchor.mask.decode()
+        (shape,) = shapes_between(*masks, [weight], self.spacing_mm[1:])
+        return RunMask.encode(shape) if shape.any() else None
+
     def surer(self, found: SliceMask) -> SliceMask | None:
         """The present mask of a slice of which the model was sure, and surer than it is of the new one; else None."""
-        before = self.before.get(found.index)
+        before = self.before.get(found.index) if self.keep_sure else None
         return before if before and before.mask.area and is_surer(before.score, found.score) else None
 
     def with_hand(self, found: SliceMask) -> SliceMask:

@@ -115,9 +115,14 @@ class MaskStep:
     def __call__(self, state: MaskState, index: int) -> tuple[SliceMask, MaskState]:
         """Predict a slice from the last mask and the user's prompt on it."""
         plan = state.plan
-        incoming = plan.taper(state.mask, state.index, index) if plan.taper else state.mask
         user_prompt = plan.user_prompts.get(index, SlicePrompt())
-        found = plan.with_hand(self._found(index, incoming, user_prompt, self._source(state, index)))
+        if between := plan.between(index):
+            # A mask of this slice, as good as one can say: it has no source, and it is thin enough.
+            incoming, source = between, None
+        else:
+            incoming = plan.taper(state.mask, state.index, index) if plan.taper else state.mask
+            source = self._source(state, index)
+        found = plan.with_hand(self._found(index, incoming, user_prompt, source))
         return found, self.passed(state, found)
 
     def passed(self, state: MaskState, kept: SliceMask) -> MaskState:

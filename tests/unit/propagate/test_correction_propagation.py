@@ -97,7 +97,7 @@ def test_a_slice_of_another_shape_is_replaced_but_not_by_a_mask_of_which_the_mod
     doubtful = {index: SliceMask(index, RunMask.encode(BODY), 0.6) for index in (5, 6, 8, 9)}
     sure = {10: SliceMask(10, RunMask.encode(BODY), 0.95)}
     model = Script(dict.fromkeys(range(COUNT), other), score=0.7)
-    found = model.propagate(None, before=doubtful | sure, limits={-1: 5, 1: 11})
+    found = model.propagate(None, before=doubtful | sure, limits={-1: 5, 1: 11}, keep_sure=True)
     assert all(np.array_equal(found[index], other) for index in (5, 6, 8, 9))
     assert np.array_equal(found[10], BODY)
     assert dict(model.prompts)[11].mask == RunMask.encode(BODY), "the mask that is kept is passed on"
@@ -146,3 +146,26 @@ def test_an_earlier_click_of_the_slice_stays_followed() -> None:
     pixels = found.slice_mask.mask.decode()
     assert pixels[8, 23]
     assert not pixels[11, 22]
+
+
+def test_between_two_anchors_a_slice_gets_the_shape_between_them() -> None:
+    before = {index: SliceMask(index, RunMask.encode(BODY), 0.95) for index in range(2, 13)}
+    # Twelve columns farther right six slices on; the model repeats its mask prompt.
+    anchor = SliceMask(13, RunMask.encode(np.roll(BODY, 12, axis=1)), 1.0)
+    model = Script({})
+    plan = PropagationPlan(
+        SliceMask(START, RunMask.encode(BODY), 1.0),
+        COUNT,
+        bounds=Bounds(2, 14),
+        limits={-1: 6, 1: 12},
+        before={**before, 13: anchor},
+        towards={1: anchor},
+        spacing_mm=(2.0, 1.0, 1.0),
+    )
+    list(propagate(plan, model.step()))
+    prompts = {index: prompt.mask.decode() for index, prompt in model.prompts if prompt.mask}
+    assert sorted(prompts) == [6, 8, 9, 10, 11, 12]
+    assert np.array_equal(prompts[6], BODY), "the other side has no anchor"
+    for index in range(8, 13):
+        expected = np.roll(BODY, 2 * (index - START), axis=1)
+        assert np.count_nonzero(prompts[index] ^ expected) <= 0.1 * BODY.sum()

@@ -16,12 +16,12 @@ from phantoms import touching_balls
 from radsam.errors import SessionError
 from radsam.server.mask_revisions import MaskRevisions
 from radsam.session import CoveredVoxels, Overlap, Session
-from radsam.session.compose import painting_order
+from radsam.session.compose import Claim, compose_slice, painting_order
 from radsam.session.edit import Edit
 from radsam.session.history import edits_of, locks_of, present_objects
 from radsam.session.object_ids import object_ids
 from radsam.session.replay import Replayer
-from radsam.volume import Geometry, Mask, Plane, SliceGrid
+from radsam.volume import Geometry, Mask, Plane, RunMask, SliceGrid
 from servers import unpack
 
 pytestmark = pytest.mark.filterwarnings("ignore::radsam.OverlapWarning")
@@ -189,3 +189,17 @@ def test_locks_depend_on_earlier_ones_and_are_composed_once(monkeypatch: pytest.
     session.restore(first.history, first.known_results())
     np.testing.assert_array_equal(session.labels.ids, first.labels.ids)
     assert len(composed) == 9  # once before each lock, and once at the end
+
+
+def test_only_slices_on_which_objects_overlap_are_composed_again_in_another_order() -> None:
+    shape = (4, 5)
+    low, high = np.zeros(shape, bool), np.zeros(shape, bool)
+    low[:2, 1:4], high[3, 2:] = True, True
+    apart = [Claim("liver", RunMask.encode(low)), Claim("vessel", RunMask.encode(high))]
+    high[1, 2:] = True
+    over = [Claim("liver", RunMask.encode(low)), Claim("vessel", RunMask.encode(high))]
+    assert compose_slice(apart).holds(apart[::-1])
+    assert compose_slice(over).holds(over)
+    assert not compose_slice(over).holds(over[::-1])
+    assert not compose_slice(apart).holds(apart[:1])
+    assert not compose_slice(apart).holds(over)

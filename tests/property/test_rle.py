@@ -72,4 +72,6 @@ def test_edges_say_the_same_as_runs(pair: tuple[np.ndarray, np.ndarray]) -> None
     with_end = np.append(first.edges, pair[0].size) if first.edges.size % 2 else first.edges
     assert RunMask.of_edges(first.shape, with_end) == first
     assert first ^ second == RunMask.encode(pair[0] ^ pair[1])
+    assert first | second == RunMask.encode(pair[0] | pair[1])
+    assert first - second == RunMask.encode(pair[0] & ~pair[1])
     assert first ^ first == RunMask.empty(first.shape)

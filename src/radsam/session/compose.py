@@ -71,6 +71,12 @@ class LabelSlice:
     lost: Mapping[str, RunMask] = field(default_factory=dict)
     counts: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
+    def holds(self, claims: Sequence[Claim]) -> bool:
+        """Whether composing some claims gives this slice: their order matters only where an object loses a voxel."""
+        if self.lost:
+            return self.claims == tuple(claims)
+        return {each.name: each for each in self.claims} == {each.name: each for each in claims}
+
     def put_ids(self, ids: UInt8[np.ndarray, "j i"] | UInt16[np.ndarray, "j i"], numbers: Mapping[str, int]) -> None:
         """Write the ids of the objects into a slice that holds zeros."""
         flat = ids.reshape(-1)

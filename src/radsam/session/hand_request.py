@@ -211,7 +211,7 @@ class CleanUpRequest(Request):
         if context.present is None:
             self.step.check(shape_kji)
         else:
-            check_clean_up(context.present(self.name).voxels(shape_kji), self.step)
+            check_clean_up(context.present(self.name).sparse(shape_kji), self.step)
         self._check_bounds(context.state(self.name))
         return CleanUp(self.name, self.step)
 

@@ -176,7 +176,7 @@ class LabelMapComposer:
             for k in sorted({*whole, *held}):
                 claims[k].append(Claim(name, whole.get(k, nothing), held.get(k, nothing)))
         return tuple(
-            before if before.claims == tuple(now) else compose_slice(now)
+            before if before.holds(now) else compose_slice(now)
             for before, now in zip(self._slices, claims, strict=True)
         )
 

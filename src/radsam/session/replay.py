@@ -24,8 +24,8 @@ from radsam.propagate.taper import Taper
 from radsam.session.edit import CleanUp, Confirm, Correct, Paint, SetBounds, StartEdit, StartFromMask
 from radsam.session.started_object import StartedObject
 from radsam.session.user_state import ObjectEdits, UserState, slice_prompts_of, started_by, started_state, state_of
-from radsam.volume import RunMask, SliceGrid, Volume
-from radsam.volume.clean_up import clean_up
+from radsam.volume import RunMask, SliceGrid, SparseMask, Volume
+from radsam.volume.clean_up import CleanUpStep, CopySlice, clean_up
 
 #: Cached results; one is some kilobytes of run lengths.
 _MAX_CACHED = 2_000
@@ -62,6 +62,10 @@ class ObjectResult:
     def painted(self) -> bool:
         """Whether the model did not follow the last correction, so that only its clicks were painted."""
         return bool(self.unfollowed)
+
+    def sparse(self, shape_kji: tuple[int, int, int]) -> SparseMask:
+        """Return the mask of the whole object as slices, before other objects claim voxels."""
+        return SparseMask(self.grid.axis, shape_kji, {index: each.mask for index, each in self.slice_masks.items()})
 
     def voxels(self, shape_kji: tuple[int, int, int]) -> Bool[np.ndarray, "k j i"]:
         """Return the mask of the whole object, before other objects claim voxels."""
@@ -322,18 +326,25 @@ class Replayer:
 
     def _cleaned(self, edit: CleanUp, state: UserState, before: ObjectResult) -> Masks:
         """Clean up the mask of the whole object; slices marked right stay, and none is added outside the bounds."""
-        grid, voxels = before.grid, before.voxels(self._volume.geometry.shape_kji)
-        spacing_kji = self._volume.geometry.spacing_mm_ijk[::-1]
-        cleaned = clean_up(voxels, edit.step, (spacing_kji[0], spacing_kji[1], spacing_kji[2]))
-        changed = np.flatnonzero(
-            (cleaned != voxels).any(axis=tuple(each for each in range(3) if each != 2 - grid.axis))
-        )
         masks = dict(before.slice_masks)
-        for index in map(int, changed):
+        for index, mask in self._changed_by(edit.step, before).items():
             if index not in state.confirmed and state.has(index):
                 score = masks[index].score if index in masks else 1.0
-                masks[index] = SliceMask(index, RunMask.encode(grid.take(cleaned, index)), score)
+                masks[index] = SliceMask(index, mask, score)
         return masks
+
+    def _changed_by(self, step: CleanUpStep, before: ObjectResult) -> dict[int, RunMask]:
+        """Return the slices that a clean-up changes."""
+        grid = before.grid
+        if isinstance(step, CopySlice) and step.axis == grid.axis:  # the rest of the volume takes longer than these
+            copied = before.slice_masks.get(step.index)
+            return dict.fromkeys(step.to, copied.mask if copied else RunMask.empty(grid.shape_vu))
+        voxels = before.voxels(self._volume.geometry.shape_kji)
+        spacing_kji = self._volume.geometry.spacing_mm_ijk[::-1]
+        cleaned = clean_up(voxels, step, (spacing_kji[0], spacing_kji[1], spacing_kji[2]))
+        across = tuple(each for each in range(3) if each != 2 - grid.axis)
+        changed = np.flatnonzero((cleaned != voxels).any(axis=across))
+        return {int(index): RunMask.encode(grid.take(cleaned, int(index))) for index in changed}
 
     # Propagation
 

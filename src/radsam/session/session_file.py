@@ -143,7 +143,7 @@ class SessionFile:
         with replacing(path) as scratch:
             with zipfile.ZipFile(scratch, "w", zipfile.ZIP_DEFLATED) as archive:
                 archive.writestr(_DESCRIPTION, json.dumps(description))
-                archive.writestr(_MASKS, _pack(self.masks))
+                archive.writestr(_MASKS, _pack(self.masks), zipfile.ZIP_STORED)  # it is compressed already
             written = _hash(scratch)
             if replaces is not None and path.exists() and _hash(path) != replaces:
                 raise SessionError(
@@ -229,7 +229,12 @@ def _stored(
     A stroke of a long history then costs one slice in the file, and not all slices of the object once more.
     """
     before = results[edits[:-1]].slice_masks if edits[:-1] in results else None
-    changed = [each for index, each in result.slice_masks.items() if before is None or before.get(index) != each]
+    # Most slices of a long history are the same objects: to compare all of them would take most of the time.
+    changed = [
+        each
+        for index, each in result.slice_masks.items()
+        if before is None or ((had := before.get(index)) is not each and had != each)
+    ]
     return {
         "edits": [numbers[id(edit)] for edit in edits],
         "changes": before is not None,

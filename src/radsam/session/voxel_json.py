@@ -13,6 +13,7 @@ import base64
 import binascii
 import zlib
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Annotated, Any
 
 import numpy as np
@@ -31,11 +32,13 @@ def voxels_to_json(mask: SparseMask) -> dict[str, Any]:
     return {
         "axis": _AXES[mask.axis],
         "shape": [int(each) for each in mask.shape_kji],
-        "slices": {
-            str(index): base64.b64encode(zlib.compress(each.runs.astype("<u4").tobytes())).decode("ascii")
-            for index, each in mask.slices.items()
-        },
+        "slices": {str(index): _packed(each) for index, each in mask.slices.items()},
     }
+
+
+@lru_cache(1 << 14)  # a session writes all of its edits after each of them
+def _packed(mask: RunMask) -> str:
+    return base64.b64encode(zlib.compress(mask.runs.astype("<u4").tobytes())).decode("ascii")
 
 
 def voxels_from_json(given: Any) -> SparseMask:

@@ -21,6 +21,7 @@ from radsam.volume.mask_parts import keep_largest, keep_nearest, without_holes, 
 from radsam.volume.mask_surface import grow, smooth
 from radsam.volume.plane import AXIS_NAMES
 from radsam.volume.shape_between import shapes_between
+from radsam.volume.sparse_mask import SparseMask
 
 #: More is a mistake of units, and would take minutes.
 MOST_MM = 50.0
@@ -217,7 +218,7 @@ class CopySlice(_OnVolume):
 CleanUpStep = KeepLargest | KeepAt | RemoveIslands | FillHoles | Smooth | Grow | Interpolate | CopySlice
 
 
-def check_clean_up(mask: Bool[np.ndarray, "k j i"], step: CleanUpStep) -> None:
+def check_clean_up(mask: SparseMask, step: CleanUpStep) -> None:
     """Refuse a step that does not fit the volume or has nothing to work on.
 
     Args:
@@ -227,13 +228,13 @@ def check_clean_up(mask: Bool[np.ndarray, "k j i"], step: CleanUpStep) -> None:
     Raises:
         PromptError: A voxel or slice lies outside the volume, the mask is empty, or a chosen slice is.
     """
-    step.check((mask.shape[0], mask.shape[1], mask.shape[2]))
-    if not mask.any():
+    step.check(mask.shape_kji)
+    if not mask:
         raise PromptError("The object has no voxels: there is nothing to clean up.")
     if isinstance(step, Interpolate | CopySlice):
-        slices = np.moveaxis(mask, 2 - step.axis, 0)
+        slices = mask.along(step.axis).slices
         chosen = step.slices if isinstance(step, Interpolate) else (step.index,)
-        if empty := [index for index in sorted(set(chosen)) if not slices[index].any()]:
+        if empty := [index for index in sorted(set(chosen)) if index not in slices]:
             raise PromptError(
                 f"The object has no voxels on slice {AXIS_NAMES[step.axis]}={_listed(empty)}: choose others."
             )

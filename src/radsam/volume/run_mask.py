@@ -127,6 +127,20 @@ class RunMask:
         """Return the pixels that one of two masks of a shape has and the other has not, without decoding them."""
         return RunMask.of_edges(self.shape, np.setxor1d(self.edges, other.edges, assume_unique=True))
 
+    def __or__(self, other: RunMask) -> RunMask:
+        """Return the pixels that any of two masks of a shape has, without decoding them."""
+        return self._combined(other, np.logical_or)
+
+    def __sub__(self, other: RunMask) -> RunMask:
+        """Return the pixels that the other mask of a shape has not, without decoding them."""
+        return self._combined(other, np.greater)
+
+    def _combined(self, other: RunMask, operation: np.ufunc) -> RunMask:
+        edges = np.unique(np.concatenate([self.edges, other.edges]))
+        one, two = (np.searchsorted(each.edges, edges, side="right") % 2 == 1 for each in (self, other))
+        inside = operation(one, two)
+        return RunMask.of_edges(self.shape, edges[np.diff(inside, prepend=False)])
+
     @property
     def enclosing_box(self) -> tuple[int, int, int, int] | None:
         """The inclusive box u0, v0, u1, v1 around the foreground; None where there is none."""

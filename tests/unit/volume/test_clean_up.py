@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from radsam.errors import PromptError
+from radsam.volume import SparseMask
 from radsam.volume.clean_up import (
     CleanUpStep,
     CopySlice,
@@ -278,11 +279,11 @@ def test_bad_values_are_refused_in_a_sentence(make: object, words: str) -> None:
 )
 def test_steps_that_do_not_fit_the_mask_are_refused_in_a_sentence(step: CleanUpStep, words: str) -> None:
     with pytest.raises(PromptError, match=words):
-        check_clean_up(BODY, step)
+        check_clean_up(SparseMask.of(BODY, 1), step)
 
 
 @pytest.mark.parametrize("step", ANY_STEP, ids=repr)
 def test_there_is_nothing_to_clean_up_in_an_empty_mask(step: CleanUpStep) -> None:
-    check_clean_up(np.ones(SHAPE, bool), step)
+    check_clean_up(SparseMask.of(np.ones(SHAPE, bool), 2), step)
     with pytest.raises(PromptError, match="no voxels: there is nothing"):
-        check_clean_up(np.zeros(SHAPE, bool), step)
+        check_clean_up(SparseMask.of(np.zeros(SHAPE, bool), 0), step)

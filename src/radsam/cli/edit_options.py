@@ -178,7 +178,7 @@ Islands = Annotated[
     list[str] | None,
     typer.Option(
         "--islands",
-        help="Remove parts smaller than this volume: 0.5ml or 500mm3.",
+        help="Remove parts smaller than this volume: 0.5ml or 500mm3; ml without a unit.",
         metavar="VOLUME",
         rich_help_panel=_CLEAN_UP,
     ),

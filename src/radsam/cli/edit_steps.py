@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 #: "0.5ml", "500 mm3", and the same without a unit, in ml.
 _VOLUME = re.compile(r"\s*([-+.\deE]+)\s*(ml|mm3|mm³)?\s*")
+#: The name of a file: reading it says best what is wrong with it.
+_FILE_NAME = re.compile(r".*\.[A-Za-z]\w*")
 _DEFAULT_NAME = "object"
 
 
@@ -235,7 +237,8 @@ class EditSteps:
         if polygon is not None:
             axis, across, corners = polygon
             return self._typed_on(name, axis).lasso(across, corners, positive=True)
-        if not Path(edit.value).exists():
+        exists = bool(edit.value.strip()) and Path(edit.value).exists()
+        if not (exists or _FILE_NAME.fullmatch(edit.value)):
             raise usage_error(
                 f"{edit.flag} takes a mask file, a brush stroke 'I J K, I J K', or a polygon 'K: I J, I J, I J'; "
                 f"{edit.value!r} is none of them."

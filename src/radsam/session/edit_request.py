@@ -134,7 +134,7 @@ class RequestContext:
             case Delete(number=number):
                 deleted = self.edits[number] if 0 <= number < len(self.edits) else None
                 if not isinstance(deleted, ObjectEdit) or number not in numbered_edits_of(self.edits, deleted.name):
-                    raise SessionError(f"There is no edit number {number} to delete; --json lists them by number.")
+                    raise SessionError(f"There is no edit number {number} to delete; radsam edit --list shows them.")
                 self.require_unlocked(deleted.name)
             case Remove(name=name):
                 require_object(self.edits, name)

@@ -289,6 +289,9 @@ def test_positions_in_millimetres(desk: Desk) -> None:
 
 
 REFUSED = [
+    ("--paint|nothere.nii.gz", 3, "nothere.nii.gz does not exist"),
+    ("--paint|", 2, "is none of them"),
+    ("--paint|30 19", 2, "none of them"),
     ("--paint|other.nii.gz", 3, "other.nii.gz"),
     ("--fix-mask|other.nii.gz|--slice|4", 3, "other.nii.gz"),
     ("--paint|empty.nii.gz", 3, "empty"),

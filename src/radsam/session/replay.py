@@ -243,14 +243,14 @@ class Replayer:
             # The slice has not changed: a propagation from here could only make its neighbours worse.
             return replace(done, slice_masks=_with_hand(masks, state))
         limits = last_slices(start.index, edit.reach, state.fixed - {start.index})
-        new_shape = corrected.change is None and edit.reach == "next"
-        towards = _next_anchors(start.index, state, masks) if new_shape else {}
+        is_anchor = slice_prompts_of(edit, started.grid)[start.index].is_anchor
+        towards = _next_anchors(start.index, state, masks) if is_anchor and edit.reach == "next" else {}
         limits |= {side: anchor.index - side for side, anchor in towards.items()}
         plan = replace(
             self._plan(edits, started, state, start, masks, limits),
             change=corrected.change,
             towards=towards,
-            keep_sure=start.index not in state.anchors,
+            keep_sure=not is_anchor,
         )
         found, ends = yield from self._propagated(plan, started, *_outside(plan, replace(before, slice_masks=masks)))
         return replace(done, slice_masks=_with_hand(found, state), low_end=ends[-1], high_end=ends[1])
@@ -419,7 +419,7 @@ def _start_of(edits: ObjectEdits) -> int:
 def _next_anchors(index: int, state: UserState, masks: Masks) -> dict[int, SliceMask]:
     """Return the next slice that the user has set on each side of an anchor, where it is an anchor, too."""
     found = {}
-    for side in SIDES if index in state.anchors else ():
+    for side in SIDES:
         beside = [other for other in state.fixed if (other - index) * side > 0]
         nearest = min(beside, key=lambda other: abs(other - index), default=None)
         if nearest in state.anchors and nearest in masks and masks[nearest].mask.area:

@@ -298,9 +298,12 @@ class Replayer:
             return self._kept(before, before.slice_masks, state)
         masks = {index: each for index, each in before.slice_masks.items() if index in bounds}
         result = replace(self._kept(before, masks, state), low_end=EndReason.BOUND, high_end=EndReason.BOUND)
+        was = self._state(edits[:-1], before).bounds
+        ends = before.slice_masks.keys() if was is None else (was.low, was.high)
         for side, end in zip(SIDES, (bounds.low, bounds.high), strict=True):
-            last = min(masks, key=lambda index: -index * side) if masks else end
-            if last != end:
+            last = max(masks, key=lambda index: index * side, default=end)
+            # An end that is trimmed, or stays, may have no mask: nothing is predicted there.
+            if last != end and all((end - each) * side > 0 for each in ends):
                 result = yield from self._one_side(edits, state, result, last, side, {})
         return result
 

@@ -69,6 +69,17 @@ def test_a_trim_also_drops_paint_for_a_later_start(session: Session) -> None:
     assert not session.mask("it")[17, 5, 20]
 
 
+def test_a_trim_to_a_slice_without_a_mask_predicts_nothing(session: Session, backend: FakeBackend) -> None:
+    session.remove("it")
+    session.paint(np.isin(np.arange(SHAPE_KJI[0]), (9, 10, 14))[:, None, None] & SCENE.truths["right"], name="it")
+    predicted = len(backend.prompts)
+    session.trim(high=12, name="it")
+    assert list(session.objects["it"].slices) == [9, 10]
+    assert len(backend.prompts) == predicted
+    session.extend(high=13, name="it")
+    assert list(session.objects["it"].slices) == [9, 10, 11, 12, 13]
+
+
 def test_a_correction_outside_the_bounds_it_was_made_in_changes_nothing(session: Session) -> None:
     session.extend(high=19, name="it")
     session.correct(Point(i=9, j=13, k=19), name="it")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tempfile
 import warnings
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -18,13 +20,42 @@ from fakes import FakeBackend, fake_engine, fake_session
 from phantoms import touching_balls
 from radsam.cli.session_outputs import report
 from radsam.errors import InputError, SessionError
+from radsam.predictor import SlicePrompt
 from radsam.preprocess import Window
 from radsam.server.mask_revisions import MaskRevisions
 from radsam.server.state_json import session_details
 from radsam.session import CapabilityWarning, Overlap, SegmentedObject, Session
-from radsam.session.history import edits_of
+from radsam.session.edit import ObjectEdit, Paint, SetBounds, StartEdit, StartFromMask
+from radsam.session.edit_request import StartFromMaskRequest
+from radsam.session.hand_request import BoundsRequest
+from radsam.session.history import History, edits_of
 from radsam.session.prompt_json import prompt_to_json
-from radsam.volume import Box, Geometry, Mask, Plane, Point, Prompt
+from radsam.volume import (
+    Box,
+    Brush,
+    Geometry,
+    HandShape,
+    Lasso,
+    Mask,
+    Plane,
+    Point,
+    Prompt,
+    Scribble,
+    SliceGrid,
+    SparseMask,
+)
+from radsam.volume.clean_up import (
+    CleanUpStep,
+    CopySlice,
+    FillHoles,
+    Grow,
+    Interpolate,
+    KeepAt,
+    KeepLargest,
+    RemoveIslands,
+    Smooth,
+)
+from radsam.volume.hand_shape import shape_voxels
 
 #: Overlapping objects are reported; `test_overlap.py` is about that.
 pytestmark = pytest.mark.filterwarnings("ignore::radsam.OverlapWarning")
@@ -40,14 +71,104 @@ PROMPTS: list[tuple[Prompt, Plane]] = [
     (Point(i=0, j=0, k=0), Plane.AXIAL),  # finds nothing
 ]
 BOUNDS = st.sampled_from([None, (1, 4), (0, 5), (2, 3)])
-POINTS = st.builds(Point, i=st.integers(3, 15), j=st.integers(4, 11), k=st.integers(0, 5), positive=st.booleans())
+GEOMETRY = SCENE.volume.geometry
+SHAPE_KJI = GEOMETRY.shape_kji
+PLANES = st.sampled_from(list(Plane))
+REACHES = st.sampled_from(["slice", 0, 1, 2, "next", "ends"])
+MASKS = [
+    SparseMask.of(SCENE.truths["right"], 2),
+    SparseMask.of(SCENE.truths["left"] & (np.arange(6) != 3)[:, None, None], 0),  # without a slice in its middle
+]
+INDICES_IJK = st.tuples(st.integers(0, 17), st.integers(0, 15), st.integers(0, 5))
+#: How often each rule has changed a session, over all examples.
+DONE: Counter[str] = Counter()
 
 
-def corrected(session: Session, name: str, *points: Point) -> None:
-    """Correct anywhere, also where the fake model finds nothing and only the click is painted."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", CapabilityWarning)
-        session.correct(*points, name=name)
+@st.composite
+def drawn(draw: st.DrawFn, grid: SliceGrid, kinds: tuple[type, ...]) -> Any:
+    """A prompt or shape of one of some kinds on a slice of a grid, near the balls."""
+    kind, positive = draw(st.sampled_from(kinds)), draw(st.booleans())
+    rows, cols = grid.shape_vu
+    index = draw(st.integers(0, grid.count - 1))
+    u0, v0 = draw(st.integers(0, cols - 2)), draw(st.integers(0, rows - 2))
+    u1, v1 = draw(st.integers(u0 + 1, min(cols - 1, u0 + 8))), draw(st.integers(v0 + 1, min(rows - 1, v0 + 8)))
+    on = {grid.axis_name: index}
+    if kind is Point:
+        i, j, k = grid.join(index, u0, v0)
+        return Point(i=i, j=j, k=k, positive=positive)
+    if kind is Scribble:
+        return Scribble(voxels_ijk=(grid.join(index, u0, v0), grid.join(index, u1, v1)), positive=positive)
+    if kind is Brush:
+        path, ball = (grid.join(index, u0, v0), grid.join(index, u1, v1)), draw(st.booleans())
+        return Brush(path_ijk=path, radius_mm=draw(st.sampled_from([1.0, 4.0])), ball=ball, plane=grid.plane)
+    if kind is SparseMask:
+        array = np.zeros(SHAPE_KJI, bool)
+        for i, j, k in draw(st.lists(INDICES_IJK, min_size=1, max_size=3)):
+            array[k, j, i] = True
+        return SparseMask.of(array, draw(st.integers(0, 2)))
+    if kind is Lasso:
+        polygon = ((float(u0), float(v0)), (float(u1), float(v0)), (float(u1), float(v1)))
+        return Lasso(**on, polygon=polygon, positive=positive)
+    if kind is Box:
+        u, v = ("ijk"[axis] for axis in grid.uv_axes)
+        return Box(**on, **{f"{u}0": u0, f"{u}1": u1, f"{v}0": v0, f"{v}1": v1}, positive=positive)
+    pixels = np.zeros(grid.shape_vu, bool)
+    pixels[v0 : v1 + 1, u0:u1] = True
+    return Mask(**on, pixels=pixels, positive=positive)
+
+
+@st.composite
+def clean_ups(draw: st.DrawFn) -> CleanUpStep:
+    axis = draw(st.integers(0, 2))
+    slices = st.integers(0, SHAPE_KJI[2 - axis] - 1)
+    step = draw(st.sampled_from((CopySlice, FillHoles, Grow, Interpolate, KeepAt, KeepLargest, RemoveIslands, Smooth)))
+    match step.__name__:
+        case "CopySlice":
+            index = draw(slices)
+            to = draw(st.lists(slices.filter(lambda each: each != index), min_size=1, max_size=2))
+            return CopySlice(index, tuple(to), axis)
+        case "FillHoles":
+            return FillHoles(draw(st.booleans()), axis)
+        case "Grow":
+            return Grow(draw(st.sampled_from([-3.0, -2.0, 2.0, 3.0])))
+        case "Interpolate":
+            low = draw(st.integers(0, SHAPE_KJI[2 - axis] - 3))
+            return Interpolate((low, draw(st.integers(low + 2, SHAPE_KJI[2 - axis] - 1))), axis)
+        case "KeepAt":
+            return KeepAt(draw(INDICES_IJK))
+        case "RemoveIslands":
+            return RemoveIslands(draw(st.sampled_from([0.02, 0.5])))
+        case "Smooth":
+            return Smooth(2.0, axis)
+        case _:
+            return KeepLargest()
+
+
+def set_by_hand(edits: tuple[ObjectEdit, ...]) -> dict[tuple[int, ...], bool]:
+    """The voxels (k, j, i) that a person has set, each with its side, from the edits of an object alone."""
+    sides: dict[tuple[int, ...], bool] = {}
+    for edit in edits:
+        ends = None
+        if isinstance(edit, StartEdit):
+            across = 2 - SliceGrid.of(GEOMETRY, edit.plane).axis
+            ends = edit.bounds and (edit.bounds.low, edit.bounds.high)
+        if isinstance(edit, StartFromMask):
+            voxels_kji = [tuple(each) for each in np.argwhere(edit.mask.decode()).tolist()]
+            sides |= dict.fromkeys(voxels_kji, True) if edit.by_hand else {}
+            at = [each[across] for each in voxels_kji]
+            ends = ends or (min(at), max(at))
+        elif isinstance(edit, Paint):
+            sides |= dict.fromkeys((tuple(each) for each in np.argwhere(edit.voxels.decode()).tolist()), edit.positive)
+        elif isinstance(edit, SetBounds):
+            ends = edit.bounds.low, edit.bounds.high
+        if ends:
+            sides = {each: side for each, side in sides.items() if ends[0] <= each[across] <= ends[1]}
+    return sides
+
+
+def whole(session: Session) -> dict[str, np.ndarray]:
+    """The voxels of every object, before the overlap policy."""
+    return {name: session.mask(name, whole=True) for name in session.objects}
 
 
 @dataclass(frozen=True)
@@ -102,18 +223,59 @@ class Work(RuleBasedStateMachine):
         self.at = 0
         self.owned: dict[str, np.ndarray] = {}
 
-    def do(self, edit: object) -> None:
-        """Do one edit: it changes the session by one step, or not at all."""
-        steps = self.session.history.cursor
+    def do(self, edit: Callable[[], object], *, elsewhere: Callable[[SegmentedObject], set[int]] | None = None) -> bool:
+        """Do one edit: it changes the session by one step, or not at all.
+
+        Args:
+            edit: What to do.
+            elsewhere: Of an object before the edit, the slices that the edit must leave as they are.
+
+        Returns:
+            Whether it was done.
+        """
+        history, outcome, masks, objects = self.session.history, self.session.outcome, whole(self.session), None
+        if elsewhere:
+            objects = self.session.objects
         try:
-            edit()  # type: ignore[operator]
-        except InputError:
-            assert self.session.history.cursor == steps
-            return
-        assert self.session.history.cursor == steps + 1 == len(self.session.history.edits)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", CapabilityWarning)
+                edit()
+        except InputError as refused:
+            assert self.session.history is history
+            assert self.session.outcome is outcome
+            message = str(refused)
+            assert message.endswith((".", ")"))
+            return False
+        assert self.session.history.cursor == history.cursor + 1 == len(self.session.history.edits)
         del self.seen[self.at + 1 :]
         self.seen.append(snapshot(self.session))
         self.at += 1
+        DONE[type(self.session.history.edits[-1]).__name__] += 1
+        self.check_outcome(masks)
+        if elsewhere and objects is not None and (name := self.session.outcome.name) in objects:
+            now = self.session.objects[name]
+            for index in elsewhere(objects[name]):
+                if now.bounds is None or index in now.bounds:
+                    np.testing.assert_array_equal(
+                        now.grid.take(masks[name], index), now.grid.take(whole(self.session)[name], index)
+                    )
+        return True
+
+    def check_outcome(self, before: dict[str, np.ndarray]) -> None:
+        """Compare what the session says of its last edit with the masks before and after it."""
+        outcome, after, empty = self.session.outcome, whole(self.session), np.zeros(SHAPE_KJI, bool)
+        if outcome is None:
+            return
+        was, now = before.get(outcome.name, empty), after.get(outcome.name, empty)
+        assert (outcome.added, outcome.taken) == (np.count_nonzero(now & ~was), np.count_nonzero(was & ~now))
+        if outcome.name in after:
+            changed = np.moveaxis(was != now, 2 - self.session.objects[outcome.name].grid.axis, 0).any(axis=(1, 2))
+            assert outcome.slices == tuple(np.flatnonzero(changed))
+        for name in before.keys() & after.keys() - {outcome.name}:
+            np.testing.assert_array_equal(before[name], after[name])
+
+    def some_object(self, data: st.DataObject) -> SegmentedObject:
+        return self.session.objects[data.draw(st.sampled_from(sorted(self.session.objects)))]
 
     @rule(name=NAMES, which=st.sampled_from(PROMPTS), bounds=BOUNDS, policy=st.sampled_from([None, "box", "copy"]))
     def segment(
@@ -122,11 +284,87 @@ class Work(RuleBasedStateMachine):
         prompt, plane = which
         self.do(lambda: self.session.segment(prompt, bounds=bounds, name=name, plane=plane, policy=policy))
 
+    @rule(name=NAMES, which=st.sampled_from(MASKS), plane=PLANES, refine=st.booleans(), by_hand=st.booleans())
+    def start_from_mask(self, name: str, which: SparseMask, plane: Plane, refine: bool, by_hand: bool) -> None:
+        request = StartFromMaskRequest(name=name, mask=which, plane=plane, refine=refine, by_hand=by_hand)
+        self.do(lambda: list(self.session.run(request)))
+
     @precondition(lambda self: self.session.objects)
-    @rule(data=st.data(), point=POINTS)
-    def correct(self, data: st.DataObject, point: Point) -> None:
-        name = data.draw(st.sampled_from(sorted(self.session.objects)))
-        self.do(lambda: corrected(self.session, name, point))
+    @rule(data=st.data(), reach=REACHES, plane=PLANES)
+    def correct(self, data: st.DataObject, reach: str | int, plane: Plane) -> None:
+        shown = self.some_object(data)
+        prompt = data.draw(drawn(shown.grid, (Point, Scribble, Lasso, Box, Mask)))
+        if isinstance(prompt, Scribble):  # may lie in another plane
+            prompt = data.draw(drawn(SliceGrid.of(GEOMETRY, plane), (Scribble,)))
+        on = set(SlicePrompt.by_slice(prompt, shown.grid))
+        self.do(
+            lambda: self.session.correct(prompt, name=shown.name, reach=reach),
+            elsewhere=lambda each: {*each.confirmed, *(placed.index for placed in each.placed_prompts)} - on,
+        )
+
+    @rule(data=st.data(), name=NAMES, reach=REACHES, plane=PLANES, positive=st.booleans(), limited=st.booleans())
+    def paint(
+        self, data: st.DataObject, name: str, reach: str | int, plane: Plane, positive: bool, limited: bool
+    ) -> None:
+        shape: HandShape = data.draw(drawn(SliceGrid.of(GEOMETRY, plane), (Brush, SparseMask, Lasso, Box, Mask)))
+        limit = {"within_hu": (0.0, 200.0)} if limited else {}
+        voxels, before = shape_voxels(shape, GEOMETRY), len(self.backend.prompts)
+        done = self.do(
+            lambda: self.session.paint(shape, name=name, positive=positive, reach=reach, **limit),
+            elsewhere=lambda each: (
+                {*each.confirmed, *(placed.index for placed in each.placed_prompts)}
+                - set(voxels.along(each.grid.axis).slices)
+            ),
+        )
+        if done and reach == "slice":
+            assert len(self.backend.prompts) == before
+
+    @precondition(lambda self: self.session.objects)
+    @rule(data=st.data())
+    def delete_slice(self, data: st.DataObject) -> None:
+        shown = self.some_object(data)
+        index = data.draw(st.integers(0, shown.grid.count - 1))
+        if self.do(lambda: self.session.delete_slice(index, name=shown.name)):
+            assert not shown.grid.take(whole(self.session)[shown.name], index).any()
+            DONE["delete_slice"] += 1
+
+    @precondition(lambda self: self.session.objects)
+    @rule(data=st.data(), change=st.sampled_from(["trim", "extend", "set"]))
+    def set_bounds(self, data: st.DataObject, change: str) -> None:
+        shown, before = self.some_object(data), len(self.backend.prompts)
+        ends = st.none() | st.integers(0, shown.grid.count - 1)
+        low, high, was = data.draw(ends), data.draw(ends), whole(self.session)[shown.name]
+        request = {"name": shown.name, "low": low, "high": high, "change": change}
+        if not self.do(lambda: list(self.session.run(BoundsRequest.model_validate(request)))):
+            return
+        now = self.session.objects[shown.name]
+        new = set(now.slices) - set(shown.slices)
+        assert len(self.backend.prompts) - before <= len(new)
+        for index in set(now.slices) - new:
+            np.testing.assert_array_equal(now.grid.take(was, index), now.slices[index].mask.decode())
+        if change == "trim":
+            assert not new
+            assert len(self.backend.prompts) == before
+        DONE[change] += 1
+
+    @precondition(lambda self: self.session.objects)
+    @rule(data=st.data(), confirmed=st.booleans())
+    def confirm(self, data: st.DataObject, confirmed: bool) -> None:
+        shown = self.some_object(data)
+        slices = data.draw(st.sets(st.integers(0, shown.grid.count - 1), min_size=1, max_size=2))
+        if self.do(lambda: self.session.confirm(*slices, name=shown.name, confirmed=confirmed)):
+            now = set(self.session.objects[shown.name].confirmed)
+            assert slices <= now if confirmed else not slices & now
+            assert self.session.outcome.slices == ()
+
+    @precondition(lambda self: self.session.objects)
+    @rule(data=st.data(), step=clean_ups())
+    def clean_up(self, data: st.DataObject, step: CleanUpStep) -> None:
+        shown, before = self.some_object(data), len(self.backend.prompts)
+        done = self.do(lambda: self.session.clean_up(step, name=shown.name), elsewhere=lambda each: set(each.confirmed))
+        assert len(self.backend.prompts) == before
+        if done:
+            DONE[type(step).__name__] += 1
 
     @precondition(lambda self: self.session.history.done)
     @rule(data=st.data())
@@ -187,6 +425,16 @@ class Work(RuleBasedStateMachine):
         assert snapshot(self.session) == self.seen[self.at]
 
     @invariant()
+    def what_a_hand_has_set_stays(self) -> None:
+        for name, mask in whole(self.session).items():
+            shown = self.session.objects[name]
+            for voxel, side in set_by_hand(edits_of(self.session.history.done, name)).items():
+                assert mask[voxel] == side
+            slices = np.flatnonzero(np.moveaxis(mask, 2 - shown.grid.axis, 0).any(axis=(1, 2))).tolist()
+            assert shown.bounds is None or all(index in shown.bounds for index in slices)
+            assert all(0 <= index < shown.grid.count for index in shown.confirmed)
+
+    @invariant()
     def no_slice_is_encoded_twice(self) -> None:
         assert len(set(self.backend.encoded)) == len(self.backend.encoded)
 
@@ -204,12 +452,12 @@ class Work(RuleBasedStateMachine):
             return
         for name, seen in self.seen[self.at].objects.items():
             afresh = fake_session(SCENE.volume)
-            for edit in edits_of(self.session.history.done, name):
-                list(afresh.run(edit))
+            edits = edits_of(self.session.history.done, name)
+            afresh.restore(History(edits, len(edits)), {})
             now = afresh.objects[name]
             assert (now.slices, now.low_end, now.high_end) == (seen["slices"], seen["low_end"], seen["high_end"])
             assert now.unfollowed == seen["unfollowed"]
 
 
-Work.TestCase.settings = settings(max_examples=25, stateful_step_count=25)
+Work.TestCase.settings = settings(max_examples=10, stateful_step_count=25)
 TestWork = Work.TestCase

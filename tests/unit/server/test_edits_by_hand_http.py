@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ import pytest
 
 from fakes import fake_session
 from radsam.io.volume_read import read_volume
+from radsam.server.edit_journal import Journal
+from radsam.server.model_thread import ModelThread
 from radsam.session import Session
 from radsam.session.edit_request import StartFromMaskRequest
 from radsam.session.prompt_json import prompt_to_json
@@ -21,6 +24,7 @@ from radsam.session.voxel_json import voxels_to_json
 from radsam.volume import Box, Brush, Lasso, Plane, Point, RunMask, Scribble, SparseMask
 from radsam.volume.clean_up import Grow
 from servers import BOUNDS, RIGHT, Served, served
+from waiting import HANG_SECONDS
 
 Body = dict[str, Any]
 
@@ -259,6 +263,52 @@ def test_every_edit_outlives_a_restart(tmp_path: Path) -> None:
         assert again.state()["objects"] == objects
         assert objects[0]["confirmed"] == [9, 14]
         assert not again.backend.encoded
+
+
+@pytest.mark.parametrize("kind", ["lasso", "brush in another plane", "painted new object", "extend", "clean-up"])
+def test_an_interrupted_edit_of_any_kind_is_resumed(tmp_path: Path, kind: str) -> None:
+    edit = EDITS[kind]
+    with served(tmp_path) as web:
+        web.segment()
+        session = web.service._sessions.open("local", web.session)
+        web.post(edit.route, edit.body, 202)
+        web.settled()
+        masks = web_masks(web)
+        made = session.session.history.done[-1]
+        web.post("/undo", status=200)
+    # As a crash leaves it: nothing of the edit is in the session file, and its journal has the edit.
+    Journal(session.journal_path, made).close()
+    with served(tmp_path, session=False) as again:
+        again.session = web.session
+        assert again.state()["interrupted"]["name"] == edit.body["name"]
+        again.post("/resume", status=202)
+        assert again.settled()["interrupted"] is None
+        assert_same(web_masks(again), masks)
+        assert not session.journal_path.exists()
+
+
+def test_a_cancelled_extension_leaves_the_object_as_it_was(web: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, masks, hold = web.state(), web_masks(web), threading.Event()
+    encode = web.backend.encode
+
+    def slow(images: np.ndarray) -> np.ndarray:
+        hold.wait(HANG_SECONDS)
+        return encode(images)
+
+    monkeypatch.setattr(web.backend, "encode", slow)
+    web.post("/bounds", {"name": "right", "low": 1, "high": 24, "change": "extend"}, 202)
+    monkeypatch.setattr(ModelThread, "cancel", _then(ModelThread.cancel, hold.set))
+    web.post("/cancel", status=200)
+    assert web.settled()["objects"] == before["objects"]
+    assert_same(web_masks(web), masks)
+
+
+def _then(first: Callable[..., None], after: Callable[[], None]) -> Callable[..., None]:
+    def both(*args: Any) -> None:
+        first(*args)
+        after()
+
+    return both
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,8 @@ _SENTENCES = {
 def place_of(error: ErrorDetails) -> str:
     """Name the value that an error is about, as in ``section.list[2]``."""
     place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error["loc"]).lstrip(".")
-    return re.sub(r"(?<=prompt)\.(point|box|mask)(?=\.)", "", place)  # the tag that pydantic adds for a prompt's form
+    # Without the tag that pydantic adds for a prompt's form.
+    return re.sub(r"(prompt|points\[\d+\])\.(point|box|mask|scribble|lasso)(?=\.)", r"\1", place)
 
 
 def describe_error(error: ErrorDetails, whole: str = "") -> str:

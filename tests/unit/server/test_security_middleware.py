@@ -7,6 +7,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from radsam.errors import InputError
@@ -15,6 +16,8 @@ from radsam.server.allowed_origins import AllowedOrigins, is_loopback
 from radsam.server.monai_label.monai_label_routes import router as monai_label
 from radsam.server.nninteractive.nninteractive_routes import router as nninteractive
 from radsam.server.server_limits import Limits, RateLimiter
+from radsam.session.voxel_json import voxels_to_json
+from radsam.volume import SparseMask
 from servers import Served, served
 
 
@@ -155,7 +158,9 @@ def test_sessions_and_uploads_of_another_user_are_not_found(
             for method in methods:
                 url = path.format(volume=theirs, session=web.session, name="right", number=0)
                 body = _body(path, method)
-                response = web.client.request(method, url, headers=bad, json=body, params={"format": "nii.gz"})
+                response = web.client.request(
+                    method, url, headers=bad, json=body, params={"format": "nii.gz", "filename": "m.nii.gz"}
+                )
                 assert response.status_code == 404, (method, url, response.text)
                 tried += 1
         assert tried > 20
@@ -172,6 +177,12 @@ def _body(path: str, method: str) -> object:
         "/segment": {"name": "x", "prompt": point[0]},
         "/correct": {"name": "right", "points": point},
         "/objects/{name}": {"visible": False},
+        "/paint": {"name": "right", "shape": {"box": {"k": 13, "i0": 3, "j0": 7, "i1": 5, "j1": 9}}},
+        "/delete-slices": {"name": "right", "slices": [13]},
+        "/bounds": {"name": "right", "low": 9},
+        "/confirm": {"name": "right", "slices": [13]},
+        "/clean-up": {"name": "right", "step": {"step": "keep_largest"}},
+        "/start-from-mask": {"name": "x", "mask": voxels_to_json(SparseMask.of(np.ones((2, 2, 2), bool), 2))},
         "/api/sessions/{session}": {"overlap": "keep first"},
     }
     return next((body for end, body in bodies.items() if path.endswith(end)), None) if method != "get" else None

@@ -234,7 +234,8 @@ Reach = Annotated[
     typer.Option(
         "--reach",
         help="How far a correction, or paint, propagates: slice (not at all, as paint if left out), a number of slices "
-        "to each side, next (to the next slices that a person has set, as corrections if left out), or ends.",
+        "to each side, next (half-way to the next slices that a person has set; between two boxes or masks all the "
+        "way; as corrections if left out), or ends.",
         metavar="REACH",
         rich_help_panel=_SETTINGS,
     ),

@@ -7,7 +7,7 @@ from typing import Literal
 
 from radsam.propagate.propagation_plan import SIDES
 
-#: This slice only; a number of slices to each side; to the next slices that the user has set; to both ends.
+#: This slice only; a number of slices to each side; half-way to the next slices that the user has set; to both ends.
 Reach = Literal["slice", "next", "ends"] | int
 
 

@@ -29,8 +29,8 @@ def _check_reach(given: object) -> object:
     return given
 
 
-#: How far a correction propagates: this slice only, a number of slices to each side, to the next slices that the user
-#: has set, or to both ends of the object.
+#: How far a correction propagates: this slice only, a number of slices to each side, half-way to the next slices that
+#: the user has set, or to both ends of the object.
 Reach = Annotated[
     Literal["slice", "next", "ends"] | Annotated[StrictInt, Field(ge=0)],
     BeforeValidator(_check_reach),

@@ -22,11 +22,15 @@ def reached_slices(edit: ObjectEdit, state: UserState, slices: Collection[int]) 
         The slices; None of an edit without a reach.
     """
     after = state.after(edit)
+    anchors: dict[int, int] = {}
     match edit:
         case Correct():
-            touched = sorted(slice_prompts_of(edit, state.grid))
+            prompts = slice_prompts_of(edit, state.grid)
+            touched = sorted(prompts)
             low = high = touched[len(touched) // 2]
             fixed = after.fixed
+            if prompts[low].is_anchor and edit.reach == "next":
+                anchors = after.next_anchors(low)
         case Paint():
             touched = sorted(edit.voxels.along(state.grid.axis).slices)
             low, high = touched[0], touched[-1]
@@ -34,6 +38,7 @@ def reached_slices(edit: ObjectEdit, state: UserState, slices: Collection[int]) 
         case _:
             return None
     ends = after.bounds or Bounds(min(slices), max(slices))
-    first = last_slices(low, edit.reach, fixed - {low}).get(-1, ends.low)
-    last = last_slices(high, edit.reach, fixed - {high}).get(1, ends.high)
+    between = {side: anchor - side for side, anchor in anchors.items()}
+    first = (last_slices(low, edit.reach, fixed - {low}) | between).get(-1, ends.low)
+    last = (last_slices(high, edit.reach, fixed - {high}) | between).get(1, ends.high)
     return Bounds(min(touched[0], max(first, ends.low)), max(touched[-1], min(last, ends.high)))

@@ -104,8 +104,8 @@ class PromptEdits(ABC):
                 request, which replaces `name` and `reach`. A positive box or mask predicts the slice anew; the others
                 change its present mask.
             name: The object.
-            reach: How far it propagates: "slice" (not at all), a number of slices, "next" (to the next slice that was
-                prompted, corrected or marked right), or "ends".
+            reach: How far it propagates: "slice" (not at all), a number of slices, "next" (half-way to the next slice
+                that was prompted, corrected or marked right; from one box or mask to the next all the way), or "ends".
             progress: Called after each slice.
 
         Returns:

@@ -377,8 +377,7 @@ class Replayer:
         spacing_mm = (spacing_mm_ijk[grid.axis], *grid.spacing_mm_vu)
         previous, first = masks.get(start.index), start
         # A slice that is marked right without a mask stays without one.
-        none = RunMask.encode(np.zeros(grid.shape_vu, bool)) if state.confirmed else None
-        empty = {index: SliceMask(index, none, 1.0) for index in state.confirmed if none is not None}
+        empty = {index: SliceMask(index, RunMask.empty(grid.shape_vu), 1.0) for index in state.confirmed}
         if started.given_masks:
             first = started.first()
         elif masks:
@@ -420,14 +419,9 @@ def _start_of(edits: ObjectEdits) -> int:
 
 
 def _next_anchors(index: int, state: UserState, masks: Masks) -> dict[int, SliceMask]:
-    """Return the next slice that the user has set on each side of an anchor, where it is an anchor, too."""
-    found = {}
-    for side in SIDES:
-        beside = [other for other in state.fixed if (other - index) * side > 0]
-        nearest = min(beside, key=lambda other: abs(other - index), default=None)
-        if nearest in state.anchors and nearest in masks and masks[nearest].mask.area:
-            found[side] = masks[nearest]
-    return found
+    """Return the masks of the next anchors on each side of an anchor."""
+    anchors = state.next_anchors(index).items()
+    return {side: masks[anchor] for side, anchor in anchors if anchor in masks and masks[anchor].mask.area}
 
 
 def _change_of(before: SliceMask | None, after: SliceMask) -> Change | None:

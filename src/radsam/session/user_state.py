@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from radsam.predictor import SlicePrompt
+from radsam.propagate.propagation_plan import SIDES
 from radsam.session.edit import Confirm, Correct, ObjectEdit, Paint, Segment, SetBounds, StartEdit, StartFromMask
 from radsam.volume import Bounds, Geometry, HandVoxels, Prompt, SliceGrid, SparseMask
 
@@ -61,6 +62,16 @@ class UserState:
     def fixed(self) -> frozenset[int]:
         """Slices whose masks no propagation from another slice changes."""
         return self.confirmed.union(self.prompts)
+
+    def next_anchors(self, index: int) -> dict[int, int]:
+        """Return the next fixed slice on each side (-1 or 1) of a slice, where it is an anchor."""
+        found = {}
+        for side in SIDES:
+            beside = [other for other in self.fixed if (other - index) * side > 0]
+            nearest = min(beside, key=lambda other: abs(other - index), default=None)
+            if nearest in self.anchors:
+                found[side] = nearest
+        return found
 
     def has(self, index: int) -> bool:
         """Whether a slice lies in the volume, and inside the bounds."""

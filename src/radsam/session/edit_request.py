@@ -391,6 +391,7 @@ class CorrectionRequest(Request):
     def _check_signs(self, grid: SliceGrid) -> None:
         """Refuse two boxes or masks of the object on one slice, and a pixel as part of the object and as not part."""
         boxes: dict[int, tuple[int, int, int, int]] = {}
+        masked: set[int] = set()
         given: dict[tuple[int, bool], Bool[np.ndarray, "v u"]] = {}
         for prompt in self.points:
             for index, on_slice in SlicePrompt.by_slice(prompt, grid).items():
@@ -400,6 +401,9 @@ class CorrectionRequest(Request):
                         pixels |= region.decode()
                 for u, v, positive in on_slice.drawn_uv:
                     given[index, positive][v, u] = True
+                if on_slice.mask and index in masked:
+                    raise PromptError(f"Two masks of {self.name!r} lie on slice {index}: give one that holds both.")
+                masked |= {index} if on_slice.mask else set()
                 if on_slice.box_uvuv and boxes.setdefault(index, on_slice.box_uvuv) != on_slice.box_uvuv:
                     raise PromptError(f"Two boxes of {self.name!r} lie on slice {index}: give one around both.")
         for index, (u0, v0, u1, v1) in boxes.items():

@@ -164,6 +164,12 @@ def test_trimming_computes_nothing_and_extending_computes_new_slices_only(
             "Two boxes of 'it' lie on slice 13: give one around both",
         ),
         (
+            lambda session: session.correct(
+                Mask(pixels=SCENE.truths["right"][13], k=13), Mask(pixels=SCENE.truths["left"][13], k=13), name="it"
+            ),
+            "Two masks of 'it' lie on slice 13: give one that holds both",
+        ),
+        (
             lambda session: session.correct(RIGHT, Box(k=13, i0=2, j0=7, i1=15, j1=20, positive=False), name="it"),
             "all of it as not part",
         ),

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
-import numpy as np
-
 from radsam.errors import PromptError
 from radsam.predictor import MaskSource, ObjectPredictor, SliceMask, SlicePrompt
 from radsam.propagate.correction_rule import Change, is_other_shape, is_surer, marked_change
@@ -152,7 +150,7 @@ class MaskStep:
         self, index: int, added: SlicePrompt, user_prompt: SlicePrompt, previous: SliceMask | None
     ) -> CorrectedSlice:
         """Predict a slice from a new box or mask, or again with its previous mask and every point on it (paper 4.2)."""
-        empty = RunMask.encode(np.zeros(self.shape_vu, bool))
+        empty = RunMask.empty(self.shape_vu)
         if added.is_anchor:
             found = self.predict(index, self._trained(added.for_model))
             if not found.mask.area:

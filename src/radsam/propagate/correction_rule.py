@@ -22,8 +22,8 @@ Pixels = Bool[np.ndarray, "v u"]
 _NEAR_PX = 2
 #: A part goes on from a neighbouring slice where it is so near to the neighbour's, in pixels.
 _MOVE_PX = 3
-#: A part ends this many times as far from the mark as the mark is deep in it: farther away it is another error, or a
-#: leak; and no nearer than `_LEAST_PX`.
+#: What is taken ends this many times as far from the mark as the mark is deep in it: farther away it is another error,
+#: or the object itself; and no nearer than `_LEAST_PX`. What is added is taken whole: cut off, it would leave a wall.
 _FARTHEST, _LEAST_PX = 3.0, 3.0
 #: What is taken away reaches so many times as far across the slices as it is deep.
 _CAP = 2.0
@@ -77,7 +77,7 @@ def marked_change(before: Pixels, predicted: Pixels, inside: Pixels, outside: Pi
         outside: Pixels that the user marked as not the object's.
     """
     change = Change.between(before, predicted)
-    return Change(_of_marks(change.added, inside), _of_marks(change.taken, outside))
+    return Change(_touching(change.added, inside, _NEAR_PX), _near_marks(change.taken, outside))
 
 
 def following_change(before: Pixels, predicted: Pixels, neighbour: Change) -> Change:
@@ -125,8 +125,8 @@ class Cap:
         return pixels
 
 
-def _of_marks(part: Pixels, marks: Pixels) -> Pixels:
-    """Return the parts that hold or touch a mark, as far as they reach from it."""
+def _near_marks(part: Pixels, marks: Pixels) -> Pixels:
+    """Return the parts that hold or touch a mark, not farther from it than its depth allows."""
     kept = _touching(part, marks, _NEAR_PX)
     if not (kept & marks).any():
         return kept

@@ -52,14 +52,19 @@ def test_a_part_that_only_touches_the_click_counts_and_one_farther_away_does_not
     assert not marked_change(BEFORE, predicted, mark(14, 26), NONE)
 
 
-def test_a_leak_ends_three_times_as_far_away_as_the_click_is_deep() -> None:
-    leak = block(13, 16, 20, 44)
-    change = marked_change(BEFORE, BEFORE | leak, mark(14, 22), NONE)
+def test_what_is_taken_ends_three_times_as_far_away_as_the_click_is_deep() -> None:
+    strip = block(13, 16, 20, 44)
+    change = marked_change(BEFORE | strip, BEFORE, NONE, mark(14, 22))
     # The click is 2 pixels deep in the strip.
     rows, cols = np.indices(SHAPE)
-    assert np.array_equal(change.added, leak & (np.hypot(rows - 14, cols - 22) <= 6))
-    compact = block(8, 22, 20, 34)
-    assert np.array_equal(marked_change(BEFORE, BEFORE | compact, mark(14, 27), NONE).added, compact & ~BEFORE)
+    assert np.array_equal(change.taken, strip & (np.hypot(rows - 14, cols - 22) <= 6))
+    compact = block(8, 22, 20, 34) & ~BEFORE
+    assert np.array_equal(marked_change(BEFORE | compact, BEFORE, NONE, mark(14, 27)).taken, compact)
+
+
+@pytest.mark.parametrize("part", [block(13, 16, 20, 44), block(8, 22, 20, 34) & ~BEFORE], ids=["strip", "compact"])
+def test_what_is_added_is_taken_whole(part: np.ndarray) -> None:
+    assert np.array_equal(marked_change(BEFORE, BEFORE | part, mark(14, 22), NONE).added, part)
 
 
 def test_on_the_next_slice_only_what_goes_on_from_the_neighbour_changes() -> None:

@@ -4,6 +4,9 @@ import type { App } from "../state/app";
 import { Icon, IconButton } from "./icons";
 import { SHORTCUTS } from "./shortcuts";
 import { Library } from "./start_page";
+import "./styles/choices.css";
+import "./styles/dialog.css";
+import "./styles/shortcut_groups.css";
 
 export function Dialogs({ app }: { app: App }) {
   if (app.dialog === "shortcuts") return <Shortcuts app={app} />;
@@ -35,7 +38,7 @@ function Frame({ app, title, wide, children }: FrameProps) {
     <dialog
       ref={dialog}
       aria-label={title}
-      class={wide ? "wide" : ""}
+      class={`dialog ${wide ? "wide" : ""}`}
       onClose={() => app.show(null)}
       onClick={(event) => event.target === dialog.current && dialog.current?.close()}
     >

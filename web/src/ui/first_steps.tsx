@@ -2,6 +2,7 @@ import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import type { OpenSession } from "../state/open_session";
 import { Icon, type IconName } from "./icons";
+import "./styles/first_steps.css";
 
 const SEEN = "radsam-first-steps";
 

@@ -2,6 +2,7 @@ import { useState } from "preact/hooks";
 import type { ObjectPrompt, SegmentedObject } from "../api/wire_types";
 import type { OpenSession } from "../state/open_session";
 import { Icon, IconButton } from "./icons";
+import "./styles/objects.css";
 
 export function ObjectList({ session }: { session: OpenSession }) {
   const { objects } = session;

@@ -14,6 +14,11 @@ import { Toasts } from "./toasts";
 import { ToolStrip } from "./tool_strip";
 import { TopBar } from "./top_bar";
 import { useObservables } from "./use_observables";
+import "./styles/boot.css";
+import "./styles/drop_cover.css";
+import "./styles/panes.css";
+import "./styles/upload.css";
+import "./styles/workspace.css";
 
 export function Page({ app }: { app: App }) {
   useObservables(app);

@@ -3,6 +3,8 @@ import type { RunsMask } from "../api/wire_types";
 import type { OpenSession } from "../state/open_session";
 import { guessedBounds, type PromptDraft, promptKind, WITHOUT_BOUNDS } from "../state/prompt_draft";
 import { decodeRuns } from "../volume/run_lengths";
+import "./styles/card.css";
+import "./styles/draft.css";
 
 /** Some of the names that have a SNOMED CT code for DICOM; any other name is allowed. */
 const SUGGESTIONS = [

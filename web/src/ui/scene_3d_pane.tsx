@@ -4,6 +4,8 @@ import type { Direction, SceneObject, Surroundings, Viewer3d } from "../view/vie
 import { surfaceOf } from "../volume/object_surface";
 import { IconButton } from "./icons";
 import { useObservables } from "./use_observables";
+import "./styles/pane.css";
+import "./styles/scene_3d.css";
 
 const SIDES: Record<Direction, string> = {
   A: "anterior",
@@ -75,7 +77,7 @@ export function Scene3dPane({
   }, [viewer, version, appearance, hidden]);
 
   return (
-    <section class="pane" data-place={place} hidden={hidden} aria-label="3D view">
+    <section class="pane scene-3d" data-place={place} hidden={hidden} aria-label="3D view">
       <div class="pane-view">
         <canvas
           ref={canvas}

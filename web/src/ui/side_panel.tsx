@@ -5,6 +5,8 @@ import { Icon } from "./icons";
 import { ObjectList } from "./object_list";
 import { PromptDraftCard } from "./prompt_draft_card";
 import { useObservables } from "./use_observables";
+import "./styles/card.css";
+import "./styles/side_panel.css";
 
 export function SidePanel({ app, session }: { app: App; session: OpenSession }) {
   useObservables(app, session);

@@ -1,6 +1,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import type { PlaneName } from "../api/wire_types";
 import type { OpenSession } from "../state/open_session";
+import "./styles/slice_bar.css";
 
 /** Slices with a lower score have a colour of their own. */
 const LOW_SCORE = 0.7;

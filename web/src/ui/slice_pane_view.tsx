@@ -7,6 +7,7 @@ import { SlicePane } from "../view/slice_pane";
 import { IconButton } from "./icons";
 import { SliceBar } from "./slice_bar";
 import { useObservables } from "./use_observables";
+import "./styles/pane.css";
 
 interface Props {
   session: OpenSession;

@@ -1,6 +1,10 @@
 import { useRef, useState } from "preact/hooks";
 import type { App } from "../state/app";
 import { Icon, IconButton } from "./icons";
+import "./styles/choices.css";
+import "./styles/library.css";
+import "./styles/start.css";
+import "./styles/token_form.css";
 
 export function StartPage({ app }: { app: App }) {
   return (

@@ -1,6 +1,7 @@
 import type { App } from "../state/app";
 import type { OpenSession } from "../state/open_session";
 import { useObservables } from "./use_observables";
+import "./styles/status_bar.css";
 
 /** The next step, in one line. */
 function advice(session: OpenSession): string {

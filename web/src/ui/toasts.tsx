@@ -1,5 +1,6 @@
 import type { App } from "../state/app";
 import { Icon } from "./icons";
+import "./styles/toasts.css";
 
 export function Toasts({ app }: { app: App }) {
   return (

@@ -2,6 +2,7 @@ import type { Tool } from "../state/display";
 import type { OpenSession } from "../state/open_session";
 import { Icon } from "./icons";
 import { useObservables } from "./use_observables";
+import "./styles/tool_strip.css";
 
 const TOOLS: { tool: Tool; key: string; name: string }[][] = [
   [

@@ -4,6 +4,7 @@ import type { OpenSession } from "../state/open_session";
 import { centerWidth, PRESETS, presetWindow } from "../volume/hu_window";
 import { Icon, IconButton, type IconName } from "./icons";
 import { useObservables } from "./use_observables";
+import "./styles/top_bar.css";
 
 const LAYOUTS: [Layout, IconName, string][] = [
   ["main", "main", "One large view and three small ones (T)"],

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -69,6 +71,24 @@ def test_ctrl_c_while_the_program_loads(run_radsam: CommandLine, tmp_path: Path,
     assert result.returncode == 130
     assert result.stderr == "Error: Stopped. No half-written file was left.\n"
     assert not list(tmp_path.iterdir())
+
+
+#: Presses Ctrl-C while a dataclass is made, which compiles and runs code of its own.
+PRESS_IN_EXEC = """
+import sys, types
+from radsam.cli import main
+commands = types.ModuleType("radsam.cli.commands")
+commands.app = lambda **given: exec("raise KeyboardInterrupt")
+sys.modules["radsam.cli.commands"] = commands
+main.run()
+"""
+
+
+def test_ctrl_c_while_code_is_compiled_ends_with_130(tmp_path: Path) -> None:
+    (tmp_path / "pressed.py").write_text(PRESS_IN_EXEC)
+    ended = subprocess.run([sys.executable, "-m", "pressed"], cwd=tmp_path, capture_output=True, text=True)
+    assert ended.returncode == 130
+    assert ended.stderr == "Error: Stopped. No half-written file was left.\n"
 
 
 #: Presses Ctrl-C while the content of the file with this name is written.

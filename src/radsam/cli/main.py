@@ -25,4 +25,7 @@ def run() -> None:
     except KeyboardInterrupt:
         sys.stderr.write("Error: Stopped. No half-written file was left.\n")
         code = _EXIT_INTERRUPTED
+    # Ctrl-C in the midst of an `exec`, as dataclasses use it while they are imported, makes the interpreter of
+    # ``python -m`` end itself by the signal, whatever the exit code is; the next `exec` takes that back.
+    exec("")
     raise SystemExit(code)

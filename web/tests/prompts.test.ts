@@ -46,26 +46,42 @@ describe("a drawn prompt", () => {
   const box = geometry.grids.axial.box(2, [0, 0], [1, 1]);
   const draft = { plane: "axial", index: 2 } as const;
 
+  const none = { kind: "new" } as const;
+  const liver = { kind: "object", name: "liver", id: 1 } as const;
+  const axial = { plane: "axial", locked: false } as const;
+
   it("starts an object where there is nothing to correct", () => {
-    expect(promptAction(on(2, point(true)), null, null).kind).toBe("start object");
-    expect(promptAction(on(2, point(false)), null, null).kind).toBe("refuse");
+    expect(promptAction(on(2, point(true)), null, none, null).kind).toBe("start object");
+    expect(promptAction(on(2, point(false)), null, none, null).kind).toBe("refuse");
+    expect(promptAction(on(2, box), null, none, null).kind).toBe("start object");
   });
 
   it("corrects the draft on its slice, and waits elsewhere", () => {
     const correction = point(false);
-    expect(promptAction(on(2, correction), draft, null)).toEqual({ kind: "correct draft", correction });
-    expect(promptAction(on(3, correction), draft, "liver").kind).toBe("refuse");
+    expect(promptAction(on(2, correction), draft, none, null)).toEqual({ kind: "correct draft", correction });
+    expect(promptAction(on(3, correction), draft, liver, axial).kind).toBe("refuse");
+    expect(promptAction(on(2, box), draft, none, null).kind).toBe("start object");
+    const negative = { ...box, positive: false };
+    expect(promptAction(on(2, negative), draft, none, null).kind).toBe("correct draft");
   });
 
-  it("corrects the selected object", () => {
-    const correction = point(false);
-    const action = promptAction(on(3, correction), null, "liver");
-    expect(action).toEqual({ kind: "correct object", name: "liver", correction });
+  it("corrects the target, with a prompt of any kind", () => {
+    for (const correction of [point(false), box, { ...box, positive: false }]) {
+      const action = promptAction(on(3, correction), null, liver, axial);
+      expect(action).toEqual({ kind: "correct object", name: "liver", correction });
+    }
   });
 
-  it("starts an object if it is a box", () => {
-    expect(promptAction(on(2, box), draft, null).kind).toBe("start object");
-    expect(promptAction(on(2, box), null, "liver").kind).toBe("start object");
+  it("corrects an object of another plane by points only", () => {
+    const coronal = { plane: "coronal", locked: false } as const;
+    expect(promptAction(on(2, point(true)), null, liver, coronal).kind).toBe("correct object");
+    const refused = promptAction(on(2, box), null, liver, coronal);
+    expect(refused).toMatchObject({ kind: "refuse" });
+    expect((refused as { message: string }).message).toContain("coronal slices");
+  });
+
+  it("leaves a locked object alone", () => {
+    expect(promptAction(on(2, point(true)), null, liver, { ...axial, locked: true }).kind).toBe("refuse");
   });
 });
 

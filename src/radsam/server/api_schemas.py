@@ -263,6 +263,15 @@ class State(BaseModel):
     objects: list[ObjectState]
 
 
+class StartOfObject(BaseModel):
+    """The prompt that started an object; `bounds` is null where the stop rule found the ends."""
+
+    plane: PlaneName
+    index: int
+    prompt: dict[str, Any]
+    bounds: tuple[int, int] | None
+
+
 class JobStarted(BaseModel):
     """The id of a queued edit; its progress is sent as events."""
 

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Path, Response
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
-from radsam.server.api_schemas import JobStarted, ObjectChange, PreviewAnswer, State, View
+from radsam.server.api_schemas import JobStarted, ObjectChange, PreviewAnswer, StartOfObject, State, View
 from radsam.server.edit_bodies import (
     BoundsRequest,
     CleanUpRequest,
@@ -148,6 +148,12 @@ async def delete_edit(session: Id, number: EditNumber, service: Served, user: Us
 async def delete_prompt(session: Id, number: EditNumber, service: Served, user: User) -> State:
     """Delete one edit, as `DELETE …/edits/{number}` does: the older name of that route."""
     return await _state(service.change, user, session, Delete(number))
+
+
+@router.get("/objects/{name}/start", responses=_ALL)
+async def show_start(session: Id, name: ObjectName, service: Served, user: User) -> StartOfObject:
+    """Return the prompt that started an object last, its slice and bounds: to start it again from there."""
+    return StartOfObject(**await asyncio.wrap_future(await run_in_threadpool(service.start_of, user, session, name)))
 
 
 @router.delete("/objects/{name}", responses=_ALL)

@@ -39,12 +39,13 @@ from radsam.server.session_registry import SessionRegistry
 from radsam.server.uploads import Uploads, check_session_file, display_name
 from radsam.server.volume_registry import VolumeRegistry
 from radsam.session import Engine, Session, read_session
-from radsam.session.edit import Change, Remove, SetId, StartEdit
+from radsam.session.edit import Change, Remove, Segment, SetId, StartEdit
 from radsam.session.edit_request import CorrectionRequest, SegmentRequest, StartFromMaskRequest
 from radsam.session.hand_request import PaintRequest, without_slices
 from radsam.session.label_objects import label_requests
+from radsam.session.prompt_json import prompt_to_json
 from radsam.session.requests import ObjectRequest, request_of
-from radsam.volume import Plane, Volume
+from radsam.volume import Plane, SliceGrid, Volume, slice_index
 
 #: Sessions that were not used for this time are closed if a volume needs the memory: no request is using them.
 _ROOM_SECONDS = 15.0
@@ -356,6 +357,29 @@ class Service:
         plane = edit.plane if isinstance(edit, StartEdit) else Plane(self._require_object(live, edit.name)["plane"])
         slices = ((SliceKey(0, plane, each.index), each.mask) for each in live.interrupted.slice_masks)
         return pack(live.masks.revision, slices)
+
+    def start_of(self, user: str, session: str, name: str) -> Future[dict[str, Any]]:
+        """Return the prompt that started an object last, its plane, slice and bounds, as JSON values.
+
+        Raises:
+            NotFoundError: The object does not exist.
+            SessionError: It was started from a mask of the whole object, or by hand.
+        """
+        live = self._open(user, session)
+        self._require_object(live, name)
+
+        def read() -> dict[str, Any]:
+            edit = live.session.context.started(name)
+            if not isinstance(edit, Segment):
+                raise SessionError(f"{name!r} was started from a mask, not from a prompt on one slice.")
+            grid = SliceGrid.of(live.session.volume.geometry, edit.plane)
+            bounds = None if edit.bounds is None else [edit.bounds.low, edit.bounds.high]
+            index = slice_index(edit.prompt, grid)
+            return {
+                "plane": edit.plane.value, "index": index, "prompt": prompt_to_json(edit.prompt), "bounds": bounds
+            }  # fmt: skip
+
+        return self._thread.call(read)
 
     def slice_to_review(
         self, user: str, session: str, name: str | None = None, after: str | None = None

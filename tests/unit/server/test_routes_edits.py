@@ -300,3 +300,26 @@ def test_values_that_are_hardly_hu_come_with_a_warning(tmp_path: Path) -> None:
         web.segment()
         (warning,) = next(data["warnings"] for kind, data in published if kind == "ended")
     assert "hardly Hounsfield units" in warning
+
+
+@pytest.mark.parametrize("prompt", [RIGHT, {"point": [9, 14, 13], "positive": True}, "lasso"], ids=str)
+def test_an_object_can_start_again_from_the_prompt_that_started_it(web: Served, prompt: Any) -> None:
+    if prompt == "lasso":
+        prompt = {"lasso": {"k": 13}, "polygon": [[4, 8], [14, 8], [14, 19], [4, 19]], "positive": True}
+    web.segment("right", prompt)
+    before = web.masks()[1]
+    start = web.client.get(web.url("/objects/right/start")).json()
+    assert (start["plane"], start["index"], start["bounds"]) == ("axial", 13, BOUNDS)
+    web.segment("right", start["prompt"])
+    for key, mask in web.masks()[1].items():
+        np.testing.assert_array_equal(mask, before[key])
+
+
+def test_an_object_of_a_mask_has_no_prompt_to_start_from(web: Served) -> None:
+    shape = {"brush": {"path": [[9, 14, 13]], "radius_mm": 6, "plane": "axial"}}
+    web.post("/paint", {"name": "painted", "shape": shape}, 202)
+    web.settled()
+    refused = web.client.get(web.url("/objects/painted/start"))
+    assert refused.status_code == 409
+    assert "was started from a mask" in refused.json()["error"]["message"]
+    assert web.client.get(web.url("/objects/nobody/start")).status_code == 404

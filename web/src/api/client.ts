@@ -4,6 +4,7 @@ import type {
   PlaneName,
   SessionState,
   SessionSummary,
+  StartOfObject,
   VolumeInfo,
   VolumeSummary,
 } from "./wire_types";
@@ -59,7 +60,7 @@ export class Client {
     return response;
   }
 
-  private async json<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
+  async json<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
     const response = await this.fetch(path, {
       method,
       signal,
@@ -86,11 +87,9 @@ export class Client {
   }
 
   cancel = (id: string) => this.post<unknown>("cancel", id);
-  resume = (id: string) => this.post<unknown>("resume", id);
+  resume = (id: string) => this.post<{ job: string }>("resume", id);
   undo = (id: string) => this.post<SessionState>("undo", id);
   redo = (id: string) => this.post<SessionState>("redo", id);
-  deletePrompt = (id: string, number: number) =>
-    this.json<SessionState>("DELETE", `/sessions/${id}/prompts/${number}`);
   deleteObject = (id: string, name: string) =>
     this.json<SessionState>("DELETE", `/sessions/${id}/objects/${encodeURIComponent(name)}`);
   changeObject = (
@@ -98,6 +97,10 @@ export class Client {
     name: string,
     change: { color?: string; visible?: boolean; locked?: boolean; new_name?: string },
   ) => this.json<SessionState>("PATCH", `/sessions/${id}/objects/${encodeURIComponent(name)}`, change);
+
+  /** The prompt that started an object. */
+  startOf = (id: string, name: string) =>
+    this.json<StartOfObject>("GET", `/sessions/${id}/objects/${encodeURIComponent(name)}/start`);
 
   next = (id: string, name: string | null, after: string | null) => {
     const query = new URLSearchParams();

@@ -45,24 +45,66 @@ export interface PointPrompt {
   point: Ijk;
   positive: boolean;
 }
+/** Without `positive`, a box or a mask is positive. */
 export interface BoxPrompt {
   box: Record<string, number>;
+  positive?: boolean;
 }
 export interface MaskPrompt {
   mask: Partial<Record<AxisName, number>>;
   shape: [number, number];
   runs: number[];
+  positive?: boolean;
 }
-export type Prompt = PointPrompt | BoxPrompt | MaskPrompt;
+/** A stroke: the voxels on the lines between its points. */
+export interface ScribblePrompt {
+  scribble: Ijk[];
+  positive: boolean;
+}
+/** A closed polygon on one slice, in stored voxels along the slice's two axes (u, v). */
+export interface LassoPrompt {
+  lasso: Partial<Record<AxisName, number>>;
+  polygon: [number, number][];
+  positive: boolean;
+}
+export type Prompt = PointPrompt | BoxPrompt | MaskPrompt | ScribblePrompt | LassoPrompt;
+
+/** What a hand paints or erases. */
+export type HandShape =
+  | { brush: { path: Ijk[]; radius_mm: number; ball?: boolean; plane?: PlaneName } }
+  | Omit<LassoPrompt, "positive">
+  | Pick<BoxPrompt, "box">
+  | Omit<MaskPrompt, "positive">;
+
+/** How far an edit propagates: its slice, so many slices to each side, half-way to the next prompt, or the ends. */
+export type Reach = "slice" | "next" | "ends" | number;
+
+export type CleanUpStep =
+  | { step: "keep_largest" }
+  | { step: "keep_at"; voxel_ijk: Ijk }
+  | { step: "remove_islands"; smallest_ml: number }
+  | { step: "fill_holes"; in_slices?: boolean; axis?: AxisName }
+  | { step: "smooth"; mm: number; axis?: AxisName }
+  | { step: "grow"; mm: number }
+  | { step: "interpolate"; slices: number[]; axis: AxisName }
+  | { step: "copy_slice"; index: number; to: number[]; axis: AxisName };
 
 /** A prompt or a correction of an object. */
 export interface ObjectPrompt {
   number: number;
   index: number;
-  kind: "box" | "point" | "mask";
+  kind: "box" | "point" | "mask" | "scribble" | "lasso";
   positive?: boolean;
   box?: Record<string, number>;
   point?: Ijk;
+  scribble?: Ijk[];
+}
+
+/** An edit of an object, of any kind; `number` deletes it. */
+export interface ObjectEdit {
+  number: number;
+  kind: string;
+  slices: number[];
 }
 
 export interface SegmentedObject {
@@ -78,8 +120,36 @@ export interface SegmentedObject {
   slices: [number, number] | null;
   volume_ml: number;
   voxels: number;
+  /** Before the overlap policy applies. */
+  whole_volume_ml: number;
+  whole_voxels: number;
   prompts: ObjectPrompt[];
   scores: Record<string, number>;
+  /** Whether the last clicks were painted because the model did not follow them. */
+  by_hand: boolean;
+  unfollowed: Ijk[];
+  /** What kind of edit started it: by a prompt ("segment"), or by a mask of the whole object. */
+  start: "segment" | "start_from_mask";
+  /** Slices that are marked right. */
+  confirmed: number[];
+  edits: ObjectEdit[];
+}
+
+export type OverlapPolicy = "last wins" | "keep first" | "keep both";
+
+/** Voxels of one object that another one has in the label map. */
+export interface CoveredVoxels {
+  name: string;
+  by: string;
+  voxels: number;
+}
+
+/** The running edit. */
+export interface RunningJob {
+  job: string;
+  name: string;
+  done: number;
+  total: number | null;
 }
 
 export interface SessionState {
@@ -89,11 +159,35 @@ export interface SessionState {
   window_hu: [number, number];
   can_undo: boolean;
   can_redo: boolean;
-  overlap: string;
+  overlap: OverlapPolicy;
+  /** Objects that come first where several claim a voxel. */
+  order: string[];
+  overlaps: CoveredVoxels[];
+  notes: string[];
   encoded?: Partial<Record<PlaneName, number[]>>;
-  busy: { job: string; name: string; done: number; total: number | null } | null;
+  busy: RunningJob | null;
   interrupted: { name: string; finished: number[]; what: "segment" | "correct" } | null;
   objects: SegmentedObject[];
+}
+
+/** What an edit did. */
+export interface EditOutcome {
+  name: string;
+  slices: number[];
+  added_ml: number;
+  taken_ml: number;
+  taken_from: Record<string, number>;
+  refused_by: Record<string, number>;
+  refused_why: Record<string, string>;
+  unfollowed: Ijk[];
+}
+
+/** The prompt that started an object, as it was sent. */
+export interface StartOfObject {
+  plane: PlaneName;
+  index: number;
+  prompt: Prompt;
+  bounds: [number, number] | null;
 }
 
 export interface SessionSummary {
@@ -112,7 +206,9 @@ export interface RunsMask {
 
 export interface Preview {
   index: number;
-  masks: (RunsMask & { score: number })[];
+  masks: (RunsMask & { index: number; score: number })[];
+  /** First and last slice that the edit would change; null for the first prompt of an object. */
+  reach: [number, number] | null;
   ms: number;
 }
 
@@ -127,7 +223,7 @@ export interface NextSlice {
 
 export interface ServerEvents {
   state: SessionState;
-  progress: { job: string; name: string; done: number; total: number | null; seconds: number };
+  progress: RunningJob & { seconds: number };
   slice: {
     job: string;
     name: string;
@@ -141,9 +237,10 @@ export interface ServerEvents {
   ended: {
     job: string;
     name: string;
-    low_end: string;
-    high_end: string;
+    low_end: string | null;
+    high_end: string | null;
     warnings: string[];
+    outcome: EditOutcome | null;
   };
   failed: { job: string; name: string; kind: string; message: string };
   cancelled: { job: string };

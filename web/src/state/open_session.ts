@@ -1,10 +1,14 @@
 /** The open session: sends what the user does to the server, and holds what the page shows. */
 import type { Client } from "../api/client";
-import { type Correction, EditRequests } from "../api/edit_requests";
+import { type Correction, EditRequests, type Painting } from "../api/edit_requests";
 import { followEvents } from "../api/event_stream";
 import {
+  type CleanUpStep,
+  type EditOutcome,
+  type OverlapPolicy,
   PLANES,
   type PlaneName,
+  type Reach,
   type SegmentedObject,
   type ServerEvents,
   type SessionState,
@@ -13,17 +17,14 @@ import {
 import { Geometry } from "../volume/coordinates";
 import { LabelMap } from "../volume/label_map";
 import { type Voxels, voxelsOfNifti } from "../volume/nifti_voxels";
-import { Display } from "./display";
+import { Display, type Tool } from "./display";
+import { Jobs } from "./jobs";
 import { colourOf, MaskSync } from "./mask_sync";
 import { Observable } from "./observable";
 import { promptAction } from "./prompt_action";
 import { type DrawnPrompt, freeName, newDraft, type PromptDraft, withBound } from "./prompt_draft";
+import { followObjects, NEW_OBJECT, type Target, targetOfTool } from "./target";
 
-export interface Job {
-  name: string;
-  done: number;
-  total: number | null;
-}
 export type ShowToast = (kind: "error" | "info" | "done", text: string) => void;
 
 /** The server encodes ahead around the slice in view; a slice that is passed in a quick scroll is not reported. */
@@ -37,10 +38,12 @@ export class OpenSession extends Observable {
   /** The share of the image that has arrived. */
   loaded = 0;
   draft: PromptDraft | null = null;
-  /** The draft whose propagation was requested, shown until its first slice arrives. */
-  sentDraft: PromptDraft | null = null;
-  selected: string | null = null;
-  job: Job | null = null;
+  /** What the tools act on. Only the user changes it: see `setTarget`. */
+  target: Target = NEW_OBJECT;
+  /** The edits that run or wait on the server. */
+  readonly jobs = new Jobs();
+  /** What the last edit did. */
+  outcome: EditOutcome | null = null;
   online = true;
   /** Encoded slices: the model predicts at once there. */
   readonly encoded: Record<PlaneName, Set<number>> = {
@@ -48,10 +51,11 @@ export class OpenSession extends Observable {
     coronal: new Set(),
     sagittal: new Set(),
   };
-  /** Scores by slice of the running propagation. */
-  jobScores = new Map<number, number>();
-  jobPlane: PlaneName | null = null;
 
+  /** The tool in hand when the user chose the target. */
+  private chosenFor: Tool | null = null;
+  /** The draft whose propagation was requested, until that job ends. */
+  private sent: { draft: PromptDraft; jobs: readonly string[] } | null = null;
   private reviewed: { name: string; cursor: string } | null = null;
   private readonly requests: EditRequests;
   private readonly masks: MaskSync;
@@ -72,8 +76,10 @@ export class OpenSession extends Observable {
     this.labels = new LabelMap(this.geometry);
     this.requests = new EditRequests(client, state.id);
     this.masks = new MaskSync(client, this.labels);
-    this.selected = state.objects.at(-1)?.name ?? null;
-    if (state.busy) this.job = state.busy;
+    const last = state.objects.at(-1);
+    if (last) this.target = { kind: "object", name: last.name, id: last.id };
+    this.jobs.take({ type: "state", busy: state.busy });
+    this.jobs.subscribe(() => this.notify());
     this.display.subscribe(() => this.reportView());
   }
 
@@ -118,14 +124,42 @@ export class OpenSession extends Observable {
   }
 
   get busy(): boolean {
-    return this.job !== null;
+    return this.jobs.busy;
+  }
+
+  /** The target's object by name; null for a new object. */
+  get selected(): string | null {
+    return this.target.kind === "object" ? this.target.name : null;
+  }
+
+  /** The draft whose propagation was requested, shown until its first slice arrives. */
+  get sentDraft(): PromptDraft | null {
+    if (!this.sent || this.jobs.running?.scores.size) return null;
+    return this.sent.draft;
+  }
+
+  // The target
+
+  /** Choose what the tools act on: an object, or null for a new one. */
+  setTarget(name: string | null): void {
+    const object = this.object(name);
+    this.target = name === null ? NEW_OBJECT : { kind: "object", name, id: object?.id ?? null };
+    this.chosenFor = this.display.tool;
+    this.notify();
+  }
+
+  /** What a tool acts on: a box starts a new object, unless the target was chosen with the box in hand. */
+  targetOf(tool: Tool = this.display.tool): Target {
+    return targetOfTool(tool, this.target, this.chosenFor);
   }
 
   // Prompts and the draft
 
   /** Take a prompt that the user drew: every tool that draws ends here. */
   takePrompt(drawn: DrawnPrompt): void {
-    const action = promptAction(drawn, this.draft, this.selected);
+    const target = this.targetOf();
+    const object = target.kind === "object" ? this.object(target.name) : null;
+    const action = promptAction(drawn, this.draft, target, object);
     if (action.kind === "start object") this.startDraft(drawn);
     else if (action.kind === "correct draft") this.correctDraft(action.correction);
     else if (action.kind === "correct object") void this.correct(action.name, [action.correction]);
@@ -140,7 +174,7 @@ export class OpenSession extends Observable {
     const { plane, index } = drawn;
     if (draft?.bounds && draft.plane === plane && draft.bounds[0] <= index && index <= draft.bounds[1])
       this.draft = { ...this.draft, bounds: draft.bounds, boundSet: draft.boundSet };
-    this.selected = null;
+    this.target = NEW_OBJECT;
     void this.preview();
   }
 
@@ -173,7 +207,6 @@ export class OpenSession extends Observable {
   discardDraft(): void {
     this.lastPreview?.abort();
     this.draft = null;
-    this.selected ??= this.objects.at(-1)?.name ?? null;
     this.notify();
   }
 
@@ -202,33 +235,53 @@ export class OpenSession extends Observable {
   async propagate(): Promise<void> {
     const { draft } = this;
     if (!draft) return;
-    await this.attempt(async () => {
-      if (!this.busy) this.begin(draft.name);
-      await this.requests.segment(draft);
+    await this.edit(draft.name, async () => {
+      const jobs = await this.requests.segment(draft);
       this.lastPreview?.abort();
-      if (this.busy && this.jobScores.size === 0) this.sentDraft = draft;
-      this.draft = null;
-      this.selected = draft.name;
+      this.sent = { draft, jobs };
+      if (this.draft === draft || this.draft?.name === draft.name) this.draft = null;
+      this.setTarget(draft.name);
+      this.chosenFor = null; // the next box starts a new object
+      return jobs;
     });
   }
 
-  private async correct(name: string, corrections: Correction[]): Promise<void> {
-    await this.attempt(async () => {
-      if (!this.busy) this.begin(name);
-      await this.requests.correct(name, corrections);
-    });
+  correct(name: string, corrections: readonly Correction[], reach: Reach = "next"): Promise<void> {
+    return this.edit(name, () => this.requests.correct(name, corrections, reach));
+  }
+
+  /** Paint or erase by hand: no propagation changes these voxels afterwards. */
+  paint(painting: Painting): Promise<void> {
+    return this.edit(painting.name, () => this.requests.paint(painting));
+  }
+
+  deleteSlices(name: string, slices: readonly number[]): Promise<void> {
+    return this.edit(name, () => this.requests.deleteSlices(name, slices));
+  }
+
+  /** Trim or extend a finished object; null leaves an end as it is. */
+  setEnds(name: string, low: number | null, high: number | null): Promise<void> {
+    return this.edit(name, () => this.requests.bounds(name, low, high));
+  }
+
+  confirm(name: string, slices: readonly number[], confirmed = true): Promise<void> {
+    return this.edit(name, () => this.requests.confirm(name, slices, confirmed));
+  }
+
+  cleanUp(name: string, step: CleanUpStep): Promise<void> {
+    return this.edit(name, () => this.requests.cleanUp(name, step));
   }
 
   async stop(): Promise<void> {
-    await this.attempt(() => this.client.cancel(this.state.id));
+    this.jobs.take({ type: "stop" });
+    await this.attempt(() => this.client.cancel(this.state.id)).then((done) => {
+      if (!done) this.jobs.take({ type: "stop refused" });
+    });
   }
 
-  async resume(): Promise<void> {
-    const name = this.state.interrupted?.name;
-    await this.attempt(async () => {
-      if (name) this.begin(name);
-      await this.client.resume(this.state.id);
-    });
+  resume(): Promise<void> {
+    const name = this.state.interrupted?.name ?? "";
+    return this.edit(name, async () => (await this.client.resume(this.state.id)).job);
   }
 
   /** Take back the draft's last correction, the draft itself, or the session's last edit. */
@@ -248,18 +301,31 @@ export class OpenSession extends Observable {
   }
 
   async deletePrompt(number: number): Promise<void> {
-    await this.attempt(async () => this.takeState(await this.client.deletePrompt(this.state.id, number)));
+    await this.attempt(async () => this.takeState(await this.requests.deleteEdit(number)));
   }
 
   async deleteObject(name: string): Promise<void> {
     await this.attempt(async () => this.takeState(await this.client.deleteObject(this.state.id, name)));
   }
 
+  async setOverlap(change: { overlap?: OverlapPolicy; order?: readonly string[] }): Promise<void> {
+    await this.attempt(async () => this.takeState(await this.requests.setOverlap(change)));
+  }
+
+  /** Show the object's first prompt as a draft, to start the object again from it. */
+  async restart(name: string): Promise<void> {
+    await this.attempt(async () => {
+      const { plane, index, prompt, bounds } = await this.client.startOf(this.state.id, name);
+      this.display.set({ active: plane });
+      this.display.goTo(plane, index);
+      this.startDraft({ plane, index, prompt });
+      this.changeDraft({ name, bounds, boundSet: { low: bounds !== null, high: bounds !== null } });
+    });
+  }
+
   async changeObject(name: string, change: Parameters<Client["changeObject"]>[2]): Promise<void> {
     await this.attempt(async () => {
-      const state = await this.client.changeObject(this.state.id, name, change);
-      if (change.new_name && this.selected === name) this.selected = change.new_name;
-      this.takeState(state);
+      this.takeState(await this.client.changeObject(this.state.id, name, change));
     });
   }
 
@@ -271,7 +337,7 @@ export class OpenSession extends Observable {
       this.reviewed = null; // after the last slice, the first comes again
       const next = await this.client.next(this.state.id, name, after);
       this.reviewed = { name: next.name, cursor: next.cursor };
-      this.selected = next.name;
+      this.setTarget(next.name);
       this.display.set({
         active: next.plane,
         ...(this.display.layout === "quad" ? {} : { large: next.plane }),
@@ -281,26 +347,27 @@ export class OpenSession extends Observable {
     });
   }
 
-  select(name: string | null): void {
-    this.selected = name;
-    this.notify();
+  /** Send an edit; its events follow. */
+  private async edit(name: string, request: () => Promise<string | string[]>): Promise<void> {
+    this.jobs.take({ type: "sent", name });
+    const done = await this.attempt(async () => {
+      const jobs = await request();
+      this.jobs.take({ type: "accepted", name, jobs: typeof jobs === "string" ? [jobs] : jobs });
+    });
+    if (!done) this.jobs.take({ type: "refused", name });
   }
 
-  private begin(name: string): void {
-    this.job = { name, done: 0, total: null };
-    this.jobScores.clear();
-    this.notify();
-  }
-
-  private async attempt(request: () => Promise<unknown>): Promise<void> {
-    const jobBefore = this.job;
+  /** Show what went wrong; return whether it went well. */
+  private async attempt(request: () => Promise<unknown>): Promise<boolean> {
     try {
       await request();
+      return true;
     } catch (error) {
-      this.job = jobBefore;
       this.showToast("error", (error as Error).message);
+      return false;
+    } finally {
+      this.notify();
     }
-    this.notify();
   }
 
   // Events of the server
@@ -308,18 +375,25 @@ export class OpenSession extends Observable {
   private setOnline(online: boolean): void {
     const back = online && !this.online;
     this.online = online;
+    this.jobs.take({ type: "connection", online });
     this.notify();
+    if (!back) return;
     // No event came while the connection was broken.
-    if (back) void this.attempt(async () => this.takeState(await this.client.session(this.state.id)));
+    void this.attempt(async () => {
+      const state = await this.client.session(this.state.id);
+      this.takeState(state, true);
+    });
+    if (this.draft?.error) void this.preview();
   }
 
-  private takeState(state: SessionState): void {
+  private takeState(state: SessionState, fresh = false): void {
     this.state = state;
     for (const plane of PLANES)
       for (const index of state.encoded?.[plane] ?? []) this.encoded[plane].add(index);
-    if (!state.busy && this.job && this.job.done > 0) this.job = null;
-    if (this.selected && !this.object(this.selected) && !this.busy)
-      this.selected = state.objects.at(-1)?.name ?? null;
+    this.jobs.take({ type: "state", busy: state.busy, fresh });
+    if (this.sent && !this.jobs.busy) this.sent = null;
+    const { sending, jobs } = this.jobs.state;
+    this.target = followObjects(this.target, state.objects, [...sending, ...jobs.map((each) => each.name)]);
     if (this.masks.isBehind(state)) void this.fetchMasks();
     this.notify();
   }
@@ -334,19 +408,18 @@ export class OpenSession extends Observable {
   private receive<K extends keyof ServerEvents>(name: K, data: ServerEvents[K]): void {
     const handlers: { [E in keyof ServerEvents]: (data: ServerEvents[E]) => void } = {
       state: (state) => this.takeState(state),
-      progress: ({ name, done, total }) => {
-        this.job = { name, done, total };
-        this.notify();
-      },
+      progress: (progress) => this.jobs.take({ type: "progress", job: progress }),
       slice: (slice) => this.receiveSlice(slice),
       ended: (end) => this.receiveEnd(end),
-      failed: ({ message }) => {
-        this.finish();
+      failed: ({ job, message }) => {
+        this.jobs.take({ type: "ended", job });
+        this.returnDraft(job, message);
         this.showToast("error", message);
         void this.fetchMasks(true);
       },
-      cancelled: () => {
-        this.finish();
+      cancelled: ({ job }) => {
+        this.jobs.take({ type: "ended", job });
+        this.returnDraft(job, null);
         this.showToast("info", "Stopped. The object is as it was before.");
         void this.fetchMasks(true);
       },
@@ -361,22 +434,23 @@ export class OpenSession extends Observable {
   private receiveSlice(slice: ServerEvents["slice"]): void {
     this.masks.putSlice(slice, this.state);
     this.encoded[slice.plane].add(slice.index);
-    this.jobScores.set(slice.index, slice.score);
-    this.jobPlane = slice.plane;
-    this.sentDraft = null;
+    this.jobs.take({ type: "slice", ...slice });
     this.notify();
   }
 
-  private receiveEnd(end: ServerEvents["ended"]): void {
-    this.finish();
-    this.selected = end.name;
-    for (const warning of end.warnings) this.showToast("info", warning);
+  private receiveEnd({ job, warnings, outcome }: ServerEvents["ended"]): void {
+    this.jobs.take({ type: "ended", job });
+    if (this.sent?.jobs.at(-1) === job) this.sent = null;
+    this.outcome = outcome;
+    for (const warning of warnings) this.showToast("info", warning);
+    this.notify();
   }
 
-  private finish(): void {
-    this.job = null;
-    this.sentDraft = null;
-    this.jobScores.clear();
+  /** A propagation that did not come to its end gives its prompt back. */
+  private returnDraft(job: string, error: string | null): void {
+    if (this.sent?.jobs[0] !== job) return;
+    this.draft ??= { ...this.sent.draft, error };
+    this.sent = null;
     this.notify();
   }
 

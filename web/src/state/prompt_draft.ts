@@ -67,8 +67,15 @@ export function withBound(
   return { ...draft, bounds, boundSet: { ...draft.boundSet, [end]: true } };
 }
 
-export function promptKind(prompt: Prompt): "box" | "point" | "mask" {
-  return "box" in prompt ? "box" : "point" in prompt ? "point" : "mask";
+export function promptKind(prompt: Prompt): "box" | "point" | "mask" | "scribble" | "lasso" {
+  if ("box" in prompt) return "box";
+  if ("point" in prompt) return "point";
+  if ("scribble" in prompt) return "scribble";
+  return "lasso" in prompt ? "lasso" : "mask";
+}
+
+export function isPositive(prompt: Prompt): boolean {
+  return prompt.positive ?? true;
 }
 
 /** The first "object n" that is free. */

@@ -1,4 +1,4 @@
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { ObjectPrompt, SegmentedObject } from "../api/wire_types";
 import type { OpenSession } from "../state/open_session";
 import { Icon, IconButton } from "./icons";
@@ -21,7 +21,7 @@ export function ObjectList({ session }: { session: OpenSession }) {
           >
             <Icon name="review" /> Review next
           </button>
-          <IconButton icon="plus" label="New object (O)" run={() => session.select(null)} />
+          <IconButton icon="plus" label="New object (O)" run={() => session.setTarget(null)} />
         </span>
       </header>
       {objects.length === 0 && !session.busy && <p class="empty">No objects yet.</p>}
@@ -60,10 +60,6 @@ function ObjectRow({
   const [renaming, setRenaming] = useState(false);
   const change = (changes: Parameters<OpenSession["changeObject"]>[1]) =>
     session.changeObject(object.name, changes);
-  const rename = (name: string) => {
-    setRenaming(false);
-    if (name.trim() && name !== object.name) void change({ new_name: name.trim() });
-  };
   return (
     <li class={`object ${open ? "open" : ""} ${object.visible ? "" : "faint"}`}>
       <div class="object-line">
@@ -75,17 +71,11 @@ function ObjectRow({
           onChange={(event) => change({ color: event.currentTarget.value })}
         />
         {renaming ? (
-          <input
-            type="text"
-            class="rename"
-            value={object.name}
-            maxLength={64}
-            aria-label="New name"
-            ref={(field) => field?.focus()}
-            onBlur={(event) => rename(event.currentTarget.value)}
-            onKeyDown={(event) => {
-              if (event.key === "Enter") rename(event.currentTarget.value);
-              if (event.key === "Escape") setRenaming(false);
+          <RenameField
+            name={object.name}
+            close={(name) => {
+              setRenaming(false);
+              if (name !== null && name !== object.name) void change({ new_name: name });
             }}
           />
         ) : (
@@ -94,7 +84,7 @@ function ObjectRow({
             class="object-name ellipsis"
             aria-pressed={open}
             title="Select; double-click to rename"
-            onClick={() => session.select(object.name)}
+            onClick={() => session.setTarget(object.name)}
             onDblClick={() => setRenaming(true)}
           >
             {object.name}
@@ -118,6 +108,35 @@ function ObjectRow({
   );
 }
 
+/** A field for a new name: closes once, with the name, or with null if Esc was pressed or nothing is left. */
+export function RenameField({ name, close }: { name: string; close: (name: string | null) => void }) {
+  const field = useRef<HTMLInputElement>(null);
+  const closed = useRef(false);
+  useEffect(() => field.current?.select(), []);
+  const end = (next: string | null) => {
+    if (closed.current) return; // the field also loses the focus when it goes
+    closed.current = true;
+    close(next?.trim() || null);
+  };
+  return (
+    <input
+      ref={field}
+      type="text"
+      class="rename"
+      value={name}
+      maxLength={64}
+      aria-label="New name"
+      onBlur={(event) => end(event.currentTarget.value)}
+      onKeyDown={(event) => {
+        if (event.key === "Enter") end(event.currentTarget.value);
+        if (event.key !== "Escape") return;
+        event.stopPropagation();
+        end(null);
+      }}
+    />
+  );
+}
+
 function Details({
   session,
   object,
@@ -129,15 +148,7 @@ function Details({
 }) {
   const scores = Object.values(object.scores);
   const mean = scores.reduce((sum, each) => sum + each, 0) / Math.max(1, scores.length);
-  const restart = () => {
-    const first = object.prompts[0];
-    if (!first?.box && !first?.point) return;
-    const prompt = first.box ? { box: first.box } : { point: first.point!, positive: true };
-    session.display.set({ active: object.plane });
-    session.display.goTo(object.plane, first.index);
-    session.startDraft({ plane: object.plane, index: first.index, prompt });
-    session.changeDraft({ name: object.name, bounds: object.bounds });
-  };
+  const prompted = object.start === "segment";
   return (
     <div class="details">
       <dl>
@@ -167,9 +178,13 @@ function Details({
         <button
           type="button"
           class="quiet"
-          disabled={object.locked}
-          onClick={restart}
-          title="Start again from its first prompt"
+          disabled={object.locked || !prompted}
+          onClick={() => session.restart(object.name)}
+          title={
+            prompted
+              ? "Start again from its first prompt"
+              : "It started from a mask or by hand, so there is no prompt to start from again"
+          }
         >
           <Icon name="again" /> Restart
         </button>

@@ -124,7 +124,7 @@ export const SHORTCUTS: readonly Shortcut[] = [
     label: "O",
     description: "New object",
     bindings: ["o"],
-    run: ({ session }) => session.select(null),
+    run: ({ session }) => session.setTarget(null),
   },
   {
     group: "Edit",
@@ -135,7 +135,7 @@ export const SHORTCUTS: readonly Shortcut[] = [
       const { objects } = session;
       if (!objects.length) return;
       const at = objects.findIndex((each) => each.name === session.selected);
-      session.select(objects[(at + (key === "," ? -1 : 1) + 2 * objects.length) % objects.length].name);
+      session.setTarget(objects[(at + (key === "," ? -1 : 1) + 2 * objects.length) % objects.length].name);
     },
   },
   {

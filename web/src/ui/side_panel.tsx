@@ -14,7 +14,7 @@ export function SidePanel({ app, session }: { app: App; session: OpenSession }) 
     <aside class="side-panel" aria-label="Objects">
       {session.state.interrupted && !session.busy && <Interrupted session={session} />}
       <div class="card-slot">
-        {session.job ? (
+        {session.jobs.busy ? (
           <JobCard session={session} />
         ) : session.draft ? (
           <PromptDraftCard session={session} draft={session.draft} />
@@ -48,8 +48,11 @@ function Interrupted({ session }: { session: OpenSession }) {
 }
 
 function JobCard({ session }: { session: OpenSession }) {
-  const { name, done, total } = session.job!;
-  const scores = [...session.jobScores.values()];
+  const { jobs } = session;
+  const { running } = jobs;
+  const { done, total } = running ?? { done: 0, total: null };
+  const name = jobs.name;
+  const scores = [...(running?.scores.values() ?? [])];
   const score = scores.length ? scores.reduce((sum, each) => sum + each, 0) / scores.length : null;
   return (
     <section class="card" aria-label="Running">

@@ -137,11 +137,12 @@ function paint(canvas: HTMLCanvasElement | null, session: OpenSession, plane: Pl
   for (const object of session.objects)
     if (object.plane === plane && object.visible && object !== selected)
       for (const index of Object.keys(object.scores)) bar(Number(index), 0.78, 1, object.color, 0.5);
+  const { running } = session.jobs;
   const selectedScores = selected?.plane === plane ? Object.entries(selected.scores) : [];
   const scores = !session.busy
     ? selectedScores.map(([index, score]) => [Number(index), score])
-    : session.jobPlane === plane
-      ? [...session.jobScores]
+    : running?.plane === plane
+      ? [...running.scores]
       : [];
   const colour = selected?.color ?? session.draftColour;
   for (const [index, score] of scores) {

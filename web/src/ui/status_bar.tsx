@@ -7,7 +7,10 @@ import "./styles/status_bar.css";
 function advice(session: OpenSession): string {
   const { draft, display } = session;
   const { tool } = display;
-  if (session.job) return `Propagating ${session.job.name} through the volume. Esc stops it.`;
+  const { jobs } = session;
+  if (jobs.phase === "unknown")
+    return `The connection to the server is lost, while it worked on ${jobs.name}. Waiting for it …`;
+  if (jobs.busy) return `Propagating ${jobs.name} through the volume. Esc stops it.`;
   if (draft?.predicting) return "Predicting on this slice …";
   if (draft?.error) return draft.error;
   if (draft)

@@ -125,7 +125,10 @@ class Info(BaseModel):
 
 
 class VolumeRow(BaseModel):
-    """A volume in a listing; `notes` say what was left out of it, and what its file does not state about its grid."""
+    """A volume in a listing; `notes` say what was left out of it, and what its file does not state about its grid.
+
+    `bytes` is its size on disk, `upload` the upload that it belongs to.
+    """
 
     id: str
     name: str
@@ -134,6 +137,18 @@ class VolumeRow(BaseModel):
     modality: str
     source: Literal["given", "data", "upload"]
     notes: list[str]
+    bytes: int
+    upload: str | None
+
+
+class UploadListed(BaseModel):
+    """An upload in a listing, with its size on disk and its volumes; a damaged one has none."""
+
+    id: str
+    name: str
+    bytes: int
+    created: str
+    volumes: list[str]
 
 
 class PlaneDetails(BaseModel):

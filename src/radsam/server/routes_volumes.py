@@ -8,12 +8,13 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from radsam.server.api_schemas import VolumeDetails, VolumeRow
+from radsam.server.api_schemas import UploadListed, VolumeDetails, VolumeRow
 from radsam.server.route_dependencies import Id, Served, User, error_responses
 from radsam.server.state_json import volume_row
 from radsam.server.uploads import IncomingFile
 
 router = APIRouter(prefix="/api/volumes", tags=["volumes"])
+uploads = APIRouter(prefix="/api/uploads", tags=["volumes"])
 
 #: Received bytes are written to disk in pieces of this size.
 _PIECE_BYTES = 1 << 20
@@ -56,8 +57,8 @@ def show_volume(volume: Id, service: Served, user: User) -> VolumeDetails:
 
 @router.delete("/{volume}", status_code=204, responses=error_responses(409))
 def delete_volume(volume: Id, service: Served, user: User) -> None:
-    """Remove an uploaded volume of this user, with the sessions on it."""
-    service.delete_upload(user, volume)
+    """Remove the upload of this user that the volume belongs to, with all its series and the sessions on them."""
+    service.delete_volume(user, volume)
 
 
 @router.get(
@@ -75,6 +76,18 @@ def read_image(volume: Id, request: Request, service: Served, user: User) -> Res
     length, chunks = service.image(user, volume)
     headers["content-length"] = str(length)
     return StreamingResponse(chunks, media_type="application/octet-stream", headers=headers)
+
+
+@uploads.get("", responses=error_responses())
+def list_uploads(service: Served, user: User) -> list[UploadListed]:
+    """List this user's uploads, the oldest first; one whose files can no longer be read has no volumes."""
+    return [UploadListed(**each) for each in service.upload_rows(user)]
+
+
+@uploads.delete("/{upload}", status_code=204, responses=error_responses())
+def delete_upload(upload: Id, service: Served, user: User) -> None:
+    """Remove an upload of this user, with all its series and the sessions on them."""
+    service.delete_upload(user, upload)
 
 
 async def receive(request: Request, incoming: IncomingFile) -> None:

@@ -68,6 +68,7 @@ class UploadRow:
         path: Its path relative to the folder of uploads.
         series: Selector of the DICOM series; None for a file, or for all series of a folder.
         bytes: Its size on disk.
+        created: ISO time of the upload.
     """
 
     id: str
@@ -76,6 +77,7 @@ class UploadRow:
     path: str
     series: str | None
     bytes: int
+    created: str
 
 
 class ServerStore:
@@ -175,7 +177,7 @@ class ServerStore:
 
     def put_upload(self, row: UploadRow) -> None:
         """Insert or replace the row of an upload."""
-        values = (row.id, row.owner, row.name, row.path, row.series, row.bytes, now())
+        values = (row.id, row.owner, row.name, row.path, row.series, row.bytes, row.created)
         with self._lock, self._database:
             self._database.execute("INSERT OR REPLACE INTO uploads VALUES (?, ?, ?, ?, ?, ?, ?)", values)
 
@@ -183,7 +185,7 @@ class ServerStore:
         """List the uploads of all users, the oldest first."""
         with self._lock:
             rows = self._database.execute(
-                "SELECT id, owner, name, path, series, bytes FROM uploads ORDER BY created, id"
+                "SELECT id, owner, name, path, series, bytes, created FROM uploads ORDER BY created, id"
             ).fetchall()
         return [UploadRow(*row) for row in rows]
 

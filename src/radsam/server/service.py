@@ -169,14 +169,26 @@ class Service:
         """Remove a session from memory and disk."""
         self._sessions.delete(user, session, self._end)
 
-    def delete_upload(self, user: str, volume: str) -> None:
-        """Remove an uploaded volume of a user, with the sessions on it."""
+    def upload_rows(self, user: str) -> list[dict[str, Any]]:
+        """List the uploads of a user, also those whose files can no longer be read."""
+        return [state_json.upload_row(each) for each in self.uploads.listed(user)]
+
+    def delete_volume(self, user: str, volume: str) -> None:
+        """Remove the upload that a volume of a user belongs to, with all its series and the sessions on them."""
         entry = self.volumes.entry(volume, user)
         if entry.owner != user:
             raise SessionError(f"{entry.name} was not uploaded; only uploads can be removed here.")
-        for row in self._store.sessions_on(volume):
-            self.delete_session(row.owner, row.id)
-        self.uploads.remove(entry)
+        self.delete_upload(user, entry.upload)
+
+    def delete_upload(self, user: str, upload: str) -> None:
+        """Remove an upload of a user, with all its series and the sessions on them."""
+        known = next((each for each in self.uploads.listed(user) if each.row.id == upload), None)
+        if known is None:
+            raise NotFoundError(f"There is no upload {upload!r}. It may have been deleted; list the uploads again.")
+        for volume in known.volumes:
+            for row in self._store.sessions_on(volume.id):
+                self.delete_session(row.owner, row.id)
+        self.uploads.remove(known)
 
     # Previews
 

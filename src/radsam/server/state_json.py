@@ -8,6 +8,7 @@ import numpy as np
 
 from radsam.render.slice_drawing import object_colour
 from radsam.server.mask_revisions import MaskRevisions
+from radsam.server.uploads import Upload
 from radsam.server.volume_listing import VolumeEntry
 from radsam.session import SegmentedObject, Session
 from radsam.session.engine import other_precision
@@ -30,7 +31,16 @@ def volume_row(entry: VolumeEntry) -> dict[str, Any]:
         "modality": entry.modality,
         "source": entry.source,
         "notes": list(entry.notes),
+        "bytes": entry.file_bytes,
+        "upload": entry.upload or None,
     }
+
+
+def upload_row(upload: Upload) -> dict[str, Any]:
+    """Describe an upload in a listing."""
+    row = upload.row
+    volumes = [each.id for each in upload.volumes]
+    return {"id": row.id, "name": row.name, "bytes": row.bytes, "created": row.created, "volumes": volumes}
 
 
 def volume_details(entry: VolumeEntry, volume: Volume | None) -> dict[str, Any]:

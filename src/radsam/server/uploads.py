@@ -12,17 +12,18 @@ import threading
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from radsam.errors import SessionError, VolumeError
-from radsam.io.dicom.dicom_zip import unpacked
+from radsam.io.dicom.dicom_zip import looks_like_dicom, unpacked
 from radsam.io.image_file import read_header
 from radsam.io.stated_grid import grid_notes
 from radsam.server.server_errors import ServerFullError, TooLargeError, UnsupportedFileError
 from radsam.server.server_limits import Limits
-from radsam.server.server_store import ServerStore, UploadRow
+from radsam.server.server_store import ServerStore, UploadRow, now
 from radsam.server.volume_listing import VolumeEntry, entries_of
 from radsam.server.volume_registry import VolumeRegistry
 from radsam.volume import Geometry
@@ -65,6 +66,19 @@ class IncomingFile:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+@dataclass(frozen=True, eq=False)
+class Upload:
+    """An upload.
+
+    Args:
+        row: Its row in the database.
+        volumes: Its volumes; none if its files can no longer be read.
+    """
+
+    row: UploadRow
+    volumes: tuple[VolumeEntry, ...]
 
 
 class Uploads:
@@ -119,6 +133,8 @@ class Uploads:
     def register(self, user: str, filename: str, incoming: IncomingFile) -> VolumeEntry:
         """Check a received file and register its volumes; return the largest series of a zip.
 
+        The voxels of a single volume are read, so that a damaged file is refused now and not when it is opened.
+
         Raises:
             VolumeError: The file is not a readable volume.
             TooLargeError: Its voxels or its unpacked size exceed the limits.
@@ -127,35 +143,49 @@ class Uploads:
         path, name = incoming.path, display_name(filename)
         with self._lock:  # one zip bomb at a time
             if path.suffix == ".zip":
-                path = self._unpack(path)
+                path = self._unpack(path, name)
             else:
                 self.check_image(path)
             try:
-                found = entries_of(path, "upload", name=name, owner=user)
+                found = entries_of(path, "upload", name=name, owner=user, upload=path.parent.name)
             except VolumeError as error:
                 raise VolumeError(without_path(str(error), path, name)) from None
         for entry in found:
             self._volumes.require_size(entry)
+        if len(found) == 1:
+            self._require_readable(found[0])
         size = sum(each.stat().st_size for each in path.parent.rglob("*") if each.is_file())
         place = str(path.relative_to(self._store.uploads))
-        row = UploadRow(path.parent.name, user, name, place, None, size)
+        row = UploadRow(path.parent.name, user, name, place, None, size, now())
         self._store.put_upload(row)
         self._volumes.add_upload(row)
         return max(found, key=lambda entry: entry.bytes_in_memory)
 
-    def remove(self, entry: VolumeEntry) -> None:
-        """Remove an upload from registry and disk, with all series of its zip."""
-        folder = self._store.uploads / entry.path.relative_to(self._store.uploads).parts[0]
-        for each in self._volumes.listed(entry.owner or ""):
-            if each.source == "upload" and each.path.is_relative_to(folder):
-                self._volumes.remove(each)
-        self._store.delete_upload(folder.name)
-        shutil.rmtree(folder, ignore_errors=True)
+    def listed(self, user: str) -> list[Upload]:
+        """List the uploads of a user, the oldest first, also those whose files can no longer be read."""
+        volumes = [each for each in self._volumes.listed(user) if each.source == "upload"]
+        return [
+            Upload(row, tuple(each for each in volumes if each.upload == row.id))
+            for row in self._store.every_upload()
+            if row.owner == user
+        ]
 
-    def _unpack(self, path: Path) -> Path:
+    def remove(self, upload: Upload) -> None:
+        """Remove an upload from registry and disk, with all series of its zip."""
+        for each in upload.volumes:
+            self._volumes.remove(each)
+        self._store.delete_upload(upload.row.id)
+        shutil.rmtree(self._store.uploads / upload.row.id, ignore_errors=True)
+
+    def _require_readable(self, entry: VolumeEntry) -> None:
+        with suppress(ServerFullError):  # other volumes use the memory: it is read when it is opened
+            self._volumes.load(entry)
+
+    def _unpack(self, path: Path, name: str) -> Path:
         try:
             with zipfile.ZipFile(path) as archive:
                 size = sum(each.file_size for each in archive.infolist())
+                members = [each.filename for each in archive.infolist() if not each.is_dir()]
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
             raise VolumeError(f"The zip file is damaged ({error}). Copy or make it again.") from None
         if size > self._limits.unpacked_bytes:
@@ -169,6 +199,8 @@ class Uploads:
                 shutil.copytree(inside, folder)
         except VolumeError as error:
             raise VolumeError(without_path(str(error), path, "The zip")) from None
+        if not any(looks_like_dicom(_head(each)) for each in folder.rglob("*") if each.is_file()):
+            raise VolumeError(_without_dicom(name, members))
         path.unlink()
         return folder
 
@@ -200,6 +232,23 @@ class Uploads:
             raise VolumeError("The compressed data are incomplete or altered. Copy the file again.") from None
         if size > limit:
             raise TooLargeError("The file unpacks to far more than its header declares. It is damaged, or an attack.")
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(132)
+
+
+def _without_dicom(name: str, members: list[str]) -> str:
+    """Say what a zip without DICOM files holds, and what to upload instead."""
+    if not members:
+        return f"{name} is an empty zip. Zip the folder of a DICOM series again."
+    shown = ", ".join(display_name(each) for each in members[:3]) + (", …" if len(members) > 3 else "")
+    text = f"{name} holds no DICOM file, only {shown}."
+    volumes = [each for each in members if each.lower().endswith(_ACCEPTED)]
+    if volumes:
+        return f"{text} Unpack it and upload {display_name(volumes[0])} itself."
+    return f"{text} Upload a zip of the folder of a DICOM series, or a {', '.join(_ACCEPTED[:-1])} file."
 
 
 def display_name(filename: str) -> str:

@@ -36,6 +36,8 @@ class VolumeEntry:
         dtype: Type of the stored values.
         owner: The only user who may open it; None for all users.
         notes: What was left out of it, and what its file does not state about its grid, as sentences.
+        file_bytes: Its size on disk.
+        upload: The upload that it belongs to; empty if it was not uploaded.
     """
 
     id: str
@@ -48,6 +50,8 @@ class VolumeEntry:
     dtype: str
     owner: str | None = None
     notes: tuple[str, ...] = ()
+    file_bytes: int = 0
+    upload: str = ""
 
     @property
     def is_dicom(self) -> bool:
@@ -67,7 +71,9 @@ class VolumeEntry:
         return f'"{self.id}-{stat.st_mtime_ns:x}-{stat.st_size:x}"'
 
 
-def entries_of(path: Path, source: str, *, name: str | None = None, owner: str | None = None) -> list[VolumeEntry]:
+def entries_of(
+    path: Path, source: str, *, name: str | None = None, owner: str | None = None, upload: str = ""
+) -> list[VolumeEntry]:
     """Describe the volumes of one path: the volume of a file, or one per readable DICOM series.
 
     Raises:
@@ -79,7 +85,20 @@ def entries_of(path: Path, source: str, *, name: str | None = None, owner: str |
 
     def entry(series: str | None, title: str, about: VolumeInfo, grid: Geometry) -> VolumeEntry:
         key = volume_id(path, series)
-        return VolumeEntry(key, title, path, series, source, grid, about.modality, about.dtype, owner, about.notes)
+        return VolumeEntry(
+            id=key,
+            name=title,
+            path=path,
+            series=series,
+            source=source,
+            geometry=grid,
+            modality=about.modality,
+            dtype=about.dtype,
+            owner=owner,
+            notes=about.notes,
+            file_bytes=about.file_bytes,
+            upload=upload,
+        )
 
     if not is_dicom(path):
         if info.geometry is None:

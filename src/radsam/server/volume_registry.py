@@ -12,6 +12,7 @@ from pathlib import Path
 
 from radsam.disk.utf8_path import printable
 from radsam.errors import RadsamError, VolumeError
+from radsam.io.stated_grid import grid_notes
 from radsam.io.volume_read import read_volume
 from radsam.server.server_errors import NotFoundError, ServerFullError, TooLargeError
 from radsam.server.server_limits import Limits
@@ -108,7 +109,8 @@ class VolumeRegistry:
             self.require_size(entry)
             self._require_room(entry)
             try:
-                volume = read_volume(entry.path, series=entry.series)
+                with grid_notes():  # the entry has them
+                    volume = read_volume(entry.path, series=entry.series)
             except VolumeError as error:
                 raise VolumeError(str(error).replace(str(entry.path), entry.name)) from None
             if entry.owner is not None or not self._named_by_path:
@@ -130,7 +132,7 @@ class VolumeRegistry:
         """
         path = self._store.uploads / row.path
         try:
-            found = entries_of(path, "upload", name=row.name, owner=row.owner)
+            found = entries_of(path, "upload", name=row.name, owner=row.owner, upload=row.id)
         except (RadsamError, OSError):
             return []
         with self._lock:

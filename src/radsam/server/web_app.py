@@ -62,7 +62,14 @@ def create_app(
     app.state.authenticator = authenticator or NoAuthentication()
     app.state.leases = Leases(service)
     app.state.labels = SavedLabels(service.folder / "labels", service.uploads.check_image)
-    for router in (routes_volumes.router, routes_sessions.router, routes_edits.router, nninteractive, monai_label):
+    for router in (
+        routes_volumes.router,
+        routes_volumes.uploads,
+        routes_sessions.router,
+        routes_edits.router,
+        nninteractive,
+        monai_label,
+    ):
         app.include_router(router)
     _add_about(app)
     add_error_handlers(app)

@@ -7,17 +7,19 @@ import io
 import struct
 import tracemalloc
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pydicom.dataset import FileDataset
 
 from dicom_files import write_series
 from phantoms import ball, touching_balls
 from radsam.errors import SessionError
 from radsam.io.nifti_stream import nifti_chunks
 from radsam.io.volume_write import write_volume
+from radsam.server.access_tokens import TokenFile
 from radsam.server.server_limits import Limits
 from radsam.server.uploads import check_session_file
 from servers import Served, served
@@ -93,6 +95,123 @@ def test_a_zip_of_dicom(web: Served, tmp_path: Path) -> None:
         response = web.client.get(web.url("/export"), params={"format": file_format})
         assert response.status_code == 200, response.text
         assert response.content[128:132] == b"DICM"
+
+
+def zip_of(**files: bytes) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return packed.getvalue()
+
+
+def two_series(folder: Path) -> bytes:
+    """A zip of two series, of 8 and of 6 slices."""
+
+    def named(description: str, number: int) -> Callable[[int, FileDataset], None]:
+        return lambda _, image: image.update({"SeriesDescription": description, "SeriesNumber": number})
+
+    hu = ball("anisotropic").volume.hu
+    write_series(folder / "a", hu, edit=named("arterial", 2))
+    write_series(folder / "b", hu[:6], edit=named("venous", 3))
+    files = sorted((folder / "a").iterdir()) + sorted((folder / "b").iterdir())
+    return zip_of(**{f"{each.parent.name}/{each.name}": each.read_bytes() for each in files})
+
+
+def test_an_upload_goes_with_all_its_series_and_their_sessions(web: Served, tmp_path: Path) -> None:
+    status, _ = upload(web, "scan.zip", two_series(tmp_path))
+    assert status == 201
+    (listed,) = web.client.get("/api/uploads").json()
+    series = [each for each in web.client.get("/api/volumes").json() if each["upload"] == listed["id"]]
+    assert [each["id"] for each in series] == listed["volumes"]
+    assert len(series) == 2
+    assert 0 < sum(each["bytes"] for each in series) <= listed["bytes"]
+    for each in series:
+        assert web.client.post("/api/sessions", json={"volume": each["id"]}).status_code == 201
+    assert web.client.delete(f"/api/uploads/{listed['id']}").status_code == 204
+    assert stored(web) == []
+    assert web.client.get("/api/uploads").json() == web.client.get("/api/sessions").json() == []
+    assert [each["id"] for each in web.client.get("/api/volumes").json()] == [web.volume]
+    gone = web.client.delete(f"/api/uploads/{listed['id']}")
+    assert (gone.status_code, gone.json()["error"]["message"][:18]) == (404, "There is no upload")
+
+
+def test_an_upload_that_can_no_longer_be_read_is_listed_and_can_be_deleted(web: Served, tmp_path: Path) -> None:
+    assert upload(web, "a.nii.gz", web.path.read_bytes())[0] == 201
+    web.client.__exit__(None, None, None)
+    (path,) = (tmp_path / "state" / "uploads").glob("*/volume.nii.gz")
+    path.write_bytes(b"no longer a volume")
+    with served(tmp_path, session=False) as again:
+        (listed,) = again.client.get("/api/uploads").json()
+        assert (listed["name"], listed["volumes"]) == ("a.nii.gz", [])
+        assert again.client.delete(f"/api/uploads/{listed['id']}").status_code == 204
+        assert stored(again) == []
+    web.client.__enter__()
+
+
+def test_uploads_of_another_user_do_not_exist(tmp_path: Path) -> None:
+    tokens = TokenFile(tmp_path / "tokens.json")
+    ada, bob = (tokens.add(each) for each in ("ada", "bob"))
+    with served(tmp_path, authenticator=tokens, token=ada, session=False) as web:
+        assert upload(web, "a.nii.gz", web.path.read_bytes())[0] == 201
+        (mine,) = web.client.get("/api/uploads").json()
+        other = {"authorization": f"Bearer {bob}"}
+        assert web.client.get("/api/uploads", headers=other).json() == []
+        assert web.client.delete(f"/api/uploads/{mine['id']}", headers=other).status_code == 404
+        assert web.client.get("/api/uploads").json() == [mine]
+
+
+def damaged_files(whole: bytes, folder: Path) -> dict[str, bytes]:
+    """Files whose headers are whole and whose voxels are not."""
+    import pydicom
+    from pydicom.encaps import encapsulate
+    from pydicom.uid import JPEG2000Lossless
+
+    write_volume(touching_balls().volume, folder / "whole.nrrd")
+    nrrd = (folder / "whole.nrrd").read_bytes()
+    slices = {}
+    write_series(folder / "series", ball("anisotropic").volume.hu)
+    for path in sorted((folder / "series").iterdir()):
+        image = pydicom.dcmread(path)
+        image.file_meta.TransferSyntaxUID = JPEG2000Lossless
+        image.PixelData = encapsulate([b"not a picture" * 40])
+        image["PixelData"].is_undefined_length = True
+        written = io.BytesIO()
+        image.save_as(written)
+        slices[path.name] = written.getvalue()
+    return {
+        "cut.nii.gz": whole[: len(whole) // 2],
+        "short.nii.gz": gzip.compress(gzip.decompress(whole)[:9_000]),
+        "cut.nrrd": nrrd[: 3 * len(nrrd) // 4],
+        "undecodable.zip": zip_of(**slices),
+    }
+
+
+def test_a_file_with_damaged_voxels_is_refused_and_removed(web: Served, tmp_path: Path) -> None:
+    for name, content in damaged_files(web.path.read_bytes(), tmp_path).items():
+        status, response = upload(web, name, content)
+        assert status == 422, name
+        assert "damaged" in response["error"]["message"]
+        assert str(tmp_path) not in response["error"]["message"]
+        assert stored(web) == []
+    assert [each["id"] for each in web.client.get("/api/volumes").json()] == [web.volume]
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({}, "a.zip is an empty zip"),
+        ({"__MACOSX/._a": b"x"}, "a.zip holds no DICOM file, only ._a. Upload a zip of the folder"),
+        ({"a/readme.txt": b"x", "b.csv": b"y"}, "a.zip holds no DICOM file, only readme.txt, b.csv. Upload a zip"),
+        ({"a/ct.nii.gz": b"x"}, "only ct.nii.gz. Unpack it and upload ct.nii.gz itself"),
+    ],
+)
+def test_a_zip_without_dicom_says_what_it_holds(web: Served, files: dict[str, bytes], words: str) -> None:
+    status, response = upload(web, "a.zip", zip_of(**files))
+    assert status == 422
+    assert words in response["error"]["message"]
+    assert "folder is empty" not in response["error"]["message"]
+    assert stored(web) == []
 
 
 def nifti(shape: tuple[int, int, int], data: bytes = b"") -> bytes:

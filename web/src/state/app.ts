@@ -105,11 +105,9 @@ export class App extends Observable {
 
   async deleteSession(id: string): Promise<void> {
     const { name, objects } = this.sessions.find((each) => each.id === id)!;
-    if (
-      objects &&
-      !confirm(`Delete the session on ${name} with its ${objects} objects? This cannot be undone.`)
-    )
-      return;
+    const held =
+      objects === 0 ? "without objects" : objects === 1 ? "with its object" : `with its ${objects} objects`;
+    if (!confirm(`Delete the session on ${name} ${held}? This cannot be undone.`)) return;
     try {
       await this.client.deleteSession(id);
       await this.refresh();

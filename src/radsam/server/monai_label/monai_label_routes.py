@@ -237,7 +237,7 @@ def delete_session(session: str, service: Served, user: User) -> dict[str, Any]:
     """Remove a session, and its volume if it was uploaded."""
     state = service.state(user, session)
     if service.volumes.entry(state["volume"], user).source == "upload":
-        service.delete_upload(user, state["volume"])
+        service.delete_volume(user, state["volume"])
     else:
         service.delete_session(user, session)
     return _session_info(state)

@@ -169,7 +169,7 @@ class Leases:
             return
         with suppress(RadsamError):  # the user may have removed it in the page
             if not self._service.state(lease.user, image.session)["objects"]:
-                self._service.delete_upload(lease.user, image.volume)
+                self._service.delete_volume(lease.user, image.volume)
 
     def _remove_expired(self) -> None:
         """End expired leases: at each request, since only new requests need free leases."""

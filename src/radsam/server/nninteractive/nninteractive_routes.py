@@ -182,7 +182,7 @@ def _open(service: Service, user: str, header: packed_arrays.ArrayHeader, body: 
     try:
         session = service.create(user, upload)["id"]
     except BaseException:
-        service.delete_upload(user, upload)
+        service.delete_volume(user, upload)
         raise
     return LeasedImage(upload, session, volume.geometry, np.zeros(volume.geometry.shape_kji, bool))
 

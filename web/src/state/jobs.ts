@@ -1,7 +1,7 @@
 /**
  * The edits of a session that run or wait on the server: one explicit state.
  *
- * `nextJobs` is a pure function from a state and an event to the next state. Events are what the user asked for,
+ * `nextJobs` is a pure function from a state and an event to the next state. Events are what the user requested,
  * what the server answered, and what its event stream says; nothing else decides whether the page is busy.
  */
 import type { PlaneName, RunningJob } from "../api/wire_types";
@@ -28,7 +28,7 @@ export interface JobsState {
   readonly jobs: readonly Job[];
   /** Jobs that ended, the last ones: an answer may come after the end of its own job. */
   readonly ended: readonly string[];
-  /** Whether the user has asked the running job to stop. */
+  /** Whether the user has requested that the running job stops. */
   readonly stopping: boolean;
   /** Whether the server's events arrive. */
   readonly online: boolean;
@@ -45,7 +45,7 @@ export type JobsEvent =
   | { type: "ended"; job: string }
   | { type: "stop" }
   | { type: "stop refused" }
-  /** The server's state; `fresh` if it was asked for after the connection came back. */
+  /** The server's state; `fresh` if it was requested after the connection came back. */
   | { type: "state"; busy: RunningJob | null; fresh?: boolean }
   | { type: "connection"; online: boolean };
 

@@ -4,7 +4,7 @@ import type { App } from "../state/app";
 import type { Layout, Tool } from "../state/display";
 import type { OpenSession } from "../state/open_session";
 import { WITHOUT_BOUNDS } from "../state/prompt_draft";
-import { moveCursor, pressCursor } from "../view/pane_input";
+import { moveCursor, pressCursor } from "../view/key_cursor";
 import type { SlicePane } from "../view/slice_pane";
 import { PRESETS, presetWindow } from "../volume/hu_window";
 

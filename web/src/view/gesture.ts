@@ -1,4 +1,4 @@
-/** A gesture lasts from the press of a button (or of Space) to its release. */
+/** What a tool does from the press of a button (or of Space) to its release. */
 import type { Pen, Xy } from "./overlay_pen";
 
 export interface Gesture {
@@ -9,4 +9,6 @@ export interface Gesture {
   draw?(pen: Pen): void;
   /** Whether the draft's own prompt is left out while this is drawn. */
   hidesPrompt?: boolean;
+  /** The mouse cursor once the pointer has moved. */
+  cursor?: string;
 }

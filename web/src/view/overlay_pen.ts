@@ -186,6 +186,21 @@ export class Pen {
     c.stroke();
   }
 
+  /** Where the crosshair's lines meet the edges of the view, tabs to drag them by. */
+  crosshairHandles(xy: Xy, width: number, height: number, length: number): void {
+    const { c } = this;
+    const [x, y] = this.at(xy);
+    c.fillStyle = "rgba(140, 190, 255, 0.8)";
+    const half = 2.5 * this.unit;
+    const tab = (left: number, top: number, wide: number, tall: number) => {
+      c.beginPath();
+      c.roundRect(left, top, wide, tall, half);
+      c.fill();
+    };
+    for (const top of [0, height - length]) tab(x - half, top, 2 * half, length);
+    for (const left of [0, width - length]) tab(left, y - half, length, 2 * half);
+  }
+
   /** The cursor that is moved by keys. */
   keyCursor(xy: Xy, colour: string): void {
     const { c } = this;

@@ -1,116 +1,215 @@
-/** Mouse and keys on a slice. The left button uses the tool; the right one windows, the middle one moves. */
+/** Mouse, pen, fingers and wheel on a slice: what the recognised gestures do to the view. */
+
+import { crosshairLine, draggingLine } from "./crosshair_handles";
 import type { Gesture } from "./gesture";
+import {
+  IDLE,
+  LONG_PRESS_MS,
+  type PaneGesture,
+  type PointerInput,
+  type PressRole,
+  type Recogniser,
+  recognise,
+  type Surroundings,
+} from "./gesture_recogniser";
 import type { Xy } from "./overlay_pen";
-import type { SlicePane } from "./slice_pane";
-import { click, grabbedEdges, panning, TOOLS, windowing } from "./tool_gestures";
+import { REACH_PX, type SlicePane } from "./slice_pane";
+import { click, grabbedEdges, navigating, panning, TOOLS, windowing } from "./tool_gestures";
+import { turn, WHEEL_AT_REST, type Wheel } from "./wheel";
 
-/** A press that moves less than this is a click. */
-const CLICK_PX = 4;
+/** A palm that touches the screen so soon after a pen was near is ignored. */
+const PEN_NEAR_MS = 500;
+/** Two fingers move through a volume in about the height of the view, but neither too quickly nor too slowly. */
+const SLICE_PX = { least: 4, most: 16 };
 
-export function listen(pane: SlicePane): () => void {
+/** When a pen was last on or just above a view: once there was one, fingers leave the drawing to it. */
+export interface Pens {
+  seen: number;
+}
+const PENS: Pens = { seen: Number.NEGATIVE_INFINITY };
+
+type Handler<E extends Event> = (event: E) => void;
+
+export function listen(pane: SlicePane, pens = PENS): () => void {
   const { host } = pane;
-  let last: Xy = [0, 0];
-  let start: Xy = [0, 0];
-  let moved = false;
-  const events: [string, (event: never) => void, AddEventListenerOptions?][] = [
-    [
-      "pointerdown",
-      (event: PointerEvent) => {
-        if (pane.gesture || !inside(event)) return;
-        host.setPointerCapture(event.pointerId);
-        last = start = [event.clientX, event.clientY];
-        moved = false;
-        if (pane.session.display.active !== pane.plane) pane.session.display.set({ active: pane.plane });
-        pane.gesture = begin(pane, event);
-        track(event);
-      },
-    ],
-    [
-      "pointermove",
-      (event: PointerEvent) => {
-        track(event);
-        if (!pane.gesture) return;
-        moved ||= Math.hypot(event.clientX - start[0], event.clientY - start[1]) > CLICK_PX;
-        if (moved)
-          pane.gesture.move(
-            pane.xyAt(event.clientX, event.clientY),
-            event.clientX - last[0],
-            event.clientY - last[1],
-          );
-        last = [event.clientX, event.clientY];
-        pane.redraw();
-      },
-    ],
-    ["pointerup", () => finish()],
-    [
-      "pointercancel",
-      () => {
-        pane.gesture = null;
-      },
-    ],
-    [
-      "pointerleave",
-      () => {
-        if (!pane.gesture) pane.session.display.point(null);
-      },
-    ],
-    ["contextmenu", (event: Event) => event.preventDefault()],
-    ["wheel", (event: WheelEvent) => wheel(pane, event), { passive: false }],
-    [
-      "dblclick",
-      (event: MouseEvent) => {
-        if (pane.session.display.tool === "navigate" && inside(event))
-          pane.session.display.enlarge(pane.plane);
-      },
-    ],
-  ];
-  function inside(event: Event): boolean {
-    return event.target instanceof HTMLElement && !event.target.closest("button, .slice-bar, .pane-title");
+  let state: Recogniser = IDLE;
+  let wheel: Wheel = WHEEL_AT_REST;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let pinched = 1;
+
+  function feed(input: PointerInput): void {
+    const around = surroundings(pane, pens, input.time);
+    if (input.device === "pen") pens.seen = input.time;
+    let gestures: PaneGesture[];
+    [state, gestures] = recognise(state, input, around);
+    for (const each of gestures) apply(pane, each);
+    clearTimeout(timer);
+    if (state.kind !== "waiting") return;
+    const { since } = state;
+    timer = setTimeout(
+      () => feed({ ...input, type: "time", time: since + LONG_PRESS_MS }),
+      since + LONG_PRESS_MS - input.time,
+    );
   }
-  function track(event: PointerEvent): void {
-    pane.byKeys = false;
-    const [x, y] = pane.xyAt(event.clientX, event.clientY);
-    pane.session.display.point({ plane: pane.plane, x, y });
-    host.style.cursor = cursorOf(pane, [x, y]);
-  }
-  function finish(): void {
-    const { gesture } = pane;
-    pane.gesture = null;
-    gesture?.end?.(moved);
-    pane.redraw();
-  }
-  for (const [name, handler, options] of events)
-    host.addEventListener(name, handler as EventListener, options);
+
+  const pointer = (type: PointerInput["type"]) => (event: PointerEvent) => {
+    if (type === "down") {
+      if (!inside(event)) return;
+      host.setPointerCapture(event.pointerId);
+      pane.reachPx = REACH_PX[deviceOf(event)];
+      if (pane.session.display.active !== pane.plane) pane.session.display.set({ active: pane.plane });
+    }
+    // The positions between two frames: without them, quick strokes have corners.
+    const between = type === "move" ? (event.getCoalescedEvents?.() ?? []) : [];
+    for (const each of between.length ? between : [event]) feed(inputOf(type, each));
+  };
+  const zoomedByTouchpad = (event: Event & { scale?: number; clientX?: number; clientY?: number }) => {
+    event.preventDefault();
+    if (state.kind !== "idle" || !event.scale) return;
+    const factor = event.type === "gesturestart" ? 1 : event.scale / pinched;
+    pinched = event.scale;
+    zoomAt(pane, factor, [event.clientX ?? 0, event.clientY ?? 0]);
+  };
+  return listenTo(host, {
+    pointerdown: pointer("down"),
+    pointermove: pointer("move"),
+    pointerup: pointer("up"),
+    pointercancel: pointer("cancel"),
+    pointerleave: pointer("leave"),
+    contextmenu: (event: Event) => event.preventDefault(),
+    wheel: (event: WheelEvent) => {
+      event.preventDefault();
+      let gestures: PaneGesture[];
+      [wheel, gestures] = turn(wheel, wheelInputOf(event));
+      for (const each of gestures) apply(pane, each);
+    },
+    // Safari's pinch on a touchpad; elsewhere it is a wheel with Ctrl.
+    gesturestart: zoomedByTouchpad,
+    gesturechange: zoomedByTouchpad,
+    dblclick: (event: MouseEvent) => {
+      if (pane.session.display.tool === "navigate" && inside(event)) pane.session.display.enlarge(pane.plane);
+    },
+  });
+}
+
+function listenTo(host: HTMLElement, handlers: Record<string, Handler<never>>): () => void {
+  for (const [name, handler] of Object.entries(handlers))
+    host.addEventListener(name, handler as EventListener, { passive: false });
   return () => {
-    for (const [name, handler] of events) host.removeEventListener(name, handler as EventListener);
+    for (const [name, handler] of Object.entries(handlers))
+      host.removeEventListener(name, handler as EventListener);
   };
 }
 
-function cursorOf(pane: SlicePane, xy: Xy): string {
-  const { tool } = pane.session.display;
-  if (tool === "box" && grabbedEdges(pane, xy)) return "move";
-  return tool === "navigate"
-    ? "default"
-    : tool === "window"
-      ? "ns-resize"
-      : tool === "brush"
-        ? "none"
-        : "crosshair";
+function inside(event: Event): boolean {
+  return event.target instanceof HTMLElement && !event.target.closest("button, .slice-bar, .pane-title");
 }
 
-let wheeled = 0;
-function wheel(pane: SlicePane, event: WheelEvent): void {
-  event.preventDefault();
-  if (event.ctrlKey || event.metaKey) {
-    zoomAt(pane, Math.exp(-event.deltaY / 400), [event.clientX, event.clientY]);
-    return;
+const deviceOf = (event: PointerEvent) =>
+  event.pointerType === "touch" || event.pointerType === "pen" ? event.pointerType : "mouse";
+
+function inputOf(type: PointerInput["type"], event: PointerEvent): PointerInput {
+  return {
+    type,
+    id: event.pointerId,
+    device: deviceOf(event),
+    x: event.clientX,
+    y: event.clientY,
+    button: event.button,
+    buttons: event.buttons,
+    shift: event.shiftKey,
+    ctrl: event.ctrlKey || event.metaKey,
+    alt: event.altKey,
+    time: event.timeStamp,
+  };
+}
+
+function wheelInputOf(event: WheelEvent): Parameters<typeof turn>[1] {
+  // `deltaMode` is read first: Firefox then reports lines for mice.
+  const { deltaMode } = event;
+  const counted = event as WheelEvent & { wheelDeltaX?: number; wheelDeltaY?: number };
+  return {
+    x: event.clientX,
+    y: event.clientY,
+    deltaMode,
+    deltaX: event.deltaX,
+    deltaY: event.deltaY,
+    wheelDelta: counted.wheelDeltaY || counted.wheelDeltaX,
+    ctrl: event.ctrlKey || event.metaKey,
+    shift: event.shiftKey,
+    time: event.timeStamp,
+  };
+}
+
+function surroundings(pane: SlicePane, pens: Pens, time: number): Surroundings {
+  const { least, most } = SLICE_PX;
+  return {
+    penSeen: Number.isFinite(pens.seen),
+    penNear: time - pens.seen < PEN_NEAR_MS,
+    slicePx: Math.min(most, Math.max(least, pane.host.clientHeight / pane.grid.count)),
+  };
+}
+
+function apply(pane: SlicePane, gesture: PaneGesture): void {
+  const { display } = pane.session;
+  switch (gesture.kind) {
+    case "hover":
+      point(pane, gesture.x, gesture.y);
+      return;
+    case "leave":
+      display.point(null);
+      return;
+    case "press":
+      // By keys, a gesture may have begun before.
+      pane.gesture = begin(pane, gesture.role, pane.xyAt(gesture.x, gesture.y), gesture.erase);
+      break;
+    case "drag":
+      pane.gesture?.move(pane.xyAt(gesture.x, gesture.y), gesture.dx, gesture.dy);
+      if (pane.gesture?.cursor) pane.host.style.cursor = pane.gesture.cursor;
+      break;
+    case "release":
+      finish(pane, gesture.moved);
+      break;
+    case "abort":
+      pane.gesture = null;
+      break;
+    case "pan":
+      panning(pane).move([0, 0], gesture.dx, gesture.dy);
+      return;
+    case "zoom":
+      zoomAt(pane, gesture.factor, [gesture.x, gesture.y]);
+      return;
+    case "scroll":
+      display.step(pane.plane, gesture.slices);
+      return;
   }
-  // A mouse sends about 100 per notch, a touchpad many small steps.
-  wheeled += event.deltaMode === 1 ? event.deltaY * 33 : event.deltaY;
-  const steps = Math.trunc(wheeled / 60);
-  if (!steps) return;
-  wheeled = 0;
-  pane.session.display.step(pane.plane, -Math.sign(steps) * Math.min(3, Math.abs(steps)));
+  pane.redraw();
+}
+
+function point(pane: SlicePane, clientX: number, clientY: number): void {
+  pane.byKeys = false;
+  const [x, y] = pane.xyAt(clientX, clientY);
+  pane.session.display.point({ plane: pane.plane, x, y });
+  if (!pane.gesture?.cursor) pane.host.style.cursor = cursorOf(pane, [x, y]);
+}
+
+function finish(pane: SlicePane, moved: boolean): void {
+  const { gesture } = pane;
+  pane.gesture = null;
+  gesture?.end?.(moved);
+  const { pointer } = pane.session.display;
+  if (pointer) pane.host.style.cursor = cursorOf(pane, [pointer.x, pointer.y]);
+}
+
+const CURSORS: Partial<Record<string, string>> = { navigate: "default", window: "ns-resize", brush: "none" };
+const LINE_CURSORS = { vertical: "ew-resize", horizontal: "ns-resize" };
+
+function cursorOf(pane: SlicePane, xy: Xy): string {
+  const { tool } = pane.session.display;
+  const line = crosshairLine(pane, xy);
+  if (line) return LINE_CURSORS[line];
+  if (tool === "box" && grabbedEdges(pane, xy)) return "move";
+  return CURSORS[tool] ?? "crosshair";
 }
 
 /** Zoom around the position `client` on the page. */
@@ -127,53 +226,28 @@ function zoomAt(pane: SlicePane, factor: number, client: Xy): void {
   });
 }
 
-function begin(pane: SlicePane, event: PointerEvent): Gesture | null {
-  const { display } = pane.session;
-  const xy = pane.xyAt(event.clientX, event.clientY);
-  if (event.button === 1 || (event.button === 0 && (event.ctrlKey || event.metaKey))) return panning(pane);
-  if (event.button === 2) {
-    const pointing = display.tool === "point" || display.tool === "negative";
-    return { ...windowing(pane), end: (moved) => !moved && pointing && click(pane, xy, false) };
-  }
-  if (event.button !== 0) return null;
-  return TOOLS[display.tool](pane, xy, event.shiftKey);
+function begin(pane: SlicePane, role: PressRole, xy: Xy, erase: boolean): Gesture | null {
+  const { tool } = pane.session.display;
+  if (role === "pan") return panning(pane);
+  if (role === "crosshair") return navigating(pane, xy);
+  if (role === "secondary") return secondary(pane, xy);
+  const line = crosshairLine(pane, xy);
+  return line ? draggingLine(pane, line) : TOOLS[tool](pane, xy, erase);
 }
 
-// With keys: Shift+arrows move the cursor, and Space presses or releases.
-
-export function moveCursor(pane: SlicePane, dx: number, dy: number): void {
-  const { display } = pane.session;
-  const { grid } = pane;
-  const at = display.pointer?.plane === pane.plane ? display.pointer : null;
-  const [x, y] = at ? [Math.round(at.x), Math.round(at.y)] : grid.ijkToXy(display.focus);
-  const next: Xy = [
-    Math.min(grid.cols - 1, Math.max(0, x + dx)),
-    Math.min(grid.rows - 1, Math.max(0, y + dy)),
-  ];
-  pane.byKeys = true;
-  display.point({ plane: pane.plane, x: next[0], y: next[1] });
-  pane.gesture?.move(next, 0, 0);
-  pane.redraw();
-}
-
-export function pressCursor(pane: SlicePane, shift: boolean): void {
-  const { display } = pane.session;
-  if (display.pointer?.plane !== pane.plane) {
-    moveCursor(pane, 0, 0);
-    return;
-  }
-  const xy: Xy = [display.pointer.x, display.pointer.y];
-  if (pane.gesture) {
-    const { gesture } = pane;
-    pane.gesture = null;
-    gesture.end?.(true);
-  } else {
-    const gesture = TOOLS[display.tool](pane, xy, shift);
-    // A click ends at once; a box, a stroke or a distance ends with the next Space.
-    if (display.tool === "point" || display.tool === "negative" || display.tool === "navigate")
-      gesture?.end?.(false);
-    else pane.gesture = gesture;
-  }
-  pane.byKeys = true;
-  pane.redraw();
+/** The right button, or a finger held still: a drag sets the window, a click with a point tool is a negative point. */
+function secondary(pane: SlicePane, xy: Xy): Gesture {
+  const { tool } = pane.session.display;
+  const window = windowing(pane);
+  if (tool !== "point" && tool !== "negative") return window;
+  let moved = false;
+  return {
+    move: (...way) => {
+      moved = true;
+      window.move(...way);
+    },
+    end: () => !moved && click(pane, xy, false),
+    // A finger held still sees what its release will do.
+    draw: (pen) => !moved && pen.point(xy, false),
+  };
 }

@@ -15,6 +15,10 @@ const MAX_PIXELS = 1_400_000;
 const CPU: CanvasRenderingContext2DSettings = { willReadFrequently: true };
 /** The font size of the root on a small screen, see base.css. */
 const SMALL_TEXT_PX = 14;
+/** Length of the crosshair's handles, from the edge of the view. */
+export const HANDLE_PX = 14;
+/** How near to a handle a pointer must be. */
+export const REACH_PX = { mouse: 7, pen: 12, touch: 22 };
 /** Room for the orientation letters around a whole slice. */
 const MARGIN_PX = 20;
 
@@ -23,6 +27,8 @@ export class SlicePane {
   gesture: Gesture | null = null;
   /** Whether keys moved the pointer last; they need a cursor of their own. */
   byKeys = false;
+  /** Within so many CSS pixels, the pointer that is used grabs an edge or a handle. */
+  reachPx = REACH_PX.mouse;
   private readonly slice = document.createElement("canvas");
   private readonly overlay = document.createElement("canvas");
   private readonly buffer = document.createElement("canvas");
@@ -89,6 +95,11 @@ export class SlicePane {
       scaleX,
       scaleY,
     };
+  }
+
+  get showsCrosshair(): boolean {
+    const { display } = this.session;
+    return display.crosshair && display.layout !== "single";
   }
 
   /** The displayed pixel, with fractions, at a position on the page. */
@@ -216,8 +227,11 @@ export class SlicePane {
     const pen = new Pen(c, place, this.unit);
     const { display } = this.session;
     if (display.masks) this.drawMasks(pen);
-    if (display.crosshair && display.layout !== "single")
-      pen.crosshair(this.grid.ijkToXy(display.focus), this.width, this.height);
+    if (this.showsCrosshair) {
+      const at = this.grid.ijkToXy(display.focus);
+      pen.crosshair(at, this.width, this.height);
+      pen.crosshairHandles(at, this.width, this.height, HANDLE_PX);
+    }
     this.drawPrompts(pen);
     this.drawDraft(pen);
     for (const each of display.measures)

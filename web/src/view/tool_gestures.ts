@@ -6,19 +6,16 @@ import { outlines } from "../volume/mask_outlines";
 import { decodeRuns, encodeRuns } from "../volume/run_lengths";
 import type { Gesture } from "./gesture";
 import { fillPolygon, paintStroke } from "./mask_painting";
-import { type Pen, PROMPT, type Xy } from "./overlay_pen";
+import { NEGATIVE, type Pen, PROMPT, type Xy } from "./overlay_pen";
 import type { SlicePane } from "./slice_pane";
-
-/** Within this distance of an edge of the box, dragging moves the edge. */
-const EDGE_PX = 7;
 
 export const TOOLS: Record<Tool, (pane: SlicePane, xy: Xy, shift: boolean) => Gesture | null> = {
   navigate: navigating,
   window: windowing,
   measure: measuring,
   box: boxing,
-  point: (pane, xy, shift) => ({ move: () => undefined, end: () => click(pane, xy, !shift) }),
-  negative: (pane, xy, shift) => ({ move: () => undefined, end: () => click(pane, xy, shift) }),
+  point: (pane, xy, shift) => pointing(pane, xy, !shift),
+  negative: (pane, xy, shift) => pointing(pane, xy, shift),
   brush: brushing,
   lasso: lassoing,
 };
@@ -34,7 +31,12 @@ export function click(pane: SlicePane, xy: Xy, positive: boolean): void {
   takePrompt(pane, { point, positive });
 }
 
-function navigating(pane: SlicePane, xy: Xy): Gesture {
+/** A click sets a point; a drag moves the picture, as the cursor shows. */
+function pointing(pane: SlicePane, xy: Xy, positive: boolean): Gesture {
+  return { ...panning(pane), end: (moved) => !moved && click(pane, xy, positive) };
+}
+
+export function navigating(pane: SlicePane, xy: Xy): Gesture {
   const focus = ([x, y]: Xy) => pane.session.display.focusOn(pane.grid.xyToIjk(pane.index, x, y));
   focus(xy);
   return { move: focus };
@@ -42,6 +44,7 @@ function navigating(pane: SlicePane, xy: Xy): Gesture {
 
 export function panning(pane: SlicePane): Gesture {
   return {
+    cursor: "grabbing",
     move: (_, dx, dy) => {
       const { display } = pane.session;
       const camera = display.cameras[pane.plane];
@@ -84,12 +87,12 @@ function draftEdges(pane: SlicePane): [number, number, number, number] | null {
   return pane.grid.boxEdges(draft.prompt.box, pane.index);
 }
 
-/** Which edges of the draft's box are under the pointer: 0 left, 1 top, 2 right, 3 bottom. */
+/** Which edges of the draft's box are within the pointer's reach: 0 left, 1 top, 2 right, 3 bottom. */
 export function grabbedEdges(pane: SlicePane, [x, y]: Xy): number[] | null {
   const edges = draftEdges(pane);
   if (!edges) return null;
   const { scaleX, scaleY } = pane.placement;
-  const [nearX, nearY] = [EDGE_PX / scaleX, EDGE_PX / scaleY];
+  const [nearX, nearY] = [pane.reachPx / scaleX, pane.reachPx / scaleY];
   const [x0, y0, x1, y1] = edges;
   if (x < x0 - nearX || x > x1 + nearX || y < y0 - nearY || y > y1 + nearY) return null;
   const grabbed: number[] = [];
@@ -156,11 +159,11 @@ function finishMask(pane: SlicePane, mask: Uint8Array): void {
   takePrompt(pane, prompt);
 }
 
-function drawMask(pane: SlicePane, mask: Uint8Array, pen: Pen): void {
+function drawMask(pane: SlicePane, mask: Uint8Array, pen: Pen, colour = PROMPT): void {
   const { cols, rows } = pane.grid;
   pen.mask(
     outlines((x, y) => mask[y * cols + x] === 1, cols, rows),
-    PROMPT,
+    colour,
     true,
     true,
   );
@@ -168,9 +171,13 @@ function drawMask(pane: SlicePane, mask: Uint8Array, pen: Pen): void {
 
 function brushing(pane: SlicePane, start: Xy, erase: boolean): Gesture {
   const mask = paintedMask(pane);
-  const value = erase ? 0 : 1;
+  const erased = erase ? new Uint8Array(mask.length) : null;
   let last = start;
-  const stroke = (to: Xy) => paintStroke(mask, pane.grid, last, to, pane.session.display.brushMm, value);
+  const stroke = (to: Xy) => {
+    const { brushMm } = pane.session.display;
+    paintStroke(mask, pane.grid, last, to, brushMm, erase ? 0 : 1);
+    if (erased) paintStroke(erased, pane.grid, last, to, brushMm, 1);
+  };
   stroke(start);
   return {
     hidesPrompt: true,
@@ -179,7 +186,10 @@ function brushing(pane: SlicePane, start: Xy, erase: boolean): Gesture {
       last = xy;
     },
     end: () => finishMask(pane, mask),
-    draw: (pen) => drawMask(pane, mask, pen),
+    draw: (pen) => {
+      drawMask(pane, mask, pen);
+      if (erased) drawMask(pane, erased, pen, NEGATIVE);
+    },
   };
 }
 

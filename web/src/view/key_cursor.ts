@@ -1,0 +1,41 @@
+/** A view by keys: Shift+arrows move the cursor, and Space presses or releases. */
+import type { Xy } from "./overlay_pen";
+import type { SlicePane } from "./slice_pane";
+import { TOOLS } from "./tool_gestures";
+
+export function moveCursor(pane: SlicePane, dx: number, dy: number): void {
+  const { display } = pane.session;
+  const { grid } = pane;
+  const at = display.pointer?.plane === pane.plane ? display.pointer : null;
+  const [x, y] = at ? [Math.round(at.x), Math.round(at.y)] : grid.ijkToXy(display.focus);
+  const next: Xy = [
+    Math.min(grid.cols - 1, Math.max(0, x + dx)),
+    Math.min(grid.rows - 1, Math.max(0, y + dy)),
+  ];
+  pane.byKeys = true;
+  display.point({ plane: pane.plane, x: next[0], y: next[1] });
+  pane.gesture?.move(next, 0, 0);
+  pane.redraw();
+}
+
+export function pressCursor(pane: SlicePane, shift: boolean): void {
+  const { display } = pane.session;
+  if (display.pointer?.plane !== pane.plane) {
+    moveCursor(pane, 0, 0);
+    return;
+  }
+  const xy: Xy = [display.pointer.x, display.pointer.y];
+  if (pane.gesture) {
+    const { gesture } = pane;
+    pane.gesture = null;
+    gesture.end?.(true);
+  } else {
+    const gesture = TOOLS[display.tool](pane, xy, shift);
+    // A click ends at once; a box, a stroke or a distance ends with the next Space.
+    if (display.tool === "point" || display.tool === "negative" || display.tool === "navigate")
+      gesture?.end?.(false);
+    else pane.gesture = gesture;
+  }
+  pane.byKeys = true;
+  pane.redraw();
+}

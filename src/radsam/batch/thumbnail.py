@@ -6,10 +6,11 @@ import numpy as np
 from jaxtyping import Bool
 from PIL import Image
 
-from radsam.render.slice_drawing import OBJECT_COLOURS, Viewport, prompt_pixels
+from radsam.render.slice_drawing import Viewport, prompt_pixels
 from radsam.render.slice_picture import Outlined, SlicePicture, crop_around
 from radsam.session.edit_request import SegmentRequest
 from radsam.volume import SliceGrid, Volume, slice_index
+from radsam.volume.object_colours import OBJECT_COLOURS
 
 SIDE_PX = 220
 #: Context around the object: this share of its longer side, and at least this many millimetres.

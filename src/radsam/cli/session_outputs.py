@@ -208,7 +208,7 @@ class Outputs:
         """Write the label map, and its legend with it: one is replaced only if the other is."""
         from radsam.disk.atomic_write import replacing
         from radsam.io.label_legend import check_legend, write_legend
-        from radsam.render.slice_drawing import object_colour
+        from radsam.volume.object_colours import object_colour
 
         labels = session.labels
         legend = self.legend_path(labels.names)

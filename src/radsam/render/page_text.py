@@ -6,7 +6,7 @@ import unicodedata
 
 from PIL import Image, ImageDraw, ImageFont
 
-Colour = tuple[int, int, int]
+from radsam.volume.object_colours import Colour
 
 PAGE_COLOUR: Colour = (15, 18, 22)
 TEXT_COLOUR: Colour = (230, 232, 235)

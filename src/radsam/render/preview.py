@@ -14,10 +14,9 @@ from jaxtyping import Bool
 from PIL import Image, ImageDraw
 
 from radsam.errors import GridMismatchError
-from radsam.render.page_text import DIM_COLOUR, PAGE_COLOUR, TEXT_COLOUR, Colour, write_text
+from radsam.render.page_text import DIM_COLOUR, PAGE_COLOUR, TEXT_COLOUR, write_text
 from radsam.render.slice_drawing import (
     NEGATIVE_COLOUR,
-    OBJECT_COLOURS,
     POSITIVE_COLOUR,
     PROMPT_COLOUR,
     Crop,
@@ -26,6 +25,7 @@ from radsam.render.slice_drawing import (
 )
 from radsam.render.slice_picture import Outlined, SlicePicture, crop_around, tile_corners
 from radsam.volume import Bounds, Geometry, Plane, Prompt, SliceGrid, Volume
+from radsam.volume.object_colours import OBJECT_COLOURS, Colour
 
 PAGE_SIZE = (1680, 1050)
 #: Left, top, width and height of each part of the page; the legend follows the mosaic.

@@ -11,36 +11,19 @@ from PIL import Image, ImageDraw
 
 from radsam.errors import PromptError
 from radsam.render.contour import mask_outlines
-from radsam.render.page_text import Colour
 from radsam.volume import Box, Lasso, Mask, Point, Prompt, Scribble, SliceGrid, Volume
+from radsam.volume.object_colours import Colour
 
 #: Left, top, right and bottom edge of a part of a slice, in displayed pixels with centres on whole numbers:
 #: the whole slice is (-0.5, -0.5, cols - 0.5, rows - 0.5).
 Crop = tuple[float, float, float, float]
 Polyline = Float64[np.ndarray, "_ 2"]
 
-#: Okabe and Ito's palette for colour-blind readers (2008), its dark tones lightened for a
-#: black page and its yellow kept for prompts.
-OBJECT_COLOURS: tuple[Colour, ...] = (
-    (86, 180, 233),
-    (230, 159, 0),
-    (0, 190, 140),
-    (222, 135, 190),
-    (235, 110, 50),
-    (120, 150, 255),
-    (190, 200, 120),
-    (200, 200, 210),
-)
 PROMPT_COLOUR: Colour = (240, 228, 66)
 POSITIVE_COLOUR: Colour = (90, 230, 110)
 NEGATIVE_COLOUR: Colour = (255, 85, 85)
 #: Drawn this much larger and shrunk, which smooths every line.
 _OVERSAMPLING = 3
-
-
-def object_colour(number: int) -> Colour:
-    """Return the colour of the object with an id (1, 2, …) in the page and in legends."""
-    return OBJECT_COLOURS[(number - 1) % len(OBJECT_COLOURS)]
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,10 @@ import numpy as np
 from jaxtyping import Bool, Float
 from PIL import Image
 
-from radsam.render.page_text import Colour, write_text
+from radsam.render.page_text import write_text
 from radsam.render.slice_drawing import Crop, Viewport, draw_outline, draw_prompt, draw_slice
 from radsam.volume import Prompt, SliceGrid, Volume
+from radsam.volume.object_colours import Colour
 
 
 class Outlined(NamedTuple):

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from radsam.render.slice_drawing import object_colour
 from radsam.server.mask_revisions import MaskRevisions
 from radsam.server.uploads import Upload
 from radsam.server.volume_listing import VolumeEntry
@@ -15,6 +14,7 @@ from radsam.session.engine import other_precision
 from radsam.session.history import chosen_order
 from radsam.session.prompt_json import prompt_to_json
 from radsam.volume import Geometry, Plane, SliceGrid, Volume
+from radsam.volume.object_colours import object_colour
 from radsam.volume.plane import AXIS_NAMES
 
 #: Display window for soft tissue; the model's own window may differ.

@@ -19,7 +19,6 @@ from radsam.data.training_store import Store, open_store
 from radsam.model.prompt_tokens import BOX_START, NEGATIVE, POSITIVE
 from radsam.render.page_text import DIM_COLOUR, PAGE_COLOUR, write_text
 from radsam.render.slice_drawing import (
-    OBJECT_COLOURS,
     PROMPT_COLOUR,
     Crop,
     Viewport,
@@ -38,6 +37,7 @@ from radsam.training.episode import Episode
 from radsam.training.episode_sampler import Sampler
 from radsam.training.scenes import OBJECT_ROW, Scene, Scenes, plan_scenes, rows_of
 from radsam.training.training_config import PromptsConfig, TrainConfig
+from radsam.volume.object_colours import OBJECT_COLOURS
 
 Progress = Callable[[int, int], None]
 

@@ -11,7 +11,6 @@ from radsam.render import mask_outlines, render_preview
 from radsam.render.preview import PAGE_SIZE, main_view
 from radsam.render.slice_drawing import (
     NEGATIVE_COLOUR,
-    OBJECT_COLOURS,
     POSITIVE_COLOUR,
     PROMPT_COLOUR,
     Viewport,
@@ -20,6 +19,7 @@ from radsam.render.slice_drawing import (
     prompt_pixels,
 )
 from radsam.volume import Bounds, Box, Geometry, Lasso, Mask, Plane, Point, Scribble, SliceGrid, Volume
+from radsam.volume.object_colours import OBJECT_COLOURS
 
 WINDOW_HU = (-160.0, 240.0)
 # Not square in any plane, thick slices, a grid that is neither LPS nor centred.

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from radsam.errors import DatasetError
-from radsam.render.slice_drawing import OBJECT_COLOURS, PROMPT_COLOUR
+from radsam.render.slice_drawing import PROMPT_COLOUR
 from radsam.runtime import Bundle
 from radsam.training.batch_picture import draw_batch
 from radsam.training.episode_sampler import Sampler
 from radsam.training.stored_embeddings import EncodedScenes
+from radsam.volume.object_colours import OBJECT_COLOURS
 from tiny_training import tiny_config
 
 #: Left and top of the first picture on the page, and its side.

@@ -208,7 +208,6 @@ class Outputs:
         """Write the label map, and its legend with it: one is replaced only if the other is."""
         from radsam.disk.atomic_write import replacing
         from radsam.io.label_legend import check_legend, write_legend
-        from radsam.volume.object_colours import object_colour
 
         labels = session.labels
         legend = self.legend_path(labels.names)
@@ -217,7 +216,7 @@ class Outputs:
             return
         check_legend(legend)
         with replacing(legend) as unfinished:
-            write_legend(unfinished, labels.names, {number: object_colour(number) for number in labels.names})
+            write_legend(unfinished, labels)
             write_masks(labels, self.labels)
 
     def object_files(self, session: Session) -> dict[int, Path]:

@@ -8,14 +8,17 @@ A label description is a text file with a line for each label: its number, red, 
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
 from radsam.disk.atomic_write import check_writable
 from radsam.errors import OutputError
+from radsam.io.dicom.organ_codes import organ_code
 from radsam.io.image_file import NRRD, SUFFIXES, format_of
-from radsam.io.nrrd_file import read_nrrd_key_values
+from radsam.io.nrrd_segments import read_segments
+from radsam.volume import LabelVolume
+from radsam.volume.object_colours import Colour, hex_of
 
 #: What a legend is called that lies beside "organs.nii.gz"; the first is how RadSAM calls it.
 _ENDINGS = (".labels.txt", ".txt", ".label", "_labels.txt", "_labels.label")
@@ -26,17 +29,18 @@ _MOST_BYTES = 1 << 23
 _OWN = "# Label map legend, written by RadSAM: ITK-SNAP reads it with Segmentation > Import Label Descriptions."
 
 
-def label_names(path: Path) -> dict[int, str]:
-    """Return the names of the labels of a NIfTI, NRRD or MetaImage file that is readable, by their values.
+def known_labels(path: Path) -> tuple[dict[int, str], dict[int, Colour]]:
+    """Return names and colours of the labels of a NIfTI, NRRD or MetaImage file that is readable, by their values.
 
-    Where there are none, and of what cannot be read, the result is empty. Names that are empty are left out.
+    Where there are none, and of what cannot be read, they are empty. Names that are empty are left out, and only the
+    header of a NRRD file tells colours.
     """
-    found = _slicer_names(path) if format_of(path) is NRRD else {}
+    found, colours = read_segments(path) if format_of(path) is NRRD else ({}, {})
     for each in () if found else legend_paths(path):
         found = read_legend(each)
         if found:
             break
-    return {number: name for number, name in found.items() if number and name}
+    return {number: name for number, name in found.items() if number and name}, colours
 
 
 def legend_paths(path: Path) -> tuple[Path, ...]:
@@ -87,29 +91,31 @@ def check_legend(path: Path) -> None:
         )
 
 
-def write_legend(path: Path, names: Mapping[int, str], colours: Mapping[int, tuple[int, int, int]]) -> None:
+def write_legend(path: Path, labels: LabelVolume) -> None:
     """Write a label description; the caller sees to it that it is written whole or not at all.
 
     Args:
         path: The file.
-        names: The objects' names by their values; what would end a name or a line becomes an apostrophe or a space.
-        colours: Red, green and blue of each, 0 to 255.
+        labels: The objects; what would end a name or a line becomes an apostrophe or a space.
     """
     lines = [_OWN, "# value  red green blue  opacity visible mesh  name", '0  0 0 0  0 0 0  "Clear Label"']
-    for number, name in sorted(names.items()):
-        red, green, blue = colours[number]
+    for number, name in sorted(labels.names.items()):
+        red, green, blue = labels.colour(number)
         shown = " ".join(name.replace('"', "'").split())
         lines.append(f'{number}  {red} {green} {blue}  1 1 1  "{shown}"')
     path.write_text("\n".join(lines) + "\n", "utf-8")
 
 
-def _slicer_names(path: Path) -> dict[int, str]:
-    """Return the segments' names that 3D Slicer keeps in the header of a .seg.nrrd file."""
-    fields = read_nrrd_key_values(path)
-    names = {}
-    for key, name in fields.items():
-        segment = re.fullmatch(r"(Segment\d+_)Name", key)
-        value = fields.get(f"{segment[1]}LabelValue", "") if segment else ""
-        if value.isdecimal():
-            names[int(value)] = name
-    return names
+def legend_json(labels: LabelVolume) -> str:
+    """Return a legend for programs: value, name and colour of each object, and its code where the table has it."""
+    described = []
+    for number, name in sorted(labels.names.items()):
+        organ = organ_code(name)
+        code = {"scheme": organ.type.scheme, "value": organ.type.value, "meaning": organ.type.meaning}
+        if organ.side is not None:
+            code["side"] = organ.side.meaning
+        described.append(
+            {"value": number, "name": name, "color": hex_of(labels.colour(number))}
+            | ({"code": code} if organ.known else {})
+        )
+    return json.dumps({"labels": described}, indent=2, ensure_ascii=False) + "\n"

@@ -10,6 +10,7 @@ import gzip
 import io
 import math
 import os
+import re
 from pathlib import Path
 
 from radsam.errors import VolumeError
@@ -90,13 +91,14 @@ def nrrd_fields(stream: io.BufferedIOBase) -> dict[str, str]:
 
 
 def read_nrrd_key_values(path: Path) -> dict[str, str]:
-    """Return the "key:=value" lines of a header that `read_nrrd_fields` accepts, as they are written."""
+    """Return the "key:=value" lines of a header that `read_nrrd_fields` accepts."""
     found = {}
     with path.open("rb") as stream:
         while line := stream.readline(1 << 16).decode("utf-8", "replace").strip():
             key, equals, value = line.partition(":=")
             if equals and not line.startswith("#"):
-                found[key] = value
+                # A backslash and a line break are written as two characters.
+                found[key] = re.sub(r"\\([\\n])", lambda each: "\n" if each[1] == "n" else each[1], value)
     return found
 
 

@@ -57,7 +57,10 @@ def object_paths(template: str | os.PathLike[str], names: Mapping[int, str]) -> 
 def one_object(labels: LabelVolume, number: int) -> LabelVolume:
     """Return one object, whole, as a label map with the value 1."""
     names = {1: labels.names[number]} if number in labels.names else {}
-    return LabelVolume(labels.mask(number).astype(np.uint8), labels.geometry, names, source=labels.source)
+    colours = {1: labels.colours[number]} if number in labels.colours else {}
+    return LabelVolume(
+        labels.mask(number).astype(np.uint8), labels.geometry, names, source=labels.source, colours=colours
+    )
 
 
 def _filled(file: str, number: int, name: str) -> str:

@@ -23,7 +23,7 @@ from radsam.io.dicom.seg_read import open_seg
 from radsam.io.dicom.slice_stack import stack
 from radsam.io.image_file import SUFFIXES, read_header, read_image
 from radsam.io.label_grid import resample_onto
-from radsam.io.label_legend import label_names
+from radsam.io.label_legend import known_labels
 from radsam.io.volume_info import VolumeInfo, describe_dicom, describe_dicom_labels
 from radsam.volume import LabelVolume, SeriesOrigin, Volume
 
@@ -149,10 +149,14 @@ def read_labels(
         return compose_labels(labels, on, names, resample=resample)
     header, stored = read_image(given)
     found = LabelVolume(_ids(stored, (1.0, 0.0) if header.quantised else header.scaling, given), header.geometry)
-    known = label_names(given)
+    known, colours = known_labels(given)
     if known or names is not None:
         present = found.present_ids
-        found = replace(found, names={number: known[number] for number in present if number in known})
+        found = replace(
+            found,
+            names={number: known[number] for number in present if number in known},
+            colours={number: colours[number] for number in present if number in colours},
+        )
         if names is not None:
             found = found.select(_named(names, present, found.names, given))
     return resample_onto(found, on, given) if resample and on is not None else found

@@ -25,6 +25,7 @@ from radsam.io.dicom.seg_write import write_seg
 from radsam.io.dicom.source_series import SourceSeries
 from radsam.io.image_file import read_image
 from radsam.io.input_files import refuse_inputs
+from radsam.io.nrrd_segments import segment_fields
 from radsam.volume import Geometry, LabelVolume, Volume
 
 Voxels = Shaped[np.ndarray, "k j i"]
@@ -66,8 +67,9 @@ def write_labels(
 ) -> None:
     """Write a label map, whole or not at all.
 
-    NIfTI and NRRD keep voxel order and affine as they are, and are read back and compared
-    before they take their name, because SimpleITK's writers report success on a full disk.
+    NIfTI and NRRD keep voxel order and affine as they are; NRRD has names and colours, too, as 3D Slicer reads
+    them. Both are read back and compared before they take their name, because SimpleITK's writers report success on
+    a full disk.
 
     Args:
         labels: The label map.
@@ -91,7 +93,7 @@ def write_labels(
     if not chosen.is_dicom:
         if labels.keep_both and labels.covered:
             raise OutputError(whole_objects_refused(path))
-        _write(labels.ids, labels.geometry, target, compress)
+        _write(labels.ids, labels.geometry, target, compress, labels)
         return
     if source is None:
         raise OutputError(
@@ -187,9 +189,14 @@ def label_format(path: str | os.PathLike[str], file_format: LabelFormat | str | 
     return given
 
 
-def _write(array: Voxels, geometry: Geometry, target: Path, compress: bool = True) -> None:
+def _write(
+    array: Voxels, geometry: Geometry, target: Path, compress: bool = True, labels: LabelVolume | None = None
+) -> None:
     check_grid(geometry, target)
     image = _image(array, geometry)
+    if labels is not None and target.suffix.lower() == ".nrrd":
+        for key, value in segment_fields(labels).items():
+            image.SetMetaData(key, value)
     with replacing(target) as partial:
         try:
             with utf8_path(partial) as name:

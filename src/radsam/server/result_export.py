@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import re
 import shutil
+import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from radsam.errors import InputError
 from radsam.io.dicom.derived_object import Algorithm
 from radsam.io.dicom.source_series import read_source
+from radsam.io.label_legend import legend_json, own_legend_path, write_legend
 from radsam.io.volume_write import write_labels
 from radsam.server.live_session import LiveSession
 from radsam.server.volume_listing import VolumeEntry
+from radsam.volume import LabelVolume
+from radsam.volume.object_colours import Colour, rgb_of
 
-_SUFFIXES = {"nii.gz": ".nii.gz", "nrrd": ".nrrd", "seg": ".dcm", "rtstruct": ".dcm", "session": ".radsam"}
+_SUFFIXES = {"nii.gz": ".nii.gz", "nrrd": ".seg.nrrd", "seg": ".dcm", "rtstruct": ".dcm", "session": ".radsam"}
 _TYPES = {"nii.gz": "application/gzip", "seg": "application/dicom", "rtstruct": "application/dicom"}
-_OTHER = "application/octet-stream"
+_OTHER, _ZIP = "application/octet-stream", "application/zip"
 #: Names of the export formats on the wire.
 FORMATS = tuple(_SUFFIXES)
 #: MIME types of the exported files.
-EXPORT_TYPES = (*dict.fromkeys(_TYPES.values()), _OTHER)
+EXPORT_TYPES = (*dict.fromkeys(_TYPES.values()), _ZIP, _OTHER)
 
 
 @dataclass(frozen=True)
@@ -40,9 +44,15 @@ class ExportedFile:
 
 
 def export_result(
-    live: LiveSession, entry: VolumeEntry, file_format: str, objects: Sequence[str] | None, folder: Path
+    live: LiveSession,
+    entry: VolumeEntry,
+    file_format: str,
+    objects: Sequence[str] | None,
+    folder: Path,
+    *,
+    legend: bool = False,
 ) -> ExportedFile:
-    """Write the label map of some objects, or the session, into `folder`.
+    """Write the label map of some objects, with the colours that the user chose, or the session, into `folder`.
 
     Args:
         live: The session.
@@ -50,15 +60,21 @@ def export_result(
         file_format: "nii.gz", "nrrd", "seg", "rtstruct" or "session".
         objects: Names of objects; None for all.
         folder: The folder of the file.
+        legend: Of a NIfTI file, which has no names, write a zip with its legends beside it.
 
     Raises:
         InputError: The format refers to DICOM images, and the volume is not a DICOM series; or it is a label map, and
-            the objects overlap and must be whole.
+            the objects overlap and must be whole; or a legend of another format was requested.
         OutputError: The file cannot be written.
     """
     path = folder / f"result{_SUFFIXES[file_format]}"
     name = f"{_file_stem(entry.name)}-{file_format if _SUFFIXES[file_format] == '.dcm' else 'labels'}"
     exported = ExportedFile(path, name + _SUFFIXES[file_format], _TYPES.get(file_format, _OTHER))
+    if legend and file_format != "nii.gz":
+        raise InputError(
+            f"A legend lies beside NIfTI only (format=nii.gz), and the format is {file_format}, which holds the names "
+            "itself. Leave the legend out."
+        )
     if file_format == "session":
         shutil.copyfile(live.file, path)
         return ExportedFile(path, f"{_file_stem(entry.name)}.radsam", exported.media_type)
@@ -67,7 +83,7 @@ def export_result(
             f"A DICOM {file_format.upper()} refers to DICOM images, and {entry.name} is not a DICOM series. Export "
             "NIfTI or NRRD, or open the DICOM series."
         )
-    labels = live.label_map.labels
+    labels = replace(live.label_map.labels, colours=_chosen_colours(live))
     if objects is not None:
         labels = labels.select([number for number, name in labels.names.items() if name in objects])
     if labels.keep_both and labels.covered and path.suffix != ".dcm":
@@ -83,7 +99,25 @@ def export_result(
         write_labels(labels, path, file_format=file_format, source=source, algorithm=algorithm)
     else:
         write_labels(labels, path)
-    return exported
+    return _with_legends(exported, labels) if legend else exported
+
+
+def _chosen_colours(live: LiveSession) -> dict[int, Colour]:
+    """Return the colours that the user chose, by the objects' values."""
+    chosen = {name: each["color"] for name, each in live.shown.items() if "color" in each}
+    return {number: rgb_of(chosen[name]) for number, name in live.label_map.labels.names.items() if name in chosen}
+
+
+def _with_legends(exported: ExportedFile, labels: LabelVolume) -> ExportedFile:
+    """Put a label map into a zip with its legends: for ITK-SNAP, which RadSAM reads, too, and for programs."""
+    stem = exported.name.removesuffix(_SUFFIXES["nii.gz"])
+    description, path = own_legend_path(exported.path), exported.path.with_name("result.zip")
+    write_legend(description, labels)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as packed:
+        packed.write(exported.path, exported.name)
+        packed.write(description, own_legend_path(Path(exported.name)).name)
+        packed.writestr(f"{stem}.json", legend_json(labels))
+    return ExportedFile(path, f"{stem}.zip", _ZIP)
 
 
 def _file_stem(name: str) -> str:

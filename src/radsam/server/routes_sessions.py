@@ -153,15 +153,20 @@ def export_session(
     user: User,
     format: Annotated[Literal["nii.gz", "nrrd", "seg", "rtstruct", "session"], Query()],
     objects: Annotated[list[str] | None, Query(max_length=1000)] = None,
+    legend: bool = False,
 ) -> Response:
-    """Export the label map or the session; `objects`, repeated or with commas, selects objects by name."""
+    """Export the label map or the session; `objects`, repeated or with commas, selects objects by name.
+
+    NRRD, SEG and RTSTRUCT hold names and colours. `legend` puts NIfTI into a zip with both beside it, for ITK-SNAP
+    (.labels.txt) and for programs (.json).
+    """
     known = {each["name"] for each in service.state(user, session)["objects"]}
     # A value is split at commas, unless it is itself the name of an object.
     names = [name for each in objects or () for name in ([each] if each in known else each.split(",")) if name]
     selected = None if objects is None else names
     folder = Path(tempfile.mkdtemp(prefix="radsam-"))
     try:
-        written = service.export(user, session, format, selected, folder)
+        written = service.export(user, session, format, selected, folder, legend=legend)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

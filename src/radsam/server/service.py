@@ -426,19 +426,26 @@ class Service:
         return {"plane": plane, "index": index, "name": found, "score": score, "cursor": f"{score}:{index}:{found}"}
 
     def export(
-        self, user: str, session: str, file_format: str, objects: Sequence[str] | None, folder: Path
+        self,
+        user: str,
+        session: str,
+        file_format: str,
+        objects: Sequence[str] | None,
+        folder: Path,
+        *,
+        legend: bool = False,
     ) -> ExportedFile:
-        """Export the label map, or the session, into a folder.
+        """Export the label map, or the session, into a folder; `legend` puts a NIfTI file into a zip with its names.
 
         Raises:
             NotFoundError: The object does not exist.
-            InputError: The format needs a DICOM series, and the volume is not one.
+            InputError: The format needs a DICOM series, and the volume is not one, or it takes no legend.
         """
         live = self._open(user, session)
         for name in objects or ():
             self._require_object(live, name)
         entry = self.volumes.entry(live.volume_id, user)
-        return export_result(live, entry, file_format, objects, folder)
+        return export_result(live, entry, file_format, objects, folder, legend=legend)
 
     def subscribe(
         self, user: str, session: str, wake: Callable[[], None], after: str | None = None

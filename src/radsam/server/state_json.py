@@ -14,7 +14,7 @@ from radsam.session.engine import other_precision
 from radsam.session.history import chosen_order
 from radsam.session.prompt_json import prompt_to_json
 from radsam.volume import Geometry, Plane, SliceGrid, Volume
-from radsam.volume.object_colours import object_colour
+from radsam.volume.object_colours import hex_of, object_colour
 from radsam.volume.plane import AXIS_NAMES
 
 #: Display window for soft tissue; the model's own window may differ.
@@ -101,7 +101,7 @@ def _object(each: SegmentedObject, voxels: int, ml: float) -> dict[str, Any]:
     return {
         "id": each.id,
         "name": each.name,
-        "color": "#{:02x}{:02x}{:02x}".format(*object_colour(each.id)),
+        "color": hex_of(object_colour(each.id)),
         "visible": True,
         "locked": each.locked,
         "plane": each.grid.plane.value,

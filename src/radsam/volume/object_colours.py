@@ -22,3 +22,14 @@ OBJECT_COLOURS: tuple[Colour, ...] = (
 def object_colour(number: int) -> Colour:
     """Return the colour of the object with an id (1, 2, …) that the user gave none."""
     return OBJECT_COLOURS[(number - 1) % len(OBJECT_COLOURS)]
+
+
+def hex_of(colour: Colour) -> str:
+    """Write a colour as the web does: "#e69f00"."""
+    return "#{:02x}{:02x}{:02x}".format(*colour)
+
+
+def rgb_of(text: str) -> Colour:
+    """Read a colour that `hex_of` wrote."""
+    red, green, blue = bytes.fromhex(text.removeprefix("#"))
+    return red, green, blue

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int16, Int64, UInt8, UInt16
 from radsam.errors import GridMismatchError, VolumeError
 from radsam.volume.geometry import Geometry
 from radsam.volume.hu_check import hu_doubt
+from radsam.volume.object_colours import Colour, object_colour
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,7 @@ class LabelVolume:
             flattened `ids`. The first objects have precedence: `select` gives a voxel back to the first.
         keep_both: Whether overlapping objects may only be written whole.
         source: File or folder of the volume that they were made on, which writing them never replaces.
+        colours: Object id to the colour that the user chose for it.
 
     Raises:
         GridMismatchError: The array does not fit the grid.
@@ -122,6 +124,7 @@ class LabelVolume:
     covered: Mapping[int, Int64[np.ndarray, " n"]] = field(default_factory=dict)
     keep_both: bool = False
     source: str = ""
+    colours: Mapping[int, Colour] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.ids.shape != self.geometry.shape_kji:
@@ -138,6 +141,10 @@ class LabelVolume:
         for slice_ji in self.ids:  # counting makes an array of eight times the size
             found.update(np.flatnonzero(np.bincount(slice_ji.ravel())).tolist())
         return sorted(found - {0})
+
+    def colour(self, number: int) -> Colour:
+        """Return the colour of an object: the chosen one, or that of its id."""
+        return self.colours.get(number) or object_colour(number)
 
     def mask(self, number: int) -> Bool[np.ndarray, "k j i"]:
         """Return an object whole: its voxels in `ids`, and those that are covered."""

@@ -153,7 +153,7 @@ def test_a_legend_is_read_as_it_was_written(tmp_path: Path) -> None:
     path = saved(tmp_path / "organs.nii.gz", some_ids())
     legend = own_legend_path(path)
     check_legend(legend)
-    write_legend(legend, names, dict.fromkeys(names, (230, 159, 0)))
+    write_legend(legend, LabelVolume(some_ids(np.uint16), Geometry((6, 7, 8), np.eye(4)), names))
     assert legend.name == "organs.labels.txt"
     assert read_legend(legend) == {0: "Clear Label", 1: "liver", 300: "Läsion 'in' segment IV", 65535: "a"}
     check_legend(legend)  # its own may be replaced

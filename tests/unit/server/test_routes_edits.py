@@ -57,10 +57,10 @@ def test_masks_and_files_equal_the_engines(web: Served, engine: Session, tmp_pat
     assert [each["voxels"] for each in state["objects"]] == [int((ids == 1).sum()), int((ids == 2).sum())]
     assert [each["kind"] for each in state["objects"][0]["prompts"]] == ["box", "point"]
 
-    for file_format in ("nii.gz", "nrrd"):
+    for file_format, suffix in (("nii.gz", "nii.gz"), ("nrrd", "seg.nrrd")):
         response = web.client.get(web.url("/export"), params={"format": file_format})
-        assert response.headers["content-disposition"] == f'attachment; filename="ct-labels.{file_format}"'
-        path = tmp_path / f"out.{file_format}"
+        assert response.headers["content-disposition"] == f'attachment; filename="ct-labels.{suffix}"'
+        path = tmp_path / f"out.{suffix}"
         path.write_bytes(response.content)
         np.testing.assert_array_equal(read_labels(path).ids, engine.labels.ids)
         assert read_labels(path).geometry.same_grid(engine.labels.geometry)

@@ -92,7 +92,9 @@ def write_rtstruct(
     dataset.ROIContourSequence = items(
         *(
             item(
-                ROIDisplayColor=list(organ_code(names[number]).rgb or _COLOURS[position % len(_COLOURS)]),
+                ROIDisplayColor=list(
+                    labels.colours.get(number) or organ_code(names[number]).rgb or _COLOURS[position % len(_COLOURS)]
+                ),
                 ReferencedROINumber=position,
                 ContourSequence=items(*_contours(labels, source, number, partial(tell, position - 1))),
             )

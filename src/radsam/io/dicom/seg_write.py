@@ -29,6 +29,7 @@ from radsam.io.dicom.derived_object import (
 from radsam.io.dicom.organ_codes import Code, OrganCode, organ_code
 from radsam.io.dicom.source_series import SourceSeries
 from radsam.volume import LabelVolume
+from radsam.volume.object_colours import Colour
 
 #: Codes of PS3.16: the derivation of the frames (CID 7203), its source (CID 7202), and the family
 #: of the algorithm (CID 7162).
@@ -75,7 +76,10 @@ def write_seg(labels: LabelVolume, path: Path, source: SourceSeries, algorithm: 
     dataset.LossyImageCompression = "00"
     # Segments are numbered from 1 without gaps (PS3.3 C.8.20.4).
     dataset.SegmentSequence = items(
-        *(_segment(position, name, algorithm) for position, name in enumerate(names.values(), start=1))
+        *(
+            _segment(position, name, algorithm, labels.colours.get(number))
+            for position, (number, name) in enumerate(names.items(), start=1)
+        )
     )
     frames = list(_frames(labels, source, list(names)))
     dataset.SegmentationType, dataset.SegmentsOverlap = "BINARY", "YES" if _overlap(frames) else "NO"
@@ -116,7 +120,7 @@ def _overlap(frames: Sequence[tuple[int, int, Bool[np.ndarray, "rows cols"]]]) -
     return False
 
 
-def _segment(position: int, name: str, algorithm: Algorithm) -> Dataset:
+def _segment(position: int, name: str, algorithm: Algorithm, colour: Colour | None) -> Dataset:
     organ: OrganCode = organ_code(name)
     segment = item(
         SegmentNumber=position,
@@ -137,8 +141,8 @@ def _segment(position: int, name: str, algorithm: Algorithm) -> Dataset:
         segment.SegmentedPropertyTypeCodeSequence[0].SegmentedPropertyTypeModifierCodeSequence = items(
             code_item(organ.side)
         )
-    if organ.rgb is not None:
-        segment.RecommendedDisplayCIELabValue = cielab(organ.rgb)
+    if (shown := colour or organ.rgb) is not None:
+        segment.RecommendedDisplayCIELabValue = cielab(shown)
     return segment
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import highdicom
@@ -25,6 +26,7 @@ from dicom_files import (
 from radsam.errors import GridMismatchError, OutputError, VolumeError
 from radsam.io.dicom.derived_object import Algorithm, NameWarning
 from radsam.io.dicom.dicom_labels import LabelWarning
+from radsam.io.dicom.seg_write import cielab
 from radsam.io.dicom.source_series import SourceWarning, read_source
 from radsam.io.volume_read import read_info, read_labels, read_volume
 from radsam.io.volume_write import write_labels
@@ -73,6 +75,20 @@ def changed(path: Path, change: Callable[[Dataset], None]) -> Path:
 
 
 # --- what is written
+
+
+def test_chosen_colours_come_before_those_of_the_table(tmp_path: Path, ct: Path, labels: LabelVolume) -> None:
+    chosen = replace(labels, colours={1: (255, 0, 0)})
+    write_labels(chosen, tmp_path / "seg.dcm", source=read_source(ct))
+    segments = pydicom.dcmread(tmp_path / "seg.dcm").SegmentSequence
+    # Red, and the table's colour of a kidney.
+    assert [list(each.RecommendedDisplayCIELabValue) for each in segments] == [
+        cielab((255, 0, 0)),
+        cielab((185, 102, 83)),
+    ]
+    write_labels(chosen, tmp_path / "rt.dcm", file_format="rtstruct", source=read_source(ct))
+    rois = pydicom.dcmread(tmp_path / "rt.dcm").ROIContourSequence
+    assert [list(each.ROIDisplayColor) for each in rois] == [[255, 0, 0], [185, 102, 83]]
 
 
 def test_the_validator_finds_no_error(written: Path) -> None:

@@ -38,6 +38,7 @@ from radsam.server.server_store import ServerStore
 from radsam.server.session_registry import SessionRegistry
 from radsam.server.uploads import Uploads, check_session_file, display_name
 from radsam.server.volume_registry import VolumeRegistry
+from radsam.server.voxel_blocks import CoarseCopies
 from radsam.session import Engine, Session, read_session
 from radsam.session.edit import Change, Remove, Segment, SetId, StartEdit
 from radsam.session.edit_request import CorrectionRequest, SegmentRequest, StartFromMaskRequest
@@ -86,6 +87,7 @@ class Service:
         self.folder = store.folder
         self.volumes = VolumeRegistry(list(given), list(data), store, self.limits, named_by_path=named_by_path)
         self.uploads = Uploads(store, self.volumes, self.limits)
+        self.coarse_copies = CoarseCopies()
         self._lock = threading.Lock()
         self._streams: Counter[str] = Counter()
         ahead = EncodeAhead(engine.predictor, lambda: self._previews.slices_in_view, self.metrics.encoded_ahead.inc)

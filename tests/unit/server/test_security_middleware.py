@@ -158,9 +158,8 @@ def test_sessions_and_uploads_of_another_user_are_not_found(
             for method in methods:
                 url = path.format(volume=theirs, session=web.session, name="right", number=0)
                 body = _body(path, method)
-                response = web.client.request(
-                    method, url, headers=bad, json=body, params={"format": "nii.gz", "filename": "m.nii.gz"}
-                )
+                query = {"format": "nii.gz", "filename": "m.nii.gz", "axis": "k", "first": 0}
+                response = web.client.request(method, url, headers=bad, json=body, params=query)
                 assert response.status_code == 404, (method, url, response.text)
                 tried += 1
         assert tried > 20

@@ -74,5 +74,6 @@ export default defineConfig({
     license: { fileName: LICENCES },
     chunkSizeWarningLimit: 1500,
   },
+  worker: { format: "es", rollupOptions: { output: { entryFileNames: "[name].js" } } },
   server: { proxy: { "/api": "http://127.0.0.1:8765" } },
 });

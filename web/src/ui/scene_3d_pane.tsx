@@ -1,7 +1,7 @@
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { OpenSession } from "../state/open_session";
+import { Surfaces } from "../state/surfaces";
 import type { Direction, SceneObject, Surroundings, Viewer3d } from "../view/viewer_3d";
-import { surfaceOf } from "../volume/object_surface";
 import { IconButton } from "./icons";
 import { useObservables } from "./use_observables";
 import "./styles/pane.css";
@@ -65,16 +65,27 @@ export function Scene3dPane({
     if (viewer && session.voxels) void viewer.setVolume(session.voxels, session.geometry, around);
   }, [viewer, around]);
 
-  const version = session.busy ? -1 : session.labels.version;
+  const surfaces = useMemo(() => new Surfaces(session.labels), [session]);
   const shown = session.objects.filter((each) => each.visible && display.masks);
-  const appearance = shown.map((each) => `${each.id} ${each.color}`).join();
+  const wanted = shown.map(({ id, color }) => `${id} ${color} ${session.labels.versionOf(id)}`);
   useEffect(() => {
     if (!viewer || hidden || session.busy) return;
-    const timer = setTimeout(() => {
-      void viewer.setObjects(shown.map(sceneObject(session)).filter((each) => each !== null));
+    let current = true;
+    const timer = setTimeout(async () => {
+      try {
+        const made = await Promise.all(shown.map(({ id }) => surfaces.of(id)));
+        if (!current) return;
+        const objects = shown.map(({ color }, n) => ({ key: wanted[n], surface: made[n], colour: color }));
+        await viewer.setObjects(objects.filter((each): each is SceneObject => each.surface !== null));
+      } catch (problem) {
+        setError((problem as Error).message);
+      }
     }, SURFACE_DELAY_MS);
-    return () => clearTimeout(timer);
-  }, [viewer, version, appearance, hidden]);
+    return () => {
+      current = false;
+      clearTimeout(timer);
+    };
+  }, [viewer, wanted.join(), hidden, session.busy]);
 
   return (
     <section class="pane scene-3d" data-place={place} hidden={hidden} aria-label="3D view">
@@ -137,18 +148,4 @@ export function Scene3dPane({
       <IconButton icon="enlarge" label="Only the 3D view, and back" run={() => display.enlarge("3d")} />
     </section>
   );
-}
-
-/** The surface of an object, recomputed only when its masks have changed. */
-function sceneObject(session: OpenSession): (object: OpenSession["objects"][number]) => SceneObject | null {
-  return (object) => {
-    const surface = surfaceOf(session.labels, object.id);
-    return (
-      surface && {
-        key: `${object.id} ${object.color} ${session.labels.version}`,
-        surface,
-        colour: object.color,
-      }
-    );
-  };
 }

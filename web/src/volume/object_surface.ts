@@ -3,47 +3,43 @@
  * fills. A large object gets coarser cells, so that its surface is fast to draw.
  */
 import type { Geometry } from "./coordinates";
-import type { LabelMap } from "./label_map";
+import type { Extent, SparseMask } from "./sparse_mask";
 
 export interface Surface {
   /** Positions in RAS millimetres, three per vertex. */
   points: Float32Array;
   triangles: Uint32Array;
 }
+/** What a surface needs of a volume's grid: a worker gets it without the methods. */
+export type SurfaceGrid = Pick<Geometry, "spacing" | "affine">;
 
 /** Cells along the longest side, at most: about as many as a 3D pane shows. */
 const MAX_CELLS = 96;
 
-export function surfaceOf(labels: LabelMap, id: number): Surface | null {
-  const extent = labels.extent(id);
+export function surfaceOf(mask: SparseMask, grid: SurfaceGrid): Surface | null {
+  const extent = mask.extent();
   if (!extent) return null;
-  const { geometry } = labels;
-  const lengths = extent.map(([low, high], axis) => (high - low + 1) * geometry.spacing[axis]);
-  const cellMm = Math.max(Math.max(...lengths) / MAX_CELLS, Math.min(...geometry.spacing));
-  const step = geometry.spacing.map((mm) => Math.max(1, Math.round(cellMm / mm)));
+  const lengths = extent.map(([low, high], axis) => (high - low + 1) * grid.spacing[axis]);
+  const cellMm = Math.max(Math.max(...lengths) / MAX_CELLS, Math.min(...grid.spacing));
+  const step = grid.spacing.map((mm) => Math.max(1, Math.round(cellMm / mm)));
   // One empty cell around the object closes the surface.
   const size = extent.map(([low, high], axis) => Math.ceil((high - low + 1) / step[axis]) + 2);
-  const field = smoothed(filled(labels, id, extent, step, size), size);
-  return nets(field, size, (cell) => toRas(geometry, extent, step, cell));
+  const field = smoothed(filled(mask, extent, step, size), size);
+  return nets(field, size, (cell) => toRas(grid, extent, step, cell));
 }
 
-function filled(
-  labels: LabelMap,
-  id: number,
-  extent: [number, number][],
-  step: number[],
-  size: number[],
-): Float32Array {
-  const [ni, nj] = labels.geometry.shape;
+function filled(mask: SparseMask, extent: Extent, step: number[], size: number[]): Float32Array {
   const field = new Float32Array(size[0] * size[1] * size[2]);
   const share = 1 / (step[0] * step[1] * step[2]);
-  for (let k = extent[2][0]; k <= extent[2][1]; k++)
-    for (let j = extent[1][0]; j <= extent[1][1]; j++)
-      for (let i = extent[0][0]; i <= extent[0][1]; i++) {
-        if (labels.ids[i + ni * (j + nj * k)] !== id) continue;
-        const cell = [i, j, k].map((value, axis) => 1 + Math.floor((value - extent[axis][0]) / step[axis]));
-        field[cell[0] + size[0] * (cell[1] + size[1] * cell[2])] += share;
-      }
+  const strides = [1, size[0], size[0] * size[1]];
+  /** What each voxel index along an axis adds to the offset of its cell. */
+  const [ofI, ofJ, ofK] = extent.map(([low, high], axis) =>
+    Int32Array.from({ length: high - low + 1 }, (_, n) => strides[axis] * (1 + Math.floor(n / step[axis]))),
+  );
+  const [[i0], [j0], [k0]] = extent;
+  mask.each((i, j, k) => {
+    field[ofI[i - i0] + ofJ[j - j0] + ofK[k - k0]] += share;
+  });
   return field;
 }
 
@@ -65,9 +61,11 @@ function smoothed(field: Float32Array, size: number[]): Float32Array {
   return from;
 }
 
-function toRas(geometry: Geometry, extent: [number, number][], step: number[], cell: number[]): number[] {
-  const voxel = cell.map((value, axis) => extent[axis][0] + (value - 1) * step[axis] + (step[axis] - 1) / 2);
-  const [l, p, s] = geometry.toLps([voxel[0], voxel[1], voxel[2]]);
+function toRas({ affine }: SurfaceGrid, extent: Extent, step: number[], cell: number[]): number[] {
+  const [i, j, k] = cell.map(
+    (value, axis) => extent[axis][0] + (value - 1) * step[axis] + (step[axis] - 1) / 2,
+  );
+  const [l, p, s] = affine.map(([a, b, c, d]) => a * i + b * j + c * k + d);
   return [-l, -p, s];
 }
 

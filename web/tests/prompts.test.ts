@@ -3,7 +3,6 @@ import { describe, expect, it } from "vitest";
 import { EventParser } from "../src/api/event_stream";
 import { promptAction } from "../src/state/prompt_action";
 import { type DrawnPrompt, freeName, newDraft, withBound } from "../src/state/prompt_draft";
-import { SHORTCUTS } from "../src/ui/shortcuts";
 import { fillPolygon, paintStroke } from "../src/view/mask_painting";
 import { scaleBar } from "../src/view/overlay_pen";
 import { Geometry } from "../src/volume/coordinates";
@@ -86,11 +85,6 @@ describe("a drawn prompt", () => {
 });
 
 it("takes the first free name", () => expect(freeName(["object 1", "liver"])).toBe("object 2"));
-
-it("gives every key one meaning", () => {
-  const keys = SHORTCUTS.flatMap((each) => each.bindings);
-  expect(new Set(keys).size).toBe(keys.length);
-});
 
 describe("painting", () => {
   const grid = geometry.grids.axial;

@@ -2,6 +2,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import type { App } from "../state/app";
 import { Icon, IconButton } from "./icons";
+import { keyLabel } from "./keyboard";
 import { SHORTCUTS } from "./shortcuts";
 import { Library } from "./start_page";
 import "./styles/choices.css";
@@ -65,7 +66,7 @@ function Shortcuts({ app }: { app: App }) {
               {SHORTCUTS.filter((each) => each.group === group).map(({ label, description }) => (
                 <div key={label}>
                   <dt>
-                    <kbd>{label}</kbd>
+                    <kbd>{keyLabel(label)}</kbd>
                   </dt>
                   <dd>{description}</dd>
                 </div>

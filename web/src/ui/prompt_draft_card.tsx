@@ -3,6 +3,7 @@ import type { RunsMask } from "../api/wire_types";
 import type { OpenSession } from "../state/open_session";
 import { guessedBounds, type PromptDraft, promptKind, WITHOUT_BOUNDS } from "../state/prompt_draft";
 import { decodeRuns } from "../volume/run_lengths";
+import { keyLabel } from "./keyboard";
 import "./styles/card.css";
 import "./styles/draft.css";
 
@@ -84,7 +85,7 @@ export function PromptDraftCard({ session, draft }: { session: OpenSession; draf
             checked={bounds !== null}
             onChange={() => session.changeDraft({ bounds: guessedBounds(draft, grid) })}
           />
-          Set <kbd>[</kbd> <kbd>]</kbd>
+          Set <kbd>{keyLabel("[")}</kbd> <kbd>{keyLabel("]")}</kbd>
         </label>
         <span class="numbers ends-values">{bounds ? `${bounds[0]} – ${bounds[1]}` : "by the stop rule"}</span>
       </fieldset>

@@ -7,13 +7,14 @@ import { WITHOUT_BOUNDS } from "../state/prompt_draft";
 import { moveCursor, pressCursor } from "../view/key_cursor";
 import type { SlicePane } from "../view/slice_pane";
 import { PRESETS, presetWindow } from "../volume/hu_window";
+import { bindingOf } from "./keyboard";
 
 export interface Shortcut {
   group: "Tools" | "Prompt" | "Edit" | "Slices" | "View" | "Files";
-  /** The keys as shown by `?`. */
+  /** The keys as a US keyboard has them, with " / " between several; `keyLabel` makes them the user's. */
   label: string;
   description: string;
-  /** `KeyboardEvent.key` in lower case, with `ctrl+` and `shift+` where they matter. */
+  /** The names of its keys, see `keyboard.ts`, with `ctrl+` and `shift+` where they matter. */
   bindings: readonly string[];
   run: (context: Context, key: string) => unknown;
 }
@@ -242,8 +243,9 @@ export const SHORTCUTS: readonly Shortcut[] = [
     group: "View",
     label: "Z / Shift+Z",
     description: "Zoom in, out (or Ctrl+wheel; middle button moves)",
-    bindings: ["z", "shift+z", "+"],
-    run: ({ session }, key) => session.display.zoom(session.display.active, key === "shift+z" ? 0.8 : 1.25),
+    bindings: ["z", "shift+z", "numpad+", "numpad-"],
+    run: ({ session }, key) =>
+      session.display.zoom(session.display.active, key === "shift+z" || key === "numpad-" ? 0.8 : 1.25),
   },
   {
     group: "View",
@@ -284,7 +286,7 @@ export const SHORTCUTS: readonly Shortcut[] = [
     group: "Files",
     label: "?",
     description: "Show these shortcuts",
-    bindings: ["?", "shift+?"],
+    bindings: ["?"],
     run: ({ app }) => app.show("shortcuts"),
   },
 ];
@@ -300,21 +302,23 @@ const BY_BINDING = new Map(
   SHORTCUTS.flatMap((shortcut) => shortcut.bindings.map((key) => [key, shortcut] as const)),
 );
 
-function bindingOf(event: KeyboardEvent): string {
-  const key = event.key.toLowerCase();
-  const ctrl = event.ctrlKey || event.metaKey ? "ctrl+" : "";
-  return `${ctrl}${event.shiftKey ? "shift+" : ""}${key}`;
-}
+/** Keys that a control uses itself, by the selector of the control. */
+const USED_BY: readonly [selector: string, keys: RegExp][] = [
+  ["dialog, [role=menu], [role=listbox], [contenteditable]", /./],
+  ["select, textarea", /./],
+  ["input:not([type=range], [type=checkbox], [type=radio], [type=color], [type=button])", /./],
+  ["button, a, summary, input", /^(Enter| )$/],
+  ["[role=slider], [role=separator]", /^Arrow/],
+  ["input", /^(Arrow|Home|End|Page)/],
+];
 
 /** Run the shortcut of a key, unless the key belongs to a field, a button or a dialog. */
 export function handleKey(event: KeyboardEvent, context: Context): void {
-  const target = event.target as HTMLElement;
-  const typing = target.closest("input, select, textarea, dialog, [role=menu]");
-  const pressing = target.closest("button, a, summary") && (event.key === "Enter" || event.key === " ");
-  const sliding = target.closest("[role=slider]") && event.key.startsWith("Arrow");
-  if (event.altKey || typing || pressing || sliding || event.defaultPrevented) return;
+  const target = event.target instanceof Element ? event.target : document.body;
+  const used = USED_BY.some(([selector, keys]) => keys.test(event.key) && target.closest(selector));
+  if (used || event.defaultPrevented || event.isComposing) return;
   const binding = bindingOf(event);
-  const shortcut = BY_BINDING.get(binding);
+  const shortcut = binding && BY_BINDING.get(binding);
   if (!shortcut) return;
   event.preventDefault();
   shortcut.run(context, binding);

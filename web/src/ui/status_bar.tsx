@@ -1,5 +1,6 @@
 import type { App } from "../state/app";
 import type { OpenSession } from "../state/open_session";
+import { keyLabel } from "./keyboard";
 import { useObservables } from "./use_observables";
 import "./styles/status_bar.css";
 
@@ -14,7 +15,10 @@ function advice(session: OpenSession): string {
   if (draft?.predicting) return "Predicting on this slice …";
   if (draft?.error) return draft.error;
   if (draft)
-    return "Enter propagates this mask through the volume. A shows another of the four masks; [ and ] set the bounds.";
+    return (
+      "Enter propagates this mask through the volume. A shows another of the four masks; " +
+      `${keyLabel("[")} and ${keyLabel("]")} set the bounds.`
+    );
   if (tool === "measure") return "Drag to measure a distance in mm.";
   if (tool === "window") return "Drag to the right to widen the window, downwards to darken.";
   if (tool === "navigate") return "Click to move all planes there; double-click to enlarge a view.";

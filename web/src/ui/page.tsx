@@ -4,6 +4,7 @@ import type { PaneName } from "../state/display";
 import type { OpenSession } from "../state/open_session";
 import type { SlicePane } from "../view/slice_pane";
 import { Dialogs } from "./dialogs";
+import { MasksHidden } from "./masks_hidden";
 import { Scene3dPane } from "./scene_3d_pane";
 import { handleKey } from "./shortcuts";
 import { SidePanel } from "./side_panel";
@@ -101,6 +102,7 @@ function Workspace({ app, session }: { app: App; session: OpenSession }) {
             />
           );
         })}
+        <MasksHidden display={display} />
       </main>
       <SidePanel app={app} session={session} />
       <StatusBar app={app} session={session} />

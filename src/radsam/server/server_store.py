@@ -29,6 +29,7 @@ CREATE TABLE IF NOT EXISTS uploads (
     id TEXT PRIMARY KEY, owner TEXT NOT NULL, name TEXT NOT NULL, path TEXT NOT NULL, series TEXT,
     bytes INTEGER NOT NULL, created TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS measurements (session TEXT PRIMARY KEY, listed TEXT NOT NULL);
 """
 
 
@@ -171,7 +172,21 @@ class ServerStore:
         """Remove a session with its files."""
         with self._lock, self._database:
             self._database.execute("DELETE FROM sessions WHERE id = ?", (session,))
+            self._database.execute("DELETE FROM measurements WHERE session = ?", (session,))
         shutil.rmtree(self.session_folder(session), ignore_errors=True)
+
+    # Measurements
+
+    def put_measurements(self, session: str, listed: str) -> None:
+        """Insert or replace the measurements of a session, as JSON."""
+        with self._lock, self._database:
+            self._database.execute("INSERT OR REPLACE INTO measurements VALUES (?, ?)", (session, listed))
+
+    def measurements(self, session: str) -> str | None:
+        """Return the measurements of a session as JSON; None if it never had any."""
+        with self._lock:
+            row = self._database.execute("SELECT listed FROM measurements WHERE session = ?", (session,)).fetchone()
+        return None if row is None else str(row[0])
 
     # Uploads
 

@@ -28,6 +28,7 @@ from radsam.server.event_channel import Subscription
 from radsam.server.live_session import Job, LiveSession
 from radsam.server.mask_revisions import SliceKey, pack
 from radsam.server.mask_uploads import read_masks
+from radsam.server.measurement_store import MeasurementStore
 from radsam.server.model_thread import ModelThread
 from radsam.server.preview_service import Preview, PreviewService
 from radsam.server.result_export import ExportedFile, export_result
@@ -88,6 +89,7 @@ class Service:
         self.volumes = VolumeRegistry(list(given), list(data), store, self.limits, named_by_path=named_by_path)
         self.uploads = Uploads(store, self.volumes, self.limits)
         self.coarse_copies = CoarseCopies()
+        self.measurements = MeasurementStore(store, self.volumes)
         self._lock = threading.Lock()
         self._streams: Counter[str] = Counter()
         ahead = EncodeAhead(engine.predictor, lambda: self._previews.slices_in_view, self.metrics.encoded_ahead.inc)

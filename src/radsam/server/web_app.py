@@ -11,7 +11,7 @@ from fastapi import FastAPI, Response
 from fastapi.responses import FileResponse, PlainTextResponse
 from starlette.staticfiles import StaticFiles
 
-from radsam.server import routes_edits, routes_sessions, routes_volumes, routes_voxels
+from radsam.server import routes_edits, routes_measurements, routes_sessions, routes_volumes, routes_voxels
 from radsam.server.access_tokens import Authenticator, NoAuthentication
 from radsam.server.allowed_origins import AllowedOrigins
 from radsam.server.api_schemas import Health, Info, Model
@@ -68,6 +68,7 @@ def create_app(
         routes_voxels.router,
         routes_sessions.router,
         routes_edits.router,
+        routes_measurements.router,
         nninteractive,
         monai_label,
     ):

@@ -183,6 +183,7 @@ def _body(path: str, method: str) -> object:
         "/clean-up": {"name": "right", "step": {"step": "keep_largest"}},
         "/start-from-mask": {"name": "x", "mask": voxels_to_json(SparseMask.of(np.ones((2, 2, 2), bool), 2))},
         "/api/sessions/{session}": {"overlap": "keep first"},
+        "/measurements": {"measurements": []},
     }
     return next((body for end, body in bodies.items() if path.endswith(end)), None) if method != "get" else None
 

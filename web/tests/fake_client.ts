@@ -1,6 +1,7 @@
 /** A server without a network: records the requests of the page, and sends the events that a test wants. */
 import type { Client } from "../src/api/client";
 import { ApiError } from "../src/api/client";
+import type { Measurement } from "../src/api/measurements";
 import type {
   Preview,
   SegmentedObject,
@@ -87,6 +88,7 @@ export class FakeServer {
   state: SessionState;
   preview: Preview = PREVIEW;
   start: StartOfObject | null = null;
+  measurements: Measurement[] = [];
   failing: string | null = null;
   private jobs = 0;
 
@@ -130,6 +132,10 @@ export class FakeServer {
     this.requests.push({ method, path, body });
     if (this.failing !== null) throw new ApiError(409, "session", this.failing);
     if (path.endsWith("/preview")) return this.preview;
+    if (path.endsWith("/measurements")) {
+      if (method === "PUT") this.measurements = (body as { measurements: Measurement[] }).measurements;
+      return { measurements: this.measurements };
+    }
     if (path.endsWith("/start")) return this.start;
     const edits = /\/(segment|correct|paint|delete-slices|bounds|confirm|clean-up|resume)$/;
     if (method === "POST" && edits.test(path)) return { job: `j${++this.jobs}` };

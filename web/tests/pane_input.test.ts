@@ -2,6 +2,7 @@
 /** What pointers, fingers and wheels do on a view, tool by tool. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Display } from "../src/state/display";
+import { Measurements } from "../src/state/measurements";
 import type { OpenSession } from "../src/state/open_session";
 import { moveCursor, pressCursor } from "../src/view/key_cursor";
 import { NEGATIVE, type Pen, PROMPT } from "../src/view/overlay_pen";
@@ -28,6 +29,7 @@ function open(plane: "axial" | "coronal" | "sagittal" = "axial"): void {
     ...{ geometry, display, takePrompt, voxels: null, draft: null, sentDraft: null, objects: [], state: {} },
     ...{ selected: null, labels: { version: 0, outlines: () => [] }, subscribe: () => () => undefined },
     ...{ object: () => null, discardDraft: vi.fn() },
+    measurements: new Measurements({} as never, "s1", () => undefined),
   };
   pane = new SlicePane(host, session as unknown as OpenSession, plane);
   stop = listen(pane, { seen: Number.NEGATIVE_INFINITY });

@@ -1,3 +1,4 @@
+import { saveFile } from "./save_file";
 import type {
   Info,
   NextSlice,
@@ -143,11 +144,7 @@ export class Client {
     const name =
       /filename="?([^";]+)"?/.exec(response.headers.get("Content-Disposition") ?? "")?.[1] ??
       `labels.${format}`;
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(await response.blob());
-    link.download = name;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+    saveFile(name, await response.blob());
     return name;
   }
 

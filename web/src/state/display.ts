@@ -15,13 +15,6 @@ export interface Camera {
   y: number;
 }
 
-export interface Measure {
-  plane: PlaneName;
-  index: number;
-  a: [number, number];
-  b: [number, number];
-}
-
 export interface Pointer {
   plane: PlaneName;
   x: number;
@@ -43,7 +36,6 @@ export class Display extends Observable {
   masks = true;
   brushMm = 12;
   cameras: Record<PlaneName, Camera> = { axial: WHOLE, coronal: WHOLE, sagittal: WHOLE };
-  measures: Measure[] = [];
   /** Under the mouse, or moved by keys. */
   pointer: Pointer | null = null;
   /** Notifies of the pointer alone, which moves all the time. */
@@ -79,6 +71,13 @@ export class Display extends Observable {
     const next = [...this.focus] as Ijk;
     next[grid.axis] = Math.min(grid.count - 1, Math.max(0, Math.round(index)));
     this.focusOn(next);
+  }
+
+  /** Make a plane the active one, large where one view is, and go to one of its slices. */
+  show(plane: PlaneName, index: number): void {
+    this.active = plane;
+    if (this.layout !== "quad") this.large = plane;
+    this.goTo(plane, index);
   }
 
   /** Step towards the top of the slice bar (superior, anterior, right) or the bottom. */

@@ -20,6 +20,7 @@ import { type Voxels, voxelsOfNifti } from "../volume/nifti_voxels";
 import { Display, type Tool } from "./display";
 import { Jobs } from "./jobs";
 import { colourOf, MaskSync } from "./mask_sync";
+import { Measurements } from "./measurements";
 import { Observable } from "./observable";
 import { promptAction } from "./prompt_action";
 import { type DrawnPrompt, freeName, newDraft, type PromptDraft, withBound } from "./prompt_draft";
@@ -30,10 +31,14 @@ export type ShowToast = (kind: "error" | "info" | "done", text: string) => void;
 /** The server encodes ahead around the slice in view; a slice that is passed in a quick scroll is not reported. */
 const VIEW_DELAY_MS = 150;
 
+const NOTHING_MEASURED =
+  "There is no measurement to undo. To undo an edit of an object, choose another tool first.";
+
 export class OpenSession extends Observable {
   readonly geometry: Geometry;
   readonly display: Display;
   readonly labels: LabelMap;
+  readonly measurements: Measurements;
   voxels: Voxels | null = null;
   /** The share of the image that has arrived. */
   loaded = 0;
@@ -74,6 +79,7 @@ export class OpenSession extends Observable {
     this.geometry = new Geometry(volume);
     this.display = new Display(this.geometry, state.window_hu);
     this.labels = new LabelMap(this.geometry);
+    this.measurements = new Measurements(client, state.id, (message) => showToast("error", message));
     this.requests = new EditRequests(client, state.id);
     this.masks = new MaskSync(client, this.labels);
     const last = state.objects.at(-1);
@@ -86,6 +92,7 @@ export class OpenSession extends Observable {
   /** Fetch the voxels and masks, and follow the server's events. */
   async start(): Promise<void> {
     this.reportView();
+    void this.measurements.load();
     void followEvents(
       this.client,
       this.state.id,
@@ -284,8 +291,22 @@ export class OpenSession extends Observable {
     return this.edit(name, async () => (await this.client.resume(this.state.id)).job);
   }
 
-  /** Take back the draft's last correction, the draft itself, or the session's last edit. */
+  /** What undo and redo take back: with the tool Measure what was measured, with any other tool prompts and edits. */
+  get canUndo(): boolean {
+    if (this.display.tool === "measure") return this.measurements.canUndo;
+    return this.state.can_undo || this.draft !== null;
+  }
+
+  get canRedo(): boolean {
+    return this.display.tool === "measure" ? this.measurements.canRedo : this.state.can_redo;
+  }
+
+  /** Take back the last measurement (with that tool), the draft's last correction, the draft, or the last edit. */
   async undo(): Promise<void> {
+    if (this.display.tool === "measure") {
+      if (!this.measurements.undo()) this.showToast("info", NOTHING_MEASURED);
+      return;
+    }
     if (this.draft?.corrections.length) {
       this.draft = { ...this.draft, corrections: this.draft.corrections.slice(0, -1) };
       return this.preview();
@@ -296,6 +317,10 @@ export class OpenSession extends Observable {
   }
 
   async redo(): Promise<void> {
+    if (this.display.tool === "measure") {
+      this.measurements.redo();
+      return;
+    }
     if (!this.state.can_redo) return;
     await this.attempt(async () => this.takeState(await this.client.redo(this.state.id)));
   }

@@ -47,7 +47,7 @@ export const SHORTCUTS: readonly Shortcut[] = [
   tool("n", "negative", "Negative point: not part of the object"),
   tool("d", "brush", "Paint a mask (Shift erases)"),
   tool("l", "lasso", "Draw a mask with a lasso"),
-  tool("m", "measure", "Measure in mm"),
+  tool("m", "measure", "Measure lengths, angles and regions"),
   tool("w", "window", "Window by dragging (or right button, any tool)"),
   tool("v", "navigate", "Navigate: a click moves all planes there"),
   {
@@ -73,7 +73,8 @@ export const SHORTCUTS: readonly Shortcut[] = [
       if (pane?.gesture) {
         pane.gesture = null;
         pane.redraw();
-      } else if (session.busy) void session.stop();
+      } else if (session.measurements.started) session.measurements.start(null);
+      else if (session.busy) void session.stop();
       else if (session.draft) session.discardDraft();
       else session.display.set({ tool: "navigate" });
     },
@@ -109,7 +110,7 @@ export const SHORTCUTS: readonly Shortcut[] = [
   {
     group: "Edit",
     label: "Ctrl+Z",
-    description: "Undo",
+    description: "Undo; with Measure, the last measurement",
     bindings: ["ctrl+z"],
     run: ({ session }) => session.undo(),
   },
@@ -152,9 +153,14 @@ export const SHORTCUTS: readonly Shortcut[] = [
   {
     group: "Edit",
     label: "Delete",
-    description: "Delete the object's last prompt or correction",
+    description: "Delete the object's last prompt or correction, or the chosen measurement (Measure)",
     bindings: ["delete", "backspace"],
     run: ({ session }) => {
+      const { measurements } = session;
+      if (session.display.tool === "measure") {
+        if (measurements.selected) measurements.remove(measurements.selected);
+        return;
+      }
       if (session.draft) return session.discardDraft();
       const last = session.object(session.selected)?.prompts.at(-1);
       if (last) void session.deletePrompt(last.number);

@@ -2,6 +2,7 @@ import type { App } from "../state/app";
 import type { OpenSession } from "../state/open_session";
 import { FirstSteps } from "./first_steps";
 import { Icon } from "./icons";
+import { MeasurementList } from "./measurement_list";
 import { ObjectList } from "./object_list";
 import { PromptDraftCard } from "./prompt_draft_card";
 import { useObservables } from "./use_observables";
@@ -21,6 +22,7 @@ export function SidePanel({ app, session }: { app: App; session: OpenSession }) 
         ) : null}
       </div>
       <ObjectList session={session} />
+      <MeasurementList session={session} />
       <FirstSteps session={session} />
     </aside>
   );

@@ -19,7 +19,7 @@ function advice(session: OpenSession): string {
       "Enter propagates this mask through the volume. A shows another of the four masks; " +
       `${keyLabel("[")} and ${keyLabel("]")} set the bounds.`
     );
-  if (tool === "measure") return "Drag to measure a distance in mm.";
+  if (tool === "measure") return measuringAdvice(session);
   if (tool === "window") return "Drag to the right to widen the window, downwards to darken.";
   if (tool === "navigate") return "Click to move all planes there; double-click to enlarge a view.";
   if (tool === "point" || tool === "negative") {
@@ -32,8 +32,17 @@ function advice(session: OpenSession): string {
   return `${shape} an object to start a new one.${session.selected ? ` Points (P) correct ${session.selected}.` : ""}`;
 }
 
+function measuringAdvice({ measurements }: OpenSession): string {
+  const { kind, started, selected } = measurements;
+  if (started) return "Click the end of the angle's second side. Esc gives it up.";
+  if (selected) return "Drag the line or its ends to change it; Delete removes it, Ctrl+Z undoes.";
+  if (kind === "length") return "Drag to measure a length in mm.";
+  if (kind === "angle") return "Drag the first side of the angle towards its vertex.";
+  return `Drag ${kind === "ellipse" ? "an ellipse" : "a rectangle"} to measure its mean and area.`;
+}
+
 export function StatusBar({ app, session }: { app: App; session: OpenSession }) {
-  useObservables(app, session, session.display);
+  useObservables(app, session, session.display, session.measurements);
   const plane = session.display.active;
   const grid = session.geometry.grids[plane];
   return (

@@ -13,8 +13,8 @@ const LAYOUTS: [Layout, IconName, string][] = [
 ];
 
 export function TopBar({ app, session }: { app: App; session: OpenSession }) {
-  const { display, state, volume } = session;
-  useObservables(session, display);
+  const { display, volume } = session;
+  useObservables(session, display, session.measurements);
   const { center, width } = centerWidth(display.window);
   const preset = PRESETS.find((each) => each.center === center && each.width === width);
   const size = volume.shape_ijk.join(" × ");
@@ -79,13 +79,13 @@ export function TopBar({ app, session }: { app: App; session: OpenSession }) {
         <IconButton
           icon="undo"
           label="Undo (Ctrl+Z)"
-          disabled={!state.can_undo && !session.draft}
+          disabled={!session.canUndo}
           run={() => session.undo()}
         />
         <IconButton
           icon="redo"
           label="Redo (Ctrl+Shift+Z)"
-          disabled={!state.can_redo}
+          disabled={!session.canRedo}
           run={() => session.redo()}
         />
       </div>

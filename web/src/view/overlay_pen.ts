@@ -107,6 +107,12 @@ export class Pen {
       else c.moveTo(x, y);
     });
     if (closed) c.closePath();
+    this.strokeTwice(colour);
+  }
+
+  /** Stroke the path in a colour, on a wider dark line: visible on bone and on lung. */
+  private strokeTwice(colour: string): void {
+    const { c } = this;
     c.lineJoin = "round";
     for (const [style, width] of [
       [SHADE, 3.5],
@@ -118,10 +124,9 @@ export class Pen {
     }
   }
 
-  /** A measured distance with end marks and its length in mm. */
-  measure(a: Xy, b: Xy, mm: number): void {
+  /** Short marks across both ends of a line. */
+  ends(a: Xy, b: Xy, colour: string): void {
     const { c } = this;
-    this.line([a, b], "#ffffff");
     const [p, q] = [this.at(a), this.at(b)];
     const angle = Math.atan2(q[1] - p[1], q[0] - p[0]) + Math.PI / 2;
     const tick = 5 * this.unit;
@@ -129,23 +134,56 @@ export class Pen {
       c.beginPath();
       c.moveTo(x - tick * Math.cos(angle), y - tick * Math.sin(angle));
       c.lineTo(x + tick * Math.cos(angle), y + tick * Math.sin(angle));
-      c.strokeStyle = "#ffffff";
+      c.strokeStyle = colour;
       c.lineWidth = 1.5 * this.unit;
       c.stroke();
     }
-    const right = q[0] >= p[0] ? q : p;
-    this.text(`${mm.toFixed(1)} mm`, right[0] + 9 * this.unit, right[1] + 4 * this.unit);
   }
 
-  text(text: string, x: number, y: number): void {
+  ellipse(a: Xy, b: Xy, colour: string): void {
     const { c } = this;
-    c.font = `500 ${12 * this.unit}px system-ui, sans-serif`;
-    c.lineWidth = 3.5 * this.unit;
+    const [p, q] = [this.at(a), this.at(b)];
+    c.beginPath();
+    c.ellipse(
+      (p[0] + q[0]) / 2,
+      (p[1] + q[1]) / 2,
+      Math.abs(q[0] - p[0]) / 2,
+      Math.abs(q[1] - p[1]) / 2,
+      0,
+      0,
+      2 * Math.PI,
+    );
+    this.strokeTwice(colour);
+  }
+
+  dot(xy: Xy, colour: string): void {
+    const { c } = this;
+    const [x, y] = this.at(xy);
+    c.beginPath();
+    c.arc(x, y, 3.5 * this.unit, 0, 2 * Math.PI);
+    c.fillStyle = colour;
+    c.fill();
     c.strokeStyle = SHADE;
-    c.lineJoin = "round";
-    c.strokeText(text, x, y);
-    c.fillStyle = "#ffffff";
-    c.fillText(text, x, y);
+    c.lineWidth = this.unit;
+    c.stroke();
+  }
+
+  /** Text to the right of a point, on a dark plate that any picture can lie under; it stays inside the pane. */
+  label(text: string, beside: Xy, colour: string): void {
+    const { c, unit: u } = this;
+    const [x, y] = this.at(beside);
+    c.font = `500 ${12 * u}px system-ui, sans-serif`;
+    const [width, height] = [c.measureText(text).width + 10 * u, 18 * u];
+    const { a: ratio } = c.getTransform();
+    const room = [c.canvas.width / ratio - width - 2, c.canvas.height / ratio - height - 2];
+    const left = Math.max(2, Math.min(room[0], x + 9 * u));
+    const top = Math.max(2, Math.min(room[1], y - height / 2));
+    c.fillStyle = SHADE;
+    c.beginPath();
+    c.roundRect(left, top, width, height, 4 * u);
+    c.fill();
+    c.fillStyle = colour;
+    c.fillText(text, left + 5 * u, top + 13 * u);
   }
 
   circle(xy: Xy, radiusMm: number, pxPerMm: number, colour: string): void {

@@ -7,6 +7,7 @@ import { outlines } from "../volume/mask_outlines";
 import { decodeRuns } from "../volume/run_lengths";
 import { type Placement, renderSlice } from "../volume/slice_rendering";
 import type { Gesture } from "./gesture";
+import { drawMeasurements } from "./measurement_drawing";
 import { Pen, PROMPT, scaleBar, type Xy } from "./overlay_pen";
 
 /** A slice is rendered with at most so many pixels and scaled up by the browser: finer than CT, and fast at 4K. */
@@ -62,6 +63,7 @@ export class SlicePane {
       session.subscribe(redraw),
       session.display.subscribe(redraw),
       session.display.pointing.subscribe(redraw),
+      session.measurements.subscribe(redraw),
       () => sizes.disconnect(),
     );
     this.resize();
@@ -191,18 +193,13 @@ export class SlicePane {
   /** Whether anything in the overlay has changed; most notifications concern other slices or only the panel. */
   private overlayChanged(place: Placement): boolean {
     const { session } = this;
-    const { display, draft } = session;
-    const pointed = display.pointer?.plane === this.plane && (this.byKeys || display.tool === "brush");
+    const { display, draft, measurements } = session;
+    const pointed =
+      display.pointer?.plane === this.plane &&
+      (this.byKeys || display.tool === "brush" || measurements.started !== null);
     const next: unknown[] = [
       ...[place.left, place.top, place.scaleX, this.overlay.width, this.overlay.height, this.index],
-      ...[
-        display.focus.join(),
-        display.crosshair,
-        display.layout,
-        display.masks,
-        display.measures,
-        display.tool,
-      ],
+      ...[display.focus.join(), display.crosshair, display.layout, display.masks, display.tool],
       ...[
         session.labels.version,
         session.state,
@@ -213,6 +210,7 @@ export class SlicePane {
         this.byKeys,
       ],
       ...[display.brushMm, pointed ? display.pointer : null],
+      ...[measurements.list, measurements.selected, measurements.started, session.voxels],
     ];
     const changed = this.gesture !== null || next.some((value, n) => value !== this.drawnOverlay[n]);
     this.drawnOverlay = next;
@@ -234,9 +232,7 @@ export class SlicePane {
     }
     this.drawPrompts(pen);
     this.drawDraft(pen);
-    for (const each of display.measures)
-      if (each.plane === this.plane && each.index === this.index)
-        pen.measure(each.a, each.b, this.distance(each.a, each.b));
+    drawMeasurements(this, pen, this.gesture === null);
     this.gesture?.draw?.(pen);
     this.drawCursor(pen);
   }
@@ -289,11 +285,6 @@ export class SlicePane {
     const xy: Xy = [pointer.x, pointer.y];
     if (display.tool === "brush") pen.circle(xy, display.brushMm / 2, this.pxPerMm, PROMPT);
     if (this.byKeys) pen.keyCursor(xy, display.tool === "negative" ? "#ff6b6b" : PROMPT);
-  }
-
-  distance(a: Xy, b: Xy): number {
-    const at = (xy: Xy) => this.grid.xyToIjk(this.index, xy[0], xy[1]);
-    return this.session.geometry.distance(at(a), at(b));
   }
 
   /** HU and voxel under the pointer, and the scale bar. */

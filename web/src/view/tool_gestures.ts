@@ -6,6 +6,7 @@ import { outlines } from "../volume/mask_outlines";
 import { decodeRuns, encodeRuns } from "../volume/run_lengths";
 import type { Gesture } from "./gesture";
 import { fillPolygon, paintStroke } from "./mask_painting";
+import { measuring } from "./measuring";
 import { NEGATIVE, type Pen, PROMPT, type Xy } from "./overlay_pen";
 import type { SlicePane } from "./slice_pane";
 
@@ -60,25 +61,6 @@ export function panning(pane: SlicePane): Gesture {
 export function windowing(pane: SlicePane): Gesture {
   const { display } = pane.session;
   return { move: (_, dx, dy) => display.set({ window: draggedWindow(display.window, dx, dy) }) };
-}
-
-function measuring(pane: SlicePane, a: Xy): Gesture {
-  let b = a;
-  return {
-    move: (xy) => {
-      b = xy;
-    },
-    end: (moved) => {
-      if (moved) addMeasure(pane, a, b);
-    },
-    draw: (pen) => pen.measure(a, b, pane.distance(a, b)),
-  };
-}
-
-function addMeasure(pane: SlicePane, a: Xy, b: Xy): void {
-  const { display } = pane.session;
-  display.measures = [...display.measures, { plane: pane.plane, index: pane.index, a: [...a], b: [...b] }];
-  display.notify();
 }
 
 function draftEdges(pane: SlicePane): [number, number, number, number] | null {

@@ -110,9 +110,9 @@ class App:
     errors: list[str] = field(default_factory=list)
 
     @classmethod
-    def open(cls, browser: Any, server: Server, width: int = 1280, height: int = 800) -> App:
-        """Open the page and wait for the picture."""
-        context = browser.new_context(viewport={"width": width, "height": height})
+    def open(cls, browser: Any, server: Server, width: int = 1280, height: int = 800, **options: Any) -> App:
+        """Open the page, with options of Playwright's context, and wait for the picture."""
+        context = browser.new_context(viewport={"width": width, "height": height}, **options)
         app = cls(context.new_page(), server)
         app.page.set_default_timeout(TIMEOUT_MS)
         app.page.on("pageerror", lambda error: app.errors.append(str(error)))

@@ -24,6 +24,7 @@ from radsam.server.server_limits import Limits
 from radsam.server.server_store import ServerStore
 from radsam.server.service import Service
 from radsam.server.web_app import create_app
+from radsam.session.label_set import LabelSet
 from radsam.volume import RunMask, Volume
 from waiting import HANG_SECONDS, wait_for
 
@@ -82,6 +83,7 @@ def served(
     backend: FakeBackend | None = None,
     token: str | None = None,
     session: bool = True,
+    label_set: LabelSet | None = None,
 ) -> Iterator[Served]:
     """Run a service on a file of two balls, with a session on it."""
     scene = touching_balls()
@@ -89,7 +91,9 @@ def served(
     if not path.exists():
         write_volume(volume or scene.volume, path)
     backend = backend or FakeBackend()
-    service = Service(fake_engine(backend), ServerStore(folder / "state"), given=[path], limits=limits)
+    service = Service(
+        fake_engine(backend), ServerStore(folder / "state"), given=[path], limits=limits, label_set=label_set
+    )
     app = create_app(service, authenticator=authenticator, origins=origins)
     headers = {"authorization": f"Bearer {token}"} if token else {}
     with TestClient(app, base_url="http://127.0.0.1:8765", headers=headers, raise_server_exceptions=False) as client:

@@ -54,6 +54,14 @@ def serve(
         list[str] | None,
         typer.Option(help="A further host name of this server, as a proxy sends it. Repeatable.", metavar="NAME"),
     ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            help="Label set: a TOML file with the names that objects have, their values, colours and codes; see "
+            "docs/web.md.",
+            metavar="FILE",
+        ),
+    ] = None,
     max_upload: Annotated[float, typer.Option(min=0.001, help="The largest upload, in GB.", metavar="GB")] = 2.0,
     memory: Annotated[
         float, typer.Option(min=0.05, help="Memory for volumes, in GB; sessions in use keep theirs.", metavar="GB")
@@ -75,12 +83,14 @@ def serve(
     from radsam.server.server_store import ServerStore
     from radsam.server.service import Service
     from radsam.server.web_app import create_app
+    from radsam.session.label_set import read_label_set
 
     folder = state or _state_folder()
     reachable = not is_loopback(host) or bool(allow_host)  # a proxy lets other computers in
     authenticator, token = _users(token_file or folder / "tokens.json", reachable)
     upload_bytes, memory_bytes = int(max_upload * 1e9), int(memory * 1e9)
     limits = Limits(upload_bytes=upload_bytes, cache_bytes=memory_bytes, volume_bytes=min(memory_bytes, 2 << 30))
+    label_set = None if labels is None else read_label_set(labels)
     listening = listen_on(host, port)
     with listening:
         store = ServerStore(folder)
@@ -91,6 +101,7 @@ def serve(
             data=data or (),
             limits=limits,
             named_by_path=authenticator is None,
+            label_set=label_set,
         )
         url = url_of(host, listening, token)
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from radsam.disk.atomic_write import check_writable
 from radsam.errors import OutputError
-from radsam.io.dicom.organ_codes import organ_code
+from radsam.io.dicom.organ_codes import OrganCode, organ_code
 from radsam.io.image_file import NRRD, SUFFIXES, format_of
 from radsam.io.nrrd_segments import read_segments
 from radsam.volume import LabelVolume
@@ -106,11 +107,11 @@ def write_legend(path: Path, labels: LabelVolume) -> None:
     path.write_text("\n".join(lines) + "\n", "utf-8")
 
 
-def legend_json(labels: LabelVolume) -> str:
-    """Return a legend for programs: value, name and colour of each object, and its code where the table has it."""
+def legend_json(labels: LabelVolume, codes: Mapping[str, OrganCode] | None = None) -> str:
+    """Return a legend for programs: value, name and colour of each object, and its code if it has one."""
     described = []
     for number, name in sorted(labels.names.items()):
-        organ = organ_code(name)
+        organ = (codes or {}).get(name) or organ_code(name)
         code = {"scheme": organ.type.scheme, "value": organ.type.value, "meaning": organ.type.meaning}
         if organ.side is not None:
             code["side"] = organ.side.meaning

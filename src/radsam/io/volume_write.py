@@ -7,7 +7,7 @@ images of the series.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from radsam.disk.atomic_write import check_writable, replacing, write_failure
 from radsam.disk.utf8_path import utf8_path
 from radsam.errors import OutputError, VolumeError
 from radsam.io.dicom.derived_object import CONVERTED, Algorithm
+from radsam.io.dicom.organ_codes import OrganCode
 from radsam.io.dicom.rtstruct_write import write_rtstruct
 from radsam.io.dicom.seg_write import write_seg
 from radsam.io.dicom.source_series import SourceSeries
@@ -64,6 +65,7 @@ def write_labels(
     algorithm: Algorithm = CONVERTED,
     compress: bool = True,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    codes: Mapping[str, OrganCode] | None = None,
 ) -> None:
     """Write a label map, whole or not at all.
 
@@ -79,6 +81,7 @@ def write_labels(
         algorithm: For DICOM, the algorithm that made them.
         compress: For NRRD and MetaImage, whether to compress; some viewers cannot read compressed files.
         progress: For RTSTRUCT, called with the number of slices done, of all objects together, and their total.
+        codes: Codes by the objects' names, for names of which the table's code does not hold.
 
     Raises:
         OutputError: The suffix is unknown, the file cannot be written, the disk is full, the
@@ -93,7 +96,8 @@ def write_labels(
     if not chosen.is_dicom:
         if labels.keep_both and labels.covered:
             raise OutputError(whole_objects_refused(path))
-        _write(labels.ids, labels.geometry, target, compress, labels)
+        named = segment_fields(labels, codes or {}) if chosen is LabelFormat.NRRD else {}
+        _write(labels.ids, labels.geometry, target, compress, named)
         return
     if source is None:
         raise OutputError(
@@ -103,9 +107,9 @@ def write_labels(
     # What the images have is copied as it is, and pydicom would warn of every value that breaks a rule.
     with disable_value_validation():
         if chosen is LabelFormat.SEG:
-            write_seg(labels, target, source, algorithm)
+            write_seg(labels, target, source, algorithm, codes or {})
         else:
-            write_rtstruct(labels, target, source, algorithm, progress)
+            write_rtstruct(labels, target, source, algorithm, progress, codes or {})
 
 
 def whole_objects_refused(path: str | os.PathLike[str]) -> str:
@@ -190,13 +194,12 @@ def label_format(path: str | os.PathLike[str], file_format: LabelFormat | str | 
 
 
 def _write(
-    array: Voxels, geometry: Geometry, target: Path, compress: bool = True, labels: LabelVolume | None = None
+    array: Voxels, geometry: Geometry, target: Path, compress: bool = True, named: Mapping[str, str] | None = None
 ) -> None:
     check_grid(geometry, target)
     image = _image(array, geometry)
-    if labels is not None and target.suffix.lower() == ".nrrd":
-        for key, value in segment_fields(labels).items():
-            image.SetMetaData(key, value)
+    for key, value in (named or {}).items():
+        image.SetMetaData(key, value)
     with replacing(target) as partial:
         try:
             with utf8_path(partial) as name:

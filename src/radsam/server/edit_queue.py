@@ -25,7 +25,7 @@ from radsam.session.edit_outcome import EditOutcome
 from radsam.session.edit_request import SegmentRequest, StartFromMaskRequest
 from radsam.session.hand_request import ConfirmRequest, PaintRequest
 from radsam.session.history import History
-from radsam.session.object_ids import object_ids
+from radsam.session.object_ids import object_ids, with_edit
 from radsam.session.requests import ObjectRequest
 from radsam.volume import RunMask, SliceGrid
 
@@ -128,14 +128,15 @@ class EditQueue:
         job.warnings = capability_warnings(edit, session.predictor.spec)
         if isinstance(edit, Segment) and session.volume.hu_doubt:
             job.warnings += (session.volume.hu_doubt,)
-        object_id = object_ids(session.history.push(edit).done)[edit.name]
+        number = live.value_for(edit.name) if isinstance(edit, StartEdit) else None
+        object_id = object_ids(with_edit(session.history, edit, number).done)[edit.name]
         plane = edit.plane if isinstance(edit, StartEdit) else session.objects[edit.name].grid.plane
         grid = SliceGrid.of(session.volume.geometry, plane)
         covered = session.covered
         live.interrupted = None
         job.journal = Journal(live.journal_path, edit)
         published: dict[int, SliceMask] = {}
-        for record in session.run(edit):
+        for record in session.run(edit, number=number):
             if isinstance(record, SliceDone):
                 job.journal.append(record.slice_mask)
                 job.done, job.total = record.done, record.total

@@ -22,7 +22,9 @@ from radsam.server.state_json import session_details
 from radsam.session import Session
 from radsam.session.edit import ObjectEdit
 from radsam.session.edit_outcome import EditOutcome
+from radsam.session.label_set import LabelSet
 from radsam.volume import Plane
+from radsam.volume.object_colours import hex_of
 
 
 @dataclass(eq=False)
@@ -78,6 +80,7 @@ class LiveSession:
         folder: The folder of its files.
         interrupted: An edit that a crash interrupted.
         on_drop: Called when an event stream was too slow and is closed.
+        label_set: The names that have fixed values and colours.
     """
 
     def __init__(
@@ -87,7 +90,9 @@ class LiveSession:
         folder: Path,
         interrupted: InterruptedEdit | None,
         on_drop: Callable[[], None],
+        label_set: LabelSet | None = None,
     ) -> None:
+        self.label_set = label_set
         self.id, self.owner, self.volume_id, self.name = row.id, row.owner, row.volume, row.name
         self.changed = row.changed
         self.shown = row.shown
@@ -143,11 +148,20 @@ class LiveSession:
             "id": self.id,
             "volume": self.volume_id,
             **details,
-            "objects": [each | self.shown.get(each["name"], {}) for each in details["objects"]],
+            "objects": [each | self.looks(each["name"]) for each in details["objects"]],
             "busy": None if running is None else running.to_dict(),
             "interrupted": None if interrupted is None else interrupted.to_dict(),
             "encoded": {plane.value: sorted(self.encoded.get(plane, ())) for plane in Plane},
         }
+
+    def looks(self, name: str) -> dict[str, Any]:
+        """Return how an object is shown: what the user chose, and else the colour of the label set."""
+        rgb = self.label_set.colours.get(name) if self.label_set else None
+        return ({} if rgb is None else {"color": hex_of(rgb)}) | self.shown.get(name, {})
+
+    def value_for(self, name: str) -> int | None:
+        """Return the value in the label map that the label set has for an object to start; None without a set."""
+        return self.label_set.value_for(name, self.session.history.done) if self.label_set else None
 
     def publish_state(self) -> None:
         """Send the state to every event stream."""

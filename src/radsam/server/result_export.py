@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import shutil
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from radsam.errors import InputError
 from radsam.io.dicom.derived_object import Algorithm
+from radsam.io.dicom.organ_codes import OrganCode
 from radsam.io.dicom.source_series import read_source
 from radsam.io.label_legend import legend_json, own_legend_path, write_legend
 from radsam.io.volume_write import write_labels
@@ -92,23 +93,24 @@ def export_result(
             "Export one object at a time, or a DICOM SEG or RTSTRUCT; or choose the overlap policy last wins or keep "
             "first."
         )
+    codes = live.label_set.codes if live.label_set else {}
     if path.suffix == ".dcm":
         predictor = live.session.predictor
         algorithm = Algorithm(predictor.spec.name, f"SHA-256 {predictor.model_hash[:12]}")
         source = read_source(entry.path, series=entry.series, resample=False)
-        write_labels(labels, path, file_format=file_format, source=source, algorithm=algorithm)
+        write_labels(labels, path, file_format=file_format, source=source, algorithm=algorithm, codes=codes)
     else:
-        write_labels(labels, path)
-    return _with_legends(exported, labels) if legend else exported
+        write_labels(labels, path, codes=codes)
+    return _with_legends(exported, labels, codes) if legend else exported
 
 
 def _chosen_colours(live: LiveSession) -> dict[int, Colour]:
-    """Return the colours that the user chose, by the objects' values."""
-    chosen = {name: each["color"] for name, each in live.shown.items() if "color" in each}
-    return {number: rgb_of(chosen[name]) for number, name in live.label_map.labels.names.items() if name in chosen}
+    """Return the colours that the user or the label set chose, by the objects' values."""
+    looks = {number: live.looks(name) for number, name in live.label_map.labels.names.items()}
+    return {number: rgb_of(each["color"]) for number, each in looks.items() if "color" in each}
 
 
-def _with_legends(exported: ExportedFile, labels: LabelVolume) -> ExportedFile:
+def _with_legends(exported: ExportedFile, labels: LabelVolume, codes: Mapping[str, OrganCode]) -> ExportedFile:
     """Put a label map into a zip with its legends: for ITK-SNAP, which RadSAM reads, too, and for programs."""
     stem = exported.name.removesuffix(_SUFFIXES["nii.gz"])
     description, path = own_legend_path(exported.path), exported.path.with_name("result.zip")
@@ -116,7 +118,7 @@ def _with_legends(exported: ExportedFile, labels: LabelVolume) -> ExportedFile:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as packed:
         packed.write(exported.path, exported.name)
         packed.write(description, own_legend_path(Path(exported.name)).name)
-        packed.writestr(f"{stem}.json", legend_json(labels))
+        packed.writestr(f"{stem}.json", legend_json(labels, codes))
     return ExportedFile(path, f"{stem}.zip", _ZIP)
 
 

@@ -45,6 +45,7 @@ from radsam.session.edit import Change, Remove, Segment, SetId, StartEdit
 from radsam.session.edit_request import CorrectionRequest, SegmentRequest, StartFromMaskRequest
 from radsam.session.hand_request import PaintRequest, without_slices
 from radsam.session.label_objects import label_requests
+from radsam.session.label_set import LabelSet, with_set_values
 from radsam.session.prompt_json import prompt_to_json
 from radsam.session.requests import ObjectRequest, request_of
 from radsam.volume import Plane, SliceGrid, Volume, slice_index
@@ -65,6 +66,7 @@ class Service:
         data: Folders whose volumes are listed.
         limits: Limits in memory, disk and time.
         named_by_path: Whether session files may store the path of a volume: yes if every user works on this computer.
+        label_set: Names with fixed values and colours.
 
     Raises:
         VolumeError: A given volume cannot be read.
@@ -79,6 +81,7 @@ class Service:
         data: Sequence[Path] = (),
         limits: Limits | None = None,
         named_by_path: bool = True,
+        label_set: LabelSet | None = None,
     ) -> None:
         self.engine = engine
         self.limits = limits or Limits()
@@ -95,7 +98,10 @@ class Service:
         ahead = EncodeAhead(engine.predictor, lambda: self._previews.slices_in_view, self.metrics.encoded_ahead.inc)
         self._thread = ModelThread(ahead.step, _QUIET_SECONDS)
         self._edits = EditQueue(self._thread, store, self.limits, self.metrics)
-        self._sessions = SessionRegistry(engine, self._thread, store, self.volumes, self.limits, self.metrics)
+        self._sessions = SessionRegistry(
+            engine, self._thread, store, self.volumes, self.limits, self.metrics, label_set
+        )
+        self.label_set = label_set
         self._previews = PreviewService(
             engine.predictor, self._thread, lambda: self._sessions.live, self.limits, self.metrics
         )
@@ -259,6 +265,8 @@ class Service:
         labels, notes = read_masks(file, shown, volume, self.uploads.check_image, names=names, resample=resample)
         present = [each["name"] for each in live.state()["objects"]]
         requests = label_requests(labels, volume.geometry, present, what=shown)
+        if self.label_set is not None:
+            requests = with_set_values(requests, self.label_set, live.session.history.done)
         if len(present) + len(requests) > self.limits.objects:
             raise TooManyError(f"A session may have {self.limits.objects} objects; this file has {len(requests)} more.")
         return self._edits.change(live, lambda each: each.start_all(requests)), notes
@@ -342,6 +350,8 @@ class Service:
             now = str(new_name) if rename else name
             if number:
                 each.set_id(now, int(new_id or 0))
+            elif rename and self.label_set and (own := self.label_set.value_of(now, each.history.done)) is not None:
+                each.set_id(now, own)
             if lock:
                 each.lock(now, bool(locked))
 

@@ -22,6 +22,7 @@ from radsam.server.volume_listing import VolumeEntry
 from radsam.server.volume_registry import VolumeRegistry
 from radsam.session import Engine, Session, read_session
 from radsam.session.edit import edit_to_json
+from radsam.session.label_set import LabelSet
 from radsam.volume import Volume
 
 #: Interval of the search for idle sessions.
@@ -40,6 +41,7 @@ class SessionRegistry:
         volumes: Their volumes.
         limits: How many sessions a user may have, and how long they stay in memory.
         metrics: Where dropped event streams are counted.
+        label_set: Names with fixed values and colours.
     """
 
     def __init__(
@@ -50,7 +52,9 @@ class SessionRegistry:
         volumes: VolumeRegistry,
         limits: Limits,
         metrics: ServerMetrics,
+        label_set: LabelSet | None = None,
     ) -> None:
+        self._label_set = label_set
         self._engine = engine
         self._thread = thread
         self._store = store
@@ -116,7 +120,7 @@ class SessionRegistry:
         row = SessionRow("s" + secrets.token_hex(8), user, entry.id, entry.name, now(), 0, 0, {})
         folder = self._store.session_folder(row.id)
         live = self._thread.call(
-            lambda: LiveSession(row, make(), folder, None, self._metrics.dropped.inc), Priority.SEGMENT
+            lambda: LiveSession(row, make(), folder, None, self._metrics.dropped.inc, self._label_set), Priority.SEGMENT
         ).result()
         folder.mkdir(mode=0o700)
         try:
@@ -207,7 +211,12 @@ class SessionRegistry:
             _journal(self._store, row.id).unlink()
         return self._thread.call(
             lambda: LiveSession(
-                row, self._engine.reopen(saved, volume), folder, interrupted, self._metrics.dropped.inc
+                row,
+                self._engine.reopen(saved, volume),
+                folder,
+                interrupted,
+                self._metrics.dropped.inc,
+                self._label_set,
             ),
             Priority.SEGMENT,
         ).result()

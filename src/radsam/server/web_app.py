@@ -11,7 +11,14 @@ from fastapi import FastAPI, Response
 from fastapi.responses import FileResponse, PlainTextResponse
 from starlette.staticfiles import StaticFiles
 
-from radsam.server import routes_edits, routes_measurements, routes_sessions, routes_volumes, routes_voxels
+from radsam.server import (
+    routes_edits,
+    routes_labels,
+    routes_measurements,
+    routes_sessions,
+    routes_volumes,
+    routes_voxels,
+)
 from radsam.server.access_tokens import Authenticator, NoAuthentication
 from radsam.server.allowed_origins import AllowedOrigins
 from radsam.server.api_schemas import Health, Info, Model
@@ -69,6 +76,7 @@ def create_app(
         routes_sessions.router,
         routes_edits.router,
         routes_measurements.router,
+        routes_labels.router,
         nninteractive,
         monai_label,
     ):

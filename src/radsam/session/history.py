@@ -63,7 +63,8 @@ class History:
         """
         if self.cursor == 0:
             raise SessionError("There is nothing to undo.")
-        return replace(self, cursor=self.cursor - 1)
+        start = self.cursor - 1
+        return replace(self, cursor=start - self._is_numbered(start))
 
     def redo(self) -> History:
         """Redo the edit that was undone last.
@@ -73,7 +74,19 @@ class History:
         """
         if self.cursor == len(self.edits):
             raise SessionError("There is nothing to redo.")
-        return replace(self, cursor=self.cursor + 1)
+        return replace(self, cursor=self.cursor + 1 + self._is_numbered(self.cursor + 1))
+
+    def _is_numbered(self, start: int) -> bool:
+        """Whether an edit starts an object whose value was chosen right before: both are one step of the user."""
+        if not 0 < start < len(self.edits):
+            return False
+        chosen, edit = self.edits[start - 1], self.edits[start]
+        return (
+            isinstance(chosen, SetId)
+            and isinstance(edit, StartEdit)
+            and chosen.name == edit.name
+            and chosen.name not in present_objects(self.edits[: start - 1])
+        )
 
 
 def object_names(edits: Sequence[Edit]) -> list[str]:

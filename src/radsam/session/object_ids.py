@@ -7,7 +7,7 @@ from itertools import chain
 
 from radsam.errors import SessionError
 from radsam.session.edit import LARGEST_ID, Edit, SetId, StartEdit
-from radsam.session.history import present_objects
+from radsam.session.history import History, present_objects
 
 
 def object_ids(edits: Sequence[Edit]) -> dict[str, int]:
@@ -26,6 +26,16 @@ def object_ids(edits: Sequence[Edit]) -> dict[str, int]:
             if other is not None:  # it was removed: see `require_free_id`
                 ids[other] = free_id(ids)
     return ids
+
+
+def with_edit(history: History, edit: Edit, number: int | None = None) -> History:
+    """Add an edit to a history; an object that it starts gets the value `number`, if one is given."""
+    after = history.push(edit)
+    if number is None or not isinstance(edit, StartEdit) or edit.name in present_objects(history.done):
+        return after
+    if object_ids(after.done)[edit.name] == number:
+        return after
+    return history.push(SetId(edit.name, number)).push(edit)
 
 
 def free_id(ids: Mapping[str, int]) -> int:

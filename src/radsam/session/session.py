@@ -50,7 +50,7 @@ from radsam.session.history import (
 from radsam.session.label_map import LabelMap, LabelMapComposer
 from radsam.session.label_objects import LabelObjects, id_edits
 from radsam.session.object_changes import ObjectChanges
-from radsam.session.object_ids import object_ids
+from radsam.session.object_ids import object_ids, with_edit
 from radsam.session.overlap_warnings import clicks_inside_others, overlap_warnings
 from radsam.session.prompt_edits import PromptEdits
 from radsam.session.replay import ObjectResult, Replayer
@@ -337,7 +337,7 @@ class Session(PromptEdits, HandEdits, LabelObjects, ObjectChanges):
         edits = edits_of(self._history.done, edit.name)
         return reached_slices(edit, self._replayer.state(edits), self._replayer.result(edits).slice_masks)
 
-    def run(self, request: ObjectRequest | Edit) -> Iterator[Record]:
+    def run(self, request: ObjectRequest | Edit, *, number: int | None = None) -> Iterator[Record]:
         """Carry out a request, slice by slice: the generator behind every method that changes the session.
 
         The edit enters the history after the last record was taken; a caller that stops earlier leaves the session
@@ -345,6 +345,8 @@ class Session(PromptEdits, HandEdits, LabelObjects, ObjectChanges):
 
         Args:
             request: The request; or an edit: a deletion, a removal, a lock, an overlap policy, or as for `to_edit`.
+            number: The value in the label map of an object that the request starts, which no object has; None for the
+                next free one.
 
         Yields:
             `SliceDone` per slice and `SideDone` per side, for a prompt, a correction or a deletion.
@@ -359,7 +361,7 @@ class Session(PromptEdits, HandEdits, LabelObjects, ObjectChanges):
         else:
             edit = self.to_edit(request)
         before, covered = self._history, self.covered
-        history = before.push(edit)
+        history = with_edit(before, edit, number)
         if isinstance(edit, ObjectEdit):
             yield from self._replayer.replay(edits_of(history.done, edit.name))
             if isinstance(edit, CleanUp) and not self._is_filled(history, edit.name):

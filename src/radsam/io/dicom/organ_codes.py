@@ -56,6 +56,21 @@ class OrganCode:
     rgb: tuple[int, int, int] | None = None
 
 
+@dataclass(frozen=True)
+class CodedName:
+    """A name of an object that has a code.
+
+    Args:
+        name: As it is written in label maps: ``kidney_left``.
+        others: Further words that mean the same.
+        organ: Its code.
+    """
+
+    name: str
+    others: tuple[str, ...]
+    organ: OrganCode
+
+
 #: What any object is, where the table does not have its name.
 UNKNOWN = OrganCode(Code("85756007", "Tissue"), Code("85756007", "Tissue"), known=False)
 
@@ -81,40 +96,79 @@ def organ_code(name: str) -> OrganCode:
     return found
 
 
+def coded_names() -> tuple[CodedName, ...]:
+    """Return a name for every code of the table; for organs of two sides, one for each side and one for both.
+
+    Raises:
+        InputError: As for `organ_code`.
+    """
+    found: dict[str, CodedName] = {}
+    for source, described in _described(os.environ.get("RADSAM_ORGAN_CODES", "")):
+        for entry in described["organ"]:
+            name = "_".join(re.findall(r"[a-z0-9]+", entry["meaning"].lower()))
+            if not name:
+                raise _unusable(source, ValueError(f"the meaning {entry['meaning']!r} has no letter"))
+            names = [f"{name}_left", f"{name}_right", name] if entry.get("sides") else [name]
+            others = tuple(entry.get("names", []))
+            found |= {each: CodedName(each, others, organ_code(each)) for each in names}
+    return tuple(found.values())
+
+
+def category_code(name: str) -> Code:
+    """Return the code of a kind of thing: "organ", "tissue" or "finding"."""
+    ((_, described),) = _described("")
+    return Code(*described["categories"][name])
+
+
 def _key(words: list[str]) -> str:
     return " ".join(sorted(words))
 
 
 @lru_cache(maxsize=4)
-def _table(extension: str) -> Mapping[str, OrganCode]:
-    table = _parse(files("radsam.io.dicom").joinpath("organ_codes.toml").read_text("utf-8"), "organ_codes.toml")
+def _described(extension: str) -> tuple[tuple[str, dict[str, Any]], ...]:
+    """Return the table as it is written, and the one that adds to it, each with its source."""
+    texts = [("organ_codes.toml", files("radsam.io.dicom").joinpath("organ_codes.toml").read_text("utf-8"))]
     if extension:
         try:
-            table |= _parse(Path(extension).read_text("utf-8"), extension)
+            texts.append((extension, Path(extension).read_text("utf-8")))
         except OSError as error:
             raise InputError(f"The organ codes {extension} cannot be read: {error.strerror or error}.") from error
+    try:
+        return tuple((source, tomllib.loads(text)) for source, text in texts)
+    except tomllib.TOMLDecodeError as error:
+        raise _unusable(extension, error) from error
+
+
+@lru_cache(maxsize=4)
+def _table(extension: str) -> Mapping[str, OrganCode]:
+    table: dict[str, OrganCode] = {}
+    for source, described in _described(extension):
+        try:
+            table |= _parse(described)
+        except (KeyError, TypeError, ValueError) as error:
+            raise _unusable(source, error) from error
     return table
 
 
-def _parse(content: str, source: str) -> dict[str, OrganCode]:
-    try:
-        described = tomllib.loads(content)
-        categories = {name: Code(*each) for name, each in described["categories"].items()}
-        table = {}
-        for entry in described["organ"]:
-            organ = _organ(entry, categories)
-            for name in (organ.type.meaning, *entry.get("names", [])):
-                table[_key(re.findall(r"[a-z0-9]+", name.lower()))] = organ
-        return table
-    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            f"{source} is not a table of organ codes ({error!r}). It needs [categories] and [[organ]] entries with "
-            "code, meaning and category; see docs/dicom.md."
-        ) from error
+def _parse(described: Mapping[str, Any]) -> dict[str, OrganCode]:
+    categories = {name: Code(*each) for name, each in described["categories"].items()}
+    table = {}
+    for entry in described["organ"]:
+        organ = _organ(entry, categories)
+        for name in (organ.type.meaning, *entry.get("names", [])):
+            table[_key(re.findall(r"[a-z0-9]+", name.lower()))] = organ
+    return table
+
+
+def _unusable(source: str, error: Exception) -> InputError:
+    return InputError(
+        f"{source} is not a table of organ codes ({error!r}). It needs [categories] and [[organ]] entries with "
+        "code, meaning and category; see docs/dicom.md."
+    )
 
 
 def _organ(entry: Mapping[str, Any], categories: Mapping[str, Code]) -> OrganCode:
-    unknown = set(entry) - {"code", "meaning", "category", "names", "rgb", "scheme"}
+    unknown = set(entry) - {"code", "meaning", "category", "names", "rgb", "scheme", "sides"}
     if unknown:
         raise ValueError(f"unknown keys {sorted(unknown)}")
     rgb = entry.get("rgb")

@@ -10,7 +10,7 @@ Implicit VR, DICOM's default, which has no such limit (PS3.5 7.1.3).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -31,7 +31,7 @@ from radsam.io.dicom.derived_object import (
     save_object,
     start_object,
 )
-from radsam.io.dicom.organ_codes import organ_code
+from radsam.io.dicom.organ_codes import OrganCode, organ_code
 from radsam.io.dicom.polygons import rings_of
 from radsam.io.dicom.source_series import SourceSeries
 from radsam.volume import LabelVolume
@@ -50,7 +50,8 @@ def write_rtstruct(
     path: Path,
     source: SourceSeries,
     algorithm: Algorithm,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Callable[[int, int], None],
+    codes: Mapping[str, OrganCode],
 ) -> None:
     """Write a label map as a structure set on the images that it was made on.
 
@@ -60,12 +61,14 @@ def write_rtstruct(
         source: The images.
         algorithm: The algorithm that made the labels.
         progress: Called with the number of slices done, of all objects together, and their total.
+        codes: Codes by the objects' names, which come before the table's.
 
     Raises:
         GridMismatchError: The labels do not lie on the images.
         OutputError: The label map is empty, or the file cannot be written.
     """
     dataset, names = start_object(labels, path, source, RTStructureSetStorage, "RTSTRUCT", "Structure set")
+    organs = {number: codes.get(name) or organ_code(name) for number, name in names.items()}
     dataset.OperatorsName, dataset.ApprovalStatus = "", "UNAPPROVED"
     dataset.StructureSetLabel = "RadSAM"
     dataset.StructureSetDate, dataset.StructureSetTime = dataset.SeriesDate, dataset.SeriesTime
@@ -93,7 +96,7 @@ def write_rtstruct(
         *(
             item(
                 ROIDisplayColor=list(
-                    labels.colours.get(number) or organ_code(names[number]).rgb or _COLOURS[position % len(_COLOURS)]
+                    labels.colours.get(number) or organs[number].rgb or _COLOURS[position % len(_COLOURS)]
                 ),
                 ReferencedROINumber=position,
                 ContourSequence=items(*_contours(labels, source, number, partial(tell, position - 1))),
@@ -102,7 +105,7 @@ def write_rtstruct(
         )
     )
     dataset.RTROIObservationsSequence = items(
-        *(_observation(position, names[number]) for position, number in enumerate(names, start=1))
+        *(_observation(position, organs[number]) for position, number in enumerate(names, start=1))
     )
     if any(
         each.get_item(_CONTOUR_DATA).length > _LONGEST_EXPLICIT
@@ -154,11 +157,10 @@ def _frame_of_reference(source: SourceSeries) -> Dataset:
     return item(FrameOfReferenceUID=source.slices[0].frame_of_reference, RTReferencedStudySequence=items(study))
 
 
-def _observation(position: int, name: str) -> Dataset:
+def _observation(position: int, organ: OrganCode) -> Dataset:
     observation = item(
         ObservationNumber=position, ReferencedROINumber=position, RTROIInterpretedType="", ROIInterpreter=""
     )
-    organ = organ_code(name)
     if organ.known:
         observation.RTROIIdentificationCodeSequence = items(code_item(organ.type))
     return observation

@@ -6,7 +6,7 @@ Written with pydicom alone, because highdicom takes three times as long
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +44,13 @@ _SEGMENT_NUMBER, _SEGMENT_IDENTIFICATION = 0x0062000B, 0x0062000A
 _IMAGE_POSITION, _PLANE_POSITION = 0x00200032, 0x00209113
 
 
-def write_seg(labels: LabelVolume, path: Path, source: SourceSeries, algorithm: Algorithm) -> None:
+def write_seg(
+    labels: LabelVolume,
+    path: Path,
+    source: SourceSeries,
+    algorithm: Algorithm,
+    codes: Mapping[str, OrganCode],
+) -> None:
     """Write a label map as a SEG on the images that it was made on.
 
     Objects that overlap are written whole. Slices without an object get no frame. Of a resampled series, the frames
@@ -55,6 +61,7 @@ def write_seg(labels: LabelVolume, path: Path, source: SourceSeries, algorithm: 
         path: The target file.
         source: The images of the labels.
         algorithm: The algorithm that made the labels.
+        codes: Codes by the objects' names, which come before the table's.
 
     Raises:
         GridMismatchError: The labels do not lie on the images.
@@ -77,7 +84,7 @@ def write_seg(labels: LabelVolume, path: Path, source: SourceSeries, algorithm: 
     # Segments are numbered from 1 without gaps (PS3.3 C.8.20.4).
     dataset.SegmentSequence = items(
         *(
-            _segment(position, name, algorithm, labels.colours.get(number))
+            _segment(position, name, codes.get(name) or organ_code(name), algorithm, labels.colours.get(number))
             for position, (number, name) in enumerate(names.items(), start=1)
         )
     )
@@ -120,8 +127,7 @@ def _overlap(frames: Sequence[tuple[int, int, Bool[np.ndarray, "rows cols"]]]) -
     return False
 
 
-def _segment(position: int, name: str, algorithm: Algorithm, colour: Colour | None) -> Dataset:
-    organ: OrganCode = organ_code(name)
+def _segment(position: int, name: str, organ: OrganCode, algorithm: Algorithm, colour: Colour | None) -> Dataset:
     segment = item(
         SegmentNumber=position,
         SegmentLabel=name,

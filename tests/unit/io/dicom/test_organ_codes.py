@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import tomllib
 from importlib.resources import files
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 from pydicom.sr._concepts_dict import concepts
 
 from radsam.errors import InputError
-from radsam.io.dicom.organ_codes import UNKNOWN, organ_code
+from radsam.io.dicom.organ_codes import UNKNOWN, Code, coded_names, organ_code
 
 
 def test_every_code_is_one_of_the_standard() -> None:
@@ -44,6 +45,22 @@ def test_names_are_found_however_they_are_written(name: str, code: str, side: st
     assert organ.known
     assert organ.type.value == code
     assert (organ.side.meaning if organ.side else None) == side
+
+
+def test_every_code_is_offered_with_a_name_that_finds_it() -> None:
+    offered = {each.name: each for each in coded_names()}
+    described = tomllib.loads(files("radsam.io.dicom").joinpath("organ_codes.toml").read_text("utf-8"))
+    assert {each.organ.type.value for each in offered.values()} == {each["code"] for each in described["organ"]}
+    for name, each in offered.items():
+        assert organ_code(name) == each.organ
+        assert re.fullmatch(r"[a-z0-9_]+", name)
+    assert [offered[f"kidney{side}"].organ.side for side in ("_left", "_right", "")] == [
+        Code("7771000", "Left"),
+        Code("24028007", "Right"),
+        None,
+    ]
+    assert "liver_left" not in offered
+    assert "gtv" in offered["neoplasm"].others
 
 
 @pytest.mark.parametrize("name", ["object", "", "left", "Tumor_c40", "肝"])

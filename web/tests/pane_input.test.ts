@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Display } from "../src/state/display";
 import { Measurements } from "../src/state/measurements";
 import type { OpenSession } from "../src/state/open_session";
+import { zoomByKeys } from "../src/view/camera";
 import { moveCursor, pressCursor } from "../src/view/key_cursor";
 import { NEGATIVE, type Pen, PROMPT } from "../src/view/overlay_pen";
 import { listen } from "../src/view/pane_input";
@@ -23,6 +24,7 @@ const takePrompt = vi.fn();
 function open(plane: "axial" | "coronal" | "sagittal" = "axial"): void {
   host = document.createElement("div");
   Object.defineProperties(host, { clientWidth: { value: WIDTH }, clientHeight: { value: HEIGHT } });
+  host.getBoundingClientRect = () => new DOMRect(0, 0, WIDTH, HEIGHT);
   document.body.append(host);
   const display = new Display(geometry, [-160, 240]);
   const session = {
@@ -281,4 +283,15 @@ it("draws with keys: a click, and the two corners of a box", () => {
   moveCursor(pane, 2, 1);
   pressCursor(pane, false);
   expect(prompts()[1]).toEqual(geometry.grids.axial.box(pane.index, [0, 1], [2, 2]));
+});
+
+it("keeps the cursor of the keys in view, and zooms around it", () => {
+  display().point({ plane: "axial", x: 1, y: 1 });
+  const at = pane.clientAt([1, 1]);
+  zoomByKeys(pane, 8);
+  expect(pane.clientAt([1, 1]).map(Math.round)).toEqual(at.map(Math.round));
+  const inside = ([x, y]: readonly number[]) => x >= 0 && y >= 0 && x <= WIDTH && y <= HEIGHT;
+  expect(inside(pane.clientAt([2, 3]))).toBe(false);
+  for (let n = 0; n < 3; n++) moveCursor(pane, 1, 1);
+  expect(inside(pane.clientAt([2, 3]).map((value) => Math.round(value)))).toBe(true);
 });

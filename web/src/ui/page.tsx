@@ -3,7 +3,9 @@ import type { App } from "../state/app";
 import type { PaneName } from "../state/display";
 import type { OpenSession } from "../state/open_session";
 import type { SlicePane } from "../view/slice_pane";
+import { Announcer } from "./announcer";
 import { Dialogs } from "./dialogs";
+import { keepFocus } from "./keep_focus";
 import { MasksHidden } from "./masks_hidden";
 import { Scene3dPane } from "./scene_3d_pane";
 import { handleKey } from "./shortcuts";
@@ -25,6 +27,7 @@ export function Page({ app }: { app: App }) {
   useObservables(app);
   const [dropping, setDropping] = useState(false);
   useEffect(() => acceptDrops(app, setDropping), [app]);
+  useEffect(() => keepFocus(document.body), []);
   return (
     <>
       {app.screen === "token" && <TokenPage app={app} />}
@@ -106,6 +109,7 @@ function Workspace({ app, session }: { app: App; session: OpenSession }) {
       </main>
       <SidePanel app={app} session={session} />
       <StatusBar app={app} session={session} />
+      <Announcer session={session} panes={panes.current} />
     </div>
   );
 }

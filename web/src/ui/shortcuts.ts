@@ -4,10 +4,12 @@ import type { App } from "../state/app";
 import type { Layout, Tool } from "../state/display";
 import type { OpenSession } from "../state/open_session";
 import { WITHOUT_BOUNDS } from "../state/prompt_draft";
+import { zoomByKeys } from "../view/camera";
 import { moveCursor, pressCursor } from "../view/key_cursor";
 import type { SlicePane } from "../view/slice_pane";
 import { PRESETS, presetWindow } from "../volume/hu_window";
 import { bindingOf } from "./keyboard";
+import { nextRegion } from "./regions";
 
 export interface Shortcut {
   group: "Tools" | "Prompt" | "Edit" | "Slices" | "View" | "Files";
@@ -203,6 +205,13 @@ export const SHORTCUTS: readonly Shortcut[] = [
   },
   {
     group: "Slices",
+    label: "F6",
+    description: "Next part of the page: views, panel, bars (Shift+F6: back)",
+    bindings: ["f6", "shift+f6"],
+    run: (_, key) => nextRegion(key === "f6" ? 1 : -1),
+  },
+  {
+    group: "Slices",
     label: "Shift+arrows",
     description: "Move the cursor by a voxel (with Ctrl: ten)",
     bindings: Object.keys(ARROWS).flatMap((key) => [`shift+${key}`, `ctrl+shift+${key}`]),
@@ -250,8 +259,7 @@ export const SHORTCUTS: readonly Shortcut[] = [
     label: "Z / Shift+Z",
     description: "Zoom in, out (or Ctrl+wheel; middle button moves)",
     bindings: ["z", "shift+z", "numpad+", "numpad-"],
-    run: ({ session }, key) =>
-      session.display.zoom(session.display.active, key === "shift+z" || key === "numpad-" ? 0.8 : 1.25),
+    run: ({ pane }, key) => pane && zoomByKeys(pane, key === "shift+z" || key === "numpad-" ? 0.8 : 1.25),
   },
   {
     group: "View",

@@ -1,4 +1,5 @@
 /** A view by keys: Shift+arrows move the cursor, and Space presses or releases. */
+import { bringIntoView } from "./camera";
 import type { Xy } from "./overlay_pen";
 import type { SlicePane } from "./slice_pane";
 import { TOOLS } from "./tool_gestures";
@@ -14,6 +15,7 @@ export function moveCursor(pane: SlicePane, dx: number, dy: number): void {
   ];
   pane.byKeys = true;
   display.point({ plane: pane.plane, x: next[0], y: next[1] });
+  bringIntoView(pane, next);
   pane.gesture?.move(next, 0, 0);
   pane.redraw();
 }

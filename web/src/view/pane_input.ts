@@ -1,5 +1,6 @@
 /** Mouse, pen, fingers and wheel on a slice: what the recognised gestures do to the view. */
 
+import { zoomAt } from "./camera";
 import { crosshairLine, draggingLine } from "./crosshair_handles";
 import type { Gesture } from "./gesture";
 import {
@@ -210,20 +211,6 @@ function cursorOf(pane: SlicePane, xy: Xy): string {
   if (line) return LINE_CURSORS[line];
   if (tool === "box" && grabbedEdges(pane, xy)) return "move";
   return CURSORS[tool] ?? "crosshair";
-}
-
-/** Zoom around the position `client` on the page. */
-function zoomAt(pane: SlicePane, factor: number, client: Xy): void {
-  const { display } = pane.session;
-  const before = pane.xyAt(client[0], client[1]);
-  display.zoom(pane.plane, factor);
-  const after = pane.xyAt(client[0], client[1]);
-  const camera = display.cameras[pane.plane];
-  display.moveCamera(pane.plane, {
-    ...camera,
-    x: camera.x + (before[0] - after[0]) * pane.grid.colMm,
-    y: camera.y + (before[1] - after[1]) * pane.grid.rowMm,
-  });
 }
 
 function begin(pane: SlicePane, role: PressRole, xy: Xy, erase: boolean): Gesture | null {

@@ -62,6 +62,13 @@ def serve(
             metavar="FILE",
         ),
     ] = None,
+    show_patient: Annotated[
+        bool,
+        typer.Option(
+            "--show-patient",
+            help="List DICOM volumes with patient, study and date, for every user. Sessions and logs never hold them.",
+        ),
+    ] = False,
     max_upload: Annotated[float, typer.Option(min=0.001, help="The largest upload, in GB.", metavar="GB")] = 2.0,
     memory: Annotated[
         float, typer.Option(min=0.05, help="Memory for volumes, in GB; sessions in use keep theirs.", metavar="GB")
@@ -102,6 +109,7 @@ def serve(
             limits=limits,
             named_by_path=authenticator is None,
             label_set=label_set,
+            show_patient=show_patient,
         )
         url = url_of(host, listening, token)
 

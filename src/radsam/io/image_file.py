@@ -24,7 +24,7 @@ from radsam.disk.utf8_path import utf8_path
 from radsam.errors import VolumeError
 from radsam.io.file_length import damaged
 from radsam.io.meta_file import meta_fields, read_meta_fields, read_meta_voxels
-from radsam.io.nifti_file import read_nifti, read_nifti_header
+from radsam.io.nifti_file import read_nifti, read_nifti_header, read_nifti_middle
 from radsam.io.nifti_grid import nifti_grid
 from radsam.io.nifti_header import NiftiHeader
 from radsam.io.nrrd_file import nrrd_fields, read_nrrd_fields
@@ -133,6 +133,24 @@ def read_image(path: Path) -> tuple[Header, Shaped[np.ndarray, "k j i"]]:
             return header, sitk.GetArrayFromImage(image).reshape(header.geometry.shape_kji)
         except (RuntimeError, MemoryError) as error:
             raise VolumeError(damaged(path, "its voxels cannot be read")) from error
+
+
+def read_middle_image(path: Path) -> tuple[Header, int, Shaped[np.ndarray, "1 j i"]]:
+    """Read the middle slice of a file as stored; of a NIfTI file nothing behind it.
+
+    Returns:
+        The header, the index of the slice along k, and its stored values.
+
+    Raises:
+        VolumeError: As `read_image`; of a NIfTI file only damage up to the slice is found.
+    """
+    if _known_format(path) is NIFTI:
+        with _damage_named(path, NIFTI):
+            nifti, middle, values = read_nifti_middle(path)
+            return _nifti_header(nifti, path), middle, values
+    header, stored = read_image(path)
+    middle = len(stored) // 2
+    return header, middle, stored[middle : middle + 1].copy()
 
 
 def voxel_file(path: Path) -> Path | None:

@@ -52,6 +52,27 @@ def read_nifti(path: Path) -> tuple[NiftiHeader, Shaped[np.ndarray, "k j i"]]:
     return header, values.astype(values.dtype.newbyteorder("="), copy=False)
 
 
+def read_nifti_middle(path: Path) -> tuple[NiftiHeader, int, Shaped[np.ndarray, "1 j i"]]:
+    """Read the middle slice of a NIfTI-1 file, and nothing behind it.
+
+    Returns:
+        The header, the slice's index along k, and its stored values in native byte order.
+
+    Raises:
+        VolumeError, OSError, EOFError, zlib.error: As `read_nifti`.
+    """
+    with _open(path) as stream:
+        header = _header(path, stream)
+        count, rows, cols = header.shape_kji
+        values = np.empty((1, rows, cols), header.dtype)
+        middle = count // 2
+        stream.seek(header.offset_bytes + middle * values.nbytes)
+        data = stream.read(values.nbytes)
+        require_length(path, len(data), values.nbytes)
+    values.data.cast("B")[:] = data
+    return header, middle, values.astype(values.dtype.newbyteorder("="), copy=False)
+
+
 def _open(path: Path) -> io.BufferedIOBase:
     return gzip.open(path, "rb") if path.name.lower().endswith(".gz") else path.open("rb")
 

@@ -98,6 +98,29 @@ class ObjectInfo:
 
 
 @dataclass(frozen=True)
+class ScanInfo:
+    """What tells the images of a DICOM volume from those of another series or phase.
+
+    Args:
+        uid: SeriesInstanceUID.
+        number: SeriesNumber.
+        description: SeriesDescription.
+        acquisition: AcquisitionNumber, if the series has several and this is one of them; else empty.
+        time: When its first image was acquired, HH:MM:SS; empty if unknown.
+        contrast: ContrastBolusAgent; empty if none is stated.
+        slices: Number of images.
+    """
+
+    uid: str
+    number: int
+    description: str
+    acquisition: str
+    time: str
+    contrast: str
+    slices: int
+
+
+@dataclass(frozen=True)
 class VolumeInfo:
     """Description of a volume, without its voxels.
 
@@ -115,6 +138,7 @@ class VolumeInfo:
         names: Of a DICOM SEG or RTSTRUCT, the names of its objects.
         notes: What was left out, and other facts that stop nothing, as sentences.
         modality_stated: Whether the file says its modality; of a format without one, "CT" is assumed.
+        scan: What tells this volume from others of its DICOM folder; None for a file.
     """
 
     source: str
@@ -130,6 +154,7 @@ class VolumeInfo:
     names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     modality_stated: bool = True
+    scan: ScanInfo | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON; lengths are in mm, directions are LPS."""
@@ -179,6 +204,7 @@ def describe_dicom(path: Path, listing: Listing, series: str | None) -> VolumeIn
             ObjectInfo(_below(each.path, path), each.modality, each.description, each.kind) for each in listing.objects
         ),
         notes=tuple(filter(None, (chosen.note, left_out_note(listing.left_out)))),
+        scan=_scan_info(chosen),
     )
 
 
@@ -229,6 +255,20 @@ def _series_info(series: Series) -> SeriesInfo:
         study_uid=first.study_uid,
         patient_position=first.patient_position,
         parts=tuple(PartInfo(f"{series.number}#{each.chosen}", len(each.slices), *_spacing(each)) for each in parts),
+    )
+
+
+def _scan_info(series: Series) -> ScanInfo:
+    first = series.slices[0]
+    time = min((each.time for each in series.slices if each.time[:6].isdigit()), default="")
+    return ScanInfo(
+        uid=series.uid,
+        number=first.series_number,
+        description=first.description,
+        acquisition=series.chosen,
+        time=f"{time[:2]}:{time[2:4]}:{time[4:6]}" if time else "",
+        contrast=first.contrast,
+        slices=len(series.slices),
     )
 
 

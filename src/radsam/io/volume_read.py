@@ -67,7 +67,7 @@ def read_volume(path: str | os.PathLike[str], *, series: str | None = None, resa
             return Volume(decode(stacked), stacked.geometry, chosen.modality, str(given), origin)
     _refuse_series(given, series)
     header, stored = read_image(given)
-    return Volume(_hu(stored, header.scaling), header.geometry, source=str(given))
+    return Volume(scaled_hu(stored, header.scaling), header.geometry, source=str(given))
 
 
 def read_info(path: str | os.PathLike[str], *, series: str | None = None) -> VolumeInfo:
@@ -205,10 +205,10 @@ def _refuse_series(path: Path, series: str | None) -> None:
         raise SeriesError(f"{path} is a file of one volume; a series can only be chosen in a DICOM folder or zip.")
 
 
-def _hu(
+def scaled_hu(
     stored: Shaped[np.ndarray, "k j i"], scaling: tuple[float, float]
 ) -> Int16[np.ndarray, "k j i"] | Float[np.ndarray, "k j i"]:
-    """Scale the stored values; as int16 where that loses nothing."""
+    """Scale the stored values of an image file; as int16 where that loses nothing."""
     # Slice by slice: each test makes temporary arrays of its input.
     kind = np.int16 if all(fits_int16(_scaled(each, scaling)) for each in stored) else np.float32
     if scaling == (1.0, 0.0):

@@ -124,10 +124,33 @@ class Info(BaseModel):
     user: str
 
 
+class Scan(BaseModel):
+    """What tells a DICOM volume from others of its folder: another series, or another phase of the same series."""
+
+    uid: str
+    number: int
+    description: str
+    acquisition: str
+    time: str
+    contrast: str
+    slices: int
+
+
+class Patient(BaseModel):
+    """Patient and study of a DICOM volume."""
+
+    name: str
+    id: str
+    study_date: str
+    study: str
+
+
 class VolumeRow(BaseModel):
     """A volume in a listing; `notes` say what was left out of it, and what its file does not state about its grid.
 
-    `bytes` is its size on disk, `upload` the upload that it belongs to.
+    `bytes` is its size on disk, `added` the time of the upload or of the file's last change, `upload` the upload that
+    it belongs to, and `labels` whether that looks like a label map. `scan` is null for a file, and `patient` is null
+    unless the server was started with --show-patient.
     """
 
     id: str
@@ -138,7 +161,11 @@ class VolumeRow(BaseModel):
     source: Literal["given", "data", "upload"]
     notes: list[str]
     bytes: int
+    added: str
     upload: str | None
+    labels: bool
+    scan: Scan | None
+    patient: Patient | None
 
 
 class UploadListed(BaseModel):
@@ -173,12 +200,14 @@ class VolumeDetails(VolumeRow):
 
 
 class SessionListed(BaseModel):
-    """A session in a listing."""
+    """A session in a listing; `object_names` is empty where an earlier version of the server changed it last."""
 
     id: str
     volume: str
     name: str
     objects: int
+    object_names: list[str]
+    created: str
     changed: str
     interrupted: bool
 

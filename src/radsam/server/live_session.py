@@ -94,7 +94,7 @@ class LiveSession:
     ) -> None:
         self.label_set = label_set
         self.id, self.owner, self.volume_id, self.name = row.id, row.owner, row.volume, row.name
-        self.changed = row.changed
+        self.changed, self.created = row.changed, row.created
         self.shown = row.shown
         self.session = session
         self.folder = folder
@@ -126,8 +126,19 @@ class LiveSession:
     @property
     def row(self) -> SessionRow:
         """Its row in the database."""
-        objects, revision = len(self._details["objects"]), self.masks.revision
-        return SessionRow(self.id, self.owner, self.volume_id, self.name, self.changed, revision, objects, self.shown)
+        names = tuple(each["name"] for each in self._details["objects"])
+        return SessionRow(
+            self.id,
+            self.owner,
+            self.volume_id,
+            self.name,
+            self.changed,
+            self.masks.revision,
+            len(names),
+            self.shown,
+            self.created,
+            names,
+        )
 
     def refresh(self) -> None:
         """Update label map, masks and description to the current edits."""

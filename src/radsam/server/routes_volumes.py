@@ -78,6 +78,24 @@ def read_image(volume: Id, request: Request, service: Served, user: User) -> Res
     return StreamingResponse(chunks, media_type="application/octet-stream", headers=headers)
 
 
+@router.get(
+    "/{volume}/thumbnail.webp",
+    response_class=Response,
+    responses=error_responses() | {200: {"content": {"image/webp": {}}}, 304: {"description": "Unchanged."}},
+)
+async def read_thumbnail(volume: Id, request: Request, service: Served, user: User) -> Response:
+    """Return a small picture of the slice in the middle."""
+    entry = await run_in_threadpool(service.volumes.entry, volume, user)
+    headers = {"etag": entry.etag, "cache-control": "private, no-cache"}
+    if entry.etag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    drawn = await run_in_threadpool(service.thumbnails.stored, entry)
+    if drawn is None:
+        async with request.app.state.drawing:  # one at a time; the others wait without a thread
+            drawn = await run_in_threadpool(service.thumbnails.draw, entry)
+    return Response(drawn, media_type="image/webp", headers=headers)
+
+
 @uploads.get("", responses=error_responses())
 def list_uploads(service: Served, user: User) -> list[UploadListed]:
     """List this user's uploads, the oldest first; one whose files can no longer be read has no volumes."""

@@ -31,6 +31,11 @@ CREATE TABLE IF NOT EXISTS uploads (
 );
 CREATE TABLE IF NOT EXISTS measurements (session TEXT PRIMARY KEY, listed TEXT NOT NULL);
 """
+#: Columns of later versions, which are added to the database of an earlier one.
+_LATER_COLUMNS = {
+    "sessions": ("created TEXT NOT NULL DEFAULT ''", "names TEXT NOT NULL DEFAULT '[]'"),
+    "uploads": ("labels INTEGER NOT NULL DEFAULT 0",),
+}
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,8 @@ class SessionRow:
         revision: Revision of its masks; every change increments it.
         objects: Number of its objects.
         shown: Colour and visibility by object name.
+        created: ISO time of its start; empty if an earlier version started it.
+        names: Names of its objects.
     """
 
     id: str
@@ -56,6 +63,8 @@ class SessionRow:
     revision: int
     objects: int
     shown: dict[str, dict[str, Any]]
+    created: str = ""
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,6 +79,7 @@ class UploadRow:
         series: Selector of the DICOM series; None for a file, or for all series of a folder.
         bytes: Its size on disk.
         created: ISO time of the upload.
+        labels: Whether it looks like a label map.
     """
 
     id: str
@@ -79,6 +89,7 @@ class UploadRow:
     series: str | None
     bytes: int
     created: str
+    labels: bool = False
 
 
 class ServerStore:
@@ -105,11 +116,19 @@ class ServerStore:
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=FULL")
             self._database.executescript(_SCHEMA)
+            self._add_later_columns()
         except (OSError, sqlite3.Error) as error:
             raise OutputError(
                 f"Sessions cannot be stored in {self.folder}: {error}. Choose another folder with --state."
             ) from error
         self._lock = threading.Lock()
+
+    def _add_later_columns(self) -> None:
+        for table, columns in _LATER_COLUMNS.items():
+            present = {row[1] for row in self._database.execute(f"PRAGMA table_info({table})")}
+            for column in columns:
+                if column.split()[0] not in present:
+                    self._database.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -139,9 +158,10 @@ class ServerStore:
     def put_session(self, row: SessionRow) -> None:
         """Insert or replace the row of a session."""
         values = (row.id, row.owner, row.volume, row.name, row.changed, row.revision, row.objects)
+        more = (json.dumps(row.shown), row.created, json.dumps(row.names))
         with self._lock, self._database:
             self._database.execute(
-                "INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*values, json.dumps(row.shown))
+                "INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*values, *more)
             )
 
     def session(self, session: str, owner: str) -> SessionRow | None:
@@ -159,13 +179,15 @@ class ServerStore:
     def _sessions(self, where: str, *values: str) -> list[SessionRow]:
         with self._lock:
             rows = self._database.execute(
-                "SELECT id, owner, volume, name, changed, revision, objects, shown FROM sessions "
+                "SELECT id, owner, volume, name, changed, revision, objects, shown, created, names FROM sessions "
                 f"WHERE {where} ORDER BY changed DESC",
                 values,
             ).fetchall()
         return [
-            SessionRow(name, owner, volume, title, changed, revision, objects, json.loads(shown))
-            for name, owner, volume, title, changed, revision, objects, shown in rows
+            SessionRow(
+                key, of, volume, name, changed, revision, objects, json.loads(shown), created, tuple(json.loads(names))
+            )
+            for key, of, volume, name, changed, revision, objects, shown, created, names in rows
         ]
 
     def delete_session(self, session: str) -> None:
@@ -192,17 +214,20 @@ class ServerStore:
 
     def put_upload(self, row: UploadRow) -> None:
         """Insert or replace the row of an upload."""
-        values = (row.id, row.owner, row.name, row.path, row.series, row.bytes, row.created)
+        values = (row.id, row.owner, row.name, row.path, row.series, row.bytes, row.created, row.labels)
         with self._lock, self._database:
-            self._database.execute("INSERT OR REPLACE INTO uploads VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+            self._database.execute("INSERT OR REPLACE INTO uploads VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
 
     def every_upload(self) -> list[UploadRow]:
         """List the uploads of all users, the oldest first."""
         with self._lock:
             rows = self._database.execute(
-                "SELECT id, owner, name, path, series, bytes, created FROM uploads ORDER BY created, id"
+                "SELECT id, owner, name, path, series, bytes, created, labels FROM uploads ORDER BY created, id"
             ).fetchall()
-        return [UploadRow(*row) for row in rows]
+        return [
+            UploadRow(key, owner, name, path, series, size, created, bool(labels))
+            for key, owner, name, path, series, size, created, labels in rows
+        ]
 
     def delete_upload(self, upload: str) -> None:
         """Remove the row of an upload."""
@@ -213,3 +238,8 @@ class ServerStore:
 def now() -> str:
     """Return the current time in ISO 8601, UTC."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def iso_time(seconds: float) -> str:
+    """Return a time, in seconds since 1970, in ISO 8601, UTC."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

@@ -37,6 +37,7 @@ from radsam.server.server_limits import Limits
 from radsam.server.server_metrics import ServerMetrics
 from radsam.server.server_store import ServerStore
 from radsam.server.session_registry import SessionRegistry
+from radsam.server.thumbnails import Thumbnails
 from radsam.server.uploads import Uploads, check_session_file, display_name
 from radsam.server.volume_registry import VolumeRegistry
 from radsam.server.voxel_blocks import CoarseCopies
@@ -67,6 +68,7 @@ class Service:
         limits: Limits in memory, disk and time.
         named_by_path: Whether session files may store the path of a volume: yes if every user works on this computer.
         label_set: Names with fixed values and colours.
+        show_patient: Whether listings show patient and study of DICOM volumes.
 
     Raises:
         VolumeError: A given volume cannot be read.
@@ -82,6 +84,7 @@ class Service:
         limits: Limits | None = None,
         named_by_path: bool = True,
         label_set: LabelSet | None = None,
+        show_patient: bool = False,
     ) -> None:
         self.engine = engine
         self.limits = limits or Limits()
@@ -89,7 +92,10 @@ class Service:
         self._store = store
         #: The folder of sessions, uploads and saved labels.
         self.folder = store.folder
-        self.volumes = VolumeRegistry(list(given), list(data), store, self.limits, named_by_path=named_by_path)
+        self.volumes = VolumeRegistry(
+            list(given), list(data), store, self.limits, named_by_path=named_by_path, show_patient=show_patient
+        )
+        self.thumbnails = Thumbnails(self.volumes, store.folder / "thumbnails")
         self.uploads = Uploads(store, self.volumes, self.limits)
         self.coarse_copies = CoarseCopies()
         self.measurements = MeasurementStore(store, self.volumes)
@@ -198,6 +204,7 @@ class Service:
         for volume in known.volumes:
             for row in self._store.sessions_on(volume.id):
                 self.delete_session(row.owner, row.id)
+            self.thumbnails.remove(volume)
         self.uploads.remove(known)
 
     # Previews

@@ -99,7 +99,8 @@ class SessionRegistry:
             live = self._live.get(row.id)
             interrupted = _journal(self._store, row.id).exists() if live is None else live.interrupted is not None
             shown = ("id", "volume", "name", "objects", "changed")
-            rows.append({key: getattr(row, key) for key in shown} | {"interrupted": interrupted})
+            more = {"interrupted": interrupted, "created": row.created or row.changed, "object_names": list(row.names)}
+            rows.append({key: getattr(row, key) for key in shown} | more)
         return rows
 
     def begin(self, user: str, entry: VolumeEntry, make: Callable[[], Session]) -> LiveSession:
@@ -117,7 +118,8 @@ class SessionRegistry:
             raise TooManyError(
                 f"You have {self._limits.sessions} sessions, the limit. Delete some that you do not need."
             )
-        row = SessionRow("s" + secrets.token_hex(8), user, entry.id, entry.name, now(), 0, 0, {})
+        created = now()
+        row = SessionRow("s" + secrets.token_hex(8), user, entry.id, entry.name, created, 0, 0, {}, created)
         folder = self._store.session_folder(row.id)
         live = self._thread.call(
             lambda: LiveSession(row, make(), folder, None, self._metrics.dropped.inc, self._label_set), Priority.SEGMENT

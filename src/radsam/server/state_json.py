@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,11 @@ def volume_row(entry: VolumeEntry) -> dict[str, Any]:
         "source": entry.source,
         "notes": list(entry.notes),
         "bytes": entry.file_bytes,
+        "added": entry.added,
         "upload": entry.upload or None,
+        "labels": entry.labels,
+        "scan": asdict(entry.scan) if entry.scan else None,
+        "patient": asdict(entry.patient) if entry.patient else None,
     }
 
 

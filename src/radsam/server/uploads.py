@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import itertools
 import json
 import re
 import secrets
@@ -11,9 +12,9 @@ import shutil
 import threading
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -21,12 +22,13 @@ from radsam.errors import SessionError, VolumeError
 from radsam.io.dicom.dicom_zip import looks_like_dicom, unpacked
 from radsam.io.image_file import read_header
 from radsam.io.stated_grid import grid_notes
+from radsam.server.label_recognition import looks_like_labels
 from radsam.server.server_errors import ServerFullError, TooLargeError, UnsupportedFileError
 from radsam.server.server_limits import Limits
 from radsam.server.server_store import ServerStore, UploadRow, now
 from radsam.server.volume_listing import VolumeEntry, entries_of
 from radsam.server.volume_registry import VolumeRegistry
-from radsam.volume import Geometry
+from radsam.volume import Geometry, Volume
 
 _ACCEPTED = (".nii", ".nii.gz", ".nrrd", ".mha", ".zip")
 _CHUNK_BYTES = 1 << 20
@@ -146,17 +148,19 @@ class Uploads:
                 path = self._unpack(path, name)
             else:
                 self.check_image(path)
+            size = sum(each.stat().st_size for each in path.parent.rglob("*") if each.is_file())
+            place = str(path.relative_to(self._store.uploads))
+            name = free_name(name, [each.name for each in self._volumes.listed(user)])
+            row = UploadRow(path.parent.name, user, name, place, None, size, now())
             try:
-                found = entries_of(path, "upload", name=name, owner=user, upload=path.parent.name)
+                found = entries_of(path, "upload", upload=row)
             except VolumeError as error:
                 raise VolumeError(without_path(str(error), path, name)) from None
         for entry in found:
             self._volumes.require_size(entry)
-        if len(found) == 1:
-            self._require_readable(found[0])
-        size = sum(each.stat().st_size for each in path.parent.rglob("*") if each.is_file())
-        place = str(path.relative_to(self._store.uploads))
-        row = UploadRow(path.parent.name, user, name, place, None, size, now())
+        if len(found) == 1 and (volume := self._read(found[0])):
+            row = replace(row, labels=looks_like_labels(volume.hu, name))
+            found = [replace(found[0], labels=row.labels)]
         self._store.put_upload(row)
         self._volumes.add_upload(row)
         return max(found, key=lambda entry: entry.bytes_in_memory)
@@ -177,9 +181,11 @@ class Uploads:
         self._store.delete_upload(upload.row.id)
         shutil.rmtree(self._store.uploads / upload.row.id, ignore_errors=True)
 
-    def _require_readable(self, entry: VolumeEntry) -> None:
-        with suppress(ServerFullError):  # other volumes use the memory: it is read when it is opened
-            self._volumes.load(entry)
+    def _read(self, entry: VolumeEntry) -> Volume | None:
+        """Read a volume; None while other volumes use the memory: it is read when it is opened."""
+        with suppress(ServerFullError):
+            return self._volumes.load(entry)
+        return None
 
     def _unpack(self, path: Path, name: str) -> Path:
         try:
@@ -249,6 +255,19 @@ def _without_dicom(name: str, members: list[str]) -> str:
     if volumes:
         return f"{text} Unpack it and upload {display_name(volumes[0])} itself."
     return f"{text} Upload a zip of the folder of a DICOM series, or a {', '.join(_ACCEPTED[:-1])} file."
+
+
+def free_name(name: str, taken: Collection[str]) -> str:
+    """Return a display name that no other volume has: "ct.nii.gz", or else "ct (2).nii.gz" and so on."""
+    suffix = next((each for each in sorted(_ACCEPTED, key=len, reverse=True) if name.lower().endswith(each)), "")
+    stem, suffix = name[: len(name) - len(suffix)], name[len(name) - len(suffix) :]
+    numbered = (f"{stem} ({number}){suffix}" for number in itertools.count(2))
+    return next(each for each in itertools.chain([name], numbered) if not _is_taken(each, taken))
+
+
+def _is_taken(name: str, taken: Collection[str]) -> bool:
+    """Whether a volume has the name; those of a DICOM upload begin with it."""
+    return any(each == name or each.startswith(f"{name} ") for each in taken)
 
 
 def display_name(filename: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,10 +11,12 @@ from radsam.disk.utf8_path import printable
 from radsam.errors import RadsamError, VolumeError
 from radsam.io.dicom.dicom_input import is_dicom
 from radsam.io.dicom.dicom_zip import looks_like_dicom
+from radsam.io.dicom.patient_header import PatientHeader, read_patient
 from radsam.io.image_file import SUFFIXES
 from radsam.io.stated_grid import grid_notes
-from radsam.io.volume_info import VolumeInfo
+from radsam.io.volume_info import ScanInfo, VolumeInfo
 from radsam.io.volume_read import read_info
+from radsam.server.server_store import UploadRow, iso_time
 from radsam.volume import Geometry
 
 #: Limits of the scan of a folder: number of volumes, and depth.
@@ -38,6 +40,10 @@ class VolumeEntry:
         notes: What was left out of it, and what its file does not state about its grid, as sentences.
         file_bytes: Its size on disk.
         upload: The upload that it belongs to; empty if it was not uploaded.
+        added: ISO time of the upload, or else of the file's last change.
+        labels: Whether an upload looks like a label map.
+        scan: What tells it from others of its DICOM folder; None for a file.
+        patient: Patient and study, where the server's operator allows to show them.
     """
 
     id: str
@@ -52,6 +58,10 @@ class VolumeEntry:
     notes: tuple[str, ...] = ()
     file_bytes: int = 0
     upload: str = ""
+    added: str = ""
+    labels: bool = False
+    scan: ScanInfo | None = None
+    patient: PatientHeader | None = None
 
     @property
     def is_dicom(self) -> bool:
@@ -72,16 +82,23 @@ class VolumeEntry:
 
 
 def entries_of(
-    path: Path, source: str, *, name: str | None = None, owner: str | None = None, upload: str = ""
+    path: Path, source: str, *, name: str | None = None, upload: UploadRow | None = None, show_patient: bool = False
 ) -> list[VolumeEntry]:
-    """Describe the volumes of one path: the volume of a file, or one per readable DICOM series.
+    """Describe the volumes of one path: the volume of a file, or one per readable DICOM series or acquisition.
+
+    Args:
+        path: The file or folder.
+        source: "given", "data" or "upload".
+        name: Display name; the path's own if left out.
+        upload: The upload that it belongs to.
+        show_patient: Whether to read patient and study.
 
     Raises:
         VolumeError: The path holds no readable volume.
     """
     with grid_notes() as about_grid:
         info = read_info(path)
-    display_name = printable(name or path.name)
+    display_name = printable(name or (upload.name if upload else path.name))
 
     def entry(series: str | None, title: str, about: VolumeInfo, grid: Geometry) -> VolumeEntry:
         key = volume_id(path, series)
@@ -94,10 +111,14 @@ def entries_of(
             geometry=grid,
             modality=about.modality,
             dtype=about.dtype,
-            owner=owner,
+            owner=upload.owner if upload else None,
             notes=about.notes,
             file_bytes=about.file_bytes,
-            upload=upload,
+            upload=upload.id if upload else "",
+            added=upload.created if upload else iso_time(path.stat().st_mtime),
+            labels=upload.labels if upload else False,
+            scan=about.scan,
+            patient=read_patient(path, about.scan.uid) if about.scan and show_patient else None,
         )
 
     if not is_dicom(path):
@@ -118,11 +139,24 @@ def entries_of(
             if of_series.geometry is None:
                 continue
             several = len(info.series) > 1 or len(each.parts) > 1
-            title = " ".join(filter(None, (display_name, f"#{each.number}" if several else "", each.description)))
+            part = of_series.scan.acquisition if of_series.scan else ""
+            which = (f"#{each.number}" if several else "", f"acquisition {part}" if part else "")
+            title = " ".join(filter(None, (display_name, *which, each.description)))
             found.append(entry(selector, title, of_series, of_series.geometry))
     if not found:
         raise VolumeError(info.problem or f"No series in {path} is a single regular volume.")
     return found
+
+
+def distinct_names(paths: Sequence[Path]) -> list[str]:
+    """Name paths by their last parts: by one, or by as many as tell them from those of the same name."""
+    names = []
+    for path in paths:
+        others = {each for each in paths if each != path}
+        lengths = range(1, len(path.parts) + 1)
+        found = (path.parts[-n:] for n in lengths if all(each.parts[-n:] != path.parts[-n:] for each in others))
+        names.append("/".join(next(found, path.parts[-1:])))
+    return names
 
 
 def volume_id(path: Path, series: str | None) -> str:

@@ -17,7 +17,7 @@ from radsam.io.volume_read import read_volume
 from radsam.server.server_errors import NotFoundError, ServerFullError, TooLargeError
 from radsam.server.server_limits import Limits
 from radsam.server.server_store import ServerStore, UploadRow
-from radsam.server.volume_listing import VolumeEntry, entries_of, paths_below
+from radsam.server.volume_listing import VolumeEntry, distinct_names, entries_of, paths_below
 from radsam.volume import Volume
 
 _log = logging.getLogger(__name__)
@@ -35,6 +35,7 @@ class VolumeRegistry:
         store: Where uploads are stored.
         limits: Size limits.
         named_by_path: Whether a volume carries its path, which a session file of a local user stores.
+        show_patient: Whether listings show patient and study of DICOM volumes.
 
     Raises:
         VolumeError: A given path is not a volume.
@@ -42,12 +43,20 @@ class VolumeRegistry:
     """
 
     def __init__(
-        self, given: list[Path], data: list[Path], store: ServerStore, limits: Limits, *, named_by_path: bool = True
+        self,
+        given: list[Path],
+        data: list[Path],
+        store: ServerStore,
+        limits: Limits,
+        *,
+        named_by_path: bool = True,
+        show_patient: bool = False,
     ) -> None:
         self._data = data
         self._store = store
         self._limits = limits
         self._named_by_path = named_by_path
+        self._show_patient = show_patient
         self._lock = threading.Lock()
         self._reading: dict[str, threading.Lock] = {}
         self._scanning = threading.Lock()
@@ -60,8 +69,9 @@ class VolumeRegistry:
         self.in_use: Callable[[], dict[str, Volume]] = dict
         #: Called to close unused sessions when the memory is used up.
         self.make_room: Callable[[], None] = lambda: None
-        for path in given:
-            for entry in entries_of(path.resolve(), "given", name=path.name):
+        paths = [path.resolve() for path in given]
+        for path, name in zip(paths, distinct_names(paths), strict=True):
+            for entry in entries_of(path, "given", name=name, show_patient=show_patient):
                 self.require_size(entry)
                 self._entries[entry.id] = entry
         for row in store.every_upload():
@@ -119,6 +129,11 @@ class VolumeRegistry:
                 self._put_into_cache(entry.id, volume)
             return volume
 
+    def in_memory(self, entry: VolumeEntry) -> Volume | None:
+        """Return a volume if it is in memory."""
+        with self._lock:
+            return self._cache.get(entry.id) or self.in_use().get(entry.id)
+
     @property
     def bytes(self) -> int:
         """Bytes of all volumes in memory, in the cache or in use."""
@@ -132,7 +147,7 @@ class VolumeRegistry:
         """
         path = self._store.uploads / row.path
         try:
-            found = entries_of(path, "upload", name=row.name, owner=row.owner, upload=row.id)
+            found = entries_of(path, "upload", upload=row, show_patient=self._show_patient)
         except (RadsamError, OSError):
             return []
         with self._lock:
@@ -150,11 +165,12 @@ class VolumeRegistry:
         with self._scanning:
             if time.monotonic() - self._scanned < _FRESH_SECONDS:
                 return
-            for folder in self._data:
-                self._scan_folder(folder.resolve())
+            folders = [folder.resolve() for folder in self._data]
+            for folder, name in zip(folders, distinct_names(folders), strict=True):
+                self._scan_folder(folder, f"{name}/" if len(folders) > 1 else "")
             self._scanned = time.monotonic()
 
-    def _scan_folder(self, folder: Path) -> None:
+    def _scan_folder(self, folder: Path, prefix: str) -> None:
         present = set(paths_below(folder))
         for path in present:
             try:
@@ -164,9 +180,9 @@ class VolumeRegistry:
             stamp = stat.st_mtime_ns, stat.st_size
             if path in self._found and self._found[path][0] == stamp:
                 continue
-            name = path.name if path == folder else str(path.relative_to(folder))
+            name = path.name if path == folder else f"{prefix}{path.relative_to(folder)}"
             try:
-                self._found[path] = stamp, entries_of(path, "data", name=name)
+                self._found[path] = stamp, entries_of(path, "data", name=name, show_patient=self._show_patient)
             except Exception as error:  # whatever one file provokes, the others are listed
                 if isinstance(error, RadsamError | OSError):
                     _log.warning("%s is not offered: %s", printable(path), printable(str(error)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -67,6 +68,7 @@ def create_app(
     )
     app.state.service = service
     app.state.authenticator = authenticator or NoAuthentication()
+    app.state.drawing = asyncio.Lock()
     app.state.leases = Leases(service)
     app.state.labels = SavedLabels(service.folder / "labels", service.uploads.check_image)
     for router in (

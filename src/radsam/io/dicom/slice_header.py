@@ -29,7 +29,8 @@ _NOT_IMAGES = {
 _TAGS = [
     "SOPClassUID", "SOPInstanceUID", "Modality", "ImageType", "StudyInstanceUID", "StudyDate", "StudyDescription",
     "SeriesInstanceUID", "SeriesNumber", "SeriesDescription", "FrameOfReferenceUID", "PatientPosition",
-    "AcquisitionNumber", "InstanceNumber", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows",
+    "AcquisitionNumber", "AcquisitionTime", "SeriesTime", "ContrastBolusAgent", "InstanceNumber",
+    "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows",
     "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored",
     "HighBit", "PixelRepresentation", "RescaleSlope", "RescaleIntercept", "SharedFunctionalGroupsSequence",
     "PerFrameFunctionalGroupsSequence",
@@ -58,6 +59,8 @@ class SliceHeader:
         acquisition: AcquisitionNumber as text, "none" if absent; of an enhanced image the
             first of TemporalPositionIndex, StackID and FrameAcquisitionNumber that differs
             between its frames.
+        time: AcquisitionTime, or else SeriesTime, as stored (HHMMSS.ffffff); empty if absent.
+        contrast: ContrastBolusAgent; empty if absent.
         instance: InstanceNumber as text, "none" if absent.
         localizer: Whether ImageType calls it a localizer (scout).
         rows: Rows.
@@ -91,6 +94,8 @@ class SliceHeader:
     patient_position: str
     syntax: str
     acquisition: str
+    time: str
+    contrast: str
     instance: str
     localizer: bool
     rows: int
@@ -249,6 +254,8 @@ def _header(path: Path, dataset: pydicom.FileDataset, stream: BinaryIO) -> Slice
         patient_position=text(dataset, "PatientPosition", ""),
         syntax=text(meta, "TransferSyntaxUID", ""),
         acquisition=text(dataset, "AcquisitionNumber", "none"),
+        time=text(dataset, "AcquisitionTime", text(dataset, "SeriesTime", "")),
+        contrast=text(dataset, "ContrastBolusAgent", ""),
         instance=text(dataset, "InstanceNumber", "none"),
         localizer="LOCALIZER" in str(dataset.get("ImageType", "")),
         rows=rows,

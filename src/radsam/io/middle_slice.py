@@ -1,0 +1,57 @@
+"""The middle slice of a volume, read without the other slices where the format allows it: for a thumbnail."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from radsam.io.dicom.dicom_input import choose_series, dicom_folder, is_dicom
+from radsam.io.dicom.dicom_series import list_dicom
+from radsam.io.dicom.pixel_decoding import decode
+from radsam.io.dicom.slice_stack import stack
+from radsam.io.image_file import read_middle_image
+from radsam.io.stated_grid import grid_notes
+from radsam.io.volume_read import scaled_hu
+from radsam.volume import Geometry, Volume
+
+
+def read_middle_slice(path: Path, *, series: str | None = None) -> Volume:
+    """Read the slice in the middle of the stored axis k.
+
+    Args:
+        path: As for `read_volume`.
+        series: As for `read_volume`.
+
+    Returns:
+        A volume of this slice alone, in its place. Of DICOM one image is decoded, and a NIfTI file is read up to its
+        middle; NRRD and MetaImage are read whole.
+
+    Raises:
+        VolumeError: The path cannot be read as one volume, or its middle slice is damaged.
+    """
+    with grid_notes():
+        if is_dicom(path):
+            with dicom_folder(path) as folder:
+                chosen = choose_series(list_dicom(folder, path), path, series)
+                stacked = stack(chosen)
+                middle = len(stacked.slices) // 2
+                geometry = _slice_of(stacked.geometry, middle)
+                one = replace(stacked, slices=stacked.slices[middle : middle + 1], geometry=geometry)
+                return Volume(decode(one), geometry, chosen.modality)
+        header, middle, stored = read_middle_image(path)
+    return Volume(scaled_hu(stored, header.scaling), _slice_of(header.geometry, middle))
+
+
+def middle_of(volume: Volume) -> Volume:
+    """Return the slice in the middle of the stored axis k as a volume of its own."""
+    middle = len(volume.hu) // 2
+    return Volume(volume.hu[middle : middle + 1].copy(), _slice_of(volume.geometry, middle), volume.modality)
+
+
+def _slice_of(geometry: Geometry, k: int) -> Geometry:
+    """Return the grid of one slice."""
+    affine = np.array(geometry.affine_lps)
+    affine[:3, 3] = geometry.index_to_mm(np.array([0.0, 0.0, float(k)]))
+    return Geometry((1, *geometry.shape_kji[1:]), affine)

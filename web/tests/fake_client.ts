@@ -168,10 +168,10 @@ export interface Opened {
 }
 
 /** An open session on a fake server. */
-export function openSession(objects: SegmentedObject[] = []): Opened {
+export function openSession(objects: SegmentedObject[] = [], volume: VolumeInfo = VOLUME): Opened {
   const server = new FakeServer(objects);
   const toasts: string[] = [];
-  const session = new OpenSession(server.client, VOLUME, server.state, (kind, text) => {
+  const session = new OpenSession(server.client, volume, server.state, (kind, text) => {
     toasts.push(`${kind}: ${text}`);
   });
   // Events and the connection come through the stream, which the session reads itself.

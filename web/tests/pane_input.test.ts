@@ -1,9 +1,6 @@
 // @vitest-environment happy-dom
 /** What pointers, fingers and wheels do on a view, tool by tool. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { Display } from "../src/state/display";
-import { Measurements } from "../src/state/measurements";
-import type { OpenSession } from "../src/state/open_session";
 import { zoomByKeys } from "../src/view/camera";
 import { moveCursor, pressCursor } from "../src/view/key_cursor";
 import { NEGATIVE, type Pen, PROMPT } from "../src/view/overlay_pen";
@@ -11,6 +8,7 @@ import { listen } from "../src/view/pane_input";
 import { SlicePane } from "../src/view/slice_pane";
 import { Geometry } from "../src/volume/coordinates";
 import { decodeRuns } from "../src/volume/run_lengths";
+import { openSession } from "./fake_client";
 import grids from "./fixtures/grids.json";
 
 const geometry = new Geometry(grids.usual as unknown as ConstructorParameters<typeof Geometry>[0]);
@@ -26,14 +24,10 @@ function open(plane: "axial" | "coronal" | "sagittal" = "axial"): void {
   Object.defineProperties(host, { clientWidth: { value: WIDTH }, clientHeight: { value: HEIGHT } });
   host.getBoundingClientRect = () => new DOMRect(0, 0, WIDTH, HEIGHT);
   document.body.append(host);
-  const display = new Display(geometry, [-160, 240]);
-  const session = {
-    ...{ geometry, display, takePrompt, voxels: null, draft: null, sentDraft: null, objects: [], state: {} },
-    ...{ selected: null, labels: { version: 0, outlines: () => [] }, subscribe: () => () => undefined },
-    ...{ object: () => null, discardDraft: vi.fn() },
-    measurements: new Measurements({} as never, "s1", () => undefined),
-  };
-  pane = new SlicePane(host, session as unknown as OpenSession, plane);
+  const { session } = openSession();
+  session.hand.set({ paintNew: "model", lasso: "model" });
+  session.takePrompt = takePrompt;
+  pane = new SlicePane(host, session, plane);
   stop = listen(pane, { seen: Number.NEGATIVE_INFINITY });
 }
 

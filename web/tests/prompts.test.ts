@@ -3,9 +3,9 @@ import { describe, expect, it } from "vitest";
 import { EventParser } from "../src/api/event_stream";
 import { promptAction } from "../src/state/prompt_action";
 import { type DrawnPrompt, freeName, newDraft, withBound } from "../src/state/prompt_draft";
-import { fillPolygon, paintStroke } from "../src/view/mask_painting";
 import { scaleBar } from "../src/view/overlay_pen";
 import { Geometry } from "../src/volume/coordinates";
+import { polygonPixels, strokePixels } from "../src/volume/stroke_pixels";
 import grids from "./fixtures/grids.json";
 
 const geometry = new Geometry(grids.usual as unknown as ConstructorParameters<typeof Geometry>[0]);
@@ -89,23 +89,19 @@ it("takes the first free name", () => expect(freeName(["object 1", "liver"])).to
 describe("painting", () => {
   const grid = geometry.grids.axial;
 
-  it("paints a round dab of its diameter in mm", () => {
-    const mask = new Uint8Array(grid.cols * grid.rows);
-    paintStroke(mask, grid, [1, 1], [1, 1], 1.7, 1);
-    expect([...mask]).toEqual([0, 1, 0, 1, 1, 1, 0, 1, 0, 0, 0, 0]);
-    paintStroke(mask, grid, [1, 1], [1, 1], 0.1, 0);
-    expect(mask[grid.cols + 1]).toBe(0);
+  it("paints a round dab of its radius in mm", () => {
+    expect([...strokePixels(grid, [[1, 1]], 0.85)]).toEqual([0, 1, 0, 1, 1, 1, 0, 1, 0, 0, 0, 0]);
+    expect([...strokePixels(grid, [[1, 1]], 0.05)]).toEqual([0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]);
   });
 
   it("fills a lasso", () => {
-    const mask = new Uint8Array(grid.cols * grid.rows);
-    fillPolygon(mask, grid, [
+    const corners: [number, number][] = [
       [0.5, -0.5],
       [2.5, -0.5],
       [2.5, 1.5],
       [0.5, 1.5],
-    ]);
-    expect([...mask]).toEqual([0, 1, 1, 0, 1, 1, 0, 0, 0, 0, 0, 0]);
+    ];
+    expect([...polygonPixels(grid, corners)]).toEqual([0, 1, 1, 0, 1, 1, 0, 0, 0, 0, 0, 0]);
   });
 });
 

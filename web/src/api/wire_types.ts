@@ -98,6 +98,8 @@ export interface ObjectPrompt {
   box?: Record<string, number>;
   point?: Ijk;
   scribble?: Ijk[];
+  lasso?: Partial<Record<AxisName, number>>;
+  polygon?: [number, number][];
 }
 
 /** An edit of an object, of any kind; `number` deletes it. */

@@ -4,7 +4,17 @@ import type { Geometry } from "../volume/coordinates";
 import type { WindowHu } from "../volume/hu_window";
 import { Observable } from "./observable";
 
-export type Tool = "navigate" | "window" | "measure" | "box" | "point" | "negative" | "brush" | "lasso";
+export type Tool =
+  | "navigate"
+  | "window"
+  | "measure"
+  | "box"
+  | "point"
+  | "negative"
+  | "scribble"
+  | "brush"
+  | "erase"
+  | "lasso";
 export type Layout = "quad" | "main" | "single";
 export type PaneName = PlaneName | "3d";
 

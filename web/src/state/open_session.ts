@@ -18,6 +18,7 @@ import { Geometry } from "../volume/coordinates";
 import { LabelMap } from "../volume/label_map";
 import { type Voxels, voxelsOfNifti } from "../volume/nifti_voxels";
 import { Display, type Tool } from "./display";
+import { HandEdits, type ShownStroke } from "./hand_edits";
 import { Jobs } from "./jobs";
 import { colourOf, MaskSync } from "./mask_sync";
 import { Measurements } from "./measurements";
@@ -47,6 +48,8 @@ export class OpenSession extends Observable {
   target: Target = NEW_OBJECT;
   /** The edits that run or wait on the server. */
   readonly jobs = new Jobs();
+  /** The settings of the tools that draw, and the strokes that are under way. */
+  readonly hand = new HandEdits();
   /** What the last edit did. */
   outcome: EditOutcome | null = null;
   online = true;
@@ -61,6 +64,8 @@ export class OpenSession extends Observable {
   private chosenFor: Tool | null = null;
   /** The draft whose propagation was requested, until that job ends. */
   private sent: { draft: PromptDraft; jobs: readonly string[] } | null = null;
+  /** The last edit's request: edits are sent one after the other, so that they arrive in their order. */
+  private lastRequest: Promise<unknown> = Promise.resolve();
   private reviewed: { name: string; cursor: string } | null = null;
   private readonly requests: EditRequests;
   private readonly masks: MaskSync;
@@ -126,12 +131,27 @@ export class OpenSession extends Observable {
 
   /** The colour that the draft will have as an object. */
   get draftColour(): string {
-    const known = this.object((this.draft ?? this.sentDraft)?.name ?? null);
-    return known?.color ?? colourOf(1 + Math.max(0, ...this.objects.map((each) => each.id)));
+    return this.colourOf((this.draft ?? this.sentDraft)?.name ?? null);
+  }
+
+  /** The id of an object, or the one that the next new object gets. */
+  idOf(name: string | null): number {
+    return this.object(name)?.id ?? 1 + Math.max(0, ...this.objects.map((each) => each.id));
+  }
+
+  /** The colour of an object, or of the next new one. */
+  colourOf(name: string | null): string {
+    return this.object(name)?.color ?? colourOf(this.idOf(name));
   }
 
   get busy(): boolean {
     return this.jobs.busy;
+  }
+
+  /** Whether something is under way that takes longer than a stroke. */
+  get working(): boolean {
+    const { sending, jobs } = this.jobs.state;
+    return sending.length + jobs.length > this.hand.quick;
   }
 
   /** The target's object by name; null for a new object. */
@@ -169,8 +189,14 @@ export class OpenSession extends Observable {
     const action = promptAction(drawn, this.draft, target, object);
     if (action.kind === "start object") this.startDraft(drawn);
     else if (action.kind === "correct draft") this.correctDraft(action.correction);
-    else if (action.kind === "correct object") void this.correct(action.name, [action.correction]);
-    else this.showToast("info", action.message);
+    else if (action.kind === "correct object")
+      void this.correct(action.name, [action.correction], this.hand.options.reachOfModel);
+    else this.tell(action.message);
+  }
+
+  /** Say why nothing happens, or what happened. */
+  tell(message: string): void {
+    this.showToast("info", message);
   }
 
   /** Start a draft and preview it; it keeps the name and, where they fit, the bounds of the draft before. */
@@ -253,29 +279,39 @@ export class OpenSession extends Observable {
     });
   }
 
-  correct(name: string, corrections: readonly Correction[], reach: Reach = "next"): Promise<void> {
+  correct(name: string, corrections: readonly Correction[], reach: Reach = "next"): Promise<unknown> {
     return this.edit(name, () => this.requests.correct(name, corrections, reach));
   }
 
-  /** Paint or erase by hand: no propagation changes these voxels afterwards. */
-  paint(painting: Painting): Promise<void> {
-    return this.edit(painting.name, () => this.requests.paint(painting));
+  /**
+   * Paint or erase by hand: no propagation changes these voxels afterwards. `stroke` is shown until the server's
+   * slices arrive. A new object becomes the target, so that the next stroke adds to it.
+   */
+  async paint(painting: Painting, stroke?: ShownStroke): Promise<void> {
+    const { name } = painting;
+    const begins = !this.object(name) && this.selected !== name;
+    if (begins) this.setTarget(name);
+    const shown = stroke ? this.hand.show(stroke, painting.reach === "slice") : 0;
+    const job = (await this.edit(name, () => this.requests.paint(painting))).at(-1);
+    if (job && !this.jobs.state.ended.includes(job)) this.hand.accept(shown, job);
+    else this.hand.forget(({ number }) => number === shown);
+    if (!job && begins && !this.object(name)) this.setTarget(null);
   }
 
-  deleteSlices(name: string, slices: readonly number[]): Promise<void> {
+  deleteSlices(name: string, slices: readonly number[]): Promise<unknown> {
     return this.edit(name, () => this.requests.deleteSlices(name, slices));
   }
 
   /** Trim or extend a finished object; null leaves an end as it is. */
-  setEnds(name: string, low: number | null, high: number | null): Promise<void> {
+  setEnds(name: string, low: number | null, high: number | null): Promise<unknown> {
     return this.edit(name, () => this.requests.bounds(name, low, high));
   }
 
-  confirm(name: string, slices: readonly number[], confirmed = true): Promise<void> {
+  confirm(name: string, slices: readonly number[], confirmed = true): Promise<unknown> {
     return this.edit(name, () => this.requests.confirm(name, slices, confirmed));
   }
 
-  cleanUp(name: string, step: CleanUpStep): Promise<void> {
+  cleanUp(name: string, step: CleanUpStep): Promise<readonly string[]> {
     return this.edit(name, () => this.requests.cleanUp(name, step));
   }
 
@@ -286,7 +322,7 @@ export class OpenSession extends Observable {
     });
   }
 
-  resume(): Promise<void> {
+  resume(): Promise<unknown> {
     const name = this.state.interrupted?.name ?? "";
     return this.edit(name, async () => (await this.client.resume(this.state.id)).job);
   }
@@ -312,7 +348,9 @@ export class OpenSession extends Observable {
       return this.preview();
     }
     if (this.draft) return this.discardDraft();
-    if (!this.state.can_undo) return;
+    const drawn = !this.working && this.hand.quick > 0;
+    if (drawn) await this.hand.settled(); // the server undoes nothing while an edit is under way
+    if (!this.state.can_undo && !drawn) return;
     await this.attempt(async () => this.takeState(await this.client.undo(this.state.id)));
   }
 
@@ -372,14 +410,22 @@ export class OpenSession extends Observable {
     });
   }
 
-  /** Send an edit; its events follow. */
-  private async edit(name: string, request: () => Promise<string | string[]>): Promise<void> {
+  /** Send an edit, after those before it; its events follow. Returns its jobs, none if it was refused. */
+  private async edit(
+    name: string,
+    request: () => Promise<string | readonly string[]>,
+  ): Promise<readonly string[]> {
     this.jobs.take({ type: "sent", name });
-    const done = await this.attempt(async () => {
-      const jobs = await request();
-      this.jobs.take({ type: "accepted", name, jobs: typeof jobs === "string" ? [jobs] : jobs });
-    });
-    if (!done) this.jobs.take({ type: "refused", name });
+    let jobs: readonly string[] = [];
+    const sent = this.lastRequest.then(() =>
+      this.attempt(async () => {
+        jobs = [await request()].flat();
+        this.jobs.take({ type: "accepted", name, jobs });
+      }),
+    );
+    this.lastRequest = sent;
+    if (!(await sent)) this.jobs.take({ type: "refused", name });
+    return jobs;
   }
 
   /** Show what went wrong; return whether it went well. */
@@ -407,6 +453,7 @@ export class OpenSession extends Observable {
     void this.attempt(async () => {
       const state = await this.client.session(this.state.id);
       this.takeState(state, true);
+      this.hand.forget(({ job }) => job !== null); // their ends may have been missed
     });
     if (this.draft?.error) void this.preview();
   }
@@ -437,13 +484,13 @@ export class OpenSession extends Observable {
       slice: (slice) => this.receiveSlice(slice),
       ended: (end) => this.receiveEnd(end),
       failed: ({ job, message }) => {
-        this.jobs.take({ type: "ended", job });
+        this.endJob(job);
         this.returnDraft(job, message);
         this.showToast("error", message);
         void this.fetchMasks(true);
       },
       cancelled: ({ job }) => {
-        this.jobs.take({ type: "ended", job });
+        this.endJob(job);
         this.returnDraft(job, null);
         this.showToast("info", "Stopped. The object is as it was before.");
         void this.fetchMasks(true);
@@ -464,11 +511,16 @@ export class OpenSession extends Observable {
   }
 
   private receiveEnd({ job, warnings, outcome }: ServerEvents["ended"]): void {
-    this.jobs.take({ type: "ended", job });
+    this.endJob(job);
     if (this.sent?.jobs.at(-1) === job) this.sent = null;
     this.outcome = outcome;
     for (const warning of warnings) this.showToast("info", warning);
     this.notify();
+  }
+
+  private endJob(job: string): void {
+    this.jobs.take({ type: "ended", job });
+    this.hand.forget((stroke) => stroke.job === job);
   }
 
   /** A propagation that did not come to its end gives its prompt back. */

@@ -27,7 +27,7 @@ export function FirstSteps({ session }: { session: OpenSession }) {
         </Step>
         <Step icon="point" lit={now === 2}>
           Where it is wrong, <b>click</b> with the point tool (<kbd>P</kbd>) what is missing, <kbd>Shift</kbd>
-          -click what is too much.
+          -click what is too much; or <b>paint</b> (<kbd>D</kbd>) and <b>erase</b> (<kbd>E</kbd>) by hand.
         </Step>
       </ol>
       <p class="row spread dim">

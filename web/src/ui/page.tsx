@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { App } from "../state/app";
 import type { PaneName } from "../state/display";
+import type { HandEdits } from "../state/hand_edits";
 import type { OpenSession } from "../state/open_session";
 import type { SlicePane } from "../view/slice_pane";
 import { Announcer } from "./announcer";
@@ -14,6 +15,7 @@ import { SlicePaneView } from "./slice_pane_view";
 import { StartPage, TokenPage } from "./start_page";
 import { StatusBar } from "./status_bar";
 import { Toasts } from "./toasts";
+import { ToolOptions } from "./tool_options";
 import { ToolStrip } from "./tool_strip";
 import { TopBar } from "./top_bar";
 import { useObservables } from "./use_observables";
@@ -80,13 +82,18 @@ function Workspace({ app, session }: { app: App; session: OpenSession }) {
       if (!app.dialog) handleKey(event, { app, session, pane: panes.current.get(display.active) ?? null });
     };
     addEventListener("keydown", press);
-    return () => removeEventListener("keydown", press);
+    const stop = followShift(session.hand);
+    return () => {
+      removeEventListener("keydown", press);
+      stop();
+    };
   }, [app, session]);
   let small = 0;
   return (
     <div class="workspace">
       <TopBar app={app} session={session} />
       <ToolStrip session={session} />
+      <ToolOptions session={session} />
       <main class={`panes layout-${display.layout}`} aria-label="Views">
         {PANES.map((name) => {
           const place =
@@ -112,6 +119,20 @@ function Workspace({ app, session }: { app: App; session: OpenSession }) {
       <Announcer session={session} panes={panes.current} />
     </div>
   );
+}
+
+/** With Shift held, tools take away what they add otherwise; the cursor shows it. */
+function followShift(hand: HandEdits): () => void {
+  const follow = (event: KeyboardEvent) => hand.setShift(event.shiftKey);
+  const release = () => hand.setShift(false);
+  addEventListener("keydown", follow);
+  addEventListener("keyup", follow);
+  addEventListener("blur", release);
+  return () => {
+    removeEventListener("keydown", follow);
+    removeEventListener("keyup", follow);
+    removeEventListener("blur", release);
+  };
 }
 
 function acceptDrops(app: App, show: (dropping: boolean) => void): () => void {

@@ -60,7 +60,7 @@ export function PromptDraftCard({ session, draft }: { session: OpenSession; draf
         </p>
       )}
       <p class="dim">
-        {kind === "box" ? "Box" : kind === "point" ? "Point" : "Mask"}
+        {kind[0].toUpperCase() + kind.slice(1)}
         {draft.corrections.length > 0 &&
           ` and ${draft.corrections.length} ${draft.corrections.length === 1 ? "correction" : "corrections"}`}{" "}
         on {draft.plane} slice {draft.index}

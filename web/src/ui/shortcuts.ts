@@ -4,6 +4,7 @@ import type { App } from "../state/app";
 import type { Layout, Tool } from "../state/display";
 import type { OpenSession } from "../state/open_session";
 import { WITHOUT_BOUNDS } from "../state/prompt_draft";
+import { confirmHere } from "../state/slice_edits";
 import { zoomByKeys } from "../view/camera";
 import { moveCursor, pressCursor } from "../view/key_cursor";
 import type { SlicePane } from "../view/slice_pane";
@@ -47,10 +48,12 @@ export const SHORTCUTS: readonly Shortcut[] = [
   tool("b", "box", "Box around the object"),
   tool("p", "point", "Positive point: part of the object (Shift-click: negative)"),
   tool("n", "negative", "Negative point: not part of the object"),
-  tool("d", "brush", "Paint a mask (Shift erases)"),
-  tool("l", "lasso", "Draw a mask with a lasso"),
+  tool("s", "scribble", "Scribble: a line through the object (Shift or right button: not part of it)"),
+  tool("l", "lasso", "Lasso (Shift or right button: not part of the object)"),
+  tool("d", "brush", "Paint (Shift erases)"),
+  tool("e", "erase", "Erase by hand (Shift paints)"),
   tool("m", "measure", "Measure lengths, angles and regions"),
-  tool("w", "window", "Window by dragging (or right button, any tool)"),
+  tool("w", "window", "Window by dragging (or right button, most tools)"),
   tool("v", "navigate", "Navigate: a click moves all planes there"),
   {
     group: "Tools",
@@ -166,6 +169,16 @@ export const SHORTCUTS: readonly Shortcut[] = [
       if (session.draft) return session.discardDraft();
       const last = session.object(session.selected)?.prompts.at(-1);
       if (last) void session.deletePrompt(last.number);
+    },
+  },
+  {
+    group: "Edit",
+    label: "C",
+    description: "Mark the object's slice in view as right, or open it again",
+    bindings: ["c"],
+    run: ({ session }) => {
+      const object = session.object(session.selected);
+      if (object) void confirmHere(session, object);
     },
   },
   {

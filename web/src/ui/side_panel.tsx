@@ -5,6 +5,7 @@ import { Icon } from "./icons";
 import { MeasurementList } from "./measurement_list";
 import { ObjectList } from "./object_list";
 import { PromptDraftCard } from "./prompt_draft_card";
+import { TargetChip } from "./target_chip";
 import { useObservables } from "./use_observables";
 import "./styles/card.css";
 import "./styles/side_panel.css";
@@ -13,9 +14,10 @@ export function SidePanel({ app, session }: { app: App; session: OpenSession }) 
   useObservables(app, session);
   return (
     <aside class="side-panel" aria-label="Objects">
+      <TargetChip session={session} />
       {session.state.interrupted && !session.busy && <Interrupted session={session} />}
       <div class="card-slot">
-        {session.jobs.busy ? (
+        {session.working ? (
           <JobCard session={session} />
         ) : session.draft ? (
           <PromptDraftCard session={session} draft={session.draft} />

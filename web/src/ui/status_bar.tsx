@@ -1,3 +1,4 @@
+import { aimOf } from "../state/aim";
 import type { App } from "../state/app";
 import type { OpenSession } from "../state/open_session";
 import { keyLabel } from "./keyboard";
@@ -11,7 +12,7 @@ function advice(session: OpenSession): string {
   const { jobs } = session;
   if (jobs.phase === "unknown")
     return `The connection to the server is lost, while it worked on ${jobs.name}. Waiting for it …`;
-  if (jobs.busy) return `Propagating ${jobs.name} through the volume. Esc stops it.`;
+  if (session.working) return `Propagating ${jobs.name} through the volume. Esc stops it.`;
   if (draft?.predicting) return "Predicting on this slice …";
   if (draft?.error) return draft.error;
   if (draft)
@@ -22,14 +23,42 @@ function advice(session: OpenSession): string {
   if (tool === "measure") return measuringAdvice(session);
   if (tool === "window") return "Drag to the right to widen the window, downwards to darken.";
   if (tool === "navigate") return "Click to move all planes there; double-click to enlarge a view.";
-  if (tool === "point" || tool === "negative") {
-    if (!session.selected) return "Click inside an organ to start an object.";
-    return tool === "point"
-      ? `Click what is missing from ${session.selected}; Shift-click or right-click what is too much.`
-      : `Click what is too much in ${session.selected}.`;
-  }
-  const shape = { box: "Draw a box around", brush: "Paint over", lasso: "Circle" }[tool];
-  return `${shape} an object to start a new one.${session.selected ? ` Points (P) correct ${session.selected}.` : ""}`;
+  return drawingAdvice(session);
+}
+
+/** What the tool in hand does to its target. */
+function drawingAdvice(session: OpenSession): string {
+  const { tool } = session.display;
+  const { name, byHand, locked } = aimOf(session)!;
+  if (locked) return `${name} is locked: unlock it (K), or start a new object (O).`;
+  if (tool === "brush" || tool === "erase" || tool === "lasso") return strokeAdvice(tool, name, byHand);
+  if (name === null)
+    return {
+      box: "Draw a box around an organ or a tumour to start a new object.",
+      point: "Click inside an organ to start an object.",
+      negative: "Choose an object first (, and .): a negative point takes from it.",
+      scribble: "Draw a line through an organ to start an object.",
+    }[tool as "box"];
+  return {
+    box: `Draw a box around ${name} on a slice of its plane: the model predicts the slice anew.`,
+    point: `Click what is missing from ${name}; Shift-click or right-click what is too much.`,
+    negative: `Click what is too much in ${name}.`,
+    scribble: `Draw a line through what is missing from ${name}; with Shift, through what is too much.`,
+  }[tool as "box"];
+}
+
+function strokeAdvice(tool: "brush" | "erase" | "lasso", name: string | null, byHand: boolean): string {
+  if (tool === "erase")
+    return name === null
+      ? "Choose an object to erase from (, and .)."
+      : `Erase from ${name}: no propagation brings it back. Shift paints.`;
+  const verb = tool === "brush" ? "Paint" : "Circle";
+  if (byHand)
+    return name === null
+      ? `${verb} a new object by hand.`
+      : `${verb} what belongs to ${name}: it stays as drawn. ${tool === "brush" ? "Shift erases" : "Shift or the right button cuts"}.`;
+  if (name === null) return `${verb} an object roughly: the model finds its outline.`;
+  return `${verb} what is missing from ${name} for the model; with Shift, what is too much.`;
 }
 
 function measuringAdvice({ measurements }: OpenSession): string {
@@ -42,7 +71,7 @@ function measuringAdvice({ measurements }: OpenSession): string {
 }
 
 export function StatusBar({ app, session }: { app: App; session: OpenSession }) {
-  useObservables(app, session, session.display, session.measurements);
+  useObservables(app, session, session.display, session.hand, session.measurements);
   const plane = session.display.active;
   const grid = session.geometry.grids[plane];
   return (

@@ -4,19 +4,37 @@ import { Icon } from "./icons";
 import { useObservables } from "./use_observables";
 import "./styles/tool_strip.css";
 
-const TOOLS: { tool: Tool; key: string; name: string }[][] = [
-  [
-    { tool: "box", key: "B", name: "Box" },
-    { tool: "point", key: "P", name: "Point" },
-    { tool: "negative", key: "N", name: "Negative" },
-    { tool: "brush", key: "D", name: "Paint" },
-    { tool: "lasso", key: "L", name: "Lasso" },
-  ],
-  [
-    { tool: "measure", key: "M", name: "Measure" },
-    { tool: "window", key: "W", name: "Window" },
-    { tool: "navigate", key: "V", name: "Navigate" },
-  ],
+const TOOLS: { group: string; tools: { tool: Tool; key: string; name: string; what: string }[] }[] = [
+  {
+    group: "By the model",
+    tools: [
+      { tool: "box", key: "B", name: "Box", what: "around the object" },
+      { tool: "point", key: "P", name: "Point", what: "part of the object" },
+      { tool: "negative", key: "N", name: "Negative", what: "not part of the object" },
+      { tool: "scribble", key: "S", name: "Scribble", what: "through the object; Shift: not part of it" },
+      {
+        tool: "lasso",
+        key: "L",
+        name: "Lasso",
+        what: "around what belongs to it; Shift: around what does not",
+      },
+    ],
+  },
+  {
+    group: "By hand",
+    tools: [
+      { tool: "brush", key: "D", name: "Paint", what: "Shift erases" },
+      { tool: "erase", key: "E", name: "Erase", what: "Shift paints" },
+    ],
+  },
+  {
+    group: "View",
+    tools: [
+      { tool: "measure", key: "M", name: "Measure", what: "in mm" },
+      { tool: "window", key: "W", name: "Window", what: "by dragging" },
+      { tool: "navigate", key: "V", name: "Navigate", what: "a click moves all planes there" },
+    ],
+  },
 ];
 
 export function ToolStrip({ session }: { session: OpenSession }) {
@@ -24,14 +42,12 @@ export function ToolStrip({ session }: { session: OpenSession }) {
   useObservables(display);
   return (
     <nav class="tool-strip" aria-label="Tools">
-      {TOOLS.map((group) => (
-        <div
-          key={group[0].tool}
-          class="tool-group"
-          role="radiogroup"
-          aria-label={group === TOOLS[0] ? "Prompts" : "View"}
-        >
-          {group.map(({ tool, key, name }) => (
+      {TOOLS.map(({ group, tools }) => (
+        <div key={group} class="tool-group" role="radiogroup" aria-label={group}>
+          <span class="tool-heading" aria-hidden="true">
+            {group}
+          </span>
+          {tools.map(({ tool, key, name, what }) => (
             <button
               key={tool}
               type="button"
@@ -39,7 +55,7 @@ export function ToolStrip({ session }: { session: OpenSession }) {
               class="tool"
               aria-checked={display.tool === tool}
               aria-keyshortcuts={key}
-              title={`${name} (${key})`}
+              title={`${name} (${key}): ${what}`}
               onClick={() => display.set({ tool })}
             >
               <Icon name={tool} />
@@ -48,19 +64,6 @@ export function ToolStrip({ session }: { session: OpenSession }) {
           ))}
         </div>
       ))}
-      {display.tool === "brush" && (
-        <label class="brush-size">
-          <span>{Math.round(display.brushMm)} mm</span>
-          <input
-            type="range"
-            min={1}
-            max={80}
-            value={display.brushMm}
-            aria-label="Brush diameter in mm"
-            onInput={(event) => display.setBrush(Number(event.currentTarget.value))}
-          />
-        </label>
-      )}
     </nav>
   );
 }

@@ -1,4 +1,5 @@
 /** What a tool does from the press of a button (or of Space) to its release. */
+import type { ShownStroke } from "../state/hand_edits";
 import type { Pen, Xy } from "./overlay_pen";
 
 export interface Gesture {
@@ -11,4 +12,6 @@ export interface Gesture {
   hidesPrompt?: boolean;
   /** The mouse cursor once the pointer has moved. */
   cursor?: string;
+  /** The stroke by hand that is being drawn; it is shown as part of its object. */
+  stroke?: ShownStroke;
 }

@@ -202,7 +202,12 @@ function finish(pane: SlicePane, moved: boolean): void {
   if (pointer) pane.host.style.cursor = cursorOf(pane, [pointer.x, pointer.y]);
 }
 
-const CURSORS: Partial<Record<string, string>> = { navigate: "default", window: "ns-resize", brush: "none" };
+const CURSORS: Partial<Record<string, string>> = {
+  navigate: "default",
+  window: "ns-resize",
+  brush: "none",
+  erase: "none",
+};
 const LINE_CURSORS = { vertical: "ew-resize", horizontal: "ns-resize" };
 
 function cursorOf(pane: SlicePane, xy: Xy): string {
@@ -222,9 +227,13 @@ function begin(pane: SlicePane, role: PressRole, xy: Xy, erase: boolean): Gestur
   return line ? draggingLine(pane, line) : TOOLS[tool](pane, xy, erase);
 }
 
-/** The right button, or a finger held still: a drag sets the window, a click with a point tool is a negative point. */
-function secondary(pane: SlicePane, xy: Xy): Gesture {
+/**
+ * The right button, or a finger held still: lasso and scribble take away; with other tools a drag sets the window, and
+ * a click with a point tool is a negative point.
+ */
+function secondary(pane: SlicePane, xy: Xy): Gesture | null {
   const { tool } = pane.session.display;
+  if (tool === "lasso" || tool === "scribble") return TOOLS[tool](pane, xy, true);
   const window = windowing(pane);
   if (tool !== "point" && tool !== "negative") return window;
   let moved = false;

@@ -1,14 +1,16 @@
 /** One plane on the screen: draws the slice and its overlay, and maps positions on the screen to the slice. */
 import type { ObjectPrompt, PlaneName, Prompt } from "../api/wire_types";
+import { aimOf } from "../state/aim";
 import { colourOf } from "../state/mask_sync";
 import type { OpenSession } from "../state/open_session";
 import type { SliceGrid } from "../volume/coordinates";
-import { outlines } from "../volume/mask_outlines";
 import { decodeRuns } from "../volume/run_lengths";
 import { type Placement, renderSlice } from "../volume/slice_rendering";
 import type { Gesture } from "./gesture";
 import { drawMeasurements } from "./measurement_drawing";
-import { Pen, PROMPT, scaleBar, type Xy } from "./overlay_pen";
+import { NEGATIVE, Pen, POSITIVE, PROMPT, scaleBar, type Xy } from "./overlay_pen";
+import { outlinesOfStored, StrokeOverlay } from "./stroke_overlay";
+import { TargetTag } from "./target_tag";
 
 /** A slice is rendered with at most so many pixels and scaled up by the browser: finer than CT, and fast at 4K. */
 const MAX_PIXELS = 1_400_000;
@@ -35,6 +37,8 @@ export class SlicePane {
   private readonly buffer = document.createElement("canvas");
   private readonly readout = document.createElement("div");
   private readonly bar = document.createElement("div");
+  private readonly tag: TargetTag;
+  private readonly strokes: StrokeOverlay;
   /** The size of text and lines relative to a small screen. */
   private unit = 1;
   private width = 0;
@@ -51,6 +55,8 @@ export class SlicePane {
     readonly plane: PlaneName,
   ) {
     this.grid = session.geometry.grids[plane];
+    this.strokes = new StrokeOverlay(session, this.grid);
+    this.tag = new TargetTag(host, session);
     this.readout.className = "pane-readout";
     this.bar.className = "pane-scale";
     this.slice.setAttribute("aria-hidden", "true");
@@ -64,6 +70,8 @@ export class SlicePane {
       session.display.subscribe(redraw),
       session.display.pointing.subscribe(redraw),
       session.measurements.subscribe(redraw),
+      session.hand.subscribe(redraw),
+      () => this.tag.dispose(),
       () => sizes.disconnect(),
     );
     this.resize();
@@ -153,6 +161,7 @@ export class SlicePane {
     }
     if (this.overlayChanged(place)) this.drawOverlay(place);
     this.writeReadout();
+    this.writeTag();
   }
 
   private drawSlice(place: Placement): void {
@@ -194,9 +203,9 @@ export class SlicePane {
   private overlayChanged(place: Placement): boolean {
     const { session } = this;
     const { display, draft, measurements } = session;
+    const brush = display.tool === "brush" || display.tool === "erase";
     const pointed =
-      display.pointer?.plane === this.plane &&
-      (this.byKeys || display.tool === "brush" || measurements.started !== null);
+      display.pointer?.plane === this.plane && (this.byKeys || brush || measurements.started !== null);
     const next: unknown[] = [
       ...[place.left, place.top, place.scaleX, this.overlay.width, this.overlay.height, this.index],
       ...[display.focus.join(), display.crosshair, display.layout, display.masks, display.tool],
@@ -211,6 +220,7 @@ export class SlicePane {
       ],
       ...[display.brushMm, pointed ? display.pointer : null],
       ...[measurements.list, measurements.selected, measurements.started, session.voxels],
+      ...[session.hand.strokes, pointed && session.hand.shift],
     ];
     const changed = this.gesture !== null || next.some((value, n) => value !== this.drawnOverlay[n]);
     this.drawnOverlay = next;
@@ -239,7 +249,16 @@ export class SlicePane {
 
   private drawMasks(pen: Pen): void {
     const { session } = this;
-    for (const { id, polygons } of session.labels.outlines(this.grid, this.index)) {
+    const drawn = this.gesture?.stroke;
+    const strokes = [
+      ...session.hand.on(this.plane, this.index),
+      ...(drawn?.index === this.index ? [drawn] : []),
+    ];
+    const shown = new Map(
+      session.labels.outlines(this.grid, this.index).map(({ id, polygons }) => [id, polygons]),
+    );
+    for (const [id, polygons] of this.strokes.outlines(this.index, strokes)) shown.set(id, polygons);
+    for (const [id, polygons] of shown) {
       const object = session.objects.find((each) => each.id === id);
       if (object && !object.visible) continue;
       const colour = object?.color ?? colourOf(id);
@@ -260,6 +279,18 @@ export class SlicePane {
       pen.point(this.grid.ijkToXy(prompt.point), prompt.positive ?? true);
     const edges = "box" in prompt && prompt.box && this.grid.boxEdges(prompt.box, this.index);
     if (edges) pen.box(edges, PROMPT, handles);
+    const colour = (prompt.positive ?? true) ? POSITIVE : NEGATIVE;
+    if ("scribble" in prompt && prompt.scribble && this.grid.split(prompt.scribble[0])[0] === this.index)
+      pen.line(
+        prompt.scribble.map((voxel) => this.grid.ijkToXy(voxel)),
+        colour,
+      );
+    if ("lasso" in prompt && prompt.lasso && prompt.polygon && this.grid.isSlice(prompt.lasso, this.index))
+      pen.line(
+        prompt.polygon.map(([u, v]) => this.grid.uvToXy(u, v)),
+        colour,
+        true,
+      );
   }
 
   private drawDraft(pen: Pen): void {
@@ -268,9 +299,8 @@ export class SlicePane {
     const mask = draft.masks[draft.alternative];
     if (mask) {
       if (this.draftOutlines?.mask !== mask) {
-        const shown = this.grid.maskToDisplay(decodeRuns(mask.runs, mask.shape[0] * mask.shape[1]));
-        const { cols, rows } = this.grid;
-        this.draftOutlines = { mask, polygons: outlines((x, y) => shown[y * cols + x] === 1, cols, rows) };
+        const pixels = decodeRuns(mask.runs, mask.shape[0] * mask.shape[1]);
+        this.draftOutlines = { mask, polygons: outlinesOfStored(this.grid, pixels) };
       }
       pen.mask(this.draftOutlines.polygons, this.session.draftColour, true);
     }
@@ -280,11 +310,24 @@ export class SlicePane {
 
   private drawCursor(pen: Pen): void {
     const { display } = this.session;
-    const { pointer } = display;
+    const { pointer, tool } = display;
     if (pointer?.plane !== this.plane) return;
     const xy: Xy = [pointer.x, pointer.y];
-    if (display.tool === "brush") pen.circle(xy, display.brushMm / 2, this.pxPerMm, PROMPT);
-    if (this.byKeys) pen.keyCursor(xy, display.tool === "negative" ? "#ff6b6b" : PROMPT);
+    const aim = aimOf(this.session);
+    const colour = !aim ? PROMPT : !aim.positive ? NEGATIVE : aim.byHand ? aim.colour : PROMPT;
+    if (tool === "brush" || tool === "erase") pen.circle(xy, display.brushMm / 2, this.pxPerMm, colour);
+    if (this.byKeys) pen.keyCursor(xy, colour);
+  }
+
+  /** The target beside the pointer. */
+  private writeTag(): void {
+    const { pointer } = this.session.display;
+    const { left, top, scaleX, scaleY } = this.placement;
+    this.tag.show(
+      pointer?.plane === this.plane
+        ? [left + (pointer.x + 0.5) * scaleX, top + (pointer.y + 0.5) * scaleY]
+        : null,
+    );
   }
 
   /** HU and voxel under the pointer, and the scale bar. */

@@ -1,14 +1,12 @@
 /** What each tool does on a slice, from the press of the button to its release. */
-import type { MaskPrompt, Prompt } from "../api/wire_types";
+import type { Prompt } from "../api/wire_types";
 import type { Tool } from "../state/display";
 import { draggedWindow } from "../volume/hu_window";
-import { outlines } from "../volume/mask_outlines";
-import { decodeRuns, encodeRuns } from "../volume/run_lengths";
 import type { Gesture } from "./gesture";
-import { fillPolygon, paintStroke } from "./mask_painting";
 import { measuring } from "./measuring";
-import { NEGATIVE, type Pen, PROMPT, type Xy } from "./overlay_pen";
+import { PROMPT, type Xy } from "./overlay_pen";
 import type { SlicePane } from "./slice_pane";
+import { brushing, lassoing, scribbling } from "./stroke_gestures";
 
 export const TOOLS: Record<Tool, (pane: SlicePane, xy: Xy, shift: boolean) => Gesture | null> = {
   navigate: navigating,
@@ -17,7 +15,9 @@ export const TOOLS: Record<Tool, (pane: SlicePane, xy: Xy, shift: boolean) => Ge
   box: boxing,
   point: (pane, xy, shift) => pointing(pane, xy, !shift),
   negative: (pane, xy, shift) => pointing(pane, xy, shift),
-  brush: brushing,
+  scribble: scribbling,
+  brush: (pane, xy, shift) => brushing(pane, xy, "brush", shift),
+  erase: (pane, xy, shift) => brushing(pane, xy, "erase", shift),
   lasso: lassoing,
 };
 
@@ -117,78 +117,4 @@ function boxing(pane: SlicePane, start: Xy): Gesture {
 
 function finishBox(pane: SlicePane, a: Xy, b: Xy): void {
   takePrompt(pane, pane.grid.box(pane.index, [a[0], a[1]], [b[0], b[1]]));
-}
-
-/** The mask that is painted on this slice so far, as displayed. */
-function paintedMask(pane: SlicePane): Uint8Array {
-  const { draft } = pane.session;
-  const { grid } = pane;
-  if (draft && "mask" in draft.prompt && draft.plane === pane.plane && draft.index === pane.index)
-    return grid.maskToDisplay(decodeRuns(draft.prompt.runs, grid.cols * grid.rows));
-  return new Uint8Array(grid.cols * grid.rows);
-}
-
-function finishMask(pane: SlicePane, mask: Uint8Array): void {
-  if (!mask.includes(1)) {
-    pane.session.discardDraft();
-    return;
-  }
-  const prompt: MaskPrompt = {
-    mask: pane.grid.maskSlice(pane.index),
-    shape: pane.grid.shapeVu,
-    runs: encodeRuns(pane.grid.maskToStored(mask)),
-  };
-  takePrompt(pane, prompt);
-}
-
-function drawMask(pane: SlicePane, mask: Uint8Array, pen: Pen, colour = PROMPT): void {
-  const { cols, rows } = pane.grid;
-  pen.mask(
-    outlines((x, y) => mask[y * cols + x] === 1, cols, rows),
-    colour,
-    true,
-    true,
-  );
-}
-
-function brushing(pane: SlicePane, start: Xy, erase: boolean): Gesture {
-  const mask = paintedMask(pane);
-  const erased = erase ? new Uint8Array(mask.length) : null;
-  let last = start;
-  const stroke = (to: Xy) => {
-    const { brushMm } = pane.session.display;
-    paintStroke(mask, pane.grid, last, to, brushMm, erase ? 0 : 1);
-    if (erased) paintStroke(erased, pane.grid, last, to, brushMm, 1);
-  };
-  stroke(start);
-  return {
-    hidesPrompt: true,
-    move: (xy) => {
-      stroke(xy);
-      last = xy;
-    },
-    end: () => finishMask(pane, mask),
-    draw: (pen) => {
-      drawMask(pane, mask, pen);
-      if (erased) drawMask(pane, erased, pen, NEGATIVE);
-    },
-  };
-}
-
-function lassoing(pane: SlicePane, start: Xy): Gesture {
-  const points: Xy[] = [start];
-  return {
-    hidesPrompt: true,
-    move: (xy) => points.push(xy),
-    end: (moved) => {
-      if (moved) finishLasso(pane, points);
-    },
-    draw: (pen) => pen.line(points, PROMPT, points.length > 2),
-  };
-}
-
-function finishLasso(pane: SlicePane, points: readonly Xy[]): void {
-  const mask = new Uint8Array(pane.grid.cols * pane.grid.rows);
-  fillPolygon(mask, pane.grid, points);
-  if (mask.includes(1)) finishMask(pane, mask);
 }

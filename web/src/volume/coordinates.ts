@@ -69,9 +69,19 @@ export class SliceGrid {
     this.topIsLast = geometry.direction(this.axis)[lps] * sign > 0;
   }
 
+  /** The axis of the slices, as requests name it. */
+  get axisName(): AxisName {
+    return AXES[this.axis];
+  }
+
   /** Rows and columns of a slice as stored; the shape of masks. */
   get shapeVu(): [number, number] {
     return [this.geometry.shape[this.v], this.geometry.shape[this.u]];
+  }
+
+  /** Millimetres between stored columns and between stored rows. */
+  get spacingUv(): [number, number] {
+    return [this.geometry.spacing[this.u], this.geometry.spacing[this.v]];
   }
 
   uvToXy(u: number, v: number): [number, number] {
@@ -150,6 +160,11 @@ export class SliceGrid {
   /** The slice of a mask prompt: its axis and index. */
   maskSlice(index: number): Partial<Record<AxisName, number>> {
     return { [AXES[this.axis]]: index };
+  }
+
+  /** Whether a mask or lasso with this axis and index lies on a slice. */
+  isSlice(given: Partial<Record<AxisName, number>>, index: number): boolean {
+    return given[AXES[this.axis]] === index;
   }
 
   /** Turn a mask from the display to storage order [v, u]. */

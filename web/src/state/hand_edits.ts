@@ -1,0 +1,136 @@
+/** What the tools that draw are set to, and the strokes by hand that the server has not answered yet. */
+import type { HandLimits } from "../api/edit_requests";
+import type { PlaneName, Reach } from "../api/wire_types";
+import { keep, kept } from "./kept";
+import { Observable } from "./observable";
+
+/** Who decides about the voxels of what is drawn. */
+export type DecidedBy = "model" | "hand";
+
+export interface HandOptions {
+  /** Paint on a new object: a rough mask for the model, or its voxels. */
+  paintNew: DecidedBy;
+  /** Paint on an object that exists. */
+  paintObject: DecidedBy;
+  lasso: DecidedBy;
+  /** The brush is a ball that reaches over neighbouring slices, not a disk. */
+  ball: boolean;
+  /** Set only values between these, both included. */
+  withinOn: boolean;
+  within: [number, number];
+  /** Set only values within ± this of those where the stroke begins, connected to it. */
+  alikeOn: boolean;
+  alike: number;
+  /** How far a stroke by hand, or a correction by the model, propagates. */
+  reachByHand: Reach;
+  reachOfModel: Reach;
+  /** Show the target beside the cursor. */
+  atCursor: boolean;
+}
+
+const OPTIONS: HandOptions = {
+  paintNew: "model",
+  paintObject: "hand",
+  lasso: "model",
+  ball: false,
+  withinOn: false,
+  within: [-20, 180],
+  alikeOn: false,
+  alike: 40,
+  reachByHand: "slice",
+  reachOfModel: "next",
+  atCursor: true,
+};
+
+/** A stroke by hand as it is shown until the server's slices arrive. */
+export interface ShownStroke {
+  plane: PlaneName;
+  index: number;
+  /** The object's number, which gives its colour. */
+  id: number;
+  positive: boolean;
+  /** Its pixels on that slice, as stored. */
+  mask: Uint8Array;
+}
+
+interface SentStroke extends ShownStroke {
+  number: number;
+  /** Its job; null until the server has accepted it. */
+  job: string | null;
+  /** It takes no propagation, so that its end comes at once. */
+  quick: boolean;
+}
+
+export class HandEdits extends Observable {
+  options: HandOptions = kept("hand", OPTIONS);
+  /** Sent, and not yet shown by the server's slices; the oldest first. */
+  strokes: readonly SentStroke[] = [];
+  /** Shift is held: the tools take away what they add otherwise. */
+  shift = false;
+  /** Slices that an edit of the target would change, on its plane: from, to. */
+  reached: [number, number] | null = null;
+  private waiting: (() => void)[] = [];
+  private last = 0;
+
+  set(change: Partial<HandOptions>): void {
+    this.options = { ...this.options, ...change };
+    keep("hand", this.options);
+    this.notify();
+  }
+
+  setShift(shift: boolean): void {
+    if (shift === this.shift) return;
+    this.shift = shift;
+    this.notify();
+  }
+
+  setReached(reached: [number, number] | null): void {
+    if (reached?.join() === this.reached?.join()) return;
+    this.reached = reached;
+    this.notify();
+  }
+
+  /** Which voxels of a stroke count. */
+  get limits(): HandLimits {
+    const { withinOn, within, alikeOn, alike } = this.options;
+    return {
+      ...(withinOn ? { within_hu: [Math.min(...within), Math.max(...within)] as [number, number] } : {}),
+      ...(alikeOn ? { alike } : {}),
+    };
+  }
+
+  /** How many strokes are under way that take no propagation. */
+  get quick(): number {
+    return this.strokes.filter((each) => each.quick).length;
+  }
+
+  on(plane: PlaneName, index: number): ShownStroke[] {
+    return this.strokes.filter((each) => each.plane === plane && each.index === index);
+  }
+
+  /** Show a stroke that is being sent; returns its number. */
+  show(stroke: ShownStroke, quick: boolean): number {
+    const number = ++this.last;
+    this.strokes = [...this.strokes, { ...stroke, number, job: null, quick }];
+    this.notify();
+    return number;
+  }
+
+  accept(number: number, job: string): void {
+    this.strokes = this.strokes.map((each) => (each.number === number ? { ...each, job } : each));
+    this.notify();
+  }
+
+  forget(gone: (stroke: SentStroke) => boolean): void {
+    const left = this.strokes.filter((each) => !gone(each));
+    if (left.length === this.strokes.length) return;
+    this.strokes = left;
+    if (!left.length) for (const done of this.waiting.splice(0)) done();
+    this.notify();
+  }
+
+  /** Resolves once no stroke is under way. */
+  settled(): Promise<void> {
+    return this.strokes.length ? new Promise((done) => this.waiting.push(done)) : Promise.resolve();
+  }
+}

@@ -192,8 +192,10 @@ describe("labels", () => {
   });
 });
 
+const runs = vi.hoisted(() => vi.fn());
+vi.mock("../src/ui/regions", () => ({ nextRegion: runs }));
+
 describe("keys that belong to a control", () => {
-  const runs = vi.fn();
   const context = {
     session: { display: { set: runs, step: runs }, propagate: runs },
     pane: null,
@@ -212,6 +214,7 @@ describe("keys that belong to a control", () => {
   it.each([
     ["<div></div>", "b", 1],
     ["<input>", "b", 0],
+    ["<input>", "F6", 1],
     ['<input type="range">', "b", 1],
     ['<input type="range">', "ArrowUp", 0],
     ['<input type="checkbox">', "Enter", 0],

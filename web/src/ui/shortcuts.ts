@@ -329,11 +329,12 @@ const BY_BINDING = new Map(
   SHORTCUTS.flatMap((shortcut) => shortcut.bindings.map((key) => [key, shortcut] as const)),
 );
 
+const TYPED = /^(?!F\d)/;
 /** Keys that a control uses itself, by the selector of the control. */
 const USED_BY: readonly [selector: string, keys: RegExp][] = [
   ["dialog, [role=menu], [role=listbox], [contenteditable]", /./],
-  ["select, textarea", /./],
-  ["input:not([type=range], [type=checkbox], [type=radio], [type=color], [type=button])", /./],
+  ["select, textarea", TYPED],
+  ["input:not([type=range], [type=checkbox], [type=radio], [type=color], [type=button])", TYPED],
   ["button, a, summary, input", /^(Enter| )$/],
   ["[role=slider], [role=separator]", /^Arrow/],
   ["input", /^(Arrow|Home|End|Page)/],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -70,6 +71,32 @@ class Served:
     def masks(self, since: int = 0, part: str = "done") -> tuple[int, dict[tuple[int, int, int], np.ndarray]]:
         packed = self.client.get(self.url("/masks"), params={"since": since, "part": part}).content
         return unpack(packed)
+
+
+@dataclass(eq=False)
+class SlowBackend(FakeBackend):
+    """Waits before it encodes, so that a test can act during a propagation.
+
+    Args:
+        free: How many slices it encodes without waiting.
+        one_more: Lets one further slice pass for each release.
+        hold: Once set, nothing waits.
+    """
+
+    free: int = 3
+    one_more: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    hold: threading.Event = field(default_factory=threading.Event)
+
+    def encode(self, images):
+        if len(self.encoded) >= self.free:
+            while not (self.hold.is_set() or self.one_more.acquire(timeout=0.02)):
+                pass
+        return super().encode(images)
+
+
+def propagating(web: Served) -> dict:
+    """Wait until a propagation has done two slices."""
+    return wait_for(web.state, lambda state: (state["busy"] or {"done": 0})["done"] >= 2)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +23,18 @@ from radsam.cli.session_outputs import report
 from radsam.errors import InputError, SessionError
 from radsam.predictor import SlicePrompt
 from radsam.preprocess import Window
+from radsam.propagate import SliceDone
 from radsam.server.mask_revisions import MaskRevisions
 from radsam.server.state_json import session_details
 from radsam.session import CapabilityWarning, Overlap, SegmentedObject, Session
 from radsam.session.edit import ObjectEdit, Paint, SetBounds, StartEdit, StartFromMask
-from radsam.session.edit_request import StartFromMaskRequest
-from radsam.session.hand_request import BoundsRequest
+from radsam.session.edit_request import CorrectionRequest, SegmentRequest, StartFromMaskRequest
+from radsam.session.hand_request import BoundsRequest, ContinueRequest, PaintRequest
 from radsam.session.history import History, edits_of
 from radsam.session.prompt_json import prompt_to_json
+from radsam.session.requests import ObjectRequest
 from radsam.volume import (
+    Bounds,
     Box,
     Brush,
     Geometry,
@@ -369,6 +373,58 @@ class Work(RuleBasedStateMachine):
         assert len(self.backend.prompts) == before
         if done:
             DONE[type(step).__name__] += 1
+
+    def stop(self, request: ObjectRequest, after: int) -> None:
+        """Run a request, stop it after some records, and keep what is done: no slice of it changes."""
+        found: dict[int, np.ndarray] = {}
+
+        def edit() -> None:
+            run, history, records = self.session.run(request), self.session.history, []
+            for record in islice(run, after):
+                records.append(record)
+                if isinstance(record, SliceDone):
+                    found[record.slice_mask.index] = record.slice_mask.mask.decode()
+            run.close()
+            if self.session.history is history:
+                list(self.session.keep(request, records))
+
+        if self.do(edit):
+            slices = self.session.objects[request.name].slices
+            for index, mask in found.items():
+                np.testing.assert_array_equal(slices[index].mask.decode(), mask)
+            DONE["stop"] += 1
+
+    @rule(name=NAMES, which=st.sampled_from(PROMPTS), bounds=BOUNDS, after=st.integers(0, 5))
+    def stop_a_start(self, name: str, which: tuple[Prompt, Plane], bounds: tuple[int, int] | None, after: int) -> None:
+        request = {"name": name, "prompt": which[0], "plane": which[1], "bounds": bounds and Bounds(*bounds)}
+        self.stop(SegmentRequest.model_validate(request), after)
+
+    @precondition(lambda self: self.session.objects)
+    @rule(data=st.data(), reach=REACHES, after=st.integers(0, 5), change=st.sampled_from(["click", "stroke", "ends"]))
+    def stop_a_change(self, data: st.DataObject, reach: str | int, after: int, change: str) -> None:
+        shown = self.some_object(data)
+        request: dict[str, Any] = {"name": shown.name}
+        if change == "click":
+            points = (data.draw(drawn(shown.grid, (Point, Box))),)
+            self.stop(CorrectionRequest.model_validate(request | {"points": points, "reach": reach}), after)
+        elif change == "stroke":
+            shape = data.draw(drawn(shown.grid, (Brush,)))
+            self.stop(PaintRequest.model_validate(request | {"shape": shape, "reach": reach}), after)
+        else:
+            ends = st.integers(0, shown.grid.count - 1)
+            low, high = sorted((data.draw(ends), data.draw(ends)))
+            self.stop(BoundsRequest.model_validate(request | {"low": low, "high": high}), after)
+
+    @precondition(lambda self: any(each.unfinished for each in self.session.objects.values()))
+    @rule(data=st.data(), after=st.none() | st.integers(0, 5))
+    def continue_object(self, data: st.DataObject, after: int | None) -> None:
+        unfinished = sorted(name for name, each in self.session.objects.items() if each.unfinished)
+        name = data.draw(st.sampled_from(unfinished))
+        if after is not None:
+            self.stop(ContinueRequest(name=name), after)
+        elif self.do(lambda: self.session.continue_object(name)):
+            assert not self.session.objects[name].unfinished
+            DONE["continue"] += 1
 
     @precondition(lambda self: self.session.history.done)
     @rule(data=st.data())

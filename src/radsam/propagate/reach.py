@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Literal
 
 from radsam.propagate.propagation_plan import SIDES
@@ -36,3 +36,13 @@ def last_slices(index: int, reach: Reach, fixed: Collection[int]) -> dict[int, i
             return limits
         case int(slices):
             return {side: index + side * slices for side in SIDES}
+
+
+def nearest_limits(*limits: Mapping[int, int]) -> dict[int, int]:
+    """Return the limit of each side (-1 or 1) that reaches least far."""
+    nearest: dict[int, int] = {}
+    for each in limits:
+        for side, last in each.items():
+            if side not in nearest or (last - nearest[side]) * side < 0:
+                nearest[side] = last
+    return nearest

@@ -22,6 +22,7 @@ class EndReason(StrEnum):
     DRIFT = "mask moved away"
     LOW_SCORE = "low predicted IoU"
     UNCHANGED = "nothing changes any more"
+    STOPPED = "stopped"
 
 
 @dataclass(frozen=True)

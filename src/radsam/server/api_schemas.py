@@ -247,12 +247,16 @@ class PlacedEdit(BaseModel):
     """An edit of an object: its number in the history, and the slices that it names or touches."""
 
     number: int
-    kind: Literal["segment", "start_from_mask", "correct", "paint", "bounds", "confirm", "clean_up"]
+    kind: Literal["segment", "start_from_mask", "correct", "paint", "bounds", "continue", "confirm", "clean_up"]
     slices: list[int]
 
 
 class ObjectState(BaseModel):
-    """An object of a session: `voxels` has it in the label map, `whole_voxels` before the overlap policy applies."""
+    """An object of a session: `voxels` has it in the label map, `whole_voxels` before the overlap policy applies.
+
+    `unfinished` names the ends at which its propagation was stopped, each with the requested slice; null
+    where the stop rule was to find it.
+    """
 
     id: int
     name: str
@@ -274,6 +278,7 @@ class ObjectState(BaseModel):
     unfollowed: list[list[int]]
     start: Literal["segment", "start_from_mask"]
     confirmed: list[int]
+    unfinished: dict[Literal["low", "high"], int | None]
     edits: list[PlacedEdit]
 
 

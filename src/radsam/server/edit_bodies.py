@@ -50,6 +50,12 @@ class BoundsRequest(hand_request.BoundsRequest):
     name: Name
 
 
+class ContinueRequest(hand_request.ContinueRequest):
+    """A stopped object."""
+
+    name: Name
+
+
 class ConfirmRequest(hand_request.ConfirmRequest):
     """Slices of an object that are right."""
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from radsam.errors import RadsamError
 from radsam.predictor import SliceMask
+from radsam.propagate import EndReason, Record, SideDone, SliceDone
 from radsam.session.edit import ObjectEdit, StartEdit, edit_from_json, edit_to_json
 from radsam.volume import RunMask
 
@@ -23,10 +24,18 @@ class InterruptedEdit:
     Args:
         edit: The edit.
         slice_masks: The finished slices, in order of their prediction.
+        ends: The sides that it had finished.
     """
 
     edit: ObjectEdit
     slice_masks: tuple[SliceMask, ...]
+    ends: tuple[SideDone, ...] = ()
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """What its run had yielded, for `Session.keep`."""
+        slices = (SliceDone(each, number, None) for number, each in enumerate(self.slice_masks, start=1))
+        return (*slices, *self.ends)
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as the state of the session shows it."""
@@ -60,6 +69,10 @@ class Journal:
             }
         )
 
+    def append_end(self, end: SideDone) -> None:
+        """Add a finished side."""
+        self._write({"side": end.side, "last": end.last_index, "reason": end.reason.value})
+
     def close(self) -> None:
         """Close the file and leave it for the next start."""
         self._file.close()
@@ -82,16 +95,19 @@ def read_journal(path: Path) -> InterruptedEdit | None:
         return None
     if not isinstance(edit, ObjectEdit):
         return None
-    slice_masks = []
+    slice_masks, ends = [], []
     for line in lines:
         if not line.endswith(b"\n"):
             break
         try:
             entry = json.loads(line)
+            if "side" in entry:
+                ends.append(SideDone(entry["side"], entry["last"], EndReason(entry["reason"])))
+                continue
             slice_masks.append(SliceMask(entry["index"], unpack_runs(entry["shape"], entry["runs"]), entry["score"]))
         except (ValueError, KeyError, TypeError):
             break  # a power cut can leave a line of other bytes
-    return InterruptedEdit(edit, tuple(slice_masks))
+    return InterruptedEdit(edit, tuple(slice_masks), tuple(ends))
 
 
 def pack_runs(mask: RunMask) -> str:

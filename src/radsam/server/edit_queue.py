@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from radsam.predictor import SliceMask
-from radsam.propagate import Record, SliceDone
-from radsam.server.edit_journal import Journal, pack_runs
+from radsam.propagate import Record, SideDone
+from radsam.server.edit_journal import InterruptedEdit, Journal, pack_runs
 from radsam.server.live_session import Job, LiveSession
 from radsam.server.model_thread import ModelThread, Priority, Steps
 from radsam.server.server_errors import BusyError, EditCancelledError, ServerStoppingError, TooManyError, classify
@@ -20,13 +20,13 @@ from radsam.server.server_metrics import ServerMetrics
 from radsam.server.server_store import ServerStore, now
 from radsam.session import SegmentedObject, Session
 from radsam.session.capability_warnings import capability_warnings, not_followed
-from radsam.session.edit import Correct, Segment, StartEdit
+from radsam.session.edit import Correct, ObjectEdit, Segment, StartEdit
 from radsam.session.edit_outcome import EditOutcome
 from radsam.session.edit_request import SegmentRequest, StartFromMaskRequest
 from radsam.session.hand_request import ConfirmRequest, PaintRequest
 from radsam.session.history import History
 from radsam.session.object_ids import object_ids, with_edit
-from radsam.session.requests import ObjectRequest
+from radsam.session.requests import ObjectRequest, request_of
 from radsam.volume import RunMask, SliceGrid
 
 _log = logging.getLogger(__name__)
@@ -60,10 +60,22 @@ class EditQueue:
         Raises:
             TooManyError: Too many edits wait.
         """
-        starts = isinstance(request, SegmentRequest | StartFromMaskRequest)
-        steps = lambda job: self._edit_steps(live, job, request)  # noqa: E731 - a `Job` names its steps
-        job = Job(_job_id(), "segment" if starts else "correct", request.name, steps, _priority(request))
+        return self._queue(live, self._job(live, request))
+
+    def keep_interrupted(self, live: LiveSession, interrupted: InterruptedEdit) -> Job:
+        """Queue what is done of an edit that a crash interrupted, as an edit.
+
+        Raises:
+            TooManyError: Too many edits wait.
+        """
+        job = self._job(live, request_of(interrupted.edit), interrupted.records)
+        job.keep = True
         return self._queue(live, job)
+
+    def _job(self, live: LiveSession, request: ObjectRequest, kept: Sequence[Record] | None = None) -> Job:
+        starts = isinstance(request, SegmentRequest | StartFromMaskRequest)
+        steps = lambda job: self._edit_steps(live, job, request, kept)  # noqa: E731 - a `Job` names its steps
+        return Job(_job_id(), "segment" if starts else "correct", request.name, steps, _priority(request))
 
     def change(
         self, live: LiveSession, change: Callable[[Session], Iterator[Record] | None], name: str = ""
@@ -89,16 +101,22 @@ class EditQueue:
             steps = lambda job: self._change_steps(live, change)  # noqa: E731 - a `Job` names its steps
             return self._queue(live, Job(_job_id(), "change", name, steps, Priority.CLICK)).future
 
-    def cancel(self, live: LiveSession) -> list[Job]:
-        """Cancel the running edit and all waiting ones; the session stays as it was before them."""
+    def cancel(self, live: LiveSession, *, keep: bool = False) -> list[Job]:
+        """Cancel the running edit and all waiting ones; the session stays as it was before them.
+
+        Args:
+            live: The session.
+            keep: Whether to keep what is done of the running one, as an edit.
+        """
         with live.lock:
             waiting = [job for job in list(live.jobs)[1:] if job.kind != "change"]
             for job in waiting:
                 live.jobs.remove(job)
             running = [job for job in list(live.jobs)[:1] if job.kind != "change"]
             for job in running:
+                job.keep = keep
                 if job.task is not None:
-                    self._thread.cancel(job.task)
+                    (self._thread.hasten if keep else self._thread.cancel)(job.task)
         for job in waiting:
             live.channel.publish("cancelled", {"job": job.id})
             job.future.set_exception(EditCancelledError())
@@ -121,7 +139,9 @@ class EditQueue:
         job.task = self._thread.start(job.steps(job), job.priority)
         job.task.future.add_done_callback(lambda task: self._ended(live, job, before, task.exception()))
 
-    def _edit_steps(self, live: LiveSession, job: Job, request: ObjectRequest) -> Steps[None]:
+    def _edit_steps(
+        self, live: LiveSession, job: Job, request: ObjectRequest, kept: Sequence[Record] | None
+    ) -> Steps[None]:
         live.publish_state()
         session = live.session
         job.edit = edit = session.to_edit(request)
@@ -136,8 +156,10 @@ class EditQueue:
         live.interrupted = None
         job.journal = Journal(live.journal_path, edit)
         published: dict[int, SliceMask] = {}
-        for record in session.run(edit, number=number):
-            if isinstance(record, SliceDone):
+        for record in self._records(session, job, edit, kept, number):
+            if isinstance(record, SideDone):
+                job.journal.append_end(record)
+            elif record.slice_mask != published.get(record.slice_mask.index):
                 job.journal.append(record.slice_mask)
                 job.done, job.total = record.done, record.total
                 self._metrics.slices.inc()
@@ -151,6 +173,25 @@ class EditQueue:
         job.warnings += session.overlap_warnings(covered)
         job.outcome = session.outcome
         live.refresh()
+
+    @staticmethod
+    def _records(
+        session: Session, job: Job, edit: ObjectEdit, kept: Sequence[Record] | None, number: int | None
+    ) -> Iterator[Record]:
+        """Yield the records of an edit, until the job is to keep what is done; or those that a crash left."""
+        records = list(kept or ())
+        if kept is None:
+            run = session.run(edit, number=number)
+            for record in run:
+                records.append(record)
+                yield record
+                if job.keep:
+                    break
+            else:
+                return
+            run.close()
+        job.stopped = True
+        yield from session.keep(edit, records, number=number)
 
     def _change_steps(self, live: LiveSession, change: Callable[[Session], Iterator[Record] | None]) -> Steps[None]:
         for _ in change(live.session) or ():
@@ -219,6 +260,7 @@ class EditQueue:
             "low_end": found["low_end"] if found else None,
             "high_end": found["high_end"] if found else None,
             "by_hand": painted,
+            "stopped": job.stopped,
             "warnings": list(job.warnings),
             "outcome": job.outcome and job.outcome.to_dict(live.session.volume.geometry.voxel_volume_mm3 / 1000),
         }

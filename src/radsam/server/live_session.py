@@ -46,6 +46,8 @@ class Job:
         started: When it started to run.
         warnings: Capability warnings, clicks that were not followed, and those of objects that overlap.
         outcome: What the edit did, once it is done.
+        keep: Whether to stop after the present slice, and to keep what is done.
+        stopped: Whether it was stopped so.
     """
 
     id: str
@@ -62,6 +64,8 @@ class Job:
     started: float = 0.0
     warnings: tuple[str, ...] = ()
     outcome: EditOutcome | None = None
+    keep: bool = False
+    stopped: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as the state of the session shows it."""

@@ -99,8 +99,12 @@ class ModelThread:
 
     def cancel(self, task: Task) -> None:
         """End a task before its next step."""
+        task.cancelled = True
+        self.hasten(task)
+
+    def hasten(self, task: Task) -> None:
+        """Let a task run as soon as a click."""
         with self._changed:
-            task.cancelled = True
             task.priority = Priority.CLICK
             heapq.heapify(self._waiting)
             self._changed.notify()

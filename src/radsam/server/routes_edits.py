@@ -16,6 +16,7 @@ from radsam.server.edit_bodies import (
     BoundsRequest,
     CleanUpRequest,
     ConfirmRequest,
+    ContinueRequest,
     CorrectRequest,
     DeleteSlicesRequest,
     PaintRequest,
@@ -114,10 +115,20 @@ def clean_up(session: Id, request: CleanUpRequest, service: Served, user: User) 
     return JobStarted(job=service.edit(user, session, request).id)
 
 
+@router.post("/continue", status_code=202, responses=_ALL)
+def continue_object(session: Id, request: ContinueRequest, service: Served, user: User) -> JobStarted:
+    """Continue a propagation that was stopped and kept: to its bounds, or until the stop rule ends it."""
+    return JobStarted(job=service.edit(user, session, request).id)
+
+
 @router.post("/cancel", responses=_ALL)
-def cancel(session: Id, service: Served, user: User) -> State:
-    """Cancel the running and waiting edits of a session; without any, give up an interrupted edit."""
-    return State(**service.cancel(user, session))
+def cancel(session: Id, service: Served, user: User, keep: bool = False) -> State:
+    """Cancel the running and waiting edits of a session; without any, give up an interrupted edit.
+
+    With `keep=true`, what is done of the running edit stays, as an edit that can be undone and continued, and so does
+    what is done of an interrupted one; waiting edits are cancelled.
+    """
+    return State(**service.cancel(user, session, keep=keep))
 
 
 @router.post("/resume", status_code=202, responses=_ALL)

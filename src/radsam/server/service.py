@@ -286,14 +286,38 @@ class Service:
             self._require_object(live, name)
         return self._edits.change(live, lambda each: each.run(edit), name)
 
-    def cancel(self, user: str, session: str) -> dict[str, Any]:
-        """Cancel the edits of a session, or give up an interrupted one; return the state."""
+    def cancel(self, user: str, session: str, *, keep: bool = False) -> dict[str, Any]:
+        """Cancel the edits of a session, or give up an interrupted one; return the state.
+
+        Args:
+            user: The user.
+            session: The session.
+            keep: Whether to keep what is done of the running or interrupted edit, as an edit; those that wait are
+                cancelled.
+
+        Raises:
+            RadsamError: What is done could not be kept, as for the edit itself.
+        """
         live = self._open(user, session)
-        if not self._end(live) and live.interrupted is not None:
+        if keep:
+            self._keep(live)
+        elif not self._end(live) and live.interrupted is not None:
             live.interrupted = None
             live.journal_path.unlink(missing_ok=True)
             live.publish_state()
         return live.state()
+
+    def _keep(self, live: LiveSession) -> None:
+        jobs = self._edits.cancel(live, keep=True)
+        with live.lock:
+            if not jobs and live.interrupted is not None:
+                jobs = [self._edits.keep_interrupted(live, live.interrupted)]
+        for job in jobs:
+            _wait(job.future)
+        errors = [job.future.exception() for job in jobs if job.keep and job.future.done()]
+        for error in errors:
+            if error is not None:
+                raise error
 
     def resume(self, user: str, session: str) -> Job:
         """Queue the edit again that a crash interrupted."""

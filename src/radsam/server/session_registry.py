@@ -21,7 +21,7 @@ from radsam.server.server_store import ServerStore, SessionRow, now
 from radsam.server.volume_listing import VolumeEntry
 from radsam.server.volume_registry import VolumeRegistry
 from radsam.session import Engine, Session, read_session
-from radsam.session.edit import edit_to_json
+from radsam.session.edit import Edit, edit_to_json
 from radsam.session.label_set import LabelSet
 from radsam.volume import Volume
 
@@ -207,8 +207,8 @@ class SessionRegistry:
         saved = read_session(folder / "session.radsam")
         interrupted = read_journal(_journal(self._store, row.id))
         done = saved.history.done
-        if interrupted is not None and done and edit_to_json(done[-1]) == edit_to_json(interrupted.edit):
-            # The edit was saved, and the crash came before its journal was removed.
+        if interrupted is not None and done and _as_requested(done[-1]) == _as_requested(interrupted.edit):
+            # The edit was saved, whole or stopped, and the crash came before its journal was removed.
             interrupted = None
             _journal(self._store, row.id).unlink()
         return self._thread.call(
@@ -231,6 +231,11 @@ class SessionRegistry:
 def _locked(folder: Path) -> AbstractContextManager[None]:
     """Hold a session's file while the session is in memory, so that no `radsam edit` of it is lost."""
     return locked(folder / "session.radsam", "radsam serve", wait_seconds=_WAIT_SECONDS)
+
+
+def _as_requested(edit: Edit) -> dict[str, Any]:
+    """Return an edit as JSON values, without where it was stopped."""
+    return {name: each for name, each in edit_to_json(edit).items() if name != "stopped"}
 
 
 def _journal(store: ServerStore, session: str) -> Path:

@@ -128,5 +128,6 @@ def _object(each: SegmentedObject, voxels: int, ml: float) -> dict[str, Any]:
         "unfollowed": [list(voxel) for voxel in each.unfollowed],
         "start": each.start,
         "confirmed": list(each.confirmed),
+        "unfinished": dict(each.unfinished),
         "edits": [{"number": one.number, "kind": one.kind, "slices": list(one.slices)} for one in each.edits],
     }

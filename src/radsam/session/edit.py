@@ -17,6 +17,7 @@ from pydantic_core import PydanticCustomError
 from radsam.errors import PromptError, RadsamError, SessionError
 from radsam.session.clean_up_json import AnyCleanUpStep
 from radsam.session.prompt_json import AnyPrompt, SliceBounds, WindowHu
+from radsam.session.stopped import ENDS, End, Stopped
 from radsam.session.voxel_json import Voxels
 from radsam.settings.value_errors import describe_errors
 from radsam.volume import Plane
@@ -69,6 +70,7 @@ class Segment:
         window: The HU window of the model's input.
         policy: Name of the next-prompt policy.
         zoom: Whether the model sees a crop around the object instead of whole slices.
+        stopped: Up to where the propagation came that the user has stopped; None of a whole one.
 
     Raises:
         PromptError: The name is empty.
@@ -81,6 +83,7 @@ class Segment:
     window: Annotated[WindowHu, Field(alias="window_hu")]
     policy: str
     zoom: bool = False
+    stopped: Stopped | None = None
     edit: Literal["segment"] = field(default="segment", repr=False, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -103,6 +106,7 @@ class StartFromMask:
         refine: Whether the model predicts each slice, with the mask's own slice as the prompt, instead of taking
             the mask as it is.
         by_hand: Whether its voxels count as painted by hand, so that no model changes them.
+        stopped: The slices that were refined before the user stopped it; the other ones are as given.
 
     Raises:
         PromptError: The name or the mask is empty.
@@ -117,6 +121,7 @@ class StartFromMask:
     zoom: bool = False
     refine: StrictBool = False
     by_hand: StrictBool = False
+    stopped: Stopped | None = None
     edit: Literal["start_from_mask"] = field(default="start_from_mask", repr=False, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -137,6 +142,7 @@ class Correct:
         name: The object.
         prompts: Prompts, all on one slice of the object's plane; a scribble of another plane lies on several.
         reach: How far it propagates.
+        stopped: The slices that it had changed when the user stopped it; the other ones are as before.
 
     Raises:
         PromptError: There is no prompt.
@@ -145,6 +151,7 @@ class Correct:
     name: str
     prompts: Annotated[tuple[AnyPrompt, ...], Field(alias="points")]
     reach: Reach = "next"
+    stopped: Stopped | None = None
     edit: Literal["correct"] = field(default="correct", repr=False, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -161,6 +168,7 @@ class Paint:
         voxels: The voxels.
         positive: Whether they belong to the object from now on, or do not.
         reach: How far the painted slices propagate.
+        stopped: As for `Correct`.
 
     Raises:
         PromptError: There is no voxel.
@@ -170,6 +178,7 @@ class Paint:
     voxels: Voxels
     positive: StrictBool = True
     reach: Reach = "slice"
+    stopped: Stopped | None = None
     edit: Literal["paint"] = field(default="paint", repr=False, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -188,11 +197,29 @@ class SetBounds:
     Args:
         name: The object.
         bounds: First and last slice.
+        given: The ends that the user has set; the other one only stays as it is.
+        stopped: Up to where the extension came that the user has stopped; None of a whole one.
     """
 
     name: str
     bounds: SliceBounds
+    given: tuple[End, ...] = ENDS
+    stopped: Stopped | None = None
     edit: Literal["bounds"] = field(default="bounds", repr=False, kw_only=True)
+
+
+@dataclass(frozen=True)
+class Continue:
+    """Propagate on from where it was stopped: to the requested bounds, or until the stop rule ends it.
+
+    Args:
+        name: The object.
+        stopped: Up to where it came if it was stopped again.
+    """
+
+    name: str
+    stopped: Stopped | None = None
+    edit: Literal["continue"] = field(default="continue", repr=False, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -331,7 +358,7 @@ class SetId:
 #: Edits that start an object.
 StartEdit = Segment | StartFromMask
 #: Edits that make an object's masks.
-ObjectEdit = Segment | StartFromMask | Correct | Paint | SetBounds | Confirm | CleanUp
+ObjectEdit = Segment | StartFromMask | Correct | Paint | SetBounds | Continue | Confirm | CleanUp
 #: Edits that are their own requests: they leave nothing open, and propagate nothing new.
 Change = Delete | Remove | Lock | SetOverlap | SetOrder | SetId
 Edit = ObjectEdit | Change
@@ -344,6 +371,8 @@ _EDIT: TypeAdapter[Edit] = TypeAdapter(Annotated[Edit, Discriminator("edit")])
 def edit_to_json(edit: Edit) -> dict[str, Any]:
     """Turn an edit into plain JSON values."""
     written: dict[str, Any] = _EDIT.dump_python(edit, mode="json", by_alias=True)
+    if written.get("stopped", ...) is None:
+        del written["stopped"]
     return written
 
 

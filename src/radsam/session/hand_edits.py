@@ -12,7 +12,14 @@ from radsam.errors import SessionError
 from radsam.preprocess import Window
 from radsam.propagate import SliceDone
 from radsam.session.edit import Reach
-from radsam.session.hand_request import BoundsRequest, CleanUpRequest, ConfirmRequest, PaintRequest, without_slices
+from radsam.session.hand_request import (
+    BoundsRequest,
+    CleanUpRequest,
+    ConfirmRequest,
+    ContinueRequest,
+    PaintRequest,
+    without_slices,
+)
 from radsam.session.label_objects import mask_of_array
 from radsam.session.requests import ObjectRequest
 from radsam.session.segmented_object import SegmentedObject
@@ -104,6 +111,10 @@ class HandEdits(ABC):
     ) -> SegmentedObject:
         """Propagate from the object's ends to a new first or last slice; None leaves that end."""
         return self._do(BoundsRequest(name=name, low=low, high=high, change="extend"), progress)
+
+    def continue_object(self, name: str = "object", *, progress: Progress | None = None) -> SegmentedObject:
+        """Continue a propagation that was stopped: to its requested bounds, or until the stop rule ends it."""
+        return self._do(ContinueRequest(name=name), progress)
 
     def confirm(self, *slices: int, name: str = "object", confirmed: bool = True) -> SegmentedObject:
         """Mark slices as right: no propagation changes them afterwards. `confirmed=False` opens them again."""

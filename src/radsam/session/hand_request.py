@@ -10,11 +10,12 @@ from pydantic import Field, StrictBool, StrictInt, model_validator
 
 from radsam.errors import PromptError, SessionError
 from radsam.session.clean_up_json import AnyCleanUpStep
-from radsam.session.edit import CleanUp, Confirm, Paint, Reach, Segment, SetBounds, StartFromMask
+from radsam.session.edit import CleanUp, Confirm, Continue, Paint, Reach, Segment, SetBounds, StartFromMask
 from radsam.session.edit_request import ObjectName, Request, RequestContext, StartFromMaskRequest
 from radsam.session.hand_shape_json import AnyHandShape
 from radsam.session.history import present_objects
 from radsam.session.prompt_json import WindowHu
+from radsam.session.stopped import ENDS
 from radsam.session.user_state import UserState
 from radsam.volume import Bounds, Geometry, Plane, RunMask, SliceGrid, SparseMask, slice_index
 from radsam.volume.clean_up import CopySlice, check_clean_up
@@ -131,7 +132,8 @@ class BoundsRequest(Request):
                 )
         elif high < now.low or low > now.high:
             raise PromptError(f"The bounds {low} to {high} leave nothing of {self.name!r} ({now.low} to {now.high}).")
-        return SetBounds(self.name, bounds)
+        given = tuple(end for end, at in zip(ENDS, (self.low, self.high), strict=True) if at is not None)
+        return SetBounds(self.name, bounds, given)
 
     def _check_change(self, now: Bounds) -> None:
         """Refuse an end that is extended where it should be trimmed, and the other way round."""
@@ -154,6 +156,30 @@ class BoundsRequest(Request):
             raise SessionError(f"The ends of {self.name!r} are found by its propagation: segment it first.")
         slices = context.present(self.name).slice_masks
         return Bounds(min(slices), max(slices))
+
+
+class ContinueRequest(Request):
+    """Continue a propagation that was stopped.
+
+    Args:
+        name: The object.
+    """
+
+    name: ObjectName = "object"
+
+    def to_edit(self, context: RequestContext) -> Continue:
+        """Return the edit.
+
+        Raises:
+            SessionError: The object does not exist, is locked, or is finished.
+        """
+        context.started(self.name)
+        if not context.state(self.name).unfinished:
+            raise SessionError(
+                f"{self.name!r} is finished: no propagation of it was stopped. Give it a new first or last slice to "
+                "extend it."
+            )
+        return Continue(self.name)
 
 
 class ConfirmRequest(Request):

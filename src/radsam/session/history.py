@@ -15,6 +15,7 @@ from radsam.session.edit import (
     Lock,
     ObjectEdit,
     Overlap,
+    Paint,
     Remove,
     SetBounds,
     SetId,
@@ -22,6 +23,7 @@ from radsam.session.edit import (
     SetOverlap,
     StartEdit,
 )
+from radsam.session.stopped import Stopped
 from radsam.volume import Box, Lasso, Mask, Plane
 
 E = TypeVar("E", bound=Edit)
@@ -125,7 +127,7 @@ def numbered_edits_of(edits: Sequence[Edit], name: str) -> dict[int, ObjectEdit]
 def _names_slices(edit: ObjectEdit) -> bool:
     """Whether an edit names slices of its object's plane, so that it means nothing in another one."""
     match edit:
-        case SetBounds() | Confirm():
+        case SetBounds() | Confirm() | Correct(stopped=Stopped()) | Paint(stopped=Stopped()):
             return True
         case Correct():
             return any(isinstance(each, Box | Mask | Lasso) for each in edit.prompts)

@@ -19,10 +19,11 @@ from radsam.propagate import EndReason, PropagationPlan, Record, SideDone, Slice
 from radsam.propagate.correction_rule import Change, is_other_shape
 from radsam.propagate.propagation_plan import SIDES
 from radsam.propagate.propagation_step import CorrectedSlice
-from radsam.propagate.reach import last_slices
+from radsam.propagate.reach import last_slices, nearest_limits
 from radsam.propagate.taper import Taper
-from radsam.session.edit import CleanUp, Confirm, Correct, Paint, SetBounds, StartEdit, StartFromMask
+from radsam.session.edit import CleanUp, Confirm, Continue, Correct, Paint, SetBounds, StartEdit, StartFromMask
 from radsam.session.started_object import StartedObject
+from radsam.session.stopped import SIDE_OF
 from radsam.session.user_state import ObjectEdits, UserState, slice_prompts_of, started_by, started_state, state_of
 from radsam.volume import RunMask, SliceGrid, SparseMask, Volume
 from radsam.volume.clean_up import CleanUpStep, CopySlice, clean_up
@@ -32,6 +33,7 @@ _MAX_CACHED = 2_000
 
 Masks = Mapping[int, SliceMask]
 Replay = Generator[Record, None, "ObjectResult"]
+Propagated = Generator[Record, None, tuple[dict[int, SliceMask], dict[int, EndReason]]]
 
 
 @dataclass(frozen=True)
@@ -182,7 +184,8 @@ class Replayer:
         else:
             first = started.first()
             plan = self._plan(edits, started, state, first, {})
-            masks, ends = yield from self._propagated(plan, started, {}, {})
+            stopped = dict.fromkeys(state.unfinished, EndReason.STOPPED)
+            masks, ends = yield from self._propagated(plan, started, {}, stopped)
         return ObjectResult(started.grid, _with_hand(masks, state), ends[-1], ends[1], view=started.view, state=state)
 
     def _from_mask(
@@ -192,10 +195,11 @@ class Replayer:
             index: each for index, each in started.given_masks.items() if not state.bounds or index in state.bounds
         }
         masks: dict[int, SliceMask] = {}
+        refined = [index for index in given if edit.refine and (not edit.stopped or index in edit.stopped.bounds)]
         for index, mask in given.items():
-            masks[index] = started.refined(index) if edit.refine else SliceMask(index, mask, 1.0)
-            if edit.refine:
-                yield SliceDone(masks[index], len(masks), len(given))
+            masks[index] = started.refined(index) if index in refined else SliceMask(index, mask, 1.0)
+            if index in refined:
+                yield SliceDone(masks[index], len(masks), len(refined))
         return masks
 
     # Changes
@@ -214,6 +218,8 @@ class Replayer:
                 return (yield from self._paint_on(edits, state, before))
             case SetBounds():
                 return (yield from self._set_bounds(edits, state, before))
+            case Continue():
+                return (yield from self._continue(edits, state, before))
             case CleanUp():
                 return self._kept(before, self._cleaned(edit, state, before), state)
         raise AssertionError(edit)
@@ -243,11 +249,12 @@ class Replayer:
             # The slice has not changed: a propagation from here could only make its neighbours worse.
             return replace(done, slice_masks=_with_hand(masks, state))
         limits = last_slices(start.index, edit.reach, state.fixed - {start.index})
+        stopped = edit.stopped.limits if edit.stopped else {}
         is_anchor = slice_prompts_of(edit, started.grid)[start.index].is_anchor
         towards = _next_anchors(start.index, state, masks) if is_anchor and edit.reach == "next" else {}
         limits |= {side: anchor.index - side for side, anchor in towards.items()}
         plan = replace(
-            self._plan(edits, started, state, start, masks, limits),
+            self._plan(edits, started, state, start, masks, nearest_limits(limits, stopped)),
             change=corrected.change,
             towards=towards,
             keep_sure=not is_anchor,
@@ -284,20 +291,26 @@ class Replayer:
         assert isinstance(edit, Paint)
         result = self._painted(edit, before, state)
         touched = edit.voxels.along(before.grid.axis).slices
+        stopped = edit.stopped.limits if edit.stopped else {}
         for side, index in zip(SIDES, (min(touched), max(touched)), strict=True):
             if index in result.slice_masks:
                 limits = last_slices(index, edit.reach, state.fixed.union(state.hand) - {index})
+                limits = nearest_limits(limits, stopped)
                 change = _change_of(before.slice_masks.get(index), result.slice_masks[index])
                 result = yield from self._one_side(edits, state, result, index, side, limits, change)
         return result
 
     def _set_bounds(self, edits: ObjectEdits, state: UserState, before: ObjectResult) -> Replay:
         """Drop the slices outside the bounds, and propagate from the object's ends to new bounds."""
-        bounds = state.bounds
+        edit, bounds = edits[-1], state.bounds
+        assert isinstance(edit, SetBounds)
         if bounds is None:  # it was made for another plane, with more slices
             return self._kept(before, before.slice_masks, state)
         masks = {index: each for index, each in before.slice_masks.items() if index in bounds}
-        result = replace(self._kept(before, masks, state), low_end=EndReason.BOUND, high_end=EndReason.BOUND)
+        reasons = {-1: before.low_end, 1: before.high_end}
+        reasons |= {SIDE_OF[end]: EndReason.BOUND for end in edit.given}
+        reasons |= dict.fromkeys(state.unfinished, EndReason.STOPPED)
+        result = replace(self._kept(before, masks, state), low_end=reasons[-1], high_end=reasons[1])
         was = self._state(edits[:-1], before).bounds
         ends = before.slice_masks.keys() if was is None else (was.low, was.high)
         for side, end in zip(SIDES, (bounds.low, bounds.high), strict=True):
@@ -306,6 +319,31 @@ class Replayer:
             if last != end and all((end - each) * side > 0 for each in ends):
                 result = yield from self._one_side(edits, state, result, last, side, {})
         return result
+
+    def _continue(self, edits: ObjectEdits, state: UserState, before: ObjectResult) -> Replay:
+        """Propagate on from where it was stopped, as if it had not been: the slices that are done are passed by."""
+        was = self._state(edits[:-1], before)
+        if not was.unfinished or was.bounds is None:
+            return self._kept(before, before.slice_masks, state)
+        started, hidden = self._started(edits, before), RunMask.empty(before.grid.shape_vu)
+        at = {side: end.at for side, end in was.unfinished.items()}
+        low, high = at.get(-1, was.bounds.low), at.get(1, was.bounds.high)
+        done = {index: before.slice_masks.get(index, SliceMask(index, hidden, 1.0)) for index in range(low, high + 1)}
+        start = done[min(max(started.index, low), high)]
+        closed = {side: start.index for side in SIDES if side not in at}
+        plan = self._plan(edits, started, state, start, before.slice_masks, closed)
+        plan = replace(plan, before={**plan.before, **done}, fixed={*plan.fixed, *done} - {start.index})
+        masks, ends = _outside(plan, before)
+        found, ends = yield from _rest(self._propagated(plan, started, {start.index: start, **masks}, ends), len(done))
+        return replace(
+            before,
+            slice_masks=_with_hand(found, state),
+            low_end=ends[-1],
+            high_end=ends[1],
+            unfollowed=(),
+            view=started.view,
+            state=state,
+        )
 
     def _one_side(
         self,
@@ -353,7 +391,7 @@ class Replayer:
 
     def _propagated(
         self, plan: PropagationPlan, started: StartedObject, masks: Masks, ends: Mapping[int, EndReason]
-    ) -> Generator[Record, None, tuple[dict[int, SliceMask], dict[int, EndReason]]]:
+    ) -> Propagated:
         """Yield the records of a propagation; return its masks and end reasons, beside those that are kept."""
         found, reasons = dict(masks), dict(ends)
         for record in propagate(plan, started.step):
@@ -376,6 +414,7 @@ class Replayer:
         grid, spacing_mm_ijk = started.grid, self._volume.geometry.spacing_mm_ijk
         spacing_mm = (spacing_mm_ijk[grid.axis], *grid.spacing_mm_vu)
         previous, first = masks.get(start.index), start
+        limits = nearest_limits(limits or {}, state.limits)
         # A slice that is marked right without a mask stays without one.
         empty = {index: SliceMask(index, RunMask.empty(grid.shape_vu), 1.0) for index in state.confirmed}
         if started.given_masks:
@@ -386,15 +425,15 @@ class Replayer:
             self._predictor.spec,
             started.started.policy,
             first,
-            state.bounds,
+            state.intended,
             grid.count,
             spacing_mm,
         )
         return PropagationPlan(
             start=start,
             slice_count=grid.count,
-            bounds=state.bounds,
-            limits=limits or {},
+            bounds=state.intended,
+            limits=limits,
             user_prompts=state.prompts,
             previous=previous.mask if previous else None,
             before=empty | dict(masks),
@@ -404,6 +443,19 @@ class Replayer:
             taper=taper,
             stop_rule=self._stop_rule,
         )
+
+
+def _rest(records: Propagated, done: int) -> Propagated:
+    """Count the slices of a propagation that are new: it passes by `done` slices, the start included."""
+    try:
+        next(records)  # the start
+        while True:
+            record = next(records)
+            if isinstance(record, SliceDone):
+                record = replace(record, done=record.done - 1, total=record.total and record.total - done)
+            yield record
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
 
 
 def _changed(before: Masks, after: Masks) -> tuple[SliceMask, ...]:

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from radsam.session.edit import CleanUp, Confirm, Correct, ObjectEdit, Paint, Segment, SetBounds, StartFromMask
+from radsam.session.edit import (
+    CleanUp,
+    Confirm,
+    Continue,
+    Correct,
+    ObjectEdit,
+    Paint,
+    Segment,
+    SetBounds,
+    StartFromMask,
+)
 from radsam.session.edit_request import CorrectionRequest, PolicyName, SegmentRequest, StartFromMaskRequest
-from radsam.session.hand_request import BoundsRequest, CleanUpRequest, ConfirmRequest, PaintRequest
+from radsam.session.hand_request import BoundsRequest, CleanUpRequest, ConfirmRequest, ContinueRequest, PaintRequest
 
 ObjectRequest = (
     SegmentRequest
@@ -14,6 +24,7 @@ ObjectRequest = (
     | CorrectionRequest
     | PaintRequest
     | BoundsRequest
+    | ContinueRequest
     | ConfirmRequest
     | CleanUpRequest
 )
@@ -39,8 +50,11 @@ def request_of(edit: ObjectEdit) -> ObjectRequest:
             return CorrectionRequest(name=edit.name, points=edit.prompts, reach=edit.reach)
         case Paint():
             return PaintRequest(name=edit.name, shape=edit.voxels, positive=edit.positive, reach=edit.reach)
-        case SetBounds(bounds=bounds):
-            return BoundsRequest(name=edit.name, low=bounds.low, high=bounds.high)
+        case SetBounds(bounds=bounds, given=ends):
+            low, high = bounds.low if "low" in ends else None, bounds.high if "high" in ends else None
+            return BoundsRequest(name=edit.name, low=low, high=high)
+        case Continue():
+            return ContinueRequest(name=edit.name)
         case Confirm():
             return ConfirmRequest(name=edit.name, slices=edit.slices, confirmed=edit.confirmed)
         case CleanUp():

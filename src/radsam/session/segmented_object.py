@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from radsam.predictor import SliceMask
 from radsam.propagate import EndReason
 from radsam.session.edit import Confirm, ObjectEdit, Paint, Segment, StartEdit, StartFromMask
+from radsam.session.stopped import End
 from radsam.session.user_state import slice_prompts_of
 from radsam.volume import Bounds, Geometry, Prompt, SliceGrid
 
@@ -33,8 +34,8 @@ class PlacedEdit:
 
     Args:
         number: Its number in the history, which `Session.delete` takes.
-        kind: Its kind, as in the JSON of edits: "segment", "correct", "paint", "bounds", "confirm", "clean_up" or
-            "start_from_mask".
+        kind: Its kind, as in the JSON of edits: "segment", "correct", "paint", "bounds", "continue", "confirm",
+            "clean_up" or "start_from_mask".
         slices: The slices of the plane that it was made in, which it names or touches; empty for one of the whole
             object.
     """
@@ -100,6 +101,8 @@ class SegmentedObject:
         start: The kind of the edit that started it last: "segment" or "start_from_mask".
         started_from: What started it last: "box", "point", "mask", "scribble", "3D mask", "3D mask, refined" or
             "paint".
+        unfinished: The ends at which a propagation was stopped, "low" and "high", each with the slice up to which it
+            was requested; None where the stop rule was to find the end.
     """
 
     name: str
@@ -117,6 +120,7 @@ class SegmentedObject:
     confirmed: tuple[int, ...] = ()
     start: str = "segment"
     started_from: str = ""
+    unfinished: Mapping[End, int | None] = field(default_factory=dict)
 
     @property
     def painted(self) -> bool:

@@ -6,7 +6,7 @@ A session is its history of edits. Everything else, the masks included, follows 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,6 +57,8 @@ from radsam.session.replay import ObjectResult, Replayer
 from radsam.session.requests import ObjectRequest, request_of
 from radsam.session.segmented_object import PlacedPrompt, SegmentedObject, placed_edits, started_from
 from radsam.session.session_file import SessionFile
+from radsam.session.stopped import SIDE_OF
+from radsam.session.stopped_edit import stopped_edit
 from radsam.session.user_state import ObjectEdits, prompts_of
 from radsam.volume import Bounds, LabelVolume, Mask, SliceGrid, SparseMask, Volume
 
@@ -212,6 +214,9 @@ class Session(PromptEdits, HandEdits, LabelObjects, ObjectChanges):
             confirmed=tuple(sorted(state.confirmed)),
             start=started.edit,
             started_from=started_from(started),
+            unfinished={
+                end: state.unfinished[side].requested for end, side in SIDE_OF.items() if side in state.unfinished
+            },
         )
 
     def _number(self, name: str) -> int:
@@ -337,11 +342,11 @@ class Session(PromptEdits, HandEdits, LabelObjects, ObjectChanges):
         edits = edits_of(self._history.done, edit.name)
         return reached_slices(edit, self._replayer.state(edits), self._replayer.result(edits).slice_masks)
 
-    def run(self, request: ObjectRequest | Edit, *, number: int | None = None) -> Iterator[Record]:
+    def run(self, request: ObjectRequest | Edit, *, number: int | None = None) -> Generator[Record]:
         """Carry out a request, slice by slice: the generator behind every method that changes the session.
 
         The edit enters the history after the last record was taken; a caller that stops earlier leaves the session
-        as it was. No warning is given: see `radsam.session.capability_warnings`.
+        as it was, or hands the records to `keep`. No warning is given: see `radsam.session.capability_warnings`.
 
         Args:
             request: The request; or an edit: a deletion, a removal, a lock, an overlap policy, or as for `to_edit`.
@@ -360,6 +365,35 @@ class Session(PromptEdits, HandEdits, LabelObjects, ObjectChanges):
             edit = request
         else:
             edit = self.to_edit(request)
+        yield from self._carry_out(edit, number)
+
+    def keep(
+        self, request: ObjectRequest | ObjectEdit, records: Iterable[Record], *, number: int | None = None
+    ) -> Iterator[Record]:
+        """Do an edit as far as a run of it came that was stopped, by `run`'s caller or by a crash.
+
+        Its finished slices stay, and the edit holds where it was stopped: it can be undone, corrected and saved like
+        any other, and a replay gives the same masks. `ContinueRequest` computes the rest of a propagation that started
+        or extended an object. Of a correction, the slices that it had not reached stay as they were.
+
+        Args:
+            request: What was run.
+            records: The records that the run has yielded.
+            number: As for `run`.
+
+        Yields:
+            The same records again; they are not predicted anew while the predictor remembers them.
+
+        Raises:
+            SessionError: As for `run`.
+        """
+        edit = self.to_edit(request)
+        before = edits_of(self._history.done, edit.name)
+        known = None if isinstance(edit, StartEdit) else self._replayer.state(before)
+        present = () if known is None else self._replayer.result(before).slice_masks
+        yield from self._carry_out(stopped_edit(edit, records, self.volume.geometry, known, present), number)
+
+    def _carry_out(self, edit: Edit, number: int | None) -> Iterator[Record]:
         before, covered = self._history, self.covered
         history = with_edit(before, edit, number)
         if isinstance(edit, ObjectEdit):

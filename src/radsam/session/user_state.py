@@ -7,7 +7,18 @@ from dataclasses import dataclass, field, replace
 
 from radsam.predictor import SlicePrompt
 from radsam.propagate.propagation_plan import SIDES
-from radsam.session.edit import Confirm, Correct, ObjectEdit, Paint, Segment, SetBounds, StartEdit, StartFromMask
+from radsam.session.edit import (
+    Confirm,
+    Continue,
+    Correct,
+    ObjectEdit,
+    Paint,
+    Segment,
+    SetBounds,
+    StartEdit,
+    StartFromMask,
+)
+from radsam.session.stopped import SIDE_OF, Stopped, StoppedEnd
 from radsam.volume import Bounds, Geometry, HandVoxels, Prompt, SliceGrid, SparseMask
 
 ObjectEdits = tuple[ObjectEdit, ...]
@@ -49,6 +60,8 @@ class UserState:
         anchors: Slices that were predicted from a box or mask of their own.
         hand: Voxels set by hand, by slice; also those from before the object was started again.
         confirmed: Slices marked right.
+        unfinished: The sides (-1 or 1) on which the propagation was stopped; the bounds are those of what is done.
+        held: The ends that the user has set, by side, for a later propagation that finds the other one.
     """
 
     grid: SliceGrid
@@ -57,6 +70,27 @@ class UserState:
     anchors: frozenset[int] = frozenset()
     hand: Mapping[int, HandVoxels] = field(default_factory=dict)
     confirmed: frozenset[int] = frozenset()
+    unfinished: Mapping[int, StoppedEnd] = field(default_factory=dict)
+    held: Mapping[int, int] = field(default_factory=dict)
+
+    @property
+    def intended(self) -> Bounds | None:
+        """The bounds that the object has once it is finished; None where the stop rule finds an end."""
+        if self.bounds is None:
+            return None
+        ends = []
+        for side, bound in zip(SIDES, (self.bounds.low, self.bounds.high), strict=True):
+            end = self.unfinished[side].requested if side in self.unfinished else bound
+            if end is None:
+                return None
+            ends.append(end if (end - bound) * side > 0 else bound)
+        return Bounds(*ends)
+
+    @property
+    def limits(self) -> dict[int, int]:
+        """The last slice of a side (-1 or 1) that reaches less far than the intended bounds."""
+        held = {} if self.bounds else dict(self.held)
+        return held | {side: end.at for side, end in self.unfinished.items()}
 
     @property
     def fixed(self) -> frozenset[int]:
@@ -75,7 +109,11 @@ class UserState:
 
     def has(self, index: int) -> bool:
         """Whether a slice lies in the volume, and inside the bounds."""
-        return 0 <= index < self.grid.count and (self.bounds is None or index in self.bounds)
+        if self.bounds is None:
+            within = all((index - end) * side <= 0 for side, end in self.held.items())
+        else:
+            within = index in self.bounds
+        return within and 0 <= index < self.grid.count
 
     def after(self, edit: ObjectEdit) -> UserState:
         """Return the state after one more edit, which does not start the object again.
@@ -97,21 +135,46 @@ class UserState:
             case SetBounds(bounds=given):
                 if given.low >= self.grid.count:
                     return self
-                bounds = Bounds(given.low, min(given.high, self.grid.count - 1))
+                done = edit.stopped.bounds if edit.stopped else given
+                bounds = Bounds(done.low, min(done.high, self.grid.count - 1))
+                ends = {-1: given.low, 1: given.high}
                 return replace(
                     self,
                     bounds=bounds,
+                    unfinished=self._still_unfinished(edit, bounds) | _stopped_ends(edit.stopped, given),
+                    held={**self.held} | {SIDE_OF[end]: ends[SIDE_OF[end]] for end in edit.given},
                     prompts={index: each for index, each in self.prompts.items() if index in bounds},
                     anchors=frozenset(index for index in self.anchors if index in bounds),
                     hand={index: each for index, each in self.hand.items() if index in bounds},
                     confirmed=frozenset(index for index in self.confirmed if index in bounds),
                 )
+            case Continue(stopped=stopped):
+                return self._continued(stopped)
             case Confirm(slices=slices, confirmed=True):
                 return replace(self, confirmed=self.confirmed.union(index for index in slices if self.has(index)))
             case Confirm(slices=slices):
                 return replace(self, confirmed=self.confirmed - set(slices))
             case _:
                 return self
+
+    def _still_unfinished(self, edit: SetBounds, bounds: Bounds) -> dict[int, StoppedEnd]:
+        """Return the open ends that new bounds leave as they are: those that the user has neither named nor moved."""
+        now = {-1: bounds.low, 1: bounds.high}
+        named = {SIDE_OF[end] for end in edit.given}
+        return {side: end for side, end in self.unfinished.items() if side not in named and end.at == now[side]}
+
+    def _continued(self, stopped: Stopped | None) -> UserState:
+        if not self.unfinished or self.bounds is None:
+            return self
+        if stopped is None:
+            return replace(self, bounds=self.intended, unfinished={})
+        low, high = min(self.bounds.low, stopped.low), max(self.bounds.high, stopped.high)
+        still = {
+            side: StoppedEnd(at, self.unfinished[side].requested)
+            for side, at in stopped.limits.items()
+            if side in self.unfinished
+        }
+        return replace(self, bounds=Bounds(low, high), unfinished=still)
 
     def _painted(self, voxels: SparseMask, *, positive: bool) -> UserState:
         hand, touched = dict(self.hand), voxels.along(self.grid.axis).slices
@@ -144,7 +207,19 @@ def started_state(edits: ObjectEdits, started: StartEdit, geometry: Geometry) ->
         bounds = bounds or Bounds(min(slices), max(slices))
     prompts = slice_prompts_of(started, grid)
     hand = {index: each for index, each in state.hand.items() if bounds is None or index in bounds}
-    return replace(state, bounds=bounds, prompts=prompts, anchors=frozenset(prompts), hand=hand)
+    state = replace(state, bounds=bounds, prompts=prompts, anchors=frozenset(prompts), hand=hand)
+    if isinstance(started, StartFromMask) or started.stopped is None:
+        return state
+    painted = [index for index, each in hand.items() if each.inside.area]
+    done = started.stopped.bounds
+    done = Bounds(min(done.low, *painted), max(done.high, *painted)) if painted else done
+    return replace(state, bounds=done, unfinished=_stopped_ends(started.stopped, bounds))
+
+
+def _stopped_ends(stopped: Stopped | None, requested: Bounds | None) -> dict[int, StoppedEnd]:
+    """Return the ends at which a propagation to the requested bounds was stopped."""
+    to = {-1: requested.low, 1: requested.high} if requested else {}
+    return {side: StoppedEnd(at, to.get(side)) for side, at in stopped.limits.items()} if stopped else {}
 
 
 def _along(state: UserState, grid: SliceGrid, shape_kji: tuple[int, int, int]) -> Mapping[int, HandVoxels]:

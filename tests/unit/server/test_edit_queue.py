@@ -5,13 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from fakes import FakeBackend, fake_engine
+from fakes import fake_engine
 from radsam.disk.file_lock import locked
 from radsam.errors import InUseError
 from radsam.server import session_registry
@@ -19,29 +18,8 @@ from radsam.server.model_thread import ModelThread, Task
 from radsam.server.preview_service import PreviewService
 from radsam.server.server_limits import Limits
 from radsam.server.server_store import ServerStore
-from servers import BOUNDS, LEFT, RIGHT, Served, served
+from servers import BOUNDS, LEFT, RIGHT, Served, SlowBackend, propagating, served
 from waiting import HANG_SECONDS, wait_for
-
-
-@dataclass(eq=False)
-class SlowBackend(FakeBackend):
-    """Waits before it encodes, so that a test can act during a propagation.
-
-    Args:
-        free: How many slices it encodes without waiting.
-        one_more: Lets one further slice pass for each release.
-        hold: Once set, nothing waits.
-    """
-
-    free: int = 3
-    one_more: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
-    hold: threading.Event = field(default_factory=threading.Event)
-
-    def encode(self, images):
-        if len(self.encoded) >= self.free:
-            while not (self.hold.is_set() or self.one_more.acquire(timeout=0.02)):
-                pass
-        return super().encode(images)
 
 
 @pytest.fixture
@@ -50,11 +28,6 @@ def slow(tmp_path: Path) -> Iterator[Served]:
     with served(tmp_path, backend=backend, limits=Limits(queued_edits=3)) as it:
         yield it
         backend.hold.set()
-
-
-def propagating(web: Served) -> dict:
-    """Wait until a propagation has done two slices."""
-    return wait_for(web.state, lambda state: (state["busy"] or {"done": 0})["done"] >= 2)
 
 
 def test_edits_queue_and_other_changes_are_refused(slow: Served) -> None:

@@ -179,6 +179,7 @@ def _body(path: str, method: str) -> object:
         "/paint": {"name": "right", "shape": {"box": {"k": 13, "i0": 3, "j0": 7, "i1": 5, "j1": 9}}},
         "/delete-slices": {"name": "right", "slices": [13]},
         "/bounds": {"name": "right", "low": 9},
+        "/continue": {"name": "right"},
         "/confirm": {"name": "right", "slices": [13]},
         "/clean-up": {"name": "right", "step": {"step": "keep_largest"}},
         "/start-from-mask": {"name": "x", "mask": voxels_to_json(SparseMask.of(np.ones((2, 2, 2), bool), 2))},

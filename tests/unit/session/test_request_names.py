@@ -20,7 +20,7 @@ from radsam.runtime.backend_choice import BACKENDS
 from radsam.server import api_schemas, edit_bodies
 from radsam.session import Session
 from radsam.session.edit_request import CorrectionRequest, PolicyName, SegmentRequest
-from radsam.session.hand_request import BoundsRequest, CleanUpRequest, ConfirmRequest, PaintRequest
+from radsam.session.hand_request import BoundsRequest, CleanUpRequest, ConfirmRequest, ContinueRequest, PaintRequest
 from radsam.volume import Plane
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -79,6 +79,7 @@ WAYS = {
     # The names of the methods say how the ends move.
     "Session.trim": (BoundsRequest, {*inspect.signature(Session.trim).parameters, "change"}, set()),
     "Session.extend": (BoundsRequest, {*inspect.signature(Session.extend).parameters, "change"}, set()),
+    "Session.continue_object": (ContinueRequest, inspect.signature(Session.continue_object).parameters, set()),
     "Session.confirm": (ConfirmRequest, inspect.signature(Session.confirm).parameters, set()),
     "Session.clean_up": (CleanUpRequest, inspect.signature(Session.clean_up).parameters, set()),
     "Session.correct": (CorrectionRequest, {*inspect.signature(Session.correct).parameters, "points"}, set()),
@@ -86,6 +87,7 @@ WAYS = {
     "HTTP preview of a correction": (CorrectionRequest, edit_bodies.PreviewRequest.model_fields, set()),
     "HTTP paint": (PaintRequest, edit_bodies.PaintRequest.model_fields, set()),
     "HTTP bounds": (BoundsRequest, edit_bodies.BoundsRequest.model_fields, set()),
+    "HTTP continue": (ContinueRequest, edit_bodies.ContinueRequest.model_fields, set()),
     "HTTP confirm": (ConfirmRequest, edit_bodies.ConfirmRequest.model_fields, set()),
     "HTTP clean-up": (CleanUpRequest, edit_bodies.CleanUpRequest.model_fields, set()),
 }

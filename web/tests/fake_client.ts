@@ -1,6 +1,7 @@
 /** A server without a network: records the requests of the page, and sends the events that a test wants. */
 import type { Client } from "../src/api/client";
 import { ApiError } from "../src/api/client";
+import type { LabelList } from "../src/api/labels";
 import type { Measurement } from "../src/api/measurements";
 import type {
   Preview,
@@ -76,6 +77,27 @@ const PREVIEW: Preview = {
   ms: 30,
 };
 
+const sct = (value: string, meaning: string, side: string | null = null) => ({
+  scheme: "SCT",
+  value,
+  meaning,
+  side,
+});
+
+export const LABELS: LabelList = {
+  set_name: "Abdomen",
+  labels: [
+    { name: "stent", value: 2, color: "#0080ff", code: null },
+    { name: "liver", value: 5, color: "#dd8265", code: sct("10200004", "Liver") },
+  ],
+  coded: [
+    { name: "liver", others: ["hepar"], color: "#dd8265", code: sct("10200004", "Liver") },
+    { name: "kidney_left", others: ["kidneys"], color: "#b96653", code: sct("64033007", "Kidney", "Left") },
+    { name: "kidney_right", others: ["kidneys"], color: "#b96653", code: sct("64033007", "Kidney", "Right") },
+    { name: "inferior_vena_cava", others: ["ivc"], color: null, code: sct("64131007", "Inferior vena cava") },
+  ],
+};
+
 export interface Request {
   method: string;
   path: string;
@@ -131,6 +153,7 @@ export class FakeServer {
   private answer(method: string, path: string, body: unknown): unknown {
     this.requests.push({ method, path, body });
     if (this.failing !== null) throw new ApiError(409, "session", this.failing);
+    if (path === "/labels") return LABELS;
     if (path.endsWith("/preview")) return this.preview;
     if (path.endsWith("/measurements")) {
       if (method === "PUT") this.measurements = (body as { measurements: Measurement[] }).measurements;

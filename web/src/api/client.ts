@@ -1,4 +1,3 @@
-import { saveFile } from "./save_file";
 import type {
   Info,
   NextSlice,
@@ -136,16 +135,6 @@ export class Client {
     }
     if (at !== total) throw new ApiError(0, "network", "The image arrived incomplete. Reload the page.");
     return bytes.buffer;
-  }
-
-  /** Save a result as a file, through the browser's own download. */
-  async download(id: string, format: string): Promise<string> {
-    const response = await this.fetch(`/sessions/${id}/export?format=${encodeURIComponent(format)}`);
-    const name =
-      /filename="?([^";]+)"?/.exec(response.headers.get("Content-Disposition") ?? "")?.[1] ??
-      `labels.${format}`;
-    saveFile(name, await response.blob());
-    return name;
   }
 
   async importSession(volume: string, file: Blob): Promise<SessionState> {

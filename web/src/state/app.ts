@@ -1,5 +1,6 @@
 /** The page as a whole: the volumes and sessions of the server, the open session, dialogs and messages. */
 import { ApiError, Client, tokenFromAddress } from "../api/client";
+import { type ExportChoice, exportFile } from "../api/export_request";
 import type { Info, SessionState, SessionSummary, VolumeSummary } from "../api/wire_types";
 import { Observable } from "./observable";
 import { OpenSession, type ShowToast } from "./open_session";
@@ -192,10 +193,10 @@ export class App extends Observable {
     this.notify();
   }
 
-  async save(format: string): Promise<void> {
+  async save(choice: ExportChoice): Promise<void> {
     if (!this.session) return;
     try {
-      this.showToast("done", `Saved ${await this.client.download(this.session.state.id, format)}.`);
+      this.showToast("done", `Saved ${await exportFile(this.client, this.session.state.id, choice)}.`);
     } catch (error) {
       this.showToast("error", (error as Error).message);
     }

@@ -22,6 +22,7 @@ import { HandEdits, type ShownStroke } from "./hand_edits";
 import { Jobs } from "./jobs";
 import { colourOf, MaskSync } from "./mask_sync";
 import { Measurements } from "./measurements";
+import { ObjectNames } from "./object_names";
 import { Observable } from "./observable";
 import { promptAction } from "./prompt_action";
 import { type DrawnPrompt, freeName, newDraft, type PromptDraft, withBound } from "./prompt_draft";
@@ -40,6 +41,8 @@ export class OpenSession extends Observable {
   readonly display: Display;
   readonly labels: LabelMap;
   readonly measurements: Measurements;
+  /** The names that an object may be given. */
+  readonly names: ObjectNames;
   voxels: Voxels | null = null;
   /** The share of the image that has arrived. */
   loaded = 0;
@@ -85,6 +88,7 @@ export class OpenSession extends Observable {
     this.display = new Display(this.geometry, state.window_hu);
     this.labels = new LabelMap(this.geometry);
     this.measurements = new Measurements(client, state.id, (message) => showToast("error", message));
+    this.names = new ObjectNames(client);
     this.requests = new EditRequests(client, state.id);
     this.masks = new MaskSync(client, this.labels);
     const last = state.objects.at(-1);
@@ -98,6 +102,7 @@ export class OpenSession extends Observable {
   async start(): Promise<void> {
     this.reportView();
     void this.measurements.load();
+    void this.names.load();
     void followEvents(
       this.client,
       this.state.id,
@@ -141,7 +146,8 @@ export class OpenSession extends Observable {
 
   /** The colour of an object, or of the next new one. */
   colourOf(name: string | null): string {
-    return this.object(name)?.color ?? colourOf(this.idOf(name));
+    const chosen = this.object(name)?.color ?? this.names.colourOf(name ?? "");
+    return chosen ?? colourOf(this.idOf(name));
   }
 
   get busy(): boolean {

@@ -1,7 +1,8 @@
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import type { ObjectPrompt, SegmentedObject } from "../api/wire_types";
 import type { OpenSession } from "../state/open_session";
 import { Icon, IconButton } from "./icons";
+import { NameField } from "./name_field";
 import "./styles/objects.css";
 
 export function ObjectList({ session }: { session: OpenSession }) {
@@ -72,6 +73,7 @@ function ObjectRow({
         />
         {renaming ? (
           <RenameField
+            session={session}
             name={object.name}
             close={(name) => {
               setRenaming(false);
@@ -108,31 +110,32 @@ function ObjectRow({
   );
 }
 
+interface RenameFieldProps {
+  session: OpenSession;
+  name: string;
+  close: (name: string | null) => void;
+}
+
 /** A field for a new name: closes once, with the name, or with null if Esc was pressed or nothing is left. */
-export function RenameField({ name, close }: { name: string; close: (name: string | null) => void }) {
-  const field = useRef<HTMLInputElement>(null);
+export function RenameField({ session, name, close }: RenameFieldProps) {
   const closed = useRef(false);
-  useEffect(() => field.current?.select(), []);
   const end = (next: string | null) => {
     if (closed.current) return; // the field also loses the focus when it goes
     closed.current = true;
     close(next?.trim() || null);
   };
   return (
-    <input
-      ref={field}
-      type="text"
-      class="rename"
+    <NameField
+      names={session.names}
       value={name}
-      maxLength={64}
-      aria-label="New name"
-      onBlur={(event) => end(event.currentTarget.value)}
-      onKeyDown={(event) => {
-        if (event.key === "Enter") end(event.currentTarget.value);
-        if (event.key !== "Escape") return;
-        event.stopPropagation();
-        end(null);
-      }}
+      label="New name"
+      class="rename"
+      taken={session.objects.map((each) => each.name)}
+      focus
+      onChoose={end}
+      onEnter={end}
+      onEscape={() => end(null)}
+      onLeave={end}
     />
   );
 }

@@ -4,21 +4,9 @@ import type { OpenSession } from "../state/open_session";
 import { guessedBounds, type PromptDraft, promptKind, WITHOUT_BOUNDS } from "../state/prompt_draft";
 import { decodeRuns } from "../volume/run_lengths";
 import { keyLabel } from "./keyboard";
+import { NameField } from "./name_field";
 import "./styles/card.css";
 import "./styles/draft.css";
-
-/** Some of the names that have a SNOMED CT code for DICOM; any other name is allowed. */
-const SUGGESTIONS = [
-  "liver",
-  "spleen",
-  "kidney_right",
-  "kidney_left",
-  "pancreas",
-  "aorta",
-  "heart",
-  "lung",
-  "tumor",
-];
 
 export function PromptDraftCard({ session, draft }: { session: OpenSession; draft: PromptDraft }) {
   const grid = session.geometry.grids[draft.plane];
@@ -27,31 +15,24 @@ export function PromptDraftCard({ session, draft }: { session: OpenSession; draf
   const { bounds } = draft;
   return (
     <section class="card draft" aria-label="New prompt">
-      <label class="field">
+      <div class="field">
         <span>Object</span>
-        <span class="name-field">
+        <span class="name-row">
           <i class="swatch" style={{ background: session.draftColour }} />
-          <input
-            type="text"
+          <NameField
+            names={session.names}
             value={draft.name}
-            list="organ-names"
-            maxLength={64}
-            spellcheck={false}
-            onFocus={(event) => event.currentTarget.select()}
-            onInput={(event) => session.changeDraft({ name: event.currentTarget.value })}
-            onKeyDown={(event) => {
-              if (event.key !== "Enter" && event.key !== "Escape") return;
-              event.currentTarget.blur();
-              if (event.key === "Enter") void session.propagate();
+            label="Object"
+            taken={session.objects.map((each) => each.name)}
+            onInput={(name) => session.changeDraft({ name })}
+            onEnter={() => {
+              (document.activeElement as HTMLElement | null)?.blur();
+              void session.propagate();
             }}
+            onEscape={() => (document.activeElement as HTMLElement | null)?.blur()}
           />
         </span>
-        <datalist id="organ-names">
-          {SUGGESTIONS.map((name) => (
-            <option key={name} value={name} />
-          ))}
-        </datalist>
-      </label>
+      </div>
       {existing && (
         <p class="note">
           {existing.locked

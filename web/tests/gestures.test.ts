@@ -56,7 +56,7 @@ describe("a mouse", () => {
     ["left with Alt", { button: 0, alt: true }, "crosshair"],
   ] as const)("has a meaning for each button: %s", (_, more, role) => {
     const [press] = only(new Hand().mouse("down", 5, 6, more), "press");
-    expect(press).toMatchObject({ role, x: 5, y: 6, erase: "shift" in more });
+    expect(press).toMatchObject({ role, x: 5, y: 6, shift: "shift" in more });
   });
 
   it("tells a click from a drag", () => {
@@ -105,7 +105,7 @@ describe("one finger", () => {
     expect(hand.finger(1, "move", 25, 33)).toEqual([]);
     const tap = hand.finger(1, "up", 25, 33);
     expect(kinds(tap)).toEqual(["hover", "press", "release", "leave"]);
-    expect(only(tap, "press")[0]).toMatchObject({ role: "tool", x: 20, y: 30, erase: false });
+    expect(only(tap, "press")[0]).toMatchObject({ role: "tool", x: 20, y: 30, shift: false });
     expect(only(tap, "release")[0].moved).toBe(false);
     expect(hand.state).toBe(IDLE);
   });
@@ -230,10 +230,10 @@ describe("two fingers", () => {
 describe("a pen", () => {
   it("uses the tool, and its eraser erases", () => {
     const hand = new Hand();
-    expect(only(hand.pen("down", 5, 5), "press")[0]).toMatchObject({ role: "tool", erase: false });
+    expect(only(hand.pen("down", 5, 5), "press")[0]).toMatchObject({ role: "tool" });
     hand.pen("up", 5, 5);
     const [eraser] = only(hand.pen("down", 5, 5, { button: 5, buttons: 32 }), "press");
-    expect(eraser).toMatchObject({ role: "tool", erase: true });
+    expect(eraser).toMatchObject({ role: "eraser" });
     hand.pen("up", 5, 5);
     expect(only(hand.pen("down", 5, 5, { button: 2, buttons: 2 }), "press")[0].role).toBe("secondary");
   });

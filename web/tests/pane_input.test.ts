@@ -64,6 +64,7 @@ function drag(from: readonly number[], to: readonly number[], more: PointerEvent
   pointer("move", to, more);
   pointer("up", to, more);
 }
+const ERASER: PointerEventInit = { pointerType: "pen", button: 5, buttons: 32 };
 const touch = (id: number): PointerEventInit => ({ pointerType: "touch", pointerId: id });
 const display = () => pane.session.display;
 const prompts = () => takePrompt.mock.calls.map(([drawn]) => drawn.prompt);
@@ -76,6 +77,8 @@ describe("the point tools", () => {
     ["negative", {}, false],
     ["negative", { shiftKey: true }, true],
     ["negative", { button: 2 }, false],
+    ["point", ERASER, false],
+    ["negative", ERASER, false],
   ] as const)("set a point by a click: %s %j", (tool, more, positive) => {
     display().set({ tool });
     drag(at(2, 1), at(2, 1), more);
@@ -140,10 +143,11 @@ describe("the brush", () => {
   });
 
   it.each([
-    ["Shift", { shiftKey: true }],
-    ["the pen's eraser", { pointerType: "pen", button: 5, buttons: 32 }],
-  ])("shows what it erases with %s", (_, more) => {
-    display().set({ tool: "brush", crosshair: false });
+    ["Shift", "brush", { shiftKey: true }],
+    ["the pen's eraser", "brush", ERASER],
+    ["the pen's eraser", "erase", ERASER],
+  ] as const)("shows what it erases with %s and the tool %s", (_, tool, more) => {
+    display().set({ tool, crosshair: false });
     display().setBrush(1);
     const runs = [0, 12];
     const prompt = { mask: { k: pane.index }, shape: [4, 3], runs };

@@ -27,10 +27,10 @@ export interface PointerInput {
   time: number;
 }
 
-export type PressRole = "tool" | "secondary" | "pan" | "crosshair";
+export type PressRole = "tool" | "eraser" | "secondary" | "pan" | "crosshair";
 
 export type PaneGesture =
-  | { kind: "press"; role: PressRole; x: number; y: number; erase: boolean }
+  | { kind: "press"; role: PressRole; x: number; y: number; shift: boolean }
   | { kind: "drag"; x: number; y: number; dx: number; dy: number }
   /** `moved` is false for a click. */
   | { kind: "release"; moved: boolean }
@@ -65,7 +65,7 @@ type FingersDo = "zoom" | "scroll" | "pan";
 export type Recogniser =
   | { kind: "idle" }
   /** One finger is down; it may become a tap, a drag, a long press, or the first of two fingers. */
-  | { kind: "waiting"; finger: Finger; since: number; erase: boolean }
+  | { kind: "waiting"; finger: Finger; since: number; shift: boolean }
   | {
       kind: "pressed";
       id: number;
@@ -109,12 +109,12 @@ function pressed(state: Recogniser, input: PointerInput): Step {
   if (input.device === "mouse" && state.kind !== "idle") return [state, []];
   const before: PaneGesture[] = state.kind === "pressed" ? [{ kind: "abort" }] : [];
   const eraser = input.device === "pen" && (input.buttons & 32) !== 0;
-  const role = eraser ? "tool" : roleOf(input);
+  const role = eraser ? "eraser" : roleOf(input);
   if (!role) return [state, []];
   const { x, y } = input;
   return [
     press(input, x, y),
-    [...before, { kind: "hover", x, y }, { kind: "press", role, x, y, erase: eraser || input.shift }],
+    [...before, { kind: "hover", x, y }, { kind: "press", role, x, y, shift: input.shift }],
   ];
 }
 
@@ -180,7 +180,7 @@ function fingerDown(state: Recogniser, input: PointerInput, around: Surroundings
   if (state.kind === "idle")
     return around.penSeen
       ? [{ kind: "fingers", fingers: [finger], does: null, rest: 0 }, []]
-      : [{ kind: "waiting", finger, since: time, erase: input.shift }, []];
+      : [{ kind: "waiting", finger, since: time, shift: input.shift }, []];
   if (state.kind === "waiting") return [two(state.finger, finger), []];
   if (state.kind === "fingers" && state.fingers.length === 1) return [two(state.fingers[0], finger), []];
   if (state.kind === "pressed" && state.device === "touch" && time - state.since < SECOND_FINGER_MS) {
@@ -231,7 +231,7 @@ function usesTool(
     next,
     [
       { kind: "hover", x: startX, y: startY },
-      { kind: "press", role, x: startX, y: startY, erase: state.erase },
+      { kind: "press", role, x: startX, y: startY, shift: state.shift },
     ],
   ];
 }

@@ -1,5 +1,6 @@
 /** Mouse, pen, fingers and wheel on a slice: what the recognised gestures do to the view. */
 
+import type { Tool } from "../state/display";
 import { zoomAt } from "./camera";
 import { crosshairLine, draggingLine } from "./crosshair_handles";
 import type { Gesture } from "./gesture";
@@ -162,7 +163,7 @@ function apply(pane: SlicePane, gesture: PaneGesture): void {
       return;
     case "press":
       // By keys, a gesture may have begun before.
-      pane.gesture = begin(pane, gesture.role, pane.xyAt(gesture.x, gesture.y), gesture.erase);
+      pane.gesture = begin(pane, gesture.role, pane.xyAt(gesture.x, gesture.y), gesture.shift);
       break;
     case "drag":
       pane.gesture?.move(pane.xyAt(gesture.x, gesture.y), gesture.dx, gesture.dy);
@@ -218,13 +219,17 @@ function cursorOf(pane: SlicePane, xy: Xy): string {
   return CURSORS[tool] ?? "crosshair";
 }
 
-function begin(pane: SlicePane, role: PressRole, xy: Xy, erase: boolean): Gesture | null {
+/** Tools that take away by themselves, and those that draw the same: a pen's eraser takes away with all. */
+const DRAWS: Partial<Record<Tool, Tool>> = { negative: "point", erase: "brush" };
+
+function begin(pane: SlicePane, role: PressRole, xy: Xy, shift: boolean): Gesture | null {
   const { tool } = pane.session.display;
   if (role === "pan") return panning(pane);
   if (role === "crosshair") return navigating(pane, xy);
   if (role === "secondary") return secondary(pane, xy);
+  if (role === "eraser") return TOOLS[DRAWS[tool] ?? tool](pane, xy, true);
   const line = crosshairLine(pane, xy);
-  return line ? draggingLine(pane, line) : TOOLS[tool](pane, xy, erase);
+  return line ? draggingLine(pane, line) : TOOLS[tool](pane, xy, shift);
 }
 
 /**

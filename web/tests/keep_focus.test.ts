@@ -1,6 +1,6 @@
 // @vitest-environment happy-dom
 /** Where the focus goes when its element goes away. */
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { keepFocus } from "../src/ui/keep_focus";
 
 let stop: () => void;
@@ -83,5 +83,48 @@ it("leaves those alone who work with the mouse", async () => {
   focus("delete-a");
   dispatchEvent(new Event("pointerdown"));
   find("delete-a").closest("li")!.remove();
+  expect(await focused()).toBe("");
+});
+
+describe("a group of radio buttons", () => {
+  beforeEach(() => {
+    document.body.innerHTML = `<div role="radiogroup">
+      <button role="radio" id="box">Box</button><button role="radio" id="point">Point</button>
+      <button role="radio" id="gone" disabled>Gone</button><button role="radio" id="lasso">Lasso</button></div>`;
+  });
+  const press = (key: string) => {
+    const event = new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true });
+    document.activeElement!.dispatchEvent(event);
+    return event.defaultPrevented;
+  };
+
+  it("follows arrow keys", () => {
+    const clicked: string[] = [];
+    document.body.addEventListener("click", ({ target }) => clicked.push((target as Element).id));
+    byKey();
+    focus("box");
+    for (const key of ["ArrowDown", "ArrowRight", "ArrowRight", "ArrowUp"]) expect(press(key)).toBe(true);
+    expect(clicked).toEqual(["point", "lasso", "box", "lasso"]);
+    expect(document.activeElement?.id).toBe("lasso");
+    expect(press("a")).toBe(false);
+  });
+
+  it("leaves arrow keys to the slices after a click", () => {
+    dispatchEvent(new Event("pointerdown"));
+    focus("box");
+    expect(press("ArrowDown")).toBe(false);
+    expect(press("ArrowDown")).toBe(false);
+  });
+});
+
+it("leaves letters to the shortcuts after a choice from a list by mouse", async () => {
+  document.body.innerHTML = "<select id='list'><option>a</option></select>";
+  const choose = () => find("list").dispatchEvent(new Event("change", { bubbles: true }));
+  byKey();
+  focus("list");
+  choose();
+  expect(await focused()).toBe("list");
+  dispatchEvent(new Event("pointerdown"));
+  choose();
   expect(await focused()).toBe("");
 });

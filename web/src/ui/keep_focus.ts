@@ -1,7 +1,12 @@
 /**
- * Keeps the place of those who work with keys: where the browser lets the focus fall because its element went away,
- * it goes to what took the place in a list, to what opened a dialog, or to the view in use.
+ * Keeps the focus where it is of use.
+ *
+ * - With keys: where the browser lets it fall because its element went away, it goes to what took the place in a list,
+ *   to what opened a dialog, or to the view in use. Arrow keys choose in a group of radio buttons.
+ * - With the mouse: after a click on a button, arrow keys change the slice; after a choice from a list, letters are
+ *   shortcuts again.
  */
+import { chooseByArrow } from "./radio_keys";
 
 const FOCUSABLE =
   "button:not(:disabled), a[href], input:not(:disabled), select:not(:disabled), textarea:not(:disabled), " +
@@ -19,17 +24,26 @@ interface Place {
 export function keepFocus(root: HTMLElement): () => void {
   let last: Place | null = null;
   let byKeys = false;
-  const pressed = () => {
+  /** Whether keys brought the focus to where it is. */
+  let cameByKeys = false;
+  const pressed = (event: KeyboardEvent) => {
     byKeys = true;
+    if (!cameByKeys || !chooseByArrow(event)) return;
+    event.preventDefault();
+    event.stopPropagation();
   };
   const clicked = () => {
     byKeys = false;
   };
   const focused = ({ target }: Event) => {
     if (!(target instanceof Element) || !root.contains(target)) return;
+    cameByKeys = byKeys;
     const dialog = target.closest("dialog");
     const opener = !dialog ? null : last?.dialog === dialog ? last.opener : last;
     last = { element: target, way: wayTo(target, root), dialog, opener };
+  };
+  const chosen = ({ target }: Event) => {
+    if (!byKeys && target instanceof HTMLSelectElement) target.blur();
   };
   const changes = new MutationObserver(() => {
     if (!byKeys || !last || last.element.isConnected || !isNowhere(document.activeElement)) return;
@@ -41,11 +55,13 @@ export function keepFocus(root: HTMLElement): () => void {
   addEventListener("keydown", pressed, true);
   addEventListener("pointerdown", clicked, true);
   addEventListener("focusin", focused);
+  addEventListener("change", chosen);
   return () => {
     changes.disconnect();
     removeEventListener("keydown", pressed, true);
     removeEventListener("pointerdown", clicked, true);
     removeEventListener("focusin", focused);
+    removeEventListener("change", chosen);
   };
 }
 

@@ -46,6 +46,7 @@ export function MeasurementList({ session }: { session: OpenSession }) {
               type="button"
               role="radio"
               aria-checked={measurements.kind === kind}
+              tabIndex={measurements.kind === kind ? 0 : -1}
               onClick={() => measurements.choose(kind)}
             >
               <Icon name={icon} /> {name}

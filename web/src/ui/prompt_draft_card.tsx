@@ -99,6 +99,7 @@ function Alternatives({ session, draft }: { session: OpenSession; draft: PromptD
             type="button"
             role="radio"
             aria-checked={draft.alternative === n}
+            tabIndex={draft.alternative === n ? 0 : -1}
             aria-label={mask ? `Mask ${n + 1}, score ${Math.round(100 * mask.score)} %` : `Mask ${n + 1}`}
             disabled={!mask || draft.corrections.length > 0}
             onClick={() => session.changeDraft({ alternative: n })}

@@ -15,6 +15,7 @@ export function Segmented<T extends string>(props: {
           type="button"
           role="radio"
           aria-checked={props.value === value}
+          tabIndex={props.value === value ? 0 : -1}
           onClick={() => props.choose(value)}
         >
           {text}

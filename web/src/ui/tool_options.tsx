@@ -5,6 +5,7 @@ import type { Tool } from "../state/display";
 import { decidedBy, isStrokeTool, type StrokeTool } from "../state/hand_action";
 import type { DecidedBy, HandOptions } from "../state/hand_edits";
 import type { OpenSession } from "../state/open_session";
+import { keyLabel } from "./keyboard";
 import { Segmented } from "./segmented";
 import { useObservables } from "./use_observables";
 import "./styles/tool_options.css";
@@ -72,7 +73,7 @@ function leaveToKeys(event: PointerEvent): void {
 
 function BrushSize({ session: { display } }: { session: OpenSession }) {
   return (
-    <label title="Diameter of the brush (− and =)">
+    <label title={`Diameter of the brush (${keyLabel("− / =")})`}>
       <input
         type="range"
         min={1}

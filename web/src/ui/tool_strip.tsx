@@ -54,6 +54,7 @@ export function ToolStrip({ session }: { session: OpenSession }) {
               role="radio"
               class="tool"
               aria-checked={display.tool === tool}
+              tabIndex={display.tool === tool ? 0 : -1}
               aria-keyshortcuts={key}
               title={`${name} (${key}): ${what}`}
               onClick={() => display.set({ tool })}

@@ -67,6 +67,7 @@ export function TopBar({ app, session }: { app: App; session: OpenSession }) {
             role="radio"
             class="icon-button"
             aria-checked={display.layout === layout}
+            tabIndex={display.layout === layout ? 0 : -1}
             aria-label={title}
             title={title}
             onClick={() => display.set({ layout, large: layout === "quad" ? display.large : display.active })}

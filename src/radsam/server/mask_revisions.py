@@ -113,6 +113,10 @@ class MaskRevisions:
             counts[key.object_id] = counts.get(key.object_id, 0) + mask.area
         return counts
 
+    def revision_of(self, object_id: int) -> int:
+        """Return the revision in which an object last changed; 0 if it never had a voxel."""
+        return max((changed for key, (_, changed) in self._slices.items() if key.object_id == object_id), default=0)
+
     def since(self, revision: int) -> bytes:
         """Pack the slices that changed after a revision; all slices if the revision is 0 or unknown."""
         now, slices = self.revision, self._slices

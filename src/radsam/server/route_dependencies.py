@@ -41,3 +41,4 @@ def _user(request: Request) -> str:
 Served = Annotated[Service, Depends(_service)]
 User = Annotated[str, Depends(_user)]
 Id = Annotated[str, Path(max_length=64, examples=["s0123456789abcdef"])]
+ObjectName = Annotated[str, Path(min_length=1, max_length=64, examples=["liver"])]

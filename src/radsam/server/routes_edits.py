@@ -24,13 +24,12 @@ from radsam.server.edit_bodies import (
     SegmentRequest,
     StartFromMaskRequest,
 )
-from radsam.server.route_dependencies import Id, Served, User, error_responses
+from radsam.server.route_dependencies import Id, ObjectName, Served, User, error_responses
 from radsam.session import edit_request
 from radsam.session.edit import Delete, Remove
 
 router = APIRouter(prefix="/api/sessions/{session}", tags=["edits"])
 
-ObjectName = Annotated[str, Path(min_length=1, max_length=64, examples=["liver"])]
 EditNumber = Annotated[int, Path(ge=0, le=2**31 - 1)]
 _ALL = error_responses(409, 413, 507)
 

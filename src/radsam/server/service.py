@@ -37,6 +37,7 @@ from radsam.server.server_limits import Limits
 from radsam.server.server_metrics import ServerMetrics
 from radsam.server.server_store import ServerStore
 from radsam.server.session_registry import SessionRegistry
+from radsam.server.statistics_service import StatisticsService
 from radsam.server.thumbnails import Thumbnails
 from radsam.server.uploads import Uploads, check_session_file, display_name
 from radsam.server.volume_registry import VolumeRegistry
@@ -99,6 +100,7 @@ class Service:
         self.uploads = Uploads(store, self.volumes, self.limits)
         self.coarse_copies = CoarseCopies()
         self.measurements = MeasurementStore(store, self.volumes)
+        self.statistics = StatisticsService(self._open)
         self._lock = threading.Lock()
         self._streams: Counter[str] = Counter()
         ahead = EncodeAhead(engine.predictor, lambda: self._previews.slices_in_view, self.metrics.encoded_ahead.inc)

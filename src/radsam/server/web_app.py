@@ -17,6 +17,7 @@ from radsam.server import (
     routes_labels,
     routes_measurements,
     routes_sessions,
+    routes_statistics,
     routes_volumes,
     routes_voxels,
 )
@@ -79,6 +80,7 @@ def create_app(
         routes_edits.router,
         routes_measurements.router,
         routes_labels.router,
+        routes_statistics.router,
         nninteractive,
         monai_label,
     ):

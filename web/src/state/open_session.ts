@@ -14,12 +14,14 @@ import {
   type SessionState,
   type VolumeInfo,
 } from "../api/wire_types";
+import { sliceWindow, volumeWindow } from "../volume/auto_window";
 import { Geometry } from "../volume/coordinates";
 import { LabelMap } from "../volume/label_map";
 import { type Voxels, voxelsOfNifti } from "../volume/nifti_voxels";
 import { Display, type Tool } from "./display";
 import { HandEdits, type ShownStroke } from "./hand_edits";
 import { Jobs } from "./jobs";
+import { Look } from "./look";
 import { colourOf, MaskSync } from "./mask_sync";
 import { Measurements } from "./measurements";
 import { ObjectNames } from "./object_names";
@@ -43,6 +45,7 @@ export class OpenSession extends Observable {
   readonly measurements: Measurements;
   /** The names that an object may be given. */
   readonly names: ObjectNames;
+  readonly look = new Look();
   voxels: Voxels | null = null;
   /** The share of the image that has arrived. */
   loaded = 0;
@@ -124,6 +127,23 @@ export class OpenSession extends Observable {
   close(): void {
     this.closed.abort();
     clearTimeout(this.viewTimer);
+  }
+
+  /** Only values of a CT are HU. */
+  get isCt(): boolean {
+    return this.volume.modality === "CT";
+  }
+
+  /** Set the window from the values of the slice in view, or of the whole volume. */
+  autoWindow(of: "slice" | "volume"): void {
+    const { display, voxels, geometry, isCt } = this;
+    if (!voxels) return;
+    const grid = geometry.grids[display.active];
+    const window =
+      of === "slice"
+        ? sliceWindow(voxels, grid, display.index(display.active), isCt)
+        : volumeWindow(voxels, geometry, isCt);
+    display.set({ window });
   }
 
   get objects(): SegmentedObject[] {

@@ -8,7 +8,7 @@ import { confirmHere } from "../state/slice_edits";
 import { zoomByKeys } from "../view/camera";
 import { moveCursor, pressCursor } from "../view/key_cursor";
 import type { SlicePane } from "../view/slice_pane";
-import { PRESETS, presetWindow } from "../volume/hu_window";
+import { KEYED_PRESETS, presetWindow } from "../volume/hu_window";
 import { bindingOf } from "./keyboard";
 import { nextRegion } from "./regions";
 
@@ -36,6 +36,8 @@ const tool = (key: string, name: Tool, description: string): Shortcut => ({
   run: ({ session }) => session.display.set({ tool: name }),
 });
 
+const NO_PRESETS =
+  "The presets are windows in HU, for CT. Press 6 for a window from the values of this slice.";
 const LAYOUTS: Layout[] = ["main", "quad", "single"];
 const ARROWS: Record<string, [number, number]> = {
   arrowup: [0, -1],
@@ -241,15 +243,32 @@ export const SHORTCUTS: readonly Shortcut[] = [
     bindings: [" ", "shift+ "],
     run: ({ pane }, key) => pane && pressCursor(pane, key.startsWith("shift")),
   },
-  ...PRESETS.map(
+  ...KEYED_PRESETS.map(
     (preset, n): Shortcut => ({
       group: "View",
       label: String(n + 1),
       description: `${preset.name} window (${preset.width} / ${preset.center})`,
       bindings: [String(n + 1)],
-      run: ({ session }) => session.display.set({ window: presetWindow(preset) }),
+      run: ({ app, session }) => {
+        if (session.isCt) session.display.set({ window: presetWindow(preset) });
+        else app.showToast("info", NO_PRESETS);
+      },
     }),
   ),
+  {
+    group: "View",
+    label: "6 / 7",
+    description: "Window from the values of this slice, of the volume",
+    bindings: ["6", "7"],
+    run: ({ session }, key) => session.autoWindow(key === "6" ? "slice" : "volume"),
+  },
+  {
+    group: "View",
+    label: "I",
+    description: "Invert: exchange black and white",
+    bindings: ["i"],
+    run: ({ session }) => session.look.set({ inverted: !session.look.inverted }),
+  },
   {
     group: "View",
     label: "T",

@@ -1,9 +1,10 @@
 import type { App } from "../state/app";
 import type { Layout } from "../state/display";
 import type { OpenSession } from "../state/open_session";
-import { centerWidth, PRESETS, presetWindow } from "../volume/hu_window";
 import { Icon, IconButton, type IconName } from "./icons";
+import { LookMenu } from "./look_menu";
 import { useObservables } from "./use_observables";
+import { WindowPicker } from "./window_picker";
 import "./styles/top_bar.css";
 
 const LAYOUTS: [Layout, IconName, string][] = [
@@ -15,8 +16,6 @@ const LAYOUTS: [Layout, IconName, string][] = [
 export function TopBar({ app, session }: { app: App; session: OpenSession }) {
   const { display, volume } = session;
   useObservables(session, display, session.measurements);
-  const { center, width } = centerWidth(display.window);
-  const preset = PRESETS.find((each) => each.center === center && each.width === width);
   const size = volume.shape_ijk.join(" × ");
   const spacing = volume.spacing_mm_ijk.map((mm) => Number(mm.toFixed(2))).join(" × ");
   return (
@@ -35,30 +34,8 @@ export function TopBar({ app, session }: { app: App; session: OpenSession }) {
         {size} · {spacing} mm
       </span>
       <span class="gap" />
-      <label class="window-pick">
-        <span>Window</span>
-        <select
-          value={preset?.name ?? ""}
-          onChange={(event) => {
-            const chosen = PRESETS.find((each) => each.name === event.currentTarget.value);
-            if (chosen) display.set({ window: presetWindow(chosen) });
-            event.currentTarget.blur();
-          }}
-        >
-          {!preset && <option value="">Custom</option>}
-          {PRESETS.map((each, n) => (
-            <option key={each.name} value={each.name}>
-              {each.name} ({n + 1})
-            </option>
-          ))}
-        </select>
-      </label>
-      <output
-        class="window-values numbers"
-        title="Width and level; drag with the right button to change them"
-      >
-        W {width} · L {center}
-      </output>
+      <WindowPicker app={app} session={session} />
+      <LookMenu session={session} />
       <div class="group" role="radiogroup" aria-label="Layout">
         {LAYOUTS.map(([layout, icon, title]) => (
           <button

@@ -8,12 +8,22 @@ const SHADE = "rgba(0, 0, 0, 0.75)";
 
 export type Xy = readonly [number, number];
 
+/** How masks are drawn: `opacity` is that of the chosen object's fill. */
+export interface MaskLook {
+  readonly style: "both" | "outline" | "fill";
+  readonly opacity: number;
+}
+
+/** The opacity of the other objects' fill, as a share of the chosen one's. */
+const LESS = 0.6;
+
 /** Draws on one canvas in displayed pixels of the slice, with lines and marks `unit` CSS pixels wide. */
 export class Pen {
   constructor(
     readonly c: CanvasRenderingContext2D,
     readonly place: Placement,
     readonly unit = 1,
+    readonly look: MaskLook = { style: "both", opacity: 0.2 },
   ) {}
 
   at([x, y]: Xy): [number, number] {
@@ -33,14 +43,21 @@ export class Pen {
     return path;
   }
 
-  /** A mask: a light fill through which the anatomy is seen, and a contour that is visible on bone and on lung. */
+  /**
+   * A mask: a light fill through which the anatomy is seen, and a contour that is visible on bone and on lung. What is
+   * `dashed` is being drawn and always has both.
+   */
   mask(polygons: readonly ArrayLike<number>[], colour: string, strong: boolean, dashed = false): void {
     const { c } = this;
     const path = this.path(polygons);
-    c.globalAlpha = strong ? 0.2 : 0.12;
-    c.fillStyle = colour;
-    c.fill(path, "evenodd");
-    c.globalAlpha = 1;
+    const { style, opacity } = dashed ? { style: "both", opacity: 0.2 } : this.look;
+    if (style !== "outline") {
+      c.globalAlpha = strong ? opacity : opacity * LESS;
+      c.fillStyle = colour;
+      c.fill(path, "evenodd");
+      c.globalAlpha = 1;
+    }
+    if (style === "fill") return;
     c.lineJoin = "round";
     c.strokeStyle = "rgba(0, 0, 0, 0.5)";
     c.lineWidth = (strong ? 3.2 : 2.4) * this.unit;

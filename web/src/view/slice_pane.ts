@@ -4,6 +4,7 @@ import { aimOf } from "../state/aim";
 import { colourOf } from "../state/mask_sync";
 import type { OpenSession } from "../state/open_session";
 import type { SliceGrid } from "../volume/coordinates";
+import type { WindowHu } from "../volume/hu_window";
 import { decodeRuns } from "../volume/run_lengths";
 import { type Placement, renderSlice } from "../volume/slice_rendering";
 import type { Gesture } from "./gesture";
@@ -72,6 +73,7 @@ export class SlicePane {
       session.measurements.subscribe(redraw),
       session.hand.subscribe(redraw),
       () => this.tag.dispose(),
+      session.look.subscribe(redraw),
       () => sizes.disconnect(),
     );
     this.resize();
@@ -85,6 +87,12 @@ export class SlicePane {
 
   get index(): number {
     return this.session.display.index(this.plane);
+  }
+
+  /** The values shown as black and as white. */
+  private get window(): WindowHu {
+    const [low, high] = this.session.display.window;
+    return this.session.look.inverted ? [high, low] : [low, high];
   }
 
   get pxPerMm(): number {
@@ -152,9 +160,9 @@ export class SlicePane {
   private draw(): void {
     this.frame = 0;
     if (!this.width || !this.height) return;
-    const { display, voxels } = this.session;
+    const { voxels } = this.session;
     const place = this.placement;
-    const slice = JSON.stringify([this.index, display.window, place, voxels !== null, this.slice.width]);
+    const slice = JSON.stringify([this.index, this.window, place, voxels !== null, this.slice.width]);
     if (slice !== this.drawnSlice) {
       this.drawnSlice = slice;
       this.drawSlice(place);
@@ -191,7 +199,7 @@ export class SlicePane {
     };
     const image = new ImageData(width, height);
     const pixels = new Uint32Array(image.data.buffer);
-    renderSlice(voxels, this.grid.plan(this.index), part, width, height, this.session.display.window, pixels);
+    renderSlice(voxels, this.grid.plan(this.index), part, width, height, this.window, pixels);
     this.buffer.width = width;
     this.buffer.height = height;
     this.buffer.getContext("2d", CPU)!.putImageData(image, 0, 0);
@@ -221,6 +229,7 @@ export class SlicePane {
       ...[display.brushMm, pointed ? display.pointer : null],
       ...[measurements.list, measurements.selected, measurements.started, session.voxels],
       ...[session.hand.strokes, pointed && session.hand.shift],
+      ...[session.look.style, session.look.opacity],
     ];
     const changed = this.gesture !== null || next.some((value, n) => value !== this.drawnOverlay[n]);
     this.drawnOverlay = next;
@@ -232,7 +241,7 @@ export class SlicePane {
     const ratio = this.overlay.width / this.width;
     c.setTransform(ratio, 0, 0, ratio, 0, 0);
     c.clearRect(0, 0, this.width, this.height);
-    const pen = new Pen(c, place, this.unit);
+    const pen = new Pen(c, place, this.unit, this.session.look);
     const { display } = this.session;
     if (display.masks) this.drawMasks(pen);
     if (this.showsCrosshair) {

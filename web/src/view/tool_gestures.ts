@@ -60,7 +60,9 @@ export function panning(pane: SlicePane): Gesture {
 
 export function windowing(pane: SlicePane): Gesture {
   const { display } = pane.session;
-  return { move: (_, dx, dy) => display.set({ window: draggedWindow(display.window, dx, dy) }) };
+  return {
+    move: (_, dx, dy) => display.set({ window: draggedWindow(display.window, dx, dy, pane.session.isCt) }),
+  };
 }
 
 function draftEdges(pane: SlicePane): [number, number, number, number] | null {

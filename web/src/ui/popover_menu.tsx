@@ -1,0 +1,58 @@
+import type { ComponentChildren } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { Icon, type IconName } from "./icons";
+import "./styles/popover_menu.css";
+
+/** A button that opens a small panel below it; Esc and a press beside it close it. */
+export function PopoverMenu(props: {
+  icon: IconName;
+  label: string;
+  children: ComponentChildren | ((close: () => void) => ComponentChildren);
+}) {
+  const [open, setOpen] = useState(false);
+  const root = useRef<HTMLDivElement>(null);
+  const button = useRef<HTMLButtonElement>(null);
+  useEffect(() => {
+    if (!open) return;
+    root.current?.querySelector<HTMLElement>(".panel :is(button, input, select)")?.focus();
+    const press = (event: Event) => {
+      if (!root.current?.contains(event.target as Node)) setOpen(false);
+    };
+    addEventListener("pointerdown", press, true);
+    return () => removeEventListener("pointerdown", press, true);
+  }, [open]);
+  const close = () => {
+    setOpen(false);
+    button.current?.focus();
+  };
+  return (
+    // biome-ignore lint/a11y/noStaticElementInteractions: Esc anywhere inside closes the panel
+    <div
+      ref={root}
+      class="popover-menu"
+      onKeyDown={(event) => {
+        if (!open || event.key !== "Escape") return;
+        event.stopPropagation();
+        close();
+      }}
+    >
+      <button
+        ref={button}
+        type="button"
+        class="icon-button"
+        aria-label={props.label}
+        aria-expanded={open}
+        aria-haspopup="dialog"
+        title={props.label}
+        onClick={() => setOpen(!open)}
+      >
+        <Icon name={props.icon} />
+      </button>
+      {open && (
+        <div class="panel" role="dialog" aria-label={props.label}>
+          {typeof props.children === "function" ? props.children(close) : props.children}
+        </div>
+      )}
+    </div>
+  );
+}

@@ -197,15 +197,20 @@ vi.mock("../src/ui/regions", () => ({ nextRegion: runs }));
 
 describe("keys that belong to a control", () => {
   const context = {
-    session: { display: { set: runs, step: runs }, propagate: runs },
+    app: { show: runs },
+    session: { display: { set: runs, step: runs }, propagate: runs, undo: runs },
     pane: null,
   } as unknown as Context;
 
-  function typeInto(html: string, key: string): number {
+  function typeInto(html: string, typed: string): number {
+    const key = typed.replace(/^.*\+/, "");
     runs.mockClear();
     document.body.innerHTML = html;
     const target = document.body.firstElementChild ?? document.body;
-    const event = new KeyboardEvent("keydown", { key, code: `Key${key.toUpperCase()}`, bubbles: true });
+    const held = { ctrlKey: /Ctrl/.test(typed), altKey: /Alt/.test(typed) };
+    const event = new KeyboardEvent("keydown", {
+      ...{ key, code: `Key${key.toUpperCase()}`, bubbles: true, ...held },
+    });
     target.addEventListener("keydown", (each) => handleKey(each as KeyboardEvent, context));
     target.dispatchEvent(event);
     return runs.mock.calls.length;
@@ -215,6 +220,10 @@ describe("keys that belong to a control", () => {
     ["<div></div>", "b", 1],
     ["<input>", "b", 0],
     ["<input>", "F6", 1],
+    ["<input>", "Ctrl+s", 1],
+    ["<input>", "Ctrl+z", 0],
+    ["<input>", "Ctrl+Alt+[", 0],
+    ["<select></select>", "Ctrl+z", 1],
     ['<input type="range">', "b", 1],
     ['<input type="range">', "ArrowUp", 0],
     ['<input type="checkbox">', "Enter", 0],

@@ -348,11 +348,14 @@ const BY_BINDING = new Map(
   SHORTCUTS.flatMap((shortcut) => shortcut.bindings.map((key) => [key, shortcut] as const)),
 );
 
-const TYPED = /^(?!F\d)/;
+/** What a field takes: signs, keys that move in it, and its own undo, redo, cut, copy and paste. */
+const TYPED = /^(?!F\d|ctrl\+[^acvxyz])/;
+const CHOSEN = /^(?!F\d|ctrl\+)/;
 /** Keys that a control uses itself, by the selector of the control. */
 const USED_BY: readonly [selector: string, keys: RegExp][] = [
   ["dialog, [role=menu], [role=listbox], [contenteditable]", /./],
-  ["select, textarea", TYPED],
+  ["select", CHOSEN],
+  ["textarea", TYPED],
   ["input:not([type=range], [type=checkbox], [type=radio], [type=color], [type=button])", TYPED],
   ["button, a, summary, input", /^(Enter| )$/],
   ["[role=slider], [role=separator]", /^Arrow/],
@@ -362,7 +365,9 @@ const USED_BY: readonly [selector: string, keys: RegExp][] = [
 /** Run the shortcut of a key, unless the key belongs to a field, a button or a dialog. */
 export function handleKey(event: KeyboardEvent, context: Context): void {
   const target = event.target instanceof Element ? event.target : document.body;
-  const used = USED_BY.some(([selector, keys]) => keys.test(event.key) && target.closest(selector));
+  const ctrl = (event.ctrlKey || event.metaKey) && !event.altKey; // with Alt it is AltGr, which types signs
+  const key = ctrl ? `ctrl+${event.key.toLowerCase()}` : event.key;
+  const used = USED_BY.some(([selector, keys]) => keys.test(key) && target.closest(selector));
   if (used || event.defaultPrevented || event.isComposing) return;
   const binding = bindingOf(event);
   const shortcut = binding && BY_BINDING.get(binding);

@@ -5,15 +5,17 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from radsam.errors import InputError
+from radsam.errors import GridMismatchError, InputError, PromptError
 from radsam.io.dicom.dicom_input import is_dicom
 from radsam.io.dicom.dicom_labels import LabelOverlapWarning, LabelWarning
 from radsam.io.label_grid import LabelResampledWarning, require_same_grid
 from radsam.io.volume_read import read_labels
 from radsam.server.server_errors import UnsupportedFileError
 from radsam.server.uploads import display_name, without_path
+from radsam.session.label_objects import names_in
 from radsam.volume import LabelVolume, Volume
 
 _ACCEPTED = (".nii", ".nii.gz", ".nrrd", ".mha", ".dcm")
@@ -35,6 +37,44 @@ def mask_suffix(filename: str) -> str:
     return found
 
 
+@dataclass(frozen=True, eq=False)
+class ReadMasks:
+    """Masks on the grid of a volume.
+
+    Args:
+        labels: The labels.
+        notes: What was left out of the file.
+        resampled: What became of the objects, where they were resampled; empty where they were not.
+    """
+
+    labels: LabelVolume
+    notes: tuple[str, ...]
+    resampled: str = ""
+
+    @property
+    def every_note(self) -> tuple[str, ...]:
+        """All notes."""
+        return (*([self.resampled] if self.resampled else []), *self.notes)
+
+    def choose(self, objects: Sequence[tuple[str, str]], name: str) -> ReadMasks:
+        """Take some objects, each with its name here and the name that it gets.
+
+        Args:
+            objects: Pairs of names.
+            name: A name for the file, for messages.
+
+        Raises:
+            PromptError: There is no object of a name.
+        """
+        listed = {each: number for number, each in names_in(self.labels).items()}
+        if missing := [each for each, _ in objects if each not in listed]:
+            raise PromptError(
+                f"{name} has no object {', '.join(map(repr, missing))}. Choose from: {', '.join(map(repr, listed))}."
+            )
+        chosen = {listed[each]: new for each, new in objects}
+        return replace(self, labels=replace(self.labels.select(list(chosen)), names=chosen))
+
+
 def read_masks(
     path: Path,
     name: str,
@@ -43,7 +83,7 @@ def read_masks(
     *,
     names: Sequence[str] | None = None,
     resample: bool = False,
-) -> tuple[LabelVolume, tuple[str, ...]]:
+) -> ReadMasks:
     """Read a mask file on the grid of a volume.
 
     Args:
@@ -53,9 +93,6 @@ def read_masks(
         check_image: Checks that an image file is within the limits.
         names: The objects to read, by name or number; None for all.
         resample: Whether to resample another grid onto the volume's.
-
-    Returns:
-        The labels, and notes: what was resampled or left out.
 
     Raises:
         VolumeError: The file is not one of masks, or has no object of a name.
@@ -71,7 +108,24 @@ def read_masks(
         require_same_grid(labels, volume.geometry, name)
     except InputError as error:
         raise type(error)(without_path(str(error), path, name)) from None
+    shown = [(each.category, without_path(str(each.message), path, name)) for each in caught]
     # The session keeps objects whole where they overlap.
-    kinds, whole = (LabelResampledWarning, LabelWarning), LabelOverlapWarning
-    found = [each.message for each in caught if isinstance(each.message, kinds) and not isinstance(each.message, whole)]
-    return labels, tuple(without_path(str(each), path, name) for each in found)
+    left_out = (
+        text for kind, text in shown if issubclass(kind, LabelWarning) and not issubclass(kind, LabelOverlapWarning)
+    )
+    resampled = " ".join(text for kind, text in shown if issubclass(kind, LabelResampledWarning))
+    return ReadMasks(labels, tuple(left_out), resampled)
+
+
+def look_into_masks(path: Path, name: str, volume: Volume, check_image: Callable[[Path], None]) -> ReadMasks:
+    """Read a mask file as `read_masks` does; masks on another grid are resampled where that is possible.
+
+    Raises:
+        VolumeError: The file is not one of masks.
+        GridMismatchError: It lies elsewhere, or in another frame of reference.
+        TooLargeError: It exceeds the limits.
+    """
+    try:
+        return read_masks(path, name, volume, check_image)
+    except GridMismatchError:
+        return read_masks(path, name, volume, check_image, resample=True)

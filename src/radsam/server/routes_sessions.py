@@ -16,7 +16,6 @@ from starlette.concurrency import run_in_threadpool
 
 from radsam.server.api_schemas import NewSession, SessionChange, SessionListed, SliceToReview, State
 from radsam.server.event_channel import Subscription
-from radsam.server.mask_uploads import mask_suffix
 from radsam.server.result_export import EXPORT_TYPES
 from radsam.server.route_dependencies import Id, Served, User, error_responses
 from radsam.server.routes_volumes import FILE_BODY, binary, receive
@@ -65,42 +64,6 @@ async def import_session(
 def show_session(session: Id, service: Served, user: User) -> State:
     """Return the state of a session."""
     return State(**service.state(user, session))
-
-
-@router.post(
-    "/{session}/objects",
-    status_code=201,
-    responses=error_responses(409, 413, 415, 507),
-    openapi_extra={"requestBody": FILE_BODY},
-)
-async def import_objects(
-    session: Id,
-    request: Request,
-    service: Served,
-    user: User,
-    filename: Annotated[str, Query(min_length=1, max_length=255, examples=["organs.nii.gz"])],
-    roi: Annotated[list[Annotated[str, Query(max_length=64)]] | None, Query(max_length=255)] = None,
-    resample: bool = False,
-) -> State:
-    """Open the objects of a label map, DICOM SEG or RTSTRUCT as they are; the file is the body.
-
-    `roi` chooses objects by name or number. `resample` takes masks of another extent or spacing in the same space.
-    The model predicts nothing. The state's `notes` end with those about the file.
-    """
-    folder = Path(tempfile.mkdtemp(prefix="radsam-"))
-    try:
-        incoming = IncomingFile(folder / f"masks{mask_suffix(filename)}", service.limits.upload_bytes)
-        try:
-            await receive(request, incoming)
-        finally:
-            incoming.close()
-        done, notes = await run_in_threadpool(
-            service.add_objects, user, session, incoming.path, filename, names=roi or (), resample=resample
-        )
-        state = await asyncio.wrap_future(done)
-        return State(**state | {"notes": [*state["notes"], *notes]})
-    finally:
-        await run_in_threadpool(shutil.rmtree, folder, ignore_errors=True)
 
 
 @router.delete("/{session}", status_code=204, responses=error_responses(409, 413))

@@ -58,7 +58,7 @@ _UPLOADS = {
 }  # fmt: skip
 
 
-_OBJECTS_OF_SESSION = re.compile(r"/api/sessions/[^/]+/objects")
+_MASKS_OF_SESSION = re.compile(r"/api/sessions/[^/]+/(objects|look-into-masks)")
 
 
 def needs_token(path: str) -> bool:
@@ -69,7 +69,7 @@ def needs_token(path: str) -> bool:
 def takes_upload(method: str, path: str) -> bool:
     """Whether the body may be as large as an upload."""
     if path.startswith("/api"):
-        return path in _UPLOADS.get(method, ()) or (method == "POST" and bool(_OBJECTS_OF_SESSION.fullmatch(path)))
+        return path in _UPLOADS.get(method, ()) or (method == "POST" and bool(_MASKS_OF_SESSION.fullmatch(path)))
     return any(_below(path, each) for each in _UPLOADS.get(method, ()))
 
 

@@ -21,13 +21,14 @@ from jaxtyping import Bool
 from radsam.errors import PromptError, SessionError
 from radsam.io.nifti_stream import nifti_chunks, nifti_length
 from radsam.preprocess import Window
+from radsam.propagate import Record
 from radsam.server import state_json
 from radsam.server.edit_queue import EditQueue
 from radsam.server.encode_ahead import EncodeAhead
 from radsam.server.event_channel import Subscription
 from radsam.server.live_session import Job, LiveSession
 from radsam.server.mask_revisions import SliceKey, pack
-from radsam.server.mask_uploads import read_masks
+from radsam.server.mask_uploads import look_into_masks, read_masks
 from radsam.server.measurement_store import MeasurementStore
 from radsam.server.model_thread import ModelThread
 from radsam.server.preview_service import Preview, PreviewService
@@ -51,6 +52,7 @@ from radsam.session.label_set import LabelSet, with_set_values
 from radsam.session.prompt_json import prompt_to_json
 from radsam.session.requests import ObjectRequest, request_of
 from radsam.volume import Plane, SliceGrid, Volume, slice_index
+from radsam.volume.object_colours import hex_of
 
 #: Sessions that were not used for this time are closed if a volume needs the memory: no request is using them.
 _ROOM_SECONDS = 15.0
@@ -249,8 +251,26 @@ class Service:
         plane = Plane(self._require_object(live, name)["plane"])
         return self.edit(user, session, without_slices(name, slices, live.session.volume.geometry, plane))
 
+    def look_into_masks(self, user: str, session: str, file: Path, filename: str) -> dict[str, Any]:
+        """Describe the objects of a mask file; nothing is opened.
+
+        Raises:
+            InputError: The file cannot be read, or does not lie in the volume.
+        """
+        live = self._open(user, session)
+        found = look_into_masks(file, display_name(filename), live.session.volume, self.uploads.check_image)
+        return state_json.mask_contents(found, self.label_set)
+
     def add_objects(
-        self, user: str, session: str, file: Path, filename: str, *, names: Sequence[str] = (), resample: bool = False
+        self,
+        user: str,
+        session: str,
+        file: Path,
+        filename: str,
+        *,
+        names: Sequence[str] = (),
+        resample: bool = False,
+        chosen: Sequence[tuple[str, str]] = (),
     ) -> tuple[Future[dict[str, Any]], tuple[str, ...]]:
         """Add the objects of a mask file as they are; each is an edit.
 
@@ -261,6 +281,7 @@ class Service:
             filename: Its name.
             names: The objects to add, by name or number; all if empty.
             resample: Whether to resample another grid onto the volume's.
+            chosen: The objects to add, each by its name in `look_into_masks` and with its name in the session.
 
         Returns:
             The state afterwards, and notes about the file.
@@ -271,14 +292,25 @@ class Service:
         """
         live, shown = self._open(user, session), display_name(filename)
         volume = live.session.volume
-        labels, notes = read_masks(file, shown, volume, self.uploads.check_image, names=names, resample=resample)
+        found = read_masks(file, shown, volume, self.uploads.check_image, names=names, resample=resample)
+        if chosen:
+            found = found.choose(chosen, shown)
+        labels = found.labels
         present = [each["name"] for each in live.state()["objects"]]
         requests = label_requests(labels, volume.geometry, present, what=shown)
+        colours = {each.name: hex_of(labels.colours[each.label]) for each in requests if each.label in labels.colours}
         if self.label_set is not None:
             requests = with_set_values(requests, self.label_set, live.session.history.done)
+            colours = {name: each for name, each in colours.items() if name not in self.label_set.colours}
         if len(present) + len(requests) > self.limits.objects:
             raise TooManyError(f"A session may have {self.limits.objects} objects; this file has {len(requests)} more.")
-        return self._edits.change(live, lambda each: each.start_all(requests)), notes
+
+        def start(each: Session) -> Iterator[Record]:
+            yield from each.start_all(requests)
+            for name, colour in colours.items():
+                live.shown[name] = live.shown.get(name, {}) | {"color": colour}
+
+        return self._edits.change(live, start), found.every_note
 
     def change(self, user: str, session: str, edit: Change) -> Future[dict[str, Any]]:
         """Delete a prompt, remove an object, or set the overlap policy or the priority order."""

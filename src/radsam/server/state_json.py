@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 
 from radsam.server.mask_revisions import MaskRevisions
+from radsam.server.mask_uploads import ReadMasks
 from radsam.server.uploads import Upload
 from radsam.server.volume_listing import VolumeEntry
 from radsam.session import SegmentedObject, Session
 from radsam.session.engine import other_precision
 from radsam.session.history import chosen_order
+from radsam.session.label_objects import names_in
+from radsam.session.label_set import LabelSet
 from radsam.session.prompt_json import prompt_to_json
 from radsam.volume import Geometry, Plane, SliceGrid, Volume
 from radsam.volume.object_colours import hex_of, object_colour
@@ -131,3 +134,25 @@ def _object(each: SegmentedObject, voxels: int, ml: float) -> dict[str, Any]:
         "unfinished": dict(each.unfinished),
         "edits": [{"number": one.number, "kind": one.kind, "slices": list(one.slices)} for one in each.edits],
     }
+
+
+def mask_contents(found: ReadMasks, label_set: LabelSet | None) -> dict[str, Any]:
+    """Describe the objects of a mask file; one without a name gets that of its value in the label set."""
+    labels = found.labels
+    ml = labels.geometry.voxel_volume_mm3 / 1000
+    of_set = {each.value: each.name for each in label_set.label} if label_set else {}
+    objects = []
+    for number, name in names_in(labels).items():
+        voxels = int(np.count_nonzero(labels.mask(number)))
+        named = number in labels.names
+        objects.append(
+            {
+                "number": number,
+                "name": name,
+                "suggested": name if named else of_set.get(number, name),
+                "color": hex_of(labels.colours[number]) if number in labels.colours else None,
+                "voxels": voxels,
+                "volume_ml": round(voxels * ml, 3),
+            }
+        )
+    return {"objects": objects, "resampled": found.resampled or None, "notes": list(found.notes)}

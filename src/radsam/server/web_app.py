@@ -15,6 +15,7 @@ from starlette.staticfiles import StaticFiles
 from radsam.server import (
     routes_edits,
     routes_labels,
+    routes_masks,
     routes_measurements,
     routes_sessions,
     routes_statistics,
@@ -81,6 +82,7 @@ def create_app(
         routes_measurements.router,
         routes_labels.router,
         routes_statistics.router,
+        routes_masks.router,
         nninteractive,
         monai_label,
     ):

@@ -127,7 +127,7 @@ def whole_mask(given: WholeMask, geometry: Geometry, plane: Plane | str) -> Spar
         return given
     if isinstance(given, LabelVolume):
         require_same_grid(given, geometry, "The label map")
-        if len(called := _names(given)) != 1:
+        if len(called := names_in(given)) != 1:
             raise PromptError(
                 f"The label map has {len(called) or 'no'} objects, and one object is started here. Choose one "
                 f"(labels.select([number])), or add them all (session.add_objects(labels))."
@@ -186,7 +186,7 @@ def label_requests(
         SessionError: A name is taken.
     """
     require_same_grid(labels, geometry, what)
-    called = _names(labels)
+    called = names_in(labels)
     if names is not None:
         called = {number: called[number] for number in _chosen(called, names, what)}
     if not called:
@@ -210,7 +210,7 @@ def label_requests(
     )
 
 
-def _names(labels: LabelVolume) -> dict[int, str]:
+def names_in(labels: LabelVolume) -> dict[int, str]:
     """Return a name of its own for each object that has a voxel."""
     called: dict[int, str] = {}
     for number in labels.present_ids:

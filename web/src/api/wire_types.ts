@@ -22,6 +22,45 @@ export interface VolumeSummary {
   source: "given" | "data" | "upload";
   /** What was left out of it, and what its file does not state about its grid. */
   notes: string[];
+  /** Its size on disk. */
+  bytes: number;
+  /** ISO time of the upload, or of the file's last change. */
+  added: string;
+  /** The upload that it belongs to. */
+  upload: string | null;
+  /** Whether the upload looks like a label map. */
+  labels: boolean;
+  /** What tells a DICOM volume from others of its folder. */
+  scan: Scan | null;
+  /** Only where the server's operator allows it. */
+  patient: Patient | null;
+}
+
+export interface Scan {
+  uid: string;
+  number: number;
+  description: string;
+  acquisition: string;
+  /** HH:MM:SS; empty if unknown. */
+  time: string;
+  contrast: string;
+  slices: number;
+}
+
+export interface Patient {
+  name: string;
+  id: string;
+  study_date: string;
+  study: string;
+}
+
+/** An upload; a damaged one has no volumes. */
+export interface UploadSummary {
+  id: string;
+  name: string;
+  bytes: number;
+  created: string;
+  volumes: string[];
 }
 
 export interface PlaneInfo {
@@ -197,6 +236,8 @@ export interface SessionSummary {
   volume: string;
   name: string;
   objects: number;
+  object_names: string[];
+  created: string;
   changed: string;
   interrupted: boolean;
 }

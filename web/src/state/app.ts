@@ -1,16 +1,21 @@
 /** The page as a whole: the volumes and sessions of the server, the open session, dialogs and messages. */
+import { deleteUpload, uploads } from "../api/cases";
 import { ApiError, Client, tokenFromAddress } from "../api/client";
 import { type ExportChoice, exportFile } from "../api/export_request";
-import type { Info, SessionState, SessionSummary, VolumeSummary } from "../api/wire_types";
+import type { Info, SessionState, SessionSummary, UploadSummary, VolumeSummary } from "../api/wire_types";
+import { sizeText } from "./case_list";
+import { droppedFiles } from "./dropped_files";
+import { Intake } from "./intake";
 import { Observable } from "./observable";
 import { OpenSession, type ShowToast } from "./open_session";
+import { Thumbnails } from "./thumbnails";
 
 export interface Toast {
   id: number;
   kind: "error" | "info" | "done";
   text: string;
 }
-export type Dialog = "shortcuts" | "open" | "save" | null;
+export type Dialog = "shortcuts" | "open" | "save" | "series" | "masks" | null;
 
 /** How long a toast stays; an error stays until it is closed. */
 const TOAST_MS = 6000;
@@ -24,10 +29,17 @@ export class App extends Observable {
   session: OpenSession | null = null;
   toasts: Toast[] = [];
   dialog: Dialog = null;
-  upload: { name: string; share: number; stop: AbortController } | null = null;
+  uploads: UploadSummary[] = [];
+  readonly intake = new Intake(this);
+  readonly thumbnails = new Thumbnails(this.client);
   opening: string | null = null;
   tokenError: string | null = null;
   private lastToast = 0;
+
+  /** `takeMasks` takes the masks of a file as objects of the open session. */
+  constructor(private readonly takeMasks: (app: App, file: File) => Promise<void>) {
+    super();
+  }
 
   readonly showToast: ShowToast = (kind, text) => {
     const id = ++this.lastToast;
@@ -77,7 +89,11 @@ export class App extends Observable {
   }
 
   async refresh(): Promise<void> {
-    [this.volumes, this.sessions] = await Promise.all([this.client.volumes(), this.client.sessions()]);
+    [this.volumes, this.sessions, this.uploads] = await Promise.all([
+      this.client.volumes(),
+      this.client.sessions(),
+      uploads(this.client),
+    ]);
     this.notify();
   }
 
@@ -104,13 +120,31 @@ export class App extends Observable {
     await this.open(file.name, () => this.client.importSession(volume, file));
   }
 
-  async deleteSession(id: string): Promise<void> {
-    const { name, objects } = this.sessions.find((each) => each.id === id)!;
+  async deleteSession({ id, name, objects }: SessionSummary): Promise<void> {
     const held =
       objects === 0 ? "without objects" : objects === 1 ? "with its object" : `with its ${objects} objects`;
-    if (!confirm(`Delete the session on ${name} ${held}? This cannot be undone.`)) return;
+    await this.deleteAfterConsent(`Delete the session on ${name} ${held}? This cannot be undone.`, () =>
+      this.client.deleteSession(id),
+    );
+  }
+
+  /** Delete an upload with all its series and the sessions on them. */
+  async deleteUpload({ id, name, volumes, bytes }: UploadSummary): Promise<void> {
+    const sessions = this.sessions.filter((each) => volumes.includes(each.volume));
+    const held = [
+      volumes.length > 1 ? ` with its ${volumes.length} series` : "",
+      sessions.length > 1 ? ` and the ${sessions.length} sessions on it` : "",
+      sessions.length === 1 ? " and the session on it" : "",
+    ].join("");
+    await this.deleteAfterConsent(`Delete ${name} (${sizeText(bytes)})${held}? This cannot be undone.`, () =>
+      deleteUpload(this.client, id),
+    );
+  }
+
+  private async deleteAfterConsent(text: string, remove: () => Promise<void>): Promise<void> {
+    if (!confirm(text)) return;
     try {
-      await this.client.deleteSession(id);
+      await remove();
       await this.refresh();
     } catch (error) {
       this.showToast("error", (error as Error).message);
@@ -146,51 +180,17 @@ export class App extends Observable {
     }
   }
 
-  /** Take files that were dropped or chosen: a session file, or a volume to upload. */
-  async takeFiles(files: readonly File[]): Promise<void> {
-    const [file, ...others] = files;
-    if (!file || this.upload) return;
-    if (others.length)
-      this.showToast(
-        "error",
-        `${files.length} files were dropped and one is taken at a time. Put the files of a DICOM series into one .zip.`,
-      );
-    else if (file.name.endsWith(".radsam")) await this.importSession(file);
-    else await this.uploadFile(file);
+  async importMasks(file: File): Promise<void> {
+    await this.takeMasks(this, file);
   }
 
-  private async uploadFile(file: File): Promise<void> {
-    const limit = this.info?.limits.upload_bytes ?? Number.POSITIVE_INFINITY;
-    if (!/\.(nii|nii\.gz|nrrd|mha|zip)$/i.test(file.name))
-      return this.showToast(
-        "error",
-        `${file.name} is not a .nii, .nii.gz, .nrrd or .mha file, or a .zip with a DICOM series.`,
-      );
-    if (file.size > limit)
-      return this.showToast(
-        "error",
-        `${file.name} has ${megabytes(file.size)}, and this server takes up to ${megabytes(limit)}. Give its path to \`radsam serve\` instead.`,
-      );
-    const stop = new AbortController();
-    this.upload = { name: file.name, share: 0, stop };
-    this.notify();
+  /** Take files and folders from a drop. */
+  async takeDrop(transfer: DataTransfer | null): Promise<void> {
     try {
-      const volume = await this.client.upload(
-        file,
-        (share) => {
-          this.upload = { name: file.name, share, stop };
-          this.notify();
-        },
-        stop.signal,
-      );
-      this.upload = null;
-      await this.refresh();
-      await this.openVolume(volume.id, true);
+      await this.intake.take(transfer ? await droppedFiles(transfer) : []);
     } catch (error) {
-      this.upload = null;
-      if (!(error instanceof DOMException)) this.showToast("error", (error as Error).message);
+      this.showToast("error", `What was dropped cannot be read: ${(error as Error).message}`);
     }
-    this.notify();
   }
 
   async save(choice: ExportChoice): Promise<void> {
@@ -201,8 +201,4 @@ export class App extends Observable {
       this.showToast("error", (error as Error).message);
     }
   }
-}
-
-function megabytes(bytes: number): string {
-  return `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
 }

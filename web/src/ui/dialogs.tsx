@@ -1,5 +1,6 @@
 import type { App } from "../state/app";
 import { DialogFrame } from "./dialog_frame";
+import { MasksDialog, SeriesDialog } from "./intake_dialogs";
 import { keyLabel } from "./keyboard";
 import { SaveDialog } from "./save_dialog";
 import { SHORTCUTS } from "./shortcuts";
@@ -9,6 +10,8 @@ import "./styles/shortcut_groups.css";
 export function Dialogs({ app }: { app: App }) {
   if (app.dialog === "shortcuts") return <Shortcuts app={app} />;
   if (app.dialog === "save") return <SaveDialog app={app} />;
+  if (app.dialog === "series") return <SeriesDialog app={app} />;
+  if (app.dialog === "masks") return <MasksDialog app={app} />;
   if (app.dialog === "open")
     return (
       <DialogFrame app={app} title="Open">

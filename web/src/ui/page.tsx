@@ -18,11 +18,11 @@ import { Toasts } from "./toasts";
 import { ToolOptions } from "./tool_options";
 import { ToolStrip } from "./tool_strip";
 import { TopBar } from "./top_bar";
+import { UploadCard } from "./upload_card";
 import { useObservables } from "./use_observables";
 import "./styles/boot.css";
 import "./styles/drop_cover.css";
 import "./styles/panes.css";
-import "./styles/upload.css";
 import "./styles/workspace.css";
 
 export function Page({ app }: { app: App }) {
@@ -38,8 +38,8 @@ export function Page({ app }: { app: App }) {
       {app.screen === "session" && app.session && (
         <Workspace key={app.session.state.id} app={app} session={app.session} />
       )}
-      {dropping && <div class="drop-cover">Drop a CT or a session file anywhere</div>}
-      {app.upload && <Upload app={app} />}
+      {dropping && <div class="drop-cover">Drop a CT, its masks, a folder or a session anywhere</div>}
+      <UploadCard app={app} />
       <Dialogs app={app} />
       <Toasts app={app} />
     </>
@@ -51,23 +51,6 @@ function LoadingPage({ name }: { name: string | null }) {
     <p class="boot" role="status">
       RadSAM{name && <span class="boot-what">Opening {name} …</span>}
     </p>
-  );
-}
-
-function Upload({ app }: { app: App }) {
-  const { name, share, stop } = app.upload!;
-  const percent = Math.round(share * 100);
-  return (
-    <div class="upload" role="status">
-      <div class="upload-line">
-        <span class="ellipsis">{share < 1 ? `Uploading ${name}` : `Reading ${name}`}</span>
-        <span class="numbers">{percent} %</span>
-      </div>
-      <progress max={1} value={share} aria-label={`Upload of ${name}`} />
-      <button type="button" class="quiet" onClick={() => stop.abort()}>
-        Stop
-      </button>
-    </div>
   );
 }
 
@@ -145,7 +128,7 @@ function acceptDrops(app: App, show: (dropping: boolean) => void): () => void {
   const drop = (event: DragEvent) => {
     event.preventDefault();
     show(false);
-    void app.takeFiles([...(event.dataTransfer?.files ?? [])]);
+    void app.takeDrop(event.dataTransfer);
   };
   addEventListener("dragover", over);
   addEventListener("dragleave", leave);

@@ -1,7 +1,9 @@
 import { useRef, useState } from "preact/hooks";
 import type { App } from "../state/app";
-import { Icon, IconButton } from "./icons";
-import "./styles/choices.css";
+import { chosenFiles } from "../state/dropped_files";
+import { CaseList } from "./case_list";
+import { Icon } from "./icons";
+import { useObservables } from "./use_observables";
 import "./styles/library.css";
 import "./styles/start.css";
 import "./styles/token_form.css";
@@ -19,88 +21,54 @@ export function StartPage({ app }: { app: App }) {
   );
 }
 
-/** Volumes, sessions and the area to drop files on. */
+/** The area to drop files on, and the list of cases. */
 export function Library({ app }: { app: App }) {
-  const field = useRef<HTMLInputElement>(null);
-  const sessions = [...app.sessions].sort((a, b) => b.changed.localeCompare(a.changed));
-  const nameOf = (id: string) => app.volumes.find((each) => each.id === id)?.name ?? id;
+  useObservables(app.intake);
   return (
     <div class="library">
-      <button
-        type="button"
-        class="drop-zone"
-        disabled={app.upload !== null}
-        onClick={() => field.current?.click()}
-      >
+      <div class="drop-zone">
         <Icon name="upload" />
-        <span>
-          <b>Drop a CT here</b>, or choose a file
-        </span>
-        <span class="dim">.nii, .nii.gz, .nrrd, .mha, or a .zip with a DICOM series; a .radsam session</span>
+        <p>
+          <b>Drop a CT here</b>: files, folders, or the masks of a CT
+        </p>
+        <p class="dim">
+          DICOM files, folders or a .zip of them; .nii, .nii.gz, .nrrd, .mha; DICOM SEG or RTSTRUCT; a .radsam
+          session
+        </p>
+        <div class="row">
+          <Choose app={app} label="File to upload" text="Choose files" />
+          <Choose app={app} label="Folder to upload" text="Choose a folder" folder />
+        </div>
+      </div>
+      <CaseList app={app} />
+    </div>
+  );
+}
+
+/** A button that lets the user choose files, or a folder. */
+function Choose({ app, label, text, folder }: { app: App; label: string; text: string; folder?: boolean }) {
+  const field = useRef<HTMLInputElement>(null);
+  return (
+    <>
+      <button type="button" disabled={app.intake.upload !== null} onClick={() => field.current?.click()}>
+        {text}
       </button>
       <input
         ref={field}
         type="file"
         class="sr-only"
         tabIndex={-1}
-        aria-label="File to upload"
-        accept=".nii,.gz,.nrrd,.mha,.zip,.radsam"
+        aria-label={label}
+        multiple
+        {...(folder ? { webkitdirectory: true } : {})}
         onChange={(event) => {
-          const files = [...(event.currentTarget.files ?? [])];
+          const files = chosenFiles(event.currentTarget.files ?? []);
           event.currentTarget.value = "";
           app.show(null);
-          void app.takeFiles(files);
+          void app.intake.take(files);
         }}
       />
-      {sessions.length > 0 && (
-        <section>
-          <h2>Continue a session</h2>
-          <ul class="choices">
-            {sessions.slice(0, 12).map((each) => (
-              <li key={each.id} class="row tight">
-                <button type="button" class="grow" onClick={() => app.openSession(each.id)}>
-                  <Icon name="again" />
-                  <span>
-                    <b>{nameOf(each.volume)}</b>
-                    <span class="dim">
-                      {each.objects} {each.objects === 1 ? "object" : "objects"} ·{" "}
-                      {new Date(each.changed).toLocaleString([], { dateStyle: "medium", timeStyle: "short" })}
-                      {each.interrupted && " · interrupted"}
-                    </span>
-                  </span>
-                </button>
-                <IconButton
-                  icon="trash"
-                  label={`Delete this session on ${nameOf(each.volume)}`}
-                  disabled={each.id === app.session?.state.id}
-                  run={() => app.deleteSession(each.id)}
-                />
-              </li>
-            ))}
-          </ul>
-        </section>
-      )}
-      <section>
-        <h2>Start a new session</h2>
-        {app.volumes.length === 0 && <p class="dim">This server has no volumes yet. Drop a CT above.</p>}
-        <ul class="choices">
-          {app.volumes.map((each) => (
-            <li key={each.id}>
-              <button type="button" onClick={() => app.openVolume(each.id, true)}>
-                <Icon name="open" />
-                <span>
-                  <b>{each.name}</b>
-                  <span class="dim numbers">
-                    {each.modality} · {each.shape_ijk.join(" × ")} ·{" "}
-                    {each.spacing_mm_ijk.map((mm) => Number(mm.toFixed(2))).join(" × ")} mm
-                  </span>
-                </span>
-              </button>
-            </li>
-          ))}
-        </ul>
-      </section>
-    </div>
+    </>
   );
 }
 

@@ -29,6 +29,7 @@ export function LookMenu({ session }: { session: OpenSession }) {
               type="button"
               role="radio"
               aria-checked={look.style === style}
+              tabIndex={look.style === style ? 0 : -1}
               onClick={() => look.set({ style })}
             >
               {NAMES[style]}

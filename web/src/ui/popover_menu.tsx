@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { Icon, type IconName } from "./icons";
 import "./styles/popover_menu.css";
 
-/** A button that opens a small panel below it; Esc and a press beside it close it. */
+/** A button that opens a small panel below it; Esc, a press beside it and leaving it with Tab close it. */
 export function PopoverMenu(props: {
   icon: IconName;
   label: string;
@@ -30,6 +30,9 @@ export function PopoverMenu(props: {
     <div
       ref={root}
       class="popover-menu"
+      onFocusOut={({ relatedTarget }) => {
+        if (relatedTarget instanceof Node && !root.current?.contains(relatedTarget)) setOpen(false);
+      }}
       onKeyDown={(event) => {
         if (!open || event.key !== "Escape") return;
         event.stopPropagation();

@@ -41,7 +41,7 @@ function withDefaults({ hand }: ReturnType<typeof openSession>["session"]): void
 
 describe.each(PLANES)("in the %s plane", (plane) => {
   const planeOf = (kind: string): PlaneName => (kind === "another plane" ? "sagittal" : plane);
-  /** What each tool sends on a target, asked from the model and by hand: the route, and whether it adds. */
+  /** What each tool sends on a target, decided by the model and by hand: the route, and whether it adds. */
   const table: [Tool, boolean, "new" | "object" | "another plane", "model" | "hand", string][] = [
     ["brush", false, "new", "model", "/preview mask"],
     ["brush", false, "new", "hand", "/paint object 1 +"],

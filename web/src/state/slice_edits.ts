@@ -63,3 +63,10 @@ function voxelOf({ point, box, scribble }: ObjectPrompt): Ijk | null {
     (axis) => box[axis] ?? Math.round((box[`${axis}0`] + box[`${axis}1`]) / 2),
   ) as Ijk;
 }
+
+/** "slice 7", or "slices 7 – 9" for the first and the last of several. */
+export function slicesText(slices: readonly number[]): string {
+  if (!slices.length) return "";
+  const [low, high] = [Math.min(...slices), Math.max(...slices)];
+  return low === high ? `slice ${low}` : `slices ${low} – ${high}`;
+}

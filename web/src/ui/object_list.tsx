@@ -1,8 +1,12 @@
 import { useRef, useState } from "preact/hooks";
-import type { ObjectPrompt, SegmentedObject } from "../api/wire_types";
+import type { SegmentedObject } from "../api/wire_types";
 import type { OpenSession } from "../state/open_session";
+import { millilitres } from "../state/outcome_text";
+import { CleanUpMenu } from "./clean_up_menu";
+import { EditList } from "./edit_list";
 import { Icon, IconButton } from "./icons";
 import { NameField } from "./name_field";
+import { OverlapCard } from "./overlap_card";
 import "./styles/objects.css";
 
 export function ObjectList({ session }: { session: OpenSession }) {
@@ -38,15 +42,12 @@ export function ObjectList({ session }: { session: OpenSession }) {
       </ul>
       {objects.length > 1 && (
         <p class="row spread total">
-          <span>Total</span> <span class="numbers">{volume(total)}</span>
+          <span>Total</span> <span class="numbers">{millilitres(total)}</span>
         </p>
       )}
+      <OverlapCard session={session} />
     </section>
   );
-}
-
-function volume(ml: number): string {
-  return `${ml < 10 ? ml.toFixed(2) : ml < 100 ? ml.toFixed(1) : Math.round(ml)} ml`;
 }
 
 function ObjectRow({
@@ -92,7 +93,7 @@ function ObjectRow({
             {object.name}
           </button>
         )}
-        <span class="numbers object-volume">{volume(object.volume_ml)}</span>
+        <span class="numbers object-volume">{millilitres(object.volume_ml)}</span>
         <IconButton
           icon={object.visible ? "eye" : "hidden"}
           label={`${object.visible ? "Hide" : "Show"} ${object.name}`}
@@ -172,11 +173,8 @@ function Details({
           {Math.round(100 * mean)} % mean, {Math.round(100 * Math.min(1, ...scores))} % lowest
         </dd>
       </dl>
-      <ul class="prompts" aria-label={`Prompts and corrections of ${object.name}`}>
-        {object.prompts.map((prompt, n) => (
-          <PromptRow key={`${prompt.number} ${n}`} session={session} object={object} prompt={prompt} />
-        ))}
-      </ul>
+      <EditList session={session} object={object} />
+      <CleanUpMenu session={session} object={object} />
       <div class="row tight">
         <button
           type="button"
@@ -205,47 +203,5 @@ function Details({
         </button>
       </div>
     </div>
-  );
-}
-
-function PromptRow({
-  session,
-  object,
-  prompt,
-}: {
-  session: OpenSession;
-  object: SegmentedObject;
-  prompt: ObjectPrompt;
-}) {
-  const label =
-    prompt.kind === "point" ? (prompt.positive ? "positive point" : "negative point") : prompt.kind;
-  const icon =
-    prompt.kind === "point"
-      ? prompt.positive
-        ? "point"
-        : "negative"
-      : prompt.kind === "box"
-        ? "box"
-        : "brush";
-  return (
-    <li class="row">
-      <button
-        type="button"
-        class={`prompt grow ${icon}`}
-        onClick={() => {
-          session.display.set({ active: object.plane });
-          session.display.goTo(object.plane, prompt.index);
-        }}
-      >
-        <Icon name={icon} /> <span class="grow">{label}</span>{" "}
-        <span class="numbers dim">slice {prompt.index}</span>
-      </button>
-      <IconButton
-        icon="trash"
-        label={`Delete this ${label} of ${object.name}`}
-        disabled={object.locked}
-        run={() => session.deletePrompt(prompt.number)}
-      />
-    </li>
   );
 }

@@ -3,6 +3,7 @@ import type { App } from "../state/app";
 import type { PaneName } from "../state/display";
 import type { HandEdits } from "../state/hand_edits";
 import type { OpenSession } from "../state/open_session";
+import { ReachPreview } from "../state/reach_preview";
 import type { SlicePane } from "../view/slice_pane";
 import { Announcer } from "./announcer";
 import { Dialogs } from "./dialogs";
@@ -66,9 +67,11 @@ function Workspace({ app, session }: { app: App; session: OpenSession }) {
     };
     addEventListener("keydown", press);
     const stop = followShift(session.hand);
+    const reach = new ReachPreview(session);
     return () => {
       removeEventListener("keydown", press);
       stop();
+      reach.close();
     };
   }, [app, session]);
   let small = 0;

@@ -160,7 +160,7 @@ export const SHORTCUTS: readonly Shortcut[] = [
   {
     group: "Edit",
     label: "Delete",
-    description: "Delete the object's last prompt or correction, or the chosen measurement (Measure)",
+    description: "Delete the object's last edit, or the chosen measurement (Measure)",
     bindings: ["delete", "backspace"],
     run: ({ session }) => {
       const { measurements } = session;
@@ -169,7 +169,7 @@ export const SHORTCUTS: readonly Shortcut[] = [
         return;
       }
       if (session.draft) return session.discardDraft();
-      const last = session.object(session.selected)?.prompts.at(-1);
+      const last = session.object(session.selected)?.edits.at(-1);
       if (last) void session.deletePrompt(last.number);
     },
   },

@@ -1,6 +1,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import type { PlaneName } from "../api/wire_types";
 import type { OpenSession } from "../state/open_session";
+import { paintMarks } from "../view/slice_bar_marks";
 import "./styles/slice_bar.css";
 
 /** Slices with a lower score have a colour of their own. */
@@ -149,6 +150,7 @@ function paint(canvas: HTMLCanvasElement | null, session: OpenSession, plane: Pl
     const length = Math.min(1, Math.max(0.15, (score - 0.4) / 0.6));
     bar(index, 0.22, 0.22 + 0.5 * length, score < LOW_SCORE ? "#ff8a5c" : colour);
   }
+  paintMarks(bar, session, plane);
   if (draft?.plane === plane) {
     if (draft.bounds)
       for (let index = draft.bounds[0]; index <= draft.bounds[1]; index++)

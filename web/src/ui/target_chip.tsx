@@ -16,7 +16,7 @@ export function TargetChip({ session }: { session: OpenSession }) {
   const aim = aimOf(session) ?? { ...aimOf(session, "point")!, positive: true, byHand: false };
   const options = draft ? [draft.name] : objects.map((each) => each.name);
   const chosen = aim.name ?? NEW;
-  const outcome = session.outcome && !session.working ? outcomeText(session.outcome, session) : null;
+  const outcome = session.working ? null : lastOutcome(session);
   const other = !draft && aim.name === null && display.tool === "box" ? session.selected : null;
   return (
     <section class="target-chip" aria-label="Target" style={{ borderColor: aim.colour }}>
@@ -67,4 +67,11 @@ export function TargetChip({ session }: { session: OpenSession }) {
       )}
     </section>
   );
+}
+
+/** What the last edit did; marks on slices change nothing. */
+function lastOutcome(session: OpenSession): string | null {
+  const { outcome } = session;
+  const last = session.object(outcome?.name ?? null)?.edits.at(-1);
+  return outcome && last?.kind !== "confirm" ? outcomeText(outcome, session) : null;
 }

@@ -5,7 +5,9 @@ import type { Tool } from "../state/display";
 import { decidedBy, isStrokeTool, type StrokeTool } from "../state/hand_action";
 import type { DecidedBy, HandOptions } from "../state/hand_edits";
 import type { OpenSession } from "../state/open_session";
+import { slicesText } from "../state/slice_edits";
 import { keyLabel } from "./keyboard";
+import { NumberField } from "./number_field";
 import { Segmented } from "./segmented";
 import { useObservables } from "./use_observables";
 import "./styles/tool_options.css";
@@ -29,7 +31,7 @@ export function ToolOptions({ session }: { session: OpenSession }) {
           label="Who decides"
           value={decides}
           choices={[
-            ["model", "By the model"],
+            ["model", "By model"],
             ["hand", "By hand"],
           ]}
           choose={(next: DecidedBy) => hand.set(decideBy(tool, target.kind === "new", next))}
@@ -38,11 +40,11 @@ export function ToolOptions({ session }: { session: OpenSession }) {
       {brush && <BrushSize session={session} />}
       {brush && byHand && (
         <Segmented
-          label="Brush"
+          label="Brush: a disk on its slice, or a ball over several"
           value={hand.options.ball ? "ball" : "disk"}
           choices={[
             ["disk", "2D"],
-            ["ball", "3D ball"],
+            ["ball", "3D"],
           ]}
           choose={(next) => hand.set({ ball: next === "ball" })}
         />
@@ -139,34 +141,6 @@ function Limit(props: {
   );
 }
 
-export function NumberField(props: {
-  label: string;
-  value: number;
-  set: (value: number) => void;
-  min?: number;
-  max?: number;
-  step?: number;
-}) {
-  const { label, value, min, max, step } = props;
-  return (
-    <input
-      type="number"
-      class="numbers"
-      aria-label={label}
-      value={value}
-      min={min}
-      max={max}
-      step={step ?? 1}
-      onChange={(event) => {
-        const next = event.currentTarget.valueAsNumber;
-        const allowed = Number.isFinite(next) && next >= (min ?? -1e6) && next <= (max ?? 1e6);
-        if (allowed) props.set(next);
-        else event.currentTarget.value = String(value);
-      }}
-    />
-  );
-}
-
 const DEFAULT_SLICES = 3;
 
 function ReachField(props: { reach: Reach; set: (reach: Reach) => void; reached: [number, number] | null }) {
@@ -187,11 +161,7 @@ function ReachField(props: { reach: Reach; set: (reach: Reach) => void; reached:
         <option value="ends">to both ends</option>
       </select>
       {several && <NumberField label="slices to each side" value={reach} min={1} max={999} set={props.set} />}
-      {reached && (
-        <span class="numbers dim">
-          slices {reached[0]} – {reached[1]}
-        </span>
-      )}
+      {reached && <span class="numbers dim">{slicesText(reached)}</span>}
     </label>
   );
 }

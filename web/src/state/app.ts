@@ -15,7 +15,7 @@ export interface Toast {
   kind: "error" | "info" | "done";
   text: string;
 }
-export type Dialog = "shortcuts" | "open" | "save" | "series" | "masks" | null;
+export type Dialog = "shortcuts" | "open" | "save" | "series" | "masks" | "statistics" | null;
 
 /** How long a toast stays; an error stays until it is closed. */
 const TOAST_MS = 6000;

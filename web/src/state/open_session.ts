@@ -28,6 +28,7 @@ import { ObjectNames } from "./object_names";
 import { Observable } from "./observable";
 import { promptAction } from "./prompt_action";
 import { type DrawnPrompt, freeName, newDraft, type PromptDraft, withBound } from "./prompt_draft";
+import { Statistics } from "./statistics";
 import { followObjects, NEW_OBJECT, type Target, targetOfTool } from "./target";
 
 export type ShowToast = (kind: "error" | "info" | "done", text: string) => void;
@@ -46,6 +47,7 @@ export class OpenSession extends Observable {
   /** The names that an object may be given. */
   readonly names: ObjectNames;
   readonly look = new Look();
+  readonly statistics: Statistics;
   voxels: Voxels | null = null;
   /** The share of the image that has arrived. */
   loaded = 0;
@@ -91,6 +93,8 @@ export class OpenSession extends Observable {
     this.display = new Display(this.geometry, state.window_hu);
     this.labels = new LabelMap(this.geometry);
     this.measurements = new Measurements(client, state.id, (message) => showToast("error", message));
+    this.statistics = new Statistics(client, state.id, this.labels, (text) => showToast("error", text));
+    this.subscribe(() => this.statistics.follow(this.objects, this.busy));
     this.names = new ObjectNames(client);
     this.requests = new EditRequests(client, state.id);
     this.masks = new MaskSync(client, this.labels);

@@ -5,6 +5,7 @@ import { keyLabel } from "./keyboard";
 import { SaveDialog } from "./save_dialog";
 import { SHORTCUTS } from "./shortcuts";
 import { Library } from "./start_page";
+import { StatisticsDialog } from "./statistics_dialog";
 import "./styles/shortcut_groups.css";
 
 export function Dialogs({ app }: { app: App }) {
@@ -12,6 +13,7 @@ export function Dialogs({ app }: { app: App }) {
   if (app.dialog === "save") return <SaveDialog app={app} />;
   if (app.dialog === "series") return <SeriesDialog app={app} />;
   if (app.dialog === "masks") return <MasksDialog app={app} />;
+  if (app.dialog === "statistics") return <StatisticsDialog app={app} />;
   if (app.dialog === "open")
     return (
       <DialogFrame app={app} title="Open">

@@ -1,6 +1,8 @@
 import type { Measurement, MeasurementKind } from "../api/measurements";
 import { saveFile } from "../api/save_file";
+import type { ObjectStatistics } from "../api/statistics";
 import type { OpenSession } from "../state/open_session";
+import { drawnDiameters } from "../view/measurement_drawing";
 import { measuredText, measuredValues, unitOf } from "../volume/measured_values";
 import { measurementTable } from "../volume/measurement_table";
 import { Icon, IconButton, type IconName } from "./icons";
@@ -17,10 +19,11 @@ const KINDS: [MeasurementKind, IconName, string][] = [
 /** What was measured, while the tool is Measure or anything was. */
 export function MeasurementList({ session }: { session: OpenSession }) {
   const { measurements, display, geometry } = session;
-  useObservables(session, display, measurements);
+  useObservables(session, display, measurements, session.statistics);
   const { list } = measurements;
   const measuring = display.tool === "measure";
-  if (!measuring && list.length === 0) return null;
+  const diameters = drawnDiameters(session);
+  if (!measuring && list.length === 0 && !diameters) return null;
   const unit = unitOf(session.volume.modality);
   const table = () => measurementTable(list, geometry, session.voxels, unit);
   return (
@@ -56,11 +59,40 @@ export function MeasurementList({ session }: { session: OpenSession }) {
       )}
       {measuring && list.length === 0 && <p class="empty">Nothing measured yet.</p>}
       <ul>
+        {diameters && <DiametersRow session={session} diameters={diameters} />}
         {list.map((each, n) => (
           <Row key={`${n} ${JSON.stringify(each)}`} session={session} measurement={each} unit={unit} />
         ))}
       </ul>
     </section>
+  );
+}
+
+/** The diameters of an object, while they are drawn. */
+function DiametersRow({ session, diameters }: { session: OpenSession; diameters: ObjectStatistics }) {
+  const { longest_axial: longest, perpendicular, id } = diameters;
+  const object = session.objects.find((each) => each.id === id);
+  if (!longest || !perpendicular || !object) return null;
+  return (
+    <li class="row">
+      <button
+        type="button"
+        class="measurement grow"
+        title="Go to its slice"
+        onClick={() => session.display.show("axial", longest.index)}
+      >
+        <span class="swatch" style={{ background: object.color }} />
+        <span class="numbers grow value">
+          {object.name}: {longest.mm.toFixed(1)} × {perpendicular.mm.toFixed(1)} mm
+        </span>
+        <span class="numbers dim">axial {longest.index}</span>
+      </button>
+      <IconButton
+        icon="close"
+        label={`Hide the diameters of ${object.name}`}
+        run={() => session.statistics.draw(null)}
+      />
+    </li>
   );
 }
 

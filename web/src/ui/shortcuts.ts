@@ -315,6 +315,13 @@ export const SHORTCUTS: readonly Shortcut[] = [
     run: ({ session }) => session.display.set({ crosshair: !session.display.crosshair }),
   },
   {
+    group: "View",
+    label: "Q",
+    description: "Statistics of the objects",
+    bindings: ["q"],
+    run: ({ app }) => app.show("statistics"),
+  },
+  {
     group: "Files",
     label: "Ctrl+S",
     description: "Save",

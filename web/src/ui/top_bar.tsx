@@ -67,6 +67,11 @@ export function TopBar({ app, session }: { app: App; session: OpenSession }) {
           run={() => session.redo()}
         />
       </div>
+      <IconButton
+        icon="statistics"
+        label="Statistics of the objects (Q)"
+        run={() => app.show("statistics")}
+      />
       <IconButton icon="help" label="Shortcuts (?)" run={() => app.show("shortcuts")} />
       <button type="button" class="primary save" onClick={() => app.show("save")} title="Save (Ctrl+S)">
         <Icon name="save" /> Save

@@ -1,5 +1,6 @@
 /** Draws lengths, angles and regions on the slice where they were measured. */
 import type { Measurement } from "../api/measurements";
+import type { ObjectStatistics } from "../api/statistics";
 import type { OpenSession } from "../state/open_session";
 import type { SliceGrid } from "../volume/coordinates";
 import { measuredText, measuredValues, unitOf } from "../volume/measured_values";
@@ -56,6 +57,25 @@ export function drawMeasurement(
   const { geometry, voxels, volume } = slice.session;
   const text = measuredText(measuredValues(measurement, geometry, voxels), unitOf(volume.modality));
   pen.label(text, kind === "angle" ? points[1] : rightmost(points), colour);
+}
+
+/** The statistics whose diameters are drawn; null while there are none. */
+export function drawnDiameters({ statistics }: OpenSession): ObjectStatistics | null {
+  return statistics.drawn === null ? null : statistics.of(statistics.drawn);
+}
+
+/** Draw the longest axial diameter of an object and its perpendicular, in the object's colour, on their slice. */
+export function drawDiameters(slice: ShownSlice, pen: Pen): void {
+  const drawn = drawnDiameters(slice.session);
+  if (!drawn?.longest_axial || !drawn.perpendicular || slice.grid.plane !== "axial") return;
+  if (drawn.longest_axial.index !== slice.index) return;
+  const colour = slice.session.objects.find((each) => each.id === drawn.id)?.color ?? "#ffffff";
+  for (const { mm, ends_ijk } of [drawn.perpendicular, drawn.longest_axial]) {
+    const ends = ends_ijk.map((each): Xy => slice.grid.ijkToXy(each));
+    pen.line(ends, colour);
+    for (const each of ends) pen.dot(each, colour);
+    pen.label(`${mm.toFixed(1)} mm`, rightmost(ends), "#ffffff");
+  }
 }
 
 function rightmost(points: readonly Xy[]): Xy {

@@ -8,7 +8,7 @@ import type { WindowHu } from "../volume/hu_window";
 import { decodeRuns } from "../volume/run_lengths";
 import { type Placement, renderSlice } from "../volume/slice_rendering";
 import type { Gesture } from "./gesture";
-import { drawMeasurements } from "./measurement_drawing";
+import { drawDiameters, drawMeasurements, drawnDiameters } from "./measurement_drawing";
 import { NEGATIVE, Pen, POSITIVE, PROMPT, scaleBar, type Xy } from "./overlay_pen";
 import { outlinesOfStored, StrokeOverlay } from "./stroke_overlay";
 import { TargetTag } from "./target_tag";
@@ -74,6 +74,7 @@ export class SlicePane {
       session.hand.subscribe(redraw),
       () => this.tag.dispose(),
       session.look.subscribe(redraw),
+      session.statistics.subscribe(redraw),
       () => sizes.disconnect(),
     );
     this.resize();
@@ -229,7 +230,7 @@ export class SlicePane {
       ...[display.brushMm, pointed ? display.pointer : null],
       ...[measurements.list, measurements.selected, measurements.started, session.voxels],
       ...[session.hand.strokes, pointed && session.hand.shift],
-      ...[session.look.style, session.look.opacity],
+      ...[session.look.style, session.look.opacity, drawnDiameters(session)],
     ];
     const changed = this.gesture !== null || next.some((value, n) => value !== this.drawnOverlay[n]);
     this.drawnOverlay = next;
@@ -251,6 +252,7 @@ export class SlicePane {
     }
     this.drawPrompts(pen);
     this.drawDraft(pen);
+    drawDiameters(this, pen);
     drawMeasurements(this, pen, this.gesture === null);
     this.gesture?.draw?.(pen);
     this.drawCursor(pen);

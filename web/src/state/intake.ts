@@ -101,7 +101,7 @@ export class Intake extends Observable {
     const open = this.app.session?.volume.id;
     const likely = (each: VolumeSummary) =>
       (each.id === open ? 2 : 0) + (uploaded && sameGrid(each, uploaded) ? 1 : 0);
-    return this.app.volumes
+    return [...this.app.volumes]
       .filter((each) => each.id !== uploaded?.id && !each.labels)
       .sort((a, b) => likely(b) - likely(a));
   }

@@ -6,6 +6,9 @@ import { DialogFrame } from "./dialog_frame";
 import { Icon } from "./icons";
 import "./styles/volume_choices.css";
 
+/** The likely volumes come first; a whole archive would hide the last choice. */
+const MOST_CHOICES = 30;
+
 /** Which series or phase of an upload to open; the others stay in the list of cases. */
 export function SeriesDialog({ app }: { app: App }) {
   return (
@@ -34,7 +37,7 @@ export function MasksDialog({ app }: { app: App }) {
   const [masks] = app.intake.masks;
   if (!masks) return null;
   const { uploaded } = masks;
-  const volumes = app.intake.volumesFor(masks);
+  const volumes = app.intake.volumesFor(masks).slice(0, MOST_CHOICES);
   return (
     <DialogFrame app={app} title={`What is ${masks.file.name}?`}>
       <p>
@@ -74,7 +77,7 @@ export function MasksDialog({ app }: { app: App }) {
 function noteOf(app: App, volume: VolumeSummary, uploaded: VolumeSummary | null): string {
   return [
     app.session?.volume.id === volume.id && "open now",
-    uploaded && (sameGrid(volume, uploaded) ? "same grid" : "another grid: the masks are resampled"),
+    uploaded && (sameGrid(volume, uploaded) ? "same grid" : "another grid"),
   ]
     .filter(Boolean)
     .join(" · ");

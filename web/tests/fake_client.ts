@@ -46,6 +46,7 @@ export function objectOf(name: string, id: number, change: Partial<SegmentedObje
     unfollowed: [],
     start: "segment",
     confirmed: [],
+    unfinished: {},
     edits: [{ number: 0, kind: "segment", slices: [1] }],
     ...change,
   };
@@ -139,7 +140,7 @@ export class FakeServer {
       session: (id: string) => answer("GET", `/sessions/${id}`),
       undo: (id: string) => post("undo", id),
       redo: (id: string) => post("redo", id),
-      cancel: (id: string) => post("cancel", id),
+      cancel: (id: string, keep: boolean) => post(keep ? "cancel?keep=true" : "cancel", id),
       resume: (id: string) => post("resume", id),
       changeObject: (id: string, name: string, change: unknown) =>
         answer("PATCH", `/sessions/${id}/objects/${name}`, change),
@@ -160,7 +161,7 @@ export class FakeServer {
       return { measurements: this.measurements };
     }
     if (path.endsWith("/start")) return this.start;
-    const edits = /\/(segment|correct|paint|delete-slices|bounds|confirm|clean-up|resume)$/;
+    const edits = /\/(segment|correct|paint|delete-slices|bounds|continue|confirm|clean-up|resume)$/;
     if (method === "POST" && edits.test(path)) return { job: `j${++this.jobs}` };
     if (method === "PATCH" && body && "new_name" in (body as object)) {
       const old = path.split("/").at(-1);

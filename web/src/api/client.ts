@@ -86,7 +86,8 @@ export class Client {
     return this.json<T>("POST", `/sessions/${id}/${action}`, body, signal);
   }
 
-  cancel = (id: string) => this.post<unknown>("cancel", id);
+  /** Stop the edits that run or wait; with `keep`, what is done of the running one stays. */
+  cancel = (id: string, keep = false) => this.post<unknown>(keep ? "cancel?keep=true" : "cancel", id);
   resume = (id: string) => this.post<{ job: string }>("resume", id);
   undo = (id: string) => this.post<SessionState>("undo", id);
   redo = (id: string) => this.post<SessionState>("redo", id);

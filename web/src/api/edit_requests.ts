@@ -99,6 +99,11 @@ export class EditRequests {
     return this.job("bounds", { name, low, high });
   }
 
+  /** Compute the rest of an object that was stopped. */
+  continueObject(name: string): Promise<string> {
+    return this.job("continue", { name });
+  }
+
   /** Mark slices as right, or open them again. */
   confirm(name: string, slices: readonly number[], confirmed: boolean): Promise<string> {
     return this.job("confirm", { name, slices, confirmed });

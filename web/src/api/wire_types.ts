@@ -173,6 +173,10 @@ export interface SegmentedObject {
   start: "segment" | "start_from_mask";
   /** Slices that are marked right. */
   confirmed: number[];
+  /** The ends at which its propagation was stopped, each with the requested slice; null: the stop rule finds it. */
+  unfinished?: { low?: number | null; high?: number | null };
+  /** Other slices at which it may end, where the stop rule was unsure. */
+  other_ends?: { low?: number[]; high?: number[] };
   edits: ObjectEdit[];
 }
 
@@ -281,6 +285,8 @@ export interface ServerEvents {
     job: string;
     name: string;
     low_end: string | null;
+    /** Whether the user stopped it and kept what was done. */
+    stopped?: boolean;
     high_end: string | null;
     warnings: string[];
     outcome: EditOutcome | null;

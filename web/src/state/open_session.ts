@@ -19,6 +19,7 @@ import { Geometry } from "../volume/coordinates";
 import { LabelMap } from "../volume/label_map";
 import { type Voxels, voxelsOfNifti } from "../volume/nifti_voxels";
 import { Display, type Tool } from "./display";
+import { Ends } from "./ends";
 import { HandEdits, type ShownStroke } from "./hand_edits";
 import { Jobs } from "./jobs";
 import { Look } from "./look";
@@ -58,6 +59,8 @@ export class OpenSession extends Observable {
   readonly jobs = new Jobs();
   /** The settings of the tools that draw, and the strokes that are under way. */
   readonly hand = new HandEdits();
+  /** The ends that can be moved. */
+  readonly ends = new Ends(this);
   /** What the last edit did. */
   outcome: EditOutcome | null = null;
   online = true;
@@ -333,8 +336,13 @@ export class OpenSession extends Observable {
   }
 
   /** Trim or extend a finished object; null leaves an end as it is. */
-  setEnds(name: string, low: number | null, high: number | null): Promise<unknown> {
+  setEnds(name: string, low: number | null, high: number | null): Promise<readonly string[]> {
     return this.edit(name, () => this.requests.bounds(name, low, high));
+  }
+
+  /** Compute the rest of an object that was stopped. */
+  continueObject(name: string): Promise<unknown> {
+    return this.edit(name, () => this.requests.continueObject(name));
   }
 
   confirm(name: string, slices: readonly number[], confirmed = true): Promise<unknown> {
@@ -345,9 +353,10 @@ export class OpenSession extends Observable {
     return this.edit(name, () => this.requests.cleanUp(name, step));
   }
 
-  async stop(): Promise<void> {
+  /** Stop what runs, and keep what is done of it or not. Without a job, the same for what a crash interrupted. */
+  async stop(keep: boolean): Promise<void> {
     this.jobs.take({ type: "stop" });
-    await this.attempt(() => this.client.cancel(this.state.id)).then((done) => {
+    await this.attempt(() => this.client.cancel(this.state.id, keep)).then((done) => {
       if (!done) this.jobs.take({ type: "stop refused" });
     });
   }
@@ -540,11 +549,12 @@ export class OpenSession extends Observable {
     this.notify();
   }
 
-  private receiveEnd({ job, warnings, outcome }: ServerEvents["ended"]): void {
+  private receiveEnd({ job, name, warnings, outcome, stopped }: ServerEvents["ended"]): void {
     this.endJob(job);
     if (this.sent?.jobs.at(-1) === job) this.sent = null;
     this.outcome = outcome;
     for (const warning of warnings) this.showToast("info", warning);
+    if (stopped) this.showToast("info", `Stopped. What is done of ${name} is kept.`);
     this.notify();
   }
 

@@ -19,6 +19,7 @@ const KINDS: Record<string, { label: string; icon: IconName }> = {
   start_from_mask: { label: "first mask", icon: "brush" },
   paint: { label: "by hand", icon: "brush" },
   bounds: { label: "ends", icon: "enlarge" },
+  continue: { label: "continued", icon: "propagate" },
   confirm: { label: "slice marks", icon: "check" },
   clean_up: { label: "clean-up", icon: "again" },
 };

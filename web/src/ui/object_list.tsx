@@ -6,6 +6,7 @@ import { CleanUpMenu } from "./clean_up_menu";
 import { EditList } from "./edit_list";
 import { Icon, IconButton } from "./icons";
 import { NameField } from "./name_field";
+import { EndsToDo, ObjectEnds } from "./object_ends";
 import { OverlapCard } from "./overlap_card";
 import "./styles/objects.css";
 
@@ -166,13 +167,14 @@ function Details({
         )}
         <dt>Ends</dt>
         <dd>
-          {object.low_end} · {object.high_end}
+          <ObjectEnds session={session} object={object} />
         </dd>
         <dt>Score</dt>
         <dd class="numbers">
           {Math.round(100 * mean)} % mean, {Math.round(100 * Math.min(1, ...scores))} % lowest
         </dd>
       </dl>
+      <EndsToDo session={session} object={object} />
       <EditList session={session} object={object} />
       <CleanUpMenu session={session} object={object} />
       <div class="row tight">

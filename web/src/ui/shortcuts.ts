@@ -74,14 +74,15 @@ export const SHORTCUTS: readonly Shortcut[] = [
   {
     group: "Prompt",
     label: "Esc",
-    description: "Discard the prompt, or stop the propagation",
+    description: "Discard the prompt, or stop what runs and keep what is done",
     bindings: ["escape"],
     run: ({ session, pane }) => {
       if (pane?.gesture) {
+        pane.gesture.cancel?.();
         pane.gesture = null;
         pane.redraw();
       } else if (session.measurements.started) session.measurements.start(null);
-      else if (session.busy) void session.stop();
+      else if (session.busy) void session.stop(true);
       else if (session.draft) session.discardDraft();
       else session.display.set({ tool: "navigate" });
     },
@@ -96,14 +97,14 @@ export const SHORTCUTS: readonly Shortcut[] = [
   {
     group: "Prompt",
     label: "]",
-    description: "Set the upper bound to this slice",
+    description: "Set the upper end of the prompt or object to this slice",
     bindings: ["]"],
     run: ({ session }) => setBoundHere(session, true),
   },
   {
     group: "Prompt",
     label: "[",
-    description: "Set the lower bound to this slice",
+    description: "Set the lower end of the prompt or object to this slice",
     bindings: ["["],
     run: ({ session }) => setBoundHere(session, false),
   },
@@ -345,10 +346,12 @@ export const SHORTCUTS: readonly Shortcut[] = [
 ];
 
 function setBoundHere(session: OpenSession, top: boolean): void {
-  const { draft } = session;
-  if (!draft) return;
-  const { topIsLast } = session.geometry.grids[draft.plane];
-  session.setBound(top === topIsLast ? "high" : "low", session.display.index(draft.plane));
+  const { draft, ends, geometry, display } = session;
+  const plane = draft?.plane ?? ends.shown?.plane;
+  if (!plane) return;
+  const end = top === geometry.grids[plane].topIsLast ? "high" : "low";
+  if (draft) session.setBound(end, display.index(plane));
+  else ends.set(end, display.index(plane));
 }
 
 const BY_BINDING = new Map(

@@ -1,7 +1,10 @@
 import { useEffect, useRef } from "preact/hooks";
 import type { PlaneName } from "../api/wire_types";
+import { ENDS, type EndName, type ShownEnds } from "../state/ends";
 import type { OpenSession } from "../state/open_session";
 import { paintMarks } from "../view/slice_bar_marks";
+import { endReason, endWord } from "./end_words";
+import { useObservables } from "./use_observables";
 import "./styles/slice_bar.css";
 
 /** Slices with a lower score have a colour of their own. */
@@ -14,7 +17,8 @@ export function SliceBar({ session, plane }: { session: OpenSession; plane: Plan
   const index = display.index(plane);
   const track = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
-  const draft = session.draft?.plane === plane ? session.draft : null;
+  useObservables(session.ends);
+  const { shown } = session.ends;
   useEffect(() => paint(canvas.current, session, plane));
   useEffect(() => {
     const sizes = new ResizeObserver(() => paint(canvas.current, session, plane));
@@ -29,7 +33,7 @@ export function SliceBar({ session, plane }: { session: OpenSession; plane: Plan
     const from = Math.floor(Math.min(0.9999, Math.max(0, (clientY - top) / height)) * grid.count);
     return grid.topIsLast ? grid.count - 1 - from : from;
   };
-  const dragging = (move: (slice: number) => void) => (event: PointerEvent) => {
+  const dragging = (move: (slice: number) => void, release?: () => void) => (event: PointerEvent) => {
     event.preventDefault();
     event.stopPropagation();
     const target = event.currentTarget as HTMLElement;
@@ -37,53 +41,20 @@ export function SliceBar({ session, plane }: { session: OpenSession; plane: Plan
     target.focus({ preventScroll: true });
     move(sliceAt(event.clientY));
     const follow = (next: PointerEvent) => move(sliceAt(next.clientY));
-    target.addEventListener("pointermove", follow);
-    target.addEventListener("pointerup", () => target.removeEventListener("pointermove", follow), {
-      once: true,
-    });
-  };
-  const step = (event: KeyboardEvent) =>
-    event.key === "ArrowUp"
-      ? grid.topIsLast
-        ? 1
-        : -1
-      : event.key === "ArrowDown"
-        ? grid.topIsLast
-          ? -1
-          : 1
-        : 0;
-
-  const ends = (["low", "high"] as const).map((end) => {
-    const slice = draft?.bounds?.[end === "low" ? 0 : 1];
-    if (slice === undefined) return null;
-    const top = (end === "high") === grid.topIsLast;
-    const set = (next: number) => {
-      session.setBound(end, next);
-      display.goTo(plane, session.draft?.bounds?.[end === "low" ? 0 : 1] ?? next);
+    const stop = () => {
+      target.removeEventListener("pointermove", follow);
+      target.removeEventListener("pointerup", stop);
+      target.removeEventListener("pointercancel", stop);
+      release?.();
     };
-    return (
-      <div
-        key={end}
-        class={`bound ${top ? "bound-top" : "bound-bottom"} ${draft?.boundSet[end] ? "" : "guessed"}`}
-        style={{ top: `${100 * share(slice)}%` }}
-        role="slider"
-        tabIndex={0}
-        aria-orientation="vertical"
-        aria-label={`${top ? "Upper" : "Lower"} bound of the object`}
-        aria-valuemin={0}
-        aria-valuemax={grid.count - 1}
-        aria-valuenow={slice}
-        title={`${top ? "Upper" : "Lower"} bound: slice ${slice}`}
-        onPointerDown={dragging(set)}
-        onKeyDown={(event) => {
-          const by = step(event);
-          if (!by) return;
-          event.preventDefault();
-          set(slice + by);
-        }}
-      />
-    );
-  });
+    target.addEventListener("pointermove", follow);
+    target.addEventListener("pointerup", stop);
+    target.addEventListener("pointercancel", stop);
+  };
+  const step = (event: KeyboardEvent) => {
+    const up = event.key === "ArrowUp" ? 1 : event.key === "ArrowDown" ? -1 : 0;
+    return grid.topIsLast ? up : -up;
+  };
 
   return (
     <div ref={track} class="slice-bar">
@@ -108,8 +79,70 @@ export function SliceBar({ session, plane }: { session: OpenSession; plane: Plan
         <canvas ref={canvas} aria-hidden="true" />
         <div class="slice-thumb" style={{ top: `${100 * share(index)}%` }} />
       </div>
-      {ends}
+      {shown?.plane === plane &&
+        ENDS.map((end) => (
+          <EndHandle
+            key={end}
+            session={session}
+            shown={shown}
+            end={end}
+            place={share(shown[end])}
+            dragging={dragging}
+            step={step}
+          />
+        ))}
     </div>
+  );
+}
+
+interface HandleProps {
+  session: OpenSession;
+  shown: ShownEnds;
+  end: EndName;
+  place: number;
+  dragging: (move: (slice: number) => void, release?: () => void) => (event: PointerEvent) => void;
+  step: (event: KeyboardEvent) => number;
+}
+
+/** The handle of an end of the draft or of the target. What was trimmed or extended is requested at the release. */
+function EndHandle({ session, shown, end, place, dragging, step }: HandleProps) {
+  const grid = session.geometry.grids[shown.plane];
+  const top = (end === "high") === grid.topIsLast;
+  const what = shown.draft
+    ? `${top ? "Upper" : "Lower"} bound of the object`
+    : `${endWord(grid, end)[0].toUpperCase()}${endWord(grid, end).slice(1)} end of ${shown.name}`;
+  const object = shown.draft ? null : session.object(shown.name);
+  const why = object ? `, ${endReason(object, end)}` : "";
+  return (
+    <div
+      class={`bound ${top ? "bound-top" : "bound-bottom"} ${shown.set[end] ? "" : "guessed"}`}
+      style={{ top: `${100 * place}%`, "--end": shown.draft ? undefined : shown.colour }}
+      role="slider"
+      tabIndex={0}
+      aria-orientation="vertical"
+      aria-label={what}
+      aria-valuemin={shown.range[end][0]}
+      aria-valuemax={shown.range[end][1]}
+      aria-valuenow={shown[end]}
+      aria-valuetext={`Slice ${shown[end]}`}
+      title={`${what}: slice ${shown[end]}${why}. Drag it inwards to trim, outwards to extend.`}
+      onPointerDown={dragging(
+        (slice) => session.ends.move(end, slice),
+        () => session.ends.release(),
+      )}
+      onKeyDown={(event) => {
+        if (event.key === "Escape" && !shown.draft) {
+          event.stopPropagation();
+          session.ends.cancel();
+        }
+        const by = step(event);
+        if (!by) return;
+        event.preventDefault();
+        session.ends.move(end, shown[end] + by);
+      }}
+      onKeyUp={(event) => step(event) && session.ends.release()}
+      onBlur={() => session.ends.release()}
+    />
   );
 }
 

@@ -7,6 +7,8 @@ export interface Gesture {
   move(xy: Xy, dx: number, dy: number): void;
   /** The button was released; `moved` is false for a click. */
   end?(moved: boolean): void;
+  /** It was given up: Esc, or a second finger. */
+  cancel?(): void;
   draw?(pen: Pen): void;
   /** Whether the draft's own prompt is left out while this is drawn. */
   hidesPrompt?: boolean;

@@ -141,6 +141,27 @@ export class Pen {
     }
   }
 
+  /** An end of an object, seen from the side: a dashed line with a thick grip. */
+  edge(line: readonly [Xy, Xy], grip: readonly [Xy, Xy], colour: string): void {
+    const { c, unit } = this;
+    const stroke = ([a, b]: readonly [Xy, Xy], style: string, width: number, dash: number[]) => {
+      c.beginPath();
+      c.moveTo(...this.at(a));
+      c.lineTo(...this.at(b));
+      c.setLineDash(dash);
+      c.strokeStyle = style;
+      c.lineWidth = width * unit;
+      c.stroke();
+    };
+    stroke(line, SHADE, 2.5, []);
+    stroke(line, colour, 1.2, [5 * unit, 4 * unit]);
+    c.lineCap = "round";
+    stroke(grip, SHADE, 7, []);
+    stroke(grip, colour, 4.5, []);
+    c.lineCap = "butt";
+    c.setLineDash([]);
+  }
+
   /** Short marks across both ends of a line. */
   ends(a: Xy, b: Xy, colour: string): void {
     const { c } = this;

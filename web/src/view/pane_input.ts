@@ -1,6 +1,7 @@
 /** Mouse, pen, fingers and wheel on a slice: what the recognised gestures do to the view. */
 
 import type { Tool } from "../state/display";
+import { draggingEdge, edgeCursor, grabbedEdge } from "./bound_edges";
 import { zoomAt } from "./camera";
 import { crosshairLine, draggingLine } from "./crosshair_handles";
 import type { Gesture } from "./gesture";
@@ -173,6 +174,7 @@ function apply(pane: SlicePane, gesture: PaneGesture): void {
       finish(pane, gesture.moved);
       break;
     case "abort":
+      pane.gesture?.cancel?.();
       pane.gesture = null;
       break;
     case "pan":
@@ -215,6 +217,8 @@ function cursorOf(pane: SlicePane, xy: Xy): string {
   const { tool } = pane.session.display;
   const line = crosshairLine(pane, xy);
   if (line) return LINE_CURSORS[line];
+  const edge = grabbedEdge(pane, xy);
+  if (edge) return edgeCursor(edge);
   if (tool === "box" && grabbedEdges(pane, xy)) return "move";
   return CURSORS[tool] ?? "crosshair";
 }
@@ -229,7 +233,10 @@ function begin(pane: SlicePane, role: PressRole, xy: Xy, shift: boolean): Gestur
   if (role === "secondary") return secondary(pane, xy);
   if (role === "eraser") return TOOLS[DRAWS[tool] ?? tool](pane, xy, true);
   const line = crosshairLine(pane, xy);
-  return line ? draggingLine(pane, line) : TOOLS[tool](pane, xy, shift);
+  if (line) return draggingLine(pane, line);
+  const edge = grabbedEdge(pane, xy);
+  if (edge) return draggingEdge(pane, edge, () => tool === "navigate" && navigating(pane, xy));
+  return TOOLS[tool](pane, xy, shift);
 }
 
 /**

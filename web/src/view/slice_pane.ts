@@ -7,6 +7,7 @@ import type { SliceGrid } from "../volume/coordinates";
 import type { WindowHu } from "../volume/hu_window";
 import { decodeRuns } from "../volume/run_lengths";
 import { type Placement, renderSlice } from "../volume/slice_rendering";
+import { drawEdges } from "./bound_edges";
 import type { Gesture } from "./gesture";
 import { drawDiameters, drawMeasurements, drawnDiameters } from "./measurement_drawing";
 import { NEGATIVE, Pen, POSITIVE, PROMPT, scaleBar, type Xy } from "./overlay_pen";
@@ -72,6 +73,7 @@ export class SlicePane {
       session.display.pointing.subscribe(redraw),
       session.measurements.subscribe(redraw),
       session.hand.subscribe(redraw),
+      session.ends.subscribe(redraw),
       () => this.tag.dispose(),
       session.look.subscribe(redraw),
       session.statistics.subscribe(redraw),
@@ -222,6 +224,8 @@ export class SlicePane {
         session.labels.version,
         session.state,
         session.selected,
+        session.ends.shown?.low,
+        session.ends.shown?.high,
         draft,
         session.sentDraft,
         this.gesture,
@@ -250,6 +254,7 @@ export class SlicePane {
       pen.crosshair(at, this.width, this.height);
       pen.crosshairHandles(at, this.width, this.height, HANDLE_PX);
     }
+    drawEdges(this, pen);
     this.drawPrompts(pen);
     this.drawDraft(pen);
     drawDiameters(this, pen);

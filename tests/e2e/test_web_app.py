@@ -233,12 +233,15 @@ def test_the_page_is_painted_before_the_voxels_arrive(
         page = browser.new_context().new_page()
         page.set_default_timeout(TIMEOUT_MS)
         held: list[Any] = []
-        page.route("**/image.nii", lambda route: held.append(route))
-        with page.expect_request("**/image.nii"):
+        voxels = re.compile("/api/volumes/[^/]+/(slices|coarse)")
+        page.route(voxels, lambda route: held.append(route))
+        with page.expect_request(voxels):
             page.goto(server.url)
         page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length")
         page.wait_for_selector(".pane-loading")
-        held[0].continue_()
+        page.route(voxels, lambda route: route.continue_())
+        for route in held:
+            route.continue_()
         page.wait_for_selector(".pane-loading", state="detached")
         page.context.close()
 

@@ -12,6 +12,7 @@ import type {
   VolumeInfo,
 } from "../src/api/wire_types";
 import { OpenSession } from "../src/state/open_session";
+import type { Voxels } from "../src/volume/voxel_block";
 import grids from "./fixtures/grids.json";
 
 export const VOLUME = {
@@ -210,6 +211,11 @@ export function openSession(objects: SegmentedObject[] = [], volume: VolumeInfo 
     send: (name, data) => inside.receive(name, data),
     setOnline: (online) => inside.setOnline(online),
   };
+}
+
+/** Let all voxels of the volume arrive. */
+export function giveVoxels(session: OpenSession, voxels: Voxels): void {
+  Object.assign(session.loading, { voxels, left: 0 });
 }
 
 /** Wait until the requests that are under way have their answers. */

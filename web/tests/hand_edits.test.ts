@@ -6,7 +6,7 @@ import type { Xy } from "../src/view/overlay_pen";
 import { outlinesOfStored, StrokeOverlay } from "../src/view/stroke_overlay";
 import type { SliceGrid } from "../src/volume/coordinates";
 import { encodeRuns } from "../src/volume/run_lengths";
-import { objectOf, openSession, settled, stateOf, VOLUME } from "./fake_client";
+import { giveVoxels, objectOf, openSession, settled, stateOf, VOLUME } from "./fake_client";
 import { drag, paneOf } from "./fake_pane";
 import strokes from "./fixtures/strokes.json";
 
@@ -287,12 +287,11 @@ describe("a stroke under way", () => {
 describe("limits of a stroke", () => {
   it("are sent, and shown while drawing", async () => {
     const { session, server } = open();
-    const { offset } = session.geometry;
-    session.voxels = new Float32Array(session.geometry.voxels) as never;
+    const voxels = new Float32Array(session.geometry.voxels);
+    giveVoxels(session, voxels);
     const pane = paneOf(session, "sagittal");
     for (let j = 0; j < 5; j++)
-      for (let k = 0; k < 11; k++)
-        (session.voxels as unknown as Float32Array)[offset.call(session.geometry, [pane.index, j, k])] = 100;
+      for (let k = 0; k < 11; k++) voxels[session.geometry.offset([pane.index, j, k])] = 100;
     session.setTarget("liver");
     session.hand.set({ withinOn: true, within: [200, 50], alikeOn: true, alike: 30 });
     const { stroke } = drag(pane, "brush", [

@@ -142,7 +142,7 @@ describe("after a change", () => {
     labels.putSlice(1, "axial", 5, square(2, 2));
     labels.putSlice(2, "axial", 5, square(20, 12));
     let made = 0;
-    const surfaces = new Surfaces(labels, async (mask, grid) => {
+    const surfaces = new Surfaces(labels, async ({ mask, grid }) => {
       made++;
       return surfaceOf(SparseMask.unpacked(structuredClone(mask)), grid);
     });

@@ -175,7 +175,7 @@ describe("values in words", () => {
         [2, 3.25, 2],
       ],
     };
-    const table = measurementTable([length, region], usual, new Int16Array(60).fill(5), "");
+    const table = measurementTable([length, region], usual, () => new Int16Array(60).fill(5), "");
     expect(table.split("\r\n")).toEqual([
       "kind,plane,slice,length_mm,angle_degrees,area_mm2,voxels,mean,sd,minimum,maximum,unit,points_ijk",
       "length,axial,2,1.4,,,,,,,,,0 0 2; 2 0 2",

@@ -6,7 +6,7 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import type { App } from "../src/state/app";
 import { LookMenu } from "../src/ui/look_menu";
 import { WindowPicker } from "../src/ui/window_picker";
-import { openSession } from "./fake_client";
+import { giveVoxels, openSession } from "./fake_client";
 
 const rendered = () => new Promise((resolve) => setTimeout(resolve));
 
@@ -75,7 +75,10 @@ describe("the window", () => {
 
   it("is a preset, or follows from the values of the slice", async () => {
     const { session, field } = opened();
-    session.voxels = Int16Array.from({ length: 60 }, (_, at) => at);
+    giveVoxels(
+      session,
+      Int16Array.from({ length: 60 }, (_, at) => at),
+    );
     const select = field("Preset of the window") as unknown as HTMLSelectElement;
     select.value = "Temporal bone";
     select.dispatchEvent(new Event("change", { bubbles: true }));

@@ -119,25 +119,6 @@ export class Client {
     return (await this.fetch(`/sessions/${id}/masks?part=interrupted`)).arrayBuffer();
   }
 
-  /** Fetch the voxels; `progress` gets the share that has arrived. */
-  async image(id: string, progress: (share: number) => void): Promise<ArrayBuffer> {
-    const response = await this.fetch(`/volumes/${id}/image.nii`);
-    const total = Number(response.headers.get("Content-Length") ?? 0);
-    if (!response.body || !total) return response.arrayBuffer();
-    const bytes = new Uint8Array(total);
-    const reader = response.body.getReader();
-    let at = 0;
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) break;
-      bytes.set(value, at);
-      at += value.length;
-      progress(at / total);
-    }
-    if (at !== total) throw new ApiError(0, "network", "The image arrived incomplete. Reload the page.");
-    return bytes.buffer;
-  }
-
   async importSession(volume: string, file: Blob): Promise<SessionState> {
     const response = await this.fetch(`/sessions/import?volume=${encodeURIComponent(volume)}`, {
       method: "POST",

@@ -17,7 +17,7 @@ import {
 import { sliceWindow, volumeWindow } from "../volume/auto_window";
 import { Geometry } from "../volume/coordinates";
 import { LabelMap } from "../volume/label_map";
-import { type Voxels, voxelsOfNifti } from "../volume/nifti_voxels";
+import type { Voxels } from "../volume/voxel_block";
 import { Display, type Tool } from "./display";
 import { Ends } from "./ends";
 import { HandEdits, type ShownStroke } from "./hand_edits";
@@ -31,6 +31,7 @@ import { promptAction } from "./prompt_action";
 import { type DrawnPrompt, freeName, newDraft, type PromptDraft, withBound } from "./prompt_draft";
 import { Statistics } from "./statistics";
 import { followObjects, NEW_OBJECT, type Target, targetOfTool } from "./target";
+import { VolumeLoading } from "./volume_loading";
 
 export type ShowToast = (kind: "error" | "info" | "done", text: string) => void;
 
@@ -49,9 +50,7 @@ export class OpenSession extends Observable {
   readonly names: ObjectNames;
   readonly look = new Look();
   readonly statistics: Statistics;
-  voxels: Voxels | null = null;
-  /** The share of the image that has arrived. */
-  loaded = 0;
+  readonly loading: VolumeLoading;
   draft: PromptDraft | null = null;
   /** What the tools act on. Only the user changes it: see `setTarget`. */
   target: Target = NEW_OBJECT;
@@ -99,6 +98,7 @@ export class OpenSession extends Observable {
     this.statistics = new Statistics(client, state.id, this.labels, (text) => showToast("error", text));
     this.subscribe(() => this.statistics.follow(this.objects, this.busy));
     this.names = new ObjectNames(client);
+    this.loading = new VolumeLoading(client, volume, this.geometry, this.display);
     this.requests = new EditRequests(client, state.id);
     this.masks = new MaskSync(client, this.labels);
     const last = state.objects.at(-1);
@@ -120,14 +120,9 @@ export class OpenSession extends Observable {
       (online) => this.setOnline(online),
       this.closed.signal,
     ).catch((error: Error) => this.showToast("error", error.message));
-    const buffer = await this.client.image(this.volume.id, (share) => {
-      this.loaded = share;
-      this.notify();
-    });
-    this.voxels = voxelsOfNifti(buffer, this.geometry.voxels);
-    this.loaded = 1;
-    this.notify();
-    this.display.notify();
+    void this.loading
+      .start(this.closed.signal)
+      .catch((error: Error) => this.showToast("error", error.message));
     await this.fetchMasks();
   }
 
@@ -143,14 +138,19 @@ export class OpenSession extends Observable {
 
   /** Set the window from the values of the slice in view, or of the whole volume. */
   autoWindow(of: "slice" | "volume"): void {
-    const { display, voxels, geometry, isCt } = this;
-    if (!voxels) return;
-    const grid = geometry.grids[display.active];
-    const window =
-      of === "slice"
-        ? sliceWindow(voxels, grid, display.index(display.active), isCt)
-        : volumeWindow(voxels, geometry, isCt);
-    display.set({ window });
+    const { display, loading, isCt } = this;
+    const plane = display.active;
+    const slice = loading.valuesOn(plane, display.index(plane));
+    const volume = loading.allValues();
+    if (of === "slice" && slice)
+      display.set({ window: sliceWindow(slice.voxels, slice.geometry.grids[plane], slice.index, isCt) });
+    if (of === "volume" && volume)
+      display.set({ window: volumeWindow(volume.voxels, volume.geometry, isCt) });
+  }
+
+  /** The voxels that have arrived: `loading.has` tells which. */
+  get voxels(): Voxels | null {
+    return this.loading.voxels;
   }
 
   get objects(): SegmentedObject[] {

@@ -42,7 +42,7 @@ function where(session: OpenSession, pane: SlicePane | undefined): string {
   const { pointer } = session.display;
   if (!pane.byKeys || pointer?.plane !== pane.plane) return slice;
   const ijk = pane.grid.xyToIjk(pane.index, Math.round(pointer.x), Math.round(pointer.y));
-  const value = session.voxels?.[session.geometry.offset(ijk)];
+  const value = session.loading.valueAt(ijk);
   const unit = session.volume.modality === "CT" ? " HU" : "";
-  return `${slice}. Voxel ${ijk.join(", ")}${value === undefined ? "" : `: ${Math.round(value)}${unit}`}`;
+  return `${slice}. Voxel ${ijk.join(", ")}${value === null ? "" : `: ${Math.round(value)}${unit}`}`;
 }

@@ -18,14 +18,14 @@ const KINDS: [MeasurementKind, IconName, string][] = [
 
 /** What was measured, while the tool is Measure or anything was. */
 export function MeasurementList({ session }: { session: OpenSession }) {
-  const { measurements, display, geometry } = session;
-  useObservables(session, display, measurements, session.statistics);
+  const { measurements, display, geometry, loading } = session;
+  useObservables(session, display, measurements, loading, session.statistics);
   const { list } = measurements;
   const measuring = display.tool === "measure";
   const diameters = drawnDiameters(session);
   if (!measuring && list.length === 0 && !diameters) return null;
   const unit = unitOf(session.volume.modality);
-  const table = () => measurementTable(list, geometry, session.voxels, unit);
+  const table = () => measurementTable(list, geometry, (plane, at) => loading.voxelsOn(plane, at), unit);
   return (
     <section class="measurement-list" aria-label="Measurements">
       <header class="row spread">
@@ -105,11 +105,11 @@ function Row({
   measurement: Measurement;
   unit: string;
 }) {
-  const { measurements, geometry, voxels } = session;
+  const { measurements, geometry, loading } = session;
   const { kind, plane } = measurement;
   const icon = KINDS.find(([each]) => each === kind)![1];
-  const text = measuredText(measuredValues(measurement, geometry, voxels), unit);
   const index = geometry.grids[plane].split(measurement.points[0])[0];
+  const text = measuredText(measuredValues(measurement, geometry, loading.voxelsOn(plane, index)), unit);
   return (
     <li class="row">
       <button

@@ -45,24 +45,36 @@ export function Scene3dPane({
   const [error, setError] = useState<string | null>(null);
   const [side, setSide] = useState<Direction>("A");
   const [requested, setRequested] = useState(false);
-  const loaded = session.voxels !== null;
+  const [usable, setUsable] = useState(false);
 
   useEffect(() => {
-    if (loaded) setRequested(!withoutGpu());
-  }, [loaded]);
+    let current = true;
+    void session.loading.usable.then(() => {
+      if (!current) return;
+      setUsable(true);
+      setRequested(!withoutGpu());
+    });
+    return () => {
+      current = false;
+    };
+  }, [session]);
 
   useEffect(() => {
-    if (!loaded || hidden || viewer || !requested) return;
+    if (hidden || viewer || !requested) return;
     // NiiVue is most of the page's code, and only the 3D view needs it.
     import("../view/viewer_3d")
       .then((module) => setViewer(new module.Viewer3d(canvas.current!)))
       .catch(() =>
         setError("The 3D view needs WebGL2, which this browser does not have. Slices work without it."),
       );
-  }, [loaded, hidden, viewer, requested]);
+  }, [hidden, viewer, requested]);
   useEffect(() => () => viewer?.dispose(), [viewer]);
   useEffect(() => {
-    if (viewer && session.voxels) void viewer.setVolume(session.voxels, session.geometry, around);
+    if (!viewer) return;
+    session.loading
+      .scene()
+      .then((copy) => viewer.setVolume(copy, around))
+      .catch(() => setError("The picture around the objects did not arrive. Reload the page."));
   }, [viewer, around]);
 
   const surfaces = useMemo(() => new Surfaces(session.labels), [session]);
@@ -104,7 +116,7 @@ export function Scene3dPane({
             viewer?.turn(turn[0], turn[1]);
           }}
         />
-        {loaded && !requested && (
+        {usable && !requested && (
           <div class="scene-start">
             <button type="button" onClick={() => setRequested(true)}>
               Show 3D

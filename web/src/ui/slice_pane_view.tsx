@@ -5,6 +5,7 @@ import type { OpenSession } from "../state/open_session";
 import { listen } from "../view/pane_input";
 import { SlicePane } from "../view/slice_pane";
 import { IconButton } from "./icons";
+import { PaneLoading } from "./pane_loading";
 import { SliceBar } from "./slice_bar";
 import { useObservables } from "./use_observables";
 import "./styles/pane.css";
@@ -50,11 +51,7 @@ export function SlicePaneView({ session, plane, place, hidden, panes }: Props) {
         <span class="letter right">{grid.letters.right}</span>
         <span class="letter top">{grid.letters.top}</span>
         <span class="letter bottom">{grid.letters.bottom}</span>
-        {session.loaded < 1 && (
-          <span class="pane-loading" role="status">
-            Loading {Math.round(100 * session.loaded)} %
-          </span>
-        )}
+        <PaneLoading session={session} plane={plane} />
       </div>
       <div class="pane-title">
         <b>{title}</b>

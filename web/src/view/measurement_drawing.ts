@@ -54,7 +54,8 @@ export function drawMeasurement(
   if (kind === "length") pen.ends(points[0], points[1], colour);
   if (strong) for (const each of points) pen.dot(each, colour);
   if (kind === "angle" && points.length < 3) return;
-  const { geometry, voxels, volume } = slice.session;
+  const { geometry, loading, volume } = slice.session;
+  const voxels = loading.voxelsOn(slice.grid.plane, slice.index);
   const text = measuredText(measuredValues(measurement, geometry, voxels), unitOf(volume.modality));
   pen.label(text, kind === "angle" ? points[1] : rightmost(points), colour);
 }

@@ -77,6 +77,7 @@ export class SlicePane {
       () => this.tag.dispose(),
       session.look.subscribe(redraw),
       session.statistics.subscribe(redraw),
+      session.loading.subscribe(redraw),
       () => sizes.disconnect(),
     );
     this.resize();
@@ -163,9 +164,10 @@ export class SlicePane {
   private draw(): void {
     this.frame = 0;
     if (!this.width || !this.height) return;
-    const { voxels } = this.session;
+    const { loading } = this.session;
     const place = this.placement;
-    const slice = JSON.stringify([this.index, this.window, place, voxels !== null, this.slice.width]);
+    const arrived = loading.hasSlice(this.plane, this.index) ? "whole" : loading.coarse && "coarse";
+    const slice = JSON.stringify([this.index, this.window, place, arrived, this.slice.width]);
     if (slice !== this.drawnSlice) {
       this.drawnSlice = slice;
       this.drawSlice(place);
@@ -180,8 +182,6 @@ export class SlicePane {
     c.setTransform(1, 0, 0, 1, 0, 0);
     c.fillStyle = "#000";
     c.fillRect(0, 0, this.slice.width, this.slice.height);
-    const { voxels } = this.session;
-    if (!voxels) return;
     const ratio = this.slice.width / this.width;
     const left = Math.max(0, place.left * ratio);
     const top = Math.max(0, place.top * ratio);
@@ -201,13 +201,26 @@ export class SlicePane {
       scaleY: place.scaleY * ratio * shrinkY,
     };
     const image = new ImageData(width, height);
-    const pixels = new Uint32Array(image.data.buffer);
-    renderSlice(voxels, this.grid.plan(this.index), part, width, height, this.window, pixels);
+    if (!this.render(part, image)) return;
     this.buffer.width = width;
     this.buffer.height = height;
     this.buffer.getContext("2d", CPU)!.putImageData(image, 0, 0);
     c.imageSmoothingQuality = "high";
     c.drawImage(this.buffer, left, top, right - left, bottom - top);
+  }
+
+  /** Render the slice, or its coarse copy until it arrives; false if neither has arrived. */
+  private render(place: Placement, { data, width, height }: ImageData): boolean {
+    const { loading } = this.session;
+    const pixels = new Uint32Array(data.buffer);
+    const { voxels, coarse } = loading;
+    if (voxels && loading.hasSlice(this.plane, this.index))
+      renderSlice(voxels, this.grid.plan(this.index), place, width, height, this.window, pixels);
+    else if (coarse) {
+      const shown = coarse.slice(this.plane, this.index, place);
+      renderSlice(coarse.voxels, shown.plan, shown.place, width, height, this.window, pixels);
+    } else return false;
+    return true;
   }
 
   /** Whether anything in the overlay has changed; most notifications concern other slices or only the panel. */
@@ -232,9 +245,10 @@ export class SlicePane {
         this.byKeys,
       ],
       ...[display.brushMm, pointed ? display.pointer : null],
-      ...[measurements.list, measurements.selected, measurements.started, session.voxels],
       ...[session.hand.strokes, pointed && session.hand.shift],
       ...[session.look.style, session.look.opacity, drawnDiameters(session)],
+      ...[measurements.list, measurements.selected, measurements.started],
+      session.loading.hasSlice(this.plane, this.index),
     ];
     const changed = this.gesture !== null || next.some((value, n) => value !== this.drawnOverlay[n]);
     this.drawnOverlay = next;
@@ -348,14 +362,15 @@ export class SlicePane {
 
   /** HU and voxel under the pointer, and the scale bar. */
   private writeReadout(): void {
-    const { display, voxels, geometry } = this.session;
+    const { display, loading } = this.session;
     const { pointer } = display;
     let text = "";
-    if (voxels && pointer?.plane === this.plane && this.contains([pointer.x, pointer.y])) {
+    if (pointer?.plane === this.plane && this.contains([pointer.x, pointer.y])) {
       const ijk = this.grid.xyToIjk(this.index, Math.round(pointer.x), Math.round(pointer.y));
-      const value = voxels[geometry.offset(ijk)];
+      const value = loading.valueAt(ijk);
       const unit = this.session.volume.modality === "CT" ? " HU" : "";
-      text = `${Math.round(value * 10) / 10}${unit}  ·  (${ijk.join(", ")})`;
+      const shown = value === null ? "not loaded yet" : `${Math.round(value * 10) / 10}${unit}`;
+      text = `${shown}  ·  (${ijk.join(", ")})`;
     }
     if (this.readout.textContent !== text) this.readout.textContent = text;
     const { mm, px } = scaleBar(this.pxPerMm, Math.min(160, this.width / 4));

@@ -144,7 +144,8 @@ function shownStroke(pane: SlicePane, { name, positive }: ByHand): ShownStroke {
 
 function limited(pane: SlicePane, index: number, drawn: Uint8Array, at: Uv | null): Uint8Array {
   const { session, grid } = pane;
-  const { voxels, geometry } = session;
+  const { loading, geometry } = session;
+  const voxels = loading.voxelsOn(grid.plane, index);
   const { limits } = session.hand;
   if (!voxels || !Object.keys(limits).length) return drawn;
   const value = (u: number, v: number) => voxels[geometry.offset(grid.join(index, u, v))];

@@ -3,8 +3,7 @@
  * its own affine, and surfaces in RAS, so NiiVue's own voxel order never matters. `slice_pane.ts` draws slices.
  */
 import { Niivue, NVImage, NVMesh, SLICE_TYPE } from "@niivue/niivue";
-import type { Geometry } from "../volume/coordinates";
-import type { Voxels } from "../volume/nifti_voxels";
+import type { CoarseCopy } from "../volume/coarse_copy";
 import type { Surface } from "../volume/object_surface";
 
 export interface SceneObject {
@@ -15,8 +14,6 @@ export interface SceneObject {
 /** The part of the CT that is shown around the objects. */
 export type Surroundings = "bones" | "skin" | "nothing";
 
-/** Voxels along the longest side of the coarse copy: as many as a small pane shows, and fast without a GPU. */
-const MAX_VOXELS = 144;
 /** NiiVue's azimuth and elevation in degrees, by the side of the patient that faces the viewer. */
 const DIRECTIONS = {
   A: [180, 8],
@@ -36,7 +33,6 @@ export class Viewer3d {
   private readonly niivue: Niivue;
   private shown = new Map<string, NVMesh>();
   private image: NVImage | null = null;
-  private coarse: Uint8Array<ArrayBuffer> | null = null;
   private ready: Promise<unknown>;
 
   constructor(canvas: HTMLCanvasElement) {
@@ -56,15 +52,14 @@ export class Viewer3d {
   }
 
   /** Show the CT around the objects, or nothing. */
-  async setVolume(voxels: Voxels, geometry: Geometry, around: Surroundings): Promise<void> {
+  async setVolume(copy: CoarseCopy, around: Surroundings): Promise<void> {
     await this.ready;
-    this.coarse ??= coarseCopy(voxels, geometry);
     if (this.image) this.niivue.removeVolume(this.image);
     const colours = COLORMAPS[around === "nothing" ? "skin" : around];
     this.image = await NVImage.loadFromUrl({
       url: "ct.nii",
       name: "ct.nii",
-      buffer: this.coarse.slice().buffer,
+      buffer: niftiOf(copy).buffer,
       colormap: colours.colormap,
       cal_min: colours.low,
       cal_max: colours.high,
@@ -112,32 +107,11 @@ export class Viewer3d {
   }
 }
 
-/** A NIfTI file of block means, with the affine that puts each block at the centre of its voxels. */
-function coarseCopy(voxels: Voxels, geometry: Geometry): Uint8Array<ArrayBuffer> {
-  const cellMm = Math.max(
-    ...geometry.shape.map((size, axis) => (size * geometry.spacing[axis]) / MAX_VOXELS),
+/** The copy as a NIfTI file. */
+function niftiOf({ voxels, geometry }: CoarseCopy): Uint8Array<ArrayBuffer> {
+  const affine = [0, 1, 2].flatMap((row) => geometry.affine[row].map((value) => (row < 2 ? -value : value))); // LPS to RAS
+  const data = Int16Array.from(voxels);
+  return Uint8Array.from(
+    NVImage.createNiftiArray(geometry.shape, geometry.spacing, [...affine, 0, 0, 0, 1], 4, data),
   );
-  const step = geometry.spacing.map((mm) => Math.max(1, Math.round(cellMm / mm)));
-  const size = geometry.shape.map((length, axis) => Math.max(1, Math.floor(length / step[axis])));
-  const coarse = new Int16Array(size[0] * size[1] * size[2]);
-  const [ni, nj] = geometry.shape;
-  let at = 0;
-  for (let k = 0; k < size[2]; k++)
-    for (let j = 0; j < size[1]; j++)
-      for (let i = 0; i < size[0]; i++, at++) {
-        let sum = 0;
-        for (let c = 0; c < step[2]; c++)
-          for (let b = 0; b < step[1]; b++) {
-            const from = i * step[0] + ni * (j * step[1] + b + nj * (k * step[2] + c));
-            for (let a = 0; a < step[0]; a++) sum += voxels[from + a];
-          }
-        coarse[at] = sum / (step[0] * step[1] * step[2]);
-      }
-  const origin = geometry.toLps([(step[0] - 1) / 2, (step[1] - 1) / 2, (step[2] - 1) / 2]);
-  const affine = [0, 1, 2].flatMap((row) => {
-    const sign = row < 2 ? -1 : 1; // LPS to RAS
-    return [...[0, 1, 2].map((axis) => sign * geometry.affine[row][axis] * step[axis]), sign * origin[row]];
-  });
-  const spacing = geometry.spacing.map((mm, axis) => mm * step[axis]);
-  return Uint8Array.from(NVImage.createNiftiArray(size, spacing, [...affine, 0, 0, 0, 1], 4, coarse));
 }

@@ -1,7 +1,7 @@
 /** A window that shows most of the values of a slice or of a volume. */
 import type { Geometry, SliceGrid } from "./coordinates";
 import type { WindowHu } from "./hu_window";
-import type { Voxels } from "./nifti_voxels";
+import type { Voxels } from "./voxel_block";
 
 /** So many values are enough for a percentile. */
 const MOST_VALUES = 200_000;

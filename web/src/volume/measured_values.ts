@@ -2,7 +2,7 @@
 import type { Measurement } from "../api/measurements";
 import type { Ijk } from "../api/wire_types";
 import type { Geometry } from "./coordinates";
-import type { Voxels } from "./nifti_voxels";
+import type { Voxels } from "./voxel_block";
 
 export interface RegionValues {
   count: number;

@@ -4,7 +4,7 @@
  */
 import type { SlicePlan } from "./coordinates";
 import type { WindowHu } from "./hu_window";
-import type { Voxels } from "./nifti_voxels";
+import type { Voxels } from "./voxel_block";
 
 /** The position of a displayed slice in a picture: pixel x of the slice is centred at left + (x + 0.5)·scaleX. */
 export interface Placement {

@@ -1,17 +1,14 @@
-/** A worker that makes surfaces, so that the page goes on while it does. */
-import { type SurfaceGrid, surfaceOf } from "./object_surface";
+/** A worker that makes surfaces. */
+import { type Surface, type SurfaceGrid, surfaceOf } from "./object_surface";
 import { type PackedMask, SparseMask } from "./sparse_mask";
+import { answerCalls } from "./worker_calls";
 
 export interface SurfaceRequest {
-  number: number;
   mask: PackedMask;
   grid: SurfaceGrid;
 }
 
-addEventListener("message", ({ data: { number, mask, grid } }: MessageEvent<SurfaceRequest>) => {
-  const surface = surfaceOf(SparseMask.unpacked(mask), grid);
-  postMessage(
-    { number, surface },
-    { transfer: surface ? [surface.points.buffer, surface.triangles.buffer] : [] },
-  );
-});
+answerCalls<SurfaceRequest, Surface | null>(
+  ({ mask, grid }) => surfaceOf(SparseMask.unpacked(mask), grid),
+  (surface) => (surface ? [surface.points.buffer, surface.triangles.buffer] : []),
+);

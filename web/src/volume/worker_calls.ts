@@ -1,0 +1,56 @@
+/** Calls of a function in a worker: each request gets its answer, and the page goes on meanwhile. */
+
+interface Call<Request> {
+  number: number;
+  request: Request;
+}
+type Reply<Answer> = { number: number } & ({ answer: Answer } | { error: string });
+
+/** In the page: a function that runs in the worker, which starts with the first call. */
+export function inWorker<Request, Answer>(
+  start: () => Worker,
+  moved: (request: Request) => Transferable[],
+): (request: Request) => Promise<Answer> {
+  let worker: Worker | null = null;
+  let last = 0;
+  const waiting = new Map<number, { resolve: (answer: Answer) => void; reject: (error: Error) => void }>();
+  const started = () => {
+    const it = start();
+    it.onmessage = ({ data }: MessageEvent<Reply<Answer>>) => {
+      const call = waiting.get(data.number);
+      waiting.delete(data.number);
+      if ("error" in data) call?.reject(new Error(data.error));
+      else call?.resolve(data.answer);
+    };
+    // Its script did not load, or it died.
+    it.onerror = () => {
+      for (const { reject } of waiting.values())
+        reject(new Error("A part of the page did not load. Reload the page."));
+      waiting.clear();
+      worker = null;
+    };
+    return it;
+  };
+  return (request) =>
+    new Promise((resolve, reject) => {
+      worker ??= started();
+      const call: Call<Request> = { number: ++last, request };
+      waiting.set(call.number, { resolve, reject });
+      worker.postMessage(call, moved(request));
+    });
+}
+
+/** In the worker: answer every call with a function. */
+export function answerCalls<Request, Answer>(
+  answer: (request: Request) => Answer,
+  moved: (answer: Answer) => Transferable[],
+): void {
+  addEventListener("message", ({ data: { number, request } }: MessageEvent<Call<Request>>) => {
+    try {
+      const found = answer(request);
+      postMessage({ number, answer: found }, { transfer: moved(found) });
+    } catch (error) {
+      postMessage({ number, error: (error as Error).message });
+    }
+  });
+}

@@ -9,12 +9,10 @@
 import type { AxisName, BoxPrompt, Ijk, PlaneInfo, PlaneName, VolumeInfo } from "../api/wire_types";
 
 const AXES: AxisName[] = ["i", "j", "k"];
-/** LPS axis and sign of display columns and rows, and the letters at left, right, top, bottom. */
-const DISPLAY: Record<PlaneName, { col: [number, number]; row: [number, number]; letters: string }> = {
-  axial: { col: [0, 1], row: [1, 1], letters: "RLAP" },
-  coronal: { col: [0, 1], row: [2, -1], letters: "RLSI" },
-  sagittal: { col: [1, 1], row: [2, -1], letters: "APSI" },
-};
+/** The letters of the patient's sides in the negative and the positive direction of each LPS axis. */
+const SIDES = ["RL", "AP", "IS"];
+/** An edge has a second letter from this angle on. */
+const SECOND_LETTER_DEG = 5;
 /** LPS axis of each plane's normal, and the sign towards the top of the slice bar: S, A, R. */
 const NORMAL: Record<PlaneName, [number, number]> = { axial: [2, 1], coronal: [1, -1], sagittal: [0, -1] };
 const NORMAL_LETTERS = [
@@ -44,6 +42,8 @@ export class SliceGrid {
   readonly rowMm: number;
   readonly sliceMm: number;
   readonly letters: { left: string; right: string; top: string; bottom: string };
+  /** The angle between this plane and the anatomical one, in whole degrees; 0 unless the volume is oblique. */
+  readonly tiltDeg: number;
   /** Whether the top of the slice bar (superior, anterior or right) is the highest index. */
   readonly topIsLast: boolean;
 
@@ -63,15 +63,29 @@ export class SliceGrid {
     this.colMm = spacing[colAxis];
     this.rowMm = spacing[rowAxis];
     this.sliceMm = spacing[this.axis];
-    const [left, right, top, bottom] = DISPLAY[plane].letters;
-    this.letters = { left, right, top, bottom };
+    this.letters = this.lettersOf(colAxis, rowAxis);
     const [lps, sign] = NORMAL[plane];
+    this.tiltDeg = Math.round(geometry.angleDeg(this.u, this.v, lps));
     this.topIsLast = geometry.direction(this.axis)[lps] * sign > 0;
   }
 
   /** The axis of the slices, as requests name it. */
   get axisName(): AxisName {
     return AXES[this.axis];
+  }
+
+  /** The letters at the edges; an oblique edge has a second one, as in "AR", for the smaller part of its direction. */
+  private lettersOf(colAxis: number, rowAxis: number) {
+    const { info, geometry } = this;
+    const towards = (axis: number, flip: boolean) =>
+      sideOf(geometry.direction(axis).map((part) => (flip ? -part : part)));
+    const back = (axis: number, flip: boolean) => towards(axis, !flip);
+    return {
+      left: back(colAxis, info.flip_cols),
+      right: towards(colAxis, info.flip_cols),
+      top: back(rowAxis, info.flip_rows),
+      bottom: towards(rowAxis, info.flip_rows),
+    };
   }
 
   /** Rows and columns of a slice as stored; the shape of masks. */
@@ -238,6 +252,13 @@ export class Geometry {
     return [0, 1, 2].map((row) => this.affine[row][axis] / this.spacing[axis]) as Ijk;
   }
 
+  /** The angle between the plane of two voxel axes and the one across an LPS axis. */
+  angleDeg(u: number, v: number, lps: number): number {
+    const [a, b] = [this.direction(u), this.direction(v)];
+    const cross = [0, 1, 2].map((n) => a[(n + 1) % 3] * b[(n + 2) % 3] - a[(n + 2) % 3] * b[(n + 1) % 3]);
+    return (180 / Math.PI) * Math.acos(Math.min(1, Math.abs(cross[lps]) / Math.hypot(...cross)));
+  }
+
   toLps(ijk: Ijk): Ijk {
     return [0, 1, 2].map((row) => {
       const [a, b, c, d] = this.affine[row];
@@ -250,4 +271,15 @@ export class Geometry {
     const [p, q] = [this.toLps(a), this.toLps(b)];
     return Math.hypot(p[0] - q[0], p[1] - q[1], p[2] - q[2]);
   }
+}
+
+/** The side of the patient that a direction in LPS points to: "L", or "LA" where it also points forwards. */
+function sideOf(direction: readonly number[]): string {
+  const least = Math.sin((SECOND_LETTER_DEG * Math.PI) / 180);
+  return [0, 1, 2]
+    .filter((axis) => Math.abs(direction[axis]) >= least)
+    .sort((a, b) => Math.abs(direction[b]) - Math.abs(direction[a]))
+    .slice(0, 2)
+    .map((axis) => SIDES[axis][direction[axis] > 0 ? 1 : 0])
+    .join("");
 }

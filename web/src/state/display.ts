@@ -2,7 +2,9 @@
 import type { Ijk, PlaneName } from "../api/wire_types";
 import type { Geometry } from "../volume/coordinates";
 import type { WindowHu } from "../volume/hu_window";
+import { keep, kept } from "./kept";
 import { Observable } from "./observable";
+import { PaneSizes } from "./pane_sizes";
 
 export type Tool =
   | "navigate"
@@ -17,6 +19,7 @@ export type Tool =
   | "lasso";
 export type Layout = "quad" | "main" | "single";
 export type PaneName = PlaneName | "3d";
+const PANE_NAMES: readonly PaneName[] = ["axial", "coronal", "sagittal", "3d"];
 
 /** Zoom of a pane relative to the whole slice, and the offset of its centre from the slice's in mm. */
 export interface Camera {
@@ -42,12 +45,16 @@ export class Display extends Observable {
   active: PlaneName = "axial";
   /** The pane that fills the screen in layout "single", and is the large one in layout "main". */
   large: PaneName = "axial";
+  readonly sizes = new PaneSizes();
+  /** Whether the other planes move to what the user clicks, draws or selects. */
+  follow = kept("follow", true);
   crosshair = true;
   masks = true;
   brushMm = 12;
   cameras: Record<PlaneName, Camera> = { axial: WHOLE, coronal: WHOLE, sagittal: WHOLE };
   /** Under the mouse, or moved by keys. */
   pointer: Pointer | null = null;
+  private layoutBefore: Layout = "main";
   /** Notifies of the pointer alone, which moves all the time. */
   readonly pointing = new Observable();
 
@@ -125,13 +132,44 @@ export class Display extends Observable {
     this.notify();
   }
 
+  /** Show only this view, or all of them as before. */
   enlarge(pane: PaneName): void {
-    if (this.layout === "single") this.layout = "main";
+    if (this.layout === "single")
+      this.set({ layout: this.layoutBefore, active: planeOf(pane) ?? this.active });
     else {
-      this.layout = "single";
-      this.large = pane;
+      this.layoutBefore = this.layout;
+      this.lay("single", pane);
     }
-    if (pane !== "3d") this.active = pane;
+  }
+
+  /** Make a view the large one, or the only one where there is but one. */
+  makeLarge(pane: PaneName): void {
+    this.lay(this.layout === "quad" ? "main" : this.layout, pane);
+  }
+
+  nextLarge(step: number): void {
+    const at = PANE_NAMES.indexOf(this.layout === "quad" ? this.active : this.large);
+    this.makeLarge(PANE_NAMES[(at + step + PANE_NAMES.length) % PANE_NAMES.length]);
+  }
+
+  private lay(layout: Layout, large: PaneName): void {
+    this.set({ layout, large, active: planeOf(large) ?? this.active });
+  }
+
+  setFollow(follow: boolean): void {
+    this.follow = follow;
+    keep("follow", follow);
     this.notify();
   }
+
+  /** Move the other planes to a voxel, unless the user does not want it; the slice of `plane` stays. */
+  followTo(plane: PlaneName, ijk: Ijk): void {
+    if (!this.follow) return;
+    const { axis } = this.geometry.grids[plane];
+    this.focusOn(ijk.map((value, n) => (n === axis ? this.focus[n] : value)) as Ijk);
+  }
+}
+
+function planeOf(pane: PaneName): PlaneName | null {
+  return pane === "3d" ? null : pane;
 }

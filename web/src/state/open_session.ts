@@ -21,6 +21,7 @@ import type { Voxels } from "../volume/voxel_block";
 import { Display, type Tool } from "./display";
 import { Ends } from "./ends";
 import { HandEdits, type ShownStroke } from "./hand_edits";
+import { Following } from "./following";
 import { Jobs } from "./jobs";
 import { Look } from "./look";
 import { colourOf, MaskSync } from "./mask_sync";
@@ -42,6 +43,8 @@ const NOTHING_MEASURED =
   "There is no measurement to undo. To undo an edit of an object, choose another tool first.";
 
 export class OpenSession extends Observable {
+  /** Moves the other planes to what is drawn and selected. */
+  readonly following: Following;
   readonly geometry: Geometry;
   readonly display: Display;
   readonly labels: LabelMap;
@@ -105,6 +108,7 @@ export class OpenSession extends Observable {
     if (last) this.target = { kind: "object", name: last.name, id: last.id };
     this.jobs.take({ type: "state", busy: state.busy });
     this.jobs.subscribe(() => this.notify());
+    this.following = new Following(this);
     this.display.subscribe(() => this.reportView());
   }
 
@@ -205,6 +209,7 @@ export class OpenSession extends Observable {
     const object = this.object(name);
     this.target = name === null ? NEW_OBJECT : { kind: "object", name, id: object?.id ?? null };
     this.chosenFor = this.display.tool;
+    if (object) this.following.selected(object.name);
     this.notify();
   }
 
@@ -217,6 +222,7 @@ export class OpenSession extends Observable {
 
   /** Take a prompt that the user drew: every tool that draws ends here. */
   takePrompt(drawn: DrawnPrompt): void {
+    this.following.drawn(drawn);
     const target = this.targetOf();
     const object = target.kind === "object" ? this.object(target.name) : null;
     const action = promptAction(drawn, this.draft, target, object);
@@ -445,6 +451,7 @@ export class OpenSession extends Observable {
         ...(this.display.layout === "quad" ? {} : { large: next.plane }),
       });
       this.display.goTo(next.plane, next.index);
+      this.following.slice(next.name, next.plane, next.index);
       this.showToast("info", `Slice ${next.index} of ${next.name}: score ${Math.round(100 * next.score)} %.`);
     });
   }

@@ -66,6 +66,8 @@ export default defineConfig({
     outDir: "../src/radsam/server/static",
     emptyOutDir: true,
     target: "es2022",
+    // With `light-dark()`, which the build would otherwise write in a form that the views cannot turn dark.
+    cssTarget: ["chrome123", "firefox120", "safari17.5"],
     // Names without a hash: the server sends ETags, and a new build changes few files.
     rollupOptions: {
       output: { assetFileNames: "[name][extname]", chunkFileNames: "[name].js", entryFileNames: "[name].js" },

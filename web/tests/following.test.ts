@@ -58,6 +58,23 @@ describe("a drawn prompt", () => {
     expect(session.display.focus).toEqual([5, 8, 2]);
   });
 
+  it("moves the other planes to the middle of a lasso, and to where a brush is", () => {
+    const polygon: [number, number][] = [
+      [2, 9],
+      [10, 9],
+      [10, 15],
+      [2, 15],
+    ];
+    following.drawn({ plane: "axial", index: 4, prompt: { lasso: { k: 4 }, polygon, positive: true } });
+    expect(session.display.focus).toEqual([6, 12, 4]);
+    const path: Ijk[] = [
+      [1, 2, 4],
+      [8, 5, 4],
+    ];
+    following.painted({ brush: { path, radius_mm: 3 } });
+    expect(session.display.focus).toEqual([8, 5, 4]);
+  });
+
   it("leaves the planes alone where the user does not want it, and remembers that", () => {
     session.display.setFollow(false);
     following.drawn({ plane: "axial", index: 4, prompt: { point: [3, 12, 4], positive: true } });

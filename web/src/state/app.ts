@@ -8,6 +8,7 @@ import { droppedFiles } from "./dropped_files";
 import { Intake } from "./intake";
 import { Observable } from "./observable";
 import { OpenSession, type ShowToast } from "./open_session";
+import { Theme } from "./theme";
 import { Thumbnails } from "./thumbnails";
 
 export interface Toast {
@@ -22,6 +23,7 @@ const TOAST_MS = 6000;
 
 export class App extends Observable {
   readonly client = new Client(tokenFromAddress());
+  readonly theme = new Theme();
   screen: "loading" | "token" | "start" | "session" = "loading";
   info: Info | null = null;
   volumes: VolumeSummary[] = [];

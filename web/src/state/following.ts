@@ -2,7 +2,7 @@
  * Lets the other planes follow what the user draws, gets and selects, so that it is seen from three sides at once.
  * The slice that the user works on stays; planes that show the place already stay, too.
  */
-import type { Ijk, PlaneName, Prompt, SegmentedObject } from "../api/wire_types";
+import type { HandShape, Ijk, PlaneName, Prompt, SegmentedObject } from "../api/wire_types";
 import type { Geometry, SliceGrid } from "../volume/coordinates";
 import type { LabelMap } from "../volume/label_map";
 import { maskCentre, maskContains } from "../volume/mask_centre";
@@ -35,10 +35,19 @@ export class Following {
     session.subscribe(() => this.look());
   }
 
-  /** The user has drawn a prompt, or painted. */
+  /** The user has drawn a prompt. */
   drawn({ plane, index, prompt }: DrawnPrompt): void {
-    const grid = this.session.geometry.grids[plane];
-    const centre = centreOf(prompt, grid, index);
+    this.goTo(plane, index, prompt);
+  }
+
+  /** The user has painted or erased on the slice in view. */
+  painted(shape: HandShape): void {
+    const { active } = this.session.display;
+    this.goTo(active, this.session.display.index(active), shape);
+  }
+
+  private goTo(plane: PlaneName, index: number, shape: Prompt | HandShape): void {
+    const centre = centreOf(shape, this.session.geometry.grids[plane], index);
     if (centre) this.session.display.followTo(plane, centre);
   }
 
@@ -107,13 +116,20 @@ export class Following {
   }
 }
 
-function centreOf(prompt: Prompt, grid: SliceGrid, index: number): Ijk | null {
-  if ("point" in prompt) return prompt.point;
-  if ("box" in prompt) {
-    const edges = grid.boxEdges(prompt.box, index);
+function centreOf(shape: Prompt | HandShape, grid: SliceGrid, index: number): Ijk | null {
+  if ("point" in shape) return shape.point;
+  // Where the hand is now.
+  if ("brush" in shape) return shape.brush.path.at(-1) ?? null;
+  if ("scribble" in shape) return shape.scribble.at(-1) ?? null;
+  if ("box" in shape) {
+    const edges = grid.boxEdges(shape.box, index);
     return edges && grid.xyToIjk(index, (edges[0] + edges[2]) / 2, (edges[1] + edges[3]) / 2);
   }
-  const centre = maskCentre(outlinesOf(prompt.runs, prompt.shape, grid));
+  const polygons =
+    "polygon" in shape
+      ? [shape.polygon.flatMap(([u, v]) => grid.uvToXy(u, v))]
+      : outlinesOf(shape.runs, shape.shape, grid);
+  const centre = maskCentre(polygons);
   return centre && grid.xyToIjk(index, centre[0], centre[1]);
 }
 

@@ -20,8 +20,8 @@ import { LabelMap } from "../volume/label_map";
 import type { Voxels } from "../volume/voxel_block";
 import { Display, type Tool } from "./display";
 import { Ends } from "./ends";
-import { HandEdits, type ShownStroke } from "./hand_edits";
 import { Following } from "./following";
+import { HandEdits, type ShownStroke } from "./hand_edits";
 import { Jobs } from "./jobs";
 import { Look } from "./look";
 import { colourOf, MaskSync } from "./mask_sync";
@@ -328,6 +328,7 @@ export class OpenSession extends Observable {
    */
   async paint(painting: Painting, stroke?: ShownStroke): Promise<void> {
     const { name } = painting;
+    this.following.painted(painting.shape);
     const begins = !this.object(name) && this.selected !== name;
     if (begins) this.setTarget(name);
     const shown = stroke ? this.hand.show(stroke, painting.reach === "slice") : 0;

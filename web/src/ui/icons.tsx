@@ -38,6 +38,10 @@ const PATHS = {
   quad: "M4 4h16v16H4zM12 4v16M4 12h16",
   main: "M4 4h16v16H4zM14.5 4v16M14.5 9.300H20M14.5 14.7H20",
   single: "M4 4h16v16H4z",
+  sheet: "M5 15l7-7 7 7",
+  shrink: "M20 10h-6V4M14 10l6-6M4 14h6v6M10 14l-6 6",
+  settings:
+    "M12 8.5a3.5 3.5 0 1 0 0 7 3.5 3.5 0 0 0 0-7M12 3v2.5M12 18.5V21M3 12h2.5M18.5 12H21M5.6 5.6l1.8 1.8M16.6 16.6l1.8 1.8M5.6 18.4l1.8-1.8M16.6 7.4l1.8-1.8",
   enlarge: "M14 4h6v6M20 4l-7 7M10 20H4v-6M4 20l7-7",
   stop: "M6.5 6.5h11v11h-11z",
   propagate: "M5 4.5v15L19 12z",

@@ -8,11 +8,9 @@ import type { SlicePane } from "../view/slice_pane";
 import { Announcer } from "./announcer";
 import { Dialogs } from "./dialogs";
 import { keepFocus } from "./keep_focus";
-import { MasksHidden } from "./masks_hidden";
-import { Scene3dPane } from "./scene_3d_pane";
+import { Panes } from "./panes";
 import { handleKey } from "./shortcuts";
 import { SidePanel } from "./side_panel";
-import { SlicePaneView } from "./slice_pane_view";
 import { StartPage, TokenPage } from "./start_page";
 import { StatusBar } from "./status_bar";
 import { Toasts } from "./toasts";
@@ -23,7 +21,6 @@ import { UploadCard } from "./upload_card";
 import { useObservables } from "./use_observables";
 import "./styles/boot.css";
 import "./styles/drop_cover.css";
-import "./styles/panes.css";
 import "./styles/workspace.css";
 
 export function Page({ app }: { app: App }) {
@@ -54,9 +51,6 @@ function LoadingPage({ name }: { name: string | null }) {
     </p>
   );
 }
-
-const PANES: PaneName[] = ["axial", "coronal", "sagittal", "3d"];
-
 function Workspace({ app, session }: { app: App; session: OpenSession }) {
   const { display } = session;
   useObservables(display);
@@ -74,32 +68,12 @@ function Workspace({ app, session }: { app: App; session: OpenSession }) {
       reach.close();
     };
   }, [app, session]);
-  let small = 0;
   return (
     <div class="workspace">
       <TopBar app={app} session={session} />
       <ToolStrip session={session} />
       <ToolOptions session={session} />
-      <main class={`panes layout-${display.layout}`} aria-label="Views">
-        {PANES.map((name) => {
-          const place =
-            display.layout === "quad" ? name : name === display.large ? "large" : `small${++small}`;
-          const hidden = display.layout === "single" && place !== "large";
-          return name === "3d" ? (
-            <Scene3dPane key={name} session={session} place={place} hidden={hidden} />
-          ) : (
-            <SlicePaneView
-              key={name}
-              session={session}
-              plane={name}
-              place={place}
-              hidden={hidden}
-              panes={panes.current}
-            />
-          );
-        })}
-        <MasksHidden display={display} />
-      </main>
+      <Panes session={session} panes={panes.current} />
       <SidePanel app={app} session={session} />
       <StatusBar app={app} session={session} />
       <Announcer session={session} panes={panes.current} />

@@ -2,7 +2,7 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { OpenSession } from "../state/open_session";
 import { Surfaces } from "../state/surfaces";
 import type { Direction, SceneObject, Surroundings, Viewer3d } from "../view/viewer_3d";
-import { IconButton } from "./icons";
+import { PaneHeader } from "./pane_header";
 import { useObservables } from "./use_observables";
 import "./styles/pane.css";
 import "./styles/scene_3d.css";
@@ -101,6 +101,18 @@ export function Scene3dPane({
 
   return (
     <section class="pane scene-3d" data-place={place} hidden={hidden} aria-label="3D view">
+      <PaneHeader display={display} pane="3d" name="3D">
+        <b>3D</b>
+        <select
+          value={around}
+          aria-label="Shown around the objects"
+          onChange={(event) => setAround(event.currentTarget.value as Surroundings)}
+        >
+          <option value="bones">with bones</option>
+          <option value="skin">with body</option>
+          <option value="nothing">objects only</option>
+        </select>
+      </PaneHeader>
       <div class="pane-view">
         <canvas
           ref={canvas}
@@ -126,18 +138,6 @@ export function Scene3dPane({
         )}
         {error && <p class="pane-problem">{error}</p>}
       </div>
-      <div class="pane-title">
-        <b>3D</b>
-        <select
-          value={around}
-          aria-label="Shown around the objects"
-          onChange={(event) => setAround(event.currentTarget.value as Surroundings)}
-        >
-          <option value="bones">with bones</option>
-          <option value="skin">with body</option>
-          <option value="nothing">objects only</option>
-        </select>
-      </div>
       {viewer && (
         <div class="view-from" role="group" aria-label="View from">
           {(Object.keys(SIDES) as Direction[]).map((each) => (
@@ -157,7 +157,6 @@ export function Scene3dPane({
           ))}
         </div>
       )}
-      <IconButton icon="enlarge" label="Only the 3D view, and back" run={() => display.enlarge("3d")} />
     </section>
   );
 }

@@ -289,6 +289,13 @@ export const SHORTCUTS: readonly Shortcut[] = [
   },
   {
     group: "View",
+    label: "Y / Shift+Y",
+    description: "The next, the previous view becomes the large one",
+    bindings: ["y", "shift+y"],
+    run: ({ session }, key) => session.display.nextLarge(key === "y" ? 1 : -1),
+  },
+  {
+    group: "View",
     label: "Z / Shift+Z",
     description: "Zoom in, out (or Ctrl+wheel; middle button moves)",
     bindings: ["z", "shift+z", "numpad+", "numpad-"],

@@ -1,6 +1,8 @@
+import { useEffect, useState } from "preact/hooks";
 import type { App } from "../state/app";
 import type { OpenSession } from "../state/open_session";
 import { FirstSteps } from "./first_steps";
+import { Icon } from "./icons";
 import { InterruptedCard, JobCard } from "./job_card";
 import { MeasurementList } from "./measurement_list";
 import { ObjectList } from "./object_list";
@@ -9,22 +11,41 @@ import { TargetChip } from "./target_chip";
 import { useObservables } from "./use_observables";
 import "./styles/side_panel.css";
 
+/** Beside the views; on an upright tablet a sheet at the lower edge, which opens for whatever needs an answer. */
 export function SidePanel({ app, session }: { app: App; session: OpenSession }) {
   useObservables(app, session);
+  const [open, setOpen] = useState(true);
+  const asks = session.draft !== null || session.busy;
+  useEffect(() => {
+    if (asks) setOpen(true);
+  }, [asks]);
   return (
     <aside class="side-panel" aria-label="Objects">
-      <TargetChip session={session} />
-      {session.state.interrupted && !session.busy && <InterruptedCard session={session} />}
-      <div class="card-slot">
-        {session.working ? (
-          <JobCard session={session} />
-        ) : session.draft ? (
-          <PromptDraftCard session={session} draft={session.draft} />
-        ) : null}
+      <div class="sheet-head">
+        <TargetChip session={session} />
+        <button
+          type="button"
+          class="sheet-toggle"
+          aria-expanded={open}
+          aria-controls="side-sheet"
+          onClick={() => setOpen(!open)}
+        >
+          <Icon name="sheet" /> Objects <span class="dim numbers">{session.objects.length}</span>
+        </button>
       </div>
-      <ObjectList session={session} />
-      <MeasurementList session={session} />
-      <FirstSteps session={session} />
+      <div id="side-sheet" class={`sheet ${open ? "" : "closed"}`}>
+        {session.state.interrupted && !session.busy && <InterruptedCard session={session} />}
+        <div class="card-slot">
+          {session.working ? (
+            <JobCard session={session} />
+          ) : session.draft ? (
+            <PromptDraftCard session={session} draft={session.draft} />
+          ) : null}
+        </div>
+        <ObjectList session={session} />
+        <MeasurementList session={session} />
+        <FirstSteps session={session} />
+      </div>
     </aside>
   );
 }

@@ -4,7 +4,7 @@ import type { PaneName } from "../state/display";
 import type { OpenSession } from "../state/open_session";
 import { listen } from "../view/pane_input";
 import { SlicePane } from "../view/slice_pane";
-import { IconButton } from "./icons";
+import { PaneHeader } from "./pane_header";
 import { PaneLoading } from "./pane_loading";
 import { SliceBar } from "./slice_bar";
 import { useObservables } from "./use_observables";
@@ -34,9 +34,26 @@ export function SlicePaneView({ session, plane, place, hidden, panes }: Props) {
   }, [session, plane]);
   const grid = session.geometry.grids[plane];
   const index = display.index(plane);
-  const title = plane[0].toUpperCase() + plane.slice(1);
+  const { tiltDeg, letters } = grid;
+  const title = tiltDeg ? `Near ${plane}` : plane[0].toUpperCase() + plane.slice(1);
   return (
     <section class={`pane ${display.active === plane ? "active" : ""}`} data-place={place} hidden={hidden}>
+      <PaneHeader display={display} pane={plane} name={plane}>
+        <b>{title}</b>
+        <span class="numbers">
+          {index}
+          <span class="pane-total"> / {grid.count - 1}</span>
+        </span>
+        <span class="pane-mm numbers">{grid.position(index)}</span>
+        {tiltDeg > 0 && (
+          <span
+            class="pane-oblique"
+            title={`The volume is stored at an angle: these slices are ${tiltDeg}° from ${plane}. They are shown as stored.`}
+          >
+            oblique: {tiltDeg}°<span class="pane-from"> from {plane}</span>
+          </span>
+        )}
+      </PaneHeader>
       <div
         ref={host}
         class="pane-view"
@@ -47,24 +64,13 @@ export function SlicePaneView({ session, plane, place, hidden, panes }: Props) {
         aria-label={`${title} view, slice ${index} of ${grid.count}. Arrow keys change the slice; ? shows all keys.`}
         onFocus={() => display.set({ active: plane })}
       >
-        <span class="letter left">{grid.letters.left}</span>
-        <span class="letter right">{grid.letters.right}</span>
-        <span class="letter top">{grid.letters.top}</span>
-        <span class="letter bottom">{grid.letters.bottom}</span>
+        {(["left", "right", "top", "bottom"] as const).map((side) => (
+          <span key={side} class={`letter ${side}`}>
+            {letters[side]}
+          </span>
+        ))}
         <PaneLoading session={session} plane={plane} />
       </div>
-      <div class="pane-title">
-        <b>{title}</b>
-        <span class="numbers">
-          {index} / {grid.count - 1}
-        </span>
-        <span class="pane-mm numbers">{grid.position(index)}</span>
-      </div>
-      <IconButton
-        icon="enlarge"
-        label={`Only the ${title.toLowerCase()} view, and back (G)`}
-        run={() => display.enlarge(plane)}
-      />
       <SliceBar session={session} plane={plane} />
     </section>
   );

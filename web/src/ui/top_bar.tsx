@@ -4,6 +4,7 @@ import type { OpenSession } from "../state/open_session";
 import { Icon, IconButton, type IconName } from "./icons";
 import { LookMenu } from "./look_menu";
 import { useObservables } from "./use_observables";
+import { ViewMenu } from "./view_menu";
 import { WindowPicker } from "./window_picker";
 import "./styles/top_bar.css";
 
@@ -72,6 +73,7 @@ export function TopBar({ app, session }: { app: App; session: OpenSession }) {
         label="Statistics of the objects (Q)"
         run={() => app.show("statistics")}
       />
+      <ViewMenu app={app} display={display} />
       <IconButton icon="help" label="Shortcuts (?)" run={() => app.show("shortcuts")} />
       <button type="button" class="primary save" onClick={() => app.show("save")} title="Save (Ctrl+S)">
         <Icon name="save" /> Save

@@ -24,7 +24,7 @@ const SMALL_TEXT_PX = 14;
 export const HANDLE_PX = 14;
 /** How near to a handle a pointer must be. */
 export const REACH_PX = { mouse: 7, pen: 12, touch: 22 };
-/** Room for the orientation letters around a whole slice. */
+/** Room for the orientation letters around a whole slice, on a small screen. */
 const MARGIN_PX = 20;
 
 export class SlicePane {
@@ -101,7 +101,7 @@ export class SlicePane {
 
   get pxPerMm(): number {
     const { cols, colMm, rows, rowMm } = this.grid;
-    const room = (size: number) => Math.max(16, size - 2 * MARGIN_PX);
+    const room = (size: number) => Math.max(16, size - 2 * MARGIN_PX * this.unit);
     const whole = Math.min(room(this.width) / (cols * colMm), room(this.height) / (rows * rowMm));
     return whole * this.session.display.cameras[this.plane].zoom;
   }
@@ -121,7 +121,7 @@ export class SlicePane {
 
   get showsCrosshair(): boolean {
     const { display } = this.session;
-    return display.crosshair && display.layout !== "single";
+    return display.crosshair;
   }
 
   /** The displayed pixel, with fractions, at a position on the page. */

@@ -20,7 +20,7 @@ class FakeSession extends Observable {
   busy = false;
   object = (name: string | null) => this.objects.find((each) => each.name === name) ?? null;
 
-  /** The news of an object. */
+  /** An object as the state has it, still without masks. */
   add(name: string, slices: [number, number]): void {
     const id = this.objects.length + 1;
     this.objects = [...this.objects, { id, name, plane: "axial", slices } as unknown as SegmentedObject];
@@ -73,6 +73,14 @@ describe("a drawn prompt", () => {
     ];
     following.painted({ brush: { path, radius_mm: 3 } });
     expect(session.display.focus).toEqual([8, 5, 4]);
+    const sagittal: [number, number][] = [
+      [2, 1],
+      [6, 1],
+      [6, 7],
+      [2, 7],
+    ];
+    following.painted({ lasso: { i: 8 }, polygon: sagittal });
+    expect(session.display.focus).toEqual([8, 4, 4]);
   });
 
   it("leaves the planes alone where the user does not want it, and remembers that", () => {

@@ -54,6 +54,8 @@ export class Display extends Observable {
   cameras: Record<PlaneName, Camera> = { axial: WHOLE, coronal: WHOLE, sagittal: WHOLE };
   /** Under the mouse, or moved by keys. */
   pointer: Pointer | null = null;
+  /** Notifies when the planes have followed, so that a view that is zoomed in moves there, too. */
+  readonly followed = new Observable();
   private layoutBefore: Layout = "main";
   /** Notifies of the pointer alone, which moves all the time. */
   readonly pointing = new Observable();
@@ -167,6 +169,7 @@ export class Display extends Observable {
     if (!this.follow) return;
     const { axis } = this.geometry.grids[plane];
     this.focusOn(ijk.map((value, n) => (n === axis ? this.focus[n] : value)) as Ijk);
+    this.followed.notify();
   }
 }
 

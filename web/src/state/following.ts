@@ -2,7 +2,14 @@
  * Lets the other planes follow what the user draws, gets and selects, so that it is seen from three sides at once.
  * The slice that the user works on stays; planes that show the place already stay, too.
  */
-import type { HandShape, Ijk, PlaneName, Prompt, SegmentedObject } from "../api/wire_types";
+import {
+  type HandShape,
+  type Ijk,
+  PLANES,
+  type PlaneName,
+  type Prompt,
+  type SegmentedObject,
+} from "../api/wire_types";
 import type { Geometry, SliceGrid } from "../volume/coordinates";
 import type { LabelMap } from "../volume/label_map";
 import { maskCentre, maskContains } from "../volume/mask_centre";
@@ -40,10 +47,13 @@ export class Following {
     this.goTo(plane, index, prompt);
   }
 
-  /** The user has painted or erased on the slice in view. */
+  /** The user has painted or erased. */
   painted(shape: HandShape): void {
-    const { active } = this.session.display;
-    this.goTo(active, this.session.display.index(active), shape);
+    const { display, geometry } = this.session;
+    const axis = axisOf(shape);
+    const plane = PLANES.find((each) => geometry.grids[each].axisName === axis);
+    const drawnOn = plane ?? ("brush" in shape ? shape.brush.plane : null) ?? display.active;
+    this.goTo(drawnOn, display.index(drawnOn), shape);
   }
 
   private goTo(plane: PlaneName, index: number, shape: Prompt | HandShape): void {
@@ -60,7 +70,9 @@ export class Following {
     if (this.slice(name, active, session.display.index(active)) || !object.slices) return;
     const middle = Math.round((object.slices[0] + object.slices[1]) / 2);
     const centre = this.centreOn(object.id, object.plane, middle);
-    if (centre && session.display.follow) session.display.focusOn(centre);
+    if (!centre || !session.display.follow) return;
+    session.display.goTo(object.plane, middle);
+    session.display.followTo(object.plane, centre);
   }
 
   /** Show a slice of an object from the other planes, too; false where the object is not on it. */
@@ -93,7 +105,7 @@ export class Following {
     const added = objects.filter((each) => !this.known.has(each.id)).at(-1);
     this.known = new Set(objects.map((each) => each.id));
     if (added) this.awaited = added.name;
-    // Its masks come after the news of it.
+    // Its masks come after the state that has it.
     const awaited = this.session.object(this.awaited);
     if (awaited?.slices && this.hasMasks(awaited)) {
       this.awaited = null;
@@ -131,6 +143,13 @@ function centreOf(shape: Prompt | HandShape, grid: SliceGrid, index: number): Ij
       : outlinesOf(shape.runs, shape.shape, grid);
   const centre = maskCentre(polygons);
   return centre && grid.xyToIjk(index, centre[0], centre[1]);
+}
+
+/** The axis of the slice that a shape lies on; a brush names its plane instead. */
+function axisOf(shape: HandShape): string | undefined {
+  if ("lasso" in shape) return Object.keys(shape.lasso)[0];
+  if ("mask" in shape) return Object.keys(shape.mask)[0];
+  return "box" in shape ? Object.keys(shape.box).find((key) => key.length === 1) : undefined;
 }
 
 function outlinesOf(runs: ArrayLike<number>, shape: readonly [number, number], grid: SliceGrid) {

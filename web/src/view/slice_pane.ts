@@ -67,7 +67,9 @@ export class SlicePane {
     const sizes = new ResizeObserver(() => this.resize());
     sizes.observe(host);
     const redraw = () => this.redraw();
+    const reveal = () => this.reveal(this.grid.ijkToXy(session.display.focus));
     this.cleanups.push(
+      session.display.followed.subscribe(reveal),
       session.subscribe(redraw),
       session.display.subscribe(redraw),
       session.display.pointing.subscribe(redraw),
@@ -136,6 +138,21 @@ export class SlicePane {
     const edges = this.overlay.getBoundingClientRect();
     const { left, top, scaleX, scaleY } = this.placement;
     return [edges.left + left + (x + 0.5) * scaleX, edges.top + top + (y + 0.5) * scaleY];
+  }
+
+  /** Move a picture that is zoomed in so that a position is in view. */
+  reveal(xy: Xy): void {
+    const { left, top, scaleX, scaleY } = this.placement;
+    const [x, y] = [left + (xy[0] + 0.5) * scaleX, top + (xy[1] + 0.5) * scaleY];
+    const inside = (at: number, size: number) => at >= MARGIN_PX && at <= size - MARGIN_PX;
+    if (!this.width || (inside(x, this.width) && inside(y, this.height))) return;
+    const { display } = this.session;
+    const camera = display.cameras[this.plane];
+    display.moveCamera(this.plane, {
+      ...camera,
+      x: camera.x + (x - this.width / 2) / this.pxPerMm,
+      y: camera.y + (y - this.height / 2) / this.pxPerMm,
+    });
   }
 
   contains([x, y]: Xy): boolean {

@@ -5,6 +5,7 @@ import { type ExportChoice, exportFile } from "../api/export_request";
 import type { Info, SessionState, SessionSummary, UploadSummary, VolumeSummary } from "../api/wire_types";
 import { sizeText } from "./case_list";
 import { droppedFiles } from "./dropped_files";
+import type { MaskImport } from "./import_masks";
 import { Intake } from "./intake";
 import { Observable } from "./observable";
 import { OpenSession, type ShowToast } from "./open_session";
@@ -16,7 +17,7 @@ export interface Toast {
   kind: "error" | "info" | "done";
   text: string;
 }
-export type Dialog = "shortcuts" | "open" | "save" | "series" | "masks" | "statistics" | null;
+export type Dialog = "shortcuts" | "open" | "save" | "import" | "series" | "masks" | "statistics" | null;
 
 /** How long a toast stays; an error stays until it is closed. */
 const TOAST_MS = 6000;
@@ -31,6 +32,8 @@ export class App extends Observable {
   session: OpenSession | null = null;
   toasts: Toast[] = [];
   dialog: Dialog = null;
+  /** The file of masks whose objects the user chooses. */
+  maskImport: MaskImport | null = null;
   uploads: UploadSummary[] = [];
   readonly intake = new Intake(this);
   readonly thumbnails = new Thumbnails(this.client);

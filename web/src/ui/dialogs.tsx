@@ -1,5 +1,6 @@
 import type { App } from "../state/app";
 import { DialogFrame } from "./dialog_frame";
+import { ImportDialog } from "./import_dialog";
 import { MasksDialog, SeriesDialog } from "./intake_dialogs";
 import { keyLabel } from "./keyboard";
 import { SaveDialog } from "./save_dialog";
@@ -14,6 +15,7 @@ export function Dialogs({ app }: { app: App }) {
   if (app.dialog === "series") return <SeriesDialog app={app} />;
   if (app.dialog === "masks") return <MasksDialog app={app} />;
   if (app.dialog === "statistics") return <StatisticsDialog app={app} />;
+  if (app.dialog === "import" && app.maskImport) return <ImportDialog app={app} masks={app.maskImport} />;
   if (app.dialog === "open")
     return (
       <DialogFrame app={app} title="Open">

@@ -79,8 +79,10 @@ export function NameField(props: NameFieldProps) {
       }
     } else if (event.key === "Escape") {
       event.stopPropagation();
-      if (shown) setOpen(false);
-      else props.onEscape();
+      if (shown) {
+        event.preventDefault(); // a dialog around it stays
+        setOpen(false);
+      } else props.onEscape();
     } else if (event.key === "Tab") setOpen(false);
   };
 

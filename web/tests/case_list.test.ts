@@ -18,6 +18,9 @@ const volumes = [
   volumeOf("case2", { added: "2026-11-02", bytes: 9, scan, patient }),
   volumeOf("case1", { added: "2026-11-01", bytes: 7 }),
 ];
+const archive = ["b11", "b2"].map((id) =>
+  volumeOf(id, { added: "2026-12-01", upload: null, source: "data" }),
+);
 const sessions = [
   sessionOf("s3", "case1", { created: "2026-11-05", changed: "2026-11-08" }),
   sessionOf("s1", "case1", { created: "2026-11-04", changed: "2026-11-09", object_names: ["spleen"] }),
@@ -44,6 +47,12 @@ describe("cases", () => {
     expect(names("", "added")).toEqual(["case10", "case2", "case1"]);
     expect(names("", "size")).toEqual(["case2", "case1", "case10"]);
     expect(names("", "changed")).toEqual(["case1", "case10", "case2"]);
+  });
+
+  test("files of the server that nobody worked on come last, by name", () => {
+    const all = caseList([...archive, ...volumes], sessions, []).cases;
+    const found = shownCases(all, "", "changed").map((each) => each.volume.id);
+    expect(found).toEqual(["case1", "case10", "case2", "b2", "b11"]);
   });
 
   test.each([

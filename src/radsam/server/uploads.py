@@ -160,10 +160,8 @@ class Uploads:
             self._volumes.require_size(entry)
         if len(found) == 1 and (volume := self._read(found[0])):
             row = replace(row, labels=looks_like_labels(volume.hu, name))
-            found = [replace(found[0], labels=row.labels)]
         self._store.put_upload(row)
-        self._volumes.add_upload(row)
-        return max(found, key=lambda entry: entry.bytes_in_memory)
+        return max(self._volumes.add_upload(row), key=lambda entry: entry.bytes_in_memory)
 
     def listed(self, user: str) -> list[Upload]:
         """List the uploads of a user, the oldest first, also those whose files can no longer be read."""

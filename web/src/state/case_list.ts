@@ -11,7 +11,7 @@ export interface Case {
   volume: VolumeSummary;
   /** The sessions on it, the latest change first. */
   sessions: CaseSession[];
-  /** ISO time of the last work on it, or else when it was added. */
+  /** ISO time of the last work on it, or else of its upload; empty for a file of the server without a session. */
   changed: string;
 }
 
@@ -41,7 +41,11 @@ export function caseList(
   const cases = volumes.map((volume) => {
     const known = numbered(byVolume.get(volume.id) ?? []);
     byVolume.delete(volume.id);
-    return { volume, sessions: known, changed: known[0]?.session.changed ?? volume.added };
+    return {
+      volume,
+      sessions: known,
+      changed: known[0]?.session.changed ?? (volume.upload ? volume.added : ""),
+    };
   });
   return {
     cases,

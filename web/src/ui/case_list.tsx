@@ -57,7 +57,7 @@ export function CaseList({ app }: { app: App }) {
         {used > 0 && ` · ${count(app.uploads.length, "upload")}, ${sizeText(used)} on the server's disk`}
       </p>
       {cases.length === 0 && <p class="dim">There are no cases yet. Drop a CT above.</p>}
-      <ul>
+      <ul class="case-grid">
         {shown.slice(0, most).map((each) => (
           <CaseItem key={each.volume.id} app={app} item={each} />
         ))}

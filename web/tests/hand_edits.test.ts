@@ -43,6 +43,14 @@ describe.each(PLANES)("in the %s plane", (plane) => {
   const planeOf = (kind: string): PlaneName => (kind === "another plane" ? "sagittal" : plane);
   /** What each tool sends on a target, decided by the model and by hand: the route, and whether it adds. */
   const table: [Tool, boolean, "new" | "object" | "another plane", "model" | "hand", string][] = [
+    ["box", false, "new", "model", "/preview box"],
+    ["box", false, "object", "model", "/correct liver box +"],
+    ["box", false, "another plane", "model", "info"],
+    ["point", false, "new", "model", "/preview point"],
+    ["point", false, "object", "model", "/correct liver point +"],
+    ["point", true, "another plane", "model", "/correct liver point -"],
+    ["negative", false, "new", "model", "info"],
+    ["negative", false, "another plane", "model", "/correct liver point -"],
     ["brush", false, "new", "model", "/preview mask"],
     ["brush", false, "new", "hand", "/paint object 1 +"],
     ["brush", true, "new", "hand", "info"],
@@ -62,6 +70,8 @@ describe.each(PLANES)("in the %s plane", (plane) => {
     ["lasso", false, "object", "hand", "/paint liver +"],
     ["lasso", true, "object", "hand", "/paint liver -"],
     ["lasso", true, "another plane", "hand", "/paint liver -"],
+    ["lasso", false, "another plane", "model", "info"],
+    ["brush", false, "another plane", "model", "info"],
     ["scribble", false, "new", "model", "/preview scribble"],
     ["scribble", true, "new", "model", "info"],
     ["scribble", false, "object", "model", "/correct liver scribble +"],
@@ -73,7 +83,8 @@ describe.each(PLANES)("in the %s plane", (plane) => {
     const { session, server, toasts } = open(kind === "new" ? [] : [{ ...LIVER, plane: planeOf(kind) }]);
     session.setTarget(kind === "new" ? null : "liver");
     session.hand.set({ paintNew: decides, paintObject: decides, lasso: decides });
-    const path: Xy[] = tool === "lasso" ? [...PATH, [3, 6]] : PATH;
+    const click = tool === "point" || tool === "negative";
+    const path: Xy[] = tool === "lasso" ? [...PATH, [3, 6]] : click ? [[4, 3]] : PATH;
     drag(paneOf(session, plane), tool, path, shift);
     await settled();
     if (expected === "info") {
@@ -102,7 +113,7 @@ interface Body {
 }
 
 function described(route: string, { name, positive, prompt, points }: Body): string {
-  const kindOf = (each: object) => ["mask", "lasso", "scribble", "box"].find((kind) => kind in each);
+  const kindOf = (each: object) => ["mask", "lasso", "scribble", "box", "point"].find((kind) => kind in each);
   const sign = (adds?: boolean) => ((adds ?? true) ? "+" : "-");
   const action = route.slice(route.lastIndexOf("/"));
   if (action === "/paint") return `${action} ${name} ${sign(positive)}`;

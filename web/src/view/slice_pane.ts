@@ -291,7 +291,17 @@ export class SlicePane {
     drawDiameters(this, pen);
     drawMeasurements(this, pen, this.gesture === null);
     this.gesture?.draw?.(pen);
+    this.drawHiddenStroke(pen);
     this.drawCursor(pen);
+  }
+
+  /** While masks or the object are hidden, a stroke is at least seen as long as it is drawn. */
+  private drawHiddenStroke(pen: Pen): void {
+    const stroke = this.gesture?.stroke;
+    const object = this.session.objects.find((each) => each.id === stroke?.id);
+    if (!stroke || (this.session.display.masks && (object?.visible ?? true))) return;
+    const colour = stroke.positive ? (object?.color ?? colourOf(stroke.id)) : NEGATIVE;
+    pen.mask(outlinesOfStored(this.grid, stroke.mask), colour, true, true);
   }
 
   private drawMasks(pen: Pen): void {

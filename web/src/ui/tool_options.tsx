@@ -25,7 +25,7 @@ export function ToolOptions({ session }: { session: OpenSession }) {
   const brush = tool === "brush" || tool === "erase";
   const existing = target.kind === "object" && !draft;
   return (
-    <div class="tool-options" role="toolbar" aria-label="Tool options" onPointerUp={leaveToKeys}>
+    <section class="tool-options" aria-label="Tool options" onPointerUp={leaveToKeys}>
       {isStrokeTool(tool) && tool !== "erase" && !draft && (
         <Segmented
           label="Who decides"
@@ -57,7 +57,7 @@ export function ToolOptions({ session }: { session: OpenSession }) {
           reached={hand.reached}
         />
       )}
-    </div>
+    </section>
   );
 }
 

@@ -1,6 +1,7 @@
 // @vitest-environment happy-dom
 /** What pointers, fingers and wheels do on a view, tool by tool. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { type Context, SHORTCUTS } from "../src/ui/shortcuts";
 import { zoomByKeys } from "../src/view/camera";
 import { moveCursor, pressCursor } from "../src/view/key_cursor";
 import { NEGATIVE, type Pen, PROMPT } from "../src/view/overlay_pen";
@@ -292,4 +293,15 @@ it("keeps the cursor of the keys in view, and zooms around it", () => {
   expect(inside(pane.clientAt([2, 3]))).toBe(false);
   for (let n = 0; n < 3; n++) moveCursor(pane, 1, 1);
   expect(inside(pane.clientAt([2, 3]).map((value) => Math.round(value)))).toBe(true);
+});
+
+it("draws nothing with keys where the cursor stays, or where another tool is chosen", () => {
+  display().set({ tool: "box" });
+  display().point({ plane: "axial", x: 0, y: 1 });
+  pressCursor(pane, false);
+  pressCursor(pane, false);
+  expect([pane.gesture, prompts()]).toEqual([null, []]);
+  pressCursor(pane, false);
+  SHORTCUTS.find(({ label }) => label === "P")!.run({ session: pane.session, pane } as Context, "p");
+  expect([pane.gesture, display().tool]).toEqual([null, "point"]);
 });

@@ -6,7 +6,7 @@ import type { OpenSession } from "../state/open_session";
 import { WITHOUT_BOUNDS } from "../state/prompt_draft";
 import { confirmHere } from "../state/slice_edits";
 import { zoomByKeys } from "../view/camera";
-import { moveCursor, pressCursor } from "../view/key_cursor";
+import { dropGesture, moveCursor, pressCursor } from "../view/key_cursor";
 import type { SlicePane } from "../view/slice_pane";
 import { KEYED_PRESETS, presetWindow } from "../volume/hu_window";
 import { bindingOf } from "./keyboard";
@@ -33,7 +33,10 @@ const tool = (key: string, name: Tool, description: string): Shortcut => ({
   label: key.toUpperCase(),
   description,
   bindings: [key],
-  run: ({ session }) => session.display.set({ tool: name }),
+  run: ({ session, pane }) => {
+    if (pane?.gesture) dropGesture(pane); // it belongs to the tool before
+    session.display.set({ tool: name });
+  },
 });
 
 const NO_PRESETS =
@@ -77,11 +80,8 @@ export const SHORTCUTS: readonly Shortcut[] = [
     description: "Discard the prompt, or stop what runs and keep what is done",
     bindings: ["escape"],
     run: ({ session, pane }) => {
-      if (pane?.gesture) {
-        pane.gesture.cancel?.();
-        pane.gesture = null;
-        pane.redraw();
-      } else if (session.measurements.started) session.measurements.start(null);
+      if (pane?.gesture) dropGesture(pane);
+      else if (session.measurements.started) session.measurements.start(null);
       else if (session.busy) void session.stop(true);
       else if (session.draft) session.discardDraft();
       else session.display.set({ tool: "navigate" });

@@ -21,6 +21,7 @@ export function TopBar({ app, session }: { app: App; session: OpenSession }) {
   const spacing = volume.spacing_mm_ijk.map((mm) => Number(mm.toFixed(2))).join(" × ");
   return (
     <header class="top-bar">
+      <h1 class="sr-only">RadSAM: {volume.name}</h1>
       <button
         type="button"
         class="brand"

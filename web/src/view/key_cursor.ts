@@ -1,8 +1,12 @@
 /** A view by keys: Shift+arrows move the cursor, and Space presses or releases. */
 import { bringIntoView } from "./camera";
+import type { Gesture } from "./gesture";
 import type { Xy } from "./overlay_pen";
 import type { SlicePane } from "./slice_pane";
 import { TOOLS } from "./tool_gestures";
+
+/** Where gestures that wait for the next Space began. */
+const begun = new WeakMap<Gesture, Xy>();
 
 export function moveCursor(pane: SlicePane, dx: number, dy: number): void {
   const { display } = pane.session;
@@ -29,15 +33,24 @@ export function pressCursor(pane: SlicePane, shift: boolean): void {
   const xy: Xy = [display.pointer.x, display.pointer.y];
   if (pane.gesture) {
     const { gesture } = pane;
+    const [x, y] = begun.get(gesture) ?? [];
     pane.gesture = null;
-    gesture.end?.(true);
+    gesture.end?.(x !== xy[0] || y !== xy[1]);
   } else {
     const gesture = TOOLS[display.tool](pane, xy, shift);
     // A click ends at once; a box, a stroke or a distance ends with the next Space.
     if (display.tool === "point" || display.tool === "negative" || display.tool === "navigate")
       gesture?.end?.(false);
     else pane.gesture = gesture;
+    if (pane.gesture) begun.set(pane.gesture, xy);
   }
   pane.byKeys = true;
+  pane.redraw();
+}
+
+/** Take back what is half-drawn. */
+export function dropGesture(pane: SlicePane): void {
+  pane.gesture?.cancel?.();
+  pane.gesture = null;
   pane.redraw();
 }

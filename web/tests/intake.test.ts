@@ -19,8 +19,9 @@ class FakeHost {
   private onServer: VolumeSummary[] = [];
 
   client = {
-    upload: async (file: File, _: unknown, signal: AbortSignal) => {
+    upload: async (file: File, progress: (share: number) => void, signal: AbortSignal) => {
       this.uploaded.push(file.name);
+      progress(0.5);
       if (signal.aborted) throw new DOMException("", "AbortError");
       const answer = this.answers[file.name] ?? [volumeOf(file.name)];
       if (answer instanceof ApiError) throw answer;
@@ -74,8 +75,11 @@ describe("volumes", () => {
   });
 
   test("a folder of DICOM files becomes one upload", async () => {
+    const steps: string[] = [];
+    intake.subscribe(() => intake.upload && steps.push(`${intake.upload.step} ${intake.upload.name}`));
     await intake.take(["a/IM1", "a/deep/IM2", "a/IM3"].map((path) => at(path, dicom(path))));
     expect(host.uploaded).toEqual(["a.zip"]);
+    expect([...new Set(steps)]).toEqual(["preparing 3 files", "preparing a.zip", "sending a.zip"]);
   });
 
   test("a folder of three cases is uploaded, and none of them is opened silently", async () => {

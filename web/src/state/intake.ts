@@ -40,8 +40,8 @@ interface Parcel {
 }
 
 export class Intake extends Observable {
-  /** The upload that runs. */
-  upload: { name: string; share: number; stop: AbortController } | null = null;
+  /** The upload that runs, and the share of this step that is done. */
+  upload: { step: "preparing" | "sending"; name: string; share: number; stop: AbortController } | null = null;
   /** The series of an upload, of which the user chooses one. */
   series: VolumeSummary[] = [];
   /** Files of masks that wait for the user's choice; the first is shown. */
@@ -60,7 +60,12 @@ export class Intake extends Observable {
         "An upload is running. Drop the files when it has ended, or stop it.",
       );
     const stop = new AbortController();
-    this.show({ name: files.length === 1 ? files[0].path : `${files.length} files`, share: 0, stop });
+    this.show({
+      step: "preparing",
+      name: files.length === 1 ? files[0].path : `${files.length} files`,
+      share: 0,
+      stop,
+    });
     const uploaded: VolumeSummary[] = [];
     this.masks = [];
     try {
@@ -167,7 +172,7 @@ export class Intake extends Observable {
     try {
       first = await this.app.client.upload(
         new File([file], parcel.name),
-        (share) => this.show({ name: label, share, stop }),
+        (share) => this.show({ step: "sending", name: label, share, stop }),
         stop.signal,
       );
     } catch (error) {
@@ -186,7 +191,7 @@ export class Intake extends Observable {
     const files = parcel.folder ?? [];
     if (files.length > MOST_FILES)
       throw new Error(`${parcel.name} has ${files.length} files; at most ${MOST_FILES} are taken at once.`);
-    return zipOf(files, (share) => this.show({ name: `files of ${label}`, share, stop }), stop.signal);
+    return zipOf(files, (share) => this.show({ step: "preparing", name: label, share, stop }), stop.signal);
   }
 
   /** Open the only volume that was uploaded; let the user choose among several. */

@@ -6,12 +6,13 @@ import "./styles/upload.css";
 export function UploadCard({ app }: { app: App }) {
   useObservables(app.intake);
   if (!app.intake.upload) return null;
-  const { name, share, stop } = app.intake.upload;
+  const { step, name, share, stop } = app.intake.upload;
+  const doing = step === "preparing" ? "Preparing" : share < 1 ? "Uploading" : "The server reads";
   return (
     <div class="upload" role="status">
       <div class="upload-line">
         <span class="ellipsis" title={name}>
-          {share < 1 ? `Uploading ${name}` : `Reading ${name}`}
+          {doing} {name}
         </span>
         <span class="numbers">{Math.round(share * 100)} %</span>
       </div>

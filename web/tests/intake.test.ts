@@ -19,6 +19,7 @@ class FakeHost {
   private onServer: VolumeSummary[] = [];
 
   client = {
+    fetch: async (_: string): Promise<Response> => new Response(),
     upload: async (file: File, progress: (share: number) => void, signal: AbortSignal) => {
       this.uploaded.push(file.name);
       progress(0.5);
@@ -184,6 +185,22 @@ describe("masks", () => {
       "DELETE /uploads/u-seg",
       "masks seg.nii.gz of ct.nii.gz",
     ]);
+  });
+
+  test("what was closed without an answer can be chosen later", async () => {
+    start([volumeOf("ct")]);
+    host.answers = { "seg.nii.gz": [labels("seg")] };
+    host.client.fetch = async (path: string) => {
+      host.done.push(`GET ${path}`);
+      return new Response(new Blob(["voxels"]));
+    };
+    await intake.take([at("seg.nii.gz")]);
+    await intake.take([]);
+    const seg = host.volumes.find((each) => each.id === "seg") as VolumeSummary;
+    await intake.chooseAgain({ ...seg, name: "seg.nii.gz" });
+    expect(host.done).toEqual(["show masks", "GET /volumes/seg/image.nii", "show masks"]);
+    await intake.takeAsMasks(intake.masks[0], host.volumes[0]);
+    expect(host.done.slice(3)).toEqual(["DELETE /uploads/u-seg", "open ct", "masks seg.nii of ct"]);
   });
 
   test("DICOM segmentations are not uploaded as volumes", async () => {

@@ -1,5 +1,5 @@
 /** Files that the user gives: uploads, the choice of a series, and what to do with a label map. */
-import { deleteUpload } from "../api/cases";
+import { deleteUpload, volumeFile } from "../api/cases";
 import type { Client } from "../api/client";
 import type { Info, VolumeSummary } from "../api/wire_types";
 import { MOST_FILES, zipOf } from "../api/zip_files";
@@ -124,6 +124,16 @@ export class Intake extends Observable {
     if (this.app.session?.volume.id !== volume.id) await this.app.openVolume(volume.id);
     if (this.app.session?.volume.id === volume.id) await this.app.importMasks(masks.file);
     await this.showNextMasks();
+  }
+
+  /** Let the user say again what an upload is that looks like a label map. */
+  async chooseAgain(uploaded: VolumeSummary): Promise<void> {
+    try {
+      this.masks = [{ file: await volumeFile(this.app.client, uploaded.id, uploaded.name), uploaded }];
+      this.app.show("masks");
+    } catch (error) {
+      this.app.showToast("error", (error as Error).message);
+    }
   }
 
   /** The file is a volume after all. */

@@ -137,6 +137,11 @@ function CaseItem({ app, item }: { app: App; item: Case }) {
             </span>
           </span>
         </button>
+        {volume.labels && (
+          <button type="button" class="quiet" onClick={() => app.intake.chooseAgain(volume)}>
+            Use as masks
+          </button>
+        )}
         {upload && (
           <IconButton
             icon="trash"

@@ -50,11 +50,14 @@ def test_a_dropped_folder_of_phases_then_its_masks(run_radsam: CommandLine, tiny
         geometry = type(scene.volume.geometry)(scene.volume.geometry.shape_kji, np.array(details["affine_lps"]))
         write_labels(LabelVolume(scene.truth.astype(np.uint8), geometry), masks)
         drop(page, masks)
+        page.get_by_role("button", name="Open 1 object").click()
         page.locator(".object").first.wait_for()
-        assert [each["source"] for each in get(page, server.url, "volumes")] == ["upload"] * 2
+        page.get_by_role("dialog").wait_for(state="detached")
         (session,) = get(page, server.url, "sessions")
         (found,) = get(page, server.url, f"sessions/{session['id']}")["objects"]
         assert found["voxels"] == np.count_nonzero(scene.truth)
+        page.wait_for_function("fetch('/api/volumes').then(r => r.json()).then(all => all.length === 2)")
+        assert [each["source"] for each in get(page, server.url, "volumes")] == ["upload"] * 2
         page.context.close()
 
 

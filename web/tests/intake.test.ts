@@ -46,7 +46,11 @@ class FakeHost {
     this.done.push(`open ${id}${fresh ? " anew" : ""}`);
   };
   importSession = async (file: File) => void this.done.push(`session ${file.name}`);
-  importMasks = async (file: File) => void this.done.push(`masks ${file.name} of ${this.session?.volume.id}`);
+  taken = true;
+  importMasks = async (file: File) => {
+    this.done.push(`masks ${file.name} of ${this.session?.volume.id}`);
+    return this.taken;
+  };
 
   constructor(private readonly given: VolumeSummary[] = []) {
     this.volumes = given;
@@ -150,8 +154,18 @@ describe("masks", () => {
     const [masks] = intake.masks;
     expect(intake.volumesFor(masks).map((each) => each.id)).toEqual(["ct", "other"]);
     await intake.takeAsMasks(masks, host.volumes[1]);
-    expect(host.done.slice(1)).toEqual(["DELETE /uploads/u-seg", "open ct", "masks seg.nii.gz of ct"]);
+    expect(host.done.slice(1)).toEqual(["open ct", "masks seg.nii.gz of ct", "DELETE /uploads/u-seg"]);
     expect(host.volumes.map((each) => each.id)).toEqual(["other", "ct"]);
+  });
+
+  test("an upload whose masks were not taken stays", async () => {
+    start([volumeOf("ct")]);
+    host.session = { volume: { id: "ct" } };
+    host.taken = false;
+    host.answers = { "seg.nii.gz": [labels("seg")] };
+    await intake.take([at("seg.nii.gz")]);
+    expect(host.done).toEqual(["masks seg.nii.gz of ct"]);
+    expect(host.volumes.map((each) => each.id)).toEqual(["ct", "seg"]);
   });
 
   test("it may be a volume anyway, which keeps the upload", async () => {
@@ -166,7 +180,7 @@ describe("masks", () => {
     host.session = { volume: { id: "ct" } };
     host.answers = { "seg.nii.gz": [labels("seg")] };
     await intake.take([at("seg.nii.gz")]);
-    expect(host.done).toEqual(["DELETE /uploads/u-seg", "masks seg.nii.gz of ct"]);
+    expect(host.done).toEqual(["masks seg.nii.gz of ct", "DELETE /uploads/u-seg"]);
   });
 
   test("on another grid than the open volume's the user says whose it is", async () => {
@@ -182,8 +196,8 @@ describe("masks", () => {
     await intake.take([at("case/ct.nii.gz"), at("case/seg.nii.gz")]);
     expect(host.done).toEqual([
       "open ct.nii.gz anew",
-      "DELETE /uploads/u-seg",
       "masks seg.nii.gz of ct.nii.gz",
+      "DELETE /uploads/u-seg",
     ]);
   });
 
@@ -200,7 +214,7 @@ describe("masks", () => {
     await intake.chooseAgain({ ...seg, name: "seg.nii.gz" });
     expect(host.done).toEqual(["show masks", "GET /volumes/seg/image.nii", "show masks"]);
     await intake.takeAsMasks(intake.masks[0], host.volumes[0]);
-    expect(host.done.slice(3)).toEqual(["DELETE /uploads/u-seg", "open ct", "masks seg.nii of ct"]);
+    expect(host.done.slice(3)).toEqual(["open ct", "masks seg.nii of ct", "DELETE /uploads/u-seg"]);
   });
 
   test("DICOM segmentations are not uploaded as volumes", async () => {

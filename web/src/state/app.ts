@@ -185,8 +185,10 @@ export class App extends Observable {
     }
   }
 
-  async importMasks(file: File): Promise<void> {
+  /** Take the masks of a file as objects of the open session; whether the user did. */
+  async importMasks(file: File): Promise<boolean> {
     await this.takeMasks(this, file);
+    return this.maskImport?.file === file && this.maskImport.status === "done";
   }
 
   /** Take files and folders from a drop. */

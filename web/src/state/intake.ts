@@ -28,8 +28,8 @@ export interface IntakeHost {
   refresh(): Promise<void>;
   openVolume(id: string, newSession?: boolean): Promise<void>;
   importSession(file: File): Promise<void>;
-  /** Take the masks of a file as objects of the open session. */
-  importMasks(file: File): Promise<void>;
+  /** Take the masks of a file as objects of the open session; whether the user did. */
+  importMasks(file: File): Promise<boolean>;
 }
 
 /** One upload: a file, or the DICOM files of a folder. */
@@ -111,18 +111,13 @@ export class Intake extends Observable {
       .sort((a, b) => likely(b) - likely(a));
   }
 
-  /** The file holds masks of a volume: open that, and take them as objects. */
+  /** The file holds masks of a volume: open that, and take them as objects. Otherwise the upload stays. */
   async takeAsMasks(masks: MaskFile, volume: VolumeSummary): Promise<void> {
     this.masks = this.masks.filter((each) => each !== masks);
     this.app.show(null);
-    try {
-      if (masks.uploaded?.upload) await deleteUpload(this.app.client, masks.uploaded.upload);
-      await this.app.refresh();
-    } catch (error) {
-      this.app.showToast("error", (error as Error).message);
-    }
     if (this.app.session?.volume.id !== volume.id) await this.app.openVolume(volume.id);
-    if (this.app.session?.volume.id === volume.id) await this.app.importMasks(masks.file);
+    const taken = this.app.session?.volume.id === volume.id && (await this.app.importMasks(masks.file));
+    if (taken && masks.uploaded?.upload) await this.deleteUploaded(masks.uploaded.upload);
     await this.showNextMasks();
   }
 
@@ -142,6 +137,16 @@ export class Intake extends Observable {
     this.app.show(null);
     if (masks.uploaded) await this.app.openVolume(masks.uploaded.id, true);
     await this.showNextMasks();
+  }
+
+  /** Delete the upload of a label map that has become objects. */
+  private async deleteUploaded(upload: string): Promise<void> {
+    try {
+      await deleteUpload(this.app.client, upload);
+      await this.app.refresh();
+    } catch (error) {
+      this.app.showToast("error", (error as Error).message);
+    }
   }
 
   private show(upload: Intake["upload"]): void {

@@ -83,12 +83,9 @@ describe("the ends of the target", () => {
     expect(session.ends.shown).toBeNull();
   });
 
-  it("are not shown of a locked or hidden object, or with the masks hidden", () => {
+  it("are not shown of a locked or hidden object", () => {
     expect(openSession([liver({ locked: true })]).session.ends.shown).toBeNull();
     expect(openSession([liver({ visible: false })]).session.ends.shown).toBeNull();
-    const { session } = openSession([liver()]);
-    session.display.set({ masks: false });
-    expect(edgesOf(seen(session, "sagittal"))).toEqual([]);
   });
 
   it("move at once, with one request at the release", async () => {

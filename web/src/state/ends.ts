@@ -56,6 +56,11 @@ export class Ends extends Observable {
     return this.ofDraft() ?? this.ofTarget();
   }
 
+  /** Whether an end of the target is being moved. */
+  get moving(): boolean {
+    return this.moved !== null;
+  }
+
   /** Move an end to a slice and show it; nothing is requested of the server before `release`. */
   move(end: EndName, slice: number): void {
     const shown = this.shown;

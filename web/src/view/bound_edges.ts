@@ -49,7 +49,7 @@ export function sliceAtEdge(pane: SliceGrid, object: SliceGrid, end: EndName, [x
 export function edgesOf(pane: EdgePane): (Edge & { shown: ShownEnds })[] {
   const { session, grid } = pane;
   const shown = session.ends.shown;
-  if (!shown || !session.display.masks) return [];
+  if (!shown) return [];
   const object = session.geometry.grids[shown.plane];
   return ENDS.flatMap((end) => {
     const edge = edgeOf(grid, object, end, shown[end]);
@@ -63,8 +63,7 @@ export function edgesOf(pane: EdgePane): (Edge & { shown: ShownEnds })[] {
  */
 export function grabbedEdge(pane: EdgePane, xy: Xy): Edge | null {
   const { reachPx, placement } = pane;
-  const { tool } = pane.session.display;
-  const anywhere = tool === "navigate" || tool === "window";
+  const anywhere = looksOnly(pane.session);
   let nearest: Edge | null = null;
   let nearestPx = reachPx;
   for (const edge of edgesOf(pane)) {
@@ -104,6 +103,11 @@ export function draggingEdge(pane: EdgePane, edge: Edge, click: () => void): Ges
   };
 }
 
+/** Whether the tool in hand draws nothing, so that an edge may be dragged anywhere on its line. */
+function looksOnly({ display }: OpenSession): boolean {
+  return display.tool === "navigate" || display.tool === "window";
+}
+
 export const edgeCursor = (edge: Edge) => (edge.vertical ? "ew-resize" : "ns-resize");
 
 /** Where a grip begins and ends along its edge, in displayed pixels: near the left or upper side of what is in view. */
@@ -114,11 +118,25 @@ function gripOf(pane: EdgePane, edge: Edge): [number, number] {
   return [from, from + GRIP_PX.length / scale];
 }
 
+/** Which edge the pointer is on, so that it is drawn whole. */
+export function pointedEnd(pane: EdgePane): EndName | null {
+  const { pointer } = pane.session.display;
+  return pointer?.plane === pane.plane ? (grabbedEdge(pane, [pointer.x, pointer.y])?.end ?? null) : null;
+}
+
+/**
+ * Draw the grips, and the whole lines where they can be dragged: no line lies on the anatomy while one draws, or with
+ * the masks hidden.
+ */
 export function drawEdges(pane: EdgePane, pen: Pen): void {
+  const { session } = pane;
+  const pointed = pointedEnd(pane);
   for (const edge of edgesOf(pane)) {
     const across = edge.vertical ? pane.grid.rows : pane.grid.cols;
     const point = (along: number): Xy => (edge.vertical ? [edge.at, along] : [along, edge.at]);
     const [from, to] = gripOf(pane, edge);
-    pen.edge([point(-0.5), point(across - 0.5)], [point(from), point(to)], edge.shown.colour);
+    const whole =
+      (looksOnly(session) && session.display.masks) || pointed === edge.end || session.ends.moving;
+    pen.edge(whole ? [point(-0.5), point(across - 0.5)] : null, [point(from), point(to)], edge.shown.colour);
   }
 }

@@ -142,7 +142,7 @@ export class Pen {
   }
 
   /** An end of an object, seen from the side: a dashed line with a thick grip. */
-  edge(line: readonly [Xy, Xy], grip: readonly [Xy, Xy], colour: string): void {
+  edge(line: readonly [Xy, Xy] | null, grip: readonly [Xy, Xy], colour: string): void {
     const { c, unit } = this;
     const stroke = ([a, b]: readonly [Xy, Xy], style: string, width: number, dash: number[]) => {
       c.beginPath();
@@ -153,8 +153,10 @@ export class Pen {
       c.lineWidth = width * unit;
       c.stroke();
     };
-    stroke(line, SHADE, 2.5, []);
-    stroke(line, colour, 1.2, [5 * unit, 4 * unit]);
+    if (line) {
+      stroke(line, SHADE, 2.5, []);
+      stroke(line, colour, 1.2, [5 * unit, 4 * unit]);
+    }
     c.lineCap = "round";
     stroke(grip, SHADE, 7, []);
     stroke(grip, colour, 4.5, []);

@@ -7,7 +7,7 @@ import type { SliceGrid } from "../volume/coordinates";
 import type { WindowHu } from "../volume/hu_window";
 import { decodeRuns } from "../volume/run_lengths";
 import { type Placement, renderSlice } from "../volume/slice_rendering";
-import { drawEdges } from "./bound_edges";
+import { drawEdges, pointedEnd } from "./bound_edges";
 import type { Gesture } from "./gesture";
 import { drawDiameters, drawMeasurements, drawnDiameters } from "./measurement_drawing";
 import { NEGATIVE, Pen, POSITIVE, PROMPT, scaleBar, type Xy } from "./overlay_pen";
@@ -256,6 +256,8 @@ export class SlicePane {
         session.selected,
         session.ends.shown?.low,
         session.ends.shown?.high,
+        session.ends.moving,
+        pointedEnd(this),
         draft,
         session.sentDraft,
         this.gesture,

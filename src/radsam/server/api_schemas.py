@@ -255,7 +255,8 @@ class ObjectState(BaseModel):
     """An object of a session: `voxels` has it in the label map, `whole_voxels` before the overlap policy applies.
 
     `unfinished` names the ends at which its propagation was stopped, each with the requested slice; null
-    where the stop rule was to find it.
+    where the stop rule was to find it. `other_ends` has the slices at which it may end instead, where the model was
+    unsure of an end that it has found itself.
     """
 
     id: int
@@ -279,6 +280,7 @@ class ObjectState(BaseModel):
     start: Literal["segment", "start_from_mask"]
     confirmed: list[int]
     unfinished: dict[Literal["low", "high"], int | None]
+    other_ends: dict[Literal["low", "high"], list[int]]
     edits: list[PlacedEdit]
 
 

@@ -259,6 +259,7 @@ class EditQueue:
             "name": job.name,
             "low_end": found["low_end"] if found else None,
             "high_end": found["high_end"] if found else None,
+            "other_ends": found["other_ends"] if found else {},
             "by_hand": painted,
             "stopped": job.stopped,
             "warnings": list(job.warnings),

@@ -132,6 +132,7 @@ def _object(each: SegmentedObject, voxels: int, ml: float) -> dict[str, Any]:
         "start": each.start,
         "confirmed": list(each.confirmed),
         "unfinished": dict(each.unfinished),
+        "other_ends": {end: [index] for end, index in each.other_ends.items()},
         "edits": [{"number": one.number, "kind": one.kind, "slices": list(one.slices)} for one in each.edits],
     }
 

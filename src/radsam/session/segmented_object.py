@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 from radsam.predictor import SliceMask
 from radsam.propagate import EndReason
+from radsam.propagate.unsure_end import other_end
 from radsam.session.edit import Confirm, ObjectEdit, Paint, Segment, StartEdit, StartFromMask
-from radsam.session.stopped import End
+from radsam.session.stopped import SIDE_OF, End
 from radsam.session.user_state import slice_prompts_of
 from radsam.volume import Bounds, Geometry, Prompt, SliceGrid
 
@@ -126,6 +127,24 @@ class SegmentedObject:
     def painted(self) -> bool:
         """Whether the model did not follow the last correction, so that only its clicks were painted."""
         return bool(self.unfollowed)
+
+    @property
+    def other_ends(self) -> dict[End, int]:
+        """Where it may end instead, "low" and "high", if the model was unsure of an end that it has found itself."""
+        reasons: dict[End, EndReason] = {"low": self.low_end, "high": self.high_end}
+        found = {}
+        marked = [*(each.index for each in self.placed_prompts), *self.confirmed]
+        marked += [index for each in self.edits if each.kind == "paint" for index in each.slices]
+        for end, reason in reasons.items():
+            if reason in (EndReason.BOUND, EndReason.STOPPED) or not marked:
+                continue
+            side = SIDE_OF[end]
+            last = max(index * side for index in marked)
+            outwards = sorted((index for index in self.slices if index * side >= last), key=lambda index: index * side)
+            other = other_end([self.slices[index] for index in outwards])
+            if other is not None:
+                found[end] = other
+        return found
 
     @property
     def whole_voxels(self) -> int:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from fakes import FakeBackend
 from radsam.propagate import SideDone
 from radsam.server.edit_journal import Journal, read_journal
 from radsam.server.model_thread import ModelThread, Task
@@ -167,3 +169,32 @@ def test_the_journal_has_the_sides_that_were_finished(tmp_path: Path) -> None:
         assert [each for each in found.records if isinstance(each, SideDone)] == [
             each for each in records if isinstance(each, SideDone)
         ]
+
+
+class UnsureBackend(FakeBackend):
+    """Of the slices from the sixth one on, it is unsure."""
+
+    def decode(self, embedding, prompt):
+        """Predict as the fake does, with a lower score."""
+        found = super().decode(embedding, prompt)
+        return replace(found, scores=found.scores * 0.72) if len(self.prompts) > 5 else found
+
+
+def test_where_the_stop_rule_was_unsure_the_state_says_so_until_the_user_has_chosen(tmp_path: Path) -> None:
+    with served(tmp_path, backend=UnsureBackend()) as web:
+        events = []
+        live = web.service._sessions.open("local", web.session)
+        publish = live.channel.publish
+        live.channel.publish = lambda kind, data: (events.append((kind, data)), publish(kind, data))  # type: ignore[assignment, method-assign]
+        shown = web.segment(bounds=None)["objects"][0]
+        (low,), (high,) = shown["other_ends"]["low"], shown["other_ends"]["high"]
+        assert shown["slices"][0] < low < 13 < high < shown["slices"][1]
+        (ended,) = [data for kind, data in events if kind == "ended"]
+        assert ended["other_ends"] == shown["other_ends"]
+        # One end moves to the other slice: that end is settled, and the other one still unsure.
+        web.post("/bounds", {"name": "right", "high": high}, 202)
+        shown = web.settled()["objects"][0]
+        assert (shown["slices"][1], shown["other_ends"]) == (high, {"low": [low]})
+        # The user keeps the found one.
+        web.post("/bounds", {"name": "right", "low": shown["slices"][0]}, 202)
+        assert web.settled()["objects"][0]["other_ends"] == {}

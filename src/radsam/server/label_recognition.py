@@ -10,6 +10,8 @@ _MOST_LABELS = 128
 #: If the name says so, also more, as of atlases.
 _MOST_NAMED_LABELS = 1024
 _NAMES = ("seg", "label", "mask", "organ", "roi", "struct")
+#: So few values are labels, even if they lie in single voxels, as small lesions do.
+_FEW_VALUES = 16
 #: Of the neighbours along i of labelled voxels, this share has the same label; of 8-bit images far fewer.
 _ALIKE = 0.6
 
@@ -34,4 +36,5 @@ def looks_like_labels(values: Shaped[np.ndarray, "k j i"], name: str) -> bool:
         inside = each[:, 1:] > 0
         labelled += int(np.count_nonzero(inside))
         alike += int(np.count_nonzero(inside & (each[:, 1:] == each[:, :-1])))
-    return bool(counts[0] and labelled and alike >= _ALIKE * labelled)
+    in_regions = np.count_nonzero(counts) <= _FEW_VALUES or alike >= _ALIKE * labelled
+    return bool(counts[0] and labelled and in_regions)

@@ -243,6 +243,7 @@ def test_label_maps_are_recognised_by_their_values() -> None:
     assert looks_like_labels(values, "x.nii.gz")
     assert looks_like_labels(values.astype(np.float32), "x.nii.gz")
     assert looks_like_labels((values > 3).astype(np.int16), "x.nii.gz")
+    assert looks_like_labels((noise == 7).astype(np.int16), "x.nii.gz")  # single voxels, as of small lesions
     assert not looks_like_labels(values - 1.0, "labels.nii.gz")  # -1 is not a label
     assert not looks_like_labels(values + 0.5, "labels.nii.gz")
     assert not looks_like_labels(np.where(values == 3, np.nan, values), "labels.nii.gz")

@@ -1,6 +1,12 @@
 /** Edits by hand: every tool on every target in every plane, and what is shown of them meanwhile. */
 import { describe, expect, it } from "vitest";
-import { PLANES, type PlaneName, type ServerEvents, type VolumeInfo } from "../src/api/wire_types";
+import {
+  PLANES,
+  type PlaneName,
+  type ServerEvents,
+  type SessionState,
+  type VolumeInfo,
+} from "../src/api/wire_types";
 import type { Tool } from "../src/state/display";
 import type { Xy } from "../src/view/overlay_pen";
 import { outlinesOfStored, StrokeOverlay } from "../src/view/stroke_overlay";
@@ -292,6 +298,29 @@ describe("a stroke under way", () => {
     send("ended", end("j1"));
     await settled();
     expect(server.taken()).toEqual(["POST /undo"]);
+  });
+});
+
+describe("voxels of another object", () => {
+  const cases: [string, Partial<SessionState>, boolean, boolean][] = [
+    ["are taken where the last one wins", {}, false, true],
+    ["stay where it is locked", {}, true, false],
+    ["stay where the first one keeps them", { overlap: "keep first" }, false, false],
+    ["stay where it comes first in the order", { order: ["liver"] }, false, false],
+    ["are taken where it comes later", { overlap: "keep first", order: ["tumour"] }, false, true],
+  ];
+
+  it.each(cases)("%s", (_, change, locked, taken) => {
+    const { session } = open([{ ...LIVER, locked }, objectOf("tumour", 2)]);
+    Object.assign(session.state, change);
+    const pane = paneOf(session, "axial");
+    const { grid, index } = pane;
+    const size = grid.shapeVu[0] * grid.shapeVu[1];
+    session.labels.putSlice(1, "axial", index, encodeRuns(new Uint8Array(size).fill(1)));
+    session.setTarget("tumour");
+    const { stroke } = drag(pane, "brush", PATH)!;
+    const shown = new StrokeOverlay(session, grid).outlines(index, [stroke!]).get(2)!;
+    expect(onScreen(grid, shown).includes(true)).toBe(taken);
   });
 });
 

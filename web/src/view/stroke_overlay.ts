@@ -70,9 +70,19 @@ export class StrokeOverlay {
   /** Which objects keep their voxels from an edit of object `id`, as far as the page knows; null if none does. */
   private keeps(id: number): ((owner: number) => boolean) | null {
     const { objects, state } = this.session;
-    if (state.overlap === "keep first") return (owner) => owner < id;
-    const locked = new Set(objects.filter((each) => each.locked).map((each) => each.id));
-    return locked.size ? (owner) => locked.has(owner) : null;
+    const keepFirst = state.overlap === "keep first";
+    if (!keepFirst && !state.order.length && !objects.some((each) => each.locked)) return null;
+    const rank = (name?: string) => {
+      const at = state.order.indexOf(name ?? "");
+      return at < 0 ? state.order.length : at;
+    };
+    const own = rank(objects.find((each) => each.id === id)?.name);
+    return (owner) => {
+      const other = objects.find((each) => each.id === owner);
+      if (!other || owner === id) return false;
+      const before = rank(other.name) - own;
+      return other.locked || before < 0 || (before === 0 && keepFirst && owner < id);
+    };
   }
 
   private pixels(index: number, id: number): Uint8Array {

@@ -16,6 +16,7 @@ from starlette.concurrency import run_in_threadpool
 
 from radsam.server.api_schemas import NewSession, SessionChange, SessionListed, SliceToReview, State
 from radsam.server.event_channel import Subscription
+from radsam.server.packed_answers import packed_answer
 from radsam.server.result_export import EXPORT_TYPES
 from radsam.server.route_dependencies import Id, Served, User, error_responses
 from radsam.server.routes_volumes import FILE_BODY, binary, receive
@@ -95,6 +96,7 @@ def review_next(
 @router.get("/{session}/masks", response_class=Response, responses=error_responses(409, 413) | binary("RSM1"))
 def read_masks(
     session: Id,
+    request: Request,
     service: Served,
     user: User,
     since: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
@@ -102,7 +104,7 @@ def read_masks(
 ) -> Response:
     """Return the slices of the label map that changed after a revision, or those of an interrupted edit."""
     packed = service.masks(user, session, since) if part == "done" else service.interrupted_masks(user, session)
-    return Response(packed, media_type="application/octet-stream")
+    return packed_answer(request, packed)
 
 
 @router.get(

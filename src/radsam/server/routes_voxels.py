@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
+from radsam.server.packed_answers import packed_answer
 from radsam.server.route_dependencies import Id, Served, User, error_responses
-from radsam.server.voxel_blocks import compressed, slice_block
+from radsam.server.voxel_blocks import slice_block
 
 router = APIRouter(prefix="/api/volumes", tags=["volumes"])
 
@@ -31,7 +33,9 @@ def read_slices(
 ) -> Response:
     """Return the voxels of some slices, compressed without loss."""
     loaded = service.volumes.load(service.volumes.entry(volume, user))
-    return _answer(request, slice_block(loaded, axis, first, count))
+    # Not stored by the browser: a patient's images stay off the disks of users' computers.
+    block = slice_block(loaded, axis, first, count)
+    return packed_answer(request, block, zlib.Z_RLE, {"cache-control": "private, no-store"})
 
 
 @router.get("/{volume}/coarse", response_class=Response, responses=error_responses(413) | _BLOCK)
@@ -44,13 +48,5 @@ def read_coarse_copy(
 ) -> Response:
     """Return a coarse copy of the volume: the means of cells with about equal sides in mm."""
     loaded = service.volumes.load(service.volumes.entry(volume, user))
-    return _answer(request, service.coarse_copies.block(loaded, cells))
-
-
-def _answer(request: Request, block: bytes) -> Response:
-    # Not stored by the browser: a patient's images stay off the disks of users' computers.
-    headers = {"cache-control": "private, no-store", "vary": "accept-encoding"}
-    if "gzip" in request.headers.get("accept-encoding", ""):
-        block = compressed(block)
-        headers["content-encoding"] = "gzip"
-    return Response(block, media_type="application/octet-stream", headers=headers)
+    block = service.coarse_copies.block(loaded, cells)
+    return packed_answer(request, block, zlib.Z_RLE, {"cache-control": "private, no-store"})

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import struct
 import threading
-import zlib
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -26,7 +25,6 @@ from radsam.volume.plane import AXIS_NAMES
 
 _MAGIC = b"RSB1"
 _TYPES = {"int16": 0, "float32": 1}
-_GZIP_WINDOW = 31  # 15, and 16 for gzip's header
 
 Values = Int16[np.ndarray, "k j i"] | Float[np.ndarray, "k j i"]
 
@@ -52,12 +50,6 @@ def slice_block(volume: Volume, axis: str, first: int, count: int) -> bytes:
     part = [slice(None)] * 3
     part[2 - number] = slice(first, first + count)
     return _pack(volume.hu[tuple(part)], (1, 1, 1))
-
-
-def compressed(block: bytes) -> bytes:
-    """Compress a block with gzip, for `Content-Encoding: gzip`."""
-    packer = zlib.compressobj(1, zlib.DEFLATED, _GZIP_WINDOW, 9, zlib.Z_RLE)
-    return packer.compress(block) + packer.flush()
 
 
 class CoarseCopies:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from fastapi import FastAPI, Response
 from fastapi.responses import FileResponse, PlainTextResponse
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
 
 from radsam.server import (
@@ -140,4 +141,4 @@ def _add_page(app: FastAPI) -> None:
         return FileResponse(index, headers={"cache-control": "no-cache"})
 
     if STATIC.is_dir():
-        app.mount("/", StaticFiles(directory=STATIC), name="page")
+        app.mount("/", GZipMiddleware(StaticFiles(directory=STATIC), compresslevel=6), name="page")

@@ -94,3 +94,14 @@ def test_a_bad_request_gets_a_message(web: Served, query: dict[str, object], sta
     answer = web.client.get(f"/api/volumes/{web.volume}/slices", params=query)
     assert answer.status_code == status
     assert message in answer.json()["error"]["message"]
+
+
+def test_masks_and_the_page_itself_are_compressed_for_clients_that_take_it(web: Served) -> None:
+    web.segment()
+    packed = web.client.get(web.url("/masks"))
+    plain = web.client.get(web.url("/masks"), headers={"accept-encoding": "identity"})
+    assert packed.headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in plain.headers
+    assert packed.content == plain.content
+    assert web.client.get("/index.js").headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in web.client.get("/index.js", headers={"accept-encoding": "identity"}).headers

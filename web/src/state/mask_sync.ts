@@ -16,6 +16,9 @@ export function colourOf(id: number): string {
   return id === INTERRUPTED_ID ? INTERRUPTED_COLOUR : COLOURS[(id - 1) % COLOURS.length];
 }
 
+/** Thousands of slices come with a session: after so long, the page draws and listens before the next ones. */
+const BUSY_MS = 20;
+
 export class MaskSync {
   private revision = 0;
   private interruptedShown = false;
@@ -44,7 +47,13 @@ export class MaskSync {
       this.labels.clear();
       this.interruptedShown = false;
     }
-    for (const { objectId, plane, index, runs } of slices) this.labels.putSlice(objectId, plane, index, runs);
+    let pause = performance.now() + BUSY_MS;
+    for (const { objectId, plane, index, runs } of slices) {
+      this.labels.putSlice(objectId, plane, index, runs);
+      if (performance.now() < pause) continue;
+      await new Promise((resolve) => setTimeout(resolve));
+      pause = performance.now() + BUSY_MS;
+    }
     this.revision = revision;
     await this.showInterrupted(state);
   }

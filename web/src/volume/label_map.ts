@@ -1,8 +1,8 @@
 /** The label map of the page: the voxels of each object, updated slice by slice. */
 import type { PlaneName } from "../api/wire_types";
 import type { Geometry, SliceGrid } from "./coordinates";
-import { outlines } from "./mask_outlines";
-import { type Extent, SparseMask } from "./sparse_mask";
+import { pixelOutlines } from "./mask_outlines";
+import { type Extent, rowOf, SparseMask } from "./sparse_mask";
 
 export interface SliceOutlines {
   id: number;
@@ -109,7 +109,7 @@ export class LabelMap {
     shown.version = this.version;
   }
 
-  /** Change the voxels of a slice to `bits`, word by word. */
+  /** Change the voxels of a slice to `bits`, cube by cube. */
   private replace(
     grid: SliceGrid,
     index: number,
@@ -121,32 +121,36 @@ export class LabelMap {
     const [rows, cols] = grid.shapeVu;
     const { u0, u1, v0, v1 } = bits.range;
     const changed = new Map<Shown, Range>();
-    const note = (each: Shown, u: number, width: number, v: number) => {
-      const range = changed.get(each) ?? new Range();
-      range.add(u, u + width - 1, v, v);
-      changed.set(each, range);
-    };
-    // Along i a word holds 16 pixels of the slice; across i, one.
-    const width = grid.u === 0 ? 16 : 1;
-    const all = grid.u === 0 ? 0xffff : 1 << (index & 15);
-    for (let v = v0; v <= Math.min(v1, rows - 1); v++)
-      for (let u = u0 - (u0 % width); u <= Math.min(u1, cols - 1); u += width) {
+    for (let v = v0 & ~15; v <= Math.min(v1, rows - 1); v += 16)
+      for (let u = u0 & ~15; u <= Math.min(u1, cols - 1); u += 16) {
         const [i, j, k] = grid.join(index, u, v);
-        const word = bits.words[v * bits.perRow + (u >> 4)];
-        let wanted = width === 16 ? word : (word >> (u & 15)) & 1 ? all : 0;
-        const before = shown.mask.row(i, j, k) & all;
-        if (wanted === before) continue;
-        for (const mask of kept) wanted &= ~mask.row(i, j, k);
-        const added = wanted & ~before;
-        if (wanted !== before) {
-          shown.mask.change(i, j, k, added, before & ~wanted);
-          note(shown, u, width, v);
-        }
-        for (const giver of added ? givers : []) {
-          const given = giver.mask.row(i, j, k) & added;
-          if (!given) continue;
-          giver.mask.change(i, j, k, 0, given);
-          note(giver, u, width, v);
+        const here = givers.flatMap((each) => {
+          const cube = each.mask.cube(i, j, k);
+          return cube ? [{ each, cube }] : [];
+        });
+        const locked = kept.flatMap((mask) => mask.cube(i, j, k) ?? []);
+        const own = shown.mask.cube(i, j, k) ?? shown.mask.newCube(i, j, k);
+        const put = (row: number, bit: number, all: number, a: number, b: number) => {
+          let wanted = all;
+          for (const cube of locked) wanted &= ~cube[row];
+          const before = own[row] & bit;
+          if (wanted === before) return;
+          own[row] = (own[row] & ~bit) | wanted;
+          note(changed, shown, u + a, bit === 0xffff ? 16 : 1, v + b);
+          for (const { each, cube } of here) {
+            if (!(cube[row] & wanted & ~before)) continue;
+            cube[row] &= ~(wanted & ~before);
+            note(changed, each, u + a, bit === 0xffff ? 16 : 1, v + b);
+          }
+        };
+        // Along i a word is a row of the slice; across i, each voxel of the slice is a bit of another word.
+        for (let b = 0; b < 16 && v + b < rows; b++) {
+          const word = bits.words[(v + b) * bits.perRow + (u >> 4)];
+          if (grid.axis === 2) put(rowOf(b, index), 0xffff, word, 0, b);
+          else if (grid.axis === 1) put(rowOf(index, b), 0xffff, word, 0, b);
+          else
+            for (let a = 0; a < 16; a++)
+              put(rowOf(a, b), 1 << (index & 15), ((word >> a) & 1) << (index & 15), a, b);
         }
       }
     for (const [each, range] of changed) this.changed(each, grid, index, range);
@@ -195,6 +199,15 @@ export class LabelMap {
   extent(id: number): Extent | null {
     return this.mask(id)?.extent() ?? null;
   }
+}
+
+function note(changed: Map<Shown, Range>, each: Shown, u: number, width: number, v: number): void {
+  let range = changed.get(each);
+  if (!range) {
+    range = new Range();
+    changed.set(each, range);
+  }
+  range.add(u, u + width - 1, v, v);
 }
 
 /** Run lengths of a slice, background first, as bits. */
@@ -257,7 +270,7 @@ function sliceOutlines(mask: SparseMask, grid: SliceGrid, index: number): Float3
       let at = offset + i0 * steps[0] + j * steps[1] + k * steps[2];
       for (; word; word >>= 1, at += steps[0]) if (word & 1) pixels[at] = 1;
     }
-  const found = outlines((x, y) => pixels[y * cols + x] === 1, cols, rows);
+  const found = pixelOutlines(pixels, cols, rows);
   for (const polygon of found)
     for (let n = 0; n < polygon.length; n += 2) {
       polygon[n] += left;

@@ -23,25 +23,32 @@ export function outlines(
   cols: number,
   rows: number,
 ): Float32Array[] {
-  const at = (x: number, y: number) => x >= 0 && y >= 0 && x < cols && y < rows && inside(x, y);
+  const pixels = new Uint8Array(cols * rows);
+  for (let y = 0; y < rows; y++) for (let x = 0; x < cols; x++) if (inside(x, y)) pixels[y * cols + x] = 1;
+  return pixelOutlines(pixels, cols, rows);
+}
+
+/** The same for a mask of pixels, row by row. */
+export function pixelOutlines(pixels: Uint8Array, cols: number, rows: number): Float32Array[] {
   const seen = new Uint8Array(cols * rows);
   const found: Float32Array[] = [];
-  for (let y = 0; y < rows; y++)
-    for (let x = 0; x < cols; x++) {
-      if (seen[y * cols + x] || !at(x, y) || at(x, y - 1)) continue;
-      found.push(trace(at, seen, cols, x, y));
-    }
+  for (let n = 0; n < pixels.length; n++)
+    if (pixels[n] && !seen[n] && (n < cols || !pixels[n - cols]))
+      found.push(trace(pixels, seen, cols, rows, n));
   return found;
 }
 
 function trace(
-  at: (x: number, y: number) => boolean,
+  pixels: Uint8Array,
   seen: Uint8Array,
   cols: number,
-  startX: number,
-  startY: number,
+  rows: number,
+  start: number,
 ): Float32Array {
+  const at = (x: number, y: number) => x >= 0 && y >= 0 && x < cols && y < rows && pixels[y * cols + x] === 1;
   const points: number[] = [];
+  const startX = start % cols;
+  const startY = (start - startX) / cols;
   let [x, y, side] = [startX, startY, 0];
   do {
     if (side === 0) seen[y * cols + x] = 1;

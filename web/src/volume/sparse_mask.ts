@@ -17,6 +17,11 @@ export interface PackedMask {
   words: Uint16Array;
 }
 
+/** The word of a cube that holds the voxels with these j and k. */
+export function rowOf(j: number, k: number): number {
+  return ((k & 15) << 4) | (j & 15);
+}
+
 export class SparseMask {
   private readonly cubes = new Map<number, Uint16Array>();
   private readonly across: Ijk;
@@ -46,26 +51,19 @@ export class SparseMask {
   }
 
   has(i: number, j: number, k: number): boolean {
-    const cube = this.cubes.get(this.cubeOf(i, j, k));
-    return cube !== undefined && ((cube[((k & 15) << 4) | (j & 15)] >> (i & 15)) & 1) === 1;
+    const cube = this.cube(i, j, k);
+    return cube !== undefined && ((cube[rowOf(j, k)] >> (i & 15)) & 1) === 1;
   }
 
-  /** The word of 16 voxels along i that holds (i, j, k). */
-  row(i: number, j: number, k: number): number {
-    return this.cubes.get(this.cubeOf(i, j, k))?.[((k & 15) << 4) | (j & 15)] ?? 0;
+  /** The cube that holds (i, j, k): word `rowOf(j, k)` has 16 voxels along i. */
+  cube(i: number, j: number, k: number): Uint16Array | undefined {
+    return this.cubes.get(this.cubeOf(i, j, k));
   }
 
-  /** Set the bits of such a word, and clear those of `remove`. */
-  change(i: number, j: number, k: number, add: number, remove: number): void {
-    const at = this.cubeOf(i, j, k);
-    let cube = this.cubes.get(at);
-    if (!cube) {
-      if (!add) return;
-      cube = new Uint16Array(WORDS);
-      this.cubes.set(at, cube);
-    }
-    const row = ((k & 15) << 4) | (j & 15);
-    cube[row] = (cube[row] & ~remove) | add;
+  newCube(i: number, j: number, k: number): Uint16Array {
+    const cube = new Uint16Array(WORDS);
+    this.cubes.set(this.cubeOf(i, j, k), cube);
+    return cube;
   }
 
   /** Visit the cubes that cut a slice, with their first voxel. */

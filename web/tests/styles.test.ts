@@ -64,3 +64,9 @@ test("every file is loaded by a component", () => {
     .join("\n");
   for (const file of files) expect(code).toContain(`"./styles/${file}"`);
 });
+
+test("text has 12 px at least on the smallest root of 14 px", () => {
+  for (const file of [...files, "base.css"])
+    for (const [, size] of textOf(file).matchAll(/font-size:\s*([\d.]+)rem/g))
+      expect(14 * Number(size), file).toBeGreaterThanOrEqual(12);
+});

@@ -21,7 +21,7 @@ export function ViewMenu({ app, display }: { app: App; display: Display }) {
           />
           <span>
             The other planes follow
-            <small>to a click, a new mask and a selected object</small>
+            <small>A click, a new mask or a selected object moves them there.</small>
           </span>
         </label>
         <label>

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -294,6 +294,7 @@ def test_an_interrupted_propagation_can_be_resumed(
 def test_accessible(
     browser: Any, run_radsam: CommandLine, tiny_bundle: Path, phantom_ct: PhantomFile, tmp_path: Path
 ) -> None:
+    """Every screen, list and dialog, in light and in dark."""
     if not AXE.is_file():
         pytest.skip("no axe-core here (npm ci in web/ installs it)")
     grid = SliceGrid.of(phantom_ct.phantom.volume.geometry, Plane.AXIAL)
@@ -308,23 +309,49 @@ def test_accessible(
         app.page.keyboard.press("Enter")
         app.settled()
         found += violations(app.page)
-        for key in ("Shift+?", "Control+s", "Control+o"):
+        for key in ("Shift+?", "Control+s", "Control+o", "q"):
             app.page.keyboard.press(key)
             app.page.get_by_role("dialog").wait_for()
             found += violations(app.page)
             app.page.keyboard.press("Escape")
             app.page.wait_for_selector("dialog", state="detached")
+        for menu in ("Look of masks and slices", "View settings"):
+            app.page.get_by_role("button", name=menu).click()
+            app.page.get_by_role("dialog", name=menu).wait_for()
+            found += violations(app.page)
+            app.page.keyboard.press("Escape")
+        # An upright tablet has the panel as a sheet.
+        app.page.set_viewport_size({"width": 768, "height": 1024})
+        app.page.get_by_role("button", name="Objects", expanded=True).wait_for()
+        found += violations(app.page)
         app.close()
+        for status, heading in ((401, "Access token"), (503, "Drop")):
+            page = browser.new_page()
+            page.route("**/api/info", refusal(status))
+            page.goto(server.url)
+            page.get_by_text(heading).first.wait_for()
+            found += violations(page)
+            page.context.close()
     assert not found, "\n".join(found)
 
 
+def refusal(status: int) -> Callable[[Any], None]:
+    """Answer a request of the page with an error."""
+    return lambda route: route.fulfill(status=status, json={"detail": "no"})
+
+
 def violations(page: Any) -> list[str]:
+    """Check the page as it is shown in dark and in light, where only the colours differ."""
     # Evaluated, not added as a tag: the page's policy allows no scripts but its own.
     page.evaluate(AXE.read_text() + ";0")
+    page.emulate_media(color_scheme="dark")
     tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
-    result = page.evaluate("(tags) => axe.run({ runOnly: tags })", tags)
+    results = [page.evaluate("(tags) => axe.run({ runOnly: tags })", tags)]
+    page.emulate_media(color_scheme="light")
+    results.append(page.evaluate("axe.run({ runOnly: { type: 'rule', values: ['color-contrast'] } })"))
     return [
         f"{each['id']}: {each['help']}: {node['target']} {node['failureSummary']}"
+        for result in results
         for each in result["violations"]
         for node in each["nodes"]
     ]

@@ -18,6 +18,7 @@ from starlette.testclient import TestClient
 
 from fakes import FakeBackend, fake_engine
 from phantoms import Scene, touching_balls
+from radsam.io.pacs.pacs_address import PacsAddress
 from radsam.io.volume_write import write_volume
 from radsam.server.access_tokens import Authenticator
 from radsam.server.allowed_origins import AllowedOrigins
@@ -111,6 +112,7 @@ def served(
     token: str | None = None,
     session: bool = True,
     label_set: LabelSet | None = None,
+    pacs: PacsAddress | None = None,
 ) -> Iterator[Served]:
     """Run a service on a file of two balls, with a session on it."""
     scene = touching_balls()
@@ -119,7 +121,7 @@ def served(
         write_volume(volume or scene.volume, path)
     backend = backend or FakeBackend()
     service = Service(
-        fake_engine(backend), ServerStore(folder / "state"), given=[path], limits=limits, label_set=label_set
+        fake_engine(backend), ServerStore(folder / "state"), given=[path], limits=limits, label_set=label_set, pacs=pacs
     )
     app = create_app(service, authenticator=authenticator, origins=origins)
     headers = {"authorization": f"Bearer {token}"} if token else {}

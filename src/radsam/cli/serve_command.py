@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from radsam.cli.session_inputs import load_engine
+from radsam.cli.session_inputs import load_engine, warn_in_clear
 from radsam.cli.shared_options import Backend, Model, Precision
 from radsam.cli.terminal import command, note, out, usage_error
 
@@ -69,6 +69,14 @@ def serve(
             help="List DICOM volumes with patient, study and date, for every user. Sessions and logs never hold them.",
         ),
     ] = False,
+    pacs: Annotated[
+        str | None,
+        typer.Option(
+            help="A PACS that every user may search, open from and send results to: dicomweb://HOST[:PORT]/ROOT or "
+            "dimse://HOST:PORT/AE_TITLE. See docs/pacs.md.",
+            metavar="URL",
+        ),
+    ] = None,
     max_upload: Annotated[float, typer.Option(min=0.001, help="The largest upload, in GB.", metavar="GB")] = 2.0,
     memory: Annotated[
         float, typer.Option(min=0.05, help="Memory for volumes, in GB; sessions in use keep theirs.", metavar="GB")
@@ -79,7 +87,7 @@ def serve(
     Everything stays on this computer. Every edit is saved; the next start offers the sessions again.
     Ctrl-C ends it.
     """
-    if not (ct or data):
+    if not (ct or data or pacs):
         note("No volume was given: drag one into the page, or start with radsam serve CT.nii.gz or --data DIR.")
     for folder in data or ():
         if not folder.is_dir():
@@ -98,6 +106,12 @@ def serve(
     upload_bytes, memory_bytes = int(max_upload * 1e9), int(memory * 1e9)
     limits = Limits(upload_bytes=upload_bytes, cache_bytes=memory_bytes, volume_bytes=min(memory_bytes, 2 << 30))
     label_set = None if labels is None else read_label_set(labels)
+    pacs_address = None
+    if pacs is not None:
+        from radsam.io.pacs.pacs_address import PacsAddress
+
+        pacs_address = PacsAddress.parse(pacs)
+        warn_in_clear(pacs_address)
     listening = listen_on(host, port)
     with listening:
         store = ServerStore(folder)
@@ -109,6 +123,7 @@ def serve(
             limits=limits,
             named_by_path=authenticator is None,
             label_set=label_set,
+            pacs=pacs_address,
             show_patient=show_patient,
         )
         url = url_of(host, listening, token)

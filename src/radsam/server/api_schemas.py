@@ -121,6 +121,7 @@ class Info(BaseModel):
     model: Model
     limits: dict[str, float]
     formats: list[str]
+    pacs: str | None
     user: str
 
 

@@ -20,6 +20,7 @@ from jaxtyping import Bool
 
 from radsam.errors import PromptError, SessionError
 from radsam.io.nifti_stream import nifti_chunks, nifti_length
+from radsam.io.pacs.pacs_address import PacsAddress
 from radsam.preprocess import Window
 from radsam.propagate import Record
 from radsam.server import state_json
@@ -31,6 +32,7 @@ from radsam.server.mask_revisions import SliceKey, pack
 from radsam.server.mask_uploads import look_into_masks, read_masks
 from radsam.server.measurement_store import MeasurementStore
 from radsam.server.model_thread import ModelThread
+from radsam.server.pacs_service import PacsService
 from radsam.server.preview_service import Preview, PreviewService
 from radsam.server.result_export import ExportedFile, export_result
 from radsam.server.server_errors import NotFoundError, TooManyError
@@ -72,6 +74,7 @@ class Service:
         named_by_path: Whether session files may store the path of a volume: yes if every user works on this computer.
         label_set: Names with fixed values and colours.
         show_patient: Whether listings show patient and study of DICOM volumes.
+        pacs: The PACS to search, to retrieve from and to send results to.
 
     Raises:
         VolumeError: A given volume cannot be read.
@@ -88,6 +91,7 @@ class Service:
         named_by_path: bool = True,
         label_set: LabelSet | None = None,
         show_patient: bool = False,
+        pacs: PacsAddress | None = None,
     ) -> None:
         self.engine = engine
         self.limits = limits or Limits()
@@ -100,6 +104,7 @@ class Service:
         )
         self.thumbnails = Thumbnails(self.volumes, store.folder / "thumbnails")
         self.uploads = Uploads(store, self.volumes, self.limits)
+        self.pacs = None if pacs is None else PacsService(pacs, self.uploads, self.limits)
         self.coarse_copies = CoarseCopies()
         self.measurements = MeasurementStore(store, self.volumes)
         self.statistics = StatisticsService(self._open)
@@ -129,6 +134,8 @@ class Service:
     def close(self) -> None:
         """Stop after the current slice. Finished edits are saved; the next start offers to resume a running one."""
         self.end_streams()
+        if self.pacs is not None:
+            self.pacs.close()
         self._thread.close()
         self._edits.close()
         self._sessions.close()

@@ -129,8 +129,11 @@ class Uploads:
             yield incoming
         finally:
             incoming.close()
-            if not any(Path(row.path).parts[0] == folder.name for row in self._store.every_upload()):
-                shutil.rmtree(folder, ignore_errors=True)
+            self._remove_unregistered(folder)
+
+    def _remove_unregistered(self, folder: Path) -> None:
+        if not any(Path(row.path).parts[0] == folder.name for row in self._store.every_upload()):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def register(self, user: str, filename: str, incoming: IncomingFile) -> VolumeEntry:
         """Check a received file and register its volumes; return the largest series of a zip.
@@ -148,6 +151,37 @@ class Uploads:
                 path = self._unpack(path, name)
             else:
                 self.check_image(path)
+        return self._register(user, name, path)
+
+    @contextmanager
+    def new_folder(self) -> Iterator[Path]:
+        """Make a folder for files that come another way, for `register_folder`; removed where that did not happen."""
+        folder = self._store.uploads / secrets.token_hex(8)
+        folder.mkdir(mode=0o700)
+        try:
+            yield folder / "series"
+        finally:
+            self._remove_unregistered(folder)
+
+    def register_folder(self, user: str, name: str, folder: Path) -> VolumeEntry:
+        """Register the DICOM files in a folder of `new_folder`; return the largest series.
+
+        Raises:
+            VolumeError: They cannot be read as a volume.
+            TooLargeError: They exceed the limits, alone or with the user's other uploads.
+        """
+        size = sum(each.stat().st_size for each in folder.rglob("*") if each.is_file())
+        used = sum(row.bytes for row in self._store.every_upload() if row.owner == user)
+        if used + size > self._limits.uploads_bytes:
+            raise TooLargeError(
+                f"The series has {size / 1e6:.0f} MB; you may store {(self._limits.uploads_bytes - used) / 1e6:.0f} MB "
+                "more. Remove uploads that are not needed."
+            )
+        return self._register(user, name, folder)
+
+    def _register(self, user: str, name: str, path: Path) -> VolumeEntry:
+        """Register checked files."""
+        with self._lock:
             size = sum(each.stat().st_size for each in path.parent.rglob("*") if each.is_file())
             place = str(path.relative_to(self._store.uploads))
             name = free_name(name, [each.name for each in self._volumes.listed(user)])

@@ -18,6 +18,7 @@ from radsam.server import (
     routes_labels,
     routes_masks,
     routes_measurements,
+    routes_pacs,
     routes_sessions,
     routes_statistics,
     routes_volumes,
@@ -84,6 +85,7 @@ def create_app(
         routes_labels.router,
         routes_statistics.router,
         routes_masks.router,
+        routes_pacs.router,
         nninteractive,
         monai_label,
     ):
@@ -128,6 +130,7 @@ def _add_about(app: FastAPI) -> None:
             ),
             limits={name: float(value) for name, value in vars(service.limits).items()},
             formats=list(FORMATS),
+            pacs=None if service.pacs is None else service.pacs.name,
             user=user,
         )
 

@@ -54,6 +54,8 @@ export class OpenSession extends Observable {
   readonly look = new Look();
   readonly statistics: Statistics;
   readonly loading: VolumeLoading;
+  /** The 3D view while it is drawn, for pictures of it. */
+  scene: { picture(): HTMLCanvasElement } | null = null;
   draft: PromptDraft | null = null;
   /** What the tools act on. Only the user changes it: see `setTarget`. */
   target: Target = NEW_OBJECT;

@@ -57,7 +57,8 @@ function Workspace({ app, session }: { app: App; session: OpenSession }) {
   const panes = useRef(new Map<PaneName, SlicePane>());
   useEffect(() => {
     const press = (event: KeyboardEvent) => {
-      if (!app.dialog) handleKey(event, { app, session, pane: panes.current.get(display.active) ?? null });
+      const pane = panes.current.get(display.active) ?? null;
+      if (!app.dialog) handleKey(event, { app, session, pane, panes: panes.current });
     };
     addEventListener("keydown", press);
     const stop = followShift(session.hand);
@@ -70,7 +71,7 @@ function Workspace({ app, session }: { app: App; session: OpenSession }) {
   }, [app, session]);
   return (
     <div class="workspace">
-      <TopBar app={app} session={session} />
+      <TopBar app={app} session={session} panes={panes.current} />
       <ToolStrip session={session} />
       <ToolOptions session={session} />
       <Panes session={session} panes={panes.current} />

@@ -70,6 +70,12 @@ export function Scene3dPane({
   }, [hidden, viewer, requested]);
   useEffect(() => () => viewer?.dispose(), [viewer]);
   useEffect(() => {
+    session.scene = hidden ? null : viewer;
+    return () => {
+      session.scene = null;
+    };
+  }, [session, viewer, hidden]);
+  useEffect(() => {
     if (!viewer) return;
     session.loading
       .scene()

@@ -1,7 +1,7 @@
 /** The table of all shortcuts: the page handles these keys, and `?` shows them. */
 
 import type { App } from "../state/app";
-import type { Layout, Tool } from "../state/display";
+import type { Layout, PaneName, Tool } from "../state/display";
 import type { OpenSession } from "../state/open_session";
 import { WITHOUT_BOUNDS } from "../state/prompt_draft";
 import { confirmHere } from "../state/slice_edits";
@@ -9,6 +9,7 @@ import { zoomByKeys } from "../view/camera";
 import { dropGesture, moveCursor, pressCursor } from "../view/key_cursor";
 import type { SlicePane } from "../view/slice_pane";
 import { KEYED_PRESETS, presetWindow } from "../volume/hu_window";
+import { savePicture } from "./camera_menu";
 import { bindingOf } from "./keyboard";
 import { nextRegion } from "./regions";
 
@@ -26,6 +27,7 @@ export interface Context {
   app: App;
   session: OpenSession;
   pane: SlicePane | null;
+  panes: ReadonlyMap<PaneName, SlicePane>;
 }
 
 const tool = (key: string, name: Tool, description: string): Shortcut => ({
@@ -321,6 +323,13 @@ export const SHORTCUTS: readonly Shortcut[] = [
     description: "Hide or show the crosshair",
     bindings: ["x"],
     run: ({ session }) => session.display.set({ crosshair: !session.display.crosshair }),
+  },
+  {
+    group: "View",
+    label: "J / Shift+J",
+    description: "Save a picture of this view, of all views",
+    bindings: ["j", "shift+j"],
+    run: ({ app, session, panes }, key) => savePicture(app, session, panes, key === "j" ? "view" : "all"),
   },
   {
     group: "View",

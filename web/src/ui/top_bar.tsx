@@ -1,6 +1,8 @@
 import type { App } from "../state/app";
-import type { Layout } from "../state/display";
+import type { Layout, PaneName } from "../state/display";
 import type { OpenSession } from "../state/open_session";
+import type { SlicePane } from "../view/slice_pane";
+import { CameraMenu } from "./camera_menu";
 import { Icon, IconButton, type IconName } from "./icons";
 import { LookMenu } from "./look_menu";
 import { useObservables } from "./use_observables";
@@ -14,7 +16,13 @@ const LAYOUTS: [Layout, IconName, string][] = [
   ["single", "single", "One view (G)"],
 ];
 
-export function TopBar({ app, session }: { app: App; session: OpenSession }) {
+interface Props {
+  app: App;
+  session: OpenSession;
+  panes: ReadonlyMap<PaneName, SlicePane>;
+}
+
+export function TopBar({ app, session, panes }: Props) {
   const { display, volume } = session;
   useObservables(session, display, session.measurements);
   const size = volume.shape_ijk.join(" × ");
@@ -69,6 +77,7 @@ export function TopBar({ app, session }: { app: App; session: OpenSession }) {
           run={() => session.redo()}
         />
       </div>
+      <CameraMenu app={app} session={session} panes={panes} />
       <IconButton
         icon="statistics"
         label="Statistics of the objects (Q)"

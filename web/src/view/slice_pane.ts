@@ -1,5 +1,5 @@
 /** One plane on the screen: draws the slice and its overlay, and maps positions on the screen to the slice. */
-import type { ObjectPrompt, PlaneName, Prompt } from "../api/wire_types";
+import type { ObjectPrompt, PlaneName, Prompt, SegmentedObject } from "../api/wire_types";
 import { aimOf } from "../state/aim";
 import { colourOf } from "../state/mask_sync";
 import type { OpenSession } from "../state/open_session";
@@ -274,18 +274,49 @@ export class SlicePane {
     return changed;
   }
 
+  /** Whether the layout shows it. */
+  get shown(): boolean {
+    return this.width > 0 && this.height > 0;
+  }
+
+  /** What is shown, without cursor and handles, on a canvas of its own. */
+  picture(): { canvas: HTMLCanvasElement; ratio: number; unit: number } {
+    this.draw();
+    const canvas = document.createElement("canvas");
+    canvas.width = this.slice.width;
+    canvas.height = this.slice.height;
+    const c = canvas.getContext("2d")!;
+    c.drawImage(this.slice, 0, 0);
+    this.drawContents(c, this.placement, false);
+    return { canvas, ratio: canvas.width / this.width, unit: this.unit };
+  }
+
+  /** The objects whose masks are seen on this slice. */
+  shownObjects(): SegmentedObject[] {
+    const { labels, objects, display } = this.session;
+    if (!display.masks) return [];
+    const ids = new Set(labels.outlines(this.grid, this.index).map((each) => each.id));
+    return objects.filter((each) => each.visible && ids.has(each.id));
+  }
+
   private drawOverlay(place: Placement): void {
     const c = this.overlay.getContext("2d", CPU)!;
+    c.setTransform(1, 0, 0, 1, 0, 0);
+    c.clearRect(0, 0, this.overlay.width, this.overlay.height);
+    this.drawContents(c, place, true);
+  }
+
+  /** Draw what lies over the slice; `live` with what only the user at the screen needs. */
+  private drawContents(c: CanvasRenderingContext2D, place: Placement, live: boolean): void {
     const ratio = this.overlay.width / this.width;
     c.setTransform(ratio, 0, 0, ratio, 0, 0);
-    c.clearRect(0, 0, this.width, this.height);
     const pen = new Pen(c, place, this.unit, this.session.look);
     const { display } = this.session;
     if (display.masks) this.drawMasks(pen);
     if (this.showsCrosshair) {
       const at = this.grid.ijkToXy(display.focus);
       pen.crosshair(at, this.width, this.height);
-      pen.crosshairHandles(at, this.width, this.height, HANDLE_PX);
+      if (live) pen.crosshairHandles(at, this.width, this.height, HANDLE_PX);
     }
     drawEdges(this, pen);
     this.drawPrompts(pen);
@@ -294,7 +325,7 @@ export class SlicePane {
     drawMeasurements(this, pen, this.gesture === null);
     this.gesture?.draw?.(pen);
     this.drawHiddenStroke(pen);
-    this.drawCursor(pen);
+    if (live) this.drawCursor(pen);
   }
 
   /** While masks or the object are hidden, a stroke is at least seen as long as it is drawn. */

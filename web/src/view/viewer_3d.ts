@@ -101,6 +101,17 @@ export class Viewer3d {
     this.niivue.setRenderAzimuthElevation(renderAzimuth + azimuth, renderElevation + elevation);
   }
 
+  /** What is shown, on a canvas of its own: WebGL's keeps nothing once the browser has taken it. */
+  picture(): HTMLCanvasElement {
+    this.niivue.drawScene();
+    const { canvas } = this.niivue.gl;
+    const copy = document.createElement("canvas");
+    copy.width = canvas.width;
+    copy.height = canvas.height;
+    copy.getContext("2d")!.drawImage(canvas, 0, 0);
+    return copy;
+  }
+
   dispose(): void {
     this.niivue.cleanup();
     this.niivue.gl.getExtension("WEBGL_lose_context")?.loseContext();

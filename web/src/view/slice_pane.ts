@@ -37,6 +37,10 @@ export class SlicePane {
   private readonly slice = document.createElement("canvas");
   private readonly overlay = document.createElement("canvas");
   private readonly buffer = document.createElement("canvas");
+  private image: ImageData | null = null;
+  /** The masks of the slice, drawn again only when they change: the crosshair and the cursor move all the time. */
+  private readonly masks = document.createElement("canvas");
+  private drawnMasks: unknown[] = [];
   private readonly readout = document.createElement("div");
   private readonly bar = document.createElement("div");
   private readonly tag: TargetTag;
@@ -217,11 +221,13 @@ export class SlicePane {
       scaleX: place.scaleX * ratio * shrinkX,
       scaleY: place.scaleY * ratio * shrinkY,
     };
-    const image = new ImageData(width, height);
-    if (!this.render(part, image)) return;
-    this.buffer.width = width;
-    this.buffer.height = height;
-    this.buffer.getContext("2d", CPU)!.putImageData(image, 0, 0);
+    if (this.image?.width !== width || this.image.height !== height) {
+      this.image = new ImageData(width, height);
+      this.buffer.width = width;
+      this.buffer.height = height;
+    }
+    if (!this.render(part, this.image)) return;
+    this.buffer.getContext("2d", CPU)!.putImageData(this.image, 0, 0);
     c.imageSmoothingQuality = "high";
     c.drawImage(this.buffer, left, top, right - left, bottom - top);
   }
@@ -312,7 +318,7 @@ export class SlicePane {
     c.setTransform(ratio, 0, 0, ratio, 0, 0);
     const pen = new Pen(c, place, this.unit, this.session.look);
     const { display } = this.session;
-    if (display.masks) this.drawMasks(pen);
+    if (display.masks) this.drawMasks(pen, place, ratio);
     if (this.showsCrosshair) {
       const at = this.grid.ijkToXy(display.focus);
       pen.crosshair(at, this.width, this.height);
@@ -337,7 +343,32 @@ export class SlicePane {
     pen.mask(outlinesOfStored(this.grid, stroke.mask), colour, true, true);
   }
 
-  private drawMasks(pen: Pen): void {
+  private drawMasks(pen: Pen, place: Placement, ratio: number): void {
+    const { session, masks } = this;
+    const { look, hand, labels, state, selected } = session;
+    if (this.gesture || hand.on(this.plane, this.index).length) {
+      this.paintMasks(pen);
+      return;
+    }
+    const { width, height } = this.overlay;
+    const now = [
+      ...[place.left, place.top, place.scaleX, place.scaleY, width, height, this.index, this.unit],
+      ...[labels.version, state, selected, look.style, look.opacity],
+    ];
+    if (now.some((value, n) => value !== this.drawnMasks[n])) {
+      this.drawnMasks = now;
+      masks.width = width; // clears it, too
+      masks.height = height;
+      const c = masks.getContext("2d", CPU)!;
+      c.setTransform(ratio, 0, 0, ratio, 0, 0);
+      this.paintMasks(new Pen(c, place, this.unit, look));
+    }
+    pen.c.setTransform(1, 0, 0, 1, 0, 0);
+    pen.c.drawImage(masks, 0, 0);
+    pen.c.setTransform(ratio, 0, 0, ratio, 0, 0);
+  }
+
+  private paintMasks(pen: Pen): void {
     const { session } = this;
     const drawn = this.gesture?.stroke;
     const strokes = [

@@ -49,19 +49,21 @@ function trace(
   const points: number[] = [];
   const startX = start % cols;
   const startY = (start - startX) / cols;
-  let [x, y, side] = [startX, startY, 0];
+  let x = startX;
+  let y = startY;
+  let side = 0;
   do {
     if (side === 0) seen[y * cols + x] = 1;
     points.push(x + MIDDLE[side][0], y + MIDDLE[side][1]);
-    const [mx, my] = MOVE[side];
-    const [ox, oy] = MOVE[(side + 3) % 4];
-    if (!at(x + mx, y + my)) side = (side + 1) % 4;
+    const along = MOVE[side];
+    const out = MOVE[(side + 3) % 4];
+    if (!at(x + along[0], y + along[1])) side = (side + 1) % 4;
     else {
-      x += mx;
-      y += my;
-      if (at(x + ox, y + oy)) {
-        x += ox;
-        y += oy;
+      x += along[0];
+      y += along[1];
+      if (at(x + out[0], y + out[1])) {
+        x += out[0];
+        y += out[1];
         side = (side + 3) % 4;
       }
     }

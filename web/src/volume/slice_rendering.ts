@@ -26,6 +26,18 @@ function cubic(t: number): number {
   return a < 2 ? -0.5 * a * a * a + 2.5 * a * a - 4 * a + 2 : 0;
 }
 
+/** The taps of the last pictures: scrolling makes many of one size. */
+const known = new Map<string, Taps>();
+const MAX_KNOWN = 24;
+
+function tapsOf(length: number, start: number, scale: number, size: number): Taps {
+  const key = `${length} ${start} ${scale} ${size}`;
+  const found = known.get(key) ?? taps(length, start, scale, size);
+  if (known.size >= MAX_KNOWN) known.delete(known.keys().next().value!);
+  known.set(key, found);
+  return found;
+}
+
 /** For each picture pixel, the slice pixels and weights it is mixed from; pixels beyond the border repeat it. */
 function taps(length: number, start: number, scale: number, size: number): Taps {
   const widen = Math.max(1, 1 / scale);
@@ -49,6 +61,10 @@ function taps(length: number, start: number, scale: number, size: number): Taps 
   return { first, count, weights };
 }
 
+/** The rows of a slice, mixed along x; kept from picture to picture. */
+let lines = new Float32Array(0);
+let sums = new Float32Array(0);
+
 /** Grey levels (0 to 255, as opaque RGBA words) of `width` × `height` picture pixels. */
 export function renderSlice(
   voxels: Voxels,
@@ -59,34 +75,72 @@ export function renderSlice(
   window: WindowHu,
   out: Uint32Array,
 ): void {
-  const across = taps(width, place.left, place.scaleX, plan.cols);
-  const down = taps(height, place.top, place.scaleY, plan.rows);
+  const across = tapsOf(width, place.left, place.scaleX, plan.cols);
+  const down = tapsOf(height, place.top, place.scaleY, plan.rows);
   const firstRow = down.first[0];
   const lastRow = Math.min(plan.rows - 1, down.first[height - 1] + down.count - 1);
-  const lines = new Float32Array((lastRow - firstRow + 1) * width);
-  for (let row = firstRow; row <= lastRow; row++) {
-    const from = plan.base + row * plan.dy;
-    const line = (row - firstRow) * width;
-    for (let x = 0; x < width; x++) {
-      let value = 0;
-      const first = across.first[x];
-      const last = Math.min(across.count, plan.cols - first);
-      for (let t = 0; t < last; t++)
-        value += voxels[from + (first + t) * plan.dx] * across.weights[x * across.count + t];
-      lines[line + x] = value;
-    }
-  }
+  const size = (lastRow - firstRow + 1) * width;
+  if (lines.length < size) lines = new Float32Array(size);
+  if (sums.length < width) sums = new Float32Array(width);
+  for (let row = firstRow; row <= lastRow; row++)
+    mixAlong(voxels, plan.base + row * plan.dy, plan, across, width, (row - firstRow) * width);
   const scale = 255 / (window[1] - window[0]);
   for (let y = 0; y < height; y++) {
-    const first = down.first[y] - firstRow;
-    const last = Math.min(down.count, plan.rows - down.first[y]);
-    for (let x = 0; x < width; x++) {
-      let value = 0;
-      for (let t = 0; t < last; t++)
-        value += lines[(first + t) * width + x] * down.weights[y * down.count + t];
-      let grey = (value - window[0]) * scale;
+    mixRows(down, y, (down.first[y] - firstRow) * width, plan.rows, width);
+    for (let x = 0, at = y * width; x < width; x++, at++) {
+      let grey = (sums[x] - window[0]) * scale;
       grey = grey < 0 ? 0 : grey > 255 ? 255 : (grey + 0.5) | 0;
-      out[y * width + x] = 0xff000000 | (grey << 16) | (grey << 8) | grey;
+      out[at] = 0xff000000 | (grey << 16) | (grey << 8) | grey;
     }
+  }
+}
+
+/** Mix one row of the slice, which starts at `from`, into `lines` at `to`. */
+function mixAlong(
+  voxels: Voxels,
+  from: number,
+  { dx, cols }: SlicePlan,
+  { first, count, weights }: Taps,
+  width: number,
+  to: number,
+): void {
+  if (count === 4 && cols >= 4) {
+    for (let x = 0, w = 0; x < width; x++, w += 4) {
+      const at = from + first[x] * dx;
+      lines[to + x] =
+        voxels[at] * weights[w] +
+        voxels[at + dx] * weights[w + 1] +
+        voxels[at + 2 * dx] * weights[w + 2] +
+        voxels[at + 3 * dx] * weights[w + 3];
+    }
+    return;
+  }
+  for (let x = 0; x < width; x++) {
+    let value = 0;
+    const last = Math.min(count, cols - first[x]);
+    for (let t = 0; t < last; t++) value += voxels[from + (first[x] + t) * dx] * weights[x * count + t];
+    lines[to + x] = value;
+  }
+}
+
+/** Mix rows of `lines`, from `from` on, into `sums`: picture row `y`. */
+function mixRows(
+  { first, count, weights }: Taps,
+  y: number,
+  from: number,
+  rows: number,
+  width: number,
+): void {
+  if (count === 4 && rows >= 4) {
+    const [a, b, c, d] = weights.subarray(4 * y, 4 * y + 4);
+    for (let x = 0, at = from; x < width; x++, at++)
+      sums[x] = lines[at] * a + lines[at + width] * b + lines[at + 2 * width] * c + lines[at + 3 * width] * d;
+    return;
+  }
+  sums.fill(0, 0, width);
+  const last = Math.min(count, rows - first[y]);
+  for (let t = 0; t < last; t++) {
+    const weight = weights[y * count + t];
+    for (let x = 0, at = from + t * width; x < width; x++, at++) sums[x] += lines[at] * weight;
   }
 }

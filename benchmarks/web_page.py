@@ -151,29 +151,46 @@ def opened(browser: Any, address: str, conditions: dict[str, Any] | None) -> Any
     painted = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
     marks = page.evaluate("marks")
     shown = "  ".join(f"{name} {marks.get(name, float('nan')) / 1000:.2f} s" for name in ("coarse", "slice"))
-    print(f"first paint {painted / 1000:.2f} s  {shown}  four slices further {near / 1000:.2f} s")
+    used = max(main_thread_seconds(pid) for pid in renderers(browser))
+    print(f"first paint {painted / 1000:.2f} s  {shown}  four slices further {near / 1000:.2f} s", end="  ")
+    print(f"processor time of the main thread {used:.2f} s")
     return page
 
 
-def frames(page: Any, count: int) -> str:
-    """Scroll and describe the time of a frame."""
+def frames(browser: Any, page: Any, count: int) -> str:
+    """Scroll and describe the time of a frame; that of the processor tells what other programs do not take."""
     page.evaluate(SCROLL, 10)
+    processor = {pid: main_thread_seconds(pid) for pid in renderers(browser)}
     times = np.diff(page.evaluate(SCROLL, count))
+    used = max(main_thread_seconds(pid) - before for pid, before in processor.items())
     middle, slowest = np.percentile(times, (50, 95))
-    return f"{1000 / times.mean():.0f} a second; median {middle:.0f} ms, 95th percentile {slowest:.0f} ms"
+    return (
+        f"{1000 / times.mean():.0f} a second; median {middle:.0f} ms, 95th percentile {slowest:.0f} ms; "
+        f"processor time of the main thread {1000 * used / count:.1f} ms"
+    )
+
+
+def renderers(browser: Any) -> list[int]:
+    """Return the processes of the tabs."""
+    processes = browser.new_browser_cdp_session().send("SystemInfo.getProcessInfo")["processInfo"]
+    return [each["id"] for each in processes if each["type"] == "renderer"]
+
+
+def main_thread_seconds(pid: int) -> float:
+    """Return the processor time of a process's main thread."""
+    fields = Path(f"/proc/{pid}/task/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def memory(browser: Any, page: Any) -> str:
     """Describe the memory of the page: what scripts hold, and the whole process of its tab."""
     heap = page.context.new_cdp_session(page).send("Runtime.getHeapUsage")
     scripts = heap["usedSize"] + heap.get("embedderHeapUsedSize", 0) + heap.get("backingStorageSize", 0)
-    processes = browser.new_browser_cdp_session().send("SystemInfo.getProcessInfo")["processInfo"]
     private = 0
-    for each in processes:
-        if each["type"] == "renderer":
-            rollup = Path(f"/proc/{each['id']}/smaps_rollup").read_text()
-            kilobytes = sum(int(found) for found in re.findall(r"^Private_\w+:\s+(\d+) kB", rollup, re.M))
-            private = max(private, kilobytes * 1024)
+    for pid in renderers(browser):
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        kilobytes = sum(int(found) for found in re.findall(r"^Private_\w+:\s+(\d+) kB", rollup, re.M))
+        private = max(private, kilobytes * 1024)
     return (
         f"scripts and their buffers {scripts / 1e6:.0f} MB, private memory of the tab's process {private / 1e6:.0f} MB"
     )
@@ -211,12 +228,12 @@ def measure(url: str, session: str) -> None:
         for name, conditions in (("10 Mbit/s, 40 ms", SLOW), ("local", None)):
             print(f"{name}: ", end="", flush=True)
             page = opened(browser, address, conditions)
-            print(f"frames while it loads: {frames(page, 60)}")
+            print(f"frames while it loads: {frames(browser, page, 60)}")
             if conditions:
                 page.context.close()
         page.wait_for_function("marks.whole")
         print(f"local: the whole volume {page.evaluate('marks.whole') / 1000:.1f} s")
-        print(f"frames while scrolling: {frames(page, 240)}")
+        print(f"frames while scrolling: {frames(browser, page, 240)}")
         print(f"memory: {memory(browser, page)}")
         print(f"blocks after corrections: {correction(page, url, session)}")
         page.get_by_role("button", name="Show 3D").click()

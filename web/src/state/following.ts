@@ -75,9 +75,10 @@ export class Following {
     session.display.followTo(object.plane, centre);
   }
 
-  /** Show a slice of an object from the other planes, too; false where the object is not on it. */
+  /** Go to a slice of an object, in the other planes, too; false where the object is not on it. */
   slice(name: string, plane: PlaneName, index: number): boolean {
     const { session } = this;
+    session.display.goTo(plane, index);
     const object = session.object(name);
     const centre = object && this.centreOn(object.id, plane, index);
     if (centre) session.display.followTo(plane, centre);

@@ -453,7 +453,6 @@ export class OpenSession extends Observable {
         active: next.plane,
         ...(this.display.layout === "quad" ? {} : { large: next.plane }),
       });
-      this.display.goTo(next.plane, next.index);
       this.following.slice(next.name, next.plane, next.index);
       this.showToast("info", `Slice ${next.index} of ${next.name}: score ${Math.round(100 * next.score)} %.`);
     });

@@ -53,7 +53,7 @@ function EditRow(props: { session: OpenSession; object: SegmentedObject; edit: O
         title={slices.length ? "Go to its slice" : undefined}
         onClick={() => {
           session.display.set({ active: object.plane });
-          session.display.goTo(object.plane, slices[Math.floor(slices.length / 2)]);
+          session.following.slice(object.name, object.plane, slices[Math.floor(slices.length / 2)]);
         }}
       >
         <Icon name={icon} /> <span class="grow">{label}</span>{" "}

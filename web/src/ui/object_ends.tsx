@@ -23,7 +23,11 @@ export function ObjectEnds({ session, object }: Props) {
         const word = endWord(grid, end);
         return (
           <li key={end}>
-            <button type="button" class="quiet" onClick={() => session.display.goTo(object.plane, slice)}>
+            <button
+              type="button"
+              class="quiet"
+              onClick={() => session.following.slice(object.name, object.plane, slice)}
+            >
               {word[0].toUpperCase()}
               {word.slice(1)} {slice}:
             </button>{" "}

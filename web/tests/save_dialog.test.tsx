@@ -69,6 +69,23 @@ it("says that NIfTI comes with its names", () => {
   expect(button("NRRD").textContent).not.toContain(".zip");
 });
 
+it("sends to the PACS of the server what was opened from DICOM", () => {
+  const { session } = openSession([liver]);
+  (session.volume as { dicom: boolean }).dicom = true;
+  const sent = vi.fn();
+  const app = { session, info: { pacs: "pacs.example.org" }, show: vi.fn(), sendToPacs: sent };
+  const infoWithFormats = { ...app.info, formats: ["seg"] };
+  render(<SaveDialog app={{ ...app, info: infoWithFormats } as unknown as App} />, document.body);
+  const [seg, rtstruct] = document.querySelectorAll<HTMLButtonElement>(".to-pacs button");
+  seg.click();
+  rtstruct.click();
+  expect(sent.mock.calls).toEqual([
+    ["seg", null],
+    ["rtstruct", null],
+  ]);
+  (session.volume as { dicom: boolean }).dicom = false;
+});
+
 describe("a request", () => {
   it("asks for a legend where NIfTI would not say what its values are", () => {
     const legend = (format: string, ...chosen: (typeof liver)[]) =>

@@ -10,6 +10,8 @@ export interface Info {
   model: { name: string; capabilities: string[]; max_zoom: number; window_hu: [number, number] };
   limits: { upload_bytes: number };
   formats: string[];
+  /** The server's PACS, in a few words; null if it has none. */
+  pacs?: string | null;
   user: string;
 }
 

@@ -2,6 +2,7 @@
 import { deleteUpload, uploads } from "../api/cases";
 import { ApiError, Client, tokenFromAddress } from "../api/client";
 import { type ExportChoice, exportFile } from "../api/export_request";
+import { sendResult } from "../api/pacs";
 import type { Info, SessionState, SessionSummary, UploadSummary, VolumeSummary } from "../api/wire_types";
 import { sizeText } from "./case_list";
 import { droppedFiles } from "./dropped_files";
@@ -9,6 +10,7 @@ import type { MaskImport } from "./import_masks";
 import { Intake } from "./intake";
 import { Observable } from "./observable";
 import { OpenSession, type ShowToast } from "./open_session";
+import { PacsBrowser } from "./pacs_browser";
 import { Theme } from "./theme";
 import { Thumbnails } from "./thumbnails";
 
@@ -17,7 +19,16 @@ export interface Toast {
   kind: "error" | "info" | "done";
   text: string;
 }
-export type Dialog = "shortcuts" | "open" | "save" | "import" | "series" | "masks" | "statistics" | null;
+export type Dialog =
+  | "shortcuts"
+  | "open"
+  | "save"
+  | "import"
+  | "pacs"
+  | "series"
+  | "masks"
+  | "statistics"
+  | null;
 
 /** How long a toast stays; an error stays until it is closed. */
 const TOAST_MS = 6000;
@@ -34,6 +45,12 @@ export class App extends Observable {
   dialog: Dialog = null;
   /** The file of masks whose objects the user chooses. */
   maskImport: MaskImport | null = null;
+  /** The search in the server's PACS. */
+  readonly pacs = new PacsBrowser(this.client, async (volume) => {
+    await this.refresh();
+    this.show(null);
+    await this.openVolume(volume, true);
+  });
   uploads: UploadSummary[] = [];
   readonly intake = new Intake(this);
   readonly thumbnails = new Thumbnails(this.client);
@@ -197,6 +214,19 @@ export class App extends Observable {
       await this.intake.take(transfer ? await droppedFiles(transfer) : []);
     } catch (error) {
       this.showToast("error", `What was dropped cannot be read: ${(error as Error).message}`);
+    }
+  }
+
+  /** Send objects to the server's PACS, once the user has confirmed it. */
+  async sendToPacs(format: "seg" | "rtstruct", objects: readonly string[] | null): Promise<void> {
+    if (!this.session) return;
+    const what = `${objects ? objects.join(", ") : "all objects"} as a DICOM ${format.toUpperCase()}`;
+    if (!confirm(`Send ${what} to ${this.info?.pacs}? It is stored in the patient's study.`)) return;
+    try {
+      const { pacs } = await sendResult(this.client, this.session.state.id, format, objects);
+      this.showToast("done", `Sent to ${pacs}.`);
+    } catch (error) {
+      this.showToast("error", (error as Error).message);
     }
   }
 

@@ -3,6 +3,7 @@ import { DialogFrame } from "./dialog_frame";
 import { ImportDialog } from "./import_dialog";
 import { MasksDialog, SeriesDialog } from "./intake_dialogs";
 import { keyLabel } from "./keyboard";
+import { PacsDialog } from "./pacs_dialog";
 import { SaveDialog } from "./save_dialog";
 import { SHORTCUTS } from "./shortcuts";
 import { Library } from "./start_page";
@@ -11,6 +12,7 @@ import "./styles/shortcut_groups.css";
 
 export function Dialogs({ app }: { app: App }) {
   if (app.dialog === "shortcuts") return <Shortcuts app={app} />;
+  if (app.dialog === "pacs") return <PacsDialog app={app} pacs={app.pacs} />;
   if (app.dialog === "save") return <SaveDialog app={app} />;
   if (app.dialog === "series") return <SeriesDialog app={app} />;
   if (app.dialog === "masks") return <MasksDialog app={app} />;

@@ -70,6 +70,23 @@ export function SaveDialog({ app }: { app: App }) {
           );
         })}
       </ul>
+      {app.info?.pacs && session.volume.dicom && (
+        <fieldset class="row to-pacs" disabled={chosen.length === 0}>
+          <legend class="dim">Send to {app.info.pacs}</legend>
+          {(["seg", "rtstruct"] as const).map((format) => (
+            <button
+              key={format}
+              type="button"
+              onClick={() => {
+                app.show(null);
+                void app.sendToPacs(format, exportChoice(format, chosen, objects).objects);
+              }}
+            >
+              DICOM {format.toUpperCase()}
+            </button>
+          ))}
+        </fieldset>
+      )}
       <p class="dim">
         The server saves the session after every edit. Files are only needed outside of RadSAM.
       </p>

@@ -38,6 +38,11 @@ export function Library({ app }: { app: App }) {
         <div class="row">
           <Choose app={app} label="File to upload" text="Choose files" />
           <Choose app={app} label="Folder to upload" text="Choose a folder" folder />
+          {app.info?.pacs && (
+            <button type="button" onClick={() => app.show("pacs")}>
+              Search the PACS
+            </button>
+          )}
         </div>
       </div>
       <CaseList app={app} />

@@ -110,8 +110,8 @@ class App:
     errors: list[str] = field(default_factory=list)
 
     @classmethod
-    def open(cls, browser: Any, server: Server, width: int = 1280, height: int = 800, **options: Any) -> App:
-        """Open the page, with options of Playwright's context, and wait for the picture."""
+    def start(cls, browser: Any, server: Server, width: int = 1280, height: int = 800, **options: Any) -> App:
+        """Open the page, with options of Playwright's context."""
         context = browser.new_context(viewport={"width": width, "height": height}, **options)
         app = cls(context.new_page(), server)
         app.page.set_default_timeout(TIMEOUT_MS)
@@ -119,6 +119,12 @@ class App:
         app.page.on("console", lambda message: message.type == "error" and app.errors.append(message.text))
         app.page.on("request", lambda request: app.errors.extend(_outside(request.url)))
         app.page.goto(server.url)
+        return app
+
+    @classmethod
+    def open(cls, browser: Any, server: Server, width: int = 1280, height: int = 800, **options: Any) -> App:
+        """Open the page of one volume, and wait for the picture."""
+        app = cls.start(browser, server, width, height, **options)
         app.loaded()
         return app
 

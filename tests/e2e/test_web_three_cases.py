@@ -35,7 +35,7 @@ def test_three_cases(run_radsam: CommandLine, tmp_path: Path) -> None:
         for count, organ in enumerate(ORGANS, 1):
             segment(app, phantom, organ, count)
         for each in app.session["objects"]:
-            target = Target.of(phantom.mask(each["name"])).near(2)
+            target = Target.of(phantom.mask(each["name"])).near(1)
             assert each["bounds"] == list(target), f"the ends of {each['name']} in the coronal view"
 
         painted = paint(app, phantom, "liver")
@@ -46,7 +46,7 @@ def test_three_cases(run_radsam: CommandLine, tmp_path: Path) -> None:
         ids, names = exported(app, tmp_path / "labels.zip", tmp_path)
         assert set(names) == {*ORGANS, "liver_tumour"}
         for organ in ORGANS:
-            low, high = Target.of(phantom.mask(organ)).near(2)
+            low, high = Target.of(phantom.mask(organ)).near(1)
             truth, found = phantom.mask(organ)[low : high + 1], ids[low : high + 1] == names[organ]
             assert dice(found, truth) > 0.5, organ
         assert ids[painted[::-1]] == names["liver"]
@@ -79,7 +79,7 @@ def segment(app: App, phantom: Phantom, organ: str, count: int) -> None:
     app.page.get_by_role("radio", name="Set [ ]").check()
     app.page.keyboard.press("v")
     i0, j0, i1, j1 = target.box
-    for end, wanted in zip(("low", "high"), target.near(2), strict=True):
+    for end, wanted in zip(("low", "high"), target.near(1), strict=True):
         app.go_to(coronal, (j0 + j1) // 2)
         upwards = bool(phantom.volume.geometry.direction[2, axial.axis] > 0)
         handle = app.page.locator(".bound-top" if (end == "high") == upwards else ".bound-bottom")

@@ -50,7 +50,8 @@ export function SlicePaneView({ session, plane, place, hidden, panes }: Props) {
             class="pane-oblique"
             title={`The volume is stored at an angle: these slices are ${tiltDeg}° from ${plane}. They are shown as stored.`}
           >
-            oblique: {tiltDeg}°<span class="pane-from"> from {plane}</span>
+            <span class="pane-from">oblique: </span>
+            {tiltDeg}°<span class="pane-from"> from {plane}</span>
           </span>
         )}
       </PaneHeader>

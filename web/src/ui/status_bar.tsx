@@ -12,7 +12,8 @@ function advice(session: OpenSession): string {
   const { jobs } = session;
   if (jobs.phase === "unknown")
     return `The connection to the server is lost, while it worked on ${jobs.name}. Waiting for it …`;
-  if (session.working) return `Propagating ${jobs.name} through the volume. Esc stops it and keeps what is done.`;
+  if (session.working)
+    return `Propagating ${jobs.name} through the volume. Esc stops it and keeps what is done.`;
   if (draft?.predicting) return "Predicting on this slice …";
   if (draft?.error) return draft.error;
   if (draft)

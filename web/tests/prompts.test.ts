@@ -79,6 +79,14 @@ describe("a drawn prompt", () => {
     expect((refused as { message: string }).message).toContain("coronal slices");
   });
 
+  it("waits for an object that is still being segmented, and starts no other one", () => {
+    for (const drawn of [point(true), point(false)])
+      expect(promptAction(on(2, drawn), null, liver, null)).toEqual({
+        kind: "refuse",
+        message: expect.stringContaining("liver is still being segmented"),
+      });
+  });
+
   it("leaves a locked object alone", () => {
     expect(promptAction(on(2, point(true)), null, liver, { ...axial, locked: true }).kind).toBe("refuse");
   });

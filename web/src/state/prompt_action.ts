@@ -21,13 +21,23 @@ export function promptAction(
 ): PromptAction {
   if (draft) return withDraft(drawn, draft);
   const { prompt } = drawn;
-  if (target.kind === "object" && object) return withObject(drawn, target.name, object);
+  if (target.kind === "object")
+    return object ? withObject(drawn, target.name, object) : notThereYet(target.name);
   if (isPositive(prompt)) return { kind: "start object" };
   return {
     kind: "refuse",
     message:
       `A negative ${promptKind(prompt)} needs an object to correct: choose one in the list, or start one with a ` +
       "box or a positive point.",
+  };
+}
+
+function notThereYet(name: string): PromptAction {
+  return {
+    kind: "refuse",
+    message:
+      `${name} is still being segmented. Correct it when it is done, press Esc to stop it and keep what is done, ` +
+      "or start a new object (O).",
   };
 }
 

@@ -19,7 +19,7 @@ export function JobCard({ session }: { session: OpenSession }) {
       <p class="row spread">
         <span class="numbers">
           {done}
-          {total ? ` of ${total}` : ""} slices
+          {total ? ` of ${total}` : ""} {(total || done) === 1 ? "slice" : "slices"}
         </span>
         <span class="dim" role="status">
           {phase === "stopping"
@@ -34,7 +34,7 @@ export function JobCard({ session }: { session: OpenSession }) {
           {waiting} more {waiting === 1 ? "edit waits" : "edits wait"}.
         </p>
       )}
-      <div class="row">
+      <div class="row wrap">
         <button
           type="button"
           class="primary"

@@ -93,7 +93,7 @@ function EndQuestion({ session, object, end, others }: Props & { end: EndName; o
             {slice}
           </button>
         ))}
-        <span class="dim">or drag the end in the slice bar</span>
+        <span class="dim">or drag the end on the slice bar</span>
       </div>
     </section>
   );

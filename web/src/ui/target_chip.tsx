@@ -53,7 +53,7 @@ export function TargetChip({ session }: { session: OpenSession }) {
         </p>
       )}
       {other && (
-        <p class="row spread">
+        <p class="row spread wrap">
           <span class="dim">A box starts a new object.</span>
           <button type="button" class="quiet ellipsis" onClick={() => session.setTarget(other)}>
             Correct {other}

@@ -126,9 +126,11 @@ export class OpenSession extends Observable {
       (online) => this.setOnline(online),
       this.closed.signal,
     ).catch((error: Error) => this.showToast("error", error.message));
-    void this.loading
+    const loaded = this.loading
       .start(this.closed.signal)
       .catch((error: Error) => this.showToast("error", error.message));
+    // Slices first: putting thousands of masks would delay them.
+    await Promise.race([this.loading.usable, loaded]);
     await this.fetchMasks();
   }
 

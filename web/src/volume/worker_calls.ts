@@ -6,14 +6,22 @@ interface Call<Request> {
 }
 type Reply<Answer> = { number: number } & ({ answer: Answer } | { error: string });
 
-/** In the page: a function that runs in the worker, which starts with the first call. */
+/** A worker without calls for so long ends, and what it holds in memory with it. */
+const IDLE_MS = 5000;
+
+/** In the page: a function that runs in the worker, which starts with a call and ends when no more come. */
 export function inWorker<Request, Answer>(
   start: () => Worker,
   moved: (request: Request) => Transferable[],
 ): (request: Request) => Promise<Answer> {
   let worker: Worker | null = null;
   let last = 0;
+  let idle: ReturnType<typeof setTimeout> | undefined;
   const waiting = new Map<number, { resolve: (answer: Answer) => void; reject: (error: Error) => void }>();
+  const end = () => {
+    worker?.terminate();
+    worker = null;
+  };
   const started = () => {
     const it = start();
     it.onmessage = ({ data }: MessageEvent<Reply<Answer>>) => {
@@ -21,18 +29,20 @@ export function inWorker<Request, Answer>(
       waiting.delete(data.number);
       if ("error" in data) call?.reject(new Error(data.error));
       else call?.resolve(data.answer);
+      if (waiting.size === 0) idle = setTimeout(end, IDLE_MS);
     };
     // Its script did not load, or it died.
     it.onerror = () => {
       for (const { reject } of waiting.values())
         reject(new Error("A part of the page did not load. Reload the page."));
       waiting.clear();
-      worker = null;
+      end();
     };
     return it;
   };
   return (request) =>
     new Promise((resolve, reject) => {
+      clearTimeout(idle);
       worker ??= started();
       const call: Call<Request> = { number: ++last, request };
       waiting.set(call.number, { resolve, reject });

@@ -25,6 +25,7 @@ from radsam.volume.plane import AXIS_NAMES
 
 _MAGIC = b"RSB1"
 _TYPES = {"int16": 0, "float32": 1}
+_LOWEST = -(1 << 15)
 
 Values = Int16[np.ndarray, "k j i"] | Float[np.ndarray, "k j i"]
 
@@ -76,7 +77,8 @@ def coarse_copy(volume: Volume, cells: int) -> tuple[Values, tuple[int, int, int
     spacing = volume.geometry.spacing_mm_ijk
     sides_mm = np.multiply(volume.geometry.shape_ijk, spacing)
     i, j, k = (max(1, round(float(sides_mm.max()) / cells / mm)) for mm in spacing)
-    sums = np.float64 if volume.hu.dtype == np.float32 else np.int32
+    whole = np.int32 if i * j * k * -_LOWEST < 1 << 31 else np.int64  # the sum of a large cell needs 64 bits
+    sums = np.float64 if volume.hu.dtype == np.float32 else whole
     slices = []
     for first in range(0, len(volume.hu), k):  # by slices of cells: the sums of the whole volume would be large
         slab = volume.hu[first : first + k]
@@ -84,7 +86,7 @@ def coarse_copy(volume: Volume, cells: int) -> tuple[Values, tuple[int, int, int
         cells_ji = np.add.reduceat(rows, np.arange(0, slab.shape[2], i), axis=1)
         counts = np.outer(_lengths(slab.shape[1], j), _lengths(slab.shape[2], i)) * len(slab)
         mean = cells_ji / counts
-        slices.append((np.rint(mean) if sums is np.int32 else mean).astype(volume.hu.dtype))
+        slices.append((np.rint(mean) if sums is whole else mean).astype(volume.hu.dtype))
     return np.stack(slices), (i, j, k)
 
 

@@ -105,3 +105,10 @@ def test_masks_and_the_page_itself_are_compressed_for_clients_that_take_it(web: 
     assert packed.content == plain.content
     assert web.client.get("/index.js").headers["content-encoding"] == "gzip"
     assert "content-encoding" not in web.client.get("/index.js", headers={"accept-encoding": "identity"}).headers
+
+
+def test_the_sums_of_large_cells_do_not_overflow() -> None:
+    values = np.full((48, 48, 48), -30000, np.int16)
+    values[0, 0, 0] = 30000
+    cells, step = coarse_copy(Volume(values, Geometry(values.shape, np.eye(4))), 1)
+    assert (step, cells.tolist()) == ((48, 48, 48), [[[-29999]]])

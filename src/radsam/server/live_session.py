@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from radsam.server.model_thread import Priority, Steps, Task
 from radsam.server.server_store import SessionRow
 from radsam.server.state_json import session_details
 from radsam.session import Session
-from radsam.session.edit import ObjectEdit
+from radsam.session.edit import ObjectEdit, Paint, StartEdit
 from radsam.session.edit_outcome import EditOutcome
 from radsam.session.label_set import LabelSet
 from radsam.volume import Plane
@@ -150,6 +150,20 @@ class LiveSession:
         self.masks.update(self.label_map, self.session.objects)
         self._details = session_details(self.session, self.masks)
 
+    @property
+    def resumable(self) -> InterruptedEdit | None:
+        """The interrupted edit, as long as the object that it changes is there: it may be removed, or undone."""
+        found = self.interrupted
+        if found is None or isinstance(found.edit, StartEdit | Paint):
+            return found
+        return found if any(each["name"] == found.edit.name for each in self._details["objects"]) else None
+
+    def rename_interrupted(self, name: str, new_name: str) -> None:
+        """Let the interrupted edit change an object that has a new name."""
+        found = self.interrupted
+        if found is not None and found.edit.name == name and not isinstance(found.edit, StartEdit):
+            self.interrupted = replace(found, edit=replace(found.edit, name=new_name))
+
     def touch(self) -> None:
         """Note a use of the session."""
         self.last_used = time.monotonic()
@@ -157,7 +171,7 @@ class LiveSession:
     def state(self) -> dict[str, Any]:
         """Return the state of the session."""
         running = next((job for job in tuple(self.jobs) if job.edit is not None or job.kind != "change"), None)
-        interrupted = self.interrupted
+        interrupted = self.resumable
         details = self._details
         return {
             "id": self.id,

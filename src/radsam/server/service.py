@@ -35,7 +35,7 @@ from radsam.server.model_thread import ModelThread
 from radsam.server.pacs_service import PacsService
 from radsam.server.preview_service import Preview, PreviewService
 from radsam.server.result_export import ExportedFile, export_result
-from radsam.server.server_errors import NotFoundError, TooManyError
+from radsam.server.server_errors import BusyError, NotFoundError, TooManyError
 from radsam.server.server_limits import Limits
 from radsam.server.server_metrics import ServerMetrics
 from radsam.server.server_store import ServerStore
@@ -351,8 +351,8 @@ class Service:
     def _keep(self, live: LiveSession) -> None:
         jobs = self._edits.cancel(live, keep=True)
         with live.lock:
-            if not jobs and live.interrupted is not None:
-                jobs = [self._edits.keep_interrupted(live, live.interrupted)]
+            if not jobs and (interrupted := live.resumable) is not None:
+                jobs = [self._edits.keep_interrupted(live, interrupted)]
         for job in jobs:
             _wait(job.future)
         errors = [job.future.exception() for job in jobs if job.keep and job.future.done()]
@@ -364,9 +364,12 @@ class Service:
         """Queue the edit again that a crash interrupted."""
         live = self._open(user, session)
         with live.lock:
-            if live.interrupted is None:
+            interrupted = live.resumable
+            if interrupted is None:
                 raise SessionError("No edit of this session was interrupted: there is nothing to resume.")
-            return self._edits.edit(live, request_of(live.interrupted.edit))
+            if live.jobs:
+                raise BusyError("An edit of this session runs or waits. Wait until it is done.")
+            return self._edits.edit(live, request_of(interrupted.edit))
 
     def undo(self, user: str, session: str) -> Future[dict[str, Any]]:
         """Undo the last edit."""
@@ -419,6 +422,7 @@ class Service:
                 each.rename(name, str(new_name))
                 if name in live.shown:
                     live.shown[str(new_name)] = live.shown.pop(name)
+                live.rename_interrupted(name, str(new_name))
             now = str(new_name) if rename else name
             if number:
                 each.set_id(now, int(new_id or 0))
@@ -449,11 +453,15 @@ class Service:
     def interrupted_masks(self, user: str, session: str) -> bytes:
         """Pack the finished slices of an interrupted edit, as object 0."""
         live = self._open(user, session)
-        if live.interrupted is None:
+        interrupted = live.resumable
+        if interrupted is None:
             return pack(live.masks.revision, ())
-        edit = live.interrupted.edit
-        plane = edit.plane if isinstance(edit, StartEdit) else Plane(self._require_object(live, edit.name)["plane"])
-        slices = ((SliceKey(0, plane, each.index), each.mask) for each in live.interrupted.slice_masks)
+        edit = interrupted.edit
+        known = {each["name"]: each["plane"] for each in live.state()["objects"]}
+        if not isinstance(edit, StartEdit) and edit.name not in known:
+            return pack(live.masks.revision, ())
+        plane = edit.plane if isinstance(edit, StartEdit) else Plane(known[edit.name])
+        slices = ((SliceKey(0, plane, each.index), each.mask) for each in interrupted.slice_masks)
         return pack(live.masks.revision, slices)
 
     def start_of(self, user: str, session: str, name: str) -> Future[dict[str, Any]]:

@@ -97,7 +97,7 @@ class SessionRegistry:
         rows = []
         for row in self._store.sessions(user):
             live = self._live.get(row.id)
-            interrupted = _journal(self._store, row.id).exists() if live is None else live.interrupted is not None
+            interrupted = _journal(self._store, row.id).exists() if live is None else live.resumable is not None
             shown = ("id", "volume", "name", "objects", "changed")
             more = {"interrupted": interrupted, "created": row.created or row.changed, "object_names": list(row.names)}
             rows.append({key: getattr(row, key) for key in shown} | more)

@@ -13,6 +13,7 @@ from fakes import FakeBackend
 from radsam.propagate import SideDone
 from radsam.server.edit_journal import Journal, read_journal
 from radsam.server.model_thread import ModelThread, Task
+from radsam.server.server_errors import BusyError
 from radsam.server.server_limits import Limits
 from servers import BOUNDS, LEFT, RIGHT, Served, SlowBackend, propagating, served
 
@@ -198,3 +199,48 @@ def test_where_the_stop_rule_was_unsure_the_state_says_so_until_the_user_has_cho
         # The user keeps the found one.
         web.post("/bounds", {"name": "right", "low": shown["slices"][0]}, 202)
         assert web.settled()["objects"][0]["other_ends"] == {}
+
+
+@pytest.fixture
+def interrupted(tmp_path: Path) -> Iterator[Served]:
+    """A server that was started again after a crash during a correction."""
+    with served(tmp_path) as web:
+        web.segment()
+        web.post("/bounds", {"name": "right", "low": 3, "high": 23}, 202)
+        web.settled()
+        live = web.service._sessions.open("local", web.session)
+        edit, found = live.session.history.done[-1], live.session.objects["right"].slices
+        web.post("/undo", status=200)
+    journal = Journal(live.journal_path, edit)
+    for index in (6, 5):
+        journal.append(found[index])
+    journal.close()
+    with served(tmp_path, session=False) as again:
+        again.session = web.session
+        yield again
+
+
+def test_an_interrupted_edit_follows_its_object_to_a_new_name(interrupted: Served) -> None:
+    renamed = interrupted.client.patch(interrupted.url("/objects/right"), json={"new_name": "liver"}).json()
+    assert renamed["interrupted"]["name"] == "liver"
+    assert {key[2] for key in interrupted.masks(part="interrupted")[1]} == {5, 6}
+    interrupted.post("/resume", status=202)
+    (liver,) = interrupted.settled()["objects"]
+    assert (liver["name"], liver["slices"]) == ("liver", [3, 23])
+
+
+def test_an_interrupted_edit_of_a_removed_object_is_offered_once_that_is_back(interrupted: Served) -> None:
+    assert interrupted.client.delete(interrupted.url("/objects/right")).json()["interrupted"] is None
+    assert interrupted.masks(part="interrupted")[1] == {}
+    assert interrupted.post("/resume", status=409)["error"]["kind"] == "session"
+    assert interrupted.post(KEEP, status=200)["objects"] == []
+    assert interrupted.post("/undo", status=200)["interrupted"]["name"] == "right"
+
+
+def test_an_interrupted_edit_is_resumed_once(interrupted: Served) -> None:
+    live = interrupted.service._sessions.open("local", interrupted.session)
+    with live.lock:
+        interrupted.service.resume("local", interrupted.session)
+        with pytest.raises(BusyError):  # as a second window asks before the first slice
+            interrupted.service.resume("local", interrupted.session)
+    assert [each["kind"] for each in interrupted.settled()["objects"][0]["edits"]] == ["segment", "bounds"]

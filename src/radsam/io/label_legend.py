@@ -23,7 +23,7 @@ from radsam.volume.object_colours import Colour, hex_of
 
 #: What a legend is called that lies beside "organs.nii.gz"; the first is how RadSAM calls it.
 _ENDINGS = (".labels.txt", ".txt", ".label", "_labels.txt", "_labels.label")
-_LINE = re.compile(r'\s*(\d+)(?:\s+[\d.]+){6}\s+"(.*)"\s*')
+_LINE = re.compile(r'\s*(\d{1,9})(?:\s+[\d.]+){6}\s+"(.*)"\s*')
 #: A legend has a line for each of at most 65535 labels; a longer file is another one.
 _MOST_BYTES = 1 << 23
 #: The first line of a legend that RadSAM wrote: it may be replaced.

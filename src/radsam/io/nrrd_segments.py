@@ -22,6 +22,9 @@ _TERMS, _REGIONS = (
     "Anatomic codes - DICOM master list",
 )
 
+#: Values of labels are smaller; Python reads no number of thousands of digits.
+_MOST_DIGITS = 9
+
 
 def segment_fields(labels: LabelVolume, codes: Mapping[str, OrganCode] | None = None) -> dict[str, str]:
     """Return the fields that tell names, values, colours, extents and codes of the objects; none without a name.
@@ -68,7 +71,7 @@ def read_segments(path: Path) -> tuple[dict[int, str], dict[int, Colour]]:
     for key, name in fields.items():
         segment = re.fullmatch(r"(Segment\d+_)Name", key)
         value = fields.get(f"{segment[1]}LabelValue", "") if segment else ""
-        if not (segment and value.isdecimal()):
+        if not (segment and value.isdecimal() and len(value) <= _MOST_DIGITS):
             continue
         names[int(value)] = name
         colour = _colour(fields.get(f"{segment[1]}Color", ""))

@@ -22,10 +22,16 @@ _NAME = r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$"
 def _named(name: str) -> str:
     if re.fullmatch(_NAME, name) is None:  # unlike search, takes no newline after $
         raise PydanticCustomError("name", "give printable characters, at least one of them not a space")
+    if name in (".", ".."):  # browsers take them out of addresses
+        raise PydanticCustomError("name", "give another name: '.' and '..' cannot be part of an address")
     return name
 
 
-Name = Annotated[str, Field(min_length=1, max_length=64, json_schema_extra={"pattern": _NAME}), AfterValidator(_named)]
+#: Of the name of an object.
+LONGEST_NAME = 64
+Name = Annotated[
+    str, Field(min_length=1, max_length=LONGEST_NAME, json_schema_extra={"pattern": _NAME}), AfterValidator(_named)
+]
 PlaneName = Literal["axial", "coronal", "sagittal"]
 
 

@@ -160,19 +160,19 @@ async def delete_prompt(session: Id, number: EditNumber, service: Served, user: 
     return await _state(service.change, user, session, Delete(number))
 
 
-@router.get("/objects/{name}/start", responses=_ALL)
+@router.get("/objects/{name:path}/start", responses=_ALL)
 async def show_start(session: Id, name: ObjectName, service: Served, user: User) -> StartOfObject:
     """Return the prompt that started an object last, its slice and bounds: to start it again from there."""
     return StartOfObject(**await asyncio.wrap_future(await run_in_threadpool(service.start_of, user, session, name)))
 
 
-@router.delete("/objects/{name}", responses=_ALL)
+@router.delete("/objects/{name:path}", responses=_ALL)
 async def remove_object(session: Id, name: ObjectName, service: Served, user: User) -> State:
     """Remove an object; undo restores it."""
     return await _state(service.change, user, session, Remove(name))
 
 
-@router.patch("/objects/{name}", responses=_ALL)
+@router.patch("/objects/{name:path}", responses=_ALL)
 async def change_object(session: Id, name: ObjectName, change: ObjectChange, service: Served, user: User) -> State:
     """Change the colour and visibility of an object, lock or rename it, or change its value in the label map."""
     shown = change.model_dump(include={"color", "visible"}, exclude_none=True)

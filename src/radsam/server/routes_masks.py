@@ -65,7 +65,7 @@ async def import_objects(
     filename: FileName,
     roi: Annotated[list[Annotated[str, Query(max_length=64)]] | None, Query(max_length=255)] = None,
     resample: bool = False,
-    objects: Annotated[list[Annotated[str, Query(max_length=80)]] | None, Query(max_length=255)] = None,
+    objects: Annotated[list[Annotated[str, Query(max_length=1024)]] | None, Query(max_length=255)] = None,
     names: Annotated[list[Name] | None, Query(max_length=255)] = None,
 ) -> State:
     """Open the objects of a label map, DICOM SEG or RTSTRUCT as they are; the file is the body.

@@ -50,7 +50,7 @@ class Statistics(BaseModel):
     perpendicular: AxialDiameter | None = None
 
 
-@router.get("/{session}/objects/{name}/statistics", responses=error_responses(409, 413))
+@router.get("/{session}/objects/{name:path}/statistics", responses=error_responses(409, 413))
 def object_statistics(session: Id, name: ObjectName, service: Served, user: User) -> Statistics:
     """Return the statistics of an object: values, volume, histogram and axial diameters."""
     return Statistics(**service.statistics.of_object(user, session, name))

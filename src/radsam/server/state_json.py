@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
+from radsam.server.api_schemas import LONGEST_NAME
 from radsam.server.mask_revisions import MaskRevisions
 from radsam.server.mask_uploads import ReadMasks
 from radsam.server.uploads import Upload
@@ -150,10 +152,16 @@ def mask_contents(found: ReadMasks, label_set: LabelSet | None) -> dict[str, Any
             {
                 "number": number,
                 "name": name,
-                "suggested": name if named else of_set.get(number, name),
+                "suggested": _suggested(name if named else of_set.get(number, name)) or f"label {number}",
                 "color": hex_of(labels.colours[number]) if number in labels.colours else None,
                 "voxels": voxels,
                 "volume_ml": round(voxels * ml, 3),
             }
         )
     return {"objects": objects, "resampled": found.resampled or None, "notes": list(found.notes)}
+
+
+def _suggested(name: str) -> str:
+    """Return a name that an object may have: printable, and as long as names may be; "" if nothing is left."""
+    cut = re.sub(r"[\x00-\x1f\x7f]", " ", name).strip()[:LONGEST_NAME].strip()
+    return "" if cut in (".", "..") else cut

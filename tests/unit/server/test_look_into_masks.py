@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import numpy as np
@@ -138,3 +139,26 @@ def test_another_users_session_does_not_exist(tmp_path: Path) -> None:
 def test_the_body_may_be_as_large_as_an_upload() -> None:
     assert takes_upload("POST", "/api/sessions/s1/look-into-masks")
     assert not takes_upload("POST", "/api/sessions/s1/look-into-masks/more")
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a/b", "..", "a\x01b", 'li"ver', "Leber 肝", "=1+1"])
+def test_an_object_of_any_name_can_be_opened_measured_and_removed(web: Served, tmp_path: Path, name: str) -> None:
+    geometry = read_volume(web.path).geometry
+    ids = np.zeros(geometry.shape_kji, np.uint8)
+    ids[2:4, 3:6, 2:7] = 1
+    write_labels(LabelVolume(ids, geometry, {1: name}), tmp_path / "model.nrrd")
+    (found,) = look(web, tmp_path / "model.nrrd").json()["objects"]
+    answer = send(web, tmp_path / "model.nrrd", objects=[found["name"]], names=[found["suggested"]])
+    assert answer.status_code == 201, answer.text
+    (opened,) = answer.json()["objects"]
+    at = web.url(f"/objects/{quote(opened['name'], safe='')}")
+    assert web.client.get(f"{at}/statistics").json()["voxels"] == 30
+    assert not web.client.patch(at, json={"visible": False}).json()["objects"][0]["visible"]
+    assert web.client.delete(at).json()["objects"] == []
+
+
+def test_a_value_of_thousands_of_digits_is_no_label(web: Served, file: Path) -> None:
+    data = file.read_bytes()
+    assert b"Segment0_LabelValue:=1\n" in data
+    file.write_bytes(data.replace(b"Segment0_LabelValue:=1\n", b"Segment0_LabelValue:=" + b"9" * 5000 + b"\n"))
+    assert [each["name"] for each in look(web, file).json()["objects"]] == ["label 1", "label 4", "tumour"]

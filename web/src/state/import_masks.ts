@@ -124,7 +124,7 @@ function rowsOf({ objects }: MaskContents, taken: readonly string[]): MaskRow[] 
   const used = new Set(taken);
   return objects.map(({ name: object, suggested, color, volume_ml }) => {
     let name = suggested;
-    for (let n = 2; used.has(name); n++) name = `${suggested} ${n}`;
+    for (let n = 2; used.has(name); n++) name = `${suggested.slice(0, 60)} ${n}`;
     used.add(name);
     return { object, name, color, volumeMl: volume_ml, chosen: true };
   });

@@ -324,7 +324,7 @@ export class SlicePane {
       pen.crosshair(at, this.width, this.height);
       if (live) pen.crosshairHandles(at, this.width, this.height, HANDLE_PX);
     }
-    drawEdges(this, pen);
+    if (live) drawEdges(this, pen);
     this.drawPrompts(pen);
     this.drawDraft(pen);
     drawDiameters(this, pen);

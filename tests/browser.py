@@ -39,6 +39,8 @@ FLAGS = [
 ]
 #: Margin that a view leaves around a whole slice, in CSS pixels (MARGIN_PX of `web/src/view/slice_pane.ts`).
 MARGIN_PX = 20
+#: Checks the page against WCAG; `npm ci` in web/ installs it.
+AXE = Path(__file__).resolve().parents[1] / "web" / "node_modules" / "axe-core" / "axe.min.js"
 #: Only ends a test that hangs.
 TIMEOUT_MS = 1000 * HANG_SECONDS
 
@@ -249,3 +251,20 @@ class App:
 def _outside(url: str) -> list[str]:
     inside = url.startswith(("http://127.0.0.1:", "blob:", "data:"))
     return [] if inside else [f"a request to {url}"]
+
+
+def violations(page: Any) -> list[str]:
+    """Return what axe-core finds against WCAG 2.1 A and AA on what is shown, in dark and in light."""
+    # Evaluated, not added as a tag: the page's policy allows no scripts but its own.
+    page.evaluate(AXE.read_text() + ";0")
+    page.emulate_media(color_scheme="dark")
+    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
+    results = [page.evaluate("(tags) => axe.run({ runOnly: tags })", tags)]
+    page.emulate_media(color_scheme="light")
+    results.append(page.evaluate("axe.run({ runOnly: { type: 'rule', values: ['color-contrast'] } })"))
+    return [
+        f"{each['id']}: {each['help']}: {node['target']} {node['failureSummary']}"
+        for result in results
+        for each in result["violations"]
+        for node in each["nodes"]
+    ]

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from browser import TIMEOUT_MS, App, chromium, serving
+from browser import AXE, TIMEOUT_MS, App, chromium, serving, violations
 from command_line import CommandLine, PhantomFile, Target
 from radsam.data.adapters.phantom import make_phantom
 from radsam.io.volume_read import read_labels, read_volume
@@ -22,7 +22,6 @@ from radsam.metrics import dice
 from radsam.volume import Geometry, Plane, SliceGrid, Volume
 
 pytestmark = pytest.mark.slow
-AXE = Path(__file__).resolve().parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
 
 
 @pytest.fixture(scope="module")
@@ -338,23 +337,6 @@ def test_accessible(
 def refusal(status: int) -> Callable[[Any], None]:
     """Answer a request of the page with an error."""
     return lambda route: route.fulfill(status=status, json={"detail": "no"})
-
-
-def violations(page: Any) -> list[str]:
-    """Check the page as it is shown in dark and in light, where only the colours differ."""
-    # Evaluated, not added as a tag: the page's policy allows no scripts but its own.
-    page.evaluate(AXE.read_text() + ";0")
-    page.emulate_media(color_scheme="dark")
-    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
-    results = [page.evaluate("(tags) => axe.run({ runOnly: tags })", tags)]
-    page.emulate_media(color_scheme="light")
-    results.append(page.evaluate("axe.run({ runOnly: { type: 'rule', values: ['color-contrast'] } })"))
-    return [
-        f"{each['id']}: {each['help']}: {node['target']} {node['failureSummary']}"
-        for result in results
-        for each in result["violations"]
-        for node in each["nodes"]
-    ]
 
 
 def test_a_real_ct(browser: Any, run_radsam: CommandLine, shared_data: Path, tmp_path: Path) -> None:

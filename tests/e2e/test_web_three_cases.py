@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from browser import App, chromium, serving
+from browser import AXE, App, chromium, serving, violations
 from command_line import CommandLine, Target
 from radsam.data.adapters.phantom import Phantom, make_phantom
 from radsam.io.volume_read import read_labels
@@ -122,6 +122,7 @@ def open_masks(app: App, path: Path, count: int) -> None:
     name = app.page.get_by_role("dialog").get_by_role("combobox")
     name.fill("liver_tumour")
     app.page.keyboard.press("Tab")
+    assert not AXE.is_file() or not violations(app.page)
     app.page.get_by_role("button", name="Open 1 object").click()
     app.page.wait_for_selector("dialog", state="detached")
     app.settled(objects=count)

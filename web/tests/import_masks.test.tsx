@@ -73,7 +73,7 @@ it("shows names, sizes and colours; a taken name gets a number, and the label se
   expect(fields().map((each) => each.value)).toEqual(["liver 2", "spleen"]);
   expect(text()).toContain("1200.0 ml");
   expect(opener().textContent).toBe("Open 2 objects");
-  expect(text()).toContain("A voxel that an object has already goes to the opened one");
+  expect(text()).toContain("An object that is locked (K) keeps them.");
 });
 
 it("opens the chosen objects under their names, and ends when the dialog is closed", async () => {

@@ -179,10 +179,10 @@ function SessionItem({ app, name, item }: { app: App; name: string; item: CaseSe
     <li class="case-line">
       <button type="button" class="quiet case-session" onClick={() => app.openSession(session.id)}>
         <Icon name="again" />
-        <span class="ellipsis">
-          Session {number} · {objectsText(session)} · {timeText(session.changed)}
-          {session.interrupted && " · interrupted"}
-          {open && " · open now"}
+        <span>
+          Session {number}
+          {open && " (open)"}
+          {session.interrupted && " (interrupted)"} · {objectsText(session)} · {timeText(session.changed)}
         </span>
       </button>
       <IconButton

@@ -53,9 +53,9 @@ function Contents({ masks }: { masks: MaskImport }) {
         <p class="note">This file has no voxel above 0: there is nothing to open.</p>
       )}
       <p>
-        Objects open as they are, and the model predicts nothing. Then correct them with every tool.
+        The masks open exactly as they are; then correct them with any tool.
         {masks.session.objects.length > 0 &&
-          " A voxel that an object has already goes to the opened one; lock (K) the object to keep it."}
+          " Where one overlaps an object that is here already, it takes the voxels. An object that is locked (K) keeps them."}
       </p>
       {resampled && (
         <div class="note">

@@ -13,12 +13,14 @@ import "./styles/side_panel.css";
 
 /** Beside the views; on an upright tablet a sheet at the lower edge, which opens for whatever needs an answer. */
 export function SidePanel({ app, session }: { app: App; session: OpenSession }) {
-  useObservables(app, session);
+  useObservables(app, session, session.display);
   const [open, setOpen] = useState(true);
   const asks = session.draft !== null || session.busy;
   useEffect(() => {
     if (asks) setOpen(true);
   }, [asks]);
+  const objects = <ObjectList key="objects" session={session} />;
+  const measurements = <MeasurementList key="measurements" session={session} />;
   return (
     <aside class="side-panel" aria-label="Objects">
       <div class="sheet-head">
@@ -42,8 +44,7 @@ export function SidePanel({ app, session }: { app: App; session: OpenSession }) 
             <PromptDraftCard session={session} draft={session.draft} />
           ) : null}
         </div>
-        <ObjectList session={session} />
-        <MeasurementList session={session} />
+        {session.display.tool === "measure" ? [measurements, objects] : [objects, measurements]}
         <FirstSteps session={session} />
       </div>
     </aside>

@@ -49,7 +49,7 @@ export function TargetChip({ session }: { session: OpenSession }) {
       </div>
       {aim.locked && (
         <p class="note">
-          <Icon name="lock" /> {aim.name} is locked: unlock it (<kbd>K</kbd>) to change it.
+          <Icon name="lock" /> {aim.name} is locked: to change it, unlock it: <kbd>K</kbd>
         </p>
       )}
       {other && (

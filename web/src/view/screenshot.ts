@@ -52,7 +52,7 @@ export function pictureOfSlice(pane: SlicePane): HTMLCanvasElement {
   });
   write(NOTE, edge, height - edge - (narrow ? 1.6 * line : 0), "left");
   pane.shownObjects().forEach(({ name, color }, n) => {
-    write(name, width - edge, line * (n + 1), "right", color);
+    write(name, width - edge, line * (n + (narrow ? 2 : 1)), "right", color);
   });
   drawScale(c, pane.pxPerMm, [width - edge, height - edge], Math.min(160 * unit, width / 4), unit, write);
   return canvas;

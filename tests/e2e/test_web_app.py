@@ -369,24 +369,26 @@ def test_pictures_of_the_docs(browser: Any, run_radsam: CommandLine, tmp_path: P
     phantom = make_phantom(shape_ijk=(288, 240, 44), spacing_mm_ijk=(1.2, 1.2, 5.0))
     write_volume(phantom.volume, tmp_path / "phantom.nii.gz")
     grid = SliceGrid.of(phantom.volume.geometry, Plane.AXIAL)
+    organs = "spleen", "kidney_left", "liver"
     with serving(run_radsam, tmp_path, tmp_path / "phantom.nii.gz") as server:
-        app = App.open(browser, server)
-        for organ in ("spleen", "kidney_left", "liver"):
+        app = App.open(browser, server, color_scheme="dark")
+        for count, organ in enumerate(organs, start=1):
             target = Target.of(phantom.mask(organ))
             app.go_to(grid, target.k)
+            app.page.keyboard.press("o")
             app.draw_box(grid, target.box)
             app.page.get_by_label("Object", exact=True).fill(organ)
-            app.page.keyboard.press("Escape")
+            app.page.keyboard.press("Escape")  # closes the list of names
+            app.page.keyboard.press("Escape")  # leaves the field
             low, high = target.near(9)
             for slice_, key in ((low, "["), (high, "]"), (target.k, "v")):
                 app.go_to(grid, slice_)
                 app.page.keyboard.press(key)
             if organ == "liver":
                 app.page.keyboard.press("b")
-                app.page.mouse.move(640, 790)
                 picture(app, pictures / "prompt.png")
             app.page.keyboard.press("Enter")
-            app.settled(objects=1 + ("spleen", "kidney_left", "liver").index(organ))
+            app.settled(objects=count)
         app.page.keyboard.press("p")
         wrong = clickable((phantom.mask("liver") | phantom.mask("liver_tumour"))[target.k])
         app.page.mouse.click(*app.client_xy(grid, *grid.uv_to_display_xy(*wrong)))
@@ -394,12 +396,25 @@ def test_pictures_of_the_docs(browser: Any, run_radsam: CommandLine, tmp_path: P
         app.settled(objects=3)
         app.page.get_by_role("button", name="Show 3D").click()
         app.page.locator(".view-from").wait_for()
-        app.page.wait_for_timeout(5000)  # software WebGL draws the first scene
-        app.page.mouse.move(640, 790)
+        app.page.wait_for_timeout(15000)  # software WebGL draws the first scene
         picture(app, pictures / "result.png")
+        app.page.keyboard.press("m")
+        tumour = Target.of(phantom.mask("liver_tumour"))
+        app.go_to(grid, tumour.k)
+        corners = [grid.uv_to_display_xy(float(u), float(v)) for u, v in (tumour.box[:2], tumour.box[2:])]
+        app.drag(*(app.client_xy(grid, *corner) for corner in corners))
+        app.count(".measurement-list .value", 1)
+        for name, width, colours in (("desktop", 1920, "dark"), ("tablet", 810, "light")):
+            app.page.emulate_media(color_scheme=colours)
+            app.page.set_viewport_size({"width": width, "height": 1080})
+            app.page.wait_for_timeout(5000)  # the 3D view follows
+            picture(app, pictures / f"{name}.png")
         app.page.context.close()
 
 
 def picture(app: App, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(app.screenshot()).save(path, optimize=True)
+    app.page.mouse.move(300, 5)  # away from the views
+    # The colours of small objects stay, which the usual palette loses.
+    few = Image.fromarray(app.screenshot()).quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    few.save(path, optimize=True)

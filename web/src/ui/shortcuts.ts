@@ -79,7 +79,7 @@ export const SHORTCUTS: readonly Shortcut[] = [
   {
     group: "Prompt",
     label: "Esc",
-    description: "Discard the prompt, or stop what runs and keep what is done",
+    description: "Stop what runs and keep what is done; else discard the prompt, or take Navigate",
     bindings: ["escape"],
     run: ({ session, pane }) => {
       if (pane?.gesture) dropGesture(pane);

@@ -149,3 +149,10 @@ it("needs an open volume", async () => {
   await importMasks({ session: null, showToast, maskImport: null, show: vi.fn() }, FILE);
   expect(toasts[0]).toMatch(/^error: .*Open their CT first/);
 });
+
+it("numbers the names of a file that are as long as names may be, without making them longer", async () => {
+  const long = { ...CONTENTS.objects[0], name: "x".repeat(300), suggested: "x".repeat(64) };
+  const { masks } = await drop({ ...CONTENTS, objects: [long, { ...long, number: 2, name: "y" }] });
+  expect(masks.rows.map((each) => each.name)).toEqual(["x".repeat(64), `${"x".repeat(60)} 2`]);
+  expect(masks.ready).toBe(true);
+});

@@ -215,3 +215,14 @@ it("the list of measurements has the drawn diameters, and hides them", async () 
   document.querySelector<HTMLButtonElement>('[aria-label="Hide the diameters of liver"]')!.click();
   expect(session.statistics.drawn).toBeNull();
 });
+
+it("an object that changes while others are fetched is fetched again", async () => {
+  const { session, asked, version } = opened();
+  const { statistics, objects } = session;
+  const first = statistics.fetch(objects);
+  version.set(1, 1); // during the first request
+  await statistics.fetch(objects);
+  await first;
+  expect(asked).toEqual(["liver", "cyst", "liver"]);
+  expect(objects.map(({ id }) => statistics.of(id)?.name)).toEqual(["liver", "cyst"]);
+});

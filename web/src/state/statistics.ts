@@ -11,6 +11,8 @@ export class Statistics extends Observable {
   /** By id: the statistics of the object, or why there are none, for a version of its mask. */
   private readonly known = new Map<number, { version: number; statistics: ObjectStatistics | null }>();
   private fetching = false;
+  /** Objects to fetch, by id. */
+  private readonly wanted = new Map<number, SegmentedObject>();
 
   constructor(
     private readonly client: Client,
@@ -43,10 +45,12 @@ export class Statistics extends Observable {
 
   /** Fetch the statistics of these objects that are not known. */
   async fetch(objects: readonly SegmentedObject[]): Promise<void> {
+    for (const each of objects) this.wanted.set(each.id, each);
     if (this.fetching) return;
     this.fetching = true;
     try {
-      for (const { id, name } of objects) {
+      for (const [id, { name }] of this.wanted) {
+        this.wanted.delete(id); // one that changes meanwhile is added again
         const version = this.labels.versionOf(id);
         if (this.known.get(id)?.version === version) continue;
         // Even if it fails: the same request would fail again.
@@ -55,6 +59,7 @@ export class Statistics extends Observable {
         this.notify();
       }
     } catch (error) {
+      this.wanted.clear();
       this.showError((error as Error).message);
     }
     this.fetching = false;

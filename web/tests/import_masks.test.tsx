@@ -88,6 +88,7 @@ it("opens the chosen objects under their names, and ends when the dialog is clos
     "POST /sessions/s1/objects?objects=label+3&names=spleen&filename=model+masks.nrrd model masks.nrrd",
   );
   expect(toasts).toEqual(["done: Opened spleen of model masks.nrrd."]);
+  expect(app.session?.selected).toBe("spleen");
   expect(app.show).toHaveBeenLastCalledWith(null);
   expect(ended).not.toHaveBeenCalled();
   await act(() => render(null, document.body));

@@ -110,6 +110,7 @@ export class MaskImport extends Observable {
       await openMasks(client, state.id, this.file, chosen, Boolean(this.contents?.resampled));
       this.status = "done";
       const what = chosen.length === 1 ? chosen[0].name : `${chosen.length} objects`;
+      this.session.setTarget(chosen[0].name); // to correct it, as it was opened for
       this.showToast("done", `Opened ${what} of ${this.file.name}.`);
     } catch (error) {
       this.error = (error as Error).message;

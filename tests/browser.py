@@ -192,11 +192,20 @@ class App:
 
     def view(self, grid: SliceGrid) -> tuple[Float[np.ndarray, "rows cols"], Bool[np.ndarray, "rows cols"]]:
         """Read a slice: its grey values without masks, 0 to 255, and the pixels that the masks change."""
-        shown = self.at_pixels(self.screenshot(), grid).astype(float)
+        shown = self.at_pixels(self._without_notices(), grid).astype(float)
         self.page.keyboard.press("h")
-        hidden = self.at_pixels(self.screenshot(), grid).astype(float)
+        hidden = self.at_pixels(self._without_notices(), grid).astype(float)
         self.page.keyboard.press("h")
         return hidden.mean(axis=2), np.abs(shown - hidden).max(axis=2) > 8
+
+    def _without_notices(self) -> UInt8[np.ndarray, "h w 3"]:
+        """Take a screenshot without what lies over the views for a while."""
+        show = "(value) => document.querySelectorAll('.toasts, .masks-hidden').forEach(e => e.style.visibility = value)"
+        self.page.wait_for_timeout(150)
+        self.page.evaluate(show, "hidden")
+        picture = self.screenshot()
+        self.page.evaluate(show, "")
+        return picture
 
     def draft_pixels(self, grid: SliceGrid) -> Bool[np.ndarray, "rows cols"]:
         """The pixels of a slice that are coloured; a draft is not hidden with the masks."""

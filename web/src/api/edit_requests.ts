@@ -59,14 +59,9 @@ export class EditRequests {
     return this.client.post("preview", this.sessionId, { prompt, plane, ...points, name: existing }, signal);
   }
 
-  /** The slice that a correction changes first, and how far it would reach. */
-  previewCorrection(
-    name: string,
-    points: readonly Correction[],
-    reach: Reach,
-    signal: AbortSignal,
-  ): Promise<Preview> {
-    return this.client.post("preview", this.sessionId, { name, points, reach }, signal);
+  /** The slices that a painting changes by itself, and how far it would reach. */
+  previewPainting(painting: Painting, signal: AbortSignal): Promise<Preview> {
+    return this.client.post("preview", this.sessionId, { paint: painting }, signal);
   }
 
   /** Propagate the prompt; the corrections wait on the server until that is done. Returns the jobs. */

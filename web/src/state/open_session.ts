@@ -82,7 +82,7 @@ export class OpenSession extends Observable {
   /** The last edit's request: edits are sent one after the other, so that they arrive in their order. */
   private lastRequest: Promise<unknown> = Promise.resolve();
   private reviewed: { name: string; cursor: string } | null = null;
-  private readonly requests: EditRequests;
+  readonly requests: EditRequests;
   private readonly masks: MaskSync;
   private lastPreview: AbortController | null = null;
   private readonly closed = new AbortController();

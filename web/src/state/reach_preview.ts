@@ -1,5 +1,5 @@
 /** Finds out from the server which slices the tool in hand would change, before it is used. */
-import type { Preview, Reach, SegmentedObject } from "../api/wire_types";
+import type { Reach, SegmentedObject } from "../api/wire_types";
 import { aimOf } from "./aim";
 import type { OpenSession } from "./open_session";
 
@@ -47,9 +47,9 @@ export class ReachPreview {
     this.request = request;
     // A dab of one voxel is answered without the model, and reaches as far as a prompt on that slice.
     const shape = { brush: { path: [voxel], radius_mm: 0.01, plane } };
-    const body = { paint: { name, shape, reach } };
-    const { client, state } = this.session;
-    const answer = await client.post<Preview>("preview", state.id, body, request.signal).catch(() => null); // only a hint: without it, nothing is shown
+    const answer = await this.session.requests
+      .previewPainting({ name, shape, reach, positive: true }, request.signal)
+      .catch(() => null); // only a hint: without it, nothing is shown
     if (answer && this.current === key) this.show(answer.reach);
   }
 

@@ -181,19 +181,6 @@ export class SliceGrid {
     return given[AXES[this.axis]] === index;
   }
 
-  /** Turn a mask from the display to storage order [v, u]. */
-  maskToStored(display: Uint8Array): Uint8Array {
-    const [rows, cols] = this.shapeVu;
-    const stored = new Uint8Array(rows * cols);
-    for (let y = 0; y < this.rows; y++)
-      for (let x = 0; x < this.cols; x++)
-        if (display[y * this.cols + x]) {
-          const [u, v] = this.xyToUv(x, y);
-          stored[v * cols + u] = 1;
-        }
-    return stored;
-  }
-
   /** Turn a mask from storage order to the display. */
   maskToDisplay(stored: Uint8Array): Uint8Array {
     const [rows, cols] = this.shapeVu;

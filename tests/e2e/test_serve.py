@@ -26,11 +26,14 @@ LISTEN = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler
 SLOWLY = """
 import time
 import radsam.runtime.openvino_backend as engine
-plain = engine.OpenVinoBackend.encode
-def encode(self, images):
-    time.sleep(0.4)
-    return plain(self, images)
-engine.OpenVinoBackend.encode = encode
+def slowed(plain):
+    def call(*args):
+        time.sleep(0.4)
+        return plain(*args)
+    return call
+# Both: a slice that the server has encoded ahead is only decoded.
+engine.OpenVinoBackend.encode = slowed(engine.OpenVinoBackend.encode)
+engine.OpenVinoBackend.decode = slowed(engine.OpenVinoBackend.decode)
 """
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
+import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from radsam.errors import ExecutionError, MissingExtraError, OutputError
-from radsam.worker_pool import WorkerPool
+from radsam.worker_pool import WorkerPool, _interrupts_held
 
 
 @dataclass(frozen=True)
@@ -120,3 +123,27 @@ def test_closing_the_iterator_ends_the_workers(tmp_path: Path) -> None:
     assert not multiprocessing.active_children()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def hold_interrupts() -> None:
+    """Send Ctrl-C to this process while they are held, and beside it another thread that may take the signal."""
+    ended = threading.Event()
+    thread = threading.Thread(target=ended.wait)
+    thread.start()
+    inside = False
+    try:
+        with _interrupts_held():
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.1)
+            inside = True
+    except KeyboardInterrupt:
+        sys.exit(7 if inside else 8)
+    finally:
+        ended.set()
+
+
+def test_ctrl_c_waits_until_a_process_has_started() -> None:
+    process = multiprocessing.get_context("spawn").Process(target=hold_interrupts)
+    process.start()
+    process.join()
+    assert process.exitcode == 7

@@ -95,7 +95,7 @@ def edits() -> dict[str, ObjectRequest]:
         "brush": PaintRequest(name="liver", shape=brush),
         "brush, after another object": PaintRequest(name="liver", shape=brush),
         "erase": PaintRequest(name="liver", shape=brush, positive=False),
-        "brush within HU": PaintRequest(name="liver", shape=brush, within_hu=(0, 200)),
+        "brush within HU": PaintRequest(name="liver", shape=brush, within=(0, 200)),
         "brush alike": PaintRequest(name="liver", shape=brush, alike=30),
         "lasso": PaintRequest(name="liver", shape=lasso),
         "3D brush": PaintRequest(name="liver", shape=ball),

@@ -53,7 +53,7 @@ def _write(path: Path, slices: int) -> tuple[int, int, int, int]:
     index = np.arange(slices) - slices // 2 + 20
     index = np.abs((index - 40) % 80 - 39.5).astype(int)  # 0 … 39, 39 … 0, again and again
     affine = phantom.volume.geometry.affine_lps
-    volume = radsam.Volume(phantom.volume.hu[index], radsam.Geometry((slices, 512, 512), affine))
+    volume = radsam.Volume(phantom.volume.values[index], radsam.Geometry((slices, 512, 512), affine))
     from radsam.io.volume_write import write_volume
 
     write_volume(volume, path)

@@ -203,7 +203,7 @@ def _thinner(patient: tuple[Volume, np.ndarray], length: int) -> tuple[Volume, n
     volume, liver = patient
     at = np.arange(length) * len(liver) // length
     affine = volume.geometry.affine_lps @ np.diag([1, 1, len(liver) / length, 1])
-    return Volume(volume.hu[at], Geometry((length, *volume.hu.shape[1:]), affine)), liver[at]
+    return Volume(volume.values[at], Geometry((length, *volume.values.shape[1:]), affine)), liver[at]
 
 
 def _growth(arguments: argparse.Namespace) -> None:

@@ -96,7 +96,7 @@ def make_files(folder: Path, slices: int) -> tuple[Path, Path]:
     ids = np.empty(grid.shape_kji, np.uint8)
     for k in range(len(hu)):
         noise = random.normal(0, NOISE_HU, hu.shape[1:])
-        hu[k] = np.rint(larger(small.volume.hu[k // SCALE]) + noise)
+        hu[k] = np.rint(larger(small.volume.values[k // SCALE]) + noise)
         ids[k] = larger(small.truth.ids[k // SCALE])
     write_volume(Volume(hu, grid), ct)
     write_labels(LabelVolume(ids, grid, small.truth.names), masks)

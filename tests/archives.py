@@ -49,10 +49,10 @@ def phantom_archive(root: Path, volumes: int) -> Path:
     ]
     for number in range(volumes):
         phantom = anatomies[number % 5]
-        noise = np.random.default_rng(number).integers(-12, 13, phantom.volume.hu.shape).astype(np.int16)
+        noise = np.random.default_rng(number).integers(-12, 13, phantom.volume.values.shape).astype(np.int16)
         folder = root / f"case_{number:02}"
         folder.mkdir(parents=True)
-        write_volume(Volume(phantom.volume.hu + noise, phantom.volume.geometry), folder / "ct.nii.gz")
+        write_volume(Volume(phantom.volume.values + noise, phantom.volume.geometry), folder / "ct.nii.gz")
         write_labels(phantom.truth, folder / "seg.nii.gz")
         for value, organ in BIG_ORGANS.items():
             target = Target.of(phantom.mask(organ))

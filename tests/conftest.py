@@ -87,7 +87,7 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
         model=SMALL_VIT.to_dict(),
         input_size=SMALL_VIT.input_size,
         low_res_size=SMALL_VIT.low_res_size,
-        window_hu=(-160.0, 240.0),
+        window=(-160.0, 240.0),
         pixel_mean=(0.0, 0.0, 0.0),
         pixel_std=(1.0, 1.0, 1.0),
         capabilities=tuple(Capability),

@@ -83,9 +83,9 @@ def write_series(
     series_uid = series_uid or generate_uid()
     normal = np.cross(cosines[:3], cosines[3:])
     paths = []
-    for k, slice_hu in enumerate(hu):
+    for k, slice_values in enumerate(hu):
         slope, intercept = rescale[k % len(rescale)]
-        stored = np.rint((slice_hu - intercept) / slope).astype(np.int16 if signed else np.uint16)
+        stored = np.rint((slice_values - intercept) / slope).astype(np.int16 if signed else np.uint16)
         dataset = _image(stored, implicit=implicit)
         dataset.SeriesInstanceUID = series_uid
         dataset.SeriesNumber = 3

@@ -42,7 +42,7 @@ def fake_spec(**changes: Any) -> BundleSpec:
         "model": {},
         "input_size": 128,
         "low_res_size": 64,
-        "window_hu": (-160.0, 240.0),
+        "window": (-160.0, 240.0),
         "pixel_mean": (0.0, 0.0, 0.0),
         "pixel_std": (1.0, 1.0, 1.0),
         "capabilities": ALL_PROMPTS,

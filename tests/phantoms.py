@@ -100,7 +100,7 @@ def _distance_mm(points_mm: np.ndarray, a_mm: tuple, b_mm: tuple) -> np.ndarray:
 
 def stored_otherwise(volume: Volume, order: tuple[int, ...], flips: tuple[bool, ...]) -> Volume:
     """The same volume with other storage: new axis ``a`` is old axis ``order[a]``, reversed if ``flips[a]``."""
-    array_ijk = volume.hu.transpose(2, 1, 0).transpose(order)
+    array_ijk = volume.values.transpose(2, 1, 0).transpose(order)
     new_to_old = np.zeros((4, 4))
     new_to_old[3, 3] = 1.0
     for new, (old, flip) in enumerate(zip(order, flips, strict=True)):

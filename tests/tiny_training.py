@@ -65,7 +65,7 @@ def write_small_bundle(path: Path) -> Path:
         model=SMALL_TINY_VIT.to_dict(),
         input_size=SMALL_TINY_VIT.input_size,
         low_res_size=SMALL_TINY_VIT.low_res_size,
-        window_hu=(-160.0, 240.0),
+        window=(-160.0, 240.0),
         pixel_mean=(0.0, 0.0, 0.0),
         pixel_std=(1.0, 1.0, 1.0),
         capabilities=(Capability.BOX,),

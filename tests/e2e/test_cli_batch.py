@@ -162,7 +162,7 @@ def test_dicom_comes_out_where_dicom_went_in(tiny_bundle: Path, run_radsam: Comm
     from dicom_files import write_series
     from phantoms import ball
 
-    write_series(tmp_path / "series", ball("anisotropic").volume.hu)
+    write_series(tmp_path / "series", ball("anisotropic").volume.values)
     (tmp_path / "m.jsonl").write_text(
         json.dumps({"id": "a", "volume": "series", "coordinates": "ijk", "slice": 4, "box": [8, 8, 28, 28]})
     )

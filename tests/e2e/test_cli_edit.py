@@ -187,7 +187,7 @@ def test_the_series_that_was_chosen_is_remembered(
     run_radsam: CommandLine, phantom_ct: PhantomFile, tiny_bundle: Path, tmp_path: Path
 ) -> None:
     for number in (1, 2):
-        hu = phantom_ct.phantom.volume.hu[12:16] + np.int16(number)
+        hu = phantom_ct.phantom.volume.values[12:16] + np.int16(number)
         write_series(tmp_path / "dicom" / str(number), hu, series_uid=f"1.2.{number}")
     line = ("--slice", 2, "--box", 57, 15, 70, 38, "--bounds", 2, 2, "--model", tiny_bundle, "-o", "mask.nii.gz")
     run_radsam.here("segment", "dicom", "--series", 2, *line, "--session", "s.radsam", cwd=tmp_path).done()
@@ -235,7 +235,7 @@ def test_another_ct_is_refused(desk: Desk) -> None:
 def test_another_model_is_refused(desk: Desk, tiny_bundle: Path) -> None:
     shutil.copytree(tiny_bundle, desk.folder / "other")
     description = json.loads((desk.folder / "other" / "bundle.json").read_text())
-    description["spec"]["window_hu"] = [-100.0, 100.0]
+    description["spec"]["window"] = [-100.0, 100.0]
     (desk.folder / "other" / "bundle.json").write_text(json.dumps(description))
     refused_edit(desk, "--model", "other", *FIX, words="made with the bundle 'tiny'")
 

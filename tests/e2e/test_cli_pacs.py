@@ -24,7 +24,7 @@ PROMPT = ("--slice", 2, "--box", 57, 15, 70, 38, "--bounds", 1, 3)
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory, phantom_ct: PhantomFile) -> list[Path]:
-    return write_patient(tmp_path_factory.mktemp("patient"), phantom_ct.phantom.volume.hu[12:16])
+    return write_patient(tmp_path_factory.mktemp("patient"), phantom_ct.phantom.volume.values[12:16])
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ def test_an_installed_bundle_is_listed_shown_and_verified(
     assert any("tiny" in line and str(bundle) in line for line in table.splitlines())
     shown = run_radsam.here("weights", "show", "tiny", cwd=tmp_path, env=env).done().stdout
     assert "Random weights." in shown
-    assert "window_hu [-160.0, 240.0]" in shown
+    assert "window [-160.0, 240.0]" in shown
     assert (
         "tiny: whole and unaltered" in run_radsam.here("weights", "verify", "tiny", cwd=tmp_path, env=env).done().stdout
     )

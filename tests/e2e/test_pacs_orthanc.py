@@ -147,7 +147,7 @@ def test_a_real_series_comes_back_as_it_was_over_both_protocols(
             "JPEG 2000 Image Compression (Lossless Only)"
         }
         assert sorted(each.PixelData for each in files) == pixels
-    np.testing.assert_array_equal(read_volume(tmp_path / "web").hu, read_volume(abdomen).hu)
+    np.testing.assert_array_equal(read_volume(tmp_path / "web").values, read_volume(abdomen).values)
 
 
 def test_a_real_organ_is_segmented_by_url_as_it_is_from_nifti(
@@ -258,14 +258,14 @@ def test_what_was_fetched_from_a_pacs_that_dies_is_used_when_it_lives_again(
         done = fetch_files(server, folder)
     assert (done.instances, done.new) == (40, 40 - len(there))
     assert all(each.stat().st_mtime_ns == when for each, when in there.items())
-    np.testing.assert_array_equal(read_volume(folder).hu, read_volume(tmp_path / "ct").hu)
+    np.testing.assert_array_equal(read_volume(folder).values, read_volume(tmp_path / "ct").values)
 
 
 @pytest.mark.parametrize("kind", ["seg", "rtstruct"])
 def test_a_result_goes_there_and_back(
     run_radsam: CommandLine, orthanc: Orthanc, tiny_bundle: Path, phantom_ct: PhantomFile, tmp_path: Path, kind: str
 ) -> None:
-    write_patient(tmp_path / "ct", phantom_ct.phantom.volume.hu[12:16])
+    write_patient(tmp_path / "ct", phantom_ct.phantom.volume.values[12:16])
     url = stored(run_radsam, orthanc, tmp_path / "ct")
     line = ("segment", url, "--slice", 2, "--box", 57, 15, 70, 38, "--bounds", 1, 3, "--model", tiny_bundle)
     run_radsam.here(*line, "-o", "mask.nii.gz", cwd=tmp_path).done()

@@ -49,7 +49,7 @@ def check_slice(app: App, volume: Volume, ids: np.ndarray, plane: str, index: in
     grid = SliceGrid.of(volume.geometry, plane)
     app.go_to(grid, index)
     grey, shown = app.view(grid)
-    expected = windowed(grid.to_display(grid.take(volume.hu, index)))
+    expected = windowed(grid.to_display(grid.take(volume.values, index)))
     assert np.corrcoef(grey.ravel(), expected.ravel())[0, 1] > 0.97, f"{plane} slice {index} shows something else"
     mask = grid.to_display(grid.take(ids == number, index))
     assert mask.any()

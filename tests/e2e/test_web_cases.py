@@ -22,7 +22,7 @@ def test_a_dropped_folder_of_phases_then_its_masks(run_radsam: CommandLine, tiny
     for number, time in ((1, "140231"), (2, "140301")):
         write_series(
             folder / f"phase {number}",
-            scene.volume.hu + np.int16(number),
+            scene.volume.values + np.int16(number),
             series_uid="1.2.3",
             acquisition=number,
             spacing_mm_ijk=scene.volume.geometry.spacing_mm_ijk,

@@ -329,10 +329,10 @@ def _compare_slices(volume: object, slices: list[Slice], warned: Sequence[str]) 
     if len({each[3].shape for each in slices}) > 1:
         return "not compared"
     slices = sorted(slices, key=lambda each: float(each[0] @ normal))
-    if volume.hu.shape[0] != len(slices) and warned:  # files that were left out are named
+    if volume.values.shape[0] != len(slices) and warned:  # files that were left out are named
         return "not compared"
-    require(volume.hu.shape[0] == len(slices), f"{volume.hu.shape[0]} of {len(slices)} slices were read")  # type: ignore[attr-defined]
-    require_values(volume.hu, np.stack([each[3] for each in slices]), "HU")  # type: ignore[attr-defined]
+    require(volume.values.shape[0] == len(slices), f"{volume.values.shape[0]} of {len(slices)} slices were read")  # type: ignore[attr-defined]
+    require_values(volume.values, np.stack([each[3] for each in slices]), "HU")  # type: ignore[attr-defined]
     affine = np.eye(4)
     step = (slices[-1][0] - slices[0][0]) / max(1, len(slices) - 1)
     affine[:3, :3] = np.stack([row * spacing[1], col * spacing[0], step], axis=1)

@@ -131,7 +131,7 @@ class Bundles(Target):
         super().__init__(folder)
         self.spec = BundleSpec(
             name="tiny", architecture="small_vit", model={"width": 8}, input_size=128, low_res_size=32,
-            window_hu=(-160.0, 240.0), pixel_mean=(0.0, 0.0, 0.0), pixel_std=(1.0, 1.0, 1.0),
+            window=(-160.0, 240.0), pixel_mean=(0.0, 0.0, 0.0), pixel_std=(1.0, 1.0, 1.0),
             capabilities=tuple(Capability), licence="none", origin="made for tests",
         )  # fmt: skip
         for name in ("valid", "valid.zip"):
@@ -167,7 +167,7 @@ class Bundles(Target):
         for name in ("input_size", "low_res_size"):
             value = getattr(spec, name)
             require(type(value) is int and value <= 1 << 14, f"{name} is {value!r}")
-        numbers = (*spec.window_hu, *spec.pixel_mean, *spec.pixel_std, spec.crop_ratio, spec.max_zoom, spec.taper)
+        numbers = (*spec.window, *spec.pixel_mean, *spec.pixel_std, spec.crop_ratio, spec.max_zoom, spec.taper)
         require(all(type(each) in (int, float) and math.isfinite(each) for each in numbers), f"numbers {numbers}")
         require(isinstance(spec.model, dict), f"the model is {spec.model!r}")
         return "compared"
@@ -275,7 +275,7 @@ class Requests(Target):
     name = "request"
     valid = (
         {"name": "liver", "prompt": {"box": {"k": 13, "i0": 3, "j0": 7, "i1": 15, "j1": 20}}, "bounds": [7, 19],
-         "plane": "axial", "window_hu": [-160, 240], "policy": "mask", "zoom": True, "alternative": 0},
+         "plane": "axial", "window": [-160, 240], "policy": "mask", "zoom": True, "alternative": 0},
         {"prompt": {"point": [9, 14, 13], "positive": True}, "plane": "coronal", "bounds": None},
         {"name": "m", "prompt": {"mask": {"k": 13}, "shape": [28, 30], "runs": [300, 5, 25, 5, 505]}},
         {"name": "liver", "points": [{"point": [9, 14, 13], "positive": False}, {"point": [8, 14, 13]}]},

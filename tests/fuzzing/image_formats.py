@@ -67,7 +67,7 @@ class _ImageTarget(Target):
             return "not compared"
         for number, reading in enumerate(readings):
             try:
-                require_values(volume.hu, reading.values, "voxels")
+                require_values(volume.values, reading.values, "voxels")
                 require_grid(volume.geometry, reading.affines_lps, warned, "grid")
             except Exception:
                 if number == len(readings) - 1:

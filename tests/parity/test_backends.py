@@ -58,9 +58,9 @@ class Engines:
         return SlicePredictor(self.bundle.spec, self.bundle.sha256, self.open(name), EmbeddingCache())
 
     def embedding(self, name: str) -> np.ndarray:
-        return self.open(name).encode(self.frame.image(GRID.take(SCENE.volume.hu, INDEX), Normalisation(WINDOW))[None])[
-            0
-        ]
+        return self.open(name).encode(
+            self.frame.image(GRID.take(SCENE.volume.values, INDEX), Normalisation(WINDOW))[None]
+        )[0]
 
     def precise(self, name: str) -> bool:
         return self.open(name).precision == "f32"

@@ -32,7 +32,7 @@ class Stored:
         self.volume, self.plane, self.sizes = volume, plane, sizes
 
     def __repr__(self) -> str:
-        return f"{self.volume.geometry.affine_lps.tolist()}, {self.volume.hu.shape}, {self.plane}, {self.sizes}"
+        return f"{self.volume.geometry.affine_lps.tolist()}, {self.volume.values.shape}, {self.plane}, {self.sizes}"
 
     @property
     def grid(self) -> SliceGrid:
@@ -133,7 +133,9 @@ def test_the_same_anatomy_stored_otherwise_gives_the_same_bits(
         voxel = np.round(where * (np.array(geometry.shape_ijk) - 1))
         i, j, k = np.round(each.geometry.mm_to_index(geometry.index_to_mm(voxel))).astype(int)
         index, _, _ = grid.split((int(i), int(j), int(k)))
-        images.append(SliceFrame(grid, *size).image(grid.take(each.hu, index), Normalisation(Window(-160.0, 240.0))))
+        images.append(
+            SliceFrame(grid, *size).image(grid.take(each.values, index), Normalisation(Window(-160.0, 240.0)))
+        )
     np.testing.assert_array_equal(images[0], images[1])
 
 
@@ -169,13 +171,13 @@ def test_a_crop_is_seen_as_if_the_volume_ended_there(case: Stored, data: st.Data
     ]
     (u0, u1), (v0, v1) = (sorted(int(each) for each in axis) for axis in zip(*corners, strict=True))
     index = data.draw(st.integers(0, grid.count - 1))
-    part = grid.take(case.volume.hu, index)[v0 : v1 + 1, u0 : u1 + 1]
+    part = grid.take(case.volume.values, index)[v0 : v1 + 1, u0 : u1 + 1]
     alone = SliceFrame(replace(grid, shape_vu=part.shape), *case.sizes)
 
     normalisation = Normalisation(Window(-160.0, 240.0))
     assert cropped.content_shape == alone.content_shape
     np.testing.assert_array_equal(
-        cropped.image(grid.take(case.volume.hu, index), normalisation),
+        cropped.image(grid.take(case.volume.values, index), normalisation),
         alone.image(np.ascontiguousarray(part), normalisation),
     )
     points_uv = np.array([[u0, v0], [u1, v1], [(u0 + u1) / 2, v0 - 0.5]])
@@ -183,7 +185,7 @@ def test_a_crop_is_seen_as_if_the_volume_ended_there(case: Stored, data: st.Data
     np.testing.assert_allclose(points_xy, alone.points_to_frame(points_uv - [u0, v0]), atol=1e-9)
     np.testing.assert_allclose(cropped.points_from_frame(points_xy), points_uv, atol=1e-9)
     assert cropped.box_from_frame(cropped.box_to_frame((u0, v0, u1, v1))) == (u0, v0, u1, v1)
-    mask = grid.take(case.volume.hu, index) > 0
+    mask = grid.take(case.volume.values, index) > 0
     low_res = cropped.mask_to_frame(mask)
     np.testing.assert_array_equal(low_res, alone.mask_to_frame(np.ascontiguousarray(mask[v0 : v1 + 1, u0 : u1 + 1])))
     logits = cropped.logits_to_slice(low_res)

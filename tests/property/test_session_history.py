@@ -315,7 +315,7 @@ class Work(RuleBasedStateMachine):
         self, data: st.DataObject, name: str, reach: str | int, plane: Plane, positive: bool, limited: bool
     ) -> None:
         shape: HandShape = data.draw(drawn(SliceGrid.of(GEOMETRY, plane), (Brush, SparseMask, Lasso, Box, Mask)))
-        limit = {"within_hu": (0.0, 200.0)} if limited else {}
+        limit = {"within": (0.0, 200.0)} if limited else {}
         voxels, before = shape_voxels(shape, GEOMETRY), len(self.backend.prompts)
         done = self.do(
             lambda: self.session.paint(shape, name=name, positive=positive, reach=reach, **limit),

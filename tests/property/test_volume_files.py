@@ -64,7 +64,7 @@ def test_a_nifti_by_nibabel_is_read_in_the_place_nibabel_means(geometry: Geometr
         path = Path(folder) / "ct.nii.gz"
         nib.save(nib.Nifti1Image(hu.T, RAS_FROM_LPS @ geometry.affine_lps), path)
         volume = read_volume(path)
-    np.testing.assert_array_equal(volume.hu, hu)
+    np.testing.assert_array_equal(volume.values, hu)
     assert volume.geometry.same_grid(geometry)
 
 
@@ -91,7 +91,7 @@ def test_a_dicom_series_is_read_as_simpleitk_reads_it(geometry: Geometry, seed: 
             image.GetSpacing(),
             np.array(image.GetDirection()).reshape(3, 3),
         )
-        np.testing.assert_array_equal(volume.hu, sitk.GetArrayFromImage(image))
+        np.testing.assert_array_equal(volume.values, sitk.GetArrayFromImage(image))
         assert volume.geometry.same_grid(theirs)
 
 

@@ -21,7 +21,7 @@ export const VOLUME = {
   modality: "CT",
   notes: [],
   dicom: false,
-  default_window_hu: [-160, 240],
+  default_window: [-160, 240],
   ...(grids.usual as object),
 } as unknown as VolumeInfo;
 
@@ -58,7 +58,7 @@ export function stateOf(objects: SegmentedObject[] = [], change: Partial<Session
     id: "s1",
     volume: "v1",
     revision: 0,
-    window_hu: [-160, 240],
+    window: [-160, 240],
     can_undo: objects.length > 0,
     can_redo: false,
     overlap: "last wins",

@@ -339,7 +339,7 @@ describe("limits of a stroke", () => {
       [9, 5],
     ])!;
     await settled();
-    expect(server.requests[0].body).toMatchObject({ within_hu: [50, 200], alike: 30 });
+    expect(server.requests[0].body).toMatchObject({ within: [50, 200], alike: 30 });
     const cols = pane.grid.shapeVu[1];
     stroke!.mask.forEach((set, n) => {
       if (set) expect(n % cols).toBeLessThan(5); // u is j: only where the values are

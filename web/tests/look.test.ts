@@ -4,7 +4,7 @@ import { Look } from "../src/state/look";
 import { Pen } from "../src/view/overlay_pen";
 import { sliceWindow, volumeWindow } from "../src/volume/auto_window";
 import { Geometry } from "../src/volume/coordinates";
-import { centerWidth, draggedWindow, PRESETS, presetWindow } from "../src/volume/hu_window";
+import { centerWidth, draggedWindow, PRESETS, presetWindow } from "../src/volume/value_window";
 import { renderSlice } from "../src/volume/slice_rendering";
 import grids from "./fixtures/grids.json";
 

@@ -139,9 +139,9 @@ describe("the tool options", () => {
     await rendered();
     type("from", "10");
     await rendered();
-    expect(session.hand.limits).toEqual({ within_hu: [10, 180] });
+    expect(session.hand.limits).toEqual({ within: [10, 180] });
     type("to", "");
-    expect(session.hand.limits).toEqual({ within_hu: [10, 180] });
+    expect(session.hand.limits).toEqual({ within: [10, 180] });
     const reach = document.querySelector<HTMLSelectElement>(".reach select")!;
     reach.value = "several";
     reach.dispatchEvent(new Event("change", { bubbles: true }));

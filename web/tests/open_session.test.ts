@@ -174,7 +174,7 @@ describe("edits", () => {
   it("are the requests of the server", async () => {
     const { session, server } = openSession([objectOf("liver", 1)]);
     const shape = { brush: { path: [[1, 2, 3] as [number, number, number]], radius_mm: 4 } };
-    await session.paint({ name: "liver", shape, positive: false, reach: "slice", within_hu: [0, 90] });
+    await session.paint({ name: "liver", shape, positive: false, reach: "slice", within: [0, 90] });
     await session.setEnds("liver", 1, null);
     await session.deleteSlices("liver", [2]);
     await session.confirm("liver", [1, 2]);
@@ -182,7 +182,7 @@ describe("edits", () => {
     await session.setOverlap({ overlap: "keep both" });
     await session.deletePrompt(3);
     expect(server.requests.map((each) => each.body)).toEqual([
-      { name: "liver", shape, positive: false, reach: "slice", within_hu: [0, 90] },
+      { name: "liver", shape, positive: false, reach: "slice", within: [0, 90] },
       { name: "liver", low: 1, high: null },
       { name: "liver", slices: [2] },
       { name: "liver", slices: [1, 2], confirmed: true },

@@ -1,6 +1,6 @@
 /** A slice on the screen shows the values of the file. */
 import { describe, expect, it } from "vitest";
-import { centerWidth, draggedWindow, PRESETS, presetWindow } from "../src/volume/hu_window";
+import { centerWidth, draggedWindow, PRESETS, presetWindow } from "../src/volume/value_window";
 import { renderSlice } from "../src/volume/slice_rendering";
 
 const plan = { base: 0, dx: 1, dy: 4, cols: 4, rows: 3 };

@@ -34,7 +34,7 @@ describe.each(Object.entries(fixture))("on the %s grid", (_, given) => {
     const value = (u: number, v: number) => hu(grid.join(stroke.index, u, v));
     const shown = (runs: number[] | null) => [...(runs ? decodeRuns(runs, size) : new Uint8Array(size))];
     const at = stroke.path?.[0] ?? null;
-    expect([...limitedPixels(mask, grid, { within_hu: [20, 60] }, at, value)]).toEqual(shown(stroke.within));
+    expect([...limitedPixels(mask, grid, { within: [20, 60] }, at, value)]).toEqual(shown(stroke.within));
     expect([...limitedPixels(mask, grid, { alike: 25 }, at, value)]).toEqual(shown(stroke.alike));
   });
 });

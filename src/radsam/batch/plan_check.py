@@ -13,7 +13,6 @@ from radsam.batch.row_results import Status
 from radsam.errors import InputError, VolumeError
 from radsam.io.dicom.source_series import read_source
 from radsam.io.volume_read import read_info
-from radsam.session import require_window
 
 
 @dataclass(frozen=True)
@@ -77,11 +76,6 @@ def _of_volume(volume: VolumeTask, settings: BatchSettings) -> list[Problem]:
     found = []
     for task in volume.tasks:
         row = task.row
-        try:
-            require_window(info.modality, row.window or settings.window)
-        except InputError as error:
-            found.append(_problem(task, Status.BAD_INPUT, str(error)))
-            continue
         if row.mask is not None and not (volume.base / row.mask).exists():
             found.append(_problem(task, Status.MISSING_FILE, f"There is no {row.mask}."))
         elif row.mask is None and info.geometry is not None:

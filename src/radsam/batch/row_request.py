@@ -134,7 +134,7 @@ def _request(
             "prompt": prompt,
             "plane": row.plane,
             "bounds": bounds,
-            "window_hu": row.window or settings.window,
+            "window": row.window or settings.window,
             "policy": settings.policy,
             "zoom": settings.zoom,
         }

@@ -22,7 +22,7 @@ def draw_thumbnail(
     volume: Volume,
     request: SegmentRequest,
     mask: Bool[np.ndarray, "k j i"],
-    window_hu: tuple[float, float],
+    window: tuple[float, float],
     truth: Bool[np.ndarray, "k j i"] | None = None,
 ) -> Image.Image:
     """Draw the prompted slice around the object.
@@ -31,7 +31,7 @@ def draw_thumbnail(
         volume: The volume.
         request: The segmented request; its prompt is dashed in yellow.
         mask: The object, in blue.
-        window_hu: The values that become black and white.
+        window: The values that become black and white.
         truth: The true mask, thin in white.
 
     Returns:
@@ -40,7 +40,7 @@ def draw_thumbnail(
     grid = SliceGrid.of(volume.geometry, request.plane)
     index = slice_index(request.prompt, grid)
     true = [] if truth is None else [Outlined(truth, _TRUTH_COLOUR, weight=0.6)]
-    picture = SlicePicture(volume, grid, window_hu, [*true, Outlined(mask, OBJECT_COLOURS[0])], [request.prompt])
+    picture = SlicePicture(volume, grid, window, [*true, Outlined(mask, OBJECT_COLOURS[0])], [request.prompt])
     xy = np.argwhere(grid.to_display(grid.take(mask, index)))[:, ::-1]
     crop = crop_around(
         np.concatenate([xy, prompt_pixels(grid, request.prompt)]),

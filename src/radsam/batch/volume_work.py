@@ -243,7 +243,7 @@ def _segment_row(
         request = row_request(row, opened.files, settings)
         encoded, encode_seconds = model.backend.encoded, model.backend.encode_seconds
         model_started = time.perf_counter()
-        session = opened.engine.open(opened.volume, window=request.window_hu)
+        session = opened.engine.open(opened.volume, window=request.window)
         found = session.segment(request)
         labels = session.labels
         write_started = time.perf_counter()
@@ -259,7 +259,7 @@ def _segment_row(
         mask = np.asarray(labels.ids > 0)
         shared = _shared(row, mask, opened)
         truth, no_truth = _truth(row, opened.files)
-        picture = draw_thumbnail(opened.volume, request, mask, found.window_hu, truth)
+        picture = draw_thumbnail(opened.volume, request, mask, found.window, truth)
         with replacing(folder.thumbnails / f"{row.id}.jpg") as partial:
             picture.save(partial, quality=82)
     scores = [slice_mask.score for slice_mask in found.slices.values()]

@@ -44,7 +44,7 @@ def draw_object(volume: Volume, truth: Voxels, predicted: Voxels, prompt: Prompt
     held = [k for k in range(grid.count) if grid.take(truth, k).any()]
     shown = [(held[0] + index) // 2, index, (index + held[-1] + 1) // 2]
     objects = [Outlined(truth, TRUTH_COLOUR), Outlined(predicted, PREDICTED_COLOUR)]
-    picture = SlicePicture(volume, grid, _window(volume.hu[truth]), objects, [prompt])
+    picture = SlicePicture(volume, grid, _window(volume.values[truth]), objects, [prompt])
     xy = picture.object_pixels(0, grid.count - 1)
     crop = crop_around(xy, grid.display_shape, grid.display_spacing_mm, share=_MARGIN_SHARE, margin=_MARGIN_MM)
     page = Image.new("RGB", (3 * _TILE + 2 * _GAP, _TILE), PAGE_COLOUR)
@@ -72,9 +72,9 @@ def _palette() -> Image.Image:
     return palette
 
 
-def _window(hu: np.ndarray) -> tuple[float, float]:
+def _window(values: np.ndarray) -> tuple[float, float]:
     """Return the soft-tissue window where the object's median lies in it, else a wide window around the median."""
-    middle = float(np.median(hu))
+    middle = float(np.median(values))
     if _SOFT_TISSUE[0] <= middle <= _SOFT_TISSUE[1]:
         return _SOFT_TISSUE
     return middle - _HALF_WINDOW_HU, middle + _HALF_WINDOW_HU

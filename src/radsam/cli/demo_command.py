@@ -58,7 +58,7 @@ def demo(
     ct = out_dir / "ct.nii.gz"
     write_volume(phantom.volume, ct)
     write_labels(phantom.truth, out_dir / "truth.nii.gz")
-    volume = Volume(phantom.volume.hu, phantom.volume.geometry, source=str(ct))
+    volume = Volume(phantom.volume.values, phantom.volume.geometry, source=str(ct))
     truth = phantom.mask(_ORGAN) | phantom.mask("liver_tumour")
     grid = SliceGrid.of(volume.geometry, "axial")
     box, bounds = _prompt(truth)

@@ -76,7 +76,7 @@ def edit(
     roi: options.Roi = None,
     radius: options.Radius = None,
     ball: options.Ball = False,
-    within_hu: options.WithinHu = None,
+    within: options.WithinHu = None,
     alike: options.Alike = None,
     in_slices: options.InSlices = False,
     to: options.To = None,

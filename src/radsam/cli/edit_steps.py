@@ -204,7 +204,7 @@ class EditSteps:
                 session.clean_up(_clean_up_step(edit, typed), name=name)
 
     def _paint(self, edit: TypedEdit, name: str) -> None:
-        within, alike = edit.setting("within_hu"), edit.setting("alike")
+        within, alike = edit.setting("within"), edit.setting("alike")
         limits = None if within is None else parse_numbers(within, "--within-hu", "LO HI")
         shape = self._shape(edit, name)
         with progress_bar("Painting", quiet=self.quiet) as update:
@@ -213,7 +213,7 @@ class EditSteps:
                 name=name,
                 positive=edit.option == "paint",
                 reach=_reach(edit.setting("reach")) or "slice",
-                within_hu=None if limits is None else (limits[0], limits[1]),
+                within=None if limits is None else (limits[0], limits[1]),
                 alike=alike,
                 progress=lambda record: update(record.done, record.total),
             )

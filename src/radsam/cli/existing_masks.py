@@ -44,12 +44,12 @@ def requests_from(
 
     Args:
         files: The files.
-        volume: The CT.
+        volume: The volume.
         edits: The edits of the session.
         roi: The objects to take, by name or number, of one file; None for all.
         name: The name of the only object; None for the names in the files.
         resample: Whether to resample masks on another grid onto the CT's.
-        settings: Of all requests: plane, refine, window_hu, zoom.
+        settings: Of all requests: plane, refine, window, zoom.
 
     Raises:
         BadParameter: `roi` was given for several files, or `name` for several objects.

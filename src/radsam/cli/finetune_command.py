@@ -114,7 +114,7 @@ def _config(work: Path, start: Path, overrides: Sequence[str] | None) -> TrainCo
         "start": str(start.absolute()),
         "data.store": str(work.absolute() / "store"),
         "embeddings.folder": str(work.absolute() / "embeddings"),
-        "embeddings.window_hu": list(read_spec(start).window_hu),
+        "embeddings.window": [(window := read_spec(start).ct_window).low, window.high],
     }
     # JSON's strings and lists are TOML's, too.
     set_by_us = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in ours.items()]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from radsam.cli.shared_options import AsJson
-from radsam.cli.terminal import command, out, write_json
+from radsam.cli.shared_options import AsJson, ModalityName
+from radsam.cli.terminal import command, note, out, write_json
 
 if TYPE_CHECKING:
     from radsam.io.volume_info import SeriesInfo, VolumeInfo
@@ -21,15 +21,18 @@ def info(
     series: Annotated[
         str | None, typer.Option(help="Which DICOM series: its number in the listing or its UID.", metavar="N|UID")
     ] = None,
+    modality: ModalityName = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show size, spacing, orientation, and DICOM studies, series and objects.
+    """Show size, spacing, orientation, modality, and DICOM studies, series and objects.
 
-    Reads headers only, however large the files.
+    Reads headers only, however large the files, except where only the values tell the modality.
     """
     from radsam.io.volume_read import read_info
 
-    found = read_info(ct, series=series)
+    found = read_info(ct, series=series, modality=modality, guess=True)
+    if found.modality_doubt:
+        note(found.modality_doubt)
     if as_json:
         write_json(found.to_dict() | {"slices": _slices(found)})
         return
@@ -47,8 +50,8 @@ def _slices(found: VolumeInfo) -> dict[str, dict[str, object]]:
 
 def _show(found: VolumeInfo) -> None:
     out.print(f"[bold]{escape(found.source)}[/]", soft_wrap=True)
-    modality = found.modality if found.modality_stated else f"{found.modality} assumed (the file does not say)"
-    out.print(f"  {found.format}, {modality}, {found.dtype}, {found.file_bytes / 1e6:.1f} MB")
+    guessed = " by its values" if found.modality_source == "values" else ""
+    out.print(f"  {found.format}, {found.modality}{guessed}, {found.dtype}, {found.file_bytes / 1e6:.1f} MB")
     if found.geometry is not None:
         out.print(f"  {found.geometry.describe()} (LPS)")
         axes = zip("ijk", found.geometry.direction.T, strict=True)

@@ -39,7 +39,7 @@ from radsam.cli.shared_options import (
     Roi,
     Series,
 )
-from radsam.cli.terminal import command, note, progress_bar, usage_error
+from radsam.cli.terminal import command, progress_bar, usage_error
 
 if TYPE_CHECKING:
     from radsam.session import Session, SessionFile
@@ -167,7 +167,7 @@ def segment(
     outputs.check(inputs)
     chosen = overlap_policy(overlap)
 
-    from radsam.session import read_session, require_window
+    from radsam.session import read_session
     from radsam.session.edit_request import SegmentRequest
     from radsam.session.history import chosen_overlap
     from radsam.volume import SliceGrid
@@ -184,7 +184,7 @@ def segment(
     volume, source = read_ct(ct, outputs, series, resample=resample, quiet=as_json)
     starts: list[SegmentRequest | StartFromMaskRequest] = []
     corrections: list[CorrectionRequest] = []
-    settings: dict[str, Any] = {"plane": plane, "window_hu": window, "zoom": zoom}
+    settings: dict[str, Any] = {"plane": plane, "window": window, "zoom": zoom}
     if masks:
         given = settings | {"refine": refine}
         starts += requests_from(masks, volume, edits, roi=roi, name=name, resample=resample_masks, settings=given)
@@ -207,9 +207,6 @@ def segment(
     # Before the model is loaded: a wrong prompt ends the command at once.
     for each in starts:
         each.check(volume.geometry)
-    require_window(volume.modality, window)
-    if volume.modality != "CT":
-        note(f"The modality of this volume is {volume.modality}; RadSAM's models are made for CT.")
 
     work = _open(volume, saved, model, backend, precision, window, keep=session is not None)
     if chosen is not None and chosen is not chosen_overlap(work.history.done):

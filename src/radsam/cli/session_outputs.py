@@ -339,7 +339,7 @@ def write_preview(session: Session, name: str, path: Path, *, whole: bool = Fals
         },
         plane=shown.grid.plane,
         index=next((each.index for each in shown.placed_prompts), largest),  # the slice that it was started on
-        window_hu=shown.window_hu,
+        window=shown.window,
         prompts=[each.prompt for each in shown.placed_prompts],
         title=name,
         bounds=Bounds(min(inside), max(inside)) if inside else None,

@@ -28,6 +28,14 @@ FixNot = Annotated[
 ]
 Mm = Annotated[bool, typer.Option("--mm", help="All coordinates are LPS millimetres, not voxels.")]
 Series = Annotated[str | None, typer.Option(help="Which DICOM series of a folder: its number in `radsam info` or UID.")]
+ModalityName = Annotated[
+    str | None,
+    typer.Option(
+        "--modality",
+        help="What the volume is: ct, mr, pet or other. If left out: as its file says, else as its values look.",
+        metavar="NAME",
+    ),
+]
 Resample = Annotated[
     bool, typer.Option("--resample", help="Resample a DICOM series of a tilted gantry or with uneven spacing.")
 ]

@@ -34,7 +34,7 @@ SETTINGS = {
     "roi": (*_MASKS, *_BY_HAND),
     "radius": _BY_HAND,
     "ball": _BY_HAND,
-    "within_hu": _BY_HAND,
+    "within": _BY_HAND,
     "alike": _BY_HAND,
     "in_slices": ("fill_holes",),
     "to": ("copy_slice",),

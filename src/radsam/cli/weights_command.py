@@ -91,7 +91,7 @@ def list_bundles(as_json: AsJson = False) -> None:
 @weights_app.command("show")
 @command
 def show(bundle: _Name = None, as_json: AsJson = False) -> None:
-    """Show the sizes, window, capabilities, hash and model card of a bundle."""
+    """Show the sizes, windows, capabilities, hash and model card of a bundle."""
     from radsam.runtime import find_bundle, read_bundle
 
     found = read_bundle(find_bundle(bundle))
@@ -134,7 +134,7 @@ def _facts(bundle: Bundle) -> dict[str, Any]:
         "capabilities": [each.value for each in spec.capabilities],
         "input_size": spec.input_size,
         "low_res_size": spec.low_res_size,
-        "window_hu": list(spec.window_hu),
+        "windows": spec.describe_windows(),
         "licence": spec.licence,
         "origin": spec.origin,
         "megabytes": round((len(bundle.encoder) + len(bundle.decoder)) / 1e6, 1),

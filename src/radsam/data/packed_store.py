@@ -49,7 +49,7 @@ class PackedCase:
         first: The slice of the whole case that the first one here is.
         count: Slices of the whole case.
         spacing_mm: Distance between slices, rows and columns.
-        values: HU in steps: ``low_hu + step_hu * value``.
+        values: HU in steps: ``low + step_hu * value``.
         ids: Object ids.
         extents: First, last and largest slice of each object, counted in the whole case.
     """
@@ -84,12 +84,12 @@ class Pack:
     """A pack, opened.
 
     Args:
-        low_hu: HU of the value 0.
+        low: HU of the value 0.
         step_hu: HU between values.
         cases: The cases in order of their names.
     """
 
-    low_hu: float
+    low: float
     step_hu: float
     cases: tuple[PackedCase, ...]
 
@@ -98,7 +98,7 @@ def write_pack(
     cases: Sequence[StoredCase],
     path: Path,
     *,
-    window_hu: tuple[float, float] = (-200.0, 280.0),
+    window: tuple[float, float] = (-200.0, 280.0),
     step_hu: float = 2.0,
     most_side_px: int = 256,
     most_bytes: int = 36_000_000,
@@ -109,7 +109,7 @@ def write_pack(
     Args:
         cases: Cases of a store.
         path: The file.
-        window_hu: Lowest and highest HU that are kept: a training window with its jitter.
+        window: Lowest and highest HU that are kept: a training window with its jitter.
         step_hu: HU that one step of a value is; at most 256 steps.
         most_side_px: Larger slices are shrunk to this.
         most_bytes: Largest file.
@@ -119,7 +119,7 @@ def write_pack(
         OutputError: The file cannot be written, or would be larger.
         DatasetError: There is no case, or the window has too many steps.
     """
-    low, high = window_hu
+    low, high = window
     if not cases:
         raise DatasetError("There is no case to pack. Name a split of the store that has some.")
     if not 0 < high - low <= 255 * step_hu:
@@ -141,7 +141,7 @@ def write_pack(
                     f"{most_bytes / 1e6:.0f} are wanted. Take larger steps of HU, smaller slices or fewer cases."
                 )
             progress(number, len(cases))
-        facts = {"format": FORMAT, "version": VERSION, "low_hu": low, "step_hu": step_hu, "cases": described}
+        facts = {"format": FORMAT, "version": VERSION, "low": low, "step_hu": step_hu, "cases": described}
         archive.writestr(_DESCRIPTION, json.dumps(facts, indent=1))
 
 
@@ -162,7 +162,7 @@ def read_pack(path: Path) -> Pack:
             cases = tuple(_read_case(archive, case) for case in facts["cases"])
     except (OSError, zipfile.BadZipFile, ValueError, LookupError, TypeError) as error:
         raise DatasetError(f"{path} is not a pack of training cases, or it is broken ({error}).") from error
-    return Pack(facts["low_hu"], facts["step_hu"], cases)
+    return Pack(facts["low"], facts["step_hu"], cases)
 
 
 def _kept(
@@ -171,7 +171,7 @@ def _kept(
     """The slices that are kept, their values and their ids."""
     labelled = case.objects["slice"]
     kept = slice(max(0, int(labelled.min()) - _MARGIN), int(labelled.max()) + 1 + _MARGIN)
-    hu, ids = np.asarray(case.hu[kept]).astype(np.float32), np.asarray(case.ids[kept])
+    hu, ids = np.asarray(case.values[kept]).astype(np.float32), np.asarray(case.ids[kept])
     shrink = most_side_px / max(hu.shape[1:])
     if shrink < 1:
         shape = round(hu.shape[1] * shrink), round(hu.shape[2] * shrink)
@@ -181,7 +181,7 @@ def _kept(
 
 
 def _describe(case: StoredCase, kept: slice, shape: tuple[int, ...]) -> dict[str, Any]:
-    rows, cols = case.hu.shape[1:]
+    rows, cols = case.values.shape[1:]
     return {
         **{name: getattr(case, name) for name in FACTS},
         "names": {str(number): name for number, name in case.names.items()},

@@ -87,7 +87,7 @@ class StoredCase:
             ) from error
 
     @property
-    def hu(self) -> Int16[np.ndarray, "slices rows cols"]:
+    def values(self) -> Int16[np.ndarray, "slices rows cols"]:
         """Hounsfield units, memory-mapped and read-only.
 
         The file is opened anew each time, so that a case can be sent to another process;
@@ -189,7 +189,7 @@ class SliceObjects:
 
 def write_arrays(folder: Path, volume: Volume, labels: LabelVolume, grid: SliceGrid, records: np.ndarray) -> None:
     """Write the arrays of a case into an existing folder, slice by slice, and wait for the disk."""
-    _write_turned(folder / "hu.npy", volume.hu, np.dtype(np.int16), grid)
+    _write_turned(folder / "hu.npy", volume.values, np.dtype(np.int16), grid)
     _write_turned(folder / "ids.npy", labels.ids, labels.ids.dtype, grid)
     np.save(folder / "objects.npy", records)
     for name in ("hu.npy", "ids.npy", "objects.npy"):

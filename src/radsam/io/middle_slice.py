@@ -13,8 +13,9 @@ from radsam.io.dicom.pixel_decoding import decode
 from radsam.io.dicom.slice_stack import stack
 from radsam.io.image_file import read_middle_image
 from radsam.io.stated_grid import grid_notes
-from radsam.io.volume_read import scaled_hu
-from radsam.volume import Geometry, Volume
+from radsam.io.stated_modality import stated_modality
+from radsam.io.volume_read import scaled_values, taken_for
+from radsam.volume import Geometry, Modality, Volume
 
 
 def read_middle_slice(path: Path, *, series: str | None = None) -> Volume:
@@ -39,15 +40,16 @@ def read_middle_slice(path: Path, *, series: str | None = None) -> Volume:
                 middle = len(stacked.slices) // 2
                 geometry = _slice_of(stacked.geometry, middle)
                 one = replace(stacked, slices=stacked.slices[middle : middle + 1], geometry=geometry)
-                return Volume(decode(one), geometry, chosen.modality)
+                return Volume(decode(one), geometry, Modality.of_dicom(chosen.modality))
         header, middle, stored = read_middle_image(path)
-    return Volume(scaled_hu(stored, header.scaling), _slice_of(header.geometry, middle))
+    slice_ = Volume(scaled_values(stored, header.scaling), _slice_of(header.geometry, middle))
+    return taken_for(slice_, None, stated_modality(path))
 
 
 def middle_of(volume: Volume) -> Volume:
     """Return the slice in the middle of the stored axis k as a volume of its own."""
-    middle = len(volume.hu) // 2
-    return Volume(volume.hu[middle : middle + 1].copy(), _slice_of(volume.geometry, middle), volume.modality)
+    middle = len(volume.values) // 2
+    return Volume(volume.values[middle : middle + 1].copy(), _slice_of(volume.geometry, middle), volume.modality)
 
 
 def _slice_of(geometry: Geometry, k: int) -> Geometry:

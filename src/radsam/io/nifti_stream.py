@@ -23,14 +23,14 @@ _SCANNER = 1
 
 def nifti_length(volume: Volume) -> int:
     """Return the length of the file in bytes."""
-    return _HEADER_BYTES + volume.hu.nbytes
+    return _HEADER_BYTES + volume.values.nbytes
 
 
 def nifti_chunks(volume: Volume) -> Iterator[bytes]:
     """Yield the file, little-endian, on the volume's own grid, with sform and qform."""
-    code, bits = _INT16 if volume.hu.dtype == np.int16 else _FLOAT32
+    code, bits = _INT16 if volume.values.dtype == np.int16 else _FLOAT32
     yield _header(volume.geometry, code, bits)
-    for slice_ji in volume.hu:
+    for slice_ji in volume.values:
         data = np.ascontiguousarray(slice_ji, slice_ji.dtype.newbyteorder("<")).data.cast("B")
         for start in range(0, len(data), _CHUNK_BYTES):
             yield bytes(data[start : start + _CHUNK_BYTES])

@@ -10,7 +10,7 @@ from radsam.errors import SeriesError
 from radsam.io.dicom.dicom_labels import DicomLabels
 from radsam.io.dicom.dicom_series import Listing, Series, left_out_note, select_series
 from radsam.io.dicom.slice_stack import stack
-from radsam.volume import Geometry
+from radsam.volume import Geometry, Modality
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,8 @@ class VolumeInfo:
         format: Name of the file format.
         file_bytes: Size on disk; of a folder, of the images of the chosen series.
         geometry: The grid, or None if a DICOM folder needs a choice or cannot be stacked.
-        modality: DICOM modality; "CT" for formats without one.
+        modality: "CT", "MR", "PET" or "other"; empty where neither the file nor the user says it. Of other DICOM
+            objects, DICOM's own code.
         dtype: Type of the stored values.
         series: The listing of a DICOM folder; empty for a file.
         problem: Why `geometry` is None; empty otherwise.
@@ -137,7 +138,8 @@ class VolumeInfo:
         objects: Content of a DICOM folder besides images.
         names: Of a DICOM SEG or RTSTRUCT, the names of its objects.
         notes: What was left out, and other facts that stop nothing, as sentences.
-        modality_stated: Whether the file says its modality; of a format without one, "CT" is assumed.
+        modality_source: Who says it: "header", "given", "values" (guessed from the voxels); empty if nobody does.
+        modality_doubt: Why it may be another one, with the option that says so; empty if it is sure.
         scan: What tells this volume from others of its DICOM folder; None for a file.
     """
 
@@ -153,7 +155,8 @@ class VolumeInfo:
     objects: tuple[ObjectInfo, ...] = ()
     names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    modality_stated: bool = True
+    modality_source: str = "header"
+    modality_doubt: str = ""
     scan: ScanInfo | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -195,7 +198,7 @@ def describe_dicom(path: Path, listing: Listing, series: str | None) -> VolumeIn
         format="DICOM (zip)" if path.suffix.lower() == ".zip" and path.is_file() else "DICOM",
         file_bytes=sum(each.stat().st_size for each in files),
         geometry=geometry,
-        modality=chosen.modality,
+        modality=Modality.of_dicom(chosen.modality).value,
         dtype=chosen.slices[0].dtype,
         series=tuple(_series_info(each) for each in listing.series),
         problem=problem,

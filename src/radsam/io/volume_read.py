@@ -24,12 +24,20 @@ from radsam.io.dicom.slice_stack import stack
 from radsam.io.image_file import SUFFIXES, read_header, read_image
 from radsam.io.label_grid import resample_onto
 from radsam.io.label_legend import known_labels
+from radsam.io.stated_modality import stated_modality
 from radsam.io.volume_info import VolumeInfo, describe_dicom, describe_dicom_labels
-from radsam.volume import LabelVolume, SeriesOrigin, Volume
+from radsam.volume import LabelVolume, Modality, ModalitySource, SeriesOrigin, Volume
+from radsam.volume.modality import guess_modality
 
 
-def read_volume(path: str | os.PathLike[str], *, series: str | None = None, resample: bool = False) -> Volume:
-    """Read a CT volume.
+def read_volume(
+    path: str | os.PathLike[str],
+    *,
+    series: str | None = None,
+    resample: bool = False,
+    modality: Modality | str | None = None,
+) -> Volume:
+    """Read a volume.
 
     Args:
         path: A NIfTI, NRRD or MetaImage file, a folder or zip with a DICOM series, or an
@@ -39,12 +47,14 @@ def read_volume(path: str | os.PathLike[str], *, series: str | None = None, resa
         resample: Accept a DICOM series of a tilted gantry or with uneven distances
             between slices, and resample it linearly onto a rectangular grid. A regular
             series keeps its voxels.
+        modality: What it is: "ct", "mr", "pet" or "other". None takes the file's own statement (DICOM, MetaImage, a
+            BIDS sidecar), else what the values look like; `Volume.modality_source` tells which.
 
     What belongs to a series but is not a slice (raw data, localizers, second copies of files) is left out with a
     `SeriesWarning`.
 
     Returns:
-        The volume on the file's own grid. HU are int16 where every value is a whole
+        The volume on the file's own grid. Values are int16 where every one is a whole
         number in its range, else float32.
 
     Raises:
@@ -64,13 +74,48 @@ def read_volume(path: str | os.PathLike[str], *, series: str | None = None, resa
                 stacked.problem,
                 () if stacked.corners_ijk is None else tuple(stacked.corners_ijk[:, 2].tolist()),
             )
-            return Volume(decode(stacked), stacked.geometry, chosen.modality, str(given), origin)
+            stated = Modality.of_dicom(chosen.modality)
+            volume = Volume(decode(stacked), stacked.geometry, stated, str(given), origin)
+            return volume if modality is None else taken_for(volume, modality)
     _refuse_series(given, series)
     header, stored = read_image(given)
-    return Volume(scaled_hu(stored, header.scaling), header.geometry, source=str(given))
+    volume = Volume(scaled_values(stored, header.scaling), header.geometry, source=str(given))
+    return taken_for(volume, modality, stated_modality(given))
 
 
-def read_info(path: str | os.PathLike[str], *, series: str | None = None) -> VolumeInfo:
+def known_modality(name: Modality | str) -> Modality:
+    """Return the modality of this name.
+
+    Raises:
+        VolumeError: There is no such modality.
+    """
+    try:
+        return Modality(name)
+    except ValueError:
+        known = ", ".join(each.value.lower() for each in Modality)
+        raise VolumeError(f"There is no modality {name!r}; give one of {known}.") from None
+
+
+def taken_for(volume: Volume, modality: Modality | str | None, stated: Modality | None = None) -> Volume:
+    """Return a volume with the modality that the user gives, else that its file states, else a guess from its values.
+
+    Raises:
+        VolumeError: There is no such modality.
+    """
+    if modality is not None:
+        return replace(volume, modality=known_modality(modality), modality_source=ModalitySource.GIVEN)
+    if stated is not None:
+        return replace(volume, modality=stated, modality_source=ModalitySource.HEADER)
+    return replace(volume, modality=guess_modality(volume.values)[0], modality_source=ModalitySource.VALUES)
+
+
+def read_info(
+    path: str | os.PathLike[str],
+    *,
+    series: str | None = None,
+    modality: Modality | str | None = None,
+    guess: bool = False,
+) -> VolumeInfo:
     """Describe a volume, or a DICOM segmentation or structure set, from its headers.
 
     A DICOM folder that cannot be read as one volume is described too: its studies and
@@ -79,6 +124,8 @@ def read_info(path: str | os.PathLike[str], *, series: str | None = None) -> Vol
     Args:
         path: As for `read_volume`, or a DICOM SEG or RTSTRUCT file.
         series: As for `read_volume`.
+        modality: As for `read_volume`.
+        guess: Read the voxels, too, to tell the modality of a file that does not state it.
 
     Raises:
         VolumeError: The path or `series` does not exist, or cannot be read.
@@ -90,17 +137,27 @@ def read_info(path: str | os.PathLike[str], *, series: str | None = None) -> Vol
             _refuse_series(given, series)
             return describe_dicom_labels(given, labels)
         with dicom_folder(given) as folder:
-            return describe_dicom(given, list_dicom(folder, given), series)
+            found = describe_dicom(given, list_dicom(folder, given), series)
+            if modality is not None:
+                found = replace(found, modality=known_modality(modality).value, modality_source="given")
+            return found
     _refuse_series(given, series)
     header = read_header(given)
+    stated = stated_modality(given) if modality is None else known_modality(modality)
+    source = "" if stated is None else "header" if modality is None else "given"
+    doubt = ""
+    if guess:
+        volume = read_volume(given, modality=modality)
+        stated, source, doubt = volume.modality, volume.modality_source.value, volume.modality_doubt
     return VolumeInfo(
         source=str(given),
         format=header.format.name,
         file_bytes=given.stat().st_size,
         geometry=header.geometry,
-        modality="CT",
+        modality="" if stated is None else stated.value,
         dtype=header.dtype,
-        modality_stated=False,
+        modality_source=source,
+        modality_doubt=doubt,
     )
 
 
@@ -205,7 +262,7 @@ def _refuse_series(path: Path, series: str | None) -> None:
         raise SeriesError(f"{path} is a file of one volume; a series can only be chosen in a DICOM folder or zip.")
 
 
-def scaled_hu(
+def scaled_values(
     stored: Shaped[np.ndarray, "k j i"], scaling: tuple[float, float]
 ) -> Int16[np.ndarray, "k j i"] | Float[np.ndarray, "k j i"]:
     """Scale the stored values of an image file; as int16 where that loses nothing."""

@@ -138,7 +138,7 @@ def write_volume(volume: Volume, path: str | os.PathLike[str]) -> None:
         raise OutputError(f"{path}: a volume is written as one of {', '.join(LABEL_SUFFIXES)}.")
     target = check_writable(path)
     _refuse_source(target, volume.source)
-    _write(volume.hu, volume.geometry, target)
+    _write(volume.values, volume.geometry, target)
 
 
 def _refuse_source(target: Path, read_from: str, series: SourceSeries | None = None) -> None:

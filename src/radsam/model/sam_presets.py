@@ -42,7 +42,7 @@ class WeightsFacts:
             mask alone) and "edit" (points together with the previous mask).
         origin: Where the weights come from, for the model card.
         sha256: Digests of the published files, where known.
-        window_hu: Window that turns HU into [0, 1]: the lowest and the highest value.
+        window: Window that turns HU into [0, 1]: the lowest and the highest value.
         licence: Licence of the weights.
     """
 
@@ -52,7 +52,7 @@ class WeightsFacts:
     origin: str
     sha256: tuple[str, ...] = ()
     #: Soft tissue: MedSAM's training window, level 40 and width 400; the others were not trained on HU.
-    window_hu: tuple[float, float] = (-160.0, 240.0)
+    window: tuple[float, float] = (-160.0, 240.0)
     licence: str = "Apache-2.0"
 
 

@@ -39,7 +39,7 @@ class EmbeddingKey:
         volume_hash: `Volume.content_hash`.
         plane: The anatomical plane.
         index: The slice.
-        window_hu: The window.
+        window: The window.
         encoder_hash: `Bundle.encoder_hash`.
         engine: `Backend.name` and its number of threads, since precisions differ, and sums in another order.
         crop: The part of the displayed slice that was encoded; None for all of it.
@@ -48,7 +48,7 @@ class EmbeddingKey:
     volume_hash: str
     plane: Plane
     index: int
-    window_hu: tuple[float, float]
+    window: tuple[float, float]
     encoder_hash: str
     engine: str
     crop: Crop | None = None

@@ -24,7 +24,7 @@ class ObjectPredictor:
 
     Args:
         predictor: Predicts single slices.
-        volume: The CT.
+        volume: The volume.
         view: How the model sees the object.
     """
 
@@ -83,7 +83,7 @@ def choose_view(
 
     Args:
         predictor: Predicts single slices.
-        volume: The CT.
+        volume: The volume.
         view: How the model sees whole slices.
         index: The slice of the first prompt.
         prompt: The first prompt.

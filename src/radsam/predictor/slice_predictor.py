@@ -105,7 +105,7 @@ class SlicePredictor:
 
     def view(self, grid: SliceGrid, window: Window) -> ObjectView:
         """Return how the model sees whole slices in a window."""
-        return ObjectView(grid, self.spec.normalisation.with_window(window))
+        return ObjectView(grid, self.spec.normalisation(window))
 
     def encode(self, volume: Volume, view: ObjectView, index: int) -> EncodedSlice:
         """Encode slice `index` as `view` shows it, or take it from the cache.
@@ -120,14 +120,14 @@ class SlicePredictor:
             volume_hash=volume.content_hash,
             plane=grid.plane,
             index=index,
-            window_hu=(window.low_hu, window.high_hu),
+            window=(window.low, window.high),
             encoder_hash=self._encoder_hash,
             engine=f"{self.backend.name}, {self.backend.threads} threads",
             crop=view.crop,
         )
         embedding = self._cache.get(key)
         if embedding is None:
-            image = frame.image(grid.take(volume.hu, index), view.normalisation)
+            image = frame.image(grid.take(volume.values, index), view.normalisation)
             embedding = self.backend.encode(image[None])[0]
             self._cache.put(key, embedding)
 
@@ -135,7 +135,7 @@ class SlicePredictor:
             shown = replace(key, index=of)
             if shown not in self._pictures:
                 self._pictures[shown] = picture_of(
-                    frame.image(grid.take(volume.hu, of), view.normalisation), frame.low_res_size
+                    frame.image(grid.take(volume.values, of), view.normalisation), frame.low_res_size
                 )
                 if len(self._pictures) > _MAX_PICTURES:
                     self._pictures.popitem(last=False)

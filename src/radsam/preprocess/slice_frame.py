@@ -59,9 +59,9 @@ class SliceFrame:
         rows, cols = (n * (self.input_size // self.low_res_size) for n in low_res)
         return rows, cols
 
-    def image(self, slice_hu: Shaped[np.ndarray, "v u"], normalisation: Normalisation) -> Float32[np.ndarray, "3 n n"]:
-        """Turn a slice of Hounsfield units into the model's normalised input; the padding is 0."""
-        seen = normalisation.to_unit(np.ascontiguousarray(self.seen.take(self.grid.to_display(slice_hu))))
+    def image(self, values: Shaped[np.ndarray, "v u"], normalisation: Normalisation) -> Float32[np.ndarray, "3 n n"]:
+        """Turn the values of a slice into the model's normalised input; the padding is 0."""
+        seen = normalisation.to_unit(np.ascontiguousarray(self.seen.take(self.grid.to_display(values))))
         rows, cols = self.content_shape
         frame = np.zeros((3, self.input_size, self.input_size), np.float32)
         frame[:, :rows, :cols] = normalisation.to_channels(_resize(seen, (rows, cols)))

@@ -57,7 +57,7 @@ def render_preview(
     *,
     plane: Plane,
     index: int,
-    window_hu: tuple[float, float],
+    window: tuple[float, float],
     prompts: Sequence[Prompt] = (),
     title: str = "",
     bounds: Bounds | None = None,
@@ -71,7 +71,7 @@ def render_preview(
         masks: Name to mask (k, j, i) on the grid of the volume; a mask may be empty.
         plane: The plane to show.
         index: The slice to show large, usually the prompted one.
-        window_hu: The values that become black and white, the lower first.
+        window: The values that become black and white, the lower first.
         prompts: Drawn on the slices they lie on.
         title: Heading of the page.
         bounds: First and last slice of the mosaic; by default those of the masks.
@@ -91,13 +91,13 @@ def render_preview(
             raise GridMismatchError(f"The mask {name!r} is {mask.shape}, the volume {volume.geometry.shape_kji}.")
     grid = SliceGrid.of(volume.geometry, plane)
     objects = [Outlined(mask, _colour(number)) for number, mask in enumerate(masks.values())]
-    picture = SlicePicture(volume, grid, window_hu, objects, prompts)
+    picture = SlicePicture(volume, grid, window, objects, prompts)
     page = Image.new("RGB", PAGE_SIZE, PAGE_COLOUR)
     _draw_main(page, picture, index)
     bottom = _draw_mosaic(page, picture, index, bounds or _extent(masks, grid))
     _draw_legend(page, bottom + 24, volume.geometry, masks, prompts, whole_voxels or {})
     write_text(page, (28, 46), title or "RadSAM preview", 27, anchor="ls", width=1624)
-    write_text(page, (28, 78), _slice_line(volume.geometry, grid, index, window_hu), 17, colour=DIM_COLOUR, anchor="ls")
+    write_text(page, (28, 78), _slice_line(volume.geometry, grid, index, window), 17, colour=DIM_COLOUR, anchor="ls")
     write_text(page, (28, 1030), footer, 15, colour=DIM_COLOUR, anchor="ls", width=1400)
     write_text(page, (1652, 1030), "Not for diagnostic use", 15, colour=DIM_COLOUR, anchor="rs")
     return page
@@ -186,11 +186,11 @@ def _draw_legend(
         write_text(page, (x + pitch - 16, y), size, 17, anchor="rm", colour=DIM_COLOUR)
 
 
-def _slice_line(geometry: Geometry, grid: SliceGrid, index: int, window_hu: tuple[float, float]) -> str:
+def _slice_line(geometry: Geometry, grid: SliceGrid, index: int, window: tuple[float, float]) -> str:
     axis, positive, negative = _NORMAL[grid.plane]
     middle = np.array(grid.join(index, (grid.shape_vu[1] - 1) // 2, (grid.shape_vu[0] - 1) // 2), dtype=np.float64)
     at_mm = float(geometry.index_to_mm(middle)[axis])
-    low, high = window_hu
+    low, high = window
     row_mm, col_mm = grid.display_spacing_mm
     parts = (
         f"{grid.plane.capitalize()} slice {grid.axis_name} = {index} of 0 to {grid.count - 1}",

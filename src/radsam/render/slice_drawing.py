@@ -79,18 +79,18 @@ def draw_slice(
     volume: Volume,
     grid: SliceGrid,
     index: int,
-    window_hu: tuple[float, float],
+    window: tuple[float, float],
 ) -> None:
     """Draw the grey values of one slice.
 
     Raises:
         PromptError: The window is empty, or the slice does not exist.
     """
-    low, high = window_hu
+    low, high = window
     if not (np.isfinite(low) and np.isfinite(high) and low < high):
         raise PromptError(f"The window {low:g} to {high:g} is empty: give the lower end first, for example -160 240.")
-    hu = np.ascontiguousarray(grid.to_display(grid.take(volume.hu, index)), dtype=np.float32)
-    draw_grey(page, view, hu, window_hu)
+    values = np.ascontiguousarray(grid.to_display(grid.take(volume.values, index)), dtype=np.float32)
+    draw_grey(page, view, values, window)
 
 
 def draw_grey(

@@ -31,14 +31,14 @@ class SlicePicture:
     Args:
         volume: The volume.
         grid: Its slices.
-        window_hu: The values that become black and white, the lower first.
+        window: The values that become black and white, the lower first.
         objects: Their outlines; later ones lie on top.
         prompts: Each is drawn on its own slice.
     """
 
     volume: Volume
     grid: SliceGrid
-    window_hu: tuple[float, float]
+    window: tuple[float, float]
     objects: Sequence[Outlined] = ()
     prompts: Sequence[Prompt] = ()
 
@@ -46,7 +46,7 @@ class SlicePicture:
         self, page: Image.Image, view: Viewport, index: int, *, line_px: float, mark_px: float, caption_size: int = 0
     ) -> None:
         """Draw one slice; outlines' width, half a point mark's length and the caption's height are in page pixels."""
-        draw_slice(page, view, self.volume, self.grid, index, self.window_hu)
+        draw_slice(page, view, self.volume, self.grid, index, self.window)
         for mask, colour, weight in self.objects:
             shown = self.grid.to_display(self.grid.take(mask, index))
             draw_outline(page, view, shown, colour, width=line_px * weight)

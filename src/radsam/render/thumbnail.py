@@ -35,7 +35,7 @@ def draw_thumbnail(slice_volume: Volume, size: int) -> bytes:
 
 def _window_hu(volume: Volume) -> tuple[float, float]:
     """Return the window: of CT soft tissue, of other images from the 1st to the 99th percentile."""
-    if volume.modality == "CT" and volume.hu.min() < _AIR_HU:
+    if volume.modality == "CT" and volume.values.min() < _AIR_HU:
         return _CT_WINDOW_HU
-    low, high = (float(each) for each in np.percentile(volume.hu, (1, 99)))
+    low, high = (float(each) for each in np.percentile(volume.values, (1, 99)))
     return low, max(high, low + 1)

@@ -2,7 +2,7 @@
 
 A bundle is a folder, or a ``.zip`` with the same four files at its top::
 
-    bundle.json     spec: sizes, window, normalisation, capabilities; SHA-256 of each file
+    bundle.json     spec: sizes, normalisation of each modality, capabilities; SHA-256 of each file
     encoder.onnx    image (b, 3, n, n) -> embedding (b, c, g, g)
     decoder.onnx    embedding and prompts -> four logits (m, m) and their predicted IoU
     MODEL_CARD.md   training data, licence, abilities and limits
@@ -32,11 +32,20 @@ from typing import Any
 import platformdirs
 
 from radsam.disk.file_lock import locked
-from radsam.errors import BundleError
-from radsam.preprocess import Normalisation, Window
+from radsam.errors import BundleError, PromptError
+from radsam.preprocess import Normalisation, Percentiles, Window, WindowRule
+from radsam.volume import Modality, Volume
 
 FORMAT = "radsam-bundle"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+#: Version 1 has one window, of CT.
+_READ_VERSIONS = (1, 2)
+#: Of modalities for which a bundle states no rule. Standardised uptake of most tumours is between these values.
+DEFAULT_WINDOWS: Mapping[Modality, WindowRule] = {
+    Modality.MR: Percentiles(),
+    Modality.PET: Window(0.0, 10.0),
+    Modality.OTHER: Percentiles(),
+}
 DESCRIPTION, ENCODER, DECODER, CARD = "bundle.json", "encoder.onnx", "decoder.onnx", "MODEL_CARD.md"
 _HASHED = (ENCODER, DECODER, CARD)
 
@@ -67,7 +76,9 @@ class BundleSpec:
         model: The architecture's numbers, as `radsam.model.sam_config.SamConfig.to_dict` gives them.
         input_size: Side of the square input, in pixels.
         low_res_size: Side of the low-res masks, in pixels.
-        window_hu: The default window, in Hounsfield units.
+        windows: How the values of each modality become the model's input: a window in HU for CT, and in SUV for
+            PET; percentiles of the volume where values have no unit. A modality without a rule takes
+            `DEFAULT_WINDOWS`.
         pixel_mean: Mean per channel on the [0, 1] scale.
         pixel_std: Standard deviation per channel on the [0, 1] scale.
         capabilities: The prompts that the model was trained on.
@@ -88,7 +99,7 @@ class BundleSpec:
     model: Mapping[str, Any]
     input_size: int
     low_res_size: int
-    window_hu: tuple[float, float]
+    windows: Mapping[Modality, WindowRule]
     pixel_mean: tuple[float, float, float]
     pixel_std: tuple[float, float, float]
     capabilities: tuple[Capability, ...]
@@ -101,20 +112,20 @@ class BundleSpec:
     def __post_init__(self) -> None:
         try:
             object.__setattr__(self, "capabilities", tuple(Capability(each) for each in self.capabilities))
-            low, high = (float(each) for each in self.window_hu)
+            stated = {Modality(name): rule for name, rule in self.windows.items()}
+            object.__setattr__(self, "windows", {**DEFAULT_WINDOWS, **stated})
             mean, std = (tuple(float(each) for each in values) for values in (self.pixel_mean, self.pixel_std))
             _check_types(self)
         except (TypeError, ValueError) as error:
             raise BundleError(f"The description of bundle {self.name!r} is damaged: {error}.") from None
-        object.__setattr__(self, "window_hu", (low, high))
         object.__setattr__(self, "pixel_mean", mean)
         object.__setattr__(self, "pixel_std", std)
         if (
             len(mean) != 3
             or len(std) != 3
             or min(std) <= 0
-            or not math.isfinite(high - low + math.fsum(mean) + math.fsum(std) + self.crop_ratio + self.max_zoom)
-            or low >= high
+            or not math.isfinite(math.fsum(mean) + math.fsum(std) + self.crop_ratio + self.max_zoom)
+            or not isinstance(self.windows.get(Modality.CT), Window)
             or min(self.input_size, self.low_res_size) < 1
             or max(self.input_size, self.low_res_size) > _LARGEST_INPUT
             or self.input_size % self.low_res_size
@@ -124,15 +135,39 @@ class BundleSpec:
         ):
             raise BundleError(
                 f"The description of bundle {self.name!r} has a value out of range: input {self.input_size}, low-res "
-                f"{self.low_res_size}, window {low:g} to {high:g}, mean {mean}, std {std}, "
+                f"{self.low_res_size}, windows {self.describe_windows()}, mean {mean}, std {std}, "
                 f"capabilities {[*self.capabilities]}, crop ratio {self.crop_ratio}, zoom {self.max_zoom}, "
                 f"taper {self.taper}."
             )
 
     @property
-    def normalisation(self) -> Normalisation:
-        """How an image becomes the model's input, with the model's own window."""
-        return Normalisation(Window(*self.window_hu), self.pixel_mean, self.pixel_std)
+    def ct_window(self) -> Window:
+        """The window of CT, in Hounsfield units."""
+        rule = self.windows[Modality.CT]
+        if not isinstance(rule, Window):
+            raise BundleError(f"Bundle {self.name!r} has no window for CT.")
+        return rule
+
+    def window_of(self, volume: Volume) -> Window:
+        """Return the window in which the model sees a volume, in the volume's unit."""
+        rule = self.windows[volume.modality]
+        if isinstance(rule, Window) and volume.modality is Modality.PET and volume.unit != "SUV":
+            rule = Percentiles()  # the header does not say enough for SUV
+        return rule if isinstance(rule, Window) else rule.window(volume.values)
+
+    def describe_windows(self) -> str:
+        """Describe the windows, for cards and messages."""
+        units = {Modality.CT: " HU", Modality.PET: " SUV"}
+        return "; ".join(
+            f"{modality}: {rule.low:g} to {rule.high:g}{units.get(modality, '')}"
+            if isinstance(rule, Window)
+            else f"{modality}: percentiles {rule.low:g} to {rule.high:g} of the volume"
+            for modality, rule in self.windows.items()
+        )
+
+    def normalisation(self, window: Window) -> Normalisation:
+        """Return how an image becomes the model's input in a window."""
+        return Normalisation(window, self.pixel_mean, self.pixel_std)
 
     @property
     def takes_source(self) -> bool:
@@ -215,7 +250,7 @@ def write_bundle(path: Path, spec: BundleSpec, encoder: bytes, decoder: bytes, c
     description = {
         "format": FORMAT,
         "version": FORMAT_VERSION,
-        "spec": asdict(spec),
+        "spec": asdict(spec) | {"windows": _windows_to_json(spec.windows)},
         "files": {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},
     }
     contents[DESCRIPTION] = (json.dumps(description, indent=2) + "\n").encode()
@@ -327,9 +362,9 @@ def _description(path: Path, content: bytes) -> dict[str, Any]:
         raise BundleError(f"{DESCRIPTION} in {path} is damaged. Make or copy the bundle again.") from None
     if not known or not complete:
         raise BundleError(f"{DESCRIPTION} in {path} does not describe a RadSAM weights bundle.")
-    if version != FORMAT_VERSION:
+    if version not in _READ_VERSIONS:
         raise BundleError(
-            f"{path} is a bundle of version {version}; this program reads version {FORMAT_VERSION}. "
+            f"{path} is a bundle of version {version}; this program reads version {FORMAT_VERSION} and older ones. "
             "Upgrade RadSAM, or convert the checkpoint again."
         )
     return dict(description)
@@ -350,7 +385,27 @@ def _check_types(spec: BundleSpec) -> None:
                 raise TypeError(f"its {name} is {value!r}")
 
 
+def _windows_to_json(windows: Mapping[Modality, WindowRule]) -> dict[str, dict[str, list[float]]]:
+    return {
+        modality.value: {"window" if isinstance(rule, Window) else "percentiles": [rule.low, rule.high]}
+        for modality, rule in windows.items()
+    }
+
+
+def _windows_from_json(stated: Mapping[str, Mapping[str, Any]]) -> dict[Modality, WindowRule]:
+    kinds: dict[str, type[Window] | type[Percentiles]] = {"window": Window, "percentiles": Percentiles}
+    found: dict[Modality, WindowRule] = {}
+    for name, rule in stated.items():
+        ((kind, (low, high)),) = rule.items()
+        found[Modality(name)] = kinds[kind](low, high)
+    return found
+
+
 def _spec(path: Path, stated: dict[str, Any]) -> BundleSpec:
+    if "window_hu" in stated:  # version 1
+        stated = {name: value for name, value in stated.items() if name != "window_hu"} | {
+            "windows": {Modality.CT.value: {"window": stated["window_hu"]}}
+        }
     known = {each.name for each in fields(BundleSpec)}
     needed = {each.name for each in fields(BundleSpec) if each.default is MISSING}
     if not needed <= set(stated) <= known:
@@ -360,7 +415,8 @@ def _spec(path: Path, stated: dict[str, Any]) -> BundleSpec:
         )
     try:
         kinds = tuple(Capability(each) for each in stated["capabilities"])
-        numbers = {name: tuple(stated[name]) for name in ("window_hu", "pixel_mean", "pixel_std")}
-        return BundleSpec(**{**stated, **numbers, "capabilities": kinds})
-    except (TypeError, ValueError) as error:
+        numbers = {name: tuple(stated[name]) for name in ("pixel_mean", "pixel_std")}
+        windows = _windows_from_json(stated["windows"])
+        return BundleSpec(**{**stated, **numbers, "windows": windows, "capabilities": kinds})
+    except (TypeError, ValueError, LookupError, AttributeError, PromptError) as error:
         raise BundleError(f"{DESCRIPTION} in {path} is damaged: {error}. Make or copy the bundle again.") from None

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from radsam.errors import BundleError, MissingExtraError
 from radsam.model.sam_presets import FACTS, PRESETS
+from radsam.preprocess import Window
 from radsam.runtime.bundle import BundleSpec, Capability, weights_folder, write_bundle
+from radsam.volume import Modality
 
 
 def convert_checkpoint(
@@ -75,7 +77,7 @@ def published_spec(architecture: str, name: str, capabilities: Sequence[Capabili
         model=config.to_dict(),
         input_size=config.input_size,
         low_res_size=config.low_res_size,
-        window_hu=facts.window_hu,
+        windows={Modality.CT: Window(*facts.window)},
         pixel_mean=facts.pixel_mean,
         pixel_std=facts.pixel_std,
         capabilities=tuple(capabilities or (Capability(each) for each in facts.prompts)),
@@ -88,7 +90,6 @@ def model_card(spec: BundleSpec) -> str:
     """Return the model card of a converted bundle: the known facts, and no claim beyond them."""
     prompts = ", ".join(spec.capabilities)
     untrained = ", ".join(each for each in Capability if not spec.can(each)) or "none"
-    low, high = spec.window_hu
     return f"""# {spec.name}
 
 Converted by RadSAM from the published checkpoint, weights rounded to 16-bit floats and otherwise unchanged.
@@ -98,7 +99,7 @@ Converted by RadSAM from the published checkpoint, weights rounded to 16-bit flo
 - Architecture: {spec.architecture}, input {spec.input_size} px, masks {spec.low_res_size} px
 - Trained on these prompts: {prompts}
 - Not trained on: {untrained}
-- Default window: {low:g} to {high:g} HU
+- Windows: {spec.describe_windows()}
 
 RadSAM did not train these weights and makes no claim on their accuracy. Not for diagnostic use.
 """

@@ -13,7 +13,7 @@ from radsam.errors import RequestError
 from radsam.session import Overlap
 from radsam.session.edit import LARGEST_ID, SetOrder, SetOverlap
 from radsam.session.edit_request import Request
-from radsam.session.prompt_json import AnyPrompt, Index, WindowHu
+from radsam.session.prompt_json import AnyPrompt, Index, ValueWindow
 from radsam.volume import Plane
 
 _NAME = r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$"
@@ -47,7 +47,7 @@ class NewSession(Request):
     """The volume of a new session."""
 
     volume: Annotated[str, Field(max_length=64, examples=["v0123456789abcdef"])]
-    window_hu: WindowHu | None = None
+    window: ValueWindow | None = None
 
 
 class View(Request):
@@ -115,7 +115,7 @@ class Model(BaseModel):
     name: str
     capabilities: list[str]
     max_zoom: float
-    window_hu: list[float]
+    window: list[float]
     backend: str
     precision: str
 
@@ -201,7 +201,7 @@ class VolumeDetails(VolumeRow):
     """A volume."""
 
     affine_lps: list[list[float]]
-    default_window_hu: list[float]
+    default_window: list[float]
     dicom: bool
     planes: dict[PlaneName, PlaneDetails]
 
@@ -306,7 +306,7 @@ class State(BaseModel):
     id: str
     volume: str
     revision: int
-    window_hu: list[float]
+    window: list[float]
     can_undo: bool
     can_redo: bool
     overlap: str

@@ -146,8 +146,8 @@ class EditQueue:
         session = live.session
         job.edit = edit = session.to_edit(request)
         job.warnings = capability_warnings(edit, session.predictor.spec)
-        if isinstance(edit, Segment) and session.volume.hu_doubt:
-            job.warnings += (session.volume.hu_doubt,)
+        if isinstance(edit, Segment) and session.volume.modality_doubt:
+            job.warnings += (session.volume.modality_doubt,)
         number = live.value_for(edit.name) if isinstance(edit, StartEdit) else None
         object_id = object_ids(with_edit(session.history, edit, number).done)[edit.name]
         plane = edit.plane if isinstance(edit, StartEdit) else session.objects[edit.name].grid.plane

@@ -23,7 +23,7 @@ class SliceInView:
     """The slice that a user sees.
 
     Args:
-        volume: The CT.
+        volume: The volume.
         view: How the model sees the slices of its plane.
         index: The slice number.
         on_encoded: Called with plane and index of each encoded slice.

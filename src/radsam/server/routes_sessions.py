@@ -36,7 +36,7 @@ def list_sessions(service: Served, user: User) -> list[SessionListed]:
 @router.post("", status_code=201, responses=error_responses(413))
 def create_session(new: NewSession, service: Served, user: User) -> State:
     """Start a session on a volume."""
-    return State(**service.create(user, new.volume, new.window_hu))
+    return State(**service.create(user, new.volume, new.window))
 
 
 @router.post(

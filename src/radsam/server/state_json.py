@@ -62,11 +62,11 @@ def volume_details(entry: VolumeEntry, volume: Volume | None) -> dict[str, Any]:
     """
     low, high = _SOFT_TISSUE_HU
     if volume is not None:
-        middle = volume.hu[len(volume.hu) // 2]
+        middle = volume.values[len(volume.values) // 2]
         low, high = (float(each) for each in np.percentile(middle, (1, 99)))
     return volume_row(entry) | {
         "affine_lps": entry.geometry.affine_lps.tolist(),
-        "default_window_hu": [low, max(high, low + 1)],
+        "default_window": [low, max(high, low + 1)],
         "dicom": entry.is_dicom,
         "planes": {plane.value: _plane(entry.geometry, plane) for plane in Plane},
     }
@@ -94,7 +94,7 @@ def session_details(session: Session, masks: MaskRevisions) -> dict[str, Any]:
     other = other_precision(session.precisions, precision)
     return {
         "revision": masks.revision,
-        "window_hu": [session.window.low_hu, session.window.high_hu],
+        "window": [session.window.low, session.window.high],
         "can_undo": history.cursor > 0,
         "can_redo": history.cursor < len(history.edits),
         "overlap": session.overlap.value,

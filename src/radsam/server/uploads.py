@@ -193,7 +193,7 @@ class Uploads:
         for entry in found:
             self._volumes.require_size(entry)
         if len(found) == 1 and (volume := self._read(found[0])):
-            row = replace(row, labels=looks_like_labels(volume.hu, name))
+            row = replace(row, labels=looks_like_labels(volume.values, name))
         self._store.put_upload(row)
         return max(self._volumes.add_upload(row), key=lambda entry: entry.bytes_in_memory)
 

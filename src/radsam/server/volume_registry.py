@@ -137,7 +137,7 @@ class VolumeRegistry:
     @property
     def bytes(self) -> int:
         """Bytes of all volumes in memory, in the cache or in use."""
-        return sum(each.hu.nbytes for each in (self._cache | self.in_use()).values())
+        return sum(each.values.nbytes for each in (self._cache | self.in_use()).values())
 
     def add_upload(self, row: UploadRow) -> list[VolumeEntry]:
         """Register an upload, if it can still be read.

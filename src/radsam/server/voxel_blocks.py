@@ -50,7 +50,7 @@ def slice_block(volume: Volume, axis: str, first: int, count: int) -> bytes:
         )
     part = [slice(None)] * 3
     part[2 - number] = slice(first, first + count)
-    return _pack(volume.hu[tuple(part)], (1, 1, 1))
+    return _pack(volume.values[tuple(part)], (1, 1, 1))
 
 
 class CoarseCopies:
@@ -78,15 +78,15 @@ def coarse_copy(volume: Volume, cells: int) -> tuple[Values, tuple[int, int, int
     sides_mm = np.multiply(volume.geometry.shape_ijk, spacing)
     i, j, k = (max(1, round(float(sides_mm.max()) / cells / mm)) for mm in spacing)
     whole = np.int32 if i * j * k * -_LOWEST < 1 << 31 else np.int64  # the sum of a large cell needs 64 bits
-    sums = np.float64 if volume.hu.dtype == np.float32 else whole
+    sums = np.float64 if volume.values.dtype == np.float32 else whole
     slices = []
-    for first in range(0, len(volume.hu), k):  # by slices of cells: the sums of the whole volume would be large
-        slab = volume.hu[first : first + k]
+    for first in range(0, len(volume.values), k):  # by slices of cells: the sums of the whole volume would be large
+        slab = volume.values[first : first + k]
         rows = np.add.reduceat(slab.sum(axis=0, dtype=sums), np.arange(0, slab.shape[1], j), axis=0)
         cells_ji = np.add.reduceat(rows, np.arange(0, slab.shape[2], i), axis=1)
         counts = np.outer(_lengths(slab.shape[1], j), _lengths(slab.shape[2], i)) * len(slab)
         mean = cells_ji / counts
-        slices.append((np.rint(mean) if sums is whole else mean).astype(volume.hu.dtype))
+        slices.append((np.rint(mean) if sums is whole else mean).astype(volume.values.dtype))
     return np.stack(slices), (i, j, k)
 
 

@@ -124,7 +124,7 @@ def _add_about(app: FastAPI) -> None:
                 name=spec.name,
                 capabilities=[each.value for each in spec.capabilities],
                 max_zoom=spec.max_zoom,
-                window_hu=list(spec.window_hu),
+                window=[spec.ct_window.low, spec.ct_window.high],
                 backend=service.engine.backend.name,
                 precision=service.engine.backend.precision,
             ),

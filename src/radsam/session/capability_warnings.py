@@ -22,8 +22,8 @@ class CapabilityWarning(UserWarning):
     """The model gets a prompt that it was not trained on."""
 
 
-class HuWarning(UserWarning):
-    """The values of the volume are hardly Hounsfield units."""
+class ModalityWarning(UserWarning):
+    """The volume may be another modality than it is taken for."""
 
 
 def capability_warnings(edit: ObjectEdit, spec: BundleSpec) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from pydantic_core import PydanticCustomError
 
 from radsam.errors import PromptError, RadsamError, SessionError
 from radsam.session.clean_up_json import AnyCleanUpStep
-from radsam.session.prompt_json import AnyPrompt, SliceBounds, WindowHu
+from radsam.session.prompt_json import WINDOW_NAMES, AnyPrompt, SliceBounds, ValueWindow
 from radsam.session.stopped import ENDS, End, Stopped
 from radsam.session.voxel_json import Voxels
 from radsam.settings.value_errors import describe_errors
@@ -67,7 +67,7 @@ class Segment:
         prompt: Point, box or mask on one slice.
         bounds: First and last slice, or None for the stop rule.
         plane: The plane of the propagation.
-        window: The HU window of the model's input.
+        window: The window of the model's input, in the volume's unit.
         policy: Name of the next-prompt policy.
         zoom: Whether the model sees a crop around the object instead of whole slices.
         stopped: Up to where the propagation came that the user has stopped; None of a whole one.
@@ -80,7 +80,7 @@ class Segment:
     prompt: AnyPrompt
     bounds: SliceBounds | None
     plane: Plane
-    window: Annotated[WindowHu, Field(alias="window_hu")]
+    window: Annotated[ValueWindow, Field(validation_alias=WINDOW_NAMES)]
     policy: str
     zoom: bool = False
     stopped: Stopped | None = None
@@ -100,7 +100,7 @@ class StartFromMask:
         mask: Its voxels.
         bounds: First and last slice; None takes those of the mask.
         plane: The plane of later propagations.
-        window: The HU window of the model's input.
+        window: The window of the model's input, in the volume's unit.
         policy: Name of the next-prompt policy of later propagations.
         zoom: Whether the model sees a crop around the object instead of whole slices.
         refine: Whether the model predicts each slice, with the mask's own slice as the prompt, instead of taking
@@ -116,7 +116,7 @@ class StartFromMask:
     mask: Voxels
     bounds: SliceBounds | None
     plane: Plane
-    window: Annotated[WindowHu, Field(alias="window_hu")]
+    window: Annotated[ValueWindow, Field(validation_alias=WINDOW_NAMES)]
     policy: str
     zoom: bool = False
     refine: StrictBool = False

@@ -59,7 +59,7 @@ from radsam.session.edit import (
 )
 from radsam.session.history import edits_of, locks_of, numbered_edits_of, require_object
 from radsam.session.object_ids import require_free_id
-from radsam.session.prompt_json import AnyPrompt, SliceBounds, WindowHu
+from radsam.session.prompt_json import WINDOW_NAMES, AnyPrompt, SliceBounds, ValueWindow
 from radsam.session.replay import ObjectResult
 from radsam.session.user_state import UserState, state_of
 from radsam.session.voxel_json import Voxels
@@ -85,16 +85,18 @@ class RequestContext:
         window: The window of a request that names none.
         spec: The model: its policy and zoom apply where a request names none.
         edits: The edits in force.
-        hu: The volume's values, for strokes that are limited by them.
+        values: The volume's values, for strokes that are limited by them.
         present: Returns the present masks of an object, and what the user has set on it.
+        unit: Unit of the values, for messages.
     """
 
     geometry: Geometry
     window: Window
     spec: BundleSpec
     edits: tuple[Edit, ...] = ()
-    hu: Shaped[np.ndarray, "k j i"] | None = None
+    values: Shaped[np.ndarray, "k j i"] | None = None
     present: Callable[[str], ObjectResult] | None = None
+    unit: str = ""
 
     def after(self, edit: Edit) -> RequestContext:
         """Return the context after one more edit."""
@@ -203,7 +205,7 @@ class SegmentRequest(Request):
         prompt: A box, a positive point or a mask on one slice, in voxels of the volume as stored.
         plane: The plane of the propagation; the prompt lies on one of its slices.
         bounds: First and last slice, both included; None lets the stop rule find the ends.
-        window_hu: The HU window of the model's input; None takes the session's window.
+        window: The window of the model's input, in the volume's unit; None takes the session's window.
         policy: What a slice passes to the next; None takes what the model was trained for.
         zoom: Whether the model sees a crop around the object instead of whole slices; None takes what the model was
             trained for.
@@ -214,7 +216,7 @@ class SegmentRequest(Request):
     prompt: AnyPrompt
     plane: Plane = Plane.AXIAL
     bounds: SliceBounds | None = None
-    window_hu: WindowHu | None = None
+    window: ValueWindow | None = Field(default=None, validation_alias=WINDOW_NAMES)
     policy: PolicyName | None = None
     zoom: StrictBool | None = None
     alternative: Annotated[StrictInt, Field(ge=0, le=3)] = 0
@@ -257,7 +259,7 @@ class SegmentRequest(Request):
             prompt=prompt,
             bounds=self.bounds,
             plane=self.plane,
-            window=self.window_hu or context.window,
+            window=self.window or context.window,
             policy=(self.policy or PolicyName(default_policy(context.spec))).value,
             zoom=context.spec.max_zoom > 1 if self.zoom is None else self.zoom,
         )
@@ -271,7 +273,7 @@ class StartFromMaskRequest(Request):
         mask: Its voxels.
         plane: The plane of later propagations.
         bounds: First and last slice; None takes those of the mask.
-        window_hu: The HU window of the model's input; None takes the session's window.
+        window: The window of the model's input, in the volume's unit; None takes the session's window.
         policy: What a slice passes to the next later; None takes what the model was trained for.
         zoom: Whether the model sees a crop around the object instead of whole slices; None takes what the model was
             trained for.
@@ -283,7 +285,7 @@ class StartFromMaskRequest(Request):
     mask: Voxels
     plane: Plane = Plane.AXIAL
     bounds: SliceBounds | None = None
-    window_hu: WindowHu | None = None
+    window: ValueWindow | None = Field(default=None, validation_alias=WINDOW_NAMES)
     policy: PolicyName | None = None
     zoom: StrictBool | None = None
     refine: StrictBool = False
@@ -323,7 +325,7 @@ class StartFromMaskRequest(Request):
             mask=self.mask,
             bounds=self.bounds,
             plane=self.plane,
-            window=self.window_hu or context.window,
+            window=self.window or context.window,
             policy=(self.policy or PolicyName(default_policy(context.spec))).value,
             zoom=context.spec.max_zoom > 1 if self.zoom is None else self.zoom,
             refine=self.refine,

@@ -65,28 +65,25 @@ class Engine:
         """Start a session on a volume.
 
         Args:
-            volume: The CT.
-            window: The window of the model's input, in Hounsfield units; None takes the model's own.
+            volume: The volume.
+            window: The window of the model's input, in the volume's unit; None takes the model's own for the modality.
             stop_rule: Ends propagations without bounds.
-
-        Raises:
-            PromptError: The volume is not a CT and no window was given.
         """
         chosen = Window(*window) if isinstance(window, tuple) else window
         return Session(volume, self.predictor, window=chosen, stop_rule=stop_rule)
 
     def reopen(self, path: str | Path | SessionFile, volume: Volume) -> Session:
-        """Open a saved session, on the CT and with the model that it was made with.
+        """Open a saved session, on the volume and with the model that it was made with.
 
         Warns where its masks were computed in another precision (`PrecisionWarning`).
 
         Raises:
-            SessionError: The file is damaged, or was made on another CT or with another model.
+            SessionError: The file is damaged, or was made on another volume or with another model.
         """
         saved = path if isinstance(path, SessionFile) else read_session(Path(path))
         saved.check_volume(volume)
         saved.check_model(self.bundle.sha256)
-        session = self.open(volume, window=saved.window_hu, stop_rule=saved.stop_rule)
+        session = self.open(volume, window=saved.window, stop_rule=saved.stop_rule)
         session.precisions = saved.precisions
         if other := other_precision(saved.precisions, self.backend.precision):
             warnings.warn(other, PrecisionWarning, stacklevel=2)

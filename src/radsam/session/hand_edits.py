@@ -56,7 +56,7 @@ class HandEdits(ABC):
         name: str = "object",
         positive: bool = True,
         reach: Reach = "slice",
-        within_hu: Window | tuple[float, float] | None = None,
+        within: Window | tuple[float, float] | None = None,
         alike: float | None = None,
         progress: Progress | None = None,
     ) -> SegmentedObject:
@@ -67,14 +67,14 @@ class HandEdits(ABC):
             name: The object.
             positive: Whether the voxels belong to the object from now on, or do not.
             reach: How far the painted slices propagate: "slice" (not at all), a number of slices, "next", or "ends".
-            within_hu: Sets only voxels in this range, both ends included.
+            within: Sets only voxels in this range, both ends included.
             alike: Sets only voxels within ± this value of the mean under the stroke's first point, and connected to
                 it.
             progress: Called after each slice of the propagation.
         """
         given = mask_of_array(shape, 2) if isinstance(shape, np.ndarray) else shape
         request = {"name": name, "shape": given, "positive": positive, "reach": reach}
-        return self._do(PaintRequest.model_validate(request | {"within_hu": within_hu, "alike": alike}), progress)
+        return self._do(PaintRequest.model_validate(request | {"within": within, "alike": alike}), progress)
 
     def erase(
         self,
@@ -82,14 +82,12 @@ class HandEdits(ABC):
         *,
         name: str = "object",
         reach: Reach = "slice",
-        within_hu: Window | tuple[float, float] | None = None,
+        within: Window | tuple[float, float] | None = None,
         alike: float | None = None,
         progress: Progress | None = None,
     ) -> SegmentedObject:
         """Set voxels as not part of the object; the arguments are those of `paint`."""
-        return self.paint(
-            shape, name=name, positive=False, reach=reach, within_hu=within_hu, alike=alike, progress=progress
-        )
+        return self.paint(shape, name=name, positive=False, reach=reach, within=within, alike=alike, progress=progress)
 
     def delete_slice(self, *slices: int, name: str = "object") -> SegmentedObject:
         """Delete the object's mask on slices of its plane: it is not there, and no propagation puts it there again."""

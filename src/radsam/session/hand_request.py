@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field, StrictBool, StrictInt, model_validator
+from pydantic import AliasChoices, Field, StrictBool, StrictInt, model_validator
 
 from radsam.errors import PromptError, SessionError
 from radsam.session.clean_up_json import AnyCleanUpStep
@@ -14,12 +14,12 @@ from radsam.session.edit import CleanUp, Confirm, Continue, Paint, Reach, Segmen
 from radsam.session.edit_request import ObjectName, Request, RequestContext, StartFromMaskRequest
 from radsam.session.hand_shape_json import AnyHandShape
 from radsam.session.history import present_objects
-from radsam.session.prompt_json import WindowHu
+from radsam.session.prompt_json import ValueWindow
 from radsam.session.stopped import ENDS
 from radsam.session.user_state import UserState
 from radsam.volume import Bounds, Geometry, Plane, RunMask, SliceGrid, SparseMask, slice_index
 from radsam.volume.clean_up import CopySlice, check_clean_up
-from radsam.volume.hand_shape import alike, sampled_voxel, shape_voxels, within_hu
+from radsam.volume.hand_shape import alike, sampled_voxel, shape_voxels, within_range
 
 
 class PaintRequest(Request):
@@ -30,7 +30,7 @@ class PaintRequest(Request):
         shape: A brush stroke, a lasso, a box, a mask of one slice, or voxels.
         positive: Whether the voxels belong to the object from now on, or do not.
         reach: How far the painted slices propagate.
-        within_hu: Sets only voxels in this range of values, both ends included.
+        within: Sets only voxels in this range of values, both ends included.
         alike: Sets only voxels within ± this value of the mean under the stroke's first point, and connected to it.
     """
 
@@ -38,7 +38,7 @@ class PaintRequest(Request):
     shape: AnyHandShape
     positive: StrictBool = True
     reach: Reach = "slice"
-    within_hu: WindowHu | None = None
+    within: ValueWindow | None = Field(default=None, validation_alias=AliasChoices("within", "within_hu"))
     alike: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
 
     def check(self, geometry: Geometry) -> None:
@@ -64,21 +64,22 @@ class PaintRequest(Request):
         return StartFromMaskRequest(name=self.name, mask=voxels, plane=grid.plane, by_hand=True).to_edit(context)
 
     def _limited(self, voxels: SparseMask, context: RequestContext) -> SparseMask:
-        if self.within_hu is None and self.alike is None:
+        if self.within is None and self.alike is None:
             return voxels
-        if context.hu is None:
+        if context.values is None:
             raise SessionError("The values of the volume are needed for a stroke that is limited by them.")
-        if self.within_hu is not None:
-            low, high = self.within_hu.low_hu, self.within_hu.high_hu
-            voxels = within_hu(voxels, context.hu, (low, high))
+        unit = f" {context.unit}" if context.unit else ""
+        if self.within is not None:
+            low, high = self.within.low, self.within.high
+            voxels = within_range(voxels, context.values, (low, high))
             if not voxels:
-                raise PromptError(f"No voxel of the stroke lies between {low:g} and {high:g} HU: nothing was set.")
+                raise PromptError(f"No voxel of the stroke lies between {low:g} and {high:g}{unit}: nothing was set.")
         if self.alike is not None:
             at, spacing_mm = sampled_voxel(self.shape, voxels), context.geometry.spacing_mm_ijk
-            voxels = alike(voxels, context.hu, at, self.alike, spacing_mm)
+            voxels = alike(voxels, context.values, at, self.alike, spacing_mm)
             if not voxels:
                 raise PromptError(
-                    f"No voxel at {at} lies within ±{self.alike:g} HU of the mean around it: nothing was set."
+                    f"No voxel at {at} lies within ±{self.alike:g}{unit} of the mean around it: nothing was set."
                 )
         return voxels
 

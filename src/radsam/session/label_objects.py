@@ -107,7 +107,7 @@ class LabelObjects(ABC):
             names=names,
             plane=plane,
             refine=refine,
-            window_hu=window,
+            window=window,
             zoom=zoom,
         )
         self.start_objects(requests, progress=progress)
@@ -160,7 +160,7 @@ def label_requests(
     names: Sequence[str | int] | None = None,
     plane: Plane | str = Plane.AXIAL,
     refine: bool = False,
-    window_hu: Window | tuple[float, float] | None = None,
+    window: Window | tuple[float, float] | None = None,
     zoom: bool | None = None,
     what: str = "The label map",
 ) -> tuple[LabelRequest, ...]:
@@ -173,7 +173,7 @@ def label_requests(
         names: The objects to take, by name or number; None for all that have a voxel.
         plane: The plane of later propagations.
         refine: Whether the model predicts each slice.
-        window_hu: The HU window of the model's input; None takes the session's.
+        window: The HU window of the model's input; None takes the session's.
         zoom: As for `StartFromMaskRequest`.
         what: A name for the labels, as the subject of a sentence ("The mask organ.nii.gz").
 
@@ -202,7 +202,7 @@ def label_requests(
             f"The session already has {', '.join(map(repr, double))}: an object's name is its own. Rename or remove "
             "it first, choose others (--roi NAME; names=[…]), or give the label another name."
         )
-    given = {"plane": plane, "refine": refine, "window_hu": window_hu, "zoom": zoom}
+    given = {"plane": plane, "refine": refine, "window": window, "zoom": zoom}
     masks = _masks(labels, SliceGrid.of(geometry, plane).axis, called)
     return tuple(
         LabelRequest.model_validate({"name": name, "mask": masks[number], "label": number, **given})

@@ -82,7 +82,7 @@ class PromptEdits(ABC):
             "plane": plane,
             "policy": policy,
             "zoom": zoom,
-            "window_hu": window,
+            "window": window,
         }
         if isinstance(prompt, SparseMask | LabelVolume | np.ndarray):
             mask = whole_mask(prompt, self.volume.geometry, plane)

@@ -24,6 +24,7 @@ from typing import Annotated, Any
 
 import numpy as np
 from pydantic import (
+    AliasChoices,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -225,9 +226,12 @@ class JsonForm:
         )
 
 
-_Hu = Annotated[float, Field(allow_inf_nan=False)]
+_Value = Annotated[float, Field(allow_inf_nan=False)]
 _Pair = Annotated[list[Index], Field(min_length=2, max_length=2, examples=[[30, 70]])]
-_HuPair = Annotated[list[_Hu], Field(min_length=2, max_length=2, examples=[[-160, 240]])]
+_Values = Annotated[list[_Value], Field(min_length=2, max_length=2, examples=[[-160, 240]])]
+
+#: JSON's names of a window; the second is that of files and programs of the first releases.
+WINDOW_NAMES = AliasChoices("window", "window_hu")
 
 #: A prompt of any kind.
 AnyPrompt = Annotated[Prompt, JsonForm(Prompt, _AnyPrompt, to_prompt, prompt_to_json)]
@@ -237,7 +241,7 @@ OnePoint = Annotated[Point, JsonForm(Point, PointPrompt, to_prompt, prompt_to_js
 SliceBounds = Annotated[
     Bounds, JsonForm(Bounds, _Pair, lambda pair: Bounds(*pair), lambda bounds: [int(bounds.low), int(bounds.high)])
 ]
-#: A window in Hounsfield units.
-WindowHu = Annotated[
-    Window, JsonForm(Window, _HuPair, lambda pair: Window(*pair), lambda window: [window.low_hu, window.high_hu])
+#: A window in the volume's unit.
+ValueWindow = Annotated[
+    Window, JsonForm(Window, _Values, lambda pair: Window(*pair), lambda window: [window.low, window.high])
 ]

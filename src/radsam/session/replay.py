@@ -81,7 +81,7 @@ class Replayer:
     """Turns the edits of an object into its masks.
 
     Args:
-        volume: The CT.
+        volume: The volume.
         predictor: Predicts single slices.
         stop_rule: Ends propagations without bounds.
     """

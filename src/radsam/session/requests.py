@@ -38,7 +38,7 @@ def request_of(edit: ObjectEdit) -> ObjectRequest:
                 "name": edit.name,
                 "plane": edit.plane,
                 "bounds": edit.bounds,
-                "window_hu": edit.window,
+                "window": edit.window,
                 "policy": PolicyName(edit.policy),
                 "zoom": edit.zoom,
             }

@@ -92,7 +92,7 @@ class SegmentedObject:
         low_end: Why the propagation ended on the side of smaller slice indices.
         high_end: Why it ended on the other.
         locked: Whether later edits of other objects take no voxel from it.
-        window_hu: The window of the model's input.
+        window: The window of the model's input.
         placed_prompts: The prompt that started it last and the prompts of corrections since then, in order.
         bounds: The first and last slice, as the user set them; None where the stop rule found the ends.
         unfollowed: The voxels (i, j, k) of the last correction's clicks that the model did not follow, so that only
@@ -113,7 +113,7 @@ class SegmentedObject:
     low_end: EndReason
     high_end: EndReason
     locked: bool
-    window_hu: tuple[float, float]
+    window: tuple[float, float]
     placed_prompts: tuple[PlacedPrompt, ...]
     bounds: Bounds | None = None
     unfollowed: tuple[tuple[int, int, int], ...] = ()

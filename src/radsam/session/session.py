@@ -18,7 +18,7 @@ from radsam.io.input_files import refuse_inputs
 from radsam.predictor import SliceMask, SlicePredictor, SlicePrompt
 from radsam.preprocess import Window
 from radsam.propagate import Record, SliceDone, StopRule
-from radsam.session.capability_warnings import CapabilityWarning, HuWarning, capability_warnings, not_followed
+from radsam.session.capability_warnings import CapabilityWarning, ModalityWarning, capability_warnings, not_followed
 from radsam.session.covered_voxels import CoveredVoxels, OverlapWarning
 from radsam.session.edit import (
     Change,
@@ -65,30 +65,14 @@ from radsam.volume import Bounds, LabelVolume, Mask, SliceGrid, SparseMask, Volu
 Progress = Callable[[SliceDone], None]
 
 
-def require_window(modality: str, window: object | None) -> None:
-    """Refuse a volume that is not a CT where no window is given.
-
-    Raises:
-        PromptError: It is not a CT, and no window was given.
-    """
-    if window is None and modality != "CT":
-        raise PromptError(
-            f"The modality of this volume is {modality}: its values are not Hounsfield units, so the model's "
-            "window does not fit. Give a window in the volume's own units that shows the object well (--window LO HI)."
-        )
-
-
 class Session(PromptEdits, HandEdits, LabelObjects, ObjectChanges):
     """Segment and correct objects in one volume.
 
     Args:
-        volume: The CT.
+        volume: The volume.
         predictor: The model.
-        window: The HU window of the model's input; None takes the model's own window, which fits CT only.
+        window: The window of the model's input, in the volume's unit; None takes the model's own for the modality.
         stop_rule: Ends propagation where an object has no bounds.
-
-    Raises:
-        PromptError: The volume is not a CT and no window was given.
 
     Attributes:
         volume: As given.
@@ -107,11 +91,10 @@ class Session(PromptEdits, HandEdits, LabelObjects, ObjectChanges):
         window: Window | None = None,
         stop_rule: StopRule | None = None,
     ) -> None:
-        require_window(volume.modality, window)
         self.volume = volume
         self.predictor = predictor
         self.stop_rule = stop_rule or StopRule()
-        self.window = window or Window(*predictor.spec.window_hu)
+        self.window = window or predictor.spec.window_of(volume)
         self.precisions: tuple[str, ...] = ()
         self.outcome: EditOutcome | None = None
         self._history = History()
@@ -201,7 +184,7 @@ class Session(PromptEdits, HandEdits, LabelObjects, ObjectChanges):
             low_end=result.low_end,
             high_end=result.high_end,
             locked=name in locks_of(self._history.done),
-            window_hu=(started.window.low_hu, started.window.high_hu),
+            window=(started.window.low, started.window.high),
             placed_prompts=tuple(
                 PlacedPrompt(number, index, prompt)
                 for number, edit in since.items()
@@ -232,7 +215,8 @@ class Session(PromptEdits, HandEdits, LabelObjects, ObjectChanges):
             of_object = edits_of(edits, name)
             return replace(self._replayer.result(of_object), state=self._replayer.state(of_object))
 
-        return RequestContext(self.volume.geometry, self.window, self.predictor.spec, edits, self.volume.hu, present)
+        volume, spec = self.volume, self.predictor.spec
+        return RequestContext(volume.geometry, self.window, spec, edits, volume.values, present, volume.unit)
 
     # Edits
 
@@ -240,8 +224,8 @@ class Session(PromptEdits, HandEdits, LabelObjects, ObjectChanges):
         edit = self.to_edit(request)
         for message in capability_warnings(edit, self.predictor.spec):
             warnings.warn(message, CapabilityWarning, stacklevel=3)  # the caller of `segment` or `correct`
-        if isinstance(edit, Segment) and self.volume.hu_doubt:
-            warnings.warn(self.volume.hu_doubt, HuWarning, stacklevel=3)
+        if isinstance(edit, Segment) and self.volume.modality_doubt:
+            warnings.warn(self.volume.modality_doubt, ModalityWarning, stacklevel=3)
         before = self.covered
         for record in self.run(edit):
             if progress and isinstance(record, SliceDone):

@@ -28,7 +28,7 @@ from radsam.session.edit import Edit, ObjectEdit, StartEdit, edit_from_json, edi
 from radsam.session.history import History
 from radsam.session.replay import ObjectResult
 from radsam.session.user_state import ObjectEdits, prompts_of, started_by
-from radsam.volume import Point, RunMask, SliceGrid, Volume
+from radsam.volume import Modality, ModalitySource, Point, RunMask, SliceGrid, Volume
 
 FORMAT = "radsam-session"
 FORMAT_VERSION = 1
@@ -44,11 +44,13 @@ class SessionFile:
         volume_source: Path of its CT, as it was opened.
         volume_series: Which DICOM series of that folder; empty for a file.
         volume_resampled: Whether its slices were resampled.
+        modality: What it was taken for.
+        modality_given: Whether the user said so.
         model_name: Name of its bundle.
         model_path: Path of that bundle.
         model_hash: `Bundle.sha256` of its bundle.
         precisions: What its masks were computed in; empty in a session of the first releases.
-        window_hu: The session's window, low and high, in Hounsfield units.
+        window: The session's window, low and high, in the volume's unit.
         stop_rule: Ends propagation where an object has no bounds.
         history: Its edits.
         stored: Per cached result, the numbers of the edits that make it and its masks as stored.
@@ -61,11 +63,13 @@ class SessionFile:
     volume_source: str
     volume_series: str
     volume_resampled: bool
+    modality: Modality
+    modality_given: bool
     model_name: str
     model_path: str
     model_hash: str
     precisions: tuple[str, ...]
-    window_hu: tuple[float, float]
+    window: tuple[float, float]
     stop_rule: StopRule
     history: History
     stored: tuple[Mapping[str, Any], ...]
@@ -94,11 +98,13 @@ class SessionFile:
             volume_source=_absolute(volume.source),
             volume_series=series.selector if series else "",
             volume_resampled=bool(series and series.resampled),
+            modality=volume.modality,
+            modality_given=volume.modality_source is ModalitySource.GIVEN,
             model_name=predictor.spec.name,
             model_path=predictor.model_path,
             model_hash=predictor.model_hash,
             precisions=precisions,
-            window_hu=(window.low_hu, window.high_hu),
+            window=(window.low, window.high),
             stop_rule=stop_rule,
             history=history,
             stored=stored,
@@ -127,6 +133,8 @@ class SessionFile:
                 "source": self.volume_source,
                 "series": self.volume_series,
                 "resampled": self.volume_resampled,
+                "modality": self.modality.value,
+                "modality_given": self.modality_given,
             },
             "model": {
                 "name": self.model_name,
@@ -134,7 +142,7 @@ class SessionFile:
                 "path": self.model_path,
                 "precisions": list(self.precisions),
             },
-            "window_hu": list(self.window_hu),
+            "window": list(self.window),
             "stop_rule": asdict(self.stop_rule),
             "edits": [edit_to_json(edit) for edit in self.history.edits],
             "cursor": self.history.cursor,
@@ -266,18 +274,20 @@ def read_session(path: Path) -> SessionFile:
                 f"{path} is a session of version {description['version']}; this program reads version "
                 f"{FORMAT_VERSION}. Upgrade RadSAM."
             )
-        low, high = (float(each) for each in description["window_hu"])
+        low, high = (float(each) for each in description.get("window") or description["window_hu"])
         return SessionFile(
             volume_hash=_text(description["volume"]["sha256"]),
             volume_source=_text(description["volume"]["source"]),
-            # Sessions of the first releases do not have these two.
+            # Sessions of the first releases do not have these four, and are of CT or of DICOM.
             volume_series=_text(description["volume"].get("series", "")),
             volume_resampled=bool(description["volume"].get("resampled", False)),
+            modality=Modality(description["volume"].get("modality", "CT")),
+            modality_given=bool(description["volume"].get("modality_given", False)),
             model_name=_text(description["model"]["name"]),
             model_path=_text(description["model"]["path"]),
             model_hash=_text(description["model"]["sha256"]),
             precisions=tuple(_text(each) for each in description["model"].get("precisions", ())),
-            window_hu=(low, high),
+            window=(low, high),
             stop_rule=StopRule(**description["stop_rule"]),
             history=History(tuple(edit_from_json(each) for each in description["edits"]), description["cursor"]),
             stored=tuple(description["steps"]),

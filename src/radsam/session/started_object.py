@@ -16,7 +16,7 @@ class StartedObject:
     """All that follows from an object's start alone.
 
     Args:
-        volume: The CT.
+        volume: The volume.
         predictor: Predicts single slices.
         started: The edit that started the object.
         view: How the model sees the object, where an earlier edit has chosen it.

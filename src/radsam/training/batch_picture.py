@@ -216,7 +216,7 @@ def _panel(page: Image.Image, corner: tuple[int, int], episode: Episode) -> None
 
 def _how_seen(scene: Scene) -> str:
     view = scene.view
-    low, high = view.window_hu
+    low, high = view.window.low, view.window.high
     if not scene.seed:
         return f"whole slice, window {low:.0f} to {high:.0f} HU"
     size_mm = f"{view.cols * view.col_mm:.0f} x {view.rows * view.row_mm:.0f} mm"

@@ -22,6 +22,7 @@ from radsam.data.packed_store import Pack, PackedCase
 from radsam.errors import InputError
 from radsam.model.prompt_tokens import BOX_END, BOX_START, DISTANCE_VALUES, NEGATIVE, PAD, POSITIVE
 from radsam.predictor import MaskSource
+from radsam.preprocess import Window
 from radsam.runtime import BundleSpec
 from radsam.simulate import MaskNoise
 from radsam.training.augmented_scenes import zoomed
@@ -414,7 +415,7 @@ class EpisodeBatch:
         """A random view of an episode, as `AugmentedScenes.for_episode` draws it."""
         rng, case, config = self._rngs[number], self._case(number), self._config
         encoder, embeddings = config.encoder, config.embeddings
-        whole = View.whole(case.ids.shape[1:], case.row_mm, case.col_mm, embeddings.window_hu)
+        whole = View.whole(case.ids.shape[1:], case.row_mm, case.col_mm, Window(*embeddings.window))
         kind = rng.random()
         if kind < encoder.as_is_share:
             return whole

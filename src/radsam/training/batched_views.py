@@ -44,9 +44,9 @@ class SliceStack:
         ids = tuple(torch.from_numpy(case.ids.astype(np.int16)).to(device) for case in pack.cases)
         return cls(pack, values, ids, max(max(case.values.shape[1:]) for case in pack.cases))
 
-    def hu(self, where: Sequence[tuple[int, int]]) -> Float[Tensor, "b 1 s s"]:
+    def slices(self, where: Sequence[tuple[int, int]]) -> Float[Tensor, "b 1 s s"]:
         """Slices in HU, each (case, slice of the whole case), with the lowest HU around them."""
-        return self._gathered(self.values, where) * self.pack.step_hu + self.pack.low_hu
+        return self._gathered(self.values, where) * self.pack.step_hu + self.pack.low
 
     def objects(self, where: Sequence[tuple[int, int]], object_ids: Sequence[int]) -> Float[Tensor, "b 1 s s"]:
         """1 where an object is, 0 elsewhere; a slice that is not in the pack has none."""
@@ -76,7 +76,7 @@ class BatchedViews:
     def __init__(self, views: Sequence[View], spec: BundleSpec, device: torch.device) -> None:
         self.views, self._spec, self._device = views, spec, device
         self.side_mm = [max(view.rows * view.row_mm, view.cols * view.col_mm) for view in views]
-        self._window = self._tensor([view.window_hu for view in views])
+        self._window = self._tensor([(view.window.low, view.window.high) for view in views])
         self._noise_hu = self._tensor([view.noise_hu for view in views]).reshape(-1, 1, 1, 1)
         self.content = self._inside(spec.low_res_size)
 
@@ -85,10 +85,10 @@ class BatchedViews:
     ) -> Float[Tensor, "b 3 n n"]:
         """The model's input for one slice of each episode, with new noise."""
         spec, size = self._spec, self._spec.input_size
-        hu = _sampled(stack.hu(where) - stack.pack.low_hu, self._grid(size, stack.side)) + stack.pack.low_hu
-        hu = hu + self._noise_hu * torch.randn(hu.shape, generator=generator, device=hu.device)
+        values = _sampled(stack.slices(where) - stack.pack.low, self._grid(size, stack.side)) + stack.pack.low
+        values = values + self._noise_hu * torch.randn(values.shape, generator=generator, device=values.device)
         low, high = self._window.reshape(-1, 2, 1, 1, 1).unbind(1)
-        unit = ((hu - low) / (high - low)).clamp(0, 1)
+        unit = ((values - low) / (high - low)).clamp(0, 1)
         mean, std = (self._tensor([each]).reshape(1, 3, 1, 1) for each in (spec.pixel_mean, spec.pixel_std))
         return (unit - mean) / std * self._inside(size)[:, None]
 

@@ -9,11 +9,13 @@ from pathlib import Path
 from torch import Tensor
 
 from radsam.errors import BundleError, InputError
+from radsam.preprocess import Window
 from radsam.runtime import BundleSpec, Capability
 from radsam.training.exported_parity import Parity, write_checked_bundle
 from radsam.training.start_weights import Start, encoder_bundle, read_start, start_model
 from radsam.training.training_checkpoint import Checkpoint, load_weights, read_checkpoint
 from radsam.training.training_config import PromptsConfig, TrainConfig
+from radsam.volume import Modality
 
 
 def export_checkpoint(
@@ -65,7 +67,7 @@ def export_checkpoint(
     spec = replace(
         trained.config.decoder.spec_of(start.spec),
         name=name or trained.config.name,
-        window_hu=trained.config.embeddings.window_hu,
+        windows={**start.spec.windows, Modality.CT: Window(*trained.config.embeddings.window)},
         capabilities=trained_capabilities(trained.config.prompts),
         max_zoom=trained_zoom(trained.config, start.spec),
         taper=trained.config.prompts.taper,
@@ -116,7 +118,6 @@ def model_card(spec: BundleSpec, trained: Checkpoint, start: Start, notes: str, 
     excluded = "".join(f"- {each.case}: {each.reason}\n" for each in config.data.exclude) or "- nothing\n"
     cases = ", ".join(trained.train_cases)
     untrained = ", ".join(each for each in Capability if not spec.can(each)) or "none"
-    low, high = spec.window_hu
     meant = "; the mean of these weights and of those of an earlier part" if mean else ""
     before = ", before the mean was taken" if mean else ""
     takes = "a mask with its picture and the way to the bound" if spec.takes_source else "a mask alone"
@@ -133,7 +134,7 @@ def model_card(spec: BundleSpec, trained: Checkpoint, start: Start, notes: str, 
 - Trained on these prompts: {", ".join(spec.capabilities)}
 - Not trained on: {untrained}
 - Takes in propagation: {takes}
-- Default window: {low:g} to {high:g} HU
+- Windows: {spec.describe_windows()}
 - {trained.step} steps of {config.episodes_per_step} episodes, seed {config.seed}, \
 {trained.seconds / 60:.0f} minutes{meant}
 - Validation score (mean volume-level Dice{before}): {trained.best_score:.4f}

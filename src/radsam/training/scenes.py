@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float, Float32, Int, UInt8, UInt16
 from radsam.data.stored_case import StoredCase
 from radsam.data.training_store import Store
 from radsam.errors import InputError
-from radsam.preprocess import SliceFrame
+from radsam.preprocess import SliceFrame, Window
 from radsam.runtime import BundleSpec
 from radsam.training.slice_view import View
 from radsam.training.training_config import DataConfig, EmbeddingsConfig
@@ -112,12 +112,12 @@ class Scenes:
 def scene_image(store: Store, spec: BundleSpec, scene: Scene, index: int) -> Float32[np.ndarray, "3 n n"]:
     """The model's input for slice `index` of a scene, as inference would make it."""
     view = scene.view
-    seen = view.hu(
+    seen = view.values(
         # A seed is not negative, but a mask may come from a slice before the scene's first.
-        np.asarray(store.cases[scene.case_number].hu[scene.first + index]),
+        np.asarray(store.cases[scene.case_number].values[scene.first + index]),
         np.random.default_rng([scene.seed, index % 2**32]),
     )
-    return view.frame(spec, scene.count).image(seen, spec.normalisation.with_window(view.window))
+    return view.frame(spec, scene.count).image(seen, spec.normalisation(view.window))
 
 
 def ids_seen(
@@ -144,7 +144,7 @@ def plan_scenes(store: Store, data: DataConfig, embeddings: EmbeddingsConfig) ->
         if case.split == data.train_split:
             share = _match(case.case_id, embeddings.whole_share)
             runs = _runs(held) if share >= 1 else _some_runs(held, share, embeddings, number)
-        view = View.whole(case.grid.display_shape, case.row_mm, case.col_mm, embeddings.window_hu)
+        view = View.whole(case.grid.display_shape, case.row_mm, case.col_mm, Window(*embeddings.window))
         scenes += [Scene(number, first, count, view) for first, count in runs]
     if embeddings.scenes:
         rows = _object_rows(store, [n for n in chosen if store.cases[n].split == data.train_split], data.min_pixels)
@@ -285,7 +285,7 @@ def random_view(
         rng: Random generator.
     """
     (rows, centre_row), (cols, centre_col) = part
-    (low, high), jitter = config.window_hu, config.window_jitter_hu
+    (low, high), jitter = config.window, config.window_jitter_hu
     return View(
         rows=rows,
         cols=cols,
@@ -295,7 +295,7 @@ def random_view(
         centre_col=centre_col,
         angle_deg=float(rng.uniform(-1, 1) * config.max_angle_deg),
         shear=float(rng.uniform(-1, 1) * config.max_shear),
-        window_hu=(low + float(rng.uniform(-jitter, jitter)), high + float(rng.uniform(-jitter, jitter))),
+        window=Window(low + float(rng.uniform(-jitter, jitter)), high + float(rng.uniform(-jitter, jitter))),
         noise_hu=float(rng.uniform(0, config.max_noise_hu)),
     )
 

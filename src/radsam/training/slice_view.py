@@ -18,6 +18,8 @@ from radsam.preprocess import SliceFrame, Window
 from radsam.runtime import BundleSpec
 from radsam.volume import Plane, SliceGrid
 
+#: A window of CT.
+SOFT_TISSUE = Window(-160.0, 240.0)
 #: The value outside of the slice, in HU.
 AIR_HU = -1024
 
@@ -35,7 +37,7 @@ class View:
         centre_col: Column likewise.
         angle_deg: Turn about the centre.
         shear: Shear along the columns, as a fraction.
-        window_hu: The window, lowest and highest value.
+        window: The window of the model's input.
         noise_hu: Standard deviation of Gaussian noise.
     """
 
@@ -47,14 +49,14 @@ class View:
     centre_col: float
     angle_deg: float = 0.0
     shear: float = 0.0
-    window_hu: tuple[float, float] = (-160.0, 240.0)
+    window: Window = SOFT_TISSUE
     noise_hu: float = 0.0
 
     @classmethod
-    def whole(cls, shape: tuple[int, int], row_mm: float, col_mm: float, window_hu: tuple[float, float]) -> View:
+    def whole(cls, shape: tuple[int, int], row_mm: float, col_mm: float, window: Window) -> View:
         """The view of inference: the whole slice, unchanged."""
         rows, cols = shape
-        return cls(rows, cols, row_mm, col_mm, (rows - 1) / 2, (cols - 1) / 2, window_hu=window_hu)
+        return cls(rows, cols, row_mm, col_mm, (rows - 1) / 2, (cols - 1) / 2, window=window)
 
     def grid(self, count: int) -> SliceGrid:
         """The grid of `count` slices seen through this view; stored as they are displayed."""
@@ -74,21 +76,16 @@ class View:
         return SliceFrame(self.grid(count), spec.input_size, spec.low_res_size)
 
     @property
-    def window(self) -> Window:
-        """The window as inference takes it."""
-        return Window(*self.window_hu)
-
-    @property
     def unit_px(self) -> float:
         """How many of the view's pixels one pixel of a 1024 px frame is; the paper's figures are in those."""
         longest_mm = max(self.rows * self.row_mm, self.cols * self.col_mm)
         return longest_mm / 1024 / min(self.row_mm, self.col_mm)
 
-    def hu(
-        self, slice_hu: Int16[np.ndarray, "r c"], rng: np.random.Generator
+    def values(
+        self, slice_values: Int16[np.ndarray, "r c"], rng: np.random.Generator
     ) -> Int16[np.ndarray, "rows cols"] | Float32[np.ndarray, "rows cols"]:
-        """See one slice of Hounsfield units, with noise where the view has it."""
-        seen = self._see(slice_hu, order=1, outside=AIR_HU)
+        """See one slice of values, with noise where the view has it."""
+        seen = self._see(slice_values, order=1, outside=AIR_HU)
         if self.noise_hu:
             noise = rng.normal(0.0, self.noise_hu, seen.shape).astype(np.float32)
             return np.asarray(seen.astype(np.float32) + noise)

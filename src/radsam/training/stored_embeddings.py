@@ -135,7 +135,7 @@ def _names(store: Store, bundle: Bundle, scenes: Sequence[Scene], min_pixels: in
         digest = hashlib.sha256(
             f"{case.case_id} {case.grid.display_shape} {case.row_mm:.6g} {case.col_mm:.6g}".encode()
         )
-        for pixels in (case.hu, case.ids):
+        for pixels in (case.values, case.ids):
             for each in pixels:
                 digest.update(each.tobytes())
         contents[number] = digest.digest()

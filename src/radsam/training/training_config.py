@@ -68,7 +68,7 @@ class EmbeddingsConfig:
     Args:
         folder: Folder of the embeddings, about 2 MB each for LiteMedSAM; not needed where the
             encoder is trained.
-        window_hu: The window, lowest and highest value.
+        window: The window, lowest and highest value.
         whole_share: Share of a training case's slices that is encoded as inference sees it, by
             name or pattern; the last match counts, and cases without a match are encoded whole.
             Random runs of `scene_slices` slices are taken.
@@ -85,7 +85,7 @@ class EmbeddingsConfig:
     """
 
     folder: str = ""
-    window_hu: tuple[float, float] = (-160.0, 240.0)
+    window: tuple[float, float] = (-160.0, 240.0)
     whole_share: Mapping[str, Share] = field(default_factory=dict)
     scenes: NonNegativeInt = 0
     scene_slices: Annotated[int, Field(ge=2)] = 8
@@ -98,9 +98,9 @@ class EmbeddingsConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        low, high = self.window_hu
+        low, high = self.window
         require(
-            (low < high, f"window_hu {list(self.window_hu)} is empty; give the lower end first"),
+            (low < high, f"window {list(self.window)} is empty; give the lower end first"),
             (
                 low >= high or 2 * self.window_jitter_hu < high - low,
                 "window_jitter_hu must be less than half of the window",

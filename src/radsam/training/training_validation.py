@@ -127,7 +127,7 @@ class _SceneScorer:
         self._case, self._unit_px = case.case_id, scene.view.unit_px
         self._context = RequestContext(geometry, scene.view.window, spec)
         self._grid = SliceGrid.of(geometry, Plane.AXIAL)
-        volume = Volume(np.asarray(case.hu[slices]), geometry)
+        volume = Volume(np.asarray(case.values[slices]), geometry)
         self._replayer = Replayer(volume, _ScenePredictor(model, scenes, number, spec), StopRule())
 
     def score(self, object_id: int, start: str, edits: int, rng: np.random.Generator) -> ObjectScore:
@@ -191,7 +191,7 @@ class _ScenePredictor(SlicePredictor):
 
     def encode(self, volume: Volume, view: ObjectView, index: int) -> EncodedSlice:
         window = view.normalisation.window
-        key = EmbeddingKey("", view.grid.plane, index, (window.low_hu, window.high_hu), "", self.backend.name)
+        key = EmbeddingKey("", view.grid.plane, index, (window.low, window.high), "", self.backend.name)
         return EncodedSlice(key, self._frame, self._embedding(index), self._picture)
 
 

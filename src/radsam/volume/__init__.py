@@ -4,6 +4,7 @@ from radsam.volume.bounds import Bounds
 from radsam.volume.geometry import Geometry
 from radsam.volume.hand_shape import Brush, HandShape
 from radsam.volume.hand_voxels import HandVoxels
+from radsam.volume.modality import Modality, ModalitySource
 from radsam.volume.plane import Plane, SliceGrid
 from radsam.volume.prompt import Box, Lasso, Mask, Point, Prompt, Scribble, slice_index
 from radsam.volume.run_mask import RunMask
@@ -20,6 +21,8 @@ __all__ = [
     "LabelVolume",
     "Lasso",
     "Mask",
+    "Modality",
+    "ModalitySource",
     "Plane",
     "Point",
     "Prompt",

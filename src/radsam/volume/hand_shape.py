@@ -1,4 +1,4 @@
-"""Shapes of hand edits: brush strokes, lassos, boxes and masks, as voxels; and their restriction to a range of HU.
+"""Shapes of hand edits: brush strokes, lassos, boxes and masks, as voxels; and their restriction to a range of values.
 
 A shape lies on one slice of any plane, but for a 3D brush and given voxels. A voxel belongs to a shape if its centre
 does. Distances are in millimetres, so a brush is round whatever the spacing.
@@ -27,7 +27,7 @@ WIDEST_BRUSH_MM = 200.0
 #: Radius of the disk whose mean is what a stroke begins on.
 SAMPLE_RADIUS_MM = 1.5
 
-Hu = Int16[np.ndarray, "k j i"] | Float[np.ndarray, "k j i"]
+Values = Int16[np.ndarray, "k j i"] | Float[np.ndarray, "k j i"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,27 +112,27 @@ def sampled_voxel(shape: HandShape, voxels: SparseMask) -> tuple[int, int, int]:
     return i, j, k
 
 
-def within_hu(voxels: SparseMask, hu: Hu, range_hu: tuple[float, float]) -> SparseMask:
+def within_range(voxels: SparseMask, values: Values, limits: tuple[float, float]) -> SparseMask:
     """Return the voxels whose value lies in a range, both ends included."""
-    low, high = range_hu
+    low, high = limits
     part, box = voxels.part()
-    return SparseMask.of_part(part & (hu[box] >= low) & (hu[box] <= high), box, voxels.shape_kji, voxels.axis)
+    return SparseMask.of_part(part & (values[box] >= low) & (values[box] <= high), box, voxels.shape_kji, voxels.axis)
 
 
 def alike(
     voxels: SparseMask,
-    hu: Hu,
+    values: Values,
     at_ijk: tuple[int, int, int],
-    tolerance_hu: float,
+    tolerance: float,
     spacing_mm_ijk: tuple[float, float, float],
 ) -> SparseMask:
     """Return the voxels alike to those around one of them, and connected to those.
 
     Args:
         voxels: The voxels of a shape.
-        hu: The values of the volume.
+        values: The values of the volume.
         at_ijk: The voxel to compare with: the mean of a disk of 1.5 mm around it, on the slice of the shape.
-        tolerance_hu: How far values may lie from that mean.
+        tolerance: How far values may lie from that mean.
         spacing_mm_ijk: Distance between voxels along i, j and k.
 
     Returns:
@@ -144,13 +144,13 @@ def alike(
     disk, rows, cols = stroke_pixels(
         np.array([[at_ijk[u], at_ijk[v]]]), SAMPLE_RADIUS_MM, (spacing_mm_ijk[v], spacing_mm_ijk[u]), voxels.shape_vu
     )
-    slice_hu = np.moveaxis(hu, across, 0)[at_ijk[voxels.axis]]
-    mean_hu = float(slice_hu[np.ix_(rows, cols)][disk].mean(dtype=np.float64))
+    slice_values = np.moveaxis(values, across, 0)[at_ijk[voxels.axis]]
+    mean = float(slice_values[np.ix_(rows, cols)][disk].mean(dtype=np.float64))
     part, box = voxels.part()
     step = at_ijk[voxels.axis] - box[across].start
     if not 0 <= step < part.shape[across]:
         return SparseMask(voxels.axis, voxels.shape_kji, {})
-    pieces, _ = ndimage.label(part & (np.abs(hu[box] - mean_hu) <= tolerance_hu), np.ones((3, 3, 3), dtype=bool))
+    pieces, _ = ndimage.label(part & (np.abs(values[box] - mean) <= tolerance), np.ones((3, 3, 3), dtype=bool))
     begun = np.zeros(voxels.shape_vu, dtype=bool)
     begun[np.ix_(rows, cols)] = disk
     begun = begun[tuple(each for n, each in enumerate(box) if n != across)]

@@ -77,7 +77,7 @@ def object_statistics(volume: Volume, mask: SparseMask) -> ObjectStatistics | No
     if not mask:
         return None
     part, box = mask.part()
-    values = volume.hu[box][part]
+    values = volume.values[box][part]
     exact = values.astype(np.float64)
     return ObjectStatistics(
         voxels=values.size,

@@ -1,4 +1,4 @@
-"""A CT volume and a label map: values that never travel without their grid."""
+"""A volume of images and a label map: values that never travel without their grid."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int16, Int64, UInt8, UInt16
 
 from radsam.errors import GridMismatchError, VolumeError
 from radsam.volume.geometry import Geometry
-from radsam.volume.hu_check import hu_doubt
+from radsam.volume.modality import Modality, ModalitySource, modality_doubt
 from radsam.volume.object_colours import Colour, object_colour
 
 
@@ -38,62 +38,72 @@ class SeriesOrigin:
 
 @dataclass(frozen=True, eq=False)
 class Volume:
-    """A volume of Hounsfield units on its grid.
+    """The values of a volume on its grid: Hounsfield units of a CT, and what the file says of other modalities.
 
     Args:
-        hu: Array (k, j, i) of Hounsfield units, int16 or float32. Other modalities
-            keep their stored values and need an explicit window.
-        geometry: The grid of `hu`.
-        modality: DICOM modality; "CT" for formats that do not name one.
+        values: Array (k, j, i), int16 or float32, in `unit`.
+        geometry: The grid of `values`.
+        modality: What made it, which decides how a model sees it.
         source: Its file or folder, for messages.
         series: The DICOM series it came from; None for other files.
+        modality_source: Who says the modality.
+        stated_unit: The unit of another modality than CT: "SUV", "Bq/ml"; empty for arbitrary ones, as those of MR.
 
     Raises:
         VolumeError: The array does not fit the grid, holds values that are not finite,
             or is constant, so that it has no object to segment.
     """
 
-    hu: Int16[np.ndarray, "k j i"] | Float[np.ndarray, "k j i"]
+    values: Int16[np.ndarray, "k j i"] | Float[np.ndarray, "k j i"]
     geometry: Geometry
-    modality: str = "CT"
+    modality: Modality = Modality.CT
     source: str = ""
     series: SeriesOrigin | None = None
+    modality_source: ModalitySource = ModalitySource.HEADER
+    stated_unit: str = ""
 
     def __post_init__(self) -> None:
         where = f" in {self.source}" if self.source else ""
-        if self.hu.shape != self.geometry.shape_kji:
-            raise VolumeError(f"The array{where} is {self.hu.shape}, its grid is {self.geometry.shape_kji}.")
-        if self.hu.dtype not in (np.dtype(np.int16), np.dtype(np.float32)):
-            raise VolumeError(f"A volume holds int16 or float32 Hounsfield units, not {self.hu.dtype}.")
+        if self.values.shape != self.geometry.shape_kji:
+            raise VolumeError(f"The array{where} is {self.values.shape}, its grid is {self.geometry.shape_kji}.")
+        if self.values.dtype not in (np.dtype(np.int16), np.dtype(np.float32)):
+            raise VolumeError(f"A volume holds int16 or float32 values, not {self.values.dtype}.")
         # Each slice alone: a finite check of the whole array would double the memory.
-        if self.hu.dtype == np.float32 and not all(np.isfinite(each).all() for each in self.hu):
+        if self.values.dtype == np.float32 and not all(np.isfinite(each).all() for each in self.values):
             raise VolumeError(
-                f"The volume{where} holds NaN or infinite values. Replace them (air is -1024 HU) and try again."
+                f"The volume{where} holds NaN or infinite values. Replace them by the value of air and try again."
             )
-        first = self.hu.flat[0]
-        if all((each == first).all() for each in self.hu):
+        first = self.values.flat[0]
+        if all((each == first).all() for each in self.values):
             raise VolumeError(
                 f"Every voxel{where} is {first}: a constant volume has no object to segment. Give another file."
             )
 
     @cached_property
     def content_hash(self) -> str:
-        """SHA-256 of values, shape and affine: equal for two volumes that are the same CT.
+        """SHA-256 of values, shape and affine: equal for two volumes that are the same.
 
         The affine enters rounded to 1e-3 mm, so that a float32 header does not matter.
         """
         digest = hashlib.sha256()
         affine = np.round(self.geometry.affine_lps, 3) + 0.0  # + 0.0 turns -0.0 into 0.0
-        digest.update(f"{self.hu.dtype.str}{self.geometry.shape_kji}".encode())
+        digest.update(f"{self.values.dtype.str}{self.geometry.shape_kji}".encode())
         digest.update(affine.tobytes())
-        for each in self.hu:
+        for each in self.values:
             digest.update(each.tobytes())
         return digest.hexdigest()
 
+    @property
+    def unit(self) -> str:
+        """Unit of the values: "HU", "SUV", "Bq/ml"; empty where they have none, as those of MR."""
+        return "HU" if self.modality is Modality.CT else self.stated_unit
+
     @cached_property
-    def hu_doubt(self) -> str:
-        """Why the values are hardly Hounsfield units, where no header says that they are; empty where they can be."""
-        return hu_doubt(self.hu) if self.modality == "CT" and self.series is None else ""
+    def modality_doubt(self) -> str:
+        """Why it may be another modality than it is taken for, with the option that says so; empty if it is sure."""
+        if self.series is not None and self.modality_source is ModalitySource.HEADER:
+            return ""  # DICOM's own statement
+        return modality_doubt(self.values, self.modality, self.modality_source)
 
 
 @dataclass(frozen=True, eq=False)

@@ -120,7 +120,7 @@ def test_nnunet_is_run_by_its_own_command(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     model = NnUNetModel(trained(tmp_path / "model"), "nnU-Net")
     model.prepare(SCENE.volume, "case")
-    assert np.array_equal(model.segment(SOMEWHERE, None, "bright"), SCENE.volume.hu > 0)
+    assert np.array_equal(model.segment(SOMEWHERE, None, "bright"), SCENE.volume.values > 0)
 
 
 def test_nnunets_own_error_message_is_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

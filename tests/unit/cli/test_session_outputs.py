@@ -111,7 +111,7 @@ def test_the_session_is_written_first(tmp_path: Path, segmented: Session, monkey
 def test_a_grid_that_the_output_cannot_hold_ends_the_command_before_the_model_is_loaded(tmp_path: Path) -> None:
     ct = ball().volume
     grid = Geometry.from_parts(ct.geometry.shape_kji, (1e7 + 0.3, 0.0, 0.0), (0.05, 0.05, 0.05), np.eye(3))
-    write_volume(Volume(ct.hu, grid), tmp_path / "ct.nrrd")
+    write_volume(Volume(ct.values, grid), tmp_path / "ct.nrrd")
     box = ("--slice", "13", "--box", "6", "5", "23", "22", "--model", str(tmp_path / "no-model"))
     found = CommandLine(tmp_path).here("segment", tmp_path / "ct.nrrd", *box, "-o", "m.nii.gz", cwd=tmp_path)
     assert found.returncode == 3

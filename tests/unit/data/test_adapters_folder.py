@@ -38,7 +38,7 @@ def test_nnunet_s_first_channel_and_own_suffix_are_used(tmp_path: Path) -> None:
     (case,) = find_cases(tmp_path)
     volume, _ = load_case(case)
     assert case.modality == "MR"
-    assert (volume.hu == ct(0)).all()
+    assert (volume.values == ct(0)).all()
 
 
 def test_nnunet_without_its_description_is_refused(tmp_path: Path) -> None:

@@ -28,8 +28,8 @@ def test_a_pack_has_the_slices_labels_and_facts_of_every_case(store: Store, tmp_
     assert [case.case_id for case in pack.cases] == [case.case_id for case in store.cases]
     for found, case in zip(pack.cases, store.cases, strict=True):
         kept = slice(found.first, found.first + len(found.ids))
-        hu = np.clip(np.asarray(case.hu[kept], np.float64), -200, 280)
-        assert np.abs(pack.low_hu + pack.step_hu * found.values - hu).max() <= 1.5
+        hu = np.clip(np.asarray(case.values[kept], np.float64), -200, 280)
+        assert np.abs(pack.low + pack.step_hu * found.values - hu).max() <= 1.5
         np.testing.assert_array_equal(found.ids, case.ids[kept])
         assert (found.licence, found.label_origin, found.patient, found.split) == (
             case.licence, case.label_origin, case.patient, case.split
@@ -60,7 +60,7 @@ def test_large_slices_are_shrunk_in_millimetres(store: Store, tmp_path: Path) ->
         kept = case.ids[found.first : found.first + len(found.ids)]
         for number in (1, 2):
             assert (found.ids == number).sum() == pytest.approx((kept == number).sum() / 4, rel=0.1)
-            inside = pack.low_hu + pack.step_hu * found.values[found.ids == number]
+            inside = pack.low + pack.step_hu * found.values[found.ids == number]
             assert np.median(inside) == pytest.approx(140 if number == 1 else -60, abs=8)
 
 

@@ -28,7 +28,7 @@ def centre_lps(phantom: Phantom, name: str) -> np.ndarray:
 
 def inside_hu(phantom: Phantom, name: str) -> np.ndarray:
     """Values two voxels away from every border, where nothing else mixes in."""
-    return phantom.volume.hu[ndimage.binary_erosion(phantom.mask(name), iterations=2)]
+    return phantom.volume.values[ndimage.binary_erosion(phantom.mask(name), iterations=2)]
 
 
 def test_the_same_seed_makes_the_same_bytes_and_another_seed_another_patient() -> None:
@@ -57,7 +57,7 @@ def test_every_organ_is_there_in_one_piece(seed: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "low_hu", "high_hu", "most_sd"),
+    ("name", "low", "high", "most_sd"),
     [
         ("liver", 100, 122, 20),
         ("liver_tumour", 50, 78, 18),
@@ -71,10 +71,10 @@ def test_every_organ_is_there_in_one_piece(seed: int) -> None:
     ],
 )
 def test_organs_have_the_hounsfield_units_of_the_portal_venous_phase(
-    phantom: Phantom, name: str, low_hu: float, high_hu: float, most_sd: float
+    phantom: Phantom, name: str, low: float, high: float, most_sd: float
 ) -> None:
     values = inside_hu(phantom, name)
-    assert low_hu < values.mean() < high_hu
+    assert low < values.mean() < high
     assert values.std() < most_sd
 
 
@@ -129,15 +129,15 @@ def test_an_organ_on_one_slice_covers_most_of_itself_on_the_next(phantom: Phanto
 
 def test_the_liver_stands_out_from_fat_and_less_from_the_wall(phantom: Phantom) -> None:
     liver = ndimage.binary_dilation(phantom.mask("liver"), iterations=1)
-    rim = phantom.volume.hu[ndimage.binary_dilation(liver, iterations=2) & ~liver & (phantom.truth.ids == 0)]
+    rim = phantom.volume.values[ndimage.binary_dilation(liver, iterations=2) & ~liver & (phantom.truth.ids == 0)]
     assert (rim < 0).mean() > 0.3
     assert ((rim > 20) & (rim < 90)).mean() > 0.1
 
 
 def test_noise_has_the_deviation_asked_for_and_leaves_the_truth() -> None:
     clean, noisy = coarse(noise_hu=0.0), coarse(noise_hu=12.0)
-    difference = noisy.volume.hu.astype(np.float64) - clean.volume.hu
-    inside = clean.volume.hu > -900  # air is clipped at -1024
+    difference = noisy.volume.values.astype(np.float64) - clean.volume.values
+    inside = clean.volume.values > -900  # air is clipped at -1024
     assert difference[inside].std() == pytest.approx(12.0, abs=0.5)
     assert abs(difference[inside].mean()) < 0.5
     np.testing.assert_array_equal(noisy.truth.ids, clean.truth.ids)
@@ -161,7 +161,7 @@ def test_a_part_of_the_body_has_only_its_organs() -> None:
 
 
 def test_air_surrounds_the_body(phantom: Phantom) -> None:
-    assert phantom.volume.hu[:, -6:, :].mean() < -950  # rows grow to the front
+    assert phantom.volume.values[:, -6:, :].mean() < -950  # rows grow to the front
 
 
 @pytest.mark.parametrize("axes", ["LPL", "LP", "XYZ", "LRS"])

@@ -21,7 +21,7 @@ def test_phantoms_are_written_listed_and_read_as_they_were_made(tmp_path: Path) 
     assert [each.case_id for each in cases] == ["phantom_0000", "phantom_0001"]
     volume, labels = load_case(cases[1])
     made = make_phantom(seed=1, **SMALL)
-    np.testing.assert_array_equal(volume.hu, made.volume.hu)
+    np.testing.assert_array_equal(volume.values, made.volume.values)
     np.testing.assert_array_equal(labels.ids, made.truth.ids)
     assert labels.names == made.truth.names
 

@@ -45,14 +45,14 @@ def test_a_stored_case_is_the_volume_turned_to_the_radiological_display(data: Pa
     prepare_store([case, Case("b", flipped, sources, split="val")], target)
 
     first, second = open_store(target).cases
-    assert (first.hu == ct(ord("a"))).all()
-    assert (second.hu == ct(5)).all()
+    assert (first.values == ct(ord("a"))).all()
+    assert (second.values == ct(5)).all()
     assert (second.ids == (blocks(1, 2) == 1)).all()
-    assert isinstance(first.hu, np.memmap)
-    assert first.hu.dtype == np.int16
+    assert isinstance(first.values, np.memmap)
+    assert first.values.dtype == np.int16
     assert (first.row_mm, first.col_mm, first.slice_mm) == pytest.approx((0.9, 0.8, 2.5))
     assert (first.names, first.split, second.split) == ({1: "liver", 2: "spleen"}, "train", "val")
-    assert second.grid.to_display(np.asarray(ct(5)[0, ::-1, ::-1])) == pytest.approx(second.hu[0])
+    assert second.grid.to_display(np.asarray(ct(5)[0, ::-1, ::-1])) == pytest.approx(second.values[0])
 
 
 def _turn_about_z(path: Path) -> None:
@@ -67,7 +67,7 @@ def test_another_plane_stacks_other_slices(data: Path, target: Path) -> None:
     prepare_store([make_case(data, "a")], target, plane="coronal", min_pixels=1)
     (case,) = open_store(target).cases
     # Coronal rows go from superior to inferior.
-    assert (case.hu == ct(ord("a"))[::-1].transpose(1, 0, 2)).all()
+    assert (case.values == ct(ord("a"))[::-1].transpose(1, 0, 2)).all()
     assert (case.row_mm, case.col_mm, case.slice_mm) == pytest.approx((2.5, 0.8, 0.9))
 
 
@@ -208,7 +208,7 @@ def test_values_beyond_int16_are_rounded_and_clipped(data: Path, target: Path) -
     case = make_case(data, "a")
     write_image(case.image, values)
     prepare_store([case], target)
-    assert open_store(target).cases[0].hu[0, 0, :3].tolist() == [2, -2, 32767]
+    assert open_store(target).cases[0].values[0, 0, :3].tolist() == [2, -2, 32767]
 
 
 def test_a_store_of_another_version_is_refused(data: Path, target: Path) -> None:
@@ -250,7 +250,7 @@ def test_a_broken_stored_case_is_named(data: Path, target: Path) -> None:
     prepare_store([make_case(data, "a")], target)
     np.save(target / "cases" / "a" / "hu.npy", np.zeros((2, 2, 2), np.int16))
     with pytest.raises(DatasetError, match=r"hu\.npy is \(2, 2, 2\), its case is"):
-        _ = open_store(target).cases[0].hu
+        _ = open_store(target).cases[0].values
     (target / "cases" / "a" / "case.json").unlink()
     with pytest.raises(DatasetError, match="is broken"):
         open_store(target)

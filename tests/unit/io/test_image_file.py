@@ -55,8 +55,8 @@ def test_every_format_gives_the_same_volume(tmp_path: Path, suffix: str, compres
     values = some_values()
     path = saved(tmp_path / f"ct.{suffix}", values, compress=compress)
     volume = read_volume(path)
-    assert volume.hu.dtype == np.int16
-    np.testing.assert_array_equal(volume.hu, values)
+    assert volume.values.dtype == np.int16
+    np.testing.assert_array_equal(volume.values, values)
     assert volume.geometry.spacing_mm_ijk == pytest.approx((0.7, 0.8, 2.5))
     assert volume.geometry.origin_lps == pytest.approx((-10, 20, -300))
     assert (volume.modality, volume.source) == ("CT", str(path))
@@ -79,8 +79,8 @@ def test_every_format_gives_the_same_volume(tmp_path: Path, suffix: str, compres
 def test_values_have_the_smallest_type(tmp_path: Path, dtype: type, offset: float, scale: float, becomes: type) -> None:
     values = (np.rint(np.abs(some_values()) * scale) + offset).astype(dtype)
     volume = read_volume(saved(tmp_path / "ct.nrrd", values))
-    assert volume.hu.dtype == becomes
-    np.testing.assert_array_equal(volume.hu, values)
+    assert volume.values.dtype == becomes
+    np.testing.assert_array_equal(volume.values, values)
 
 
 def test_the_scaling_of_a_nifti_header_is_applied(tmp_path: Path) -> None:
@@ -89,8 +89,8 @@ def test_the_scaling_of_a_nifti_header_is_applied(tmp_path: Path) -> None:
     nib.save(image, tmp_path / "ct.nii.gz")
     stored = nib.load(tmp_path / "ct.nii.gz")
     volume = read_volume(tmp_path / "ct.nii.gz")
-    assert volume.hu.dtype == np.int16
-    np.testing.assert_array_equal(volume.hu, stored.get_fdata().T)
+    assert volume.values.dtype == np.int16
+    np.testing.assert_array_equal(volume.values, stored.get_fdata().T)
 
 
 @pytest.mark.parametrize("intercept", [0.0, -1024.0, 0.5, np.nan, np.inf])
@@ -111,7 +111,7 @@ def test_a_slope_that_does_not_count_takes_the_intercept_with_it(
         check_refused(path, "scl_inter")
     else:
         expected = np.asanyarray(nib.load(path).dataobj).T
-        np.testing.assert_array_equal(read_volume(path).hu, expected.astype(np.float32))
+        np.testing.assert_array_equal(read_volume(path).values, expected.astype(np.float32))
 
 
 def test_labels_are_scaled_too(tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_every_type_of_nifti_is_read(tmp_path: Path, dtype: str, order: str) -> 
     values = np.abs(some_values())[:2, :3, :4] % 100
     path = tmp_path / "ct.nii.gz"
     nib.save(nib.Nifti1Image(values.T.astype(order + dtype), np.eye(4), nib.Nifti1Header(endianness=order)), path)
-    np.testing.assert_array_equal(read_volume(path).hu, values)
+    np.testing.assert_array_equal(read_volume(path).values, values)
     np.testing.assert_array_equal(read_labels(path).ids, values)
 
 
@@ -153,12 +153,12 @@ def test_big_endian_is_read(tmp_path: Path, dtype: str) -> None:
     image = nib.Nifti1Image(values.T.astype(dtype), np.eye(4), header=nib.Nifti1Header(endianness=">"))
     nib.save(image, tmp_path / "big.nii.gz")
     assert gzip.decompress((tmp_path / "big.nii.gz").read_bytes())[:4] == b"\0\0\x01\x5c"
-    np.testing.assert_array_equal(read_volume(tmp_path / "big.nii.gz").hu, values)
+    np.testing.assert_array_equal(read_volume(tmp_path / "big.nii.gz").values, values)
 
 
 def test_a_fourth_axis_of_one_is_no_obstacle(tmp_path: Path) -> None:
     values = some_values()
-    np.testing.assert_array_equal(read_volume(nifti(tmp_path / "a.nii", values.T[..., None])).hu, values)
+    np.testing.assert_array_equal(read_volume(nifti(tmp_path / "a.nii", values.T[..., None])).values, values)
 
 
 @pytest.mark.parametrize("suffix", PLAIN)
@@ -202,7 +202,7 @@ def test_compressed_voxels_with_one_wrong_bit_are_refused(tmp_path: Path, suffix
     path = saved(tmp_path / f"ct.{suffix}", some_values() % 3)
     data_path = next((each for each in tmp_path.iterdir() if each != path), path)
     content = data_path.read_bytes()
-    values = read_volume(path).hu
+    values = read_volume(path).values
     refused = 0
     for place in range(len(content) // 2, len(content) - 20, 97):
         altered = bytearray(content)
@@ -210,7 +210,7 @@ def test_compressed_voxels_with_one_wrong_bit_are_refused(tmp_path: Path, suffix
         data_path.write_bytes(altered)
         try:
             # Some bits of a compressed stream do not matter: other codes of the same data.
-            np.testing.assert_array_equal(read_volume(path).hu, values)
+            np.testing.assert_array_equal(read_volume(path).values, values)
         except VolumeError as error:
             assert "damaged" in str(error)  # noqa: PT017 - either outcome is right
             refused += 1
@@ -387,7 +387,7 @@ def test_a_path_need_not_be_utf8(tmp_path: Path, suffix: str, name: bytes) -> No
         (tmp_path / "ct.raw").rename(path.with_suffix(".raw"))
         content = content.replace(b"ct.raw", os.fsencode(path.with_suffix(".raw").name))
     path.write_bytes(content)
-    np.testing.assert_array_equal(read_volume(path).hu, values)
+    np.testing.assert_array_equal(read_volume(path).values, values)
     assert read_info(path).geometry is not None
 
 
@@ -399,7 +399,7 @@ def test_a_header_may_name_its_voxels_in_any_encoding(tmp_path: Path, suffix: st
         target.parent.mkdir(exist_ok=True)
         (tmp_path / "ct.raw").rename(target)
         path.write_bytes(path.read_bytes().replace(b"ct.raw", name))
-        np.testing.assert_array_equal(read_volume(path).hu, some_values())
+        np.testing.assert_array_equal(read_volume(path).values, some_values())
 
 
 @pytest.mark.parametrize(
@@ -417,7 +417,7 @@ def test_a_name_of_one_file_is_not_taken_for_several(tmp_path: Path, suffix: str
     (tmp_path / "ct.raw").rename(tmp_path / name)
     path.write_text(path.read_text().replace("ct.raw", name))
     if read:
-        np.testing.assert_array_equal(read_volume(path).hu, some_values())
+        np.testing.assert_array_equal(read_volume(path).values, some_values())
     else:
         check_refused(path, "%", "Rename that file")
 
@@ -433,7 +433,7 @@ def test_compressed_data_of_another_length_are_not_read_as_chance_has_it(
     path.write_bytes(head + stated.encode() + rest.partition(b"\n")[2])
     assert line
     if not stated:
-        np.testing.assert_array_equal(read_volume(path).hu, some_values())
+        np.testing.assert_array_equal(read_volume(path).values, some_values())
     else:
         check_refused(path, info_too=False)
 
@@ -441,7 +441,7 @@ def test_compressed_data_of_another_length_are_not_read_as_chance_has_it(
 def test_metaimage_may_spell_its_header_otherwise(tmp_path: Path) -> None:
     path = saved(tmp_path / "ct.mha", some_values(), compress=False)
     path.write_bytes(path.read_bytes().replace(b"= LOCAL", b"= Local"))
-    np.testing.assert_array_equal(read_volume(path).hu, some_values())
+    np.testing.assert_array_equal(read_volume(path).values, some_values())
 
 
 @pytest.mark.parametrize("kept", [1.0, 0.9])
@@ -453,6 +453,6 @@ def test_metaimage_may_write_its_voxels_as_text(tmp_path: Path, kept: float) -> 
     digits = [f"{each:.0f}" for each in values.ravel()]
     path.write_bytes(head + b"LOCAL\n" + " ".join(digits[: int(kept * len(digits))]).encode() + b"\n")
     if kept == 1.0:
-        np.testing.assert_array_equal(read_volume(path).hu, values)
+        np.testing.assert_array_equal(read_volume(path).values, values)
     else:
         check_refused(path, info_too=False)

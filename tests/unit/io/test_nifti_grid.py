@@ -47,7 +47,7 @@ def test_the_grid_is_the_one_of_nibabel_whichever_forms_are_set(
     np.testing.assert_allclose(RAS_TO_LPS @ volume.geometry.affine_lps, affine_ras, atol=1e-5)
     # A mask on that grid lies on the CT in both, and says so in either form.
     mask = tmp_path / "mask.nii.gz"
-    write_labels(LabelVolume((volume.hu > 100).astype(np.uint8), volume.geometry), mask)
+    write_labels(LabelVolume((volume.values > 100).astype(np.uint8), volume.geometry), mask)
     for affine in (nib.load(mask).affine, nib.load(mask).get_qform()):
         np.testing.assert_allclose(affine, affine_ras, atol=1e-5)
     assert read_labels(mask).geometry.same_grid(volume.geometry)
@@ -154,7 +154,7 @@ def test_cosines_of_few_digits_are_made_perpendicular(tmp_path: Path) -> None:
     volume = read_volume(path)
     assert volume.geometry.shear < 1e-12
     assert volume.geometry.moved_voxels(Geometry(volume.geometry.shape_kji, RAS_TO_LPS @ affine)) < 0.1
-    labels = LabelVolume((volume.hu > 100).astype(np.uint8), volume.geometry)
+    labels = LabelVolume((volume.values > 100).astype(np.uint8), volume.geometry)
     for name in ("m.nii.gz", "m.nii", "m.nrrd"):
         write_labels(labels, tmp_path / name)
         assert read_labels(tmp_path / name).geometry.same_grid(volume.geometry)

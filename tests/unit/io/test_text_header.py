@@ -44,7 +44,7 @@ def read_with_warnings(path: Path) -> tuple[np.ndarray, np.ndarray, str]:
             result = read(path)
         found.append((result.geometry, sorted(str(each.message) for each in caught)))
         if read is read_volume:
-            hu = result.hu
+            hu = result.values
     assert found[0][1] == found[1][1] == found[2][1]
     assert found[0][0].same_grid(found[1][0])
     assert found[0][0].same_grid(found[2][0])
@@ -161,9 +161,9 @@ def test_a_list_of_one_volume_is_that_volume(tmp_path: Path) -> None:
 def test_the_intensities_of_metaimage_are_scaled(tmp_path: Path) -> None:
     lines = ("ElementToIntensityFunctionSlope = 2.5", "ElementToIntensityFunctionOffset = -1024")
     path = meta(tmp_path / "a.mha", *META_GRID, *lines)
-    np.testing.assert_array_equal(read_volume(path).hu, np.float32(VALUES * 2.5 - 1024))
+    np.testing.assert_array_equal(read_volume(path).values, np.float32(VALUES * 2.5 - 1024))
     path = meta(tmp_path / "b.mha", *META_GRID, lines[0].replace("2.5", "0"), lines[1])
-    np.testing.assert_array_equal(read_volume(path).hu, VALUES)
+    np.testing.assert_array_equal(read_volume(path).values, VALUES)
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
@@ -173,12 +173,12 @@ def test_a_quantised_nrrd_comes_back_into_its_range(tmp_path: Path, kind: type) 
     stored = ((hu + 1024) / 4096 * 2**bits).astype(kind)  # as `unu quantize -min -1024 -max 3072`
     path = nrrd(tmp_path / "a.nrrd", "space: LPS", *NRRD_GRID, "old min: -1024", "old max: 3072", values=stored)
     with pytest.warns(GridWarning, match=f"quantised to {bits} bits"):
-        np.testing.assert_allclose(read_volume(path).hu, hu, atol=4096 / 2**bits / 2 + 1e-3)
+        np.testing.assert_allclose(read_volume(path).values, hu, atol=4096 / 2**bits / 2 + 1e-3)
 
 
 def test_signed_values_are_never_taken_as_quantised(tmp_path: Path) -> None:
     path = nrrd(tmp_path / "a.nrrd", "space: LPS", *NRRD_GRID, "old min: -1024", "old max: 3072")
-    np.testing.assert_array_equal(read_volume(path).hu, VALUES)
+    np.testing.assert_array_equal(read_volume(path).values, VALUES)
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
@@ -190,7 +190,7 @@ def test_compressed_voxels_need_no_compressed_data_size(
     path = meta(tmp_path / "ct.mha", *META_GRID, "CompressedData = True", f"BinaryDataByteOrderMSB = {order == '>'}")
     head = path.read_bytes().partition(b"LOCAL\n")[0] + b"LOCAL\n"
     path.write_bytes(head + pack(VALUES.astype(f"{order}i2").tobytes()))
-    np.testing.assert_array_equal(read_volume(path).hu, VALUES)
+    np.testing.assert_array_equal(read_volume(path).values, VALUES)
 
 
 @pytest.mark.parametrize("skipped", [7, -1])
@@ -198,7 +198,7 @@ def test_voxels_of_a_second_file_may_begin_later(tmp_path: Path, skipped: int) -
     path = meta(tmp_path / "ct.mhd", *META_GRID, f"HeaderSize = {skipped}")
     path.write_bytes(path.read_bytes().partition(b"LOCAL")[0] + b"ct.raw\n")
     (tmp_path / "ct.raw").write_bytes(b"another" + VALUES.astype("<i2").tobytes())
-    np.testing.assert_array_equal(read_volume(path).hu, VALUES)
+    np.testing.assert_array_equal(read_volume(path).values, VALUES)
 
 
 #: SimpleITK ends the process, makes room for the voxels first, or takes what is missing as 0.

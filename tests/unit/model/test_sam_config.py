@@ -40,7 +40,7 @@ def test_every_preset_has_its_facts() -> None:
     assert FACTS.keys() == PRESETS.keys()
     for name, facts in FACTS.items():
         assert min(facts.pixel_std) > 0, name
-        assert facts.window_hu[0] < facts.window_hu[1], name
+        assert facts.window[0] < facts.window[1], name
         assert set(facts.prompts) <= {"box", "point", "mask", "edit"}, name
         assert all(len(digest) == 64 for digest in facts.sha256), name
 

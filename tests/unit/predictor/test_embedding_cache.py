@@ -97,7 +97,7 @@ def test_a_folder_outlives_its_process(folder: Path) -> None:
         {"volume_hash": "other"},
         {"plane": Plane.CORONAL},
         {"index": 1},
-        {"window_hu": (-160.0, 241.0)},
+        {"window": (-160.0, 241.0)},
         {"encoder_hash": "other"},
         {"engine": "other"},
     ],

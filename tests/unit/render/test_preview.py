@@ -45,7 +45,7 @@ def volume_of(mask: np.ndarray, grid: Geometry | None = None) -> Volume:
 
 
 def page(masks: dict[str, np.ndarray] | None = None, **changes: object) -> np.ndarray:
-    given = {"plane": Plane.AXIAL, "index": 8, "window_hu": WINDOW_HU, **changes}
+    given = {"plane": Plane.AXIAL, "index": 8, "window": WINDOW_HU, **changes}
     volume = given.pop("volume", None) or volume_of(BLOCK)
     picture = render_preview(volume, masks or {}, **given)  # type: ignore[arg-type]
     return np.asarray(picture).astype(int)
@@ -119,7 +119,7 @@ def test_an_empty_mask_has_no_outline() -> None:
 
 
 def test_the_page_is_an_rgb_picture_of_its_fixed_size() -> None:
-    picture = render_preview(volume_of(BLOCK), {}, plane=Plane.AXIAL, index=8, window_hu=WINDOW_HU)
+    picture = render_preview(volume_of(BLOCK), {}, plane=Plane.AXIAL, index=8, window=WINDOW_HU)
     assert isinstance(picture, Image.Image)
     assert (picture.size, picture.mode) == (PAGE_SIZE, "RGB")
 
@@ -135,7 +135,7 @@ def test_a_mark_appears_where_the_radiologist_expects_it(plane: Plane, signs: tu
     grid = SliceGrid.of(grid_of, plane)
     view = main_view(grid)
     shown = main_part(
-        page(volume=volume_of(mark, grid_of), plane=plane, index=(i, j, k)[grid.axis], window_hu=(-160.0, 240.0)), view
+        page(volume=volume_of(mark, grid_of), plane=plane, index=(i, j, k)[grid.axis], window=(-160.0, 240.0)), view
     )
     rows, cols = np.nonzero(near(shown[40:-70, 40:-40], (255, 255, 255), 60))
     # Right, anterior and superior are all towards the top left, in each of the planes.
@@ -333,7 +333,7 @@ def test_a_mask_on_another_grid_is_refused_by_name() -> None:
 
 def test_an_empty_window_and_a_missing_slice_are_refused() -> None:
     with pytest.raises(PromptError, match="window 240 to -160 is empty"):
-        page(window_hu=(240.0, -160.0))
+        page(window=(240.0, -160.0))
     with pytest.raises(PromptError, match="no axial slice 20"):
         page(index=20)
 

@@ -55,7 +55,7 @@ def test_a_folder_and_a_zip_of_the_same_model_are_the_same_model(tmp_path: Path)
 
 
 def test_another_window_makes_another_model(tmp_path: Path) -> None:
-    one, other = written(tmp_path / "a"), written(tmp_path / "b", window_hu=(-1350.0, 150.0))
+    one, other = written(tmp_path / "a"), written(tmp_path / "b", window=(-1350.0, 150.0))
     assert read_bundle(one).sha256 != read_bundle(other).sha256
 
 
@@ -133,8 +133,8 @@ def test_a_damaged_description_is_refused(tmp_path: Path, content: bytes) -> Non
         (lambda d: d.update(files=[]), "does not describe a RadSAM weights bundle"),
         (lambda d: d["files"].pop("encoder.onnx"), "states None"),
         (lambda d: d["spec"].update(colour="blue"), r"unknown \['colour'\]"),
-        (lambda d: d["spec"].pop("window_hu"), r"missing \['window_hu'\]"),
-        (lambda d: d["spec"].update(window_hu=[1, 2, 3]), "is damaged"),
+        (lambda d: d["spec"].pop("window"), r"missing \['window'\]"),
+        (lambda d: d["spec"].update(window=[1, 2, 3]), "is damaged"),
         (lambda d: d["spec"].update(pixel_mean=[0, 0]), "is damaged|out of range"),
         (lambda d: d["spec"].update(capabilities=["mindreading"]), "is damaged"),
         (lambda d: d["spec"].update(input_size="large"), "is damaged"),
@@ -145,7 +145,7 @@ def test_a_damaged_description_is_refused(tmp_path: Path, content: bytes) -> Non
         (lambda d: d["spec"].update(model="small"), "is damaged"),
         (lambda d: d["spec"].update(taper=True), "is damaged"),
         (lambda d: d["spec"].update(pixel_mean=[0.0, 0.0, float("nan")]), "out of range"),
-        (lambda d: d["spec"].update(window_hu=[-100.0, float("inf")]), "out of range"),
+        (lambda d: d["spec"].update(window=[-100.0, float("inf")]), "out of range"),
     ],
 )
 def test_an_invalid_description_is_explained(
@@ -164,7 +164,7 @@ def test_an_invalid_description_is_explained(
         {"input_size": 0},
         {"input_size": -64},
         {"low_res_size": 0},
-        {"window_hu": (240.0, -160.0)},
+        {"window": (240.0, -160.0)},
         {"pixel_std": (1.0, 0.0, 1.0)},
         {"capabilities": ()},
         {"taper": -0.5},

@@ -79,7 +79,7 @@ def test_an_embedding_is_read_only_in_the_precision_and_with_the_threads_that_ma
 
     in_bf16, in_f32 = (open_backend(bundle, "openvino", precision=each, threads=1) for each in ("bf16", "f32"))
     embedding(in_bf16)
-    view = SliceGrid.take(GRID, SCENE.volume.hu, 3)
+    view = SliceGrid.take(GRID, SCENE.volume.values, 3)
     assert view.size
     first = embedding(in_f32)
     assert len([*tmp_path.iterdir()]) == 2

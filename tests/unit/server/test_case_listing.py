@@ -112,7 +112,7 @@ def test_patients_are_shown_where_the_operator_allows_it(tmp_path: Path, shown: 
         image.SpecificCharacterSet = "ISO_IR 192"
         image.StudyDescription = "Abdomen"
 
-    write_series(tmp_path / "scan", touching_balls().volume.hu, edit=edit)
+    write_series(tmp_path / "scan", touching_balls().volume.values, edit=edit)
     store = ServerStore(tmp_path / "state")
     service = Service(fake_engine(FakeBackend()), store, given=[tmp_path / "scan"], show_patient=shown)
     (row,) = service.volume_rows("ada")
@@ -156,7 +156,7 @@ def test_a_thumbnail_is_the_middle_slice_in_the_radiological_display(
     path = tmp_path / f"ct{suffix}"
     if suffix == "DICOM":
         cosines = (flip[0], 0.0, 0.0, 0.0, flip[1], 0.0)
-        write_series(path, volume.hu, spacing_mm_ijk=(0.5, 1.0, 4.0), cosines=cosines)
+        write_series(path, volume.values, spacing_mm_ijk=(0.5, 1.0, 4.0), cosines=cosines)
     else:
         write_volume(volume, path)
     (entry,) = entries_of(path, "given")
@@ -164,7 +164,7 @@ def test_a_thumbnail_is_the_middle_slice_in_the_radiological_display(
     shown = np.asarray(Image.open(io.BytesIO(Thumbnails(registry, tmp_path / "t").draw(entry))).convert("L"))
     assert shown.shape == (192, 128)
     grid = SliceGrid.across(entry.geometry, 2)
-    expected = grid.to_display(volume.hu[4])[np.ix_(range(2, 30, 4), range(2, 40, 4))] > 0
+    expected = grid.to_display(volume.values[4])[np.ix_(range(2, 30, 4), range(2, 40, 4))] > 0
     seen = shown[
         np.ix_([int((r + 0.5) * 6.4) for r in range(2, 30, 4)], [int((c + 0.5) * 3.2) for c in range(2, 40, 4)])
     ]
@@ -249,7 +249,7 @@ def test_label_maps_are_recognised_by_their_values() -> None:
     assert not looks_like_labels(np.where(values == 3, np.nan, values), "labels.nii.gz")
     assert not looks_like_labels(noise.astype(np.uint8), "mr.nii.gz")  # few values, but not in regions
     assert not looks_like_labels(np.zeros((4, 60, 60), np.int16), "empty.nii.gz")
-    assert not looks_like_labels(touching_balls().volume.hu, "seg.nii.gz")
+    assert not looks_like_labels(touching_balls().volume.values, "seg.nii.gz")
     many = np.arange(400, dtype=np.uint16).repeat(36).reshape(4, 60, 60)
     assert not looks_like_labels(many, "ct.nii.gz")
     assert looks_like_labels(many, "atlas_labels.nii.gz")

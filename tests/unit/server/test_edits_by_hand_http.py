@@ -101,8 +101,8 @@ EDITS = {
     ),
     "paint within HU": Edit(
         "/paint",
-        {"name": "right", "shape": {"box": {"k": 9, "i0": 1, "j0": 2, "i1": 20, "j1": 25}}, "within_hu": [40, 200]},
-        lambda each: each.paint(Box(k=9, i0=1, j0=2, i1=20, j1=25), name="right", within_hu=(40.0, 200.0)),
+        {"name": "right", "shape": {"box": {"k": 9, "i0": 1, "j0": 2, "i1": 20, "j1": 25}}, "within": [40, 200]},
+        lambda each: each.paint(Box(k=9, i0=1, j0=2, i1=20, j1=25), name="right", within=(40.0, 200.0)),
     ),
     "painted new object": Edit(
         "/paint",
@@ -134,7 +134,7 @@ def engine_masks(session: Session) -> dict[str, np.ndarray]:
 
 def web_masks(web: Served) -> dict[str, np.ndarray]:
     objects = {each["id"]: each for each in web.state()["objects"]}
-    masks = {each["name"]: np.zeros(web.scene.volume.hu.shape, bool) for each in objects.values()}
+    masks = {each["name"]: np.zeros(web.scene.volume.values.shape, bool) for each in objects.values()}
     for (number, plane, index), mask in web.masks()[1].items():
         if number in objects:
             at = (index,) if plane == 0 else (slice(None), index)
@@ -318,7 +318,7 @@ def _then(first: Callable[..., None], after: Callable[[], None]) -> Callable[...
         ("/paint", {"name": "x", "shape": {"brush": CORONAL | {"path": []}}}, 422, "path"),
         ("/paint", {"name": "x", "shape": {"brush": CORONAL}, "positive": False}, 404, "no object 'x'"),
         ("/paint", {"name": "x", "shape": {"stamp": 1}}, 422, "brush, lasso, box, mask or voxels"),
-        ("/paint", {"name": "right", "shape": {"brush": CORONAL}, "within_hu": [3000, 3001]}, 422, "No voxel of the"),
+        ("/paint", {"name": "right", "shape": {"brush": CORONAL}, "within": [3000, 3001]}, 422, "No voxel of the"),
         ("/paint", {"name": "right", "shape": {"brush": CORONAL}, "reach": -1}, 422, "reach"),
         ("/bounds", {"name": "right"}, 422, "first slice"),
         ("/bounds", {"name": "right", "low": 15}, 422, "cut off slice 13"),

@@ -112,7 +112,7 @@ def test_dicom_has_the_sets_codes(tmp_path: Path, kind: str) -> None:
     codes = read_label_set(tmp_path / "labels.toml").codes
     write_series(tmp_path / "ct", ct_values((4, 16, 12)), series_uid="1.2.3.4.5")
     volume = read_volume(tmp_path / "ct")
-    labels = LabelVolume((volume.hu > 0).astype(np.uint8), volume.geometry, {1: "implant"})
+    labels = LabelVolume((volume.values > 0).astype(np.uint8), volume.geometry, {1: "implant"})
     write_labels(labels, tmp_path / "out.dcm", file_format=kind, source=read_source(tmp_path / "ct"), codes=codes)
     written = pydicom.dcmread(tmp_path / "out.dcm")
     code = (

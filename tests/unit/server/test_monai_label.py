@@ -178,7 +178,7 @@ def test_clicks_correct_a_painted_object_and_keep_what_the_page_made(web: Listen
     session: list[str] = []
     post(web, '{"label": "other", "foreground": [[8, 14, 13]]}', output="json")
     (row, *_) = web.service.session_rows("local")
-    voxels = np.zeros(web.scene.volume.hu.shape, bool)
+    voxels = np.zeros(web.scene.volume.values.shape, bool)
     voxels[12:15, 9:20, 2:7] = True
     painted = StartFromMaskRequest(name="painted", mask=SparseMask.of(voxels, 2))
     web.service.edit("local", row["id"], painted).future.result(20)
@@ -264,7 +264,7 @@ def test_a_dicom_series_is_found_by_its_uid_and_gets_a_seg(tmp_path: Path) -> No
     from phantoms import touching_balls
 
     folder = tmp_path / "series"
-    write_series(folder, touching_balls().volume.hu)
+    write_series(folder, touching_balls().volume.values)
     uid = str(pydicom.dcmread(next(folder.rglob("*.dcm"))).SeriesInstanceUID)
     with listening(tmp_path, given=[folder]) as web:
         response = post(web, '{"roi": [3, 15, 7, 20, 8, 18]}', image=uid, output="dicom_seg")

@@ -52,7 +52,7 @@ def client(web: Listening) -> Iterator[Client]:
 
 
 def begin(client: Client, web: Listening) -> None:
-    image = web.scene.volume.hu[None].astype(np.float32)
+    image = web.scene.volume.values[None].astype(np.float32)
     client.set_image(image, {"spacing": np.array([1.0, 1.0, 1.0])})
     client.set_target_buffer(np.zeros(image.shape[1:], np.uint8))
 
@@ -131,7 +131,7 @@ def test_a_box_across_another_axis_chooses_the_plane(web: Listening, client: Cli
 
 
 def drawn(web: Listening, *where: slice | int) -> np.ndarray:
-    mask = np.zeros(web.scene.volume.hu.shape, np.uint8)
+    mask = np.zeros(web.scene.volume.values.shape, np.uint8)
     mask[where] = 1
     return mask
 
@@ -345,7 +345,7 @@ def test_an_impossible_interaction_is_refused_and_the_lease_continues(
 
 
 def test_malformed_bodies_are_refused(web: Listening, client: Client) -> None:
-    image = pack_array(web.scene.volume.hu[None])
+    image = pack_array(web.scene.volume.values[None])
     assert client._http.post("/undo", content=b"not json").status_code == 200  # its body is ignored
     assert client._http.post("/add_point_interaction", content=b"[1").status_code == 422
     for content, meta, says in (
@@ -355,7 +355,7 @@ def test_malformed_bodies_are_refused(web: Listening, client: Client) -> None:
         (image + b"x", "{}", "chunks unpack"),
         (image, "[", "X-Meta"),
         (image, '{"image_properties": {"spacing": [1, 0, 1]}}', "spacing"),
-        (pack_array(web.scene.volume.hu), "{}", "(1, z, y, x)"),
+        (pack_array(web.scene.volume.values), "{}", "(1, z, y, x)"),
         (pack_array(np.zeros((1, 4, 4, 4), np.float32)), "{}", "constant"),
         (pack_array(np.full((1, 4, 4, 4), np.nan, np.float32)), "{}", "NaN"),
     ):
@@ -364,7 +364,7 @@ def test_malformed_bodies_are_refused(web: Listening, client: Client) -> None:
     outside = json.dumps({"interaction_bbox": [[13, 14], [26, 30], [3, 7]]})
     status, detail = refused(client, "/add_scribble_interaction", pack_array(np.ones((1, 4, 4), np.uint8)), outside)
     assert (status, "inside the volume" in detail) == (422, True)
-    empty = pack_array(np.zeros(web.scene.volume.hu.shape, np.uint8))
+    empty = pack_array(np.zeros(web.scene.volume.values.shape, np.uint8))
     assert refused(client, "/add_initial_seg_interaction", empty)[0] == 422
     assert client.add_bbox_interaction(BOX, True) is not None
 

@@ -222,7 +222,7 @@ BAD_PROMPTS = [
     ({"prompt": {"box": {"k": 13, "i0": 9, "j0": 7, "i1": 3, "j1": 20}}}, "The box has no area"),
     ({"prompt": RIGHT, "bounds": [20, 22]}, "exclude the prompted slice"),
     ({"prompt": RIGHT, "bounds": [9, 7]}, "reversed"),
-    ({"prompt": RIGHT, "window_hu": [5, 5]}, "is empty"),
+    ({"prompt": RIGHT, "window": [5, 5]}, "is empty"),
     ({"prompt": RIGHT, "plane": "coronal"}, "counted along j"),
     ({"prompt": RIGHT, "plane": "diagonal"}, "plane must be one of axial, coronal, sagittal"),
     ({"prompt": RIGHT, "name": "  "}, "name: give printable characters"),
@@ -292,7 +292,7 @@ def test_a_session_says_its_precision_and_that_it_continues_in_another(tmp_path:
 
 def test_values_that_are_hardly_hu_come_with_a_warning(tmp_path: Path) -> None:
     scene = touching_balls()
-    mr = Volume((scene.volume.hu - scene.volume.hu.min()) * np.int16(2), scene.volume.geometry)
+    mr = Volume((scene.volume.values - scene.volume.values.min()) * np.int16(2), scene.volume.geometry)
     with served(tmp_path, volume=mr) as web:
         published: list[tuple[str, Any]] = []
         (live,) = web.service._sessions.live

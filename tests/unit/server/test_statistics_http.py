@@ -49,7 +49,7 @@ def ids_of(web: Served) -> np.ndarray:
 def test_they_are_those_of_the_label_map(web: Served) -> None:
     web.segment("right")
     web.segment("left", LEFT)
-    hu, ids = read_volume(web.path).hu, ids_of(web)
+    hu, ids = read_volume(web.path).values, ids_of(web)
     for name, number in (("right", 1), ("left", 2)):
         found, values = statistics(web, name), hu[ids == number]
         assert (found["name"], found["id"], found["unit"], found["voxels"]) == (name, number, "HU", values.size)

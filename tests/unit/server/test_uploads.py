@@ -79,7 +79,7 @@ def test_uploads_survive_a_restart(web: Served, tmp_path: Path) -> None:
 
 
 def test_a_zip_of_dicom(web: Served, tmp_path: Path) -> None:
-    write_series(tmp_path / "series", ball("anisotropic").volume.hu)
+    write_series(tmp_path / "series", ball("anisotropic").volume.values)
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for number, path in enumerate(sorted((tmp_path / "series").iterdir())):
@@ -111,7 +111,7 @@ def two_series(folder: Path) -> bytes:
     def named(description: str, number: int) -> Callable[[int, FileDataset], None]:
         return lambda _, image: image.update({"SeriesDescription": description, "SeriesNumber": number})
 
-    hu = ball("anisotropic").volume.hu
+    hu = ball("anisotropic").volume.values
     write_series(folder / "a", hu, edit=named("arterial", 2))
     write_series(folder / "b", hu[:6], edit=named("venous", 3))
     files = sorted((folder / "a").iterdir()) + sorted((folder / "b").iterdir())
@@ -170,7 +170,7 @@ def damaged_files(whole: bytes, folder: Path) -> dict[str, bytes]:
     write_volume(touching_balls().volume, folder / "whole.nrrd")
     nrrd = (folder / "whole.nrrd").read_bytes()
     slices = {}
-    write_series(folder / "series", ball("anisotropic").volume.hu)
+    write_series(folder / "series", ball("anisotropic").volume.values)
     for path in sorted((folder / "series").iterdir()):
         image = pydicom.dcmread(path)
         image.file_meta.TransferSyntaxUID = JPEG2000Lossless
@@ -312,11 +312,11 @@ def test_a_volume_that_is_too_large_is_not_opened(tmp_path: Path) -> None:
 
 
 def test_memory_for_volumes_is_bounded(tmp_path: Path) -> None:
-    size = touching_balls().volume.hu.nbytes
+    size = touching_balls().volume.values.nbytes
     with served(tmp_path, limits=Limits(cache_bytes=int(2.5 * size))) as web:
         ids = []
         for number in range(4):
-            hu = web.scene.volume.hu + np.int16(number)
+            hu = web.scene.volume.values + np.int16(number)
             path = tmp_path / f"{number}.nii.gz"
             write_volume(type(web.scene.volume)(hu, web.scene.volume.geometry), path)
             ids.append(upload(web, path.name, path.read_bytes())[1]["id"])

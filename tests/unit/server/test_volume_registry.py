@@ -37,7 +37,7 @@ def test_names_need_not_be_utf8(tmp_path: Path) -> None:
     assert {each.name for each in found} == {"a.nii.gz", r"L\xe9a.nii.gz", r"f\xe9/ct.nrrd", "two\nlines.nii"}
     assert len({each.id for each in found}) == len(NAMES)
     for each in found:
-        assert volumes.load(each).hu.any()
+        assert volumes.load(each).values.any()
 
 
 def test_one_file_never_keeps_the_others_from_the_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

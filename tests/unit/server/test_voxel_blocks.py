@@ -43,7 +43,7 @@ def test_a_block_holds_the_slices(dtype: type, axis: str, first: int, count: int
     volume = Volume(hu.astype(dtype), Geometry((7, 6, 5), np.diag([1.0, 2.0, 3.0, 1.0])))
     values, step = unpack(slice_block(volume, axis, first, count))
     expected = np.take(
-        volume.hu, range(first, min(first + count, volume.hu.shape["kji".index(axis)])), "kji".index(axis)
+        volume.values, range(first, min(first + count, volume.values.shape["kji".index(axis)])), "kji".index(axis)
     )
     np.testing.assert_array_equal(values, expected)
     assert values.dtype == dtype
@@ -58,14 +58,14 @@ def test_a_coarse_copy_holds_the_means_of_cells_of_equal_sides() -> None:
     copy, step = coarse_copy(volume, 3)
     assert step == (4, 4, 2)
     assert copy.shape == (3, 3, 3)
-    assert copy[1, 1, 2] == np.rint(volume.hu[2:4, 4:8, 8:12].mean())  # the last cell along i has three voxels
-    same, step = coarse_copy(replace(volume, hu=volume.hu.astype(np.float32)), 256)
+    assert copy[1, 1, 2] == np.rint(volume.values[2:4, 4:8, 8:12].mean())  # the last cell along i has three voxels
+    same, step = coarse_copy(replace(volume, hu=volume.values.astype(np.float32)), 256)
     assert step == (1, 1, 1)
-    np.testing.assert_array_equal(same, volume.hu)
+    np.testing.assert_array_equal(same, volume.values)
 
 
 def test_a_page_gets_slices_with_and_without_compression(web: Served) -> None:
-    hu = read_volume(web.path).hu
+    hu = read_volume(web.path).values
     url = f"/api/volumes/{web.volume}"
     packed = web.client.get(f"{url}/slices", params={"axis": "k", "first": 4, "count": 2})
     assert packed.headers["content-encoding"] == "gzip"

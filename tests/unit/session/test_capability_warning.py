@@ -105,7 +105,7 @@ def test_a_correction_of_what_is_right_already_says_nothing_of_the_one_before() 
 
 
 def test_an_mr_without_a_header_that_says_so_is_segmented_with_a_warning() -> None:
-    mr = Volume((SCENE.volume.hu - SCENE.volume.hu.min()) * np.int16(2), SCENE.volume.geometry)
+    mr = Volume((SCENE.volume.values - SCENE.volume.values.min()) * np.int16(2), SCENE.volume.geometry)
     session = fake_session(mr, window=Window(0.0, 600.0))
     with pytest.warns(HuWarning, match=r"go from 0 to \d+, which are hardly Hounsfield units.*give a window"):
         session.segment(Box(k=13, i0=3, j0=7, i1=27, j1=20), bounds=BOUNDS)

@@ -50,7 +50,7 @@ def test_an_edit_comes_back_from_json(edit: Edit) -> None:
 
 
 def test_old_files_with_whole_numbers_as_floats_and_any_window_are_read() -> None:
-    stored = edit_to_json(segment(bounds=Bounds(0, 7))) | {"bounds": [0.0, 7.0], "window_hu": [-1e12, 1e12]}
+    stored = edit_to_json(segment(bounds=Bounds(0, 7))) | {"bounds": [0.0, 7.0], "window": [-1e12, 1e12]}
     edit = edit_from_json(stored | {"prompt": {"point": [1.0, 2.0, 3.0], "positive": True}})
     assert edit == Segment("spleen × 2", Point(i=1, j=2, k=3), Bounds(0, 7), Plane.CORONAL, Window(-1e12, 1e12), "box")
     with pytest.raises(SessionError, match="whole number"):
@@ -102,7 +102,7 @@ def test_an_edit_without_a_name_or_a_point_cannot_be_made() -> None:
 #: As releases before wrote them, into session files and the server's journal.
 STORED = {
     '{"edit": "segment", "name": "liver", "prompt": {"box": {"k": 41, "i0": 120, "i1": 210, "j0": 88, "j1": 170}}, '
-    '"bounds": [30, 70], "plane": "axial", "window_hu": [-160.0, 240.0], "policy": "mask", "zoom": true}': Segment(
+    '"bounds": [30, 70], "plane": "axial", "window": [-160.0, 240.0], "policy": "mask", "zoom": true}': Segment(
         "liver",
         Box(k=41, i0=120, j0=88, i1=210, j1=170),
         Bounds(30, 70),
@@ -112,7 +112,7 @@ STORED = {
         zoom=True,
     ),
     '{"edit": "segment", "name": "a", "prompt": {"point": [1, 2, 3], "positive": true}, "bounds": null, '
-    '"plane": "coronal", "window_hu": [-1350, 150], "policy": "copy", "zoom": false}': Segment(
+    '"plane": "coronal", "window": [-1350, 150], "policy": "copy", "zoom": false}': Segment(
         "a", Point(i=1, j=2, k=3), None, Plane.CORONAL, Window(-1350.0, 150.0), "copy"
     ),
     '{"edit": "correct", "name": "a", "points": [{"point": [1, 2, 3], "positive": false}], "reach": "next"}': Correct(
@@ -134,7 +134,7 @@ def test_edits_stored_by_earlier_releases_are_read_and_written_the_same(stored: 
 def test_a_mask_prompt_stored_by_earlier_releases_is_read_and_written_the_same() -> None:
     stored = json.loads(
         '{"edit": "segment", "name": "a", "prompt": {"mask": {"j": 5}, "shape": [2, 4], "runs": [1, 2, 5]}, '
-        '"bounds": null, "plane": "coronal", "window_hu": [-160, 240], "policy": "mask", "zoom": false}'
+        '"bounds": null, "plane": "coronal", "window": [-160, 240], "policy": "mask", "zoom": false}'
     )
     edit = edit_from_json(stored)
     assert isinstance(edit, Segment)

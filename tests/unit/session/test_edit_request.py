@@ -35,13 +35,13 @@ def session() -> Session:
 def test_a_request_from_json_equals_one_from_values() -> None:
     body = (
         '{"name": "liver", "prompt": {"box": {"k": 13, "i0": 3, "j0": 7, "i1": 15, "j1": 20}}, "plane": "axial", '
-        '"bounds": [7, 19], "window_hu": [-160, 240], "policy": "box", "zoom": false, "alternative": 2}'
+        '"bounds": [7, 19], "window": [-160, 240], "policy": "box", "zoom": false, "alternative": 2}'
     )
     assert SegmentRequest.model_validate_json(body) == SegmentRequest(
         name="liver",
         prompt=RIGHT,
         bounds=Bounds(7, 19),
-        window_hu=Window(-160.0, 240.0),
+        window=Window(-160.0, 240.0),
         policy=PolicyName.BOX,
         zoom=False,
         alternative=2,
@@ -53,10 +53,10 @@ def test_a_request_from_json_equals_one_from_values() -> None:
 
 def test_a_request_writes_the_json_that_it_reads() -> None:
     mask = Mask(pixels=np.eye(4, dtype=bool), k=2)
-    request = SegmentRequest(name="a", prompt=mask, bounds=Bounds(1, 3), window_hu=Window(0.0, 80.0))
+    request = SegmentRequest(name="a", prompt=mask, bounds=Bounds(1, 3), window=Window(0.0, 80.0))
     written = json.loads(request.model_dump_json())
     assert written["prompt"] == {"mask": {"k": 2}, "shape": [4, 4], "runs": [0, 1, 4, 1, 4, 1, 4, 1]}
-    assert (written["bounds"], written["window_hu"], written["plane"]) == ([1, 3], [0, 80], "axial")
+    assert (written["bounds"], written["window"], written["plane"]) == ([1, 3], [0, 80], "axial")
     back = SegmentRequest.model_validate(written)
     assert isinstance(back.prompt, Mask)
     np.testing.assert_array_equal(back.prompt.pixels, mask.pixels)
@@ -94,8 +94,8 @@ def test_all_values_that_are_wrong_are_named_at_once() -> None:
         ({"prompt": RIGHT, "name": " "}, "needs a name"),
         ({"prompt": RIGHT, "bounds": [9, 3]}, "reversed"),
         ({"prompt": RIGHT, "bounds": [3]}, "bounds needs at least 2"),
-        ({"prompt": RIGHT, "window_hu": [5, 5]}, "is empty"),
-        ({"prompt": RIGHT, "window_hu": [0, float("inf")]}, "finite number"),
+        ({"prompt": RIGHT, "window": [5, 5]}, "is empty"),
+        ({"prompt": RIGHT, "window": [0, float("inf")]}, "finite number"),
         ({"prompt": RIGHT, "zoom": "yes"}, "zoom must be true or false, not 'yes'"),
     ],
 )

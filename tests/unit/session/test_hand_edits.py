@@ -109,13 +109,13 @@ def test_painting_starts_an_object(session: Session, backend: FakeBackend) -> No
 
 
 def test_a_stroke_is_limited_by_values(session: Session) -> None:
-    hu = SCENE.volume.hu
+    hu = SCENE.volume.values
     bright = float(hu[SCENE.truth].mean())
     session.remove("it")
-    session.paint(Box(k=13, i0=0, j0=0, i1=29, j1=27), name="it", within_hu=(bright - 20, bright + 20))
+    session.paint(Box(k=13, i0=0, j0=0, i1=29, j1=27), name="it", within=(bright - 20, bright + 20))
     np.testing.assert_array_equal(session.mask("it")[13], np.abs(hu[13] - bright) <= 20)
     with pytest.raises(PromptError, match="No voxel of the stroke"):
-        session.paint(voxels((1, 1, 1)), name="it", within_hu=(5000.0, 6000.0))
+        session.paint(voxels((1, 1, 1)), name="it", within=(5000.0, 6000.0))
 
 
 def test_trimming_computes_nothing_and_extending_computes_new_slices_only(

@@ -105,7 +105,7 @@ def test_numbers_of_numpy_are_taken_and_saved(session: Session, tmp_path: Path) 
         BoundsRequest.model_validate({"name": "it", "low": n(10), "high": n(18)}),
         ConfirmRequest.model_validate({"name": "it", "slices": (n(10), n(11)), "confirmed": np.bool_(True)}),
         PaintRequest.model_validate({"name": "it", "shape": stroke, "positive": np.bool_(True), "reach": n(1)}),
-        PaintRequest.model_validate({"name": "it", "shape": stroke, "within_hu": (n(-500), np.float32(500))}),
+        PaintRequest.model_validate({"name": "it", "shape": stroke, "within": (n(-500), np.float32(500))}),
         CorrectionRequest.model_validate({"name": "it", "points": (Point(i=9, j=13, k=13),), "reach": n(1)}),
     ):
         list(session.run(request))
@@ -129,7 +129,7 @@ def test_numbers_of_numpy_are_taken_and_saved(session: Session, tmp_path: Path) 
         lambda session: session.confirm(name="it"),
         lambda session: session.paint(np.ones((2, 2, 2), bool), name="it"),
         lambda session: session.paint(Brush(path_ijk=((5, 6, 99),), radius_mm=2.0), name="it"),
-        lambda session: session.paint(RIGHT, name="it", within_hu=(5000.0, 6000.0)),
+        lambda session: session.paint(RIGHT, name="it", within=(5000.0, 6000.0)),
         lambda session: session.erase(RIGHT, name="other"),
         lambda session: session.clean_up(KeepAt((99, 0, 0)), name="it"),
         lambda session: session.correct(Point(i=5, j=5, k=3), name="it"),

@@ -27,7 +27,7 @@ DOCS = Path(__file__).parents[3] / "docs"
 #: Fields by the names that the command line, manifests and Python give them, where they differ.
 NAMES = {
     "prompt": {"box", "point", "mask"},
-    "window_hu": {"window"},
+    "window": {"window"},
     "points": {"fix", "fix_not"},
     "shape": {"paint", "radius", "ball"},
     "positive": {"paint", "erase"},

@@ -55,7 +55,7 @@ def test_an_object_is_segmented_from_any_prompt(session: Session, prompt: Box | 
     assert (found.name, found.id, found.locked) == ("right", 1, False)
     assert list(found.slices) == list(range(7, 20))
     assert (found.low_end, found.high_end) == (EndReason.BOUND, EndReason.BOUND)
-    assert found.window_hu == (-160.0, 240.0)
+    assert found.window == (-160.0, 240.0)
     assert [(each.number, each.index, each.prompt) for each in found.placed_prompts] == [(0, 13, prompt)]
     # Nothing but the box tells the touching balls apart on the prompted slice.
     assert (session.mask("right") & SCENE.truths["right"]).sum() > 0.95 * SCENE.truths["right"].sum()
@@ -93,7 +93,7 @@ def test_an_object_can_be_walked_in_any_plane(plane: Plane) -> None:
 def test_the_window_decides_what_the_model_sees(session: Session, backend: FakeBackend) -> None:
     session.segment(RIGHT, bounds=(13, 13), name="a")
     other = session.segment(RIGHT, bounds=(13, 13), name="b", window=(-1000.0, 150.0))
-    assert other.window_hu == (-1000.0, 150.0)
+    assert other.window == (-1000.0, 150.0)
     assert len(set(backend.encoded)) == 2
     # Everything is bright in that window: the mask is the whole box.
     assert other.slices[13].mask.area == 13 * 14
@@ -415,8 +415,8 @@ def test_an_edit_that_was_overtaken_by_another_is_refused_not_lost(session: Sess
 
 
 def test_another_modality_needs_a_window() -> None:
-    magnetic = Volume(SCENE.volume.hu, SCENE.volume.geometry, modality="MR")
+    magnetic = Volume(SCENE.volume.values, SCENE.volume.geometry, modality="MR")
     with pytest.raises(PromptError, match=r"modality of this volume is MR.*Give a window"):
         fake_session(magnetic)
     session = fake_engine().open(magnetic, window=(-160.0, 240.0))
-    assert session.segment(RIGHT, bounds=BOUNDS).window_hu == (-160.0, 240.0)
+    assert session.segment(RIGHT, bounds=BOUNDS).window == (-160.0, 240.0)

@@ -54,9 +54,9 @@ def seen(session: Session) -> list[Any]:
         session.labels.ids.tobytes(),
         dict(session.labels.names),
         session.overlap,
-        (session.window.low_hu, session.window.high_hu),
+        (session.window.low, session.window.high),
         [
-            (o.name, o.id, o.slices, o.low_end, o.high_end, o.locked, o.window_hu, o.painted)
+            (o.name, o.id, o.slices, o.low_end, o.high_end, o.locked, o.window, o.painted)
             for o in session.objects.values()
         ],
         [(each.number, each.index) for o in session.objects.values() for each in o.placed_prompts],
@@ -147,7 +147,7 @@ def test_the_bundle_is_found_again_by_its_path(saved: Path, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("change", ["voxel", "grid"])
 def test_another_ct_is_refused(saved: Path, change: str) -> None:
-    hu, geometry = SCENE.volume.hu.copy(), SCENE.volume.geometry
+    hu, geometry = SCENE.volume.values.copy(), SCENE.volume.geometry
     if change == "voxel":
         hu[0, 0, 0] += 1
     else:
@@ -205,8 +205,8 @@ def test_any_damage_to_the_file_is_noticed_or_harmless(saved: Path, tmp_path: Pa
         (lambda d: d.update(cursor=99), "cursor is 99"),
         (lambda d: d["edits"][0].update(edit="explode"), "'explode', which .* a newer version of RadSAM"),
         (lambda d: d["edits"][0].update(name=""), "needs a name"),
-        (lambda d: d.update(window_hu=[1]), "not a whole RadSAM session"),
-        (lambda d: d.update(window_hu=["%s", 1]), "not a whole RadSAM session"),
+        (lambda d: d.update(window=[1]), "not a whole RadSAM session"),
+        (lambda d: d.update(window=["%s", 1]), "not a whole RadSAM session"),
         (lambda d: d["model"].update(sha256=7), "not a whole RadSAM session"),
         (lambda d: d["model"].update(precisions=[7]), "not a whole RadSAM session"),
         (lambda d: d["volume"].update(source=None), "not a whole RadSAM session"),

@@ -68,7 +68,7 @@ def only(kind: str, **changes: Any) -> dict[str, Any]:
 
 VIEWS = {
     "whole": View.whole((40, 48), 1.25, 1.0, (-160.0, 240.0)),
-    "crop": View(22, 27, 1.25, 1.0, 14.5, 20.0, window_hu=(-150.0, 250.0)),
+    "crop": View(22, 27, 1.25, 1.0, 14.5, 20.0, window=(-150.0, 250.0)),
     "turned": View(30, 30, 1.25, 1.0, 18.3, 21.6, angle_deg=11.0, shear=0.07),
     "beyond": View(50, 60, 1.25, 1.0, 15.0, 30.0, angle_deg=-5.0),
 }

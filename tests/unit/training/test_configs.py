@@ -39,7 +39,7 @@ def test_the_papers_experiments_are_the_papers(name: str) -> None:
     assert "Not trained by us" in config.notes, "the notes state that figures are the paper's"
     # Sections 3.2 to 3.4.
     assert config.encoder.train
-    assert config.embeddings.window_hu == (-500.0, 1000.0)
+    assert config.embeddings.window == (-500.0, 1000.0)
     assert config.data.min_pixels == 15
     assert (config.prompts.box_shrink_px, config.prompts.box_grow_px) == (5.0, 20.0)
     assert config.prompts.neighbour == config.prompts.ended_share == 0.0

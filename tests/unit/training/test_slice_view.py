@@ -13,14 +13,14 @@ WHOLE = View.whole((30, 40), 2.0, 1.0, (-160.0, 240.0))
 
 def test_the_whole_view_changes_nothing() -> None:
     hu = np.random.default_rng(0).integers(-1000, 1000, (30, 40), dtype=np.int16)
-    np.testing.assert_array_equal(WHOLE.hu(hu, np.random.default_rng(0)), hu)
+    np.testing.assert_array_equal(WHOLE.values(hu, np.random.default_rng(0)), hu)
     assert WHOLE.ids(hu.astype(np.uint16)).dtype == np.uint16
 
 
 def test_a_crop_beyond_the_edge_shows_air() -> None:
     hu = np.arange(1200, dtype=np.int16).reshape(30, 40)
     view = replace(WHOLE, rows=5, cols=6, centre_row=0.0, centre_col=38.5)
-    seen = view.hu(hu, np.random.default_rng(0))
+    seen = view.values(hu, np.random.default_rng(0))
     np.testing.assert_array_equal(seen[2:, :4], hu[:3, 36:])
     assert (seen[:2] == AIR_HU).all()
     assert (seen[:, 4:] == AIR_HU).all()
@@ -32,7 +32,7 @@ def test_image_and_objects_are_turned_alike(shear: float) -> None:
     ids[4:9, 25:34] = 3
     hu = np.where(ids > 0, 500, 0).astype(np.int16)
     view = replace(WHOLE, angle_deg=20.0, shear=shear)
-    seen, turned = view.hu(hu, np.random.default_rng(0)), view.ids(ids)
+    seen, turned = view.values(hu, np.random.default_rng(0)), view.ids(ids)
     assert set(np.unique(turned)) == {0, 3}
     assert (turned > 0).sum() == pytest.approx(45, abs=6)
     np.testing.assert_allclose(center_of_mass(seen > 250), center_of_mass(turned > 0), atol=0.3)
@@ -57,6 +57,6 @@ def test_a_pixel_of_1024_is_smaller_in_a_closer_view() -> None:
 def test_noise_is_repeatable() -> None:
     view = replace(WHOLE, noise_hu=10.0)
     hu = np.zeros((30, 40), np.int16)
-    one, two = (view.hu(hu, np.random.default_rng(7)) for _ in range(2))
+    one, two = (view.values(hu, np.random.default_rng(7)) for _ in range(2))
     np.testing.assert_array_equal(one, two)
     assert one.std() == pytest.approx(10, rel=0.2)

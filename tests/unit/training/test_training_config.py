@@ -134,10 +134,10 @@ def test_only_what_decides_the_weights_is_part_of_the_identity() -> None:
 def test_checkpoints_of_earlier_versions_have_the_same_identity_and_resume() -> None:
     config = settings_from_dict(TrainConfig, _smallest())
     assert config.identity == "08a78854f3f2ab733888ffb55e47af7bdca5a003f84739a75851c01040e8cc1c"
-    assert config.to_dict()["embeddings"]["window_hu"] == [-160.0, 240.0]
+    assert config.to_dict()["embeddings"]["window"] == [-160.0, 240.0]
     data = {"store": "store", "weights": {"a_*": 2}, "exclude": [{"case": "a", "reason": "b"}]}
     config = settings_from_dict(
-        TrainConfig, {**_smallest(), "data": data, "embeddings": {"folder": "e", "window_hu": [-100, 200]}}
+        TrainConfig, {**_smallest(), "data": data, "embeddings": {"folder": "e", "window": [-100, 200]}}
     )
     assert config.identity == "d0e4ed94f228bbe28dbccee71c921a7eefa95fb172419db2447d7539cdd66898"
 

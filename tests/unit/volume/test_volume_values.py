@@ -95,7 +95,7 @@ def test_a_constant_volume_is_refused() -> None:
 def test_slices_that_are_constant_but_differ_are_a_volume() -> None:
     values = np.zeros(SHAPE, dtype=np.int16)
     values[1] = 1
-    assert Volume(values, geometry()).hu[1, 0, 0] == 1
+    assert Volume(values, geometry()).values[1, 0, 0] == 1
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.int32])

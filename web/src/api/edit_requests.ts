@@ -29,7 +29,7 @@ export interface NewObject {
 /** Which voxels of a stroke count. */
 export interface HandLimits {
   /** Only values in this range, both ends included. */
-  within_hu?: [number, number];
+  within?: [number, number];
   /** Only values within ± this of those under the stroke's first point, connected to it. */
   alike?: number;
 }

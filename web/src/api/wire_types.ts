@@ -7,7 +7,7 @@ export type AxisName = "i" | "j" | "k";
 
 export interface Info {
   version: string;
-  model: { name: string; capabilities: string[]; max_zoom: number; window_hu: [number, number] };
+  model: { name: string; capabilities: string[]; max_zoom: number; window: [number, number] };
   limits: { upload_bytes: number };
   formats: string[];
   /** The server's PACS, in a few words; null if it has none. */
@@ -77,7 +77,7 @@ export interface PlaneInfo {
 
 export interface VolumeInfo extends Omit<VolumeSummary, "source"> {
   affine_lps: number[][] | number[];
-  default_window_hu: [number, number];
+  default_window: [number, number];
   dicom: boolean;
   planes: Record<PlaneName, PlaneInfo>;
 }
@@ -203,7 +203,7 @@ export interface SessionState {
   id: string;
   volume: string;
   revision: number;
-  window_hu: [number, number];
+  window: [number, number];
   can_undo: boolean;
   can_redo: boolean;
   overlap: OverlapPolicy;

@@ -1,7 +1,7 @@
 /** How the volume is shown: slices in view, window, tool, layout. Only the slice in view is reported to the server. */
 import type { Ijk, PlaneName } from "../api/wire_types";
 import type { Geometry } from "../volume/coordinates";
-import type { WindowHu } from "../volume/hu_window";
+import type { ValueWindow } from "../volume/value_window";
 import { keep, kept } from "./kept";
 import { Observable } from "./observable";
 import { PaneSizes } from "./pane_sizes";
@@ -39,7 +39,7 @@ const WHOLE: Camera = { zoom: 1, x: 0, y: 0 };
 export class Display extends Observable {
   /** The voxel whose three slices are in view. */
   focus: Ijk;
-  window: WindowHu;
+  window: ValueWindow;
   tool: Tool = "box";
   layout: Layout = "main";
   active: PlaneName = "axial";
@@ -62,7 +62,7 @@ export class Display extends Observable {
 
   constructor(
     readonly geometry: Geometry,
-    window: WindowHu,
+    window: ValueWindow,
   ) {
     super();
     this.focus = geometry.shape.map((size) => Math.floor(size / 2)) as Ijk;

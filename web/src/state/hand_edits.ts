@@ -94,7 +94,7 @@ export class HandEdits extends Observable {
   get limits(): HandLimits {
     const { withinOn, within, alikeOn, alike } = this.options;
     return {
-      ...(withinOn ? { within_hu: [Math.min(...within), Math.max(...within)] as [number, number] } : {}),
+      ...(withinOn ? { within: [Math.min(...within), Math.max(...within)] as [number, number] } : {}),
       ...(alikeOn ? { alike } : {}),
     };
   }

@@ -97,7 +97,7 @@ export class OpenSession extends Observable {
   ) {
     super();
     this.geometry = new Geometry(volume);
-    this.display = new Display(this.geometry, state.window_hu);
+    this.display = new Display(this.geometry, state.window);
     this.labels = new LabelMap(this.geometry);
     this.measurements = new Measurements(client, state.id, (message) => showToast("error", message));
     this.statistics = new Statistics(client, state.id, this.labels, (text) => showToast("error", text));

@@ -8,7 +8,7 @@ import { confirmHere } from "../state/slice_edits";
 import { zoomByKeys } from "../view/camera";
 import { dropGesture, moveCursor, pressCursor } from "../view/key_cursor";
 import type { SlicePane } from "../view/slice_pane";
-import { KEYED_PRESETS, presetWindow } from "../volume/hu_window";
+import { KEYED_PRESETS, presetWindow } from "../volume/value_window";
 import { savePicture } from "./camera_menu";
 import { bindingOf } from "./keyboard";
 import { nextRegion } from "./regions";

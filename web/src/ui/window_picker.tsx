@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
 import type { App } from "../state/app";
 import type { OpenSession } from "../state/open_session";
-import { centerWidth, KEYED_PRESETS, PRESETS, presetWindow } from "../volume/hu_window";
+import { centerWidth, KEYED_PRESETS, PRESETS, presetWindow } from "../volume/value_window";
 import { useObservables } from "./use_observables";
 import "./styles/window_picker.css";
 

@@ -1,7 +1,7 @@
 /** Pictures of views as files: what is seen, with scale, directions, slice and window, and no name of a patient. */
 import type { Display, PaneName } from "../state/display";
 import type { OpenSession } from "../state/open_session";
-import { centerWidth } from "../volume/hu_window";
+import { centerWidth } from "../volume/value_window";
 import { scaleBar } from "./overlay_pen";
 import type { SlicePane } from "./slice_pane";
 

@@ -4,7 +4,7 @@ import { aimOf } from "../state/aim";
 import { colourOf } from "../state/mask_sync";
 import type { OpenSession } from "../state/open_session";
 import type { SliceGrid } from "../volume/coordinates";
-import type { WindowHu } from "../volume/hu_window";
+import type { ValueWindow } from "../volume/value_window";
 import { decodeRuns } from "../volume/run_lengths";
 import { type Placement, renderSlice } from "../volume/slice_rendering";
 import { drawEdges, pointedEnd } from "./bound_edges";
@@ -100,7 +100,7 @@ export class SlicePane {
   }
 
   /** The values shown as black and as white. */
-  private get window(): WindowHu {
+  private get window(): ValueWindow {
     const [low, high] = this.session.display.window;
     return this.session.look.inverted ? [high, low] : [low, high];
   }

@@ -1,7 +1,7 @@
 /** What each tool does on a slice, from the press of the button to its release. */
 import type { Prompt } from "../api/wire_types";
 import type { Tool } from "../state/display";
-import { draggedWindow } from "../volume/hu_window";
+import { draggedWindow } from "../volume/value_window";
 import type { Gesture } from "./gesture";
 import { measuring } from "./measuring";
 import { PROMPT, type Xy } from "./overlay_pen";

@@ -1,6 +1,6 @@
 /** A window that shows most of the values of a slice or of a volume. */
 import type { Geometry, SliceGrid } from "./coordinates";
-import type { WindowHu } from "./hu_window";
+import type { ValueWindow } from "./value_window";
 import type { Voxels } from "./voxel_block";
 
 /** So many values are enough for a percentile. */
@@ -12,7 +12,7 @@ const LEAST_BODY = 0.02;
 const PERCENTILES = [0.02, 0.98] as const;
 
 /** From the 2nd to the 98th percentile of a slice's values. */
-export function sliceWindow(voxels: Voxels, grid: SliceGrid, index: number, isCt: boolean): WindowHu {
+export function sliceWindow(voxels: Voxels, grid: SliceGrid, index: number, isCt: boolean): ValueWindow {
   const { base, dx, dy, cols, rows } = grid.plan(index);
   const step = Math.max(1, Math.floor((cols * rows) / MOST_VALUES));
   const values: number[] = [];
@@ -22,7 +22,7 @@ export function sliceWindow(voxels: Voxels, grid: SliceGrid, index: number, isCt
 }
 
 /** From the 2nd to the 98th percentile of a volume's values. */
-export function volumeWindow(voxels: Voxels, geometry: Geometry, isCt: boolean): WindowHu {
+export function volumeWindow(voxels: Voxels, geometry: Geometry, isCt: boolean): ValueWindow {
   // A step that shares no factor with the shape takes values of every row and column.
   let step = Math.max(1, Math.floor(voxels.length / MOST_VALUES));
   while (geometry.shape.some((size) => step > 1 && size % step === 0)) step++;
@@ -31,7 +31,7 @@ export function volumeWindow(voxels: Voxels, geometry: Geometry, isCt: boolean):
   return windowOfValues(values, isCt);
 }
 
-function windowOfValues(values: readonly number[], isCt: boolean): WindowHu {
+function windowOfValues(values: readonly number[], isCt: boolean): ValueWindow {
   const lowest = values.reduce((least, each) => Math.min(least, each), Number.POSITIVE_INFINITY);
   // In other modalities the background is what is lowest.
   const counted = values.filter((each) => (isCt ? each > BODY_HU : each > lowest));

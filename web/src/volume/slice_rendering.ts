@@ -3,7 +3,7 @@
  * clips keeps its position. Catmull-Rom when enlarging; widened to an average when shrinking.
  */
 import type { SlicePlan } from "./coordinates";
-import type { WindowHu } from "./hu_window";
+import type { ValueWindow } from "./value_window";
 import type { Voxels } from "./voxel_block";
 
 /** The position of a displayed slice in a picture: pixel x of the slice is centred at left + (x + 0.5)·scaleX. */
@@ -72,7 +72,7 @@ export function renderSlice(
   place: Placement,
   width: number,
   height: number,
-  window: WindowHu,
+  window: ValueWindow,
   out: Uint32Array,
 ): void {
   const across = tapsOf(width, place.left, place.scaleX, plan.cols);

@@ -169,18 +169,18 @@ function middleOf(mask: Uint8Array, cols: number): Uv {
 export function limitedPixels(
   mask: Uint8Array,
   grid: SliceGrid,
-  limits: { within_hu?: readonly [number, number]; alike?: number },
+  limits: { within?: readonly [number, number]; alike?: number },
   at: Uv | null,
   value: (u: number, v: number) => number,
 ): Uint8Array {
-  const { within_hu, alike } = limits;
+  const { within, alike } = limits;
   const cols = grid.shapeVu[1];
   const some = mask.slice();
-  if (within_hu)
+  if (within)
     for (let n = 0; n < some.length; n++) {
       if (!some[n]) continue;
       const hu = value(n % cols, Math.floor(n / cols));
-      if (hu < within_hu[0] || hu > within_hu[1]) some[n] = 0;
+      if (hu < within[0] || hu > within[1]) some[n] = 0;
     }
   if (alike === undefined || !some.includes(1)) return some;
   return alikePixels(some, grid, at ?? middleOf(some, cols), alike, value);

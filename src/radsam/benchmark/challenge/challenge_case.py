@@ -23,7 +23,7 @@ from jaxtyping import Shaped, UInt8
 
 from radsam.disk.atomic_write import replacing
 from radsam.errors import InputError
-from radsam.volume import Bounds, Box, Geometry, Point, Volume
+from radsam.volume import Bounds, Box, Geometry, Modality, Point, Volume
 
 _BOX_KEYS = ("z_min", "z_max", "z_mid", "z_mid_x_min", "z_mid_y_min", "z_mid_x_max", "z_mid_y_max")
 #: All that arrays, numbers and their containers need; numpy 1 and 2 write different module names.
@@ -93,7 +93,7 @@ def case_from_arrays(content: Mapping[str, Any], source: str, *, spacing_is_xyz:
     i_mm, j_mm, k_mm = (float(each) for each in in_order)
     depth, height, width = images.shape
     geometry = Geometry.from_parts((depth, height, width), (0.0, 0.0, 0.0), (i_mm, j_mm, k_mm), np.eye(3))
-    volume = Volume(images.astype(np.float32), geometry, source=source)
+    volume = Volume(images.astype(np.float32), geometry, Modality.OTHER, source)
     boxes, clicks = _listed(content, "boxes"), _listed(content, "clicks")
     order = _listed(content, "clicks_order")
     count = max(len(boxes), len(clicks))

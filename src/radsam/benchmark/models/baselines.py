@@ -100,7 +100,7 @@ def otsu(volume: Volume, grid: SliceGrid, prompt: Prompt, bounds: Bounds) -> dic
     """
     u0, v0, u1, v1 = _box(prompt)
     part = slice(v0, v1 + 1), slice(u0, u1 + 1)
-    block = np.stack([grid.take(volume.hu, k)[part] for k in range(bounds.low, bounds.high + 1)])
+    block = np.stack([grid.take(volume.values, k)[part] for k in range(bounds.low, bounds.high + 1)])
     bright = block > otsu_threshold(block)
     inner = _ellipse(grid, (u0 + u1) / 2, (v0 + v1) / 2, (u1 - u0 + 1) / 2, (v1 - v0 + 1) / 2)[part]
     prompted = bright[_index(prompt) - bounds.low]

@@ -20,6 +20,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int16, Shaped
 
 from radsam.errors import InputError, MissingExtraError, VolumeError
+from radsam.io.volume_read import taken_for
 from radsam.server.server_errors import TooLargeError
 from radsam.volume import Geometry, Volume
 
@@ -194,10 +195,10 @@ def volume_from_array(image: Shaped[np.ndarray, "..."], properties: Any) -> Volu
     geometry = Geometry.from_parts(
         (voxels.shape[0], voxels.shape[1], voxels.shape[2]), (0.0, 0.0, 0.0), (x, y, z), np.eye(3)
     )
-    return Volume(_hounsfield(voxels), geometry, source="an image of nnInteractive's protocol")
+    return taken_for(Volume(_scalars(voxels), geometry, source="an image of nnInteractive's protocol"), None)
 
 
-def _hounsfield(voxels: Shaped[np.ndarray, "k j i"]) -> Int16[np.ndarray, "k j i"] | Float[np.ndarray, "k j i"]:
+def _scalars(voxels: Shaped[np.ndarray, "k j i"]) -> Int16[np.ndarray, "k j i"] | Float[np.ndarray, "k j i"]:
     """Return whole numbers as int16, as CT files store them, so that the volume equals the file's bit for bit."""
     limits = np.iinfo(np.int16)
     if voxels.dtype == np.int16:

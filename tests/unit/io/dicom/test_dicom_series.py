@@ -35,7 +35,7 @@ def test_several_series_are_listed_and_need_a_choice(two_series: Path) -> None:
 
 @pytest.mark.parametrize("choice", ["2", "1.2.12"])
 def test_a_series_is_chosen_by_number_or_uid(two_series: Path, choice: str) -> None:
-    np.testing.assert_array_equal(read_volume(two_series, series=choice).hu, ct_values(seed=2))
+    np.testing.assert_array_equal(read_volume(two_series, series=choice).values, ct_values(seed=2))
     info = read_info(two_series, series=choice)
     assert info.geometry is not None
     assert info.geometry.shape_kji == (5, 12, 10)
@@ -105,7 +105,7 @@ def test_objects_that_are_not_images_are_ignored(tmp_path: Path) -> None:
 
     write_series(tmp_path / "secondary", hu[:1], edit=screenshot)
     assert len(read_info(tmp_path).series) == 1
-    np.testing.assert_array_equal(read_volume(tmp_path).hu, hu)
+    np.testing.assert_array_equal(read_volume(tmp_path).values, hu)
 
 
 def test_a_folder_without_dicom_says_what_it_holds(tmp_path: Path) -> None:
@@ -137,14 +137,14 @@ def test_names_need_not_be_utf8(tmp_path: Path, folder: bytes) -> None:
     place.mkdir(parents=True)
     for number, each in enumerate(write_series(tmp_path, ct_values(), compress="JPEG-LS lossless")):
         each.rename(place / os.fsdecode(b"\xff\n%d.dcm" % number))
-    np.testing.assert_array_equal(read_volume(place).hu, ct_values())
+    np.testing.assert_array_equal(read_volume(place).values, ct_values())
     assert read_info(place).geometry is not None
 
 
 def test_bytes_behind_the_pixels_are_left_out_without_a_warning(tmp_path: Path) -> None:
     hu = ct_values()
     write_series(tmp_path, hu, edit=lambda k, dataset: setattr(dataset, "PixelData", dataset.PixelData + bytes(16)))
-    np.testing.assert_array_equal(read_volume(tmp_path).hu, hu)
+    np.testing.assert_array_equal(read_volume(tmp_path).values, hu)
 
 
 def test_an_intercept_without_a_slope_counts(tmp_path: Path) -> None:
@@ -154,4 +154,4 @@ def test_an_intercept_without_a_slope_counts(tmp_path: Path) -> None:
 
     hu = ct_values()
     write_series(tmp_path, hu, edit=edit)
-    np.testing.assert_array_equal(read_volume(tmp_path).hu, hu)
+    np.testing.assert_array_equal(read_volume(tmp_path).values, hu)

@@ -103,7 +103,7 @@ def test_what_is_not_a_slice_is_left_out_and_named_once(ct: Path, case: str, pac
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         volume = read_volume(path)
-    np.testing.assert_array_equal(volume.hu, HU)
+    np.testing.assert_array_equal(volume.values, HU)
     assert [(each.category, str(each.message)) for each in caught] == [(SeriesWarning, f"Left out of {path}: {named}.")]
     assert f"Left out: {named}." in read_info(path).to_dict()["notes"]
     (entry,) = entries_of(path, "given")
@@ -125,7 +125,7 @@ UNSEEN: dict[str, Callable[[Path], object]] = {
 def test_what_belongs_to_no_series_needs_no_word(ct: Path, case: str) -> None:
     UNSEEN[case](ct)
     for path in (ct, zipped(ct)):
-        np.testing.assert_array_equal(read_volume(path).hu, HU)
+        np.testing.assert_array_equal(read_volume(path).values, HU)
 
 
 IN_THE_WAY: dict[str, tuple[Callable[[Path], object], str]] = {
@@ -168,7 +168,7 @@ def test_what_may_be_a_slice_is_not_left_out(ct: Path, case: str) -> None:
 def test_a_damaged_slice_is_only_in_the_way_of_its_own_series(ct: Path) -> None:
     path = write_series(ct / "other", ct_values((4, 8, 8)), series_uid="1.2.9")[3]
     changed(path, lambda dataset: dataset.__delattr__("ImagePositionPatient"))
-    np.testing.assert_array_equal(read_volume(ct, series=UID).hu, HU)
+    np.testing.assert_array_equal(read_volume(ct, series=UID).values, HU)
     with pytest.raises(SeriesError, match=r"IM003\.dcm has no position"):
         read_volume(ct, series="1.2.9")
 
@@ -183,9 +183,9 @@ def test_linked_folders_are_followed_also_in_circles(ct: Path, tmp_path: Path) -
     (ct / "IM103.dcm").symlink_to(more / "IM003.dcm")
     (ct / "loop").symlink_to(ct)
     (more / "back").symlink_to(ct)
-    np.testing.assert_array_equal(read_volume(ct).hu, HU)
+    np.testing.assert_array_equal(read_volume(ct).values, HU)
     (ct / "up").symlink_to(tmp_path)
-    np.testing.assert_array_equal(read_volume(ct).hu, HU)
+    np.testing.assert_array_equal(read_volume(ct).values, HU)
     assert read_info(ct).notes == ("Left out: up (a link to a folder above).",)
 
 
@@ -222,7 +222,7 @@ def test_an_unreadable_element_that_nobody_needs_is_absent(
     for path in ct.iterdir():
         changed(path, raw(name, vr, value))
     volume = read_volume(ct)
-    np.testing.assert_array_equal(volume.hu, HU)
+    np.testing.assert_array_equal(volume.values, HU)
     assert not read_info(ct).problem
     write_labels(LabelVolume((HU > 0).astype(np.uint8), volume.geometry), tmp_path / "seg.dcm", source=read_source(ct))
     check_with_dciodvfy(tmp_path / "seg.dcm")

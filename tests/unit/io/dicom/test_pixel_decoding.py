@@ -35,7 +35,7 @@ def test_the_display_of_an_image_does_not_change_its_values(tmp_path: Path, phot
             dataset.PixelData = np.frombuffer(dataset.PixelData, "<u2").astype(">u2").tobytes()
             dataset.file_meta.TransferSyntaxUID = ExplicitVRBigEndian
             pydicom.dcmwrite(path, dataset, implicit_vr=False, little_endian=False, enforce_file_format=True)
-    np.testing.assert_array_equal(read_volume(tmp_path / "series").hu, hu)
+    np.testing.assert_array_equal(read_volume(tmp_path / "series").values, hu)
 
 
 @pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
@@ -48,7 +48,7 @@ def test_nor_does_that_of_an_enhanced_image(tmp_path: Path, photometric: str, de
     if deflated:
         dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
     dataset.save_as(path)
-    np.testing.assert_array_equal(read_volume(path).hu, hu)
+    np.testing.assert_array_equal(read_volume(path).values, hu)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -86,7 +86,7 @@ def test_only_the_stored_bits_count(
     folder = tmp_path_factory.mktemp("series")
     write_series(folder, np.zeros(values.shape, np.int16), edit=edit)
     expected = np.stack([each * slope + intercept for each, slope in zip(values, slopes, strict=True)])
-    np.testing.assert_array_equal(read_volume(folder).hu.astype(np.float32), expected.astype(np.float32))
+    np.testing.assert_array_equal(read_volume(folder).values.astype(np.float32), expected.astype(np.float32))
 
 
 @pytest.mark.parametrize("high_bit", [3, 15, 40])
@@ -96,7 +96,7 @@ def test_a_high_bit_that_contradicts_the_stored_bits_is_not_used(tmp_path: Path,
 
     hu = ct_values()
     write_series(tmp_path, hu, edit=edit)
-    np.testing.assert_array_equal(read_volume(tmp_path).hu, hu)
+    np.testing.assert_array_equal(read_volume(tmp_path).values, hu)
 
 
 def test_indices_of_a_palette_are_refused(tmp_path: Path) -> None:

@@ -33,15 +33,15 @@ def check_ramp(folder: Path) -> np.ndarray:
     with pytest.raises(SeriesError, match="--resample"):
         read_volume(folder)
     volume = read_volume(folder, resample=True)
-    k, j, i = np.indices(volume.hu.shape)
+    k, j, i = np.indices(volume.values.shape)
     places = volume.geometry.index_to_mm(np.stack([i, j, k], axis=-1).astype(np.float64))
-    inside = volume.hu != AIR_HU
-    error = np.abs(volume.hu - ramp(*np.moveaxis(places, -1, 0)))[inside]
+    inside = volume.values != AIR_HU
+    error = np.abs(volume.values - ramp(*np.moveaxis(places, -1, 0)))[inside]
     # Stored and resampled HU are rounded, and interpolation mixes two rounded values.
     assert error.max() <= 1.5
     assert volume.series is not None
     assert volume.series.resampled
-    assert volume.hu.dtype == np.int16
+    assert volume.values.dtype == np.int16
     return inside
 
 
@@ -84,6 +84,6 @@ def test_a_regular_series_is_left_alone(tmp_path: Path) -> None:
     hu = ct_values()
     write_series(tmp_path, hu)
     volume = read_volume(tmp_path, resample=True)
-    np.testing.assert_array_equal(volume.hu, hu)
+    np.testing.assert_array_equal(volume.values, hu)
     assert volume.series is not None
     assert volume.series.resampled == ""

@@ -37,11 +37,11 @@ def test_each_compression_gives_the_hu_that_were_stored(tmp_path: Path, compress
     hu = ct_values()
     paths = write_series(tmp_path, hu, compress=compress)
     volume = read_volume(tmp_path)
-    assert volume.hu.dtype == np.int16
-    np.testing.assert_array_equal(volume.hu, hu)
+    assert volume.values.dtype == np.int16
+    np.testing.assert_array_equal(volume.values, hu)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # GDCM writes what pydicom finds untidy
-        np.testing.assert_array_equal(volume.hu, [decoded_with_pydicom(path) for path in paths])
+        np.testing.assert_array_equal(volume.values, [decoded_with_pydicom(path) for path in paths])
 
 
 @pytest.mark.parametrize("implicit", [False, True])
@@ -49,7 +49,7 @@ def test_each_compression_gives_the_hu_that_were_stored(tmp_path: Path, compress
 def test_uncompressed_pixels_become_hu(tmp_path: Path, implicit: bool, signed: bool, intercept: float) -> None:
     hu = ct_values()
     write_series(tmp_path, hu, implicit=implicit, signed=signed, rescale=[(1.0, intercept)])
-    np.testing.assert_array_equal(read_volume(tmp_path).hu, hu)
+    np.testing.assert_array_equal(read_volume(tmp_path).values, hu)
 
 
 def test_each_slice_keeps_its_own_rescale(tmp_path: Path) -> None:
@@ -58,8 +58,8 @@ def test_each_slice_keeps_its_own_rescale(tmp_path: Path) -> None:
     hu[3] += 0.5
     write_series(tmp_path, hu, rescale=[(1.0, -1024.0), (2.0 / 2, -2000.0), (1.0, -1024.0), (0.5, -1024.0)])
     volume = read_volume(tmp_path)
-    assert volume.hu.dtype == np.float32
-    np.testing.assert_array_equal(volume.hu, hu)
+    assert volume.values.dtype == np.float32
+    np.testing.assert_array_equal(volume.values, hu)
 
 
 def test_hu_beyond_int16_are_kept(tmp_path: Path) -> None:
@@ -67,8 +67,8 @@ def test_hu_beyond_int16_are_kept(tmp_path: Path) -> None:
     hu[2, 4, 4] = 60_000
     write_series(tmp_path, hu)
     volume = read_volume(tmp_path)
-    assert volume.hu.dtype == np.float32
-    np.testing.assert_array_equal(volume.hu, hu)
+    assert volume.values.dtype == np.float32
+    np.testing.assert_array_equal(volume.values, hu)
 
 
 @pytest.mark.parametrize("cosines", [AXIAL, SAGITTAL, OBLIQUE, (-1.0, 0.0, 0.0, 0.0, 1.0, 0.0)])
@@ -79,7 +79,7 @@ def test_the_grid_is_the_one_of_simpleitk(tmp_path: Path, cosines: tuple[float, 
     np.testing.assert_allclose(volume.geometry.origin_lps, image.GetOrigin(), atol=1e-6)
     np.testing.assert_allclose(volume.geometry.spacing_mm_ijk, image.GetSpacing(), atol=1e-6)
     np.testing.assert_allclose(volume.geometry.direction.ravel(), image.GetDirection(), atol=1e-6)
-    np.testing.assert_array_equal(volume.hu, sitk.GetArrayFromImage(image))
+    np.testing.assert_array_equal(volume.values, sitk.GetArrayFromImage(image))
     assert np.linalg.det(volume.geometry.direction) == pytest.approx(1.0)
 
 
@@ -94,7 +94,7 @@ def test_names_and_instance_numbers_do_not_order_the_slices(tmp_path: Path) -> N
     (tmp_path / "deep" / "er").mkdir(parents=True)
     (tmp_path / "z").rename(tmp_path / "deep" / "er" / "z")
     (tmp_path / "notes.txt").write_text("not DICOM")
-    np.testing.assert_array_equal(read_volume(tmp_path).hu, hu)
+    np.testing.assert_array_equal(read_volume(tmp_path).values, hu)
 
 
 def test_the_spacing_comes_from_positions_not_from_the_thickness(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_another_modality_is_read_and_named(tmp_path: Path) -> None:
     write_series(tmp_path, hu, edit=magnetic)
     volume = read_volume(tmp_path)
     assert volume.modality == "MR"
-    np.testing.assert_array_equal(volume.hu, hu + 1024)
+    np.testing.assert_array_equal(volume.values, hu + 1024)
 
 
 def test_a_file_without_preamble_is_read(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_a_file_without_preamble_is_read(tmp_path: Path) -> None:
         content = path.read_bytes()
         start = content.index(b"\x08\x00\x08\x00\x16\x00\x00\x00")  # ImageType, the first element
         path.write_bytes(content[start:])
-    np.testing.assert_array_equal(read_volume(tmp_path).hu, hu)
+    np.testing.assert_array_equal(read_volume(tmp_path).values, hu)
 
 
 # --- what is refused
@@ -170,8 +170,8 @@ def test_acquisitions_of_one_place_are_listed_and_can_be_chosen(tmp_path: Path, 
         tmp_path / "b", second, series_uid=uid, acquisition=2, origin_lps=(-10, -20, -30 + shift_mm), first_instance=90
     )
     refused(tmp_path, "1#1: 5 slices from -30.00 to -20.00", f"1#2: 5 slices from {-30 + shift_mm:.2f}")
-    np.testing.assert_array_equal(read_volume(tmp_path, series="1#2").hu, second)
-    np.testing.assert_array_equal(read_volume(tmp_path, series=f"{uid}#1").hu, first)
+    np.testing.assert_array_equal(read_volume(tmp_path, series="1#2").values, second)
+    np.testing.assert_array_equal(read_volume(tmp_path, series=f"{uid}#1").values, first)
     with pytest.raises(SeriesError, match="no acquisition '3'; it has 1, 2"):
         read_volume(tmp_path, series="1#3")
 
@@ -180,7 +180,7 @@ def test_acquisitions_that_follow_each_other_make_one_volume(tmp_path: Path) -> 
     hu = ct_values((6, 12, 10))
     write_series(tmp_path / "a", hu[:3], series_uid="1.2.3", acquisition=1)
     write_series(tmp_path / "b", hu[3:], series_uid="1.2.3", acquisition=2, origin_lps=(-10, -20, -22.5))
-    np.testing.assert_array_equal(read_volume(tmp_path).hu, hu)
+    np.testing.assert_array_equal(read_volume(tmp_path).values, hu)
 
 
 def test_a_tilted_gantry_is_refused_with_its_angle(tmp_path: Path) -> None:
@@ -350,7 +350,7 @@ def test_cosines_of_few_digits_are_no_obstacle(tmp_path: Path, digits: int, slic
     hu = ct_values((slices, 12, 10))
     write_series(tmp_path / "ct", hu, cosines=tuple(turned[:, :2].T.ravel()), edit=edit)
     volume = read_volume(tmp_path / "ct")
-    np.testing.assert_array_equal(volume.hu, hu)
+    np.testing.assert_array_equal(volume.values, hu)
     assert volume.geometry.shear < 5e-6
     true = Geometry.from_parts(hu.shape, (-10.0, -20.0, -30.0), (0.7, 0.8, 2.5), turned)
     assert volume.geometry.moved_voxels(true) < 0.3  # what the digits leave open, at the far corner

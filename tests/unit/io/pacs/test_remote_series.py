@@ -29,7 +29,7 @@ def test_the_volume_is_that_of_the_files(web: WebPacs, patient_files: list[Path]
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert not folder.exists()
     from_files = read_volume(patient_files[0].parent)
-    np.testing.assert_array_equal(volume.hu, from_files.hu)
+    np.testing.assert_array_equal(volume.values, from_files.values)
     assert volume.geometry.same_grid(from_files.geometry)
 
 
@@ -75,12 +75,12 @@ def test_a_damaged_cached_image_is_fetched_again(web: WebPacs) -> None:
     for path in cached_files():
         path.write_bytes(path.read_bytes()[:200])
     with series_folder(web.series) as folder:
-        assert read_volume(folder).hu.shape[0] == 4
+        assert read_volume(folder).values.shape[0] == 4
 
 
 def test_over_dimse(dimse: DimsePacs, patient_files: list[Path]) -> None:
     with series_folder(dimse.series) as folder:
-        np.testing.assert_array_equal(read_volume(folder).hu, read_volume(patient_files[0].parent).hu)
+        np.testing.assert_array_equal(read_volume(folder).values, read_volume(patient_files[0].parent).values)
 
 
 def test_the_cache_is_measured_bounded_and_removed(web: WebPacs) -> None:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from radsam.volume.hu_check import hu_doubt
 
 from radsam.io.volume_read import read_volume
 from radsam.volume import Geometry, SeriesOrigin, Volume
-from radsam.volume.hu_check import hu_doubt
 
 rng = np.random.default_rng(0)
 

@@ -1,5 +1,5 @@
 /** The HU shown as black and as white. */
-export type WindowHu = [number, number];
+export type ValueWindow = [number, number];
 
 export interface WindowPreset {
   name: string;
@@ -25,11 +25,11 @@ export const PRESETS: readonly WindowPreset[] = [
 /** The presets that have a key of their own. */
 export const KEYED_PRESETS = PRESETS.slice(0, 5);
 
-export function presetWindow({ center, width }: Pick<WindowPreset, "center" | "width">): WindowHu {
+export function presetWindow({ center, width }: Pick<WindowPreset, "center" | "width">): ValueWindow {
   return [center - width / 2, center + width / 2];
 }
 
-export function centerWidth([low, high]: WindowHu): { center: number; width: number } {
+export function centerWidth([low, high]: ValueWindow): { center: number; width: number } {
   // Narrow windows, as of a PET, need fractions.
   const scale = 10 ** Math.max(0, 1 - Math.floor(Math.log10((high - low) / 2)));
   const rounded = (value: number) => Math.round(value * scale) / scale;
@@ -40,7 +40,7 @@ export function centerWidth([low, high]: WindowHu): { center: number; width: num
  * The window after a drag: to the right widens it, downwards raises the centre, in proportion to its width.
  * In a CT it stays within the range of HU; the values of other modalities can have any size.
  */
-export function draggedWindow(from: WindowHu, dx: number, dy: number, isCt = true): WindowHu {
+export function draggedWindow(from: ValueWindow, dx: number, dy: number, isCt = true): ValueWindow {
   const width = from[1] - from[0];
   if (!isCt) {
     const next = width * Math.exp(dx / 300);

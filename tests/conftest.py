@@ -76,7 +76,9 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     about a fifth of a slice and change with every prompt.
     """
     from radsam.model.onnx_export import export_graphs
+    from radsam.preprocess import Window
     from radsam.runtime.bundle import BundleSpec, Capability, write_bundle
+    from radsam.volume import Modality
     from small_models import SMALL_VIT, random_model
 
     graphs = export_graphs(random_model(SMALL_VIT, seed=3), tmp_path_factory.mktemp("graphs"))
@@ -87,7 +89,7 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
         model=SMALL_VIT.to_dict(),
         input_size=SMALL_VIT.input_size,
         low_res_size=SMALL_VIT.low_res_size,
-        window=(-160.0, 240.0),
+        windows={Modality.CT: Window(-160.0, 240.0)},
         pixel_mean=(0.0, 0.0, 0.0),
         pixel_std=(1.0, 1.0, 1.0),
         capabilities=tuple(Capability),

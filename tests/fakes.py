@@ -18,9 +18,10 @@ from scipy import ndimage
 from radsam.errors import BackendError
 from radsam.model.prompt_tokens import BOX_END, BOX_START, NEGATIVE, POSITIVE
 from radsam.predictor import EmbeddingCache, SlicePredictor
+from radsam.preprocess import Window
 from radsam.runtime import Bundle, BundleSpec, Capability, Decoded, FramePrompt, Precision
 from radsam.session import Engine, Session
-from radsam.volume import Volume
+from radsam.volume import Modality, Volume
 
 ALL_PROMPTS = (Capability.BOX, Capability.POINT, Capability.MASK, Capability.EDIT)
 MODEL_HASH = "f" * 64
@@ -42,7 +43,7 @@ def fake_spec(**changes: Any) -> BundleSpec:
         "model": {},
         "input_size": 128,
         "low_res_size": 64,
-        "window": (-160.0, 240.0),
+        "windows": {Modality.CT: Window(-160.0, 240.0)},
         "pixel_mean": (0.0, 0.0, 0.0),
         "pixel_std": (1.0, 1.0, 1.0),
         "capabilities": ALL_PROMPTS,

@@ -11,9 +11,11 @@ import SimpleITK
 from radsam.data.case import Case, LabelSource
 from radsam.data.training_store import prepare_store
 from radsam.model.onnx_export import export_graphs
+from radsam.preprocess import Window
 from radsam.runtime.bundle import BundleSpec, Capability, write_bundle
 from radsam.settings import settings_from_dict
 from radsam.training.training_config import TrainConfig
+from radsam.volume import Modality
 from small_models import SMALL_TINY_VIT, random_model
 
 SPLITS = {"tube_a": "train", "tube_b": "train", "tube_c": "val"}
@@ -65,7 +67,7 @@ def write_small_bundle(path: Path) -> Path:
         model=SMALL_TINY_VIT.to_dict(),
         input_size=SMALL_TINY_VIT.input_size,
         low_res_size=SMALL_TINY_VIT.low_res_size,
-        window=(-160.0, 240.0),
+        windows={Modality.CT: Window(-160.0, 240.0)},
         pixel_mean=(0.0, 0.0, 0.0),
         pixel_std=(1.0, 1.0, 1.0),
         capabilities=(Capability.BOX,),

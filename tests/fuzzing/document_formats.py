@@ -23,13 +23,14 @@ from phantoms import touching_balls
 from radsam.batch.manifest import COLUMNS, TEMPLATE, read_manifest
 from radsam.benchmark.benchmark_config import BenchmarkConfig
 from radsam.errors import InputError
+from radsam.preprocess import Window
 from radsam.runtime.bundle import BundleSpec, Capability, read_bundle, write_bundle
 from radsam.session import CorrectionRequest, SegmentRequest
 from radsam.session.edit import edit_from_json, edit_to_json
 from radsam.settings import read_settings, settings_from_dict
 from radsam.settings.preset_files import presets_folder
 from radsam.training.training_config import TrainConfig
-from radsam.volume import Box, Mask, Point
+from radsam.volume import Box, Mask, Modality, Point
 
 RIGHT = Box(k=13, i0=3, j0=7, i1=15, j1=20)
 
@@ -131,7 +132,7 @@ class Bundles(Target):
         super().__init__(folder)
         self.spec = BundleSpec(
             name="tiny", architecture="small_vit", model={"width": 8}, input_size=128, low_res_size=32,
-            window=(-160.0, 240.0), pixel_mean=(0.0, 0.0, 0.0), pixel_std=(1.0, 1.0, 1.0),
+            windows={Modality.CT: Window(-160.0, 240.0)}, pixel_mean=(0.0, 0.0, 0.0), pixel_std=(1.0, 1.0, 1.0),
             capabilities=tuple(Capability), licence="none", origin="made for tests",
         )  # fmt: skip
         for name in ("valid", "valid.zip"):
@@ -167,7 +168,8 @@ class Bundles(Target):
         for name in ("input_size", "low_res_size"):
             value = getattr(spec, name)
             require(type(value) is int and value <= 1 << 14, f"{name} is {value!r}")
-        numbers = (*spec.window, *spec.pixel_mean, *spec.pixel_std, spec.crop_ratio, spec.max_zoom, spec.taper)
+        ends = [end for rule in spec.windows.values() for end in (rule.low, rule.high)]
+        numbers = (*ends, *spec.pixel_mean, *spec.pixel_std, spec.crop_ratio, spec.max_zoom, spec.taper)
         require(all(type(each) in (int, float) and math.isfinite(each) for each in numbers), f"numbers {numbers}")
         require(isinstance(spec.model, dict), f"the model is {spec.model!r}")
         return "compared"

@@ -77,8 +77,8 @@ def _show(found: VolumeInfo) -> None:
     for other in found.objects:
         kind = f", {other.kind}" if other.kind else ""
         out.print(f"  {other.modality}{kind}: {escape(other.path)}  {escape(other.description)}", soft_wrap=True)
-    for note in found.notes:
-        out.print(f"\n{escape(note)}", soft_wrap=True)
+    for each in found.notes:
+        out.print(f"\n{escape(each)}", soft_wrap=True)
 
 
 def _show_series(series: SeriesInfo) -> None:

@@ -17,6 +17,8 @@ _BONE_HU = 300
 _NEGATIVE_HU, _NEGATIVE_SHARE = -20, 0.01
 #: Voxels of a CT that are only outside the fat, the air and the noise below 0 are fewer, and not as bright.
 _CROP_VOXELS, _CROP_HU = 250_000, 200
+#: Where there is more than air, something is above this; where there is air alone, nothing is below that.
+_FAT_HU, _DENSEST_AIR_HU = -300, -1100
 #: Air is at -1000, padding at -2000 or -3024; phase images go as far below 0 as above it.
 _LEAST_HU, _PHASE_RATIO = -5000, 0.9
 
@@ -62,7 +64,7 @@ def guess_modality(values: Values) -> tuple[Modality, bool]:
         CT or MR, and whether it is certain. Only a CT with air can be.
     """
     low, high = float(values.min()), float(values.max())
-    if _LEAST_HU < low <= _AIR_HU and not _is_phase(low, high):
+    if _LEAST_HU < low <= _AIR_HU and (high > _FAT_HU or low > _DENSEST_AIR_HU) and not _is_phase(low, high):
         return Modality.CT, True
     return (Modality.CT if _can_be_hu(values, low, high) else Modality.MR), False
 

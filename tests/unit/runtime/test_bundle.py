@@ -6,12 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from fakes import fake_spec
 from radsam.errors import BundleError
+from radsam.preprocess import Percentiles, Window
 from radsam.runtime import Capability, bundle, find_bundle, read_bundle
 from radsam.runtime.bundle import installed_bundles, read_spec, weights_folder, write_bundle
+from radsam.volume import Geometry, Modality, Volume
 
 ENCODER, DECODER, CARD = b"an encoder", b"a decoder", "# A card\n\n× and – survive.\n"
 
@@ -55,7 +58,7 @@ def test_a_folder_and_a_zip_of_the_same_model_are_the_same_model(tmp_path: Path)
 
 
 def test_another_window_makes_another_model(tmp_path: Path) -> None:
-    one, other = written(tmp_path / "a"), written(tmp_path / "b", window=(-1350.0, 150.0))
+    one, other = written(tmp_path / "a"), written(tmp_path / "b", windows={Modality.CT: Window(-1350.0, 150.0)})
     assert read_bundle(one).sha256 != read_bundle(other).sha256
 
 
@@ -128,13 +131,13 @@ def test_a_damaged_description_is_refused(tmp_path: Path, content: bytes) -> Non
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda d: d.update(version=99), "version 99; this program reads version 1. Upgrade"),
+        (lambda d: d.update(version=99), "version 99; this program reads version 2 and older ones. Upgrade"),
         (lambda d: d.update(format="other"), "does not describe a RadSAM weights bundle"),
         (lambda d: d.update(files=[]), "does not describe a RadSAM weights bundle"),
         (lambda d: d["files"].pop("encoder.onnx"), "states None"),
         (lambda d: d["spec"].update(colour="blue"), r"unknown \['colour'\]"),
-        (lambda d: d["spec"].pop("window"), r"missing \['window'\]"),
-        (lambda d: d["spec"].update(window=[1, 2, 3]), "is damaged"),
+        (lambda d: d["spec"].pop("windows"), r"missing \['windows'\]"),
+        (lambda d: d["spec"]["windows"].update(CT={"window": [1, 2, 3]}), "is damaged"),
         (lambda d: d["spec"].update(pixel_mean=[0, 0]), "is damaged|out of range"),
         (lambda d: d["spec"].update(capabilities=["mindreading"]), "is damaged"),
         (lambda d: d["spec"].update(input_size="large"), "is damaged"),
@@ -145,7 +148,7 @@ def test_a_damaged_description_is_refused(tmp_path: Path, content: bytes) -> Non
         (lambda d: d["spec"].update(model="small"), "is damaged"),
         (lambda d: d["spec"].update(taper=True), "is damaged"),
         (lambda d: d["spec"].update(pixel_mean=[0.0, 0.0, float("nan")]), "out of range"),
-        (lambda d: d["spec"].update(window=[-100.0, float("inf")]), "out of range"),
+        (lambda d: d["spec"]["windows"].update(CT={"window": [-100.0, float("inf")]}), "is damaged"),
     ],
 )
 def test_an_invalid_description_is_explained(
@@ -164,7 +167,7 @@ def test_an_invalid_description_is_explained(
         {"input_size": 0},
         {"input_size": -64},
         {"low_res_size": 0},
-        {"window": (240.0, -160.0)},
+        {"windows": {Modality.MR: Percentiles()}},
         {"pixel_std": (1.0, 0.0, 1.0)},
         {"capabilities": ()},
         {"taper": -0.5},
@@ -272,3 +275,38 @@ def test_the_weights_folder_can_be_named(weights: Path, monkeypatch: pytest.Monk
     assert weights_folder() == weights
     monkeypatch.delenv("RADSAM_WEIGHTS")
     assert weights_folder().parts[-2:] == ("radsam", "weights")
+
+
+def test_a_bundle_of_version_1_has_a_window_of_ct_and_the_rules_of_others(tmp_path: Path) -> None:
+    path = written(tmp_path / "a")
+
+    def as_before(description: dict[str, Any]) -> None:
+        description["version"] = 1
+        del description["spec"]["windows"]
+        description["spec"]["window_hu"] = [-150.0, 250.0]
+
+    redescribe(path, as_before)
+    assert read_bundle(path).spec.windows == {
+        Modality.CT: Window(-150.0, 250.0),
+        Modality.MR: Percentiles(0.5, 99.5),
+        Modality.PET: Window(0.0, 10.0),
+        Modality.OTHER: Percentiles(0.5, 99.5),
+    }
+
+
+def test_the_rules_of_a_bundle_are_kept(tmp_path: Path) -> None:
+    path = written(tmp_path / "a", windows={Modality.CT: Window(0.0, 80.0), Modality.PET: Percentiles(1.0, 98.0)})
+    windows = read_bundle(path).spec.windows
+    assert (windows[Modality.CT], windows[Modality.PET]) == (Window(0.0, 80.0), Percentiles(1.0, 98.0))
+    assert windows[Modality.MR] == Percentiles()
+
+
+def test_each_volume_gets_the_window_of_its_modality() -> None:
+    spec, values = fake_spec(), np.arange(1000, dtype=np.float32).reshape(10, 10, 10)
+    grid = Geometry.from_parts((10, 10, 10), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), np.eye(3))
+    percentiles = Percentiles().window(values)
+    assert spec.window_of(Volume(values, grid)) == Window(-160.0, 240.0)
+    assert spec.window_of(Volume(values, grid, Modality.MR)) == percentiles
+    assert spec.window_of(Volume(values, grid, Modality.OTHER)) == percentiles
+    assert spec.window_of(Volume(values, grid, Modality.PET, stated_unit="SUV")) == Window(0.0, 10.0)
+    assert spec.window_of(Volume(values, grid, Modality.PET, stated_unit="Bq/ml")) == percentiles

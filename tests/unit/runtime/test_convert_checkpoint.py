@@ -45,7 +45,7 @@ def test_the_bundle_describes_the_published_weights(converted: Bundle) -> None:
     facts, spec = FACTS["lite_medsam"], converted.spec
     assert (spec.name, spec.architecture) == ("lite-medsam", "lite_medsam")
     assert (spec.input_size, spec.low_res_size) == (SMALL_TINY_VIT.input_size, SMALL_TINY_VIT.low_res_size)
-    assert (spec.window, spec.licence, spec.origin) == (facts.window, facts.licence, facts.origin)
+    assert (spec.ct_window, spec.licence, spec.origin) == (Window(*facts.window), facts.licence, facts.origin)
     assert spec.capabilities == (Capability.BOX,)
 
 

@@ -13,10 +13,9 @@ import pytest
 
 from fakes import FakeBackend, fake_session, fake_spec
 from phantoms import touching_balls
-from radsam.preprocess import Window
 from radsam.runtime import Capability
-from radsam.session import CapabilityWarning, HuWarning, OverlapWarning, Session
-from radsam.volume import Box, Mask, Point, Volume
+from radsam.session import CapabilityWarning, ModalityWarning, OverlapWarning, Session
+from radsam.volume import Box, Mask, Modality, ModalitySource, Point, Volume
 
 SCENE = touching_balls()
 RIGHT = Box(k=13, i0=3, j0=7, i1=15, j1=20)
@@ -105,7 +104,8 @@ def test_a_correction_of_what_is_right_already_says_nothing_of_the_one_before() 
 
 
 def test_an_mr_without_a_header_that_says_so_is_segmented_with_a_warning() -> None:
-    mr = Volume((SCENE.volume.values - SCENE.volume.values.min()) * np.int16(2), SCENE.volume.geometry)
-    session = fake_session(mr, window=Window(0.0, 600.0))
-    with pytest.warns(HuWarning, match=r"go from 0 to \d+, which are hardly Hounsfield units.*give a window"):
+    values = (SCENE.volume.values - SCENE.volume.values.min()) * np.int16(2)
+    mr = Volume(values, SCENE.volume.geometry, Modality.MR, modality_source=ModalitySource.VALUES)
+    session = fake_session(mr)
+    with pytest.warns(ModalityWarning, match=r"taken for an MR by its values 0 to \d+.*--modality ct"):
         session.segment(Box(k=13, i0=3, j0=7, i1=27, j1=20), bounds=BOUNDS)

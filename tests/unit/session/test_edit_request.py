@@ -20,6 +20,7 @@ from radsam.session.edit_request import (
     PolicyName,
     SegmentRequest,
 )
+from radsam.session.hand_request import PaintRequest
 from radsam.session.requests import request_of
 from radsam.volume import Bounds, Box, Mask, Plane, Point
 
@@ -182,3 +183,13 @@ def test_a_reach_that_does_not_exist_is_refused_in_plain_words(reach: object) ->
     words = f'^reach must be "slice", "next", "ends", or a number of slices from 0 on, not {reach!r}.$'
     with pytest.raises(RequestError, match=words):
         CorrectionRequest.model_validate(given)
+
+
+def test_requests_take_the_names_of_the_first_releases() -> None:
+    box = Box(k=1, i0=1, j0=1, i1=3, j1=3)
+    stroke = {"brush": {"path": [[1, 1, 1]], "radius_mm": 2.0}}
+    for name in ("window", "window_hu"):
+        assert SegmentRequest.model_validate({"prompt": box, name: [0, 80]}).window == Window(0.0, 80.0)
+    for name in ("within", "within_hu"):
+        request = PaintRequest.model_validate({"name": "a", "shape": stroke, name: [0, 80]})
+        assert request.within == Window(0.0, 80.0)

@@ -10,11 +10,11 @@ from phantoms import ball, touching_balls
 from radsam.errors import BackendError, PromptError, RadsamError, SessionError
 from radsam.metrics import dice
 from radsam.model.prompt_tokens import NEGATIVE, PAD
-from radsam.preprocess import Window
+from radsam.preprocess import Percentiles, Window
 from radsam.propagate import EndReason, SliceDone, StopRule
 from radsam.session import CapabilityWarning, Session
 from radsam.session.edit import Correct, Segment
-from radsam.volume import Bounds, Box, Mask, Plane, Point, Volume
+from radsam.volume import Bounds, Box, Mask, Modality, Plane, Point, Volume
 
 #: Overlapping objects are reported; `test_overlap.py` is about that.
 pytestmark = pytest.mark.filterwarnings("ignore::radsam.OverlapWarning")
@@ -414,9 +414,9 @@ def test_an_edit_that_was_overtaken_by_another_is_refused_not_lost(session: Sess
     assert list(session.objects) == ["b"]
 
 
-def test_another_modality_needs_a_window() -> None:
-    magnetic = Volume(SCENE.volume.values, SCENE.volume.geometry, modality="MR")
-    with pytest.raises(PromptError, match=r"modality of this volume is MR.*Give a window"):
-        fake_session(magnetic)
+def test_the_window_of_another_modality_follows_from_the_volume_unless_it_is_given() -> None:
+    magnetic = Volume(SCENE.volume.values, SCENE.volume.geometry, modality=Modality.MR)
+    expected = Percentiles().window(SCENE.volume.values)
+    assert fake_session(magnetic).segment(RIGHT, bounds=BOUNDS).window == (expected.low, expected.high)
     session = fake_engine().open(magnetic, window=(-160.0, 240.0))
     assert session.segment(RIGHT, bounds=BOUNDS).window == (-160.0, 240.0)

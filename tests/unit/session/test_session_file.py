@@ -5,6 +5,7 @@ import json
 import warnings
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from phantoms import touching_balls
 from radsam.errors import OutputError, RadsamError, SessionError
 from radsam.preprocess import Window
 from radsam.session import CapabilityWarning, PrecisionWarning, Session, read_session
-from radsam.volume import Box, Geometry, Mask, Point, Volume
+from radsam.volume import Box, Geometry, Mask, Modality, ModalitySource, Point, Volume
 
 #: Overlapping objects are reported; `test_overlap.py` is about that.
 pytestmark = pytest.mark.filterwarnings("ignore::radsam.OverlapWarning")
@@ -123,6 +124,30 @@ def test_a_session_of_the_first_releases_opens_without_a_precision(saved: Path, 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert fake_engine(FakeBackend(precision="bf16")).reopen(old, SCENE.volume).precisions == ()
+
+
+def test_a_session_of_the_first_releases_names_its_windows_otherwise(saved: Path, tmp_path: Path) -> None:
+    def former(description: dict[str, Any]) -> None:
+        for place in (description, *description["edits"]):
+            if "window" in place:
+                place["window_hu"] = place.pop("window")
+        for name in ("modality", "modality_given"):
+            del description["volume"][name]
+
+    old = changed(saved, tmp_path / "old", former)
+    assert b"window_hu" in zipfile.ZipFile(old).read("session.json")
+    assert seen(fake_engine().reopen(old, SCENE.volume)) == seen(worked_session())
+    assert (read_session(old).modality, read_session(old).modality_given) == (Modality.CT, False)
+
+
+def test_a_session_keeps_what_its_volume_was_taken_for(tmp_path: Path) -> None:
+    given = replace(SCENE.volume, modality=Modality.PET, modality_source=ModalitySource.GIVEN)
+    session = fake_session(given)
+    session.save(tmp_path / "pet")
+    found = read_session(tmp_path / "pet")
+    assert (found.modality, found.modality_given) == (Modality.PET, True)
+    reopened = fake_engine().reopen(found, SCENE.volume)
+    assert reopened.window == session.window != Window(-160.0, 240.0)
 
 
 def test_an_empty_session_can_be_saved(tmp_path: Path) -> None:

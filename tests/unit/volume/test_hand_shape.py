@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from radsam.errors import PromptError
 from radsam.volume import Box, Brush, Geometry, HandShape, Lasso, Mask, Plane, SliceGrid, SparseMask
-from radsam.volume.hand_shape import alike, sampled_voxel, shape_voxels, within
+from radsam.volume.hand_shape import alike, sampled_voxel, shape_voxels, within_range
 from radsam.volume.stroke_pixels import stroke_pixels
 from radsam.volume.voxel_line import voxel_line
 
@@ -175,9 +175,9 @@ def test_within_a_range_of_hu_both_ends_count(geometry: Geometry, plane: Plane, 
     path = (grid.join(3, 2, 2), grid.join(3, 5, 6))
     stroke = shape_voxels(Brush(path_ijk=path, radius_mm=5.0, ball=ball, plane=plane), geometry)
     expected = stroke.decode() & (hu >= -1) & (hu <= 2)
-    assert within(stroke, hu, (-1.0, 2.0)) == SparseMask.of(expected, grid.axis)
-    assert not within(stroke, hu, (50.0, 60.0))
-    assert not within(within(stroke, hu, (50.0, 60.0)), hu, (-1.0, 2.0))
+    assert within_range(stroke, hu, (-1.0, 2.0)) == SparseMask.of(expected, grid.axis)
+    assert not within_range(stroke, hu, (50.0, 60.0))
+    assert not within_range(within_range(stroke, hu, (50.0, 60.0)), hu, (-1.0, 2.0))
 
 
 def vessels(geometry: Geometry, grid: SliceGrid) -> np.ndarray:

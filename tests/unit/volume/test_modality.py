@@ -1,15 +1,16 @@
-"""Is an MR distinguished from a CT where no header says which, and a CT never doubted?"""
+"""Is an MR distinguished from a CT where no header says which, and is whatever may be wrong told with its option?"""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
-from radsam.volume.hu_check import hu_doubt
 
 from radsam.io.volume_read import read_volume
-from radsam.volume import Geometry, SeriesOrigin, Volume
+from radsam.volume import Geometry, Modality, ModalitySource, SeriesOrigin, Volume
+from radsam.volume.modality import guess_modality
 
 rng = np.random.default_rng(0)
 
@@ -25,39 +26,89 @@ def head(background: float, tissue: float) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("hu", "doubted"),
+    ("values", "expected"),
     [
-        (head(-1000, 40), False),
-        (head(-1000, 40).clip(-160, 240), False),  # cut to a window
-        (noisy(100), False),  # a crop of the liver: no air, no fat, nothing below 0
-        (noisy(40, noise=30), False),
-        (noisy(900, noise=200).clip(30), False),  # a crop of bone
-        (head(0, 40), False),  # a brain without its skull, on 0
-        (noisy(-990, noise=3), False),  # air alone
-        (head(0, 900), True),  # an MR
-        (head(0, 200), True),  # an MR of 8 bits
-        (head(24, 1064), False),  # too small to tell
-        (np.tile(head(24, 1064), (4, 4, 4)), True),  # a CT with an offset
-        (noisy(1064), True),  # a crop of it
-        (head(0, 900).astype(np.float32) / 900, True),  # scaled to 1
-        ((head(0, 900).astype(np.float32) - 100) / 300, True),  # z-scores
+        (head(-1000, 40), (Modality.CT, True)),
+        (noisy(-990, noise=3), (Modality.CT, True)),  # air alone
+        (head(-3024, 40), (Modality.CT, True)),  # the padding of a round field of view
+        (head(-1000, 40).clip(-160, 240), (Modality.CT, False)),  # cut to a window
+        (noisy(100), (Modality.CT, False)),  # a crop of the liver: no air, no fat, nothing below 0
+        (noisy(40, noise=30), (Modality.CT, False)),
+        (noisy(900, noise=200).clip(30), (Modality.CT, False)),  # a crop of bone
+        (head(0, 40), (Modality.CT, False)),  # a brain without its skull, on 0
+        (head(24, 1064), (Modality.CT, False)),  # too small to tell
+        (head(0, 900), (Modality.MR, False)),
+        (head(0, 200), (Modality.MR, False)),  # of 8 bits
+        (head(0, 900) - (np.arange(16) == 3) * np.int16(30), (Modality.CT, False)),  # more negative than an overshoot
+        (np.where(head(0, 900) == 900, -40, head(0, 900)).astype(np.int16), (Modality.MR, False)),  # an overshoot
+        (np.tile(head(24, 1064), (4, 4, 4)), (Modality.MR, False)),  # a CT with an offset
+        (noisy(1064), (Modality.MR, False)),  # a crop of it
+        (head(0, 900).astype(np.float32) / 900, (Modality.MR, False)),  # scaled to 1
+        ((head(0, 900).astype(np.float32) - 100) / 300, (Modality.MR, False)),  # z-scores
+        (rng.integers(-4096, 4096, (8, 8, 8)).astype(np.int16), (Modality.MR, False)),  # phases
     ],
 )
-def test_values_that_are_no_hu_are_doubted(hu: np.ndarray, doubted: bool) -> None:
-    assert bool(hu_doubt(hu)) == doubted
+def test_the_modality_is_guessed_from_the_values(values: np.ndarray, expected: tuple[Modality, bool]) -> None:
+    assert guess_modality(values) == expected
 
 
-def test_a_header_that_says_what_it_is_is_believed() -> None:
-    hu, grid = head(0, 900), Geometry.from_parts((16, 16, 16), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), np.eye(3))
-    assert "go from 0 to 9" in Volume(hu, grid).hu_doubt
-    assert Volume(hu, grid, "MR").hu_doubt == ""
-    assert Volume(hu, grid, series=SeriesOrigin("1", "1.2", "1.3", "")).hu_doubt == ""
+GRID = Geometry.from_parts((16, 16, 16), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), np.eye(3))
+CT, MR = head(-1000, 40), head(0, 900)
 
 
 @pytest.mark.parametrize(
-    ("case", "doubted"),
-    [("mr/mr_cord_t2", True), ("mr/mr_cord_t2s_gm", True), ("ct/abdomen_2mm_organs", False), ("ct/lidc_0001", False)],
+    ("values", "modality", "source", "told"),
+    [
+        (CT, Modality.CT, ModalitySource.VALUES, ""),
+        (CT, Modality.CT, ModalitySource.GIVEN, ""),
+        (CT, Modality.CT, ModalitySource.HEADER, ""),
+        (MR, Modality.MR, ModalitySource.GIVEN, ""),
+        (MR, Modality.PET, ModalitySource.HEADER, ""),
+        (MR, Modality.MR, ModalitySource.VALUES, r"taken for an MR by its values 0 to 9.*--modality ct\|pet\|other"),
+        (head(0, 40), Modality.CT, ModalitySource.VALUES, r"taken for a CT .*--modality mr\|pet\|other"),
+        (MR, Modality.CT, ModalitySource.GIVEN, r"read as a CT, .* hardly Hounsfield units.*--modality mr\|pet\|other"),
+        (CT, Modality.MR, ModalitySource.GIVEN, r"read as an MR, .* look like Hounsfield units.*--modality ct"),
+        (CT, Modality.PET, ModalitySource.HEADER, r"read as a PET"),
+    ],
+)
+def test_what_may_be_wrong_is_told_with_the_option_that_corrects_it(
+    values: np.ndarray, modality: Modality, source: ModalitySource, told: str
+) -> None:
+    doubt = Volume(values, GRID, modality, modality_source=source).modality_doubt
+    assert bool(doubt) == bool(told)
+    assert re.search(told, doubt)
+
+
+def test_dicom_is_believed() -> None:
+    assert Volume(MR, GRID, series=SeriesOrigin("1", "1.2", "1.3", "")).modality_doubt == ""
+    given = Volume(MR, GRID, series=SeriesOrigin("1", "1.2", "1.3", ""), modality_source=ModalitySource.GIVEN)
+    assert "--modality" in given.modality_doubt
+
+
+def test_names_of_modalities() -> None:
+    assert [Modality(name) for name in ("ct", "Mr", "PET", "Other")] == [*Modality]
+    assert [Modality.of_dicom(code) for code in ("CT", "MR", "PT", "US")] == [*Modality]
+    with pytest.raises(ValueError, match="xray"):
+        Modality("xray")
+
+
+def test_the_unit_follows_from_the_modality() -> None:
+    assert Volume(CT, GRID).unit == "HU"
+    assert Volume(MR, GRID, Modality.MR).unit == ""
+    assert Volume(MR, GRID, Modality.PET, stated_unit="SUV").unit == "SUV"
+
+
+@pytest.mark.parametrize(
+    ("case", "modality", "told"),
+    [
+        ("mr/mr_cord_t2", Modality.MR, True),
+        ("mr/mr_cord_t2s_gm", Modality.MR, True),
+        ("mr/mr_brain_05", Modality.MR, True),
+        ("ct/abdomen_2mm_organs", Modality.CT, False),
+        ("ct/lidc_0001", Modality.CT, False),
+    ],
 )
 @pytest.mark.filterwarnings("ignore::UserWarning")  # of headers
-def test_real_volumes_are_distinguished(shared_data: Path, case: str, doubted: bool) -> None:
-    assert bool(read_volume(shared_data / case / f"{case[:2]}.nii.gz").hu_doubt) == doubted
+def test_real_volumes_are_distinguished(shared_data: Path, case: str, modality: Modality, told: bool) -> None:
+    volume = read_volume(shared_data / case / f"{case[:2]}.nii.gz")
+    assert (volume.modality, bool(volume.modality_doubt)) == (modality, told)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from radsam.volume import Geometry, Plane, SliceGrid, SparseMask, Volume
+from radsam.volume import Geometry, Modality, Plane, SliceGrid, SparseMask, Volume
 from radsam.volume.axial_diameters import axial_diameters
 from radsam.volume.object_statistics import object_statistics
 
@@ -136,7 +136,7 @@ def test_values_are_those_of_the_voxels() -> None:
 def test_any_kind_of_value_has_a_histogram() -> None:
     hu = np.zeros((2, 3, 4), np.float32)
     hu[0] = np.linspace(0, 1.5, 12).reshape(3, 4)
-    volume = Volume(hu, geometry_of(hu.shape), modality="PT")
+    volume = Volume(hu, geometry_of(hu.shape), modality=Modality.PET)
     one = np.zeros(hu.shape, bool)
     one[0] = True
     suv = object_statistics(volume, SparseMask.of(one, 2))

@@ -101,7 +101,7 @@ def test_slices_that_are_constant_but_differ_are_a_volume() -> None:
 @pytest.mark.parametrize("dtype", [np.float64, np.int32])
 def test_other_number_types_are_refused(dtype: type) -> None:
     with pytest.raises(VolumeError, match="int16 or float32"):
-        unchecked(Volume, hu=hu().astype(dtype), geometry=geometry(), source="")
+        unchecked(Volume, values=hu().astype(dtype), geometry=geometry(), source="")
 
 
 def test_labels_keep_to_their_grid_and_their_ids() -> None:

@@ -85,7 +85,7 @@ class LabelObjects(ABC):
             refine: Whether the model predicts each slice, with the mask's own slice as the prompt, instead of
                 taking the mask as it is, which needs no model.
             plane: The plane of later corrections and propagations.
-            window: The HU window of the model's input; None takes the session's window.
+            window: The window of the model's input, in the volume's unit; None takes the session's.
             zoom: Whether the model sees a crop around each object; None takes what it was trained for.
             progress: Called after each slice that is refined, with the number of all slices.
 
@@ -173,7 +173,7 @@ def label_requests(
         names: The objects to take, by name or number; None for all that have a voxel.
         plane: The plane of later propagations.
         refine: Whether the model predicts each slice.
-        window: The HU window of the model's input; None takes the session's.
+        window: The window of the model's input, in the volume's unit; None takes the session's.
         zoom: As for `StartFromMaskRequest`.
         what: A name for the labels, as the subject of a sentence ("The mask organ.nii.gz").
 

@@ -52,7 +52,7 @@ class PromptEdits(ABC):
             bounds: First and last slice of the object, both included; None lets the stop rule find the ends.
             name: The object; an existing one is restarted.
             plane: The plane of the propagation: axial, coronal or sagittal.
-            window: The HU window of the model's input; None takes the session's window.
+            window: The window of the model's input, in the volume's unit; None takes the session's.
             policy: What a slice passes to the next: "mask", "box", "point" or "copy"; None takes what the model
                 was trained for.
             zoom: Whether the model sees a crop around the object, which shows small ones better, instead of whole

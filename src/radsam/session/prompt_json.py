@@ -8,7 +8,7 @@
     scribble  {"scribble": [[i, j, k], …], "positive": true}
     lasso     {"lasso": {"k": 41}, "polygon": [[i, j], …], "positive": true}
     bounds    [first slice, last slice]
-    window    [low HU, high HU]
+    window    [low, high], in the volume's unit
 
 Every prompt may be negative; boxes and masks say so only then, so that older programs read them.
 A field annotated with one of the types below holds the value of `radsam.volume` or `radsam.preprocess`; it takes

@@ -24,8 +24,8 @@ def stated_modality(path: Path) -> Modality | None:
     """
     kind = format_of(path)
     if kind is META:
-        code = read_meta_fields(path).get("Modality", "").upper().removeprefix("MET_MOD_")
-        return {"CT": Modality.CT, "MR": Modality.MR, "PET": Modality.PET}.get(code)
+        meta = read_meta_fields(path).get("Modality", "").upper().removeprefix("MET_MOD_")
+        return {"CT": Modality.CT, "MR": Modality.MR, "PET": Modality.PET}.get(meta)
     if kind is not NIFTI:
         return None
     sidecar = path.with_name(path.name[: path.name.lower().rindex(".nii")] + ".json")
@@ -35,5 +35,5 @@ def stated_modality(path: Path) -> Modality | None:
         stated = json.loads(sidecar.read_bytes())
     except (OSError, ValueError, RecursionError):
         return None
-    said = stated.get("Modality") if isinstance(stated, dict) else None
-    return Modality.of_dicom(said) if isinstance(said, str) and said else None
+    code = stated.get("Modality") if isinstance(stated, dict) else None
+    return Modality.of_dicom(code) if isinstance(code, str) and code else None

@@ -45,7 +45,7 @@ class SessionFile:
         volume_series: Which DICOM series of that folder; empty for a file.
         volume_resampled: Whether its slices were resampled.
         modality: What it was taken for.
-        modality_given: Whether the user said so.
+        modality_given: Whether the user stated it.
         model_name: Name of its bundle.
         model_path: Path of that bundle.
         model_hash: `Bundle.sha256` of its bundle.

@@ -1,4 +1,4 @@
-"""What made a volume: said by its file or its user, or guessed from its values."""
+"""What made a volume: stated by its file or its user, or guessed from its values."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ class ModalitySource(Enum):
 def guess_modality(values: Values) -> tuple[Modality, bool]:
     """Guess what a volume is from its values: a CT has air at -1000, fat at -100 and noise around 0.
 
-    Most MR start at 0, where their background is. So does a CT that was stored with an offset, and PET: neither can be
-    told from an MR.
+    Most MR start at 0, where their background is. So does a CT that was stored with an offset, and PET: neither
+    looks different from an MR.
 
     Args:
         values: Its values.

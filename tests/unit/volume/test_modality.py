@@ -1,4 +1,4 @@
-"""Is an MR distinguished from a CT where no header says which, and is whatever may be wrong told with its option?"""
+"""Is an MR distinguished from a CT where no header says which, and is a doubt reported with the option to use?"""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ CT, MR = head(-1000, 40), head(0, 900)
 
 
 @pytest.mark.parametrize(
-    ("values", "modality", "source", "told"),
+    ("values", "modality", "source", "reported"),
     [
         (CT, Modality.CT, ModalitySource.VALUES, ""),
         (CT, Modality.CT, ModalitySource.GIVEN, ""),
@@ -72,11 +72,11 @@ CT, MR = head(-1000, 40), head(0, 900)
     ],
 )
 def test_what_may_be_wrong_is_told_with_the_option_that_corrects_it(
-    values: np.ndarray, modality: Modality, source: ModalitySource, told: str
+    values: np.ndarray, modality: Modality, source: ModalitySource, reported: str
 ) -> None:
     doubt = Volume(values, GRID, modality, modality_source=source).modality_doubt
-    assert bool(doubt) == bool(told)
-    assert re.search(told, doubt)
+    assert bool(doubt) == bool(reported)
+    assert re.search(reported, doubt)
 
 
 def test_dicom_is_believed() -> None:
@@ -99,7 +99,7 @@ def test_the_unit_follows_from_the_modality() -> None:
 
 
 @pytest.mark.parametrize(
-    ("case", "modality", "told"),
+    ("case", "modality", "reported"),
     [
         ("mr/mr_cord_t2", Modality.MR, True),
         ("mr/mr_cord_t2s_gm", Modality.MR, True),
@@ -109,6 +109,6 @@ def test_the_unit_follows_from_the_modality() -> None:
     ],
 )
 @pytest.mark.filterwarnings("ignore::UserWarning")  # of headers
-def test_real_volumes_are_distinguished(shared_data: Path, case: str, modality: Modality, told: bool) -> None:
+def test_real_volumes_are_distinguished(shared_data: Path, case: str, modality: Modality, reported: bool) -> None:
     volume = read_volume(shared_data / case / f"{case[:2]}.nii.gz")
-    assert (volume.modality, bool(volume.modality_doubt)) == (modality, told)
+    assert (volume.modality, bool(volume.modality_doubt)) == (modality, reported)

@@ -27,7 +27,7 @@ from radsam.server.server_store import ServerStore
 from radsam.server.service import Service
 from radsam.server.web_app import create_app
 from radsam.session.label_set import LabelSet
-from radsam.volume import RunMask, Volume
+from radsam.volume import Modality, RunMask, Volume
 from waiting import HANG_SECONDS, wait_for
 
 #: On the right ball of `touching_balls`.
@@ -113,15 +113,22 @@ def served(
     session: bool = True,
     label_set: LabelSet | None = None,
     pacs: PacsAddress | None = None,
+    modality: Modality | None = Modality.CT,
 ) -> Iterator[Served]:
-    """Run a service on a file of two balls, with a session on it."""
+    """Run a service on a file of two balls, with a session on it. Its values alone do not tell surely what it is."""
     scene = touching_balls()
     path = folder / "ct.nii.gz"
     if not path.exists():
         write_volume(volume or scene.volume, path)
     backend = backend or FakeBackend()
     service = Service(
-        fake_engine(backend), ServerStore(folder / "state"), given=[path], limits=limits, label_set=label_set, pacs=pacs
+        fake_engine(backend),
+        ServerStore(folder / "state"),
+        given=[path],
+        limits=limits,
+        label_set=label_set,
+        pacs=pacs,
+        modality=modality,
     )
     app = create_app(service, authenticator=authenticator, origins=origins)
     headers = {"authorization": f"Bearer {token}"} if token else {}

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from radsam.volume import Brush, Geometry, Lasso, Plane, SliceGrid
-from radsam.volume.hand_shape import HandShape, alike, sampled_voxel, shape_voxels, within
+from radsam.volume.hand_shape import HandShape, alike, sampled_voxel, shape_voxels, within_range
 from web_grids import directions, plane_info
 
 FIXTURE = Path(__file__).resolve().parents[1] / "web" / "tests" / "fixtures" / "strokes.json"
@@ -75,7 +75,7 @@ def _brush(grid: SliceGrid, index: int, path: list[tuple[int, int]], radius_mm: 
 
 def _pixels(shape: HandShape, geometry: Geometry, grid: SliceGrid, index: int) -> dict[str, Any]:
     voxels = shape_voxels(shape, geometry)
-    some = within(voxels, hu(), RANGE_HU)
+    some = within_range(voxels, hu(), RANGE_HU)
     at = sampled_voxel(shape, voxels)
     near = alike(voxels, hu(), at, TOLERANCE_HU, geometry.spacing_mm_ijk)
     found = {"runs": voxels, "within": some, "alike": near}

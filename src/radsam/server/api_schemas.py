@@ -13,8 +13,8 @@ from radsam.errors import RequestError
 from radsam.session import Overlap
 from radsam.session.edit import LARGEST_ID, SetOrder, SetOverlap
 from radsam.session.edit_request import Request
-from radsam.session.prompt_json import AnyPrompt, Index, ValueWindow
-from radsam.volume import Plane
+from radsam.session.prompt_json import WINDOW_NAMES, AnyPrompt, Index, ValueWindow
+from radsam.volume import Modality, Plane
 
 _NAME = r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$"
 
@@ -32,6 +32,7 @@ LONGEST_NAME = 64
 Name = Annotated[
     str, Field(min_length=1, max_length=LONGEST_NAME, json_schema_extra={"pattern": _NAME}), AfterValidator(_named)
 ]
+ModalityName = Literal["CT", "MR", "PET", "other"]
 PlaneName = Literal["axial", "coronal", "sagittal"]
 
 
@@ -47,7 +48,17 @@ class NewSession(Request):
     """The volume of a new session."""
 
     volume: Annotated[str, Field(max_length=64, examples=["v0123456789abcdef"])]
-    window: ValueWindow | None = None
+    window: Annotated[ValueWindow | None, Field(validation_alias=WINDOW_NAMES)] = None
+
+
+def _known_modality(given: Any) -> Any:
+    return next((each for each in Modality if str(given).lower() == each.value.lower()), given)
+
+
+class VolumeChange(Request):
+    """What a volume is, where its file or the guess from its values is wrong: in lower or upper case."""
+
+    modality: Annotated[Modality, BeforeValidator(_known_modality), Field(examples=["mr"])]
 
 
 class View(Request):
@@ -109,13 +120,21 @@ class Health(BaseModel):
     version: str
 
 
+class WindowRule(BaseModel):
+    """How a model sees a modality: in a window, or from one percentile of the volume's values to another."""
+
+    window: list[float] | None = None
+    percentiles: list[float] | None = None
+
+
 class Model(BaseModel):
-    """The model and its capabilities."""
+    """The model and its capabilities; `window` is that of CT, in HU."""
 
     name: str
     capabilities: list[str]
     max_zoom: float
     window: list[float]
+    windows: dict[ModalityName, WindowRule]
     backend: str
     precision: str
 
@@ -158,13 +177,20 @@ class VolumeRow(BaseModel):
     `bytes` is its size on disk, `added` the time of the upload or of the file's last change, `upload` the upload that
     it belongs to, and `labels` whether that looks like a label map. `scan` is null for a file, and `patient` is null
     unless the server was started with --show-patient.
+
+    `modality` is null where the file does not state it and the volume has not been opened yet; opening guesses it from
+    the values ("values"), unless the file ("header") or a user ("given") says it. `modality_doubt` says why it may be
+    another one, and is empty where it is sure. `unit` is that of the values, null where there is none.
     """
 
     id: str
     name: str
     shape_ijk: list[int]
     spacing_mm_ijk: list[float]
-    modality: str
+    modality: ModalityName | None
+    modality_source: Literal["header", "given", "values"] | None
+    modality_doubt: str
+    unit: str | None
     source: Literal["given", "data", "upload"]
     notes: list[str]
     bytes: int
@@ -207,13 +233,17 @@ class VolumeDetails(VolumeRow):
 
 
 class SessionListed(BaseModel):
-    """A session in a listing; `object_names` is empty where an earlier version of the server changed it last."""
+    """A session in a listing; where an earlier version of the server changed it last, `object_names` is empty.
+
+    `modality` is what its volume was taken for, and null in a session of an earlier version.
+    """
 
     id: str
     volume: str
     name: str
     objects: int
     object_names: list[str]
+    modality: ModalityName | None
     created: str
     changed: str
     interrupted: bool
@@ -301,12 +331,14 @@ class Overlapping(BaseModel):
 
 
 class State(BaseModel):
-    """A session."""
+    """A session; `window`, in the unit of the values, is the one in which the model sees new objects."""
 
     id: str
     volume: str
     revision: int
     window: list[float]
+    modality: ModalityName
+    unit: str | None
     can_undo: bool
     can_redo: bool
     overlap: str

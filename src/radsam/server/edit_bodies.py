@@ -11,7 +11,7 @@ from radsam.server.api_schemas import Name
 from radsam.session import edit_request, hand_request
 from radsam.session.edit import Reach
 from radsam.session.edit_request import CorrectionRequest, PolicyName, Request
-from radsam.session.prompt_json import AnyPrompt, Index, ValueWindow
+from radsam.session.prompt_json import WINDOW_NAMES, AnyPrompt, Index, ValueWindow
 from radsam.session.requests import ObjectRequest
 from radsam.volume import Plane
 
@@ -82,7 +82,7 @@ class PreviewRequest(Request):
     prompt: AnyPrompt | None = None
     plane: Plane = Plane.AXIAL
     points: _Prompts = ()
-    window: ValueWindow | None = None
+    window: Annotated[ValueWindow | None, Field(validation_alias=WINDOW_NAMES)] = None
     policy: PolicyName | None = None
     zoom: StrictBool | None = None
     name: Name | None = None

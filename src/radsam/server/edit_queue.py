@@ -98,8 +98,18 @@ class EditQueue:
                 raise BusyError(
                     f"An edit of {live.jobs[0].name!r} is still running. Wait until it is done, or cancel it."
                 )
-            steps = lambda job: self._change_steps(live, change)  # noqa: E731 - a `Job` names its steps
-            return self._queue(live, Job(_job_id(), "change", name, steps, Priority.CLICK)).future
+            return self.change_after_edits(live, change, name)
+
+    def change_after_edits(
+        self, live: LiveSession, change: Callable[[Session], Iterator[Record] | None], name: str = ""
+    ) -> Future[dict[str, Any]]:
+        """Queue a change as `change` does, after the edits that run or wait.
+
+        Raises:
+            TooManyError: Too many edits wait.
+        """
+        steps = lambda job: self._change_steps(live, change)  # noqa: E731 - a `Job` names its steps
+        return self._queue(live, Job(_job_id(), "change", name, steps, Priority.CLICK)).future
 
     def cancel(self, live: LiveSession, *, keep: bool = False) -> list[Job]:
         """Cancel the running edit and all waiting ones; the session stays as it was before them.
@@ -146,7 +156,8 @@ class EditQueue:
         session = live.session
         job.edit = edit = session.to_edit(request)
         job.warnings = capability_warnings(edit, session.predictor.spec)
-        if isinstance(edit, Segment) and session.volume.modality_doubt:
+        # Once: the volume stays the same.
+        if isinstance(edit, Segment) and not session.objects and session.volume.modality_doubt:
             job.warnings += (session.volume.modality_doubt,)
         number = live.value_for(edit.name) if isinstance(edit, StartEdit) else None
         object_id = object_ids(with_edit(session.history, edit, number).done)[edit.name]

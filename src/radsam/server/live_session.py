@@ -142,6 +142,7 @@ class LiveSession:
             self.shown,
             self.created,
             names,
+            self.session.volume.modality.value,
         )
 
     def refresh(self) -> None:

@@ -31,8 +31,8 @@ class AxialDiameter(BaseModel):
 class Statistics(BaseModel):
     """Statistics of an object as the label map has it; values that need a voxel are null if it has none.
 
-    `unit` is "HU" in a CT and null in other modalities. The diameters are the longest one on any axial slice, and the
-    longest perpendicular to it on the same slice.
+    `unit` is that of the values: "HU" in a CT, "SUV" or "Bq/ml" in a PET, and null where they have none. The
+    diameters are the longest one on any axial slice, and the longest perpendicular to it on the same slice.
     """
 
     name: str

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from radsam.server.api_schemas import UploadListed, VolumeDetails, VolumeRow
+from radsam.server.api_schemas import UploadListed, VolumeChange, VolumeDetails, VolumeRow
 from radsam.server.route_dependencies import Id, Served, User, error_responses
 from radsam.server.state_json import volume_row
 from radsam.server.uploads import IncomingFile
@@ -55,6 +55,15 @@ def show_volume(volume: Id, service: Served, user: User) -> VolumeDetails:
     return VolumeDetails(**service.volume_details(user, volume))
 
 
+@router.patch("/{volume}", responses=error_responses(413))
+def change_volume(volume: Id, change: VolumeChange, service: Served, user: User) -> VolumeDetails:
+    """Say what a volume is, where its file or the guess from its values is wrong; it holds for all of its users.
+
+    Sessions on it follow: their objects stay as they are, new ones are seen as the model sees this modality.
+    """
+    return VolumeDetails(**service.set_modality(user, volume, change.modality))
+
+
 @router.delete("/{volume}", status_code=204, responses=error_responses(409))
 def delete_volume(volume: Id, service: Served, user: User) -> None:
     """Remove the upload of this user that the volume belongs to, with all its series and the sessions on them."""
@@ -86,8 +95,9 @@ def read_image(volume: Id, request: Request, service: Served, user: User) -> Res
 async def read_thumbnail(volume: Id, request: Request, service: Served, user: User) -> Response:
     """Return a small picture of the slice in the middle."""
     entry = await run_in_threadpool(service.volumes.entry, volume, user)
-    headers = {"etag": entry.etag, "cache-control": "private, no-cache"}
-    if entry.etag in request.headers.get("if-none-match", ""):
+    etag = service.thumbnails.etag(entry)
+    headers = {"etag": etag, "cache-control": "private, no-cache"}
+    if etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     drawn = await run_in_threadpool(service.thumbnails.stored, entry)
     if drawn is None:

@@ -30,10 +30,15 @@ CREATE TABLE IF NOT EXISTS uploads (
     bytes INTEGER NOT NULL, created TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS measurements (session TEXT PRIMARY KEY, listed TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS modalities (volume TEXT PRIMARY KEY, modality TEXT NOT NULL);
 """
 #: Columns of later versions, which are added to the database of an earlier one.
 _LATER_COLUMNS = {
-    "sessions": ("created TEXT NOT NULL DEFAULT ''", "names TEXT NOT NULL DEFAULT '[]'"),
+    "sessions": (
+        "created TEXT NOT NULL DEFAULT ''",
+        "names TEXT NOT NULL DEFAULT '[]'",
+        "modality TEXT NOT NULL DEFAULT ''",
+    ),
     "uploads": ("labels INTEGER NOT NULL DEFAULT 0",),
 }
 
@@ -53,6 +58,7 @@ class SessionRow:
         shown: Colour and visibility by object name.
         created: ISO time of its start; empty if an earlier version started it.
         names: Names of its objects.
+        modality: What its volume was taken for; empty if an earlier version saved it.
     """
 
     id: str
@@ -65,6 +71,7 @@ class SessionRow:
     shown: dict[str, dict[str, Any]]
     created: str = ""
     names: tuple[str, ...] = ()
+    modality: str = ""
 
 
 @dataclass(frozen=True)
@@ -158,10 +165,10 @@ class ServerStore:
     def put_session(self, row: SessionRow) -> None:
         """Insert or replace the row of a session."""
         values = (row.id, row.owner, row.volume, row.name, row.changed, row.revision, row.objects)
-        more = (json.dumps(row.shown), row.created, json.dumps(row.names))
+        more = (json.dumps(row.shown), row.created, json.dumps(row.names), row.modality)
         with self._lock, self._database:
             self._database.execute(
-                "INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*values, *more)
+                "INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*values, *more)
             )
 
     def session(self, session: str, owner: str) -> SessionRow | None:
@@ -179,15 +186,25 @@ class ServerStore:
     def _sessions(self, where: str, *values: str) -> list[SessionRow]:
         with self._lock:
             rows = self._database.execute(
-                "SELECT id, owner, volume, name, changed, revision, objects, shown, created, names FROM sessions "
-                f"WHERE {where} ORDER BY changed DESC",
+                "SELECT id, owner, volume, name, changed, revision, objects, shown, created, names, modality "
+                f"FROM sessions WHERE {where} ORDER BY changed DESC",
                 values,
             ).fetchall()
         return [
             SessionRow(
-                key, of, volume, name, changed, revision, objects, json.loads(shown), created, tuple(json.loads(names))
+                key,
+                of,
+                volume,
+                name,
+                changed,
+                revision,
+                objects,
+                json.loads(shown),
+                created,
+                tuple(json.loads(names)),
+                modality,
             )
-            for key, of, volume, name, changed, revision, objects, shown, created, names in rows
+            for key, of, volume, name, changed, revision, objects, shown, created, names, modality in rows
         ]
 
     def delete_session(self, session: str) -> None:
@@ -209,6 +226,23 @@ class ServerStore:
         with self._lock:
             row = self._database.execute("SELECT listed FROM measurements WHERE session = ?", (session,)).fetchone()
         return None if row is None else str(row[0])
+
+    # Modalities
+
+    def put_modality(self, volume: str, modality: str) -> None:
+        """Store what a user says that a volume is."""
+        with self._lock, self._database:
+            self._database.execute("INSERT OR REPLACE INTO modalities VALUES (?, ?)", (volume, modality))
+
+    def modalities(self) -> dict[str, str]:
+        """Return what users say that volumes are, by volume."""
+        with self._lock:
+            return dict(self._database.execute("SELECT volume, modality FROM modalities").fetchall())
+
+    def delete_modality(self, volume: str) -> None:
+        """Forget what a user says that a volume is."""
+        with self._lock, self._database:
+            self._database.execute("DELETE FROM modalities WHERE volume = ?", (volume,))
 
     # Uploads
 

@@ -24,6 +24,7 @@ from radsam.io.pacs.pacs_address import PacsAddress
 from radsam.preprocess import Window
 from radsam.propagate import Record
 from radsam.server import state_json
+from radsam.server.display_windows import SOFT_TISSUE, DisplayWindows
 from radsam.server.edit_queue import EditQueue
 from radsam.server.encode_ahead import EncodeAhead
 from radsam.server.event_channel import Subscription
@@ -39,7 +40,7 @@ from radsam.server.server_errors import BusyError, NotFoundError, TooManyError
 from radsam.server.server_limits import Limits
 from radsam.server.server_metrics import ServerMetrics
 from radsam.server.server_store import ServerStore
-from radsam.server.session_registry import SessionRegistry
+from radsam.server.session_registry import SessionRegistry, follow_modality
 from radsam.server.statistics_service import StatisticsService
 from radsam.server.thumbnails import Thumbnails
 from radsam.server.uploads import Uploads, check_session_file, display_name
@@ -53,7 +54,7 @@ from radsam.session.label_objects import label_requests
 from radsam.session.label_set import LabelSet, with_set_values
 from radsam.session.prompt_json import prompt_to_json
 from radsam.session.requests import ObjectRequest, request_of
-from radsam.volume import Plane, SliceGrid, Volume, slice_index
+from radsam.volume import Modality, ModalitySource, Plane, SliceGrid, Volume, slice_index
 from radsam.volume.object_colours import hex_of
 
 #: Sessions that were not used for this time are closed if a volume needs the memory: no request is using them.
@@ -75,6 +76,7 @@ class Service:
         label_set: Names with fixed values and colours.
         show_patient: Whether listings show patient and study of DICOM volumes.
         pacs: The PACS to search, to retrieve from and to send results to.
+        modality: What the volumes are, as for `VolumeRegistry`.
 
     Raises:
         VolumeError: A given volume cannot be read.
@@ -92,6 +94,7 @@ class Service:
         label_set: LabelSet | None = None,
         show_patient: bool = False,
         pacs: PacsAddress | None = None,
+        modality: Modality | None = None,
     ) -> None:
         self.engine = engine
         self.limits = limits or Limits()
@@ -100,9 +103,16 @@ class Service:
         #: The folder of sessions, uploads and saved labels.
         self.folder = store.folder
         self.volumes = VolumeRegistry(
-            list(given), list(data), store, self.limits, named_by_path=named_by_path, show_patient=show_patient
+            list(given),
+            list(data),
+            store,
+            self.limits,
+            named_by_path=named_by_path,
+            show_patient=show_patient,
+            modality=modality,
         )
-        self.thumbnails = Thumbnails(self.volumes, store.folder / "thumbnails")
+        self.display_windows = DisplayWindows(engine.bundle.spec)
+        self.thumbnails = Thumbnails(self.volumes, self.display_windows, store.folder / "thumbnails")
         self.uploads = Uploads(store, self.volumes, self.limits)
         self.pacs = None if pacs is None else PacsService(pacs, self.uploads, self.limits)
         self.coarse_copies = CoarseCopies()
@@ -148,9 +158,27 @@ class Service:
         return [state_json.volume_row(each) for each in self.volumes.listed(user)]
 
     def volume_details(self, user: str, volume: str) -> dict[str, Any]:
-        """Describe a volume. If it is not a CT it is read, to choose a display window."""
+        """Describe a volume. It is read, unless it is sure to be a CT: for its modality and its display window."""
         entry = self.volumes.entry(volume, user)
-        return state_json.volume_details(entry, None if entry.modality == "CT" else self.volumes.load(entry))
+        if entry.is_dicom and (entry.modality, entry.modality_source) == ("CT", "header"):
+            return state_json.volume_details(entry, SOFT_TISSUE)
+        window = self.display_windows.of(self.volumes.load(entry))
+        return state_json.volume_details(self.volumes.entry(volume, user), window)
+
+    def set_modality(self, user: str, volume: str, modality: Modality) -> dict[str, Any]:
+        """Take a volume for what a user says that it is, for all of its users and from now on; describe it.
+
+        Sessions on it follow once their edits are done: objects keep their masks and windows, new ones are seen as
+        the model sees the modality.
+        """
+        entry = self.volumes.entry(volume, user)
+        self.volumes.set_modality(entry, modality)
+        loaded = self.volumes.load(entry)
+        for live in self._sessions.live:
+            if live.volume_id == volume:
+                with suppress(TooManyError):  # it follows when it is opened again
+                    self._edits.change_after_edits(live, lambda each: follow_modality(each, loaded))
+        return self.volume_details(user, volume)
 
     def image(self, user: str, volume: str) -> tuple[int, Iterator[bytes]]:
         """Return length and chunks of a volume as uncompressed NIfTI."""
@@ -186,6 +214,10 @@ class Service:
         check_session_file(file, self.limits, entry.geometry)
         saved = read_session(file)
         loaded = self.volumes.load(entry)
+        saved.check_volume(loaded)
+        if saved.modality_given and loaded.modality_source is ModalitySource.VALUES:  # what its user knew, not a guess
+            self.volumes.set_modality(entry, saved.modality)
+            loaded = self.volumes.load(entry)
         return self._sessions.begin(user, entry, lambda: self.engine.reopen(saved, loaded)).state()
 
     def state(self, user: str, session: str) -> dict[str, Any]:

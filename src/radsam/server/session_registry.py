@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,7 @@ class SessionRegistry:
             interrupted = _journal(self._store, row.id).exists() if live is None else live.resumable is not None
             shown = ("id", "volume", "name", "objects", "changed")
             more = {"interrupted": interrupted, "created": row.created or row.changed, "object_names": list(row.names)}
+            more["modality"] = row.modality or None
             rows.append({key: getattr(row, key) for key in shown} | more)
         return rows
 
@@ -211,21 +213,37 @@ class SessionRegistry:
             # The edit was saved, whole or stopped, and the crash came before its journal was removed.
             interrupted = None
             _journal(self._store, row.id).unlink()
+
+        def reopen() -> Session:
+            same = volume.modality is saved.modality
+            session = self._engine.reopen(saved, volume if same else replace(volume, modality=saved.modality))
+            follow_modality(session, volume)
+            return session
+
         return self._thread.call(
-            lambda: LiveSession(
-                row,
-                self._engine.reopen(saved, volume),
-                folder,
-                interrupted,
-                self._metrics.dropped.inc,
-                self._label_set,
-            ),
+            lambda: LiveSession(row, reopen(), folder, interrupted, self._metrics.dropped.inc, self._label_set),
             Priority.SEGMENT,
         ).result()
 
     def _sweep(self) -> None:
         while not self._ending.wait(min(_SWEEP_SECONDS, self._limits.idle_seconds / 4)):
             self.expire(self._limits.idle_seconds)
+
+
+def follow_modality(session: Session, volume: Volume) -> None:
+    """Take the volume of a session for what it is taken for now; masks stay as they are.
+
+    Every edit has its own window. That of new objects becomes the model's own for the modality, unless it was chosen.
+
+    Args:
+        session: The session.
+        volume: Its volume, as it is taken now.
+    """
+    if volume.modality is not session.volume.modality:
+        spec = session.predictor.spec
+        if session.window == spec.window_of(session.volume):
+            session.window = spec.window_of(volume)
+    session.volume = volume
 
 
 def _locked(folder: Path) -> AbstractContextManager[None]:

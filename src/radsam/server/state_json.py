@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from radsam.preprocess import Window
 from radsam.server.api_schemas import LONGEST_NAME
 from radsam.server.mask_revisions import MaskRevisions
 from radsam.server.mask_uploads import ReadMasks
@@ -19,12 +20,9 @@ from radsam.session.history import chosen_order
 from radsam.session.label_objects import names_in
 from radsam.session.label_set import LabelSet
 from radsam.session.prompt_json import prompt_to_json
-from radsam.volume import Geometry, Plane, SliceGrid, Volume
+from radsam.volume import Geometry, Plane, SliceGrid
 from radsam.volume.object_colours import hex_of, object_colour
 from radsam.volume.plane import AXIS_NAMES
-
-#: Display window for soft tissue; the model's own window may differ.
-_SOFT_TISSUE_HU = (-160.0, 240.0)
 
 
 def volume_row(entry: VolumeEntry) -> dict[str, Any]:
@@ -34,7 +32,10 @@ def volume_row(entry: VolumeEntry) -> dict[str, Any]:
         "name": entry.name,
         "shape_ijk": list(entry.geometry.shape_ijk),
         "spacing_mm_ijk": list(entry.geometry.spacing_mm_ijk),
-        "modality": entry.modality,
+        "modality": entry.modality or None,
+        "modality_source": entry.modality_source or None,
+        "modality_doubt": entry.modality_doubt,
+        "unit": entry.unit or None,
         "source": entry.source,
         "notes": list(entry.notes),
         "bytes": entry.file_bytes,
@@ -53,20 +54,16 @@ def upload_row(upload: Upload) -> dict[str, Any]:
     return {"id": row.id, "name": row.name, "bytes": row.bytes, "created": row.created, "volumes": volumes}
 
 
-def volume_details(entry: VolumeEntry, volume: Volume | None) -> dict[str, Any]:
+def volume_details(entry: VolumeEntry, window: Window) -> dict[str, Any]:
     """Describe a volume.
 
     Args:
         entry: The volume.
-        volume: Its voxels, from which the display window follows; None for a CT.
+        window: The display window that it opens with.
     """
-    low, high = _SOFT_TISSUE_HU
-    if volume is not None:
-        middle = volume.values[len(volume.values) // 2]
-        low, high = (float(each) for each in np.percentile(middle, (1, 99)))
     return volume_row(entry) | {
         "affine_lps": entry.geometry.affine_lps.tolist(),
-        "default_window": [low, max(high, low + 1)],
+        "default_window": [window.low, window.high],
         "dicom": entry.is_dicom,
         "planes": {plane.value: _plane(entry.geometry, plane) for plane in Plane},
     }
@@ -95,6 +92,8 @@ def session_details(session: Session, masks: MaskRevisions) -> dict[str, Any]:
     return {
         "revision": masks.revision,
         "window": [session.window.low, session.window.high],
+        "modality": session.volume.modality.value,
+        "unit": session.volume.unit or None,
         "can_undo": history.cursor > 0,
         "can_redo": history.cursor < len(history.edits),
         "overlap": session.overlap.value,

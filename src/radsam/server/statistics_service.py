@@ -55,7 +55,7 @@ class StatisticsService:
         return {
             "name": name,
             "id": label_map.ids[name],
-            "unit": _unit(live),
+            "unit": live.session.volume.unit or None,
             "voxels": 0,
             "volume_ml": 0.0,
             **({} if statistics is None else _values(statistics) | _shapes(statistics)),
@@ -75,9 +75,10 @@ class StatisticsService:
         return text.getvalue()
 
     def _rows(self, live: LiveSession, label_map: LabelMap) -> Iterator[dict[str, Any]]:
+        unit = live.session.volume.unit
         for name, number in label_map.ids.items():
             shown = f"'{name}" if name.startswith(_FORMULA) else name
-            row = {"object": printable(shown), "id": number, "unit": _unit(live) or "", "voxels": 0, "volume_ml": 0}
+            row = {"object": printable(shown), "id": number, "unit": unit, "voxels": 0, "volume_ml": 0}
             statistics = self._statistics(live, label_map, name)
             if statistics is not None:
                 diameters = statistics.diameters
@@ -97,11 +98,6 @@ class StatisticsService:
             mask = SparseMask(2, label_map.geometry.shape_kji, slices)
             known[number] = revision, object_statistics(live.session.volume, mask)
         return known[number][1]
-
-
-def _unit(live: LiveSession) -> str | None:
-    """Return the unit of the values; only that of a CT is known."""
-    return "HU" if live.session.volume.modality == "CT" else None
 
 
 def _values(statistics: ObjectStatistics) -> dict[str, Any]:

@@ -34,7 +34,7 @@ class VolumeEntry:
         series: Selector of the series in that folder; None for a file.
         source: "given", "data" or "upload".
         geometry: Its grid.
-        modality: Its modality.
+        modality: "CT", "MR", "PET" or "other"; empty where its file does not say it and it has not been read.
         dtype: Type of the stored values.
         owner: The only user who may open it; None for all users.
         notes: What was left out of it, and what its file does not state about its grid, as sentences.
@@ -44,6 +44,9 @@ class VolumeEntry:
         labels: Whether an upload looks like a label map.
         scan: What tells it from others of its DICOM folder; None for a file.
         patient: Patient and study, where the server's operator allows to show them.
+        modality_source: Who says the modality: "header", "given", "values"; empty where nobody does yet.
+        modality_doubt: Why it may be another one; empty if it is sure.
+        unit: Unit of its values; empty where they have none, or none is known yet.
     """
 
     id: str
@@ -62,6 +65,9 @@ class VolumeEntry:
     labels: bool = False
     scan: ScanInfo | None = None
     patient: PatientHeader | None = None
+    modality_source: str = ""
+    modality_doubt: str = ""
+    unit: str = ""
 
     @property
     def is_dicom(self) -> bool:
@@ -110,6 +116,8 @@ def entries_of(
             source=source,
             geometry=grid,
             modality=about.modality,
+            modality_source=about.modality_source,
+            unit="HU" if about.modality == "CT" else "",
             dtype=about.dtype,
             owner=upload.owner if upload else None,
             notes=about.notes,

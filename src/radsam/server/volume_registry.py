@@ -7,23 +7,33 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from radsam.disk.utf8_path import printable
 from radsam.errors import RadsamError, VolumeError
 from radsam.io.stated_grid import grid_notes
-from radsam.io.volume_read import read_volume
+from radsam.io.volume_read import read_volume, taken_for
 from radsam.server.server_errors import NotFoundError, ServerFullError, TooLargeError
 from radsam.server.server_limits import Limits
 from radsam.server.server_store import ServerStore, UploadRow
 from radsam.server.volume_listing import VolumeEntry, distinct_names, entries_of, paths_below
-from radsam.volume import Volume
+from radsam.volume import Modality, ModalitySource, Volume
 
 _log = logging.getLogger(__name__)
 
 #: The folders are not scanned again within this time.
 _FRESH_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What a volume is taken for."""
+
+    modality: Modality
+    source: ModalitySource
+    doubt: str
+    unit: str
 
 
 class VolumeRegistry:
@@ -36,6 +46,8 @@ class VolumeRegistry:
         limits: Size limits.
         named_by_path: Whether a volume carries its path, which a session file of a local user stores.
         show_patient: Whether listings show patient and study of DICOM volumes.
+        modality: What the given volumes and those of folders are, whatever their files say, and what uploads are
+            whose files do not say it.
 
     Raises:
         VolumeError: A given path is not a volume.
@@ -51,12 +63,17 @@ class VolumeRegistry:
         *,
         named_by_path: bool = True,
         show_patient: bool = False,
+        modality: Modality | None = None,
     ) -> None:
         self._data = data
         self._store = store
         self._limits = limits
         self._named_by_path = named_by_path
         self._show_patient = show_patient
+        self._modality = modality
+        #: What users say that volumes are, and what is known of volumes that were read.
+        self._corrected = {volume: Modality(name) for volume, name in store.modalities().items()}
+        self._read: dict[str, _Known] = {}
         self._lock = threading.Lock()
         self._reading: dict[str, threading.Lock] = {}
         self._scanning = threading.Lock()
@@ -81,7 +98,8 @@ class VolumeRegistry:
         """List the volumes that a user may open: given ones, then those in folders, then the user's uploads."""
         self._scan()
         with self._lock:
-            mine = [each for each in self._entries.values() if each.owner in (None, user)]
+            known = list(self._entries.values())
+        mine = [self._with_modality(each) for each in known if each.owner in (None, user)]
         order = ("given", "data", "upload")
         return sorted(mine, key=lambda each: (order.index(each.source), each.name))
 
@@ -98,7 +116,48 @@ class VolumeRegistry:
             raise NotFoundError(
                 f"There is no volume {volume!r}. It may have been moved or removed; list the volumes again."
             )
-        return entry
+        return self._with_modality(entry)
+
+    def set_modality(self, entry: VolumeEntry, modality: Modality) -> None:
+        """Take a volume for what a user says that it is, from now on and after a restart."""
+        self._store.put_modality(entry.id, modality.value)
+        with self._lock:
+            self._corrected[entry.id] = modality
+            self._read.pop(entry.id, None)
+
+    def _given_modality(self, entry: VolumeEntry) -> Modality | None:
+        """Return what a user says that it is: in the page, else where the server was started."""
+        if entry.id in self._corrected:
+            return self._corrected[entry.id]
+        stated = (self._entries.get(entry.id) or entry).modality_source == "header"
+        return None if entry.source == "upload" and stated else self._modality
+
+    def _with_modality(self, entry: VolumeEntry) -> VolumeEntry:
+        """Describe a volume with its modality, as far as it is known without reading it."""
+        known = self._read.get(entry.id)
+        given = self._given_modality(entry)
+        if known is None and given is not None:
+            unit = "HU" if given is Modality.CT else ""
+            known = _Known(given, ModalitySource.GIVEN, "", unit)
+        if known is None:
+            return entry
+        return replace(
+            entry,
+            modality=known.modality.value,
+            modality_source=known.source.value,
+            modality_doubt=known.doubt,
+            unit=known.unit,
+        )
+
+    def _as_given(self, entry: VolumeEntry, volume: Volume) -> Volume:
+        """Return a volume that was read as what it is taken for now."""
+        given = self._given_modality(entry)
+        if given is not None and (volume.modality, volume.modality_source) != (given, ModalitySource.GIVEN):
+            volume = taken_for(volume, given)
+        known = self._read.get(entry.id)
+        if known is None or (known.modality, known.source) != (volume.modality, volume.modality_source):
+            self._read[entry.id] = _Known(volume.modality, volume.modality_source, volume.modality_doubt, volume.unit)
+        return volume
 
     def load(self, entry: VolumeEntry) -> Volume:
         """Return a volume, from memory or from its file.
@@ -113,18 +172,21 @@ class VolumeRegistry:
         with reading:  # concurrent requests read a volume once
             with self._lock:
                 loaded = self._cache.get(entry.id) or self.in_use().get(entry.id)
-                if loaded is not None:
+            if loaded is not None:
+                loaded = self._as_given(entry, loaded)
+                with self._lock:
                     self._put_into_cache(entry.id, loaded)
-                    return loaded
+                return loaded
             self.require_size(entry)
             self._require_room(entry)
             try:
                 with grid_notes():  # the entry has them
-                    volume = read_volume(entry.path, series=entry.series)
+                    volume = read_volume(entry.path, series=entry.series, modality=self._given_modality(entry))
             except VolumeError as error:
                 raise VolumeError(str(error).replace(str(entry.path), entry.name)) from None
             if entry.owner is not None or not self._named_by_path:
                 volume = replace(volume, source=entry.name)
+            volume = self._as_given(entry, volume)
             with self._lock:
                 self._put_into_cache(entry.id, volume)
             return volume
@@ -132,7 +194,8 @@ class VolumeRegistry:
     def in_memory(self, entry: VolumeEntry) -> Volume | None:
         """Return a volume if it is in memory."""
         with self._lock:
-            return self._cache.get(entry.id) or self.in_use().get(entry.id)
+            loaded = self._cache.get(entry.id) or self.in_use().get(entry.id)
+        return None if loaded is None else self._as_given(entry, loaded)
 
     @property
     def bytes(self) -> int:
@@ -152,13 +215,16 @@ class VolumeRegistry:
             return []
         with self._lock:
             self._entries |= {each.id: each for each in found}
-        return found
+        return [self._with_modality(each) for each in found]
 
     def remove(self, entry: VolumeEntry) -> None:
         """Remove a volume from the registry and the cache."""
         with self._lock:
             self._entries.pop(entry.id, None)
             self._cache.pop(entry.id, None)
+            self._read.pop(entry.id, None)
+            self._corrected.pop(entry.id, None)
+        self._store.delete_modality(entry.id)
 
     def _scan(self) -> None:
         """Update the list of the volumes in folders."""

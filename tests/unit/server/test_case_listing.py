@@ -17,10 +17,11 @@ from pydicom.dataset import FileDataset
 from test_uploads import two_series, upload, zip_of
 
 from dicom_files import write_series
-from fakes import FakeBackend, fake_engine
+from fakes import FakeBackend, fake_engine, fake_spec
 from phantoms import touching_balls
 from radsam.io.volume_write import write_labels, write_volume
 from radsam.server.access_tokens import TokenFile
+from radsam.server.display_windows import DisplayWindows
 from radsam.server.label_recognition import looks_like_labels
 from radsam.server.server_limits import Limits
 from radsam.server.server_store import ServerStore, SessionRow, UploadRow
@@ -161,7 +162,8 @@ def test_a_thumbnail_is_the_middle_slice_in_the_radiological_display(
         write_volume(volume, path)
     (entry,) = entries_of(path, "given")
     registry = VolumeRegistry([], [], ServerStore(tmp_path / "state"), Limits())
-    shown = np.asarray(Image.open(io.BytesIO(Thumbnails(registry, tmp_path / "t").draw(entry))).convert("L"))
+    thumbnails = Thumbnails(registry, DisplayWindows(fake_spec()), tmp_path / "t")
+    shown = np.asarray(Image.open(io.BytesIO(thumbnails.draw(entry))).convert("L"))
     assert shown.shape == (192, 128)
     grid = SliceGrid.across(entry.geometry, 2)
     expected = grid.to_display(volume.values[4])[np.ix_(range(2, 30, 4), range(2, 40, 4))] > 0

@@ -50,7 +50,7 @@ def web(shared: Served) -> Iterator[Served]:
 @pytest.fixture
 def engine(web: Served) -> Session:
     """The same object without a server."""
-    session = fake_session(read_volume(web.path))
+    session = fake_session(read_volume(web.path, modality="ct"))
     session.segment(Box(**RIGHT["box"]), bounds=tuple(BOUNDS), name="right")
     return session
 

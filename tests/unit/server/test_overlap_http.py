@@ -29,7 +29,7 @@ def web(tmp_path: Path) -> Iterator[Served]:
 
 
 def test_the_state_says_what_an_object_takes(web: Served, tmp_path: Path) -> None:
-    engine = fake_session(read_volume(web.path))
+    engine = fake_session(read_volume(web.path, modality="ct"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", OverlapWarning)
         for name, prompt in (("right", RIGHT), ("left", LEFT | {"box": {**LEFT["box"], "i0": RIGHT["box"]["i0"] + 6}})):

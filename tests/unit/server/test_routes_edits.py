@@ -31,7 +31,7 @@ def web(tmp_path: Path) -> Iterator[Served]:
 @pytest.fixture
 def engine(web: Served) -> Session:
     """The same edits without a server."""
-    session = fake_session(read_volume(web.path))
+    session = fake_session(read_volume(web.path, modality="ct"))
     session.segment(Box(**RIGHT["box"]), bounds=tuple(BOUNDS), name="right")
     return session
 
@@ -117,7 +117,7 @@ def test_an_alternative_becomes_the_prompt(web: Served) -> None:
     masks = web.post("/preview", {"prompt": RIGHT}, 200)["masks"]
     state = web.segment(alternative=1)
     assert [each["kind"] for each in state["objects"][0]["prompts"]] == ["mask"]
-    session = fake_session(read_volume(web.path))
+    session = fake_session(read_volume(web.path, modality="ct"))
     session.segment(Mask(k=13, pixels=decoded(masks[1])), bounds=tuple(BOUNDS), name="right")
     assert state["objects"][0]["voxels"] == int(session.mask("right").sum())
     # The last mask of the fake model is empty.
@@ -293,7 +293,7 @@ def test_a_session_says_its_precision_and_that_it_continues_in_another(tmp_path:
 def test_values_that_are_hardly_hu_come_with_a_warning(tmp_path: Path) -> None:
     scene = touching_balls()
     mr = Volume((scene.volume.values - scene.volume.values.min()) * np.int16(2), scene.volume.geometry)
-    with served(tmp_path, volume=mr) as web:
+    with served(tmp_path, volume=mr) as web:  # it is said to be a CT
         published: list[tuple[str, Any]] = []
         (live,) = web.service._sessions.live
         live.channel.publish = lambda kind, data: published.append((kind, data))  # type: ignore[method-assign]

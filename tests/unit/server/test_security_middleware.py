@@ -173,6 +173,7 @@ def _body(path: str, method: str) -> object:
     point = [{"point": [9, 14, 13]}]
     bodies = {
         "/view": {"plane": "axial", "index": 3},
+        "/volumes/{volume}": {"modality": "mr"},
         "/preview": {"name": "right", "points": point},
         "/segment": {"name": "x", "prompt": point[0]},
         "/correct": {"name": "right", "points": point},

@@ -14,6 +14,7 @@ from phantoms import ball
 from radsam.io.volume_write import write_volume
 from radsam.server import volume_registry
 from radsam.server.api_schemas import VolumeDetails, VolumeRow
+from radsam.server.display_windows import SOFT_TISSUE
 from radsam.server.error_answers import error_answer
 from radsam.server.server_limits import Limits
 from radsam.server.server_store import ServerStore
@@ -68,7 +69,7 @@ def test_the_answer_keeps_everything_that_describes_a_volume(tmp_path: Path) -> 
     (tmp_path / "ct" / "report.txt").write_text("A report.")
     (entry,) = registry(tmp_path).listed("user")
     assert entry.notes
-    for described, schema in ((volume_row(entry), VolumeRow), (volume_details(entry, None), VolumeDetails)):
+    for described, schema in ((volume_row(entry), VolumeRow), (volume_details(entry, SOFT_TISSUE), VolumeDetails)):
         assert schema.model_validate(described).model_dump(mode="json") == described
 
 

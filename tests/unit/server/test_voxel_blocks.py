@@ -59,7 +59,7 @@ def test_a_coarse_copy_holds_the_means_of_cells_of_equal_sides() -> None:
     assert step == (4, 4, 2)
     assert copy.shape == (3, 3, 3)
     assert copy[1, 1, 2] == np.rint(volume.values[2:4, 4:8, 8:12].mean())  # the last cell along i has three voxels
-    same, step = coarse_copy(replace(volume, hu=volume.values.astype(np.float32)), 256)
+    same, step = coarse_copy(replace(volume, values=volume.values.astype(np.float32)), 256)
     assert step == (1, 1, 1)
     np.testing.assert_array_equal(same, volume.values)
 

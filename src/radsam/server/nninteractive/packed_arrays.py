@@ -171,8 +171,8 @@ def pack(mask: Bool[np.ndarray, "k j i"]) -> bytes:
 def volume_from_array(image: Shaped[np.ndarray, "..."], properties: Any) -> Volume:
     """Build a volume.
 
-    The protocol carries neither position nor orientation of the image. It is taken as a CT in Hounsfield units whose
-    axes are those of a DICOM series: columns to the patient's left, rows to the back, slices upwards.
+    The protocol carries neither position, orientation nor modality of the image. Its axes are taken as those of a DICOM
+    series: columns to the patient's left, rows to the back, slices upwards; its modality follows from its values.
 
     Args:
         image: Array (1, z, y, x).

@@ -293,7 +293,7 @@ def test_a_session_says_its_precision_and_that_it_continues_in_another(tmp_path:
 def test_values_that_are_hardly_hu_come_with_a_warning(tmp_path: Path) -> None:
     scene = touching_balls()
     mr = Volume((scene.volume.values - scene.volume.values.min()) * np.int16(2), scene.volume.geometry)
-    with served(tmp_path, volume=mr) as web:  # it is said to be a CT
+    with served(tmp_path, volume=mr) as web:  # given as a CT
         published: list[tuple[str, Any]] = []
         (live,) = web.service._sessions.live
         live.channel.publish = lambda kind, data: published.append((kind, data))  # type: ignore[method-assign]

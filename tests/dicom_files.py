@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import gdcm
 import numpy as np
@@ -20,6 +21,7 @@ from pydicom.uid import (
     EnhancedCTImageStorage,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
+    MRImageStorage,
     generate_uid,
 )
 
@@ -106,6 +108,45 @@ def write_series(
             transcode(path, COMPRESSED[compress])
         paths.append(path)
     return paths
+
+
+def write_mr(
+    folder: Path, values: np.ndarray, *, edit: Callable[[int, FileDataset], None] | None = None, **written: Any
+) -> list[Path]:
+    """Write one MR series; the arguments are those of `write_series`, without a rescale unless one is given.
+
+    Args:
+        folder: Where to.
+        values: Whole numbers from 0 on.
+        edit: As for `write_series`.
+        **written: Further arguments of `write_series`; without `rescale`, the images have none.
+    """
+
+    def magnetic(k: int, dataset: FileDataset) -> None:
+        dataset.Modality = "MR"
+        dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = MRImageStorage
+        dataset.ImageType = ["ORIGINAL", "PRIMARY", "M", "ND"]
+        if "rescale" not in written:
+            del dataset.RescaleSlope, dataset.RescaleIntercept
+        if edit is not None:
+            edit(k, dataset)
+
+    return write_series(folder, values, edit=magnetic, **({"rescale": [(1.0, 0.0)]} | written))
+
+
+def mr_values(shape_kji: tuple[int, int, int] = (5, 12, 10), seed: int = 0) -> np.ndarray:
+    """Random int16 values from 0 to 4000: every voxel is recognisable."""
+    return np.random.default_rng(seed).integers(0, 4000, shape_kji).astype(np.int16)
+
+
+def stating(**elements: object) -> Callable[[int, FileDataset], None]:
+    """Return an `edit` that sets elements to these values; a callable is called with the slice's index."""
+
+    def edit(k: int, dataset: FileDataset) -> None:
+        for name, value in elements.items():
+            setattr(dataset, name, value(k) if callable(value) else value)
+
+    return edit
 
 
 def write_report(path: Path, modality: str = "RTSTRUCT") -> None:

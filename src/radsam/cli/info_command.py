@@ -93,8 +93,9 @@ def _show_series(series: SeriesInfo) -> None:
     line = ", ".join(escape(part) for part in parts if part)
     out.print(f"  [bold]{series.number}[/]: {line} [dim]{series.uid}[/]", soft_wrap=True)
     for part in series.parts:
+        about = f" [dim]{escape(part.about)}[/]" if part.about else ""
         where = _spacing(part.spacing_mm_ijk) or f"[yellow]{escape(part.problem)}[/]"
-        out.print(f"     [bold]{part.selector}[/]: {part.slices} slices, {where}", soft_wrap=True)
+        out.print(f"     [bold]{part.selector}[/]: {part.slices} slices, {where}{about}", soft_wrap=True)
     if series.problem:
         # Its further lines list the acquisitions, which are shown above.
         shown = series.problem.splitlines()[0] if series.parts else series.problem

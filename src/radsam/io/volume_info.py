@@ -15,19 +15,21 @@ from radsam.volume import Geometry, Modality
 
 @dataclass(frozen=True)
 class PartInfo:
-    """One acquisition of a series that holds several of the same place.
+    """One acquisition, echo or the like of a series that holds several images of the same place.
 
     Args:
         selector: What ``series=`` accepts.
         slices: Number of images.
         spacing_mm_ijk: Voxel spacing, or None if these images do not make a volume either.
         problem: Why they do not; empty if they do.
+        about: What else tells them from the others: "te 92".
     """
 
     selector: str
     slices: int
     spacing_mm_ijk: tuple[float, float, float] | None
     problem: str
+    about: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class SeriesInfo:
         problem: Why the images do not make a volume; empty if they do.
         study_uid: StudyInstanceUID.
         patient_position: PatientPosition ("HFS"), empty if absent.
-        parts: What each acquisition is on its own, where they must not be stacked.
+        parts: What each acquisition, echo and so on is on its own, where they must not be stacked.
     """
 
     number: int
@@ -106,6 +108,7 @@ class ScanInfo:
         number: SeriesNumber.
         description: SeriesDescription.
         acquisition: AcquisitionNumber, if the series has several and this is one of them; else empty.
+        part: What else tells it from the other images of its series: "echo=2"; empty for the whole series.
         time: When its first image was acquired, HH:MM:SS; empty if unknown.
         contrast: ContrastBolusAgent; empty if none is stated.
         slices: Number of images.
@@ -118,6 +121,7 @@ class ScanInfo:
     time: str
     contrast: str
     slices: int
+    part: str = ""
 
 
 @dataclass(frozen=True)
@@ -243,8 +247,7 @@ def _studies(listing: Listing) -> tuple[StudyInfo, ...]:
 def _series_info(series: Series) -> SeriesInfo:
     spacing_mm_ijk, problem = _spacing(series)
     first = series.slices[0]
-    names = list(series.acquisitions)
-    parts = [series.only(name) for name in names] if problem and len(names) > 1 else []
+    parts = series.parts if problem and len(series.parts) > 1 else ()
     return SeriesInfo(
         number=series.number,
         uid=series.uid,
@@ -257,7 +260,9 @@ def _series_info(series: Series) -> SeriesInfo:
         problem=problem,
         study_uid=first.study_uid,
         patient_position=first.patient_position,
-        parts=tuple(PartInfo(f"{series.number}#{each.chosen}", len(each.slices), *_spacing(each)) for each in parts),
+        parts=tuple(
+            PartInfo(f"{series.number}#{each.chosen}", len(each.slices), *_spacing(each), each.about) for each in parts
+        ),
     )
 
 
@@ -268,10 +273,11 @@ def _scan_info(series: Series) -> ScanInfo:
         uid=series.uid,
         number=first.series_number,
         description=first.description,
-        acquisition=series.chosen,
+        acquisition="#".join(each for each in series.chosen.split("#") if "=" not in each),
         time=f"{time[:2]}:{time[2:4]}:{time[4:6]}" if time else "",
         contrast=first.contrast,
         slices=len(series.slices),
+        part="#".join(each for each in series.chosen.split("#") if "=" in each),
     )
 
 

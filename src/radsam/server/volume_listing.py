@@ -147,8 +147,9 @@ def entries_of(
             if of_series.geometry is None:
                 continue
             several = len(info.series) > 1 or len(each.parts) > 1
-            part = of_series.scan.acquisition if of_series.scan else ""
-            which = (f"#{each.number}" if several else "", f"acquisition {part}" if part else "")
+            scan = of_series.scan
+            acquisition = f"acquisition {scan.acquisition}" if scan and scan.acquisition else ""
+            which = (f"#{each.number}" if several else "", acquisition, scan.part.replace("#", " ") if scan else "")
             title = " ".join(filter(None, (display_name, *which, each.description)))
             found.append(entry(selector, title, of_series, of_series.geometry))
     if not found:

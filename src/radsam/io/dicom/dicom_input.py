@@ -59,7 +59,7 @@ def choose_series(listing: Listing, given: Path, series: str | None) -> Series:
         SeriesError: As `select_series`; or the path is a file of one slice.
     """
     chosen = select_series(listing.series, series)
-    if is_one_file(given) and len(chosen.slices) == 1:
+    if is_one_file(given) and len(chosen.slices) == 1 and not chosen.slices[0].traits.mosaic:
         raise SeriesError(f"{given} is one DICOM file with one slice. Give the folder that holds the whole series.")
     return chosen
 

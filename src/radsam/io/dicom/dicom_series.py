@@ -12,12 +12,14 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import pydicom
 from pydicom.uid import SecondaryCaptureImageStorage
 
 from radsam.errors import SeriesError
+from radsam.io.dicom.series_parts import acquisitions_of, chosen, split
 from radsam.io.dicom.slice_header import (
     CAPTURE,
     COPY,
@@ -41,9 +43,10 @@ class Series:
     Args:
         number: Position in the listing of its folder, from 1.
         slices: Headers of its images, in the order of their file names and frames.
-        chosen: The AcquisitionNumber that `only` chose; empty for all.
+        chosen: The part that `only` chose: an AcquisitionNumber, "echo=2", "b=800#dir=2"; empty for all.
         left_out: Its files that are not slices.
         damaged: Files that may be slices of it, but cannot be read.
+        about: What else tells a part from the others: "te 92".
     """
 
     number: int
@@ -51,6 +54,7 @@ class Series:
     chosen: str = ""
     left_out: tuple[UnusedFile, ...] = ()
     damaged: tuple[UnusedFile, ...] = ()
+    about: str = ""
 
     @property
     def uid(self) -> str:
@@ -64,27 +68,45 @@ class Series:
 
     @property
     def selector(self) -> str:
-        """The value of ``series=`` that chooses this series, and its acquisition, in the same folder."""
+        """The value of ``series=`` that chooses this series, and its part, in the same folder."""
         name = str(self.number) if self.uid == "none" else self.uid
         return f"{name}#{self.chosen}" if self.chosen else name
 
     @property
     def acquisitions(self) -> dict[str, tuple[SliceHeader, ...]]:
         """Images by AcquisitionNumber, in numerical order; "none" is a missing number."""
-        names = sorted({each.acquisition for each in self.slices}, key=lambda name: (len(name), name))
-        return {name: tuple(each for each in self.slices if each.acquisition == name) for name in names}
+        return acquisitions_of(self.slices)
 
-    def only(self, acquisition: str) -> Series:
-        """Return the series with one acquisition only.
+    @cached_property
+    def parts(self) -> tuple[Series, ...]:
+        """The series that must be read one by one, as each has its own images of a place; one if that is all of it."""
+        parts = split(self.slices)
+        if len(parts) == 1:
+            return (self,)
+        before = f"{self.chosen}#" if self.chosen else ""
+        return tuple(
+            replace(self, slices=each.slices, chosen=before + each.selector, about=each.about) for each in parts
+        )
+
+    def only(self, part: str) -> Series:
+        """Return the series with one acquisition only, or another part.
+
+        Args:
+            part: An AcquisitionNumber, or conditions such as "echo=2" and "b=800#dir=2".
 
         Raises:
-            SeriesError: The series does not have this acquisition.
+            SeriesError: The series does not have this part.
         """
-        if acquisition not in self.acquisitions:
+        found = chosen(self.slices, part)
+        if not found and "=" not in part:
             raise SeriesError(
-                f"Series {self.number} has no acquisition {acquisition!r}; it has {', '.join(self.acquisitions)}."
+                f"Series {self.number} has no acquisition {part!r}; it has {', '.join(self.acquisitions)}."
             )
-        return replace(self, slices=self.acquisitions[acquisition], chosen=acquisition)
+        if not found:
+            there = [each.chosen for each in self.parts if each.chosen]
+            known = f"it has {few(there, 24)}" if there else "it has no parts"
+            raise SeriesError(f"Series {self.number} has no part {part!r}; {known}.")
+        return replace(self, slices=found, chosen=part)
 
     @property
     def note(self) -> str:
@@ -118,7 +140,7 @@ def left_out_note(files: Sequence[UnusedFile], place: Path | None = None) -> str
     by_reason: dict[str, list[str]] = {}
     for each in files:
         by_reason.setdefault(each.reason, []).append(each.path.name)
-    groups = [f"{_few(names)} ({reason})" for reason, names in by_reason.items()]
+    groups = [f"{few(names)} ({reason})" for reason, names in by_reason.items()]
     return f"Left out{f' of {place}' if place else ''}: {'; '.join(groups)}." if groups else ""
 
 
@@ -264,7 +286,7 @@ def select_series(found: Sequence[Series], series: str | None) -> Series:
     Args:
         found: The listing.
         series: SeriesInstanceUID or number in the listing, either optionally followed
-            by ``#`` and an AcquisitionNumber; None if there is only one series.
+            by ``#`` and a part, such as an AcquisitionNumber or ``echo=2``; None if there is only one series.
 
     Raises:
         SeriesError: There are several series and none was chosen, or the chosen one does not exist.
@@ -276,11 +298,11 @@ def select_series(found: Sequence[Series], series: str | None) -> Series:
                 f"The folder holds {len(found)} series; choose one by its number or UID (--series):\n{listing}"
             )
         return found[0]
-    name, mark, acquisition = series.partition("#")
-    chosen = next((each for each in found if name in (each.uid, str(each.number))), None)
-    if chosen is None:
+    name, mark, part = series.partition("#")
+    found_series = next((each for each in found if name in (each.uid, str(each.number))), None)
+    if found_series is None:
         raise SeriesError(f"There is no series {name!r} here; choose one by its number or UID (--series):\n{listing}")
-    return chosen.only(acquisition) if mark else chosen
+    return found_series.only(part) if mark else found_series
 
 
 def _nothing_found(source: Path, paths: Sequence[Path], objects: Sequence[ObjectHeader]) -> str:
@@ -297,6 +319,7 @@ def _nothing_found(source: Path, paths: Sequence[Path], objects: Sequence[Object
     return f"{text}; {len(paths)} files ({found}) were searched. Give the folder of a series, or one file."
 
 
-def _few(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:4])
-    return f"{shown} and {len(names) - 4} more" if len(names) > 4 else shown
+def few(names: Sequence[str], count: int = 4) -> str:
+    """Name the first of several things, and how many more there are."""
+    shown = ", ".join(names[:count])
+    return f"{shown} and {len(names) - count} more" if len(names) > count else shown

@@ -7,10 +7,10 @@ the file, and others do not miss it.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
-from pydicom.multival import MultiValue
 
 
 def text(dataset: Dataset, name: str, default: str) -> str:
@@ -35,7 +35,7 @@ def numbers(dataset: Dataset, name: str, count: int) -> tuple[float, ...]:
     """Return `count` numbers; NaN when the element is absent, empty, unreadable or of another length."""
     try:
         value = dataset.get(name)
-        values = list(value) if isinstance(value, MultiValue) else [value]
+        values = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
         found = tuple(float(each) for each in values)
     except Exception:  # pydicom has no common base for what broken values provoke
         found = ()

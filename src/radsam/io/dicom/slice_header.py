@@ -16,10 +16,12 @@ from typing import BinaryIO
 
 import pydicom
 from pydicom.dataset import Dataset
+from pydicom.tag import Tag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, MediaStorageDirectoryStorage
 
 from radsam.io.dicom.dicom_zip import looks_like_dicom
 from radsam.io.dicom.element_values import integer, numbers, text
+from radsam.io.dicom.slice_traits import TRAIT_TAGS, SliceTraits, read_frame_traits, read_traits
 
 #: Modalities of objects that describe images: for those of private SOP classes, or whose class is wrong.
 _NOT_IMAGES = {
@@ -56,7 +58,7 @@ class SliceHeader:
         frame_of_reference: FrameOfReferenceUID, empty if absent.
         patient_position: PatientPosition ("HFS", "FFDL"), empty if absent; decides nothing.
         syntax: TransferSyntaxUID.
-        acquisition: AcquisitionNumber as text, "none" if absent; of an enhanced image the
+        acquisition: AcquisitionNumber as text, "none" if absent; of an enhanced CT the
             first of TemporalPositionIndex, StackID and FrameAcquisitionNumber that differs
             between its frames.
         time: AcquisitionTime, or else SeriesTime, as stored (HHMMSS.ffffff); empty if absent.
@@ -75,6 +77,7 @@ class SliceHeader:
         spacing_mm: Distance between rows and between columns.
         rescale: Slope and intercept to HU.
         complete: Whether the file is as long as its pixels need.
+        traits: What tells it from other images of the same place.
 
     Numbers that the file does not give are NaN.
     """
@@ -110,6 +113,7 @@ class SliceHeader:
     spacing_mm: tuple[float, ...]
     rescale: tuple[float, ...]
     complete: bool
+    traits: SliceTraits
 
 
 @dataclass(frozen=True)
@@ -176,7 +180,10 @@ def read_headers(path: Path) -> tuple[SliceHeader, ...] | ObjectHeader | UnusedF
             # pydicom warns of every value that breaks a rule; those used here are checked.
             with warnings.catch_warnings(action="ignore"):
                 dataset = pydicom.dcmread(
-                    stream, stop_before_pixels=True, specific_tags=list(_TAGS), force=not begins_like_dicom
+                    stream,
+                    stop_before_pixels=True,
+                    specific_tags=[*map(Tag, _TAGS), *TRAIT_TAGS],
+                    force=not begins_like_dicom,
                 )
                 found = _headers(path, dataset, stream)
     except OSError as error:
@@ -270,6 +277,7 @@ def _header(path: Path, dataset: pydicom.FileDataset, stream: BinaryIO) -> Slice
         spacing_mm=numbers(dataset, "PixelSpacing", 2),
         rescale=numbers(dataset, "RescaleSlope", 1) + numbers(dataset, "RescaleIntercept", 1),
         complete=_pixels_complete(dataset, stream, rows * cols * frames * samples * bits // 8),
+        traits=read_traits(dataset),
     )
 
 
@@ -289,7 +297,8 @@ def _frames(header: SliceHeader, dataset: Dataset, groups: Sequence[Dataset]) ->
         return next(iter(group.get(name) or shared.get(name) or []), Dataset())
 
     contents = [macro(group, "FrameContentSequence") for group in groups]
-    splits = ("TemporalPositionIndex", "StackID", "FrameAcquisitionNumber")
+    # Of MR and PET, time points and stacks are traits.
+    splits = ("TemporalPositionIndex", "StackID", "FrameAcquisitionNumber")[0 if header.modality == "CT" else -1 :]
     split = next((name for name in splits if len({text(each, name, "none") for each in contents}) > 1), splits[-1])
     headers = []
     for frame, (group, content) in enumerate(zip(groups, contents, strict=True)):
@@ -305,6 +314,7 @@ def _frames(header: SliceHeader, dataset: Dataset, groups: Sequence[Dataset]) ->
                 cosines=numbers(macro(group, "PlaneOrientationSequence"), "ImageOrientationPatient", 6),
                 spacing_mm=numbers(macro(group, "PixelMeasuresSequence"), "PixelSpacing", 2),
                 rescale=numbers(rescale, "RescaleSlope", 1) + numbers(rescale, "RescaleIntercept", 1),
+                traits=read_frame_traits(header.traits, (group, shared)),
             )
         )
     return tuple(headers)

@@ -16,32 +16,30 @@ import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 from jaxtyping import Float
 
 from radsam.errors import SeriesError, VolumeError
 from radsam.io.dicom.dicom_series import Series, damage
+from radsam.io.dicom.series_parts import MEANINGS, SAME_DIRECTION, SAME_POSITION_MM, STEP_TOLERANCE, names_in, range_mm
 from radsam.io.dicom.slice_header import SliceHeader
 from radsam.io.stated_grid import rectangular
 from radsam.volume import Geometry
 
-#: Positions closer than this are the same place; scanners write them to 1e-3 mm or finer.
-SAME_POSITION_MM = 1e-3
-#: A step between slices may differ from the usual one by this fraction: positions
-#: rounded to 0.1 mm move a step of 1 mm by at most a tenth. A missing slice doubles it.
-STEP_TOLERANCE = 0.11
 #: Slices may lie this far, in pixels, beside the line through the first one, and this
 #: far, in slices, from an even grid: less moves no voxel to its neighbour.
 OFF_GRID_LIMIT = 0.5
 #: A gap of more than this many usual steps is not bridged, even on request: the scanner did
 #: not image it. Protocols that change their slice distance do so by a factor of two.
 WIDEST_GAP_STEPS = 3.0
-#: Direction cosines that differ less are the same: some writers keep four digits.
-SAME_DIRECTION = 1e-3
 #: Rounding to three digits changes the length of a direction, or its angle to another one, by less than this.
 _FEW_DIGITS = 2e-3
+#: What Siemens writes of functional and diffusion MR, and what to do about it.
+MOSAIC = "Siemens mosaics, which hold all slices side by side in one image"
+MOSAIC_REMEDY = "Convert the series with dcm2niix, and give its NIfTI file."
+#: More parts of a series than a message has room for.
+_MOST_PARTS = 24
 #: Slices this far, in pixels, beside their normal lie where the grid needs them; writers round positions.
 _STRAIGHT = 0.1
 
@@ -91,7 +89,7 @@ def _stack(series: Series, resample: bool) -> Stack:
     order = np.argsort(distances_mm, kind="stable")
     slices = tuple(series.slices[n] for n in order)
     distances_mm = distances_mm[order]
-    _check_overlap(series, normal)
+    _check_overlap(series)
     _check_duplicates(slices, distances_mm)
     axis = _stacking_axis(slices, normal)
     tilt, steps = _tilt_problem(slices, axis), _steps_problem(slices, distances_mm)
@@ -108,6 +106,7 @@ def _check_images(series: Series) -> None:
     """Refuse images that are not single-frame, grey, placed and complete."""
     # Each: the test of an image, the problem, the remedy.
     rules: tuple[tuple[Callable[[SliceHeader], bool], str, str], ...] = (
+        (lambda each: each.traits.mosaic, MOSAIC, MOSAIC_REMEDY),
         (
             lambda each: each.frames > 1,
             "multi-frame images without a position for each frame",
@@ -173,29 +172,36 @@ def _check_uniform(series: Series) -> None:
             counts = ", ".join(f"{count} with {value}" for value, count in groups.most_common(6))
             raise SeriesError(
                 f"The images of series {series.number} have different {what}: {counts}. "
-                f"Keep one kind in the folder{_acquisition_hint(series)}."
+                f"Keep one kind in the folder{_part_hint(series)}."
             )
 
 
-def _check_overlap(series: Series, normal: Float[np.ndarray, "3"]) -> None:
-    """Refuse several acquisitions of the same place: the user must choose one."""
-    ranges = {}
-    for name, slices in series.acquisitions.items():
-        distances_mm = [float(np.dot(each.position_lps, normal)) for each in slices]
-        ranges[name] = (min(distances_mm), max(distances_mm))
-    overlap = any(
-        low_a <= high_b + SAME_POSITION_MM and low_b <= high_a + SAME_POSITION_MM
-        for (low_a, high_a), (low_b, high_b) in combinations(ranges.values(), 2)
+def _check_overlap(series: Series) -> None:
+    """Refuse several images of the same place, as acquisitions or echoes: the user must choose one of each."""
+    if len(series.parts) == 1:
+        return
+    lines = []
+    for each in series.parts[:_MOST_PARTS]:
+        low_mm, high_mm = range_mm(each.slices)
+        about = f" ({each.about})" if each.about else ""
+        lines.append(
+            f"  {series.number}#{each.chosen}: {len(each.slices)} slices from {low_mm:.2f} to {high_mm:.2f} mm{about}"
+        )
+    if len(series.parts) > _MOST_PARTS:
+        lines.append(f"  and {len(series.parts) - _MOST_PARTS} more; `radsam info` lists all")
+    names = list(
+        dict.fromkeys(name for each in series.parts for name in names_in(each.chosen.removeprefix(series.chosen)))
     )
-    if overlap:
-        lines = "\n".join(
-            f"  {series.number}#{name}: {len(slices)} slices from {ranges[name][0]:.2f} to {ranges[name][1]:.2f} mm"
-            for name, slices in series.acquisitions.items()
-        )
-        raise SeriesError(
-            f"Series {series.number} holds {len(ranges)} acquisitions of the same place, which must not be "
-            f"stacked. Choose one (--series {series.number}#…):\n{lines}"
-        )
+    differing = " and ".join(MEANINGS.get(each, each) for each in names)
+    what = (
+        f"{len(series.parts)} acquisitions of the same place, which"
+        if names == [""]
+        else f"several images of each place: they differ in {differing}, and"
+    )
+    raise SeriesError(
+        f"Series {series.number} holds {what} must not be stacked. Choose one (--series {series.number}#…):\n"
+        + "\n".join(lines)
+    )
 
 
 def _check_duplicates(slices: Sequence[SliceHeader], distances_mm: Float[np.ndarray, " n"]) -> None:
@@ -346,7 +352,9 @@ def _distances_mm(slices: Sequence[SliceHeader]) -> tuple[Float[np.ndarray, "3"]
     return normal, np.array([np.dot(each.position_lps, normal) for each in slices])
 
 
-def _acquisition_hint(series: Series) -> str:
+def _part_hint(series: Series) -> str:
+    if len(series.parts) > 1:
+        return f", or choose one part (--series {series.number}#{series.parts[0].chosen})"
     names = list(series.acquisitions)
     return f", or choose one acquisition (--series {series.number}#{names[0]})" if len(names) > 1 else ""
 

@@ -24,6 +24,7 @@ from radsam.io.input_files import refuse_inputs
 from radsam.io.pacs.pacs_address import is_pacs_url
 from radsam.io.volume_write import LabelFormat
 from radsam.runtime import find_bundle, read_bundle
+from radsam.volume import Modality
 
 ENGINES = ("process", "ray", "slurm")
 #: An engine with its own settings: does the volumes of a plan.
@@ -106,8 +107,18 @@ def plan_batch(
         OutputError: A result would replace a file that the manifest names, or the manifest.
     """
     _refuse_inputs(manifest, folder, settings.suffix)
-    identity = settings.identity(read_bundle(find_bundle(settings.model)).sha256)
+    identity = settings.identity(models_hash(settings.model))
     return make_plan(manifest, folder, identity, shard=shard, retry_failed=retry_failed)
+
+
+def models_hash(name: str | None) -> str:
+    """Return the identity of a model by its name, or of the default ones together.
+
+    Raises:
+        BundleError: A model does not exist.
+    """
+    hashes = [read_bundle(find_bundle(name, each)).sha256 for each in (Modality.CT, Modality.MR)]
+    return " ".join(dict.fromkeys(hashes))
 
 
 def _refuse_inputs(manifest: Manifest, folder: OutputFolder, suffix: str) -> None:

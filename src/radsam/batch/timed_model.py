@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float16, Float32
@@ -12,6 +14,7 @@ from radsam.batch.batch_settings import BatchSettings
 from radsam.predictor import EmbeddingCache, temporary_store
 from radsam.runtime import Backend, Bundle, Decoded, FramePrompt, Precision, find_bundle, open_backend, read_bundle
 from radsam.session import Engine
+from radsam.volume import Modality
 
 
 class TimedBackend:
@@ -61,10 +64,13 @@ class TimedModel:
     Args:
         bundle: The model.
         backend: Its backend.
+        settings: Loads the model of volumes that are not CT with these, once it is needed; None where this one
+            is for all.
     """
 
     bundle: Bundle
     backend: TimedBackend
+    settings: BatchSettings | None = None
 
     @classmethod
     def load(cls, settings: BatchSettings) -> TimedModel:
@@ -75,10 +81,23 @@ class TimedModel:
             BackendError: The engine cannot run it here.
             MissingExtraError: The engine is not installed.
         """
-        bundle = read_bundle(find_bundle(settings.model))
+        loaded = cls._opened(find_bundle(settings.model), settings)
+        return loaded if settings.model is not None else replace(loaded, settings=settings)
+
+    @classmethod
+    def _opened(cls, path: Path, settings: BatchSettings) -> TimedModel:
+        bundle = read_bundle(path)
         backend = open_backend(bundle, settings.backend, precision=settings.precision, threads=settings.threads)
         return cls(bundle, TimedBackend(backend))
 
-    def for_volume(self) -> Engine:
+    @cached_property
+    def _other(self) -> TimedModel:
+        return self if self.settings is None else self._opened(find_bundle(modality=Modality.MR), self.settings)
+
+    def of_modality(self, modality: Modality) -> TimedModel:
+        """Return the model for volumes of a modality; that of volumes that are not CT is loaded when it is needed."""
+        return self if modality is Modality.CT else self._other
+
+    def engine(self) -> Engine:
         """Return an engine with an empty embedding cache: embeddings of one volume are of no use to the next."""
         return Engine(self.bundle, self.backend, EmbeddingCache(overflow=temporary_store()))

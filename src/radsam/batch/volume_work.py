@@ -60,6 +60,7 @@ class _OpenVolume:
 
     volume: Volume
     source: SourceSeries | None
+    model: TimedModel
     engine: Engine
     files: LabelFiles
     seconds_read: float
@@ -169,7 +170,7 @@ def _do_missing(
                     fail([each], Status.LOST, _lost("working on this row", attempts), None, quarantined=True)
                     continue
                 try:
-                    result = _segment_row(each, opened, model, settings, folder)
+                    result = _segment_row(each, opened, settings, folder)
                 except Exception as error:
                     status, message = _status_of(error, task.key)
                     fail([each], status, message, error, quarantined=status in (Status.FAILED, Status.OUT_OF_MEMORY))
@@ -209,11 +210,13 @@ def _read(task: VolumeTask, path: Path, model: TimedModel, settings: BatchSettin
             check_grid(volume.geometry, f"mask{settings.suffix}", settings.file_format)
         except OutputError as error:
             raise InputError(str(error)) from error  # the volume does not fit the format
+    chosen = model.of_modality(volume.modality)
     volume.content_hash  # noqa: B018  # computed here, as part of reading: it identifies every encoded slice
     return _OpenVolume(
         volume,
         source,
-        model.for_volume(),
+        chosen,
+        chosen.engine(),
         LabelFiles(volume, task.base),
         time.perf_counter() - started,
         tuple(notes),
@@ -230,11 +233,9 @@ def _recorded() -> Iterator[list[str]]:
     ours += [str(each.message) for each in caught if each.category.__module__.startswith("radsam.")]
 
 
-def _segment_row(
-    task: RowTask, opened: _OpenVolume, model: TimedModel, settings: BatchSettings, folder: OutputFolder
-) -> RowResult:
+def _segment_row(task: RowTask, opened: _OpenVolume, settings: BatchSettings, folder: OutputFolder) -> RowResult:
     """Segment, write and describe one object."""
-    started = time.perf_counter()
+    started, model = time.perf_counter(), opened.model
     folder.check_room()
     row = task.row
     with _recorded() as caught:

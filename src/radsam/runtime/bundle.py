@@ -51,6 +51,8 @@ _HASHED = (ENCODER, DECODER, CARD)
 
 #: The bundle that is loaded where none is named.
 DEFAULT_NAME = "radsam-lite"
+#: The default model of volumes that are not CT.
+DEFAULT_NAME_BESIDE_CT = "radsam-lite-mr"
 
 
 class Capability(StrEnum):
@@ -298,14 +300,15 @@ def installed_bundles() -> Iterator[Path]:
                     yield each
 
 
-def find_bundle(name_or_path: str | Path | None = None) -> Path:
-    """Find a bundle by path or name; without one, the default.
+def find_bundle(name_or_path: str | Path | None = None, modality: Modality = Modality.CT) -> Path:
+    """Find a bundle by path or name; without one, the default of a modality.
 
     Raises:
         BundleError: The bundle does not exist; the message names commands that install one.
     """
     installed = {each.stem if each.suffix == ".zip" else each.name: each for each in reversed([*installed_bundles()])}
-    name = DEFAULT_NAME if name_or_path is None else str(name_or_path)
+    default = DEFAULT_NAME if modality is Modality.CT else DEFAULT_NAME_BESIDE_CT
+    name = default if name_or_path is None else str(name_or_path)
     # Without a name, a folder in the working directory with the default's name must not be used.
     if name_or_path is not None and Path(name).exists():
         return Path(name)
@@ -318,7 +321,7 @@ def find_bundle(name_or_path: str | Path | None = None) -> Path:
 
 
 def _how_to_get(name: str) -> str:
-    if name == DEFAULT_NAME:
+    if name in (DEFAULT_NAME, DEFAULT_NAME_BESIDE_CT):
         return "It is part of the package: install RadSAM again, or give the path of another bundle with --model."
     return (
         "Give a bundle's path, or make one from a published checkpoint (SAM, MedSAM, LiteMedSAM). LiteMedSAM's is in a "

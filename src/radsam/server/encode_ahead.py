@@ -24,6 +24,7 @@ class SliceInView:
 
     Args:
         volume: The volume.
+        predictor: The model.
         view: How the model sees the slices of its plane.
         index: The slice number.
         on_encoded: Called with plane and index of each encoded slice.
@@ -32,6 +33,7 @@ class SliceInView:
     """
 
     volume: Volume
+    predictor: SlicePredictor
     view: ObjectView
     index: int
     on_encoded: Callable[[str, int], None]
@@ -51,18 +53,15 @@ class EncodeAhead:
     """Encodes one slice per call, for each view in turn.
 
     Args:
-        predictor: The model.
         slices_in_view: Returns the slices in view.
         counted: Called per encoded slice.
     """
 
     def __init__(
         self,
-        predictor: SlicePredictor,
         slices_in_view: Callable[[], list[SliceInView]],
         counted: Callable[[], None] = lambda: None,
     ) -> None:
-        self._predictor = predictor
         self._slices_in_view = slices_in_view
         self._counted = counted
         self._turn = 0
@@ -79,11 +78,18 @@ class EncodeAhead:
             shown.missing = shown.outward()
         for index in shown.missing:
             view = shown.view
-            key = (shown.volume.content_hash, view.grid.plane, index, view.normalisation, view.crop)
+            key = (
+                shown.volume.content_hash,
+                shown.predictor.model_hash,
+                view.grid.plane,
+                index,
+                view.normalisation,
+                view.crop,
+            )
             if key in self._done:
                 continue
             try:
-                self._predictor.encode(shown.volume, view, index)
+                shown.predictor.encode(shown.volume, view, index)
             except RadsamError:
                 shown.missing = iter(())  # a prompt on the slice gets the error
                 return False

@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from radsam.errors import PromptError
-from radsam.predictor import ObjectView, SliceMask, SlicePredictor
+from radsam.predictor import ObjectView, SliceMask
 from radsam.server.encode_ahead import SliceInView
 from radsam.server.live_session import LiveSession
 from radsam.server.model_thread import ModelThread
@@ -44,7 +44,6 @@ class PreviewService:
     """Predicts single slices for previews.
 
     Args:
-        predictor: The model.
         thread: The model's thread.
         sessions: Returns the sessions in memory.
         limits: How many previews may wait.
@@ -53,13 +52,11 @@ class PreviewService:
 
     def __init__(
         self,
-        predictor: SlicePredictor,
         thread: ModelThread,
         sessions: Callable[[], list[LiveSession]],
         limits: Limits,
         metrics: ServerMetrics,
     ) -> None:
-        self._predictor = predictor
         self._thread = thread
         self._sessions = sessions
         self._limits = limits
@@ -87,7 +84,7 @@ class PreviewService:
         if edit is not None and edit.zoom:
             self._thread.call(lambda: self._view_crop(live, edit, index))
         else:
-            self._set_view(live, self._predictor.view(grid, live.session.window), index)
+            self._set_view(live, live.session.predictor.view(grid, live.session.window), index)
 
     def preview(self, live: LiveSession, request: ObjectRequest, then: CorrectionRequest | None) -> Future[Preview]:
         """Predict the slice of a request as its propagation will, after a further correction if `then` is given."""
@@ -116,7 +113,7 @@ class PreviewService:
 
     def _view_crop(self, live: LiveSession, edit: Segment, index: int | None = None) -> None:
         """Encode ahead the crop that an edit will use. Runs on the model's thread."""
-        started = StartedObject(live.session.volume, self._predictor, edit)
+        started = StartedObject(live.session.volume, live.session.predictor, edit)
         self._set_view(live, started.view, started.index if index is None else index)
 
     def _set_view(self, live: LiveSession, view: ObjectView, index: int) -> None:
@@ -127,5 +124,5 @@ class PreviewService:
         before = live.in_view.view if live.in_view else None
         if before is None or (before.normalisation, before.crop) != (view.normalisation, view.crop):
             live.encoded = {}
-        live.in_view = SliceInView(live.session.volume, view, index, on_encoded)
+        live.in_view = SliceInView(live.session.volume, live.session.predictor, view, index, on_encoded)
         self._thread.wake()

@@ -120,16 +120,14 @@ class Service:
         self.statistics = StatisticsService(self._open)
         self._lock = threading.Lock()
         self._streams: Counter[str] = Counter()
-        ahead = EncodeAhead(engine.predictor, lambda: self._previews.slices_in_view, self.metrics.encoded_ahead.inc)
+        ahead = EncodeAhead(lambda: self._previews.slices_in_view, self.metrics.encoded_ahead.inc)
         self._thread = ModelThread(ahead.step, _QUIET_SECONDS)
         self._edits = EditQueue(self._thread, store, self.limits, self.metrics)
         self._sessions = SessionRegistry(
             engine, self._thread, store, self.volumes, self.limits, self.metrics, label_set
         )
         self.label_set = label_set
-        self._previews = PreviewService(
-            engine.predictor, self._thread, lambda: self._sessions.live, self.limits, self.metrics
-        )
+        self._previews = PreviewService(self._thread, lambda: self._sessions.live, self.limits, self.metrics)
         self.volumes.in_use = self._sessions.volumes_in_use
         self.volumes.make_room = lambda: self._sessions.expire(_ROOM_SECONDS)
         self.metrics.watch("tasks_waiting", "Tasks that wait for the model", lambda: self._thread.waiting)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from radsam.predictor import EmbeddingCache, EmbeddingStore, SlicePredictor, temporary_store
@@ -12,7 +13,7 @@ from radsam.propagate import StopRule
 from radsam.runtime import Backend, Bundle, find_bundle, open_backend, read_bundle
 from radsam.session.session import Session
 from radsam.session.session_file import SessionFile, read_session
-from radsam.volume import Volume
+from radsam.volume import Modality, Volume
 
 
 class PrecisionWarning(UserWarning):
@@ -38,12 +39,22 @@ class Engine:
         bundle: The model.
         backend: The engine that runs it.
         cache: Encoded slices in memory and on disk.
+        load_other: Loads the model of volumes that are not CT, once it is needed; None where this one opens all.
 
     Attributes:
         predictor: Predicts masks on single slices; its sessions share it.
     """
 
-    def __init__(self, bundle: Bundle, backend: Backend, cache: EmbeddingCache | None = None) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        backend: Backend,
+        cache: EmbeddingCache | None = None,
+        load_other: Callable[[], Engine] | None = None,
+    ) -> None:
+        self._load_other = load_other
+        self._other: Engine | None = None
+        self._loading = threading.Lock()
         self.bundle = bundle
         self.backend = backend
         self.predictor = SlicePredictor(
@@ -54,6 +65,19 @@ class Engine:
             str(bundle.path.resolve()),
             bundle.encoder_hash,
         )
+
+    def for_modality(self, modality: Modality) -> Engine:
+        """Return the engine whose model is for volumes of this modality: this one, or that of volumes that are not CT.
+
+        Raises:
+            BundleError: That model is missing or damaged.
+        """
+        if modality is Modality.CT or self._load_other is None:
+            return self
+        with self._loading:
+            if self._other is None:
+                self._other = self._load_other()
+            return self._other
 
     def open(
         self,
@@ -70,7 +94,8 @@ class Engine:
             stop_rule: Ends propagations without bounds.
         """
         chosen = Window(*window) if isinstance(window, tuple) else window
-        return Session(volume, self.predictor, window=chosen, stop_rule=stop_rule)
+        engine = self.for_modality(volume.modality)
+        return Session(volume, engine.predictor, window=chosen, stop_rule=stop_rule)
 
     def reopen(self, path: str | Path | SessionFile, volume: Volume) -> Session:
         """Open a saved session, on the volume and with the model that it was made with.
@@ -82,8 +107,9 @@ class Engine:
         """
         saved = path if isinstance(path, SessionFile) else read_session(Path(path))
         saved.check_volume(volume)
-        saved.check_model(self.bundle.sha256)
-        session = self.open(volume, window=saved.window, stop_rule=saved.stop_rule)
+        engine = self if saved.model_hash == self.bundle.sha256 else self.for_modality(volume.modality)
+        saved.check_model(engine.bundle.sha256)
+        session = Session(volume, engine.predictor, window=Window(*saved.window), stop_rule=saved.stop_rule)
         session.precisions = saved.precisions
         if other := other_precision(saved.precisions, self.backend.precision):
             warnings.warn(other, PrecisionWarning, stacklevel=2)
@@ -100,24 +126,34 @@ def load(
     threads: int | None = None,
     store: EmbeddingStore | None = None,
     lazy: bool = False,
+    modality: Modality | str | None = None,
 ) -> Engine:
     """Load a model.
 
     Args:
-        bundle: Name or path of a weights bundle; None takes the default one.
+        bundle: Name or path of a weights bundle; None takes the default ones: one of CT, and, loaded when the first
+            volume of another modality is opened, one of MR and others.
         backend: "auto", "openvino", "onnx", "torch", "torch:cpu", "torch:cuda" or "torch:mps".
         precision: "f32"; "bf16"; or "auto": bf16 with OpenVINO on a processor that computes in it, else f32.
         threads: CPU threads that it may use; None for all.
         store: A folder of encoded slices that outlives the process; None holds them in memory only.
         lazy: Whether OpenVINO may compile the model, which takes seconds, when it is first used: edits by hand
             and clean-up never ask it.
+        modality: Loads the default model of this modality, and no other.
 
     Raises:
         BundleError: The bundle is missing or damaged; the message names the command that gets one.
         BackendError: The engine cannot run it here, or not in this precision.
         MissingExtraError: The engine is not installed.
     """
-    loaded = read_bundle(find_bundle(bundle))
     # Without a store, embeddings that memory cannot hold go to a temporary folder: an edit must never encode again.
     cache = EmbeddingCache(store=store, overflow=None if store else temporary_store())
-    return Engine(loaded, open_backend(loaded, backend, precision=precision, threads=threads, lazy=lazy), cache)
+
+    def opened(path: Path, load_other: Callable[[], Engine] | None = None) -> Engine:
+        loaded = read_bundle(path)
+        chosen = open_backend(loaded, backend, precision=precision, threads=threads, lazy=lazy)
+        return Engine(loaded, chosen, cache, load_other)
+
+    if bundle is not None or modality is not None:
+        return opened(find_bundle(bundle, Modality(modality or Modality.CT)))
+    return opened(find_bundle(), lambda: opened(find_bundle(modality=Modality.MR)))

@@ -61,10 +61,12 @@ def guess_modality(values: Values) -> tuple[Modality, bool]:
         values: Its values.
 
     Returns:
-        CT or MR, and whether it is certain. Only a CT with air can be.
+        CT or MR, and whether it is certain. Only a CT with air or fat can be.
     """
     low, high = float(values.min()), float(values.max())
     if _LEAST_HU < low <= _AIR_HU and (high > _FAT_HU or low > _DENSEST_AIR_HU) and not _is_phase(low, high):
+        return Modality.CT, True
+    if low < 0 and _can_be_hu(values, low, high):  # fat, or the noise of water
         return Modality.CT, True
     return (Modality.CT if _can_be_hu(values, low, high) else Modality.MR), False
 
@@ -94,8 +96,8 @@ def modality_doubt(values: Values, modality: Modality, source: ModalitySource) -
         )
     if modality is not Modality.CT and certain:
         return (
-            f"This is read as {_WITH_ARTICLE[modality]}, but its {ranges} look like Hounsfield units (air is -1000). "
-            "If it is a CT: --modality ct."
+            f"This is read as {_WITH_ARTICLE[modality]}, but its {ranges} look like Hounsfield units (air -1000, fat "
+            "-100). If it is a CT: --modality ct."
         )
     return ""
 

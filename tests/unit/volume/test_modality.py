@@ -31,15 +31,15 @@ def head(background: float, tissue: float) -> np.ndarray:
         (head(-1000, 40), (Modality.CT, True)),
         (noisy(-990, noise=3), (Modality.CT, True)),  # air alone
         (head(-3024, 40), (Modality.CT, True)),  # the padding of a round field of view
-        (head(-1000, 40).clip(-160, 240), (Modality.CT, False)),  # cut to a window
+        (head(-1000, 40).clip(-160, 240), (Modality.CT, True)),  # cut to a window
         (noisy(100), (Modality.CT, False)),  # a crop of the liver: no air, no fat, nothing below 0
-        (noisy(40, noise=30), (Modality.CT, False)),
+        (noisy(40, noise=30), (Modality.CT, True)),
         (noisy(900, noise=200).clip(30), (Modality.CT, False)),  # a crop of bone
         (head(0, 40), (Modality.CT, False)),  # a brain without its skull, on 0
         (head(24, 1064), (Modality.CT, False)),  # too small to tell
         (head(0, 900), (Modality.MR, False)),
         (head(0, 200), (Modality.MR, False)),  # of 8 bits
-        (head(0, 900) - (np.arange(16) == 3) * np.int16(30), (Modality.CT, False)),  # more negative than an overshoot
+        (head(0, 900) - (np.arange(16) == 3) * np.int16(30), (Modality.CT, True)),  # more negative than an overshoot
         (np.where(head(0, 900) == 900, -40, head(0, 900)).astype(np.int16), (Modality.MR, False)),  # an overshoot
         (np.tile(head(24, 1064), (4, 4, 4)), (Modality.MR, False)),  # a CT with an offset
         (noisy(1064), (Modality.MR, False)),  # a crop of it

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from pydicom.uid import (
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     MRImageStorage,
+    PositronEmissionTomographyImageStorage,
     generate_uid,
 )
 
@@ -132,6 +133,50 @@ def write_mr(
             edit(k, dataset)
 
     return write_series(folder, values, edit=magnetic, **({"rescale": [(1.0, 0.0)]} | written))
+
+
+def write_pet(
+    folder: Path,
+    values: np.ndarray,
+    *,
+    edit: Callable[[int, FileDataset], None] | None = None,
+    tracer: Mapping[str, object] | None = None,
+    **written: Any,
+) -> list[Path]:
+    """Write one PET series in Bq/ml, of which the headers state what SUV need.
+
+    370 MBq of F-18 are injected at 10:00 and the scan starts at 11:00; the body weighs 74 kg, so that SUV are Bq/ml by
+    5000 × 2^(-60/109.8).
+
+    Args:
+        folder: Where to.
+        values: Bq/ml to be read back; must be reachable through `rescale`.
+        edit: As for `write_series`; comes last.
+        tracer: Elements of the radiopharmaceutical's item that replace the usual ones; None leaves one out.
+        **written: Further arguments of `write_series`.
+    """
+
+    def emitting(k: int, dataset: FileDataset) -> None:
+        dataset.Modality = "PT"
+        dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = PositronEmissionTomographyImageStorage
+        dataset.Units, dataset.DecayCorrection, dataset.CorrectedImage = "BQML", "START", ["DECY", "ATTN", "SCAT"]
+        dataset.SeriesDate = dataset.AcquisitionDate = "20240131"
+        dataset.SeriesTime, dataset.AcquisitionTime = "110000", f"11{k:02d}30.5"
+        dataset.PatientWeight = "74"
+        item = pydicom.Dataset()
+        usual = {
+            "RadionuclideTotalDose": "370000000",
+            "RadionuclideHalfLife": "6588",
+            "RadiopharmaceuticalStartTime": "100000.00",
+        }
+        for name, value in {**usual, **(tracer or {})}.items():
+            if value is not None:
+                setattr(item, name, value)
+        dataset.RadiopharmaceuticalInformationSequence = [item]
+        if edit is not None:
+            edit(k, dataset)
+
+    return write_series(folder, values, edit=emitting, **({"rescale": [(1.0, 0.0)]} | written))
 
 
 def mr_values(shape_kji: tuple[int, int, int] = (5, 12, 10), seed: int = 0) -> np.ndarray:

@@ -11,6 +11,7 @@ from radsam.io.dicom.dicom_input import choose_series, dicom_folder, is_dicom
 from radsam.io.dicom.dicom_series import list_dicom
 from radsam.io.dicom.pixel_decoding import decode
 from radsam.io.dicom.slice_stack import stack
+from radsam.io.dicom.value_scaling import scaled
 from radsam.io.image_file import read_middle_image
 from radsam.io.stated_grid import grid_notes
 from radsam.io.stated_modality import stated_modality
@@ -39,8 +40,10 @@ def read_middle_slice(path: Path, *, series: str | None = None) -> Volume:
                 stacked = stack(chosen)
                 middle = len(stacked.slices) // 2
                 geometry = _slice_of(stacked.geometry, middle)
-                one = replace(stacked, slices=stacked.slices[middle : middle + 1], geometry=geometry)
-                return Volume(decode(one), geometry, Modality.of_dicom(chosen.modality))
+                modality = Modality.of_dicom(chosen.modality)
+                found = scaled(stacked, modality)
+                one = replace(stacked, slices=found.stacked.slices[middle : middle + 1], geometry=geometry)
+                return Volume(decode(one), geometry, modality, stated_unit=found.unit)
         header, middle, stored = read_middle_image(path)
     slice_ = Volume(scaled_values(stored, header.scaling), _slice_of(header.geometry, middle))
     return taken_for(slice_, None, stated_modality(path))
@@ -49,7 +52,12 @@ def read_middle_slice(path: Path, *, series: str | None = None) -> Volume:
 def middle_of(volume: Volume) -> Volume:
     """Return the slice in the middle of the stored axis k as a volume of its own."""
     middle = len(volume.values) // 2
-    return Volume(volume.values[middle : middle + 1].copy(), _slice_of(volume.geometry, middle), volume.modality)
+    return Volume(
+        volume.values[middle : middle + 1].copy(),
+        _slice_of(volume.geometry, middle),
+        volume.modality,
+        stated_unit=volume.stated_unit,
+    )
 
 
 def _slice_of(geometry: Geometry, k: int) -> Geometry:

@@ -10,6 +10,7 @@ from radsam.errors import SeriesError
 from radsam.io.dicom.dicom_labels import DicomLabels
 from radsam.io.dicom.dicom_series import Listing, Series, left_out_note, select_series
 from radsam.io.dicom.slice_stack import stack
+from radsam.io.dicom.value_scaling import scaled
 from radsam.volume import Geometry, Modality
 
 
@@ -187,13 +188,14 @@ def describe_dicom(path: Path, listing: Listing, series: str | None) -> VolumeIn
     Raises:
         SeriesError: `series` does not exist.
     """
-    chosen, geometry, problem = listing.series[0], None, ""
+    chosen, geometry, problem, doubt = listing.series[0], None, "", ""
     if series is not None:
         chosen = select_series(listing.series, series)
     try:
         if series is None:
             chosen = select_series(listing.series, None)
-        geometry = stack(chosen).geometry
+        stacked = stack(chosen)
+        geometry, doubt = stacked.geometry, scaled(stacked, Modality.of_dicom(chosen.modality)).doubt
     except SeriesError as error:
         problem = str(error)
     files = {each.path for each in chosen.slices}
@@ -210,7 +212,7 @@ def describe_dicom(path: Path, listing: Listing, series: str | None) -> VolumeIn
         objects=tuple(
             ObjectInfo(_below(each.path, path), each.modality, each.description, each.kind) for each in listing.objects
         ),
-        notes=tuple(filter(None, (chosen.note, left_out_note(listing.left_out)))),
+        notes=tuple(filter(None, (doubt, chosen.note, left_out_note(listing.left_out)))),
         scan=_scan_info(chosen),
     )
 

@@ -21,6 +21,7 @@ from radsam.io.dicom.pixel_decoding import decode, fits_int16
 from radsam.io.dicom.rtstruct_read import open_rtstruct
 from radsam.io.dicom.seg_read import open_seg
 from radsam.io.dicom.slice_stack import stack
+from radsam.io.dicom.value_scaling import UnitWarning, scaled
 from radsam.io.image_file import SUFFIXES, read_header, read_image
 from radsam.io.label_grid import resample_onto
 from radsam.io.label_legend import known_labels
@@ -43,7 +44,7 @@ def read_volume(
         path: A NIfTI, NRRD or MetaImage file, a folder or zip with a DICOM series, or an
             enhanced DICOM image.
         series: Which series of a DICOM folder: its UID or its number in the listing,
-            either optionally followed by ``#`` and an AcquisitionNumber.
+            either optionally followed by ``#`` and a part: an AcquisitionNumber, ``echo=2``, ``b=800#dir=1``.
         resample: Accept a DICOM series of a tilted gantry or with uneven distances
             between slices, and resample it linearly onto a rectangular grid. A regular
             series keeps its voxels.
@@ -51,7 +52,8 @@ def read_volume(
             BIDS sidecar), else what the values look like; `Volume.modality_source` tells which.
 
     What belongs to a series but is not a slice (raw data, localizers, second copies of files) is left out with a
-    `SeriesWarning`.
+    `SeriesWarning`. Values of a PET are SUV by body weight where its headers say what that needs; else a `UnitWarning`
+    says what is missing.
 
     Returns:
         The volume on the file's own grid. Values are int16 where every one is a whole
@@ -75,7 +77,10 @@ def read_volume(
                 () if stacked.corners_ijk is None else tuple(stacked.corners_ijk[:, 2].tolist()),
             )
             stated = Modality.of_dicom(chosen.modality)
-            volume = Volume(decode(stacked), stacked.geometry, stated, str(given), origin)
+            found = scaled(stacked, stated if modality is None else known_modality(modality))
+            if found.doubt:
+                warnings.warn(found.doubt, UnitWarning, stacklevel=2)
+            volume = Volume(decode(found.stacked), stacked.geometry, stated, str(given), origin, stated_unit=found.unit)
             return volume if modality is None else taken_for(volume, modality)
     _refuse_series(given, series)
     header, stored = read_image(given)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.tag import Tag
 
 
 def text(dataset: Dataset, name: str, default: str) -> str:
@@ -40,3 +41,18 @@ def numbers(dataset: Dataset, name: str, count: int) -> tuple[float, ...]:
     except Exception:  # pydicom has no common base for what broken values provoke
         found = ()
     return found if len(found) == count else (math.nan,) * count
+
+
+def private_text(dataset: Dataset, creator: str, tag: int) -> str:
+    """Return a private element as text; empty where its creator is another one, or it is absent.
+
+    Args:
+        dataset: Where it may be.
+        creator: Who defines it.
+        tag: Its tag in the first block, 0x10, where scanners and archives have it.
+    """
+    named = dataset.get(Tag(tag >> 16, 0x10))
+    if named is None or str(named.value).strip() != creator or tag not in dataset:
+        return ""
+    value = dataset[tag].value
+    return ("" if value is None else str(value)).strip()

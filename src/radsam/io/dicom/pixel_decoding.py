@@ -1,4 +1,4 @@
-"""From the headers of a stack to its Hounsfield units."""
+"""From the headers of a stack to its values."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def fits_int16(values: Shaped[np.ndarray, "*n"]) -> bool:
 
 
 def _decoded_slices(slices: Sequence[SliceHeader]) -> Iterator[Values]:
-    """Yield the HU of each slice; consecutive frames of one file are decoded together."""
+    """Yield the values of each slice; consecutive frames of one file are decoded together."""
     for _, frames in groupby(slices, lambda each: each.path):
         yield from _decoded_frames(list(frames))
 
@@ -109,9 +109,9 @@ def _source(header: SliceHeader) -> Path | pydicom.FileDataset:
 
 
 def _rescaled(stored: Values, rescale: tuple[float, ...]) -> Values:
-    """Return stored value × slope + intercept; a slope that is missing is 1, an intercept 0."""
+    """Return stored value × slope + intercept; a slope that is missing or 0 is 1, a missing intercept 0."""
     slope, intercept = (
-        given if np.isfinite(given) else missing for given, missing in zip(rescale, (1.0, 0.0), strict=True)
+        given if np.isfinite(given) and given else missing for given, missing in zip(rescale, (1.0, 0.0), strict=True)
     )
     whole = float(slope).is_integer() and float(intercept).is_integer()
     if whole and stored.dtype.itemsize <= 2 and max(abs(slope), abs(intercept)) < 1 << 14:

@@ -21,6 +21,7 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, MediaStorageDirecto
 
 from radsam.io.dicom.dicom_zip import looks_like_dicom
 from radsam.io.dicom.element_values import integer, numbers, text
+from radsam.io.dicom.slice_scaling import SCALING_TAGS, SliceScaling, read_scaling
 from radsam.io.dicom.slice_traits import TRAIT_TAGS, SliceTraits, read_frame_traits, read_traits
 
 #: Modalities of objects that describe images: for those of private SOP classes, or whose class is wrong.
@@ -75,9 +76,10 @@ class SliceHeader:
         position_lps: Centre of the first pixel in mm.
         cosines: LPS directions along a row and along a column, six numbers.
         spacing_mm: Distance between rows and between columns.
-        rescale: Slope and intercept to HU.
+        rescale: Slope and intercept of the stored values: of CT to HU.
         complete: Whether the file is as long as its pixels need.
         traits: What tells it from other images of the same place.
+        scaling: What else it states about its values.
 
     Numbers that the file does not give are NaN.
     """
@@ -114,6 +116,7 @@ class SliceHeader:
     rescale: tuple[float, ...]
     complete: bool
     traits: SliceTraits
+    scaling: SliceScaling
 
 
 @dataclass(frozen=True)
@@ -182,7 +185,7 @@ def read_headers(path: Path) -> tuple[SliceHeader, ...] | ObjectHeader | UnusedF
                 dataset = pydicom.dcmread(
                     stream,
                     stop_before_pixels=True,
-                    specific_tags=[*map(Tag, _TAGS), *TRAIT_TAGS],
+                    specific_tags=[*map(Tag, _TAGS), *TRAIT_TAGS, *SCALING_TAGS],
                     force=not begins_like_dicom,
                 )
                 found = _headers(path, dataset, stream)
@@ -278,6 +281,7 @@ def _header(path: Path, dataset: pydicom.FileDataset, stream: BinaryIO) -> Slice
         rescale=numbers(dataset, "RescaleSlope", 1) + numbers(dataset, "RescaleIntercept", 1),
         complete=_pixels_complete(dataset, stream, rows * cols * frames * samples * bits // 8),
         traits=read_traits(dataset),
+        scaling=read_scaling([dataset]),
     )
 
 
@@ -315,6 +319,7 @@ def _frames(header: SliceHeader, dataset: Dataset, groups: Sequence[Dataset]) ->
                 spacing_mm=numbers(macro(group, "PixelMeasuresSequence"), "PixelSpacing", 2),
                 rescale=numbers(rescale, "RescaleSlope", 1) + numbers(rescale, "RescaleIntercept", 1),
                 traits=read_frame_traits(header.traits, (group, shared)),
+                scaling=read_scaling((group, shared)),
             )
         )
     return tuple(headers)

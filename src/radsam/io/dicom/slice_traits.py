@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
-from radsam.io.dicom.element_values import numbers, text
+from radsam.io.dicom.element_values import numbers, private_text, text
 
 #: Private elements, by creator and tag; archives keep their block, the first one, as scanners write it.
 _SIEMENS, _GE, _PHILIPS = "SIEMENS MR HEADER", "GEMS_PARM_01", "Philips Imaging DD 001"
@@ -68,16 +68,16 @@ def read_traits(dataset: Dataset) -> SliceTraits:
     stated = {name: _number(text(dataset, element, "")) for name, element in _STATED.items()}
     stated["b"] = _b_value(dataset)
     image_type = tuple(str(each).strip().upper() for each in dataset.get("ImageType") or ())
-    kind = _KINDS_OF_GE.get(_private(dataset, _GE, _GE_KIND), "")
+    kind = _KINDS_OF_GE.get(private_text(dataset, _GE, _GE_KIND), "")
     component = text(dataset, "ComplexImageComponent", kind).upper()
     return SliceTraits(
         {name: value for name, value in stated.items() if value},
         (*image_type, component) if component else image_type,
         _direction(
-            numbers(dataset, "DiffusionGradientOrientation", 3), _private(dataset, _SIEMENS, _SIEMENS_DIRECTION)
+            numbers(dataset, "DiffusionGradientOrientation", 3), private_text(dataset, _SIEMENS, _SIEMENS_DIRECTION)
         ),
         tuple(_moment(text(dataset, element, "")) for element in _MOMENTS),
-        "MOSAIC" in image_type or _private(dataset, _SIEMENS, _SIEMENS_MOSAIC) not in ("", "0", "1"),
+        "MOSAIC" in image_type or private_text(dataset, _SIEMENS, _SIEMENS_MOSAIC) not in ("", "0", "1"),
     )
 
 
@@ -128,22 +128,12 @@ _FRAME_TYPES = ("MRImageFrameTypeSequence", "PETFrameTypeSequence", "CTImageFram
 
 
 def _b_value(dataset: Dataset) -> str:
-    stated = text(dataset, "DiffusionBValue", "") or _private(dataset, _SIEMENS, _SIEMENS_B)
-    stated = stated or _private(dataset, _PHILIPS, _PHILIPS_B)
+    stated = text(dataset, "DiffusionBValue", "") or private_text(dataset, _SIEMENS, _SIEMENS_B)
+    stated = stated or private_text(dataset, _PHILIPS, _PHILIPS_B)
     if stated:
         return _number(stated)
-    of_ge = _moment(_private(dataset, _GE, _GE_B).strip("[]").replace("\\", ",").split(",")[0])
+    of_ge = _moment(private_text(dataset, _GE, _GE_B).strip("[]").replace("\\", ",").split(",")[0])
     return "" if math.isnan(of_ge) else _number(str(of_ge % _GE_B_LIMIT))
-
-
-def _private(dataset: Dataset, creator: str, tag: int) -> str:
-    """Return a private element as text; empty where its creator is another one, or it is absent."""
-    group = tag >> 16
-    named = dataset.get(Tag(group, 0x10))
-    if named is None or str(named.value).strip() != creator or tag not in dataset:
-        return ""
-    value = dataset[tag].value
-    return ("" if value is None else str(value)).strip()
 
 
 def _direction(vector: tuple[float, ...], private: str) -> tuple[float, ...]:

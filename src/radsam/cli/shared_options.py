@@ -9,7 +9,10 @@ import typer
 
 Model = Annotated[
     str | None,
-    typer.Option(help="Weights: a bundle's name or path; radsam-lite if left out.", metavar="BUNDLE"),
+    typer.Option(
+        help="Weights: a bundle's name or path. If left out: radsam-lite for CT, radsam-lite-mr for others.",
+        metavar="BUNDLE",
+    ),
 ]
 Backend = Annotated[str, typer.Option(help="Engine: auto, openvino, onnx, torch, torch:cpu, torch:cuda or torch:mps.")]
 Precision = Annotated[

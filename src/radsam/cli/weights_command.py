@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -56,11 +57,12 @@ def list_bundles(as_json: AsJson = False) -> None:
     """List the installed bundles."""
     from radsam.errors import BundleError
     from radsam.runtime.bundle import find_bundle, installed_bundles, read_spec, weights_folder
+    from radsam.volume import Modality
 
-    try:
-        default: Path | None = find_bundle()
-    except BundleError:
-        default = None
+    defaults: dict[Path, str] = {}
+    for modality, name in ((Modality.CT, "default"), (Modality.MR, "default beside CT")):
+        with suppress(BundleError):
+            defaults[find_bundle(modality=modality)] = name
     found = {}
     for path in installed_bundles():
         try:
@@ -74,7 +76,8 @@ def list_bundles(as_json: AsJson = False) -> None:
                 "path": str(path),
                 "capabilities": list(spec.capabilities),
                 "licence": spec.licence,
-                "default": path == default,
+                "default": path in defaults,
+                "windows": spec.describe_windows(),
             }
             for path, spec in found.items()
         ]
@@ -83,7 +86,7 @@ def list_bundles(as_json: AsJson = False) -> None:
     table = Table("name", "trained on", "licence", box=None)
     table.add_column("path", overflow="fold")
     for path, spec in found.items():
-        mark = " (default)" if path == default else ""
+        mark = f" ({defaults[path]})" if path in defaults else ""
         table.add_row(f"{escape(spec.name)}{mark}", ", ".join(spec.capabilities), spec.licence, escape(str(path)))
     out.print(table)
 

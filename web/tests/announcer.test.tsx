@@ -29,7 +29,7 @@ afterEach(() => {
 it("says the slice and the voxel once the keys rest, in the view that has the focus", async () => {
   const display = new Display(geometry, [-160, 240]);
   const loading = { valueAt: () => -37 };
-  const session = { display, geometry, loading, volume: { modality: "CT" } } as unknown as OpenSession;
+  const session = { display, geometry, loading, unit: " HU" } as unknown as OpenSession;
   const pane = { plane: "axial", grid: geometry.grids.axial, byKeys: false };
   Object.defineProperty(pane, "index", { get: () => display.index("axial") });
   const panes = new Map<PaneName, SlicePane>([["axial", pane as unknown as SlicePane]]);

@@ -19,6 +19,9 @@ export const VOLUME = {
   id: "v1",
   name: "ct.nii.gz",
   modality: "CT",
+  modality_source: "header",
+  modality_doubt: "",
+  unit: "HU",
   notes: [],
   dicom: false,
   default_window: [-160, 240],
@@ -59,6 +62,8 @@ export function stateOf(objects: SegmentedObject[] = [], change: Partial<Session
     volume: "v1",
     revision: 0,
     window: [-160, 240],
+    modality: "CT",
+    unit: "HU",
     can_undo: objects.length > 0,
     can_redo: false,
     overlap: "last wins",
@@ -114,6 +119,8 @@ export class FakeServer {
   start: StartOfObject | null = null;
   measurements: Measurement[] = [];
   failing: string | null = null;
+  /** What the volume is, for the routes that describe and correct it. */
+  volume: VolumeInfo = VOLUME;
   private jobs = 0;
 
   constructor(objects: SegmentedObject[] = []) {
@@ -162,6 +169,11 @@ export class FakeServer {
       return { measurements: this.measurements };
     }
     if (path.endsWith("/start")) return this.start;
+    if (path === `/volumes/${VOLUME.id}`) {
+      if (method === "PATCH")
+        this.volume = { ...this.volume, ...corrected((body as { modality: string }).modality) };
+      return this.volume;
+    }
     const edits = /\/(segment|correct|paint|delete-slices|bounds|continue|confirm|clean-up|resume)$/;
     if (method === "POST" && edits.test(path)) return { job: `j${++this.jobs}` };
     if (method === "PATCH" && body && "new_name" in (body as object)) {
@@ -174,6 +186,17 @@ export class FakeServer {
     }
     return this.state;
   }
+}
+
+function corrected(name: string): Partial<VolumeInfo> {
+  const modality = { ct: "CT", mr: "MR", pet: "PET" }[name] ?? "other";
+  return {
+    modality: modality as VolumeInfo["modality"],
+    modality_source: "given",
+    modality_doubt: "",
+    unit: modality === "CT" ? "HU" : null,
+    default_window: modality === "CT" ? [-160, 240] : [30, 830],
+  };
 }
 
 function emptyMasks(revision: number): ArrayBuffer {
@@ -195,6 +218,7 @@ export interface Opened {
 /** An open session on a fake server. */
 export function openSession(objects: SegmentedObject[] = [], volume: VolumeInfo = VOLUME): Opened {
   const server = new FakeServer(objects);
+  server.volume = volume;
   const toasts: string[] = [];
   const session = new OpenSession(server.client, volume, server.state, (kind, text) => {
     toasts.push(`${kind}: ${text}`);

@@ -148,7 +148,7 @@ it("needs an open volume", async () => {
   const toasts: string[] = [];
   const showToast = (kind: string, message: string) => toasts.push(`${kind}: ${message}`);
   await importMasks({ session: null, showToast, maskImport: null, show: vi.fn() }, FILE);
-  expect(toasts[0]).toMatch(/^error: .*Open their CT first/);
+  expect(toasts[0]).toMatch(/^error: .*Open their volume first/);
 });
 
 it("numbers the names of a file that are as long as names may be, without making them longer", async () => {

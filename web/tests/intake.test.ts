@@ -220,7 +220,7 @@ describe("masks", () => {
   test("DICOM segmentations are not uploaded as volumes", async () => {
     const seg = dicom("seg.dcm", "1.2.840.10008.5.1.4.1.1.66.4");
     await intake.take([at("seg.dcm", seg)]);
-    expect(host.done).toEqual(["error: seg.dcm holds masks. Open their CT first, then drop them on it."]);
+    expect(host.done).toEqual(["error: seg.dcm holds masks. Open their volume first, then drop them on it."]);
     start([volumeOf("ct")]);
     host.session = { volume: { id: "ct" } };
     await intake.take([at("seg.dcm", seg)]);

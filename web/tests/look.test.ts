@@ -4,8 +4,8 @@ import { Look } from "../src/state/look";
 import { Pen } from "../src/view/overlay_pen";
 import { sliceWindow, volumeWindow } from "../src/volume/auto_window";
 import { Geometry } from "../src/volume/coordinates";
-import { centerWidth, draggedWindow, PRESETS, presetWindow } from "../src/volume/value_window";
 import { renderSlice } from "../src/volume/slice_rendering";
+import { centerWidth, draggedWindow, presetsOf } from "../src/volume/value_window";
 import grids from "./fixtures/grids.json";
 
 type Grid = ConstructorParameters<typeof Geometry>[0];
@@ -71,8 +71,29 @@ describe("windows in numbers", () => {
   ] as const)("%j", ([low, high], shown) => expect(centerWidth([low, high])).toEqual(shown));
 
   it("have names that occur once", () => {
-    expect(new Set(PRESETS.map((each) => each.name)).size).toBe(PRESETS.length);
-    expect(new Set(PRESETS.map((each) => presetWindow(each).join())).size).toBe(PRESETS.length);
+    for (const [modality, unit] of [
+      ["CT", "HU"],
+      ["MR", null],
+      ["PET", "SUV"],
+      ["PET", "Bq/ml"],
+      ["other", null],
+    ] as const) {
+      const presets = presetsOf({ modality, unit, default_window: [3, 900] });
+      expect(new Set(presets.map((each) => each.name)).size).toBe(presets.length);
+      expect(new Set(presets.map((each) => each.window.join())).size).toBe(presets.length);
+      expect(presets.every(({ window: [low, high] }) => low < high)).toBe(true);
+      if (modality !== "CT") expect(presets.every((each) => !/tissue|lung|bone/i.test(each.name))).toBe(true);
+    }
+    const [automatic, bright, dark] = presetsOf({ modality: "MR", unit: null, default_window: [100, 1100] });
+    expect(automatic.window).toEqual([100, 1100]);
+    expect(bright.window[1]).toBeLessThan(1100); // less is white
+    expect(dark.window[1]).toBeGreaterThan(1100);
+    const suv = presetsOf({ modality: "PET", unit: "SUV", default_window: [0, 10] });
+    expect(suv.map((each) => each.window)).toEqual([
+      [0, 5],
+      [0, 10],
+      [0, 20],
+    ]);
   });
 
   it("can be dragged to any size in modalities without HU", () => {

@@ -72,7 +72,11 @@ afterEach(() => {
 
 function opened(modality = "CT") {
   const { session } = openSession([objectOf("liver", 1, { color: "#123456" }), objectOf("spleen", 2)]);
-  Object.assign(session.volume, { name: "DOE^JANE 1970.nii.gz", modality });
+  Object.assign(session.volume, {
+    name: "DOE^JANE 1970.nii.gz",
+    modality,
+    unit: modality === "CT" ? "HU" : null,
+  });
   Object.assign(session.loading, { voxels: new Int16Array(60), left: 0 });
   const panes = new Map<PaneName, SlicePane>();
   const sizes = { axial: [400, 300], coronal: [200, 150], sagittal: [0, 0] } as const;

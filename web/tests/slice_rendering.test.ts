@@ -1,7 +1,7 @@
 /** A slice on the screen shows the values of the file. */
 import { describe, expect, it } from "vitest";
-import { centerWidth, draggedWindow, PRESETS, presetWindow } from "../src/volume/value_window";
 import { renderSlice } from "../src/volume/slice_rendering";
+import { CT_PRESETS, centerWidth, draggedWindow, windowOf } from "../src/volume/value_window";
 
 const plan = { base: 0, dx: 1, dy: 4, cols: 4, rows: 3 };
 const voxels = Int16Array.from({ length: 12 }, (_, n) => n * 20);
@@ -41,8 +41,8 @@ describe("renderSlice", () => {
 });
 
 describe("windows", () => {
-  it.each(PRESETS.map((preset) => [preset.name, preset] as const))("%s", (_, preset) => {
-    expect(centerWidth(presetWindow(preset))).toEqual({ center: preset.center, width: preset.width });
+  it.each(CT_PRESETS.map((preset) => [preset.name, preset.window] as const))("%s", (_, window) => {
+    expect(windowOf(centerWidth(window))).toEqual(window);
   });
 
   it("widens to the right and moves the level downwards", () => {

@@ -3,16 +3,16 @@
 import { render } from "preact";
 import { act } from "preact/test-utils";
 import { afterEach, describe, expect, it, vi } from "vitest";
+import type { VolumeInfo } from "../src/api/wire_types";
 import type { App } from "../src/state/app";
 import { LookMenu } from "../src/ui/look_menu";
 import { WindowPicker } from "../src/ui/window_picker";
-import { giveVoxels, openSession } from "./fake_client";
+import { giveVoxels, openSession, VOLUME } from "./fake_client";
 
 const rendered = () => new Promise((resolve) => setTimeout(resolve));
 
-function opened(modality = "CT") {
-  const { session } = openSession();
-  (session.volume as { modality: string }).modality = modality;
+function opened(volume: Partial<VolumeInfo> = {}) {
+  const { session } = openSession([], { ...VOLUME, ...volume });
   const showToast = vi.fn();
   const root = document.body.appendChild(document.createElement("div"));
   act(() =>
@@ -89,11 +89,19 @@ describe("the window", () => {
   });
 
   it("has no presets in HU where values are not HU", () => {
-    const { field } = opened("PT");
-    const options = [...(field("Preset of the window") as unknown as HTMLSelectElement).options].map(
-      (each) => each.value,
-    );
-    expect(options).toEqual(["", "slice", "volume"]);
+    const { field, session } = opened({ modality: "MR", unit: null, default_window: [20, 820] });
+    const select = field("Preset of the window") as unknown as HTMLSelectElement;
+    const options = [...select.options].map((each) => each.value);
+    expect(options).toEqual(["", "Automatic", "Bright", "Dark", "High contrast", "slice", "volume"]);
+    select.value = "Automatic";
+    select.dispatchEvent(new Event("change", { bubbles: true }));
+    expect(session.display.window).toEqual([20, 820]);
+  });
+
+  it("has presets in SUV where values are standardised uptake", () => {
+    const { field } = opened({ modality: "PET", unit: "SUV", default_window: [0, 10] });
+    const select = field("Preset of the window") as unknown as HTMLSelectElement;
+    expect([...select.options].map((each) => each.value)).toContain("SUV 0–5");
   });
 });
 

@@ -4,6 +4,7 @@ export type PlaneName = "axial" | "coronal" | "sagittal";
 export const PLANES: readonly PlaneName[] = ["axial", "coronal", "sagittal"];
 export type Ijk = [number, number, number];
 export type AxisName = "i" | "j" | "k";
+export type Modality = "CT" | "MR" | "PET" | "other";
 
 export interface Info {
   version: string;
@@ -20,7 +21,14 @@ export interface VolumeSummary {
   name: string;
   shape_ijk: Ijk;
   spacing_mm_ijk: Ijk;
-  modality: string;
+  /** Null where its file does not state it and it has not been opened yet. */
+  modality: Modality | null;
+  /** Who says so: its file, a user, or a guess from its values. */
+  modality_source: "header" | "given" | "values" | null;
+  /** Why it may be another one; empty if it is sure. */
+  modality_doubt: string;
+  /** Of its values: "HU", "SUV", "Bq/ml"; null where they have none. */
+  unit: string | null;
   source: "given" | "data" | "upload";
   /** What was left out of it, and what its file does not state about its grid. */
   notes: string[];
@@ -204,6 +212,8 @@ export interface SessionState {
   volume: string;
   revision: number;
   window: [number, number];
+  modality: Modality;
+  unit: string | null;
   can_undo: boolean;
   can_redo: boolean;
   overlap: OverlapPolicy;
@@ -243,6 +253,7 @@ export interface SessionSummary {
   name: string;
   objects: number;
   object_names: string[];
+  modality: Modality | null;
   created: string;
   changed: string;
   interrupted: boolean;

@@ -137,7 +137,7 @@ export class App extends Observable {
     if (!volume)
       return this.showToast(
         "error",
-        "A .radsam session needs its CT. Open the CT first, then drop the session on it.",
+        "A .radsam session needs its volume. Open that first, then drop the session on it.",
       );
     await this.open(file.name, () => this.client.importSession(volume, file));
   }

@@ -1,6 +1,6 @@
 /** What the tools that draw are set to, and the strokes by hand that the server has not answered yet. */
 import type { HandLimits } from "../api/edit_requests";
-import type { PlaneName, Reach } from "../api/wire_types";
+import type { PlaneName, Reach, VolumeInfo } from "../api/wire_types";
 import { keep, kept } from "./kept";
 import { Observable } from "./observable";
 
@@ -61,6 +61,28 @@ interface SentStroke extends ShownStroke {
   quick: boolean;
 }
 
+/** The values between which a stroke sets voxels, and how alike they are, at first. */
+export type LimitsOfValues = Pick<HandOptions, "within" | "alike">;
+
+/** Of a CT, as the user set them last (null); of other volumes, from their window, since values of two differ. */
+export function handLimitsOf({
+  modality,
+  default_window: [low, high],
+}: Pick<VolumeInfo, "modality" | "default_window">): LimitsOfValues | null {
+  if (modality === "CT") return null;
+  const step = stepOf(high - low);
+  const round = (value: number) => Number((Math.round(value / step) * step).toPrecision(6));
+  return {
+    within: [round(low + (high - low) / 4), round(high)],
+    alike: Math.max(step, round((high - low) / 10)),
+  };
+}
+
+/** A round step for a field of values: about a hundredth of their range. */
+export function stepOf(range: number): number {
+  return 10 ** Math.floor(Math.log10(range / 50));
+}
+
 export class HandEdits extends Observable {
   options: HandOptions = kept("hand", OPTIONS);
   /** Sent, and not yet shown by the server's slices; the oldest first. */
@@ -72,9 +94,25 @@ export class HandEdits extends Observable {
   private waiting: (() => void)[] = [];
   private last = 0;
 
+  /** `own` are limits of this volume alone. */
+  constructor(private own: LimitsOfValues | null = null) {
+    super();
+    this.setLimitsOf(own);
+  }
+
+  /** Take the limits that fit the volume, and switch them off. */
+  setLimitsOf(own: LimitsOfValues | null): void {
+    const { within, alike } = kept("hand", OPTIONS);
+    if (own || this.own)
+      this.options = { ...this.options, within, alike, ...own, withinOn: false, alikeOn: false };
+    this.own = own;
+    this.notify();
+  }
+
   set(change: Partial<HandOptions>): void {
     this.options = { ...this.options, ...change };
-    keep("hand", this.options);
+    const { within, alike, withinOn, alikeOn } = kept("hand", OPTIONS);
+    keep("hand", this.own ? { ...this.options, within, alike, withinOn, alikeOn } : this.options);
     this.notify();
   }
 

@@ -26,7 +26,7 @@ export interface MaskRow {
 export async function importMasks(app: MaskImporter, file: File): Promise<void> {
   const { session } = app;
   if (!session)
-    return app.showToast("error", `${file.name} holds masks. Open their CT first, then drop them on it.`);
+    return app.showToast("error", `${file.name} holds masks. Open their volume first, then drop them on it.`);
   const masks = new MaskImport(session, file, app.showToast);
   app.maskImport = masks;
   app.show("import");

@@ -235,7 +235,7 @@ export class Intake extends Observable {
       this.masks = [];
       this.app.showToast(
         "error",
-        `${next.file.name} holds masks. Open their CT first, then drop them on it.`,
+        `${next.file.name} holds masks. Open their volume first, then drop them on it.`,
       );
     } else this.app.show("masks");
   }

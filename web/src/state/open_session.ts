@@ -17,15 +17,17 @@ import {
 import { sliceWindow, volumeWindow } from "../volume/auto_window";
 import { Geometry } from "../volume/coordinates";
 import { LabelMap } from "../volume/label_map";
+import { unitOf } from "../volume/measured_values";
 import type { Voxels } from "../volume/voxel_block";
 import { Display, type Tool } from "./display";
 import { Ends } from "./ends";
 import { Following } from "./following";
-import { HandEdits, type ShownStroke } from "./hand_edits";
+import { HandEdits, handLimitsOf, type ShownStroke } from "./hand_edits";
 import { Jobs } from "./jobs";
 import { Look } from "./look";
 import { colourOf, MaskSync } from "./mask_sync";
 import { Measurements } from "./measurements";
+import { ModalityChoice } from "./modality_choice";
 import { ObjectNames } from "./object_names";
 import { Observable } from "./observable";
 import { promptAction } from "./prompt_action";
@@ -62,7 +64,9 @@ export class OpenSession extends Observable {
   /** The edits that run or wait on the server. */
   readonly jobs = new Jobs();
   /** The settings of the tools that draw, and the strokes that are under way. */
-  readonly hand = new HandEdits();
+  readonly hand: HandEdits;
+  /** What the volume is taken for. */
+  readonly kind: ModalityChoice;
   /** The ends that can be moved. */
   readonly ends = new Ends(this);
   /** What the last edit did. */
@@ -91,11 +95,13 @@ export class OpenSession extends Observable {
 
   constructor(
     readonly client: Client,
-    readonly volume: VolumeInfo,
+    volume: VolumeInfo,
     public state: SessionState,
     private readonly showToast: ShowToast,
   ) {
     super();
+    this.kind = new ModalityChoice(client, volume, showToast, (next) => this.takeModality(next));
+    this.hand = new HandEdits(handLimitsOf(volume));
     this.geometry = new Geometry(volume);
     this.display = new Display(this.geometry, state.window);
     this.labels = new LabelMap(this.geometry);
@@ -139,9 +145,24 @@ export class OpenSession extends Observable {
     clearTimeout(this.viewTimer);
   }
 
-  /** Only values of a CT are HU. */
+  get volume(): VolumeInfo {
+    return this.kind.volume;
+  }
+
   get isCt(): boolean {
     return this.volume.modality === "CT";
+  }
+
+  /** The unit of the values after a space; nothing where they have none. */
+  get unit(): string {
+    return unitOf(this.volume);
+  }
+
+  /** The volume is taken for something else: what follows from its values starts anew. */
+  private takeModality(volume: VolumeInfo): void {
+    this.hand.setLimitsOf(handLimitsOf(volume));
+    this.display.set({ window: volume.default_window });
+    this.notify();
   }
 
   /** Set the window from the values of the slice in view, or of the whole volume. */
@@ -509,6 +530,7 @@ export class OpenSession extends Observable {
   }
 
   private takeState(state: SessionState, fresh = false): void {
+    if (state.modality !== this.state.modality) this.kind.follow(state.modality);
     this.state = state;
     for (const plane of PLANES)
       for (const index of state.encoded?.[plane] ?? []) this.encoded[plane].add(index);
@@ -564,7 +586,8 @@ export class OpenSession extends Observable {
     this.endJob(job);
     if (this.sent?.jobs.at(-1) === job) this.sent = null;
     this.outcome = outcome;
-    for (const warning of warnings) this.showToast("info", warning);
+    for (const warning of warnings)
+      if (warning !== this.volume.modality_doubt) this.showToast("info", warning); // the top bar shows it
     if (stopped) this.showToast("info", `Stopped. What is done of ${name} is kept.`);
     this.notify();
   }

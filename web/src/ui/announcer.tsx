@@ -2,6 +2,7 @@ import { useEffect, useState } from "preact/hooks";
 import type { PaneName } from "../state/display";
 import type { OpenSession } from "../state/open_session";
 import type { SlicePane } from "../view/slice_pane";
+import { shortNumber } from "../volume/measured_values";
 
 /** Says the slice once keys rest: a key that is held down would say every slice. */
 const REST_MS = 400;
@@ -43,6 +44,5 @@ function where(session: OpenSession, pane: SlicePane | undefined): string {
   if (!pane.byKeys || pointer?.plane !== pane.plane) return slice;
   const ijk = pane.grid.xyToIjk(pane.index, Math.round(pointer.x), Math.round(pointer.y));
   const value = session.loading.valueAt(ijk);
-  const unit = session.volume.modality === "CT" ? " HU" : "";
-  return `${slice}. Voxel ${ijk.join(", ")}${value === null ? "" : `: ${Math.round(value)}${unit}`}`;
+  return `${slice}. Voxel ${ijk.join(", ")}${value === null ? "" : `: ${shortNumber(value)}${session.unit}`}`;
 }

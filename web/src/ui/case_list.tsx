@@ -11,6 +11,7 @@ import {
   shownCases,
   sizeText,
 } from "../state/case_list";
+import { modalityName } from "../volume/modality";
 import { CaseThumbnail } from "./case_thumbnail";
 import { Icon, IconButton } from "./icons";
 import "./styles/cases.css";
@@ -56,7 +57,7 @@ export function CaseList({ app }: { app: App }) {
           : `${shown.length} of ${count(cases.length, "case")}`}
         {used > 0 && ` · ${count(app.uploads.length, "upload")}, ${sizeText(used)} on the server's disk`}
       </p>
-      {cases.length === 0 && <p class="dim">There are no cases yet. Drop a CT above.</p>}
+      {cases.length === 0 && <p class="dim">There are no cases yet. Drop a volume above.</p>}
       <ul class="case-grid">
         {shown.slice(0, most).map((each) => (
           <CaseItem key={each.volume.id} app={app} item={each} />
@@ -129,7 +130,7 @@ function CaseItem({ app, item }: { app: App; item: Case }) {
             {volume.patient && <span>{patientText(volume.patient)}</span>}
             {volume.labels && <span class="note">Looks like a label map</span>}
             <span class="dim">
-              {volume.scan && `${volume.modality} · `}
+              {volume.modality && `${modalityName(volume.modality)} · `}
               {gridText(volume)}
             </span>
             <span class="dim">

@@ -46,7 +46,7 @@ export function MasksDialog({ app }: { app: App }) {
           : "It is a DICOM segmentation or structure set. "}
         {volumes.length
           ? "Choose the volume whose masks it holds; they become objects to correct."
-          : "There is no volume yet whose masks it may hold: drop its CT, then drop it again."}
+          : "There is no volume yet whose masks it may hold: drop that volume, then drop it again."}
       </p>
       <ul class="volume-choices">
         {volumes.map((each) => (

@@ -3,7 +3,7 @@ import { saveFile } from "../api/save_file";
 import type { ObjectStatistics } from "../api/statistics";
 import type { OpenSession } from "../state/open_session";
 import { drawnDiameters } from "../view/measurement_drawing";
-import { measuredText, measuredValues, unitOf } from "../volume/measured_values";
+import { measuredText, measuredValues } from "../volume/measured_values";
 import { measurementTable } from "../volume/measurement_table";
 import { Icon, IconButton, type IconName } from "./icons";
 import { useObservables } from "./use_observables";
@@ -24,7 +24,7 @@ export function MeasurementList({ session }: { session: OpenSession }) {
   const measuring = display.tool === "measure";
   const diameters = drawnDiameters(session);
   if (!measuring && list.length === 0 && !diameters) return null;
-  const unit = unitOf(session.volume.modality);
+  const unit = session.unit;
   const table = () => measurementTable(list, geometry, (plane, at) => loading.voxelsOn(plane, at), unit);
   return (
     <section class="measurement-list" aria-label="Measurements">

@@ -21,7 +21,7 @@ export function NumberField(props: {
       step={step ?? 1}
       onChange={(event) => {
         const next = event.currentTarget.valueAsNumber;
-        const allowed = Number.isFinite(next) && next >= (min ?? -1e6) && next <= (max ?? 1e6);
+        const allowed = Number.isFinite(next) && next >= (min ?? -1e9) && next <= (max ?? 1e9);
         if (allowed) props.set(next);
         else event.currentTarget.value = String(value);
       }}

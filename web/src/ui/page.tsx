@@ -8,6 +8,7 @@ import type { SlicePane } from "../view/slice_pane";
 import { Announcer } from "./announcer";
 import { Dialogs } from "./dialogs";
 import { keepFocus } from "./keep_focus";
+import { ModalityNote } from "./modality_menu";
 import { Panes } from "./panes";
 import { handleKey } from "./shortcuts";
 import { SidePanel } from "./side_panel";
@@ -36,7 +37,9 @@ export function Page({ app }: { app: App }) {
       {app.screen === "session" && app.session && (
         <Workspace key={app.session.state.id} app={app} session={app.session} />
       )}
-      {dropping && <div class="drop-cover">Drop a CT, its masks, a folder or a session anywhere</div>}
+      {dropping && (
+        <div class="drop-cover">Drop a CT, MR or PET, its masks, a folder or a session anywhere</div>
+      )}
       <UploadCard app={app} />
       <Dialogs app={app} />
       <Toasts app={app} />
@@ -72,6 +75,7 @@ function Workspace({ app, session }: { app: App; session: OpenSession }) {
   return (
     <div class="workspace">
       <TopBar app={app} session={session} panes={panes.current} />
+      <ModalityNote session={session} />
       <ToolStrip session={session} />
       <ToolOptions session={session} />
       <Panes session={session} panes={panes.current} />

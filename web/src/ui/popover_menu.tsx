@@ -5,8 +5,12 @@ import "./styles/popover_menu.css";
 
 /** A button that opens a small panel below it; Esc, a press beside it and leaving it with Tab close it. */
 export function PopoverMenu(props: {
-  icon: IconName;
+  icon?: IconName;
+  /** Instead of an icon. */
+  text?: string;
   label: string;
+  /** The panel begins where the button does; else it ends where the button does. */
+  start?: boolean;
   children: ComponentChildren | ((close: () => void) => ComponentChildren);
 }) {
   const [open, setOpen] = useState(false);
@@ -42,17 +46,17 @@ export function PopoverMenu(props: {
       <button
         ref={button}
         type="button"
-        class="icon-button"
+        class={props.text ? "" : "icon-button"}
         aria-label={props.label}
         aria-expanded={open}
         aria-haspopup="dialog"
         title={props.label}
         onClick={() => setOpen(!open)}
       >
-        <Icon name={props.icon} />
+        {props.icon ? <Icon name={props.icon} /> : props.text}
       </button>
       {open && (
-        <div class="panel" role="dialog" aria-label={props.label}>
+        <div class={props.start ? "panel beginning" : "panel"} role="dialog" aria-label={props.label}>
           {typeof props.children === "function" ? props.children(close) : props.children}
         </div>
       )}

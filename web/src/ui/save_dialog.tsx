@@ -15,7 +15,7 @@ interface Format {
 }
 
 const FORMATS: Format[] = [
-  { format: "nii.gz", name: "NIfTI", description: "Label map on the grid of the CT (.nii.gz)" },
+  { format: "nii.gz", name: "NIfTI", description: "Label map on the grid of the volume (.nii.gz)" },
   {
     format: "nrrd",
     name: "NRRD",
@@ -61,7 +61,7 @@ export function SaveDialog({ app }: { app: App }) {
                 <span>
                   <b>{each.name}</b>
                   <span class="dim">
-                    {missing ? "Needs a CT opened from DICOM" : each.description}
+                    {missing ? "Needs a volume opened from DICOM" : each.description}
                     {legend && ", in a .zip with its names and colours"}
                   </span>
                 </span>

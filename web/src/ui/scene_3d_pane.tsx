@@ -1,7 +1,8 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { OpenSession } from "../state/open_session";
 import { Surfaces } from "../state/surfaces";
-import type { Direction, SceneObject, Surroundings, Viewer3d } from "../view/viewer_3d";
+import type { Direction, SceneObject, Viewer3d } from "../view/viewer_3d";
+import { surroundingsOf } from "../volume/surroundings";
 import { PaneHeader } from "./pane_header";
 import { useObservables } from "./use_observables";
 import "./styles/pane.css";
@@ -38,10 +39,12 @@ export function Scene3dPane({
   hidden: boolean;
 }) {
   const { display } = session;
-  useObservables(session, display);
+  useObservables(session, session.kind, display);
+  const choices = surroundingsOf(session.volume);
   const canvas = useRef<HTMLCanvasElement>(null);
   const [viewer, setViewer] = useState<Viewer3d | null>(null);
-  const [around, setAround] = useState<Surroundings>("bones");
+  const [around, setAround] = useState<string | null>(null);
+  const chosen = choices.find((each) => each.name === around) ?? choices[0];
   const [error, setError] = useState<string | null>(null);
   const [side, setSide] = useState<Direction>("A");
   const [requested, setRequested] = useState(false);
@@ -79,9 +82,9 @@ export function Scene3dPane({
     if (!viewer) return;
     session.loading
       .scene()
-      .then((copy) => viewer.setVolume(copy, around))
+      .then((copy) => viewer.setVolume(copy, chosen.shown))
       .catch(() => setError("The picture around the objects did not arrive. Reload the page."));
-  }, [viewer, around]);
+  }, [viewer, chosen.name, session.volume]);
 
   const surfaces = useMemo(() => new Surfaces(session.labels), [session]);
   const shown = session.objects.filter((each) => each.visible && display.masks);
@@ -110,13 +113,15 @@ export function Scene3dPane({
       <PaneHeader display={display} pane="3d" name="3D">
         <b>3D</b>
         <select
-          value={around}
+          value={chosen.name}
           aria-label="Shown around the objects"
-          onChange={(event) => setAround(event.currentTarget.value as Surroundings)}
+          onChange={(event) => setAround(event.currentTarget.value)}
         >
-          <option value="bones">with bones</option>
-          <option value="skin">with body</option>
-          <option value="nothing">objects only</option>
+          {choices.map(({ name }) => (
+            <option key={name} value={name}>
+              {name}
+            </option>
+          ))}
         </select>
       </PaneHeader>
       <div class="pane-view">

@@ -8,7 +8,13 @@ import { confirmHere } from "../state/slice_edits";
 import { zoomByKeys } from "../view/camera";
 import { dropGesture, moveCursor, pressCursor } from "../view/key_cursor";
 import type { SlicePane } from "../view/slice_pane";
-import { KEYED_PRESETS, presetWindow } from "../volume/value_window";
+import {
+  CT_PRESETS,
+  centerWidth,
+  KEYS_OF_PRESETS,
+  presetsOf,
+  type WindowPreset,
+} from "../volume/value_window";
 import { savePicture } from "./camera_menu";
 import { bindingOf } from "./keyboard";
 import { nextRegion } from "./regions";
@@ -41,8 +47,10 @@ const tool = (key: string, name: Tool, description: string): Shortcut => ({
   },
 });
 
-const NO_PRESETS =
-  "The presets are windows in HU, for CT. Press 6 for a window from the values of this slice.";
+function presetText({ name, window }: WindowPreset, n: number): string {
+  const { width, center } = centerWidth(window);
+  return `${name} window (${width} / ${center}); of an MR or PET, preset ${n + 1}`;
+}
 const LAYOUTS: Layout[] = ["main", "quad", "single"];
 const ARROWS: Record<string, [number, number]> = {
   arrowup: [0, -1],
@@ -246,15 +254,20 @@ export const SHORTCUTS: readonly Shortcut[] = [
     bindings: [" ", "shift+ "],
     run: ({ pane }, key) => pane && pressCursor(pane, key.startsWith("shift")),
   },
-  ...KEYED_PRESETS.map(
-    (preset, n): Shortcut => ({
+  ...CT_PRESETS.slice(0, KEYS_OF_PRESETS).map(
+    (ofCt, n): Shortcut => ({
       group: "View",
       label: String(n + 1),
-      description: `${preset.name} window (${preset.width} / ${preset.center})`,
+      description: presetText(ofCt, n),
       bindings: [String(n + 1)],
       run: ({ app, session }) => {
-        if (session.isCt) session.display.set({ window: presetWindow(preset) });
-        else app.showToast("info", NO_PRESETS);
+        const presets = presetsOf(session.volume);
+        if (presets[n]) session.display.set({ window: presets[n].window });
+        else
+          app.showToast(
+            "info",
+            `This volume has ${presets.length} window presets: keys 1 to ${presets.length}.`,
+          );
       },
     }),
   ),

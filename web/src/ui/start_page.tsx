@@ -13,7 +13,8 @@ export function StartPage({ app }: { app: App }) {
     <main class="start">
       <h1>RadSAM</h1>
       <p class="lead">
-        Segment an organ or a tumour in a CT with one prompt on one slice, and correct it with a click.
+        Segment an organ or a tumour in a CT, MR or PET with one prompt on one slice, and correct it with a
+        click.
       </p>
       <Library app={app} />
       <p class="dim">Not for diagnostic use. Everything stays on this server.</p>
@@ -29,7 +30,7 @@ export function Library({ app }: { app: App }) {
       <div class="drop-zone">
         <Icon name="upload" />
         <p>
-          <b>Drop a CT here</b>: files, folders, or the masks of a CT
+          <b>Drop a CT, MR or PET here</b>: files, folders, or its masks
         </p>
         <p class="dim">
           DICOM files, folders or a .zip of them; .nii, .nii.gz, .nrrd, .mha; DICOM SEG or RTSTRUCT; a .radsam

@@ -29,7 +29,7 @@ export function StatisticsDialog({ app }: { app: App }) {
   useEffect(() => void statistics.fetch(objects), [revision, session.labels.version]);
   const rows = objects.map((object): Row => ({ object, statistics: statistics.of(object.id) }));
   const row = rows.find(({ object }) => object.name === chosen) ?? rows.at(-1);
-  const unit = session.isCt ? ", HU" : "";
+  const unit = session.unit && `,${session.unit}`;
   return (
     <DialogFrame app={app} title="Statistics" wide>
       <div class="statistics-dialog">
@@ -120,7 +120,7 @@ function Details(props: {
   };
   return (
     <section class="details" aria-label={`More about ${object.name}`}>
-      <HistogramView histogram={histogram!} colour={object.color} unit={session.isCt ? "HU" : ""} />
+      <HistogramView histogram={histogram!} colour={object.color} unit={session.unit.trim()} />
       <div class="about">
         <h3 class="ellipsis">{object.name}</h3>
         <p class="numbers">{voxels.toLocaleString("en")} voxels</p>

@@ -3,7 +3,7 @@ import type { ComponentChildren } from "preact";
 import type { Reach } from "../api/wire_types";
 import type { Tool } from "../state/display";
 import { decidedBy, isStrokeTool, type StrokeTool } from "../state/hand_action";
-import type { DecidedBy, HandOptions } from "../state/hand_edits";
+import { type DecidedBy, type HandOptions, stepOf } from "../state/hand_edits";
 import type { OpenSession } from "../state/open_session";
 import { slicesText } from "../state/slice_edits";
 import { keyLabel } from "./keyboard";
@@ -90,9 +90,11 @@ function BrushSize({ session: { display } }: { session: OpenSession }) {
 }
 
 function Limits({ session }: { session: OpenSession }) {
-  const { hand, volume } = session;
+  const { hand } = session;
   const { withinOn, within, alikeOn, alike } = hand.options;
-  const unit = volume.modality === "CT" ? "HU" : "";
+  const unit = session.unit.trim();
+  const [low, high] = session.volume.default_window;
+  const step = session.isCt ? 1 : stepOf(high - low);
   return (
     <>
       <Limit
@@ -101,8 +103,19 @@ function Limits({ session }: { session: OpenSession }) {
         label="Only values"
         title="Only voxels with values in this range"
       >
-        <NumberField label="from" value={within[0]} set={(low) => hand.set({ within: [low, within[1]] })} />…
-        <NumberField label="to" value={within[1]} set={(high) => hand.set({ within: [within[0], high] })} />
+        <NumberField
+          label="from"
+          value={within[0]}
+          step={step}
+          set={(from) => hand.set({ within: [from, within[1]] })}
+        />
+        …
+        <NumberField
+          label="to"
+          value={within[1]}
+          step={step}
+          set={(to) => hand.set({ within: [within[0], to] })}
+        />
         {unit}
       </Limit>
       <Limit
@@ -111,7 +124,13 @@ function Limits({ session }: { session: OpenSession }) {
         label="Alike ±"
         title="Only voxels alike to those where the stroke begins, and connected to them"
       >
-        <NumberField label="alike" value={alike} min={1} set={(next) => hand.set({ alike: next })} />
+        <NumberField
+          label="alike"
+          value={alike}
+          min={step}
+          step={step}
+          set={(next) => hand.set({ alike: next })}
+        />
         {unit}
       </Limit>
     </>

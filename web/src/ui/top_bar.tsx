@@ -5,6 +5,7 @@ import type { SlicePane } from "../view/slice_pane";
 import { CameraMenu } from "./camera_menu";
 import { Icon, IconButton, type IconName } from "./icons";
 import { LookMenu } from "./look_menu";
+import { ModalityMenu } from "./modality_menu";
 import { useObservables } from "./use_observables";
 import { ViewMenu } from "./view_menu";
 import { WindowPicker } from "./window_picker";
@@ -40,6 +41,7 @@ export function TopBar({ app, session, panes }: Props) {
         <span class="volume-name ellipsis">{volume.name}</span>
         <Icon name="open" />
       </button>
+      <ModalityMenu session={session} />
       <span class="volume-size" title="Voxels and their size">
         {size} · {spacing} mm
       </span>

@@ -1,19 +1,20 @@
 import { useState } from "preact/hooks";
 import type { App } from "../state/app";
 import type { OpenSession } from "../state/open_session";
-import { centerWidth, KEYED_PRESETS, PRESETS, presetWindow } from "../volume/value_window";
+import { centerWidth, KEYS_OF_PRESETS, presetsOf, sameWindow, windowOf } from "../volume/value_window";
 import { useObservables } from "./use_observables";
 import "./styles/window_picker.css";
 
 /** The window: a preset, one from the values in view, or typed. */
 export function WindowPicker({ app, session }: { app: App; session: OpenSession }) {
-  const { display, isCt } = session;
-  useObservables(display);
+  const { display } = session;
+  useObservables(display, session.kind);
+  const presets = presetsOf(session.volume);
   const { center, width } = centerWidth(display.window);
-  const preset = isCt && PRESETS.find((each) => each.center === center && each.width === width);
+  const preset = presets.find((each) => sameWindow(each.window, display.window));
   const choose = (name: string) => {
-    const chosen = PRESETS.find((each) => each.name === name);
-    if (chosen) display.set({ window: presetWindow(chosen) });
+    const chosen = presets.find((each) => each.name === name);
+    if (chosen) display.set({ window: chosen.window });
     else if (name === "slice" || name === "volume") session.autoWindow(name);
   };
   const type = (name: "width" | "level", text: string) => {
@@ -23,7 +24,7 @@ export function WindowPicker({ app, session }: { app: App; session: OpenSession 
       app.showToast("error", `The ${name} of a window is ${needed}, not "${text}".`);
     } else
       display.set({
-        window: presetWindow({ ...centerWidth(display.window), [name === "level" ? "center" : name]: value }),
+        window: windowOf({ ...centerWidth(display.window), [name === "level" ? "center" : name]: value }),
       });
   };
   return (
@@ -37,16 +38,14 @@ export function WindowPicker({ app, session }: { app: App; session: OpenSession 
         }}
       >
         {!preset && <option value="">Window</option>}
-        {isCt && (
-          <optgroup label="Presets">
-            {PRESETS.map((each, n) => (
-              <option key={each.name} value={each.name}>
-                {each.name}
-                {n < KEYED_PRESETS.length && ` (${n + 1})`}
-              </option>
-            ))}
-          </optgroup>
-        )}
+        <optgroup label="Presets">
+          {presets.map((each, n) => (
+            <option key={each.name} value={each.name}>
+              {each.name}
+              {n < KEYS_OF_PRESETS && ` (${n + 1})`}
+            </option>
+          ))}
+        </optgroup>
         <optgroup label="From the values">
           <option value="slice">Of this slice (6)</option>
           <option value="volume">Of the volume (7)</option>

@@ -3,7 +3,7 @@ import type { Measurement } from "../api/measurements";
 import type { ObjectStatistics } from "../api/statistics";
 import type { OpenSession } from "../state/open_session";
 import type { SliceGrid } from "../volume/coordinates";
-import { measuredText, measuredValues, unitOf } from "../volume/measured_values";
+import { measuredText, measuredValues } from "../volume/measured_values";
 import { type Pen, PROMPT, type Xy } from "./overlay_pen";
 
 /** A slice in view; a `SlicePane` is one. */
@@ -54,9 +54,9 @@ export function drawMeasurement(
   if (kind === "length") pen.ends(points[0], points[1], colour);
   if (strong) for (const each of points) pen.dot(each, colour);
   if (kind === "angle" && points.length < 3) return;
-  const { geometry, loading, volume } = slice.session;
+  const { geometry, loading, unit } = slice.session;
   const voxels = loading.voxelsOn(slice.grid.plane, slice.index);
-  const text = measuredText(measuredValues(measurement, geometry, voxels), unitOf(volume.modality));
+  const text = measuredText(measuredValues(measurement, geometry, voxels), unit);
   pen.label(text, kind === "angle" ? points[1] : rightmost(points), colour);
 }
 

@@ -18,7 +18,7 @@ export function captionOf(session: OpenSession, pane: Pick<SlicePane, "grid" | "
   const name = plane[0].toUpperCase() + plane.slice(1);
   return [
     `${name} ${index} / ${grid.count - 1} · ${grid.position(index)}`,
-    `W ${width} L ${center}${session.isCt ? " HU" : ""}${session.look.inverted ? " · inverted" : ""}`,
+    `W ${width} L ${center}${session.unit}${session.look.inverted ? " · inverted" : ""}`,
   ];
 }
 

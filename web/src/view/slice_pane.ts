@@ -4,9 +4,10 @@ import { aimOf } from "../state/aim";
 import { colourOf } from "../state/mask_sync";
 import type { OpenSession } from "../state/open_session";
 import type { SliceGrid } from "../volume/coordinates";
-import type { ValueWindow } from "../volume/value_window";
+import { shortNumber } from "../volume/measured_values";
 import { decodeRuns } from "../volume/run_lengths";
 import { type Placement, renderSlice } from "../volume/slice_rendering";
+import type { ValueWindow } from "../volume/value_window";
 import { drawEdges, pointedEnd } from "./bound_edges";
 import type { Gesture } from "./gesture";
 import { drawDiameters, drawMeasurements, drawnDiameters } from "./measurement_drawing";
@@ -451,7 +452,7 @@ export class SlicePane {
     );
   }
 
-  /** HU and voxel under the pointer, and the scale bar. */
+  /** The value and voxel under the pointer, and the scale bar. */
   private writeReadout(): void {
     const { display, loading } = this.session;
     const { pointer } = display;
@@ -459,8 +460,7 @@ export class SlicePane {
     if (pointer?.plane === this.plane && this.contains([pointer.x, pointer.y])) {
       const ijk = this.grid.xyToIjk(this.index, Math.round(pointer.x), Math.round(pointer.y));
       const value = loading.valueAt(ijk);
-      const unit = this.session.volume.modality === "CT" ? " HU" : "";
-      const shown = value === null ? "not loaded yet" : `${Math.round(value * 10) / 10}${unit}`;
+      const shown = value === null ? "not loaded yet" : `${shortNumber(value)}${this.session.unit}`;
       text = `${shown}  ·  (${ijk.join(", ")})`;
     }
     if (this.readout.textContent !== text) this.readout.textContent = text;

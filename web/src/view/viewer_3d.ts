@@ -1,18 +1,17 @@
 /**
- * The 3D view, and the only file that knows NiiVue. It takes millimetres only: a coarse copy of the CT with
- * its own affine, and surfaces in RAS, so NiiVue's own voxel order never matters. `slice_pane.ts` draws slices.
+ * The 3D view, and the only file that knows NiiVue. It takes millimetres only: a coarse copy of the volume
+ * with its own affine, and surfaces in RAS, so NiiVue's own voxel order never matters. `slice_pane.ts` draws slices.
  */
 import { Niivue, NVImage, NVMesh, SLICE_TYPE } from "@niivue/niivue";
 import type { CoarseCopy } from "../volume/coarse_copy";
 import type { Surface } from "../volume/object_surface";
+import type { Surroundings } from "../volume/surroundings";
 
 export interface SceneObject {
   key: string;
   surface: Surface;
   colour: string;
 }
-/** The part of the CT that is shown around the objects. */
-export type Surroundings = "bones" | "skin" | "nothing";
 
 /** NiiVue's azimuth and elevation in degrees, by the side of the patient that faces the viewer. */
 const DIRECTIONS = {
@@ -24,10 +23,9 @@ const DIRECTIONS = {
   I: [180, -90],
 } as const satisfies Record<string, readonly [number, number]>;
 export type Direction = keyof typeof DIRECTIONS;
-const COLORMAPS: Record<Exclude<Surroundings, "nothing">, { colormap: string; low: number; high: number }> = {
-  bones: { colormap: "bone", low: 140, high: 900 },
-  skin: { colormap: "gray", low: -320, high: 400 },
-};
+
+/** NIfTI's codes of the types of voxels. */
+const [NIFTI_INT16, NIFTI_FLOAT32] = [4, 16];
 
 export class Viewer3d {
   private readonly niivue: Niivue;
@@ -51,19 +49,18 @@ export class Viewer3d {
     });
   }
 
-  /** Show the CT around the objects, or nothing. */
+  /** Show the volume around the objects, or nothing. */
   async setVolume(copy: CoarseCopy, around: Surroundings): Promise<void> {
     await this.ready;
     if (this.image) this.niivue.removeVolume(this.image);
-    const colours = COLORMAPS[around === "nothing" ? "skin" : around];
     this.image = await NVImage.loadFromUrl({
-      url: "ct.nii",
-      name: "ct.nii",
+      url: "volume.nii",
+      name: "volume.nii",
       buffer: niftiOf(copy).buffer,
-      colormap: colours.colormap,
-      cal_min: colours.low,
-      cal_max: colours.high,
-      opacity: around === "nothing" ? 0 : 1,
+      colormap: around?.colormap ?? "gray",
+      cal_min: around?.low ?? 0,
+      cal_max: around?.high ?? 1,
+      opacity: around ? 1 : 0,
     });
     this.niivue.addVolume(this.image);
     this.niivue.drawScene();
@@ -121,8 +118,9 @@ export class Viewer3d {
 /** The copy as a NIfTI file. */
 function niftiOf({ voxels, geometry }: CoarseCopy): Uint8Array<ArrayBuffer> {
   const affine = [0, 1, 2].flatMap((row) => geometry.affine[row].map((value) => (row < 2 ? -value : value))); // LPS to RAS
-  const data = Int16Array.from(voxels);
+  const bytes = new Uint8Array(voxels.buffer, voxels.byteOffset, voxels.byteLength);
+  const type = voxels instanceof Int16Array ? NIFTI_INT16 : NIFTI_FLOAT32;
   return Uint8Array.from(
-    NVImage.createNiftiArray(geometry.shape, geometry.spacing, [...affine, 0, 0, 0, 1], 4, data),
+    NVImage.createNiftiArray(geometry.shape, geometry.spacing, [...affine, 0, 0, 0, 1], type, bytes),
   );
 }

@@ -1,6 +1,6 @@
 /** The values of measurements: millimetres, degrees, and the voxels inside a region. */
 import type { Measurement } from "../api/measurements";
-import type { Ijk } from "../api/wire_types";
+import type { Ijk, VolumeInfo } from "../api/wire_types";
 import type { Geometry } from "./coordinates";
 import type { Voxels } from "./voxel_block";
 
@@ -91,7 +91,7 @@ export function shortNumber(value: number): string {
   return String(Number(Math.abs(value) >= 100 ? value.toFixed(0) : value.toPrecision(3)));
 }
 
-/** The unit of the voxels after a space; a PET or MR has none that is known. */
-export function unitOf(modality: string): string {
-  return modality === "CT" ? " HU" : "";
+/** The unit of the voxels after a space; nothing where they have none, as those of an MR. */
+export function unitOf({ unit }: Pick<VolumeInfo, "unit">): string {
+  return unit ? ` ${unit}` : "";
 }

@@ -1,5 +1,5 @@
 /**
- * A slice at screen resolution: interpolated in HU and windowed afterwards, so that an edge which the window
+ * A slice at screen resolution: interpolated as values and windowed afterwards, so that an edge which the window
  * clips keeps its position. Catmull-Rom when enlarging; widened to an average when shrinking.
  */
 import type { SlicePlan } from "./coordinates";

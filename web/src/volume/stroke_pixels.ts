@@ -179,8 +179,8 @@ export function limitedPixels(
   if (within)
     for (let n = 0; n < some.length; n++) {
       if (!some[n]) continue;
-      const hu = value(n % cols, Math.floor(n / cols));
-      if (hu < within[0] || hu > within[1]) some[n] = 0;
+      const here = value(n % cols, Math.floor(n / cols));
+      if (here < within[0] || here > within[1]) some[n] = 0;
     }
   if (alike === undefined || !some.includes(1)) return some;
   return alikePixels(some, grid, at ?? middleOf(some, cols), alike, value);

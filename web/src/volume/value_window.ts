@@ -1,14 +1,15 @@
-/** The HU shown as black and as white. */
+import type { VolumeInfo } from "../api/wire_types";
+
+/** The values shown as black and as white, in the volume's unit. */
 export type ValueWindow = [number, number];
 
 export interface WindowPreset {
   name: string;
-  center: number;
-  width: number;
+  window: ValueWindow;
 }
 
-/** The usual presets of CT consoles; keys choose the first ones. */
-export const PRESETS: readonly WindowPreset[] = [
+/** The usual presets of CT consoles, in HU. */
+const OF_CT = [
   { name: "Soft tissue", center: 40, width: 400 },
   { name: "Lung", center: -600, width: 1500 },
   { name: "Bone", center: 400, width: 1800 },
@@ -22,11 +23,40 @@ export const PRESETS: readonly WindowPreset[] = [
   { name: "Subdural", center: 75, width: 215 },
   { name: "Temporal bone", center: 600, width: 2800 },
 ];
-/** The presets that have a key of their own. */
-export const KEYED_PRESETS = PRESETS.slice(0, 5);
+/** Upper ends of windows of standardised uptake values, from 0. */
+const OF_SUV = [5, 10, 20] as const;
+/** So many presets have a key of their own, from 1 on. */
+export const KEYS_OF_PRESETS = 5;
 
-export function presetWindow({ center, width }: Pick<WindowPreset, "center" | "width">): ValueWindow {
+export function windowOf({ center, width }: { center: number; width: number }): ValueWindow {
   return [center - width / 2, center + width / 2];
+}
+
+/** The presets of CT; keys choose the first ones. */
+export const CT_PRESETS: readonly WindowPreset[] = OF_CT.map((each) => ({
+  name: each.name,
+  window: windowOf(each),
+}));
+
+/** The presets that fit a volume: those of its unit, or those that follow from its own window. */
+export function presetsOf(volume: Pick<VolumeInfo, "modality" | "unit" | "default_window">): WindowPreset[] {
+  if (volume.modality === "CT") return [...CT_PRESETS];
+  const [low, high] = volume.default_window;
+  const to = (share: number): ValueWindow => [low, low + share * (high - low)];
+  if (volume.unit === "SUV")
+    return OF_SUV.map((most) => ({ name: `SUV 0–${most}`, window: [0, most] satisfies ValueWindow }));
+  return [
+    { name: "Automatic", window: [low, high] },
+    { name: "Bright", window: to(0.6) },
+    { name: "Dark", window: to(1.6) },
+    { name: "High contrast", window: [low + 0.2 * (high - low), low + 0.7 * (high - low)] },
+  ];
+}
+
+/** Whether two windows look the same. */
+export function sameWindow(a: ValueWindow, b: ValueWindow): boolean {
+  const tolerance = (a[1] - a[0]) / 1000;
+  return Math.abs(a[0] - b[0]) < tolerance && Math.abs(a[1] - b[1]) < tolerance;
 }
 
 export function centerWidth([low, high]: ValueWindow): { center: number; width: number } {

@@ -26,12 +26,12 @@ export function ModalityNote({ session }: { session: OpenSession }) {
   const { kind } = session;
   useObservables(kind);
   if (!kind.doubt) return null;
-  const question =
+  const prompt =
     kind.volume.modality === "other" ? "Is it another one?" : `Not ${withArticle(kind.volume.modality)}?`;
   return (
     <aside class="modality-note" aria-label="Modality">
       <span>{kind.doubt}</span>
-      <Choices session={session} text={question} label={question} />
+      <Choices session={session} text={prompt} label={prompt} />
       <IconButton icon="close" label="Hide this note" run={() => kind.dismiss()} />
     </aside>
   );

@@ -168,7 +168,7 @@ BAD_FILES: dict[str, tuple[str, Callable[[Path], object], list[str]]] = {
     "4D": (
         "ct.nii.gz",
         lambda path: nibabel.save(nibabel.Nifti1Image(made_volume((6, 5, 4, 3)), np.eye(4)), path),
-        ["4 dimensions", "one time point"],
+        ["3 volumes", "0 to 2: --index"],
     ),
     "RGB": (
         "ct.mha",

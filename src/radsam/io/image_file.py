@@ -24,7 +24,7 @@ from radsam.disk.utf8_path import utf8_path
 from radsam.errors import VolumeError
 from radsam.io.file_length import damaged
 from radsam.io.meta_file import meta_fields, read_meta_fields, read_meta_voxels
-from radsam.io.nifti_file import read_nifti, read_nifti_header, read_nifti_middle
+from radsam.io.nifti_file import check_index, read_nifti, read_nifti_header, read_nifti_middle
 from radsam.io.nifti_grid import nifti_grid
 from radsam.io.nifti_header import NiftiHeader
 from radsam.io.nrrd_file import nrrd_fields, read_nrrd_fields
@@ -76,6 +76,7 @@ class Header:
         dtype: Type of the stored values.
         scaling: Slope and intercept: a value is stored value × slope + intercept.
         quantised: Slope and intercept undo a quantisation of intensities, so they do not apply to labels.
+        volumes: Number of volumes in the file; the others are of the same grid.
     """
 
     format: FileFormat
@@ -83,6 +84,7 @@ class Header:
     dtype: str
     scaling: tuple[float, float] = (1.0, 0.0)
     quantised: bool = False
+    volumes: int = 1
 
 
 def format_of(path: Path) -> FileFormat | None:
@@ -107,8 +109,12 @@ def read_header(path: Path) -> Header:
         return _header(path, file_format, fields, reader)
 
 
-def read_image(path: Path) -> tuple[Header, Shaped[np.ndarray, "k j i"]]:
+def read_image(path: Path, index: int | None = None) -> tuple[Header, Shaped[np.ndarray, "k j i"]]:
     """Read a NIfTI, NRRD or MetaImage file whose header was accepted.
+
+    Args:
+        path: The file.
+        index: Which volume of a NIfTI file of several; None for a file of one.
 
     Returns:
         The header, and the stored values, to which its scaling is not applied.
@@ -119,8 +125,9 @@ def read_image(path: Path) -> tuple[Header, Shaped[np.ndarray, "k j i"]]:
     file_format = _known_format(path)
     with _damage_named(path, file_format):
         if file_format is NIFTI:
-            nifti, values = read_nifti(path)
+            nifti, values = read_nifti(path, index)
             return _nifti_header(nifti, path), values
+        check_index(path, 1, index)
         # Before its header: SimpleITK reports damage behind the header as a wrong header.
         fields = read_nrrd_fields(path, whole=True) if file_format is NRRD else read_meta_fields(path)
         stored = read_meta_voxels(path, fields) if file_format is META else None
@@ -135,8 +142,12 @@ def read_image(path: Path) -> tuple[Header, Shaped[np.ndarray, "k j i"]]:
             raise VolumeError(damaged(path, "its voxels cannot be read")) from error
 
 
-def read_middle_image(path: Path) -> tuple[Header, int, Shaped[np.ndarray, "1 j i"]]:
+def read_middle_image(path: Path, index: int | None = None) -> tuple[Header, int, Shaped[np.ndarray, "1 j i"]]:
     """Read the middle slice of a file as stored; of a NIfTI file nothing behind it.
+
+    Args:
+        path: The file.
+        index: As for `read_image`.
 
     Returns:
         The header, the index of the slice along k, and its stored values.
@@ -146,9 +157,9 @@ def read_middle_image(path: Path) -> tuple[Header, int, Shaped[np.ndarray, "1 j 
     """
     if _known_format(path) is NIFTI:
         with _damage_named(path, NIFTI):
-            nifti, middle, values = read_nifti_middle(path)
+            nifti, middle, values = read_nifti_middle(path, index)
             return _nifti_header(nifti, path), middle, values
-    header, stored = read_image(path)
+    header, stored = read_image(path, index)
     middle = len(stored) // 2
     return header, middle, stored[middle : middle + 1].copy()
 
@@ -172,7 +183,7 @@ def voxel_file(path: Path) -> Path | None:
 
 
 def _nifti_header(header: NiftiHeader, path: Path) -> Header:
-    return Header(NIFTI, nifti_grid(header, path), header.dtype.name, header.scaling)
+    return Header(NIFTI, nifti_grid(header, path), header.dtype.name, header.scaling, volumes=header.volumes)
 
 
 def _known_format(path: Path) -> FileFormat:
@@ -206,7 +217,8 @@ def _header(path: Path, file_format: FileFormat, fields: dict[str, str], reader:
     if reader.GetDimension() != 3:
         raise VolumeError(
             f"{path} has {reader.GetDimension()} dimensions ({size}); a volume has three. "
-            "Of a time series, save one time point; of single slices, save the whole stack."
+            "Of a time series, save one time point, or NIfTI, of which --index chooses one; of single slices, save "
+            "the whole stack."
         )
     kind = sitk.GetPixelIDValueAsString(reader.GetPixelID())
     dtype = _SCALARS.get(kind.removeprefix("vector of ") if reader.GetNumberOfComponents() == 1 else kind)

@@ -19,12 +19,13 @@ from radsam.io.volume_read import scaled_values, taken_for
 from radsam.volume import Geometry, Modality, Volume
 
 
-def read_middle_slice(path: Path, *, series: str | None = None) -> Volume:
+def read_middle_slice(path: Path, *, series: str | None = None, index: int | None = None) -> Volume:
     """Read the slice in the middle of the stored axis k.
 
     Args:
         path: As for `read_volume`.
         series: As for `read_volume`.
+        index: As for `read_volume`.
 
     Returns:
         A volume of this slice alone, in its place. Of DICOM one image is decoded, and a NIfTI file is read up to its
@@ -44,7 +45,7 @@ def read_middle_slice(path: Path, *, series: str | None = None) -> Volume:
                 found = scaled(stacked, modality)
                 one = replace(stacked, slices=found.stacked.slices[middle : middle + 1], geometry=geometry)
                 return Volume(decode(one), geometry, modality, stated_unit=found.unit)
-        header, middle, stored = read_middle_image(path)
+        header, middle, stored = read_middle_image(path, index)
     slice_ = Volume(scaled_values(stored, header.scaling), _slice_of(header.geometry, middle))
     return taken_for(slice_, None, stated_modality(path))
 

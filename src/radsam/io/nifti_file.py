@@ -18,6 +18,23 @@ from radsam.io.file_length import CHUNK_BYTES, read_to_the_end, require_length, 
 from radsam.io.nifti_header import NIFTI_HEADER_BYTES, NiftiHeader, parse_nifti_header
 
 
+def check_index(path: Path, volumes: int, index: int | None) -> None:
+    """Refuse an index that is not of one of the volumes of a file, and several volumes without one.
+
+    Raises:
+        VolumeError: No volume is chosen.
+    """
+    last = volumes - 1
+    if index is None and volumes > 1:
+        raise VolumeError(
+            f"{path} holds {volumes} volumes, as of a time series or of several echoes or b-values. Choose one by its "
+            f"number, 0 to {last}: --index 0 (index=0 in Python)."
+        )
+    if index is not None and not 0 <= index <= last:
+        there = f"{volumes} volumes: give 0 to {last}" if last else "one volume: give no index"
+        raise VolumeError(f"{path} has no volume {index}; it holds {there}.")
+
+
 def read_nifti_header(path: Path) -> NiftiHeader:
     """Read the header of a NIfTI-1 file.
 
@@ -28,32 +45,42 @@ def read_nifti_header(path: Path) -> NiftiHeader:
         return _header(path, stream)
 
 
-def read_nifti(path: Path) -> tuple[NiftiHeader, Shaped[np.ndarray, "k j i"]]:
-    """Read a NIfTI-1 file.
+def read_nifti(path: Path, index: int | None = None) -> tuple[NiftiHeader, Shaped[np.ndarray, "k j i"]]:
+    """Read a volume of a NIfTI-1 file.
+
+    Args:
+        path: The file.
+        index: Which of its volumes; None for a file of one.
 
     Returns:
         The header, and the stored values in native byte order.
 
     Raises:
-        VolumeError: As `read_nifti_header`, or the voxels are cut short.
+        VolumeError: As `read_nifti_header`, the voxels are cut short, or the file holds several volumes and `index` is
+            none of them.
         OSError: Compressed data are damaged; EOFError and zlib.error say the same.
     """
     with _open(path) as stream:
         header = _header(path, stream)
-        require_packed_length(path, path.stat().st_size, header.data_bytes)
-        stream.read(header.offset_bytes - NIFTI_HEADER_BYTES)
+        before = _bytes_before(header, path, index)
+        require_packed_length(path, path.stat().st_size, header.data_bytes * header.volumes)
+        stream.seek(before)
         values = np.empty(header.shape_kji, header.dtype)
         into = values.data.cast("B")
         length = 0
         while count := stream.readinto(into[length : length + CHUNK_BYTES]):
             length += count
-        require_length(path, header.offset_bytes + length, header.offset_bytes + header.data_bytes)
+        require_length(path, before + length, before + header.data_bytes)
         read_to_the_end(stream)  # of a compressed file its checksum
     return header, values.astype(values.dtype.newbyteorder("="), copy=False)
 
 
-def read_nifti_middle(path: Path) -> tuple[NiftiHeader, int, Shaped[np.ndarray, "1 j i"]]:
-    """Read the middle slice of a NIfTI-1 file, and nothing behind it.
+def read_nifti_middle(path: Path, index: int | None = None) -> tuple[NiftiHeader, int, Shaped[np.ndarray, "1 j i"]]:
+    """Read the middle slice of a volume of a NIfTI-1 file, and nothing behind it.
+
+    Args:
+        path: The file.
+        index: As for `read_nifti`.
 
     Returns:
         The header, the slice's index along k, and its stored values in native byte order.
@@ -66,7 +93,7 @@ def read_nifti_middle(path: Path) -> tuple[NiftiHeader, int, Shaped[np.ndarray, 
         count, rows, cols = header.shape_kji
         values = np.empty((1, rows, cols), header.dtype)
         middle = count // 2
-        stream.seek(header.offset_bytes + middle * values.nbytes)
+        stream.seek(_bytes_before(header, path, index) + middle * values.nbytes)
         data = stream.read(values.nbytes)
         require_length(path, len(data), values.nbytes)
     values.data.cast("B")[:] = data
@@ -83,5 +110,11 @@ def _header(path: Path, stream: io.BufferedIOBase) -> NiftiHeader:
     except VolumeError as error:
         raise VolumeError(f"{path} {error}") from None
     if not isinstance(stream, gzip.GzipFile):
-        require_length(path, path.stat().st_size, header.offset_bytes + header.data_bytes)
+        require_length(path, path.stat().st_size, header.offset_bytes + header.data_bytes * header.volumes)
     return header
+
+
+def _bytes_before(header: NiftiHeader, path: Path, index: int | None) -> int:
+    """Return the bytes before a volume."""
+    check_index(path, header.volumes, index)
+    return header.offset_bytes + (index or 0) * header.data_bytes

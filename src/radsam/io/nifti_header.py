@@ -51,7 +51,8 @@ class NiftiHeader:
     Args:
         shape_kji: Number of voxels along k, j and i.
         dtype: Type of the stored values, in the byte order of the file.
-        data_bytes: Bytes of the voxels.
+        data_bytes: Bytes of the voxels of one volume.
+        volumes: Number of volumes: of a time series, or of a scan with several echoes or b-values.
         offset_bytes: Bytes before them.
         scaling: Slope and intercept of the values; (1, 0) where the header has none.
         unit_mm: Millimetres of its unit of length; None if it is unknown.
@@ -68,6 +69,7 @@ class NiftiHeader:
     shape_kji: tuple[int, int, int]
     dtype: np.dtype[Any]
     data_bytes: int
+    volumes: int
     offset_bytes: int
     scaling: tuple[float, float]
     unit_mm: float | None
@@ -87,8 +89,8 @@ def parse_nifti_header(head: bytes) -> NiftiHeader:
 
     Raises:
         ValueError: They are not the header of a NIfTI-1 file.
-        VolumeError: It is NIfTI-2, keeps its voxels in another file, is not one three-dimensional scalar image, or
-            has an intercept that is not a number. The message continues a sentence that begins with the path.
+        VolumeError: It is NIfTI-2, keeps its voxels in another file, does not hold three-dimensional scalar images,
+            or has an intercept that is not a number. The message continues a sentence that begins with the path.
     """
     if len(head) < NIFTI_HEADER_BYTES:
         raise ValueError("not a NIfTI header")
@@ -108,13 +110,14 @@ def parse_nifti_header(head: bytes) -> NiftiHeader:
     if not NIFTI_HEADER_BYTES <= offset < 1 << 40:  # also false for NaN
         raise ValueError("not a NIfTI header")
     dtype = _dtype(int(field["datatype"])).newbyteorder(">" if big_endian else "<")
-    i, j, k = _three(tuple(int(each) for each in field["dim"][1 : count + 1]))
+    (i, j, k), volumes = _sizes(tuple(int(each) for each in field["dim"][1 : count + 1]))
     affine = np.eye(4)
     affine[:3] = field["srow"]
     return NiftiHeader(
         shape_kji=(k, j, i),
         dtype=dtype,
         data_bytes=i * j * k * dtype.itemsize,
+        volumes=volumes,
         offset_bytes=int(offset),
         scaling=_scaling(float(field["scl_slope"]), float(field["scl_inter"])),
         unit_mm=_UNIT_MM.get(int(field["xyzt_units"]) & 7),
@@ -136,17 +139,17 @@ def _dtype(code: int) -> np.dtype[Any]:
     return np.dtype(_TYPES[code])
 
 
-def _three(shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """Return the sizes of three axes; further ones of a single voxel do not count."""
+def _sizes(shape: tuple[int, ...]) -> tuple[tuple[int, int, int], int]:
+    """Return the sizes of three axes, and the number of volumes; further axes of a single voxel do not count."""
     while shape[-1:] == (1,):
         shape = shape[:-1]
-    if len(shape) != 3:
+    if len(shape) not in (3, 4):
         raise VolumeError(
             f"has {len(shape)} dimensions ({'×'.join(str(n) for n in shape)}); a volume has three. "
             "Of a time series, save one time point; of single slices, save the whole stack."
         )
-    i, j, k = shape
-    return i, j, k
+    i, j, k = shape[:3]
+    return (i, j, k), shape[3] if len(shape) == 4 else 1
 
 
 def _scaling(slope: float, intercept: float) -> tuple[float, float]:

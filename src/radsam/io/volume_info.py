@@ -146,6 +146,7 @@ class VolumeInfo:
         modality_source: Who says it: "header", "given", "values" (guessed from the voxels); empty if nobody does.
         modality_doubt: Why it may be another one, with the option that says so; empty if it is sure.
         scan: What tells this volume from others of its DICOM folder; None for a file.
+        volumes: Number of volumes in a file, of which one must be chosen by its index where there are several.
     """
 
     source: str
@@ -163,6 +164,7 @@ class VolumeInfo:
     modality_source: str = "header"
     modality_doubt: str = ""
     scan: ScanInfo | None = None
+    volumes: int = 1
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON; lengths are in mm, directions are LPS."""

@@ -25,6 +25,7 @@ from radsam.io.dicom.value_scaling import UnitWarning, scaled
 from radsam.io.image_file import SUFFIXES, read_header, read_image
 from radsam.io.label_grid import resample_onto
 from radsam.io.label_legend import known_labels
+from radsam.io.nifti_file import check_index
 from radsam.io.stated_modality import stated_modality
 from radsam.io.volume_info import VolumeInfo, describe_dicom, describe_dicom_labels
 from radsam.volume import LabelVolume, Modality, ModalitySource, SeriesOrigin, Volume
@@ -37,6 +38,7 @@ def read_volume(
     series: str | None = None,
     resample: bool = False,
     modality: Modality | str | None = None,
+    index: int | None = None,
 ) -> Volume:
     """Read a volume.
 
@@ -51,6 +53,8 @@ def read_volume(
         modality: What it is: "ct", "mr", "pet" or "other". None takes the file's own statement (DICOM, MetaImage, a
             BIDS sidecar), else what the values look like; `Volume.modality_source` tells which.
 
+        index: Which volume of a NIfTI file that holds several, from 0 on, as of a time series.
+
     What belongs to a series but is not a slice (raw data, localizers, second copies of files) is left out with a
     `SeriesWarning`. Values of a PET are SUV by body weight where its headers say what that needs; else a `UnitWarning`
     says what is missing.
@@ -64,6 +68,7 @@ def read_volume(
     """
     given = Path(path)
     if is_dicom(given):
+        _refuse_index(given, index)
         with dicom_folder(given) as folder:
             chosen = choose_series(list_dicom(folder, given), given, series)
             stacked = stack(chosen, resample=resample)
@@ -83,8 +88,8 @@ def read_volume(
             volume = Volume(decode(found.stacked), stacked.geometry, stated, str(given), origin, stated_unit=found.unit)
             return volume if modality is None else taken_for(volume, modality)
     _refuse_series(given, series)
-    header, stored = read_image(given)
-    volume = Volume(scaled_values(stored, header.scaling), header.geometry, source=str(given))
+    header, stored = read_image(given, index)
+    volume = Volume(scaled_values(stored, header.scaling), header.geometry, source=str(given), index=index)
     return taken_for(volume, modality, stated_modality(given))
 
 
@@ -119,17 +124,19 @@ def read_info(
     *,
     series: str | None = None,
     modality: Modality | str | None = None,
+    index: int | None = None,
     guess: bool = False,
 ) -> VolumeInfo:
     """Describe a volume, or a DICOM segmentation or structure set, from its headers.
 
     A DICOM folder that cannot be read as one volume is described too: its studies and
-    series are listed and `VolumeInfo.problem` states the reason.
+    series are listed and `VolumeInfo.problem` states the reason, as for a NIfTI file of several volumes.
 
     Args:
         path: As for `read_volume`, or a DICOM SEG or RTSTRUCT file.
         series: As for `read_volume`.
         modality: As for `read_volume`.
+        index: As for `read_volume`.
         guess: Read the voxels, too, to tell the modality of a file that does not state it.
 
     Raises:
@@ -141,6 +148,7 @@ def read_info(
         if labels is not None:
             _refuse_series(given, series)
             return describe_dicom_labels(given, labels)
+        _refuse_index(given, index)
         with dicom_folder(given) as folder:
             found = describe_dicom(given, list_dicom(folder, given), series)
             if modality is not None:
@@ -150,15 +158,23 @@ def read_info(
     header = read_header(given)
     stated = stated_modality(given) if modality is None else known_modality(modality)
     source = "" if stated is None else "header" if modality is None else "given"
-    doubt = ""
-    if guess:
-        volume = read_volume(given, modality=modality)
+    doubt = problem = ""
+    try:
+        check_index(given, header.volumes, index)
+    except VolumeError as error:
+        if index is not None:
+            raise
+        problem = str(error)
+    if guess and not problem:
+        volume = read_volume(given, modality=modality, index=index)
         stated, source, doubt = volume.modality, volume.modality_source.value, volume.modality_doubt
     return VolumeInfo(
         source=str(given),
         format=header.format.name,
         file_bytes=given.stat().st_size,
-        geometry=header.geometry,
+        geometry=None if problem else header.geometry,
+        problem=problem,
+        volumes=header.volumes,
         modality="" if stated is None else stated.value,
         dtype=header.dtype,
         modality_source=source,
@@ -265,6 +281,14 @@ def _open_dicom_labels(path: Path) -> DicomLabels | None:
 def _refuse_series(path: Path, series: str | None) -> None:
     if series is not None:
         raise SeriesError(f"{path} is a file of one volume; a series can only be chosen in a DICOM folder or zip.")
+
+
+def _refuse_index(path: Path, index: int | None) -> None:
+    if index is not None:
+        raise VolumeError(
+            f"{path} is DICOM, of which a series or a part of one is chosen (--series); an index (--index) chooses a "
+            "volume of a NIfTI file."
+        )
 
 
 def scaled_values(

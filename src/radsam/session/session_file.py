@@ -44,6 +44,7 @@ class SessionFile:
         volume_source: Path of its CT, as it was opened.
         volume_series: Which DICOM series of that folder; empty for a file.
         volume_resampled: Whether its slices were resampled.
+        volume_index: Which volume of a file of several it is; None for a file of one.
         modality: What it was taken for.
         modality_given: Whether the user stated it.
         model_name: Name of its bundle.
@@ -63,6 +64,7 @@ class SessionFile:
     volume_source: str
     volume_series: str
     volume_resampled: bool
+    volume_index: int | None
     modality: Modality
     modality_given: bool
     model_name: str
@@ -98,6 +100,7 @@ class SessionFile:
             volume_source=_absolute(volume.source),
             volume_series=series.selector if series else "",
             volume_resampled=bool(series and series.resampled),
+            volume_index=volume.index,
             modality=volume.modality,
             modality_given=volume.modality_source is ModalitySource.GIVEN,
             model_name=predictor.spec.name,
@@ -133,6 +136,7 @@ class SessionFile:
                 "source": self.volume_source,
                 "series": self.volume_series,
                 "resampled": self.volume_resampled,
+                "index": self.volume_index,
                 "modality": self.modality.value,
                 "modality_given": self.modality_given,
             },
@@ -278,9 +282,10 @@ def read_session(path: Path) -> SessionFile:
         return SessionFile(
             volume_hash=_text(description["volume"]["sha256"]),
             volume_source=_text(description["volume"]["source"]),
-            # Sessions of the first releases do not have these four, and are of CT or of DICOM.
+            # Sessions of the first releases do not have these five, and are of CT or of DICOM.
             volume_series=_text(description["volume"].get("series", "")),
             volume_resampled=bool(description["volume"].get("resampled", False)),
+            volume_index=_index(description["volume"].get("index")),
             modality=Modality(description["volume"].get("modality", "CT")),
             modality_given=bool(description["volume"].get("modality_given", False)),
             model_name=_text(description["model"]["name"]),
@@ -306,6 +311,12 @@ def read_session(path: Path) -> SessionFile:
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{value!r} is not text")
+    return value
+
+
+def _index(value: object) -> int | None:
+    if value is not None and (not isinstance(value, int) or value < 0):
+        raise TypeError(f"{value!r} is not the index of a volume")
     return value
 
 

@@ -48,6 +48,7 @@ class Volume:
         series: The DICOM series it came from; None for other files.
         modality_source: Who says the modality.
         stated_unit: The unit of another modality than CT: "SUV", "Bq/ml"; empty for arbitrary ones, as those of MR.
+        index: Which volume of a file that holds several; None for a file of one.
 
     Raises:
         VolumeError: The array does not fit the grid, holds values that are not finite,
@@ -61,6 +62,7 @@ class Volume:
     series: SeriesOrigin | None = None
     modality_source: ModalitySource = ModalitySource.HEADER
     stated_unit: str = ""
+    index: int | None = None
 
     def __post_init__(self) -> None:
         where = f" in {self.source}" if self.source else ""

@@ -12,6 +12,7 @@ import SimpleITK as sitk
 
 from radsam.errors import GridMismatchError, VolumeError
 from radsam.io.label_grid import require_same_grid
+from radsam.io.middle_slice import read_middle_slice
 from radsam.io.volume_read import read_info, read_labels, read_volume
 from radsam.volume import Geometry, LabelVolume
 
@@ -246,9 +247,57 @@ def test_a_path_that_does_not_exist_is_refused(tmp_path: Path, name: str) -> Non
     check_refused(tmp_path / name, "does not exist")
 
 
+@pytest.mark.parametrize("suffix", ["nii", "nii.gz"])
+def test_one_volume_of_several_is_chosen_by_its_index(tmp_path: Path, suffix: str) -> None:
+    values = np.random.default_rng(3).integers(0, 900, (8, 9, 10, 4)).astype(np.uint16)
+    affine = np.diag([0.7, 0.8, 2.5, 1.0])
+    affine[:3, 3] = 10, -20, 30
+    path = nifti(tmp_path / f"fmri.{suffix}", values, affine)
+    for index in range(4):
+        volume = read_volume(path, index=index, modality="mr")
+        assert volume.index == index
+        np.testing.assert_array_equal(volume.values, values[..., index].T)
+        assert volume.geometry.same_grid(read_volume(nifti(tmp_path / "one.nii", values[..., 0], affine)).geometry)
+        middle = read_middle_slice(path, index=index)
+        np.testing.assert_array_equal(middle.values[0], values[:, :, 5, index].T)
+    found = read_info(path, index=3, guess=True)
+    assert (found.volumes, found.problem) == (4, "")
+    assert found.geometry is not None
+    assert found.geometry.same_grid(volume.geometry)
+
+
+def test_several_volumes_without_an_index_are_refused_with_their_number(tmp_path: Path) -> None:
+    values = np.arange(8 * 9 * 10 * 4, dtype=np.int16).reshape(8, 9, 10, 4)
+    path = nifti(tmp_path / "fmri.nii.gz", values)
+    words = "holds 4 volumes", "by its number, 0 to 3: --index"
+    check_refused(path, *words, info_too=False)
+    info = read_info(path, guess=True)
+    assert (info.geometry, info.volumes) == (None, 4)
+    assert all(word in info.problem for word in words)
+    for read in (read_volume, read_info):
+        for index in (4, -1):
+            with pytest.raises(VolumeError, match=f"no volume {index}; it holds 4 volumes: give 0 to 3"):
+                read(path, index=index)
+
+
+@pytest.mark.parametrize("suffix", ["nii.gz", "nrrd", "mha"])
+def test_an_index_into_a_file_of_one_volume_is_refused(tmp_path: Path, suffix: str) -> None:
+    path = saved(tmp_path / f"mr.{suffix}", some_values())
+    assert read_volume(path, index=0).index == 0
+    with pytest.raises(VolumeError, match="no volume 1; it holds one volume"):
+        read_volume(path, index=1)
+
+
+def test_a_file_that_lacks_its_last_volume_is_refused(tmp_path: Path) -> None:
+    path = nifti(tmp_path / "fmri.nii", np.random.default_rng(3).integers(0, 900, (8, 9, 10, 4)).astype(np.uint16))
+    path.write_bytes(path.read_bytes()[:-300])
+    with pytest.raises(VolumeError, match="is damaged, or not of the format"):
+        read_volume(path, index=0)
+
+
 def test_other_dimensions_are_refused(tmp_path: Path) -> None:
     check_refused(nifti(tmp_path / "2d.nii", np.zeros((8, 9), np.int16)), "2 dimensions (8×9)")
-    check_refused(nifti(tmp_path / "4d.nii", np.zeros((8, 9, 10, 3), np.int16)), "4 dimensions (8×9×10×3)")
+    check_refused(nifti(tmp_path / "5d.nii", np.zeros((8, 9, 10, 1, 3), np.int16)), "5 dimensions (8×9×10×1×3)")
     check_refused(saved_4d(tmp_path / "4d.nrrd"), "4 dimensions")
 
 

@@ -150,6 +150,19 @@ def test_a_session_keeps_what_its_volume_was_taken_for(tmp_path: Path) -> None:
     assert reopened.window == session.window != Window(-160.0, 240.0)
 
 
+def test_a_session_keeps_which_volume_of_its_file_it_is_on(tmp_path: Path) -> None:
+    fake_session(replace(SCENE.volume, index=3)).save(tmp_path / "work.radsam")
+    assert read_session(tmp_path / "work.radsam").volume_index == 3
+    fake_session(SCENE.volume).save(tmp_path / "one.radsam")
+    assert read_session(tmp_path / "one.radsam").volume_index is None
+
+    def damaged(description: dict[str, Any]) -> None:
+        description["volume"]["index"] = "first"
+
+    with pytest.raises(SessionError, match="not a whole RadSAM session"):
+        read_session(changed(tmp_path / "work.radsam", tmp_path / "damaged.radsam", damaged))
+
+
 def test_an_empty_session_can_be_saved(tmp_path: Path) -> None:
     session = fake_session(SCENE.volume, window=Window(-1000.0, 500.0))
     session.save(tmp_path / "empty")

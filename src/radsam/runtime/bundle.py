@@ -33,19 +33,13 @@ import platformdirs
 
 from radsam.disk.file_lock import locked
 from radsam.errors import BundleError, PromptError
-from radsam.preprocess import Normalisation, Percentiles, Window, WindowRule
+from radsam.preprocess import DEFAULT_WINDOWS, Normalisation, Percentiles, Window, WindowRule, window_of
 from radsam.volume import Modality, Volume
 
 FORMAT = "radsam-bundle"
 FORMAT_VERSION = 2
 #: Version 1 has one window, of CT.
 _READ_VERSIONS = (1, 2)
-#: Of modalities for which a bundle states no rule. Standardised uptake of most tumours is between these values.
-DEFAULT_WINDOWS: Mapping[Modality, WindowRule] = {
-    Modality.MR: Percentiles(),
-    Modality.PET: Window(0.0, 10.0),
-    Modality.OTHER: Percentiles(),
-}
 DESCRIPTION, ENCODER, DECODER, CARD = "bundle.json", "encoder.onnx", "decoder.onnx", "MODEL_CARD.md"
 _HASHED = (ENCODER, DECODER, CARD)
 
@@ -152,10 +146,7 @@ class BundleSpec:
 
     def window_of(self, volume: Volume) -> Window:
         """Return the window in which the model sees a volume, in the volume's unit."""
-        rule = self.windows[volume.modality]
-        if isinstance(rule, Window) and volume.modality is Modality.PET and volume.unit != "SUV":
-            rule = Percentiles()  # the header does not say enough for SUV
-        return rule if isinstance(rule, Window) else rule.window(volume.values)
+        return window_of(volume, self.windows)
 
     def describe_windows(self) -> str:
         """Describe the windows, for cards and messages."""

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from radsam.data.case import Case
     from radsam.data.training_store import StoreReport
 
-data_app = typer.Typer(help="Make a training store from labelled CT, and draw training batches.", no_args_is_help=True)
+data_app = typer.Typer(
+    help="Make a training store from labelled volumes, and draw training batches.", no_args_is_help=True
+)
 
 #: Skipped cases that are listed; the store's report.json has them all.
 _MOST_LISTED = 20
@@ -160,6 +162,7 @@ def _show_report(store: Path, report: StoreReport, splits: dict[str, int]) -> No
         f"{report.min_pixels} pixels",
         soft_wrap=True,
     )
+    _show_modalities(report)
     absent = Counter(name for each in report.outcomes if each.state != "skipped" for name in each.absent)
     if absent:
         every = ", ".join(f"{name} ({number})" for name, number in absent.most_common(_MOST_LISTED))
@@ -176,18 +179,38 @@ def _show_report(store: Path, report: StoreReport, splits: dict[str, int]) -> No
             note(f"No case is in the split {split}. Prepare more cases into this store, or change --val-share.")
 
 
+def _show_modalities(report: StoreReport) -> None:
+    """Say what the cases are, and where that is a guess."""
+    used = [each for each in report.outcomes if each.state != "skipped"]
+    counted = Counter(each.modality for each in used)
+    out.print("  modalities: " + ", ".join(f"{number} {modality}" for modality, number in sorted(counted.items())))
+    for doubt, what in (
+        ("guessed", "The modality of these cases is a guess from their values"),
+        ("unlikely", "The values of these cases do not look like what the dataset calls them"),
+    ):
+        names = [f"{each.case_id} ({each.modality})" for each in used if each.doubt == doubt]
+        if names:
+            rest = f", and {len(names) - _MOST_LISTED} more" if len(names) > _MOST_LISTED else ""
+            note(
+                f"{what}: {', '.join(names[:_MOST_LISTED])}{rest}. State it as modality in manifest.json, as "
+                "channel_names in dataset.json, or by the name of the image (ct, mr or pet)."
+            )
+
+
 @data_app.command("pack")
 @command
 def pack(
     store: Annotated[Path, typer.Argument(help="The store.", metavar="STORE", show_default=False)],
     target: Annotated[Path, typer.Option("--out", "-o", help="The pack, a file that ends in .pack.", metavar="FILE")],
     split: Annotated[str, typer.Option(help="Cases of this split are packed.")] = "train",
-    step_hu: Annotated[float, typer.Option(min=0.1, help="HU of one step of a value.")] = 2.0,
+    step: Annotated[float, typer.Option(min=0.1, help="HU of one step of a value of a CT.")] = 2.0,
+    step_hu: Annotated[float | None, typer.Option("--step-hu", min=0.1, hidden=True)] = None,
     megabytes: Annotated[float, typer.Option(min=0.001, help="Largest file; with more, nothing is written.")] = 36.0,
     as_json: AsJson = False,
 ) -> None:
     """Put a store's labelled slices into one small file: 8 bits a pixel, at most 256 pixels a side.
 
+    Those of other modalities than CT have 256 steps over a bit more than the window of their volume.
     A training configuration may name it as its store (data.store), on a machine that the store is too large for.
 
     [bold]Example:[/] radsam data pack store -o store.pack
@@ -199,7 +222,7 @@ def pack(
         raise usage_error(f"--out must end in {PACK_SUFFIX}, so that a configuration may name it as its store.")
     cases = [case for case in open_store(store).cases if case.split == split]
     with progress_bar("Packing", unit="cases", quiet=as_json) as update:
-        write_pack(cases, target, step_hu=step_hu, most_bytes=round(megabytes * 1e6), progress=update)
+        write_pack(cases, target, step=step_hu or step, most_bytes=round(megabytes * 1e6), progress=update)
     licences = dict(Counter(case.licence for case in cases))
     size = target.stat().st_size
     if as_json:

@@ -27,7 +27,8 @@ def finetune(
     folder: Annotated[
         Path,
         typer.Argument(
-            help="Your cases: <case>/ct.nii.gz with <case>/seg.nii.gz, or an nnU-Net dataset.", metavar="FOLDER"
+            help="Your cases: <case>/ct.nii.gz (or mr.nii.gz) with <case>/seg.nii.gz, or an nnU-Net dataset.",
+            metavar="FOLDER",
         ),
     ],
     bundle: Annotated[Path, typer.Option("-o", "--out", help="The weights bundle to make: a folder or a .zip.")],
@@ -105,7 +106,7 @@ def _check_target(bundle: Path) -> None:
 
 
 def _config(work: Path, start: Path, overrides: Sequence[str] | None) -> TrainConfig:
-    """Return the preset, with the paths of this run and the window of the start weights."""
+    """Return the preset, with the paths of this run and the window of CT of the start weights."""
     from radsam.runtime.bundle import read_spec
     from radsam.settings import find_config, read_settings
     from radsam.training.training_config import TrainConfig

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from radsam.disk.utf8_path import printable
 from radsam.errors import DatasetError
+from radsam.volume import Modality
 
 #: Names of splits; "" means that the dataset has none.
 SPLITS = ("train", "val", "test", "")
@@ -51,7 +52,7 @@ class Case:
         label_origin: Origin of the labels: "manual", "reviewed" (a model, corrected by people),
             "model", "exact" (made together with the image) or "unknown".
         licence: Under which terms it may be used, in words.
-        modality: DICOM modality of the image.
+        modality: What made the image; None where the dataset does not say, which is then guessed from the values.
 
     Raises:
         DatasetError: The name cannot name a folder, the split is unknown, or there is no
@@ -65,7 +66,7 @@ class Case:
     patient: str = ""
     label_origin: str = "unknown"
     licence: str = "unknown"
-    modality: str = "CT"
+    modality: Modality | None = Modality.CT
 
     def __post_init__(self) -> None:
         if (shown := printable(self.case_id)) != self.case_id:  # the files' name is not text
@@ -83,6 +84,14 @@ class Case:
     def names(self) -> dict[int, str]:
         """Object id to class name."""
         return dict(enumerate(self.labels, start=1))
+
+
+def modality_named(name: str) -> Modality:
+    """Return the modality that a description calls CT, MR or PET, or by DICOM's code."""
+    try:
+        return Modality(name)
+    except ValueError:
+        return Modality.of_dicom(name)
 
 
 def only_classes(cases: Iterable[Case], classes: Sequence[str] | None) -> list[Case]:

@@ -14,14 +14,15 @@ def load_case(case: Case) -> tuple[Volume, LabelVolume]:
     """Read a case.
 
     Returns:
-        The volume, and the object ids 1, 2, … of the case's classes on the same grid.
+        The volume, of the modality that the dataset states, and the object ids 1, 2, … of the case's classes on the
+        same grid.
         Values of a label map that are not a class of the case become background.
 
     Raises:
         VolumeError: A file is missing or broken.
         GridMismatchError: A label map lies on another grid than the image.
     """
-    volume = read_volume(case.image)
+    volume = read_volume(case.image, modality=case.modality)
     ids = np.zeros(volume.geometry.shape_kji, np.uint8 if len(case.labels) <= 255 else np.uint16)
     by_file: dict[str, list[tuple[int, LabelSource]]] = {}
     for object_id, source in enumerate(case.labels.values(), start=1):

@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from radsam.errors import DatasetError
+from radsam.volume import Modality
 
-#: Names that dataset.json files give the modality, to DICOM's.
-_MODALITIES = {"mri": "MR", "mr": "MR", "t1": "MR", "t1w": "MR", "t2": "MR", "t2w": "MR", "flair": "MR", "pet": "PT"}
-#: Modality names whose values are Hounsfield units; nnU-Net calls images that it need not normalise "noNorm".
-_CT_NAMES = ("ct", "nonorm")
+#: How the names of channels begin: "MRI", "T1w", "FLAIR", "PET"; nnU-Net calls one that it need not normalise "noNorm".
+_BEGINNINGS = {
+    Modality.CT: ("ct", "nonorm"),
+    Modality.MR: ("mr", "t1", "t2", "flair", "dwi", "adc", "pd", "dixon", "bssfp", "swi"),
+    Modality.PET: ("pet", "pt", "suv", "fdg"),
+}
 
 
 @dataclass(frozen=True)
@@ -21,12 +24,12 @@ class DatasetJson:
 
     Args:
         class_names: Value in the label maps to class name, without the background.
-        modality: DICOM modality of the first channel; "CT" where the file does not say.
+        modality: What made the first channel; None where the file does not say.
         file_ending: Suffix of images and label maps.
     """
 
     class_names: dict[int, str]
-    modality: str
+    modality: Modality | None
     file_ending: str
 
 
@@ -43,15 +46,20 @@ def read_dataset_json(path: Path) -> DatasetJson:
     labels = content.get("labels") if isinstance(content, dict) else None
     if not isinstance(labels, dict):
         raise DatasetError(f'{path} does not describe a dataset: it has no "labels" with the names of the classes.')
-    channels = content.get("channel_names") or content.get("modality") or {"0": "CT"}
+    channels = content.get("channel_names") or content.get("modality") or {"0": ""}
     if isinstance(channels, str):
         channels = {"0": channels}
-    first = str(next(iter(channels.values() if isinstance(channels, dict) else channels), "CT")).lower()
+    first = str(next(iter(channels.values() if isinstance(channels, dict) else channels), ""))
     return DatasetJson(
         class_names=_class_names(labels, path),
-        modality="CT" if first in _CT_NAMES else _MODALITIES.get(first, first.upper()),
+        modality=_modality(first.lower()),
         file_ending=str(content.get("file_ending", ".nii.gz")),
     )
+
+
+def _modality(name: str) -> Modality | None:
+    known = (each for each, beginnings in _BEGINNINGS.items() if name.startswith(beginnings))
+    return next(known, Modality.OTHER) if name else None
 
 
 def _class_names(labels: dict[str, Any], path: Path) -> dict[int, str]:

@@ -1,8 +1,9 @@
 """A store's cases in one small file, for a machine that the store itself is too large for.
 
 A pack is a zip: ``pack.json``, and for each case ``<case>/values.npy`` and ``<case>/ids.npy``, both uint8 or uint16
-and indexed ``[slice, row, col]`` in the radiological display. Values are HU in steps, clipped to a window; each is
-stored as its difference to the pixel before it, which compresses better. Reading needs numpy alone.
+and indexed ``[slice, row, col]`` in the radiological display. Values are in steps of the case, clipped to a bit more
+than its window; each is stored as its difference to the pixel before it, which compresses better. Reading needs numpy
+alone.
 """
 
 from __future__ import annotations
@@ -18,17 +19,24 @@ from typing import Any
 import numpy as np
 from jaxtyping import Shaped, UInt8, UInt16
 
-from radsam.data.stored_case import FACTS, StoredCase
+from radsam.data.case import modality_named
+from radsam.data.stored_case import AIR_HU, FACTS, StoredCase
 from radsam.disk.atomic_write import replacing
-from radsam.errors import DatasetError, OutputError
+from radsam.errors import DatasetError, OutputError, PromptError
+from radsam.preprocess import Window
+from radsam.volume import Modality
 
-FORMAT, VERSION = "radsam-pack", 1
+FORMAT, VERSION = "radsam-pack", 2
+#: Version 1 has one step for all cases, which are CT.
+_READ_VERSIONS = (1, VERSION)
 _DESCRIPTION = "pack.json"
 #: How a pack's name ends, so that a configuration may name one as its store.
 PACK_SUFFIX = ".pack"
 
 #: Slices kept before the first labelled one and after the last: masks come from there, and objects end there.
 _MARGIN = 3
+#: How far the kept values go beyond the window of a case, as a share of it: as far as its jitter in training.
+_BEYOND_WINDOW = 0.1
 
 #: Called with the number of cases done and of all cases.
 Progress = Callable[[int, int], None]
@@ -44,12 +52,15 @@ class PackedCase:
         patient: Name or code of the patient.
         label_origin: Origin of the labels.
         licence: Under which terms it may be used.
-        modality: DICOM modality.
+        modality: What made the volume.
+        window: The window of the case itself; None for a CT, which has that of the model.
         names: Object id to class name.
         first: The slice of the whole case that the first one here is.
         count: Slices of the whole case.
         spacing_mm: Distance between slices, rows and columns.
-        values: HU in steps: ``low + step_hu * value``.
+        values: In steps: ``low + step * value`` is in the volume's unit.
+        low: What the value 0 stands for.
+        step: What lies between values.
         ids: Object ids.
         extents: First, last and largest slice of each object, counted in the whole case.
     """
@@ -59,12 +70,15 @@ class PackedCase:
     patient: str
     label_origin: str
     licence: str
-    modality: str
+    modality: Modality
+    window: Window | None
     names: Mapping[int, str]
     first: int
     count: int
     spacing_mm: tuple[float, float, float]
     values: UInt8[np.ndarray, "k rows cols"]
+    low: float
+    step: float
     ids: UInt8[np.ndarray, "k rows cols"] | UInt16[np.ndarray, "k rows cols"]
     extents: Mapping[int, tuple[int, int, int]]
 
@@ -78,19 +92,20 @@ class PackedCase:
         """Distance between columns."""
         return self.spacing_mm[2]
 
+    @property
+    def outside(self) -> float:
+        """The value around the slices; everything below the kept range looks alike."""
+        return AIR_HU if self.modality is Modality.CT else self.low
+
 
 @dataclass(frozen=True, eq=False)
 class Pack:
     """A pack, opened.
 
     Args:
-        low: HU of the value 0.
-        step_hu: HU between values.
         cases: The cases in order of their names.
     """
 
-    low: float
-    step_hu: float
     cases: tuple[PackedCase, ...]
 
 
@@ -99,7 +114,7 @@ def write_pack(
     path: Path,
     *,
     window: tuple[float, float] = (-200.0, 280.0),
-    step_hu: float = 2.0,
+    step: float = 2.0,
     most_side_px: int = 256,
     most_bytes: int = 36_000_000,
     progress: Progress = lambda done, total: None,
@@ -109,8 +124,9 @@ def write_pack(
     Args:
         cases: Cases of a store.
         path: The file.
-        window: Lowest and highest HU that are kept: a training window with its jitter.
-        step_hu: HU that one step of a value is; at most 256 steps.
+        window: Lowest and highest HU of a CT that are kept: a training window with its jitter.
+        step: HU that one step of a CT's value is; at most 256 steps. Other cases have 256 steps over a bit more than
+            their own windows.
         most_side_px: Larger slices are shrunk to this.
         most_bytes: Largest file.
         progress: Called after each case.
@@ -122,15 +138,16 @@ def write_pack(
     low, high = window
     if not cases:
         raise DatasetError("There is no case to pack. Name a split of the store that has some.")
-    if not 0 < high - low <= 255 * step_hu:
+    if not 0 < high - low <= 255 * step:
         raise DatasetError(
-            f"A window of {high - low:g} HU in steps of {step_hu:g} does not fit into a byte. Take larger steps."
+            f"A window of {high - low:g} HU in steps of {step:g} does not fit into a byte. Take larger steps."
         )
     described = []
     with replacing(path) as scratch, zipfile.ZipFile(scratch, "w", zipfile.ZIP_LZMA) as archive:
         for number, case in enumerate(cases, start=1):
-            kept, values, ids = _kept(case, low, high, step_hu, most_side_px)
-            described.append(_describe(case, kept, values.shape))
+            scale = _Scale(low, high, step) if case.window is None else _Scale.around(case.window)
+            kept, values, ids = _kept(case, scale, most_side_px)
+            described.append(_describe(case, kept, values.shape, scale))
             differences = np.diff(values, axis=2, prepend=np.zeros_like(values[:, :, :1]))
             _write(archive, f"{case.case_id}/values.npy", differences)
             _write(archive, f"{case.case_id}/ids.npy", ids)
@@ -138,10 +155,10 @@ def write_pack(
             if size > most_bytes:
                 raise OutputError(
                     f"The pack has {size / 1e6:.0f} MB after {number} of {len(cases)} cases; at most "
-                    f"{most_bytes / 1e6:.0f} are wanted. Take larger steps of HU, smaller slices or fewer cases."
+                    f"{most_bytes / 1e6:.0f} are wanted. Take larger steps (--step), smaller slices or fewer cases."
                 )
             progress(number, len(cases))
-        facts = {"format": FORMAT, "version": VERSION, "low": low, "step_hu": step_hu, "cases": described}
+        facts = {"format": FORMAT, "version": VERSION, "cases": described}
         archive.writestr(_DESCRIPTION, json.dumps(facts, indent=1))
 
 
@@ -154,36 +171,57 @@ def read_pack(path: Path) -> Pack:
     try:
         with zipfile.ZipFile(path) as archive:
             facts = json.loads(archive.read(_DESCRIPTION))
-            if facts["format"] != FORMAT or facts["version"] != VERSION:
+            if facts["format"] != FORMAT or facts["version"] not in _READ_VERSIONS:
                 raise DatasetError(
                     f"{path} is a {facts['format']!r} of version {facts['version']}, not a pack of version {VERSION}. "
                     "Make it again with radsam data pack."
                 )
-            cases = tuple(_read_case(archive, case) for case in facts["cases"])
-    except (OSError, zipfile.BadZipFile, ValueError, LookupError, TypeError) as error:
+            of_all = {"low": facts["low"], "step": facts["step_hu"]} if facts["version"] == 1 else {}
+            cases = tuple(_read_case(archive, of_all | case) for case in facts["cases"])
+    except (OSError, zipfile.BadZipFile, ValueError, LookupError, TypeError, PromptError) as error:
         raise DatasetError(f"{path} is not a pack of training cases, or it is broken ({error}).") from error
-    return Pack(facts["low"], facts["step_hu"], cases)
+    return Pack(cases)
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """The kept range of values, and its steps."""
+
+    low: float
+    high: float
+    step: float
+
+    @classmethod
+    def around(cls, window: Window) -> _Scale:
+        """As many steps as a byte has, over a bit more than a window."""
+        beyond = _BEYOND_WINDOW * (window.high - window.low)
+        low, high = window.low - beyond, window.high + beyond
+        return cls(low, high, (high - low) / 255)
 
 
 def _kept(
-    case: StoredCase, low: float, high: float, step_hu: float, most_side_px: int
+    case: StoredCase, scale: _Scale, most_side_px: int
 ) -> tuple[slice, UInt8[np.ndarray, "k rows cols"], np.ndarray]:
     """The slices that are kept, their values and their ids."""
     labelled = case.objects["slice"]
     kept = slice(max(0, int(labelled.min()) - _MARGIN), int(labelled.max()) + 1 + _MARGIN)
-    hu, ids = np.asarray(case.values[kept]).astype(np.float32), np.asarray(case.ids[kept])
-    shrink = most_side_px / max(hu.shape[1:])
+    values, ids = np.asarray(case.values[kept]).astype(np.float32), np.asarray(case.ids[kept])
+    shrink = most_side_px / max(values.shape[1:])
     if shrink < 1:
-        shape = round(hu.shape[1] * shrink), round(hu.shape[2] * shrink)
-        hu, ids = _shrunk(hu, shape), _nearest(ids, shape)
-    values = np.rint((np.clip(hu, low, high) - low) / step_hu).astype(np.uint8)
-    return kept, values, ids
+        shape = round(values.shape[1] * shrink), round(values.shape[2] * shrink)
+        values, ids = _shrunk(values, shape), _nearest(ids, shape)
+    steps = np.rint((np.clip(values, scale.low, scale.high) - scale.low) / scale.step)
+    return kept, steps.clip(0, 255).astype(np.uint8), ids
 
 
-def _describe(case: StoredCase, kept: slice, shape: tuple[int, ...]) -> dict[str, Any]:
+def _describe(case: StoredCase, kept: slice, shape: tuple[int, ...], scale: _Scale) -> dict[str, Any]:
     rows, cols = case.values.shape[1:]
     return {
         **{name: getattr(case, name) for name in FACTS},
+        "modality": case.modality.value,
+        "window": None if case.window is None else [case.window.low, case.window.high],
+        "low": scale.low,
+        "step": scale.step,
         "names": {str(number): name for number, name in case.names.items()},
         "first": kept.start,
         "count": case.grid.count,
@@ -222,6 +260,10 @@ def _read_case(archive: zipfile.ZipFile, facts: dict[str, Any]) -> PackedCase:
     )
     return PackedCase(
         **{name: facts[name] for name in FACTS},
+        modality=modality_named(facts["modality"]),
+        window=Window(*window) if (window := facts.get("window")) else None,
+        low=facts["low"],
+        step=facts["step"],
         names={int(number): name for number, name in facts["names"].items()},
         first=facts["first"],
         count=facts["count"],

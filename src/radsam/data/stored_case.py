@@ -1,8 +1,12 @@
 """One case of a store: arrays that are read straight from disk, and their description.
 
-A case is a folder: ``hu.npy`` (int16) and ``ids.npy`` (uint8 or uint16), both indexed
-``[slice, row, col]`` with every slice turned to the radiological display; ``objects.npy``,
-one record for each object on each slice; ``case.json``. Slices keep their stored order.
+A case is a folder: ``values.npy`` (int16; float32 where that would lose something) and
+``ids.npy`` (uint8 or uint16), both indexed ``[slice, row, col]`` with every slice turned to
+the radiological display; ``objects.npy``, one record for each object on each slice;
+``case.json``. Slices keep their stored order.
+
+Where a case is not a CT, ``case.json`` has its window and the value around its slices. Both
+come from the whole volume, as at inference.
 """
 
 from __future__ import annotations
@@ -16,10 +20,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int16, UInt8, UInt16
+from jaxtyping import Float32, Int16, UInt8, UInt16
 
-from radsam.errors import DatasetError
-from radsam.volume import Geometry, LabelVolume, Plane, SliceGrid, Volume
+from radsam.data.case import modality_named
+from radsam.errors import DatasetError, PromptError
+from radsam.preprocess import Percentiles, Window, window_of
+from radsam.volume import Geometry, LabelVolume, Modality, Plane, SliceGrid, Volume
+
+#: The value around the slices of a CT, in HU.
+AIR_HU = -1024.0
+
+_VALUES, _IDS, _OBJECTS = "values.npy", "ids.npy", "objects.npy"
+#: The values in stores of version 1.
+_VALUES_BEFORE = "hu.npy"
 
 #: One object on one slice. `is_first` and `is_last` mark the ends of the whole object:
 #: beyond them there is not one pixel of it.
@@ -34,7 +47,7 @@ OBJECT_FIELDS = [
 
 
 #: What a case's description takes from the dataset's `Case` as it is.
-FACTS = ("case_id", "split", "patient", "label_origin", "licence", "modality")
+FACTS = ("case_id", "split", "patient", "label_origin", "licence")
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +64,9 @@ class StoredCase:
         plane: The plane of the slices.
         label_origin: Origin of the labels, as in `Case`.
         licence: Under which terms it may be used.
-        modality: DICOM modality.
+        modality: What made the volume.
+        stated_window: Its window, of other modalities than CT; None in stores of version 1.
+        stated_outside: The value around its slices, likewise.
     """
 
     folder: Path
@@ -63,7 +78,9 @@ class StoredCase:
     plane: Plane
     label_origin: str
     licence: str
-    modality: str
+    modality: Modality
+    stated_window: Window | None = None
+    stated_outside: float | None = None
 
     @classmethod
     def read(cls, folder: Path) -> StoredCase:
@@ -80,30 +97,47 @@ class StoredCase:
                 names={int(number): name for number, name in content["names"].items()},
                 geometry=Geometry(tuple(content["shape_kji"]), np.array(content["affine_lps"], np.float64)),
                 plane=Plane(content["plane"]),
+                modality=modality_named(content["modality"]),
+                stated_window=Window(*window) if (window := content.get("window")) else None,
+                stated_outside=content.get("outside"),
             )
-        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, PromptError) as error:
             raise DatasetError(
                 f"The stored case {folder} is broken ({error!r}). Delete it and prepare again."
             ) from error
 
     @property
-    def values(self) -> Int16[np.ndarray, "slices rows cols"]:
-        """Hounsfield units, memory-mapped and read-only.
+    def values(self) -> Int16[np.ndarray, "slices rows cols"] | Float32[np.ndarray, "slices rows cols"]:
+        """The volume's values, memory-mapped and read-only.
 
         The file is opened anew each time, so that a case can be sent to another process;
         keep the array when several slices are wanted.
         """
-        return self._array("hu.npy")
+        return self._array(_VALUES if (self.folder / _VALUES).exists() else _VALUES_BEFORE)
+
+    @cached_property
+    def window(self) -> Window | None:
+        """The window of the case itself; None for a CT, which has that of the model."""
+        if self.modality is Modality.CT:
+            return None
+        return self.stated_window or Percentiles().window(self.values)
+
+    @cached_property
+    def outside(self) -> float:
+        """The value around the slices: air in a CT, else the least of the volume."""
+        if self.modality is Modality.CT:
+            return AIR_HU
+        return float(self.values.min()) if self.stated_outside is None else self.stated_outside
 
     @property
     def ids(self) -> UInt8[np.ndarray, "slices rows cols"] | UInt16[np.ndarray, "slices rows cols"]:
         """Object ids, memory-mapped and read-only; opened anew each time."""
-        return self._array("ids.npy")
+        return self._array(_IDS)
 
     @property
     def objects(self) -> np.ndarray:
         """The objects on each slice, records of `OBJECT_FIELDS`."""
-        return np.asarray(np.load(self.folder / "objects.npy"))
+        return np.asarray(np.load(self.folder / _OBJECTS))
 
     def extent(self, object_id: int) -> tuple[int, int, int]:
         """First, last and largest of the slices on which an object is recorded.
@@ -189,12 +223,26 @@ class SliceObjects:
 
 def write_arrays(folder: Path, volume: Volume, labels: LabelVolume, grid: SliceGrid, records: np.ndarray) -> None:
     """Write the arrays of a case into an existing folder, slice by slice, and wait for the disk."""
-    _write_turned(folder / "hu.npy", volume.values, np.dtype(np.int16), grid)
-    _write_turned(folder / "ids.npy", labels.ids, labels.ids.dtype, grid)
-    np.save(folder / "objects.npy", records)
-    for name in ("hu.npy", "ids.npy", "objects.npy"):
+    # Fractions of a Hounsfield unit are noise; values without a unit may all be below 1.
+    kind = np.dtype(np.int16) if volume.modality is Modality.CT else volume.values.dtype
+    _write_turned(folder / _VALUES, volume.values, kind, grid)
+    _write_turned(folder / _IDS, labels.ids, labels.ids.dtype, grid)
+    np.save(folder / _OBJECTS, records)
+    for name in (_VALUES, _IDS, _OBJECTS):
         with (folder / name).open("rb+") as written:
             os.fsync(written.fileno())
+
+
+def describe_values(volume: Volume) -> dict[str, Any]:
+    """Return what a case's description holds about its values."""
+    if volume.modality is Modality.CT:
+        return {"modality": volume.modality.value}
+    window = window_of(volume)
+    return {
+        "modality": volume.modality.value,
+        "window": [window.low, window.high],
+        "outside": float(volume.values.min()),
+    }
 
 
 def _write_turned(path: Path, array_kji: np.ndarray, dtype: np.dtype[Any], grid: SliceGrid) -> None:

@@ -21,14 +21,15 @@ import numpy as np
 
 from radsam.data.case import Case
 from radsam.data.patient_split import assign_splits
-from radsam.data.stored_case import FACTS, OBJECT_FIELDS, SliceObjects, StoredCase, write_arrays
+from radsam.data.stored_case import FACTS, OBJECT_FIELDS, SliceObjects, StoredCase, describe_values, write_arrays
 from radsam.disk.atomic_write import replacing, write_failure
 from radsam.disk.file_lock import LOCK_NAME, locked_folder
 from radsam.errors import DatasetError, OutputError, RadsamError
-from radsam.volume import Plane, SliceGrid
+from radsam.volume import Modality, Plane, SliceGrid
 
-#: Raised when the files of a store change their meaning.
-VERSION = 1
+#: Raised when the files of a store change their meaning. In version 1, every case is a CT in hu.npy.
+VERSION = 2
+_READ_VERSIONS = (1, VERSION)
 #: Slices with fewer pixels of an object are not trained on (paper section 3.2).
 MIN_PIXELS = 15
 #: Left free on the disk besides the arrays: indices, descriptions, and something for others.
@@ -46,6 +47,9 @@ class CaseOutcome:
         object_slices: Number of (slice, object) pairs that can be trained on.
         small_slices: Number of pairs left out because the object is too small there.
         absent: Classes that have no voxel in this case.
+        modality: What made the volume: "CT", "MR", "PET" or "other"; empty where it was skipped.
+        doubt: Why that may be wrong: "guessed" from the values, or "unlikely" by them; empty where nothing speaks
+            against it.
     """
 
     case_id: str
@@ -54,6 +58,8 @@ class CaseOutcome:
     object_slices: int = 0
     small_slices: int = 0
     absent: tuple[str, ...] = ()
+    modality: str = ""
+    doubt: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,7 +108,7 @@ class Store:
 
     Args:
         folder: Where it is.
-        version: Version of its files.
+        version: Version of its description; cases of version 1 stay as they are when others are added.
         plane: The plane of the slices.
         min_pixels: The least area of an object on a slice.
         cases: The cases in order of their names.
@@ -236,12 +242,12 @@ def _read_settings(folder: Path) -> dict[str, Any] | None:
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
         version = settings["version"] if settings["format"] == "radsam-store" else None
-        if version == VERSION:
+        if version in _READ_VERSIONS:
             return {"version": version, "plane": Plane(settings["plane"]), "min_pixels": int(settings["min_pixels"])}
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise DatasetError(f"{path} is not the description of a store of training cases: {error!r}") from error
     raise DatasetError(
-        f"The store {folder} has version {version}, this program reads version {VERSION}. "
+        f"The store {folder} has version {version}, this program reads up to {VERSION}. "
         "Prepare the dataset again into another folder."
     )
 
@@ -252,7 +258,7 @@ def _check_settings(folder: Path, settings: dict[str, Any]) -> None:
         if folder.exists() and (not folder.is_dir() or any(each.name != LOCK_NAME for each in folder.iterdir())):
             raise DatasetError(f"{folder} is not a store and not empty. Give a new folder, or the store to add to.")
         return
-    differing = {name: value for name, value in there.items() if value != settings[name]}
+    differing = {name: there[name] for name in ("plane", "min_pixels") if there[name] != settings[name]}
     if differing:
         made = ", ".join(f"{name} {value}" for name, value in differing.items())
         wanted = ", ".join(f"{name} {settings[name]}" for name in differing)
@@ -264,7 +270,9 @@ def _fingerprint(case: Case) -> str:
     files = {case.image, *(source.file for source in case.labels.values())}
     stats = sorted((file.name, *_size_and_time(file)) for file in files)
     classes = [(name, source.file.name, source.value) for name, source in case.labels.items()]
-    return hashlib.sha256(repr((stats, classes)).encode()).hexdigest()
+    # As it was before a case had another modality than CT, so that earlier stores stay.
+    modality = () if case.modality is Modality.CT else (str(case.modality),)
+    return hashlib.sha256(repr((stats, classes, *modality)).encode()).hexdigest()
 
 
 def _size_and_time(path: Path) -> tuple[int, int]:
@@ -299,7 +307,7 @@ def _stored_bytes(case: Case) -> int:
         geometry = read_info(case.image).geometry
     except (RadsamError, OSError):
         return 0  # it will be skipped
-    bytes_per_voxel = 2 + (1 if len(case.labels) <= 255 else 2)
+    bytes_per_voxel = (2 if case.modality is Modality.CT else 4) + (1 if len(case.labels) <= 255 else 2)
     return 0 if geometry is None else int(np.prod(geometry.shape_kji)) * bytes_per_voxel
 
 
@@ -327,7 +335,9 @@ def _store(case: Case, folder: Path, plane: str, min_pixels: int, fingerprint: s
         if objects.present:
             why = f"The objects have fewer than {min_pixels} pixels on every slice."
         return CaseOutcome(case.case_id, "skipped", why, 0, objects.small_slices, absent)
-    outcome = CaseOutcome(case.case_id, "written", "", objects.records.size, objects.small_slices, absent)
+    counts = objects.records.size, objects.small_slices, absent
+    doubt = ("guessed" if case.modality is None else "unlikely") if volume.modality_doubt else ""
+    outcome = CaseOutcome(case.case_id, "written", "", *counts, volume.modality.value, doubt)
     partial = final.with_name(f".{case.case_id}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     try:
@@ -336,6 +346,7 @@ def _store(case: Case, folder: Path, plane: str, min_pixels: int, fingerprint: s
         names = {number: name for number, name in case.names.items() if number in objects.present}
         described = {
             **_description(case, fingerprint, outcome),
+            **describe_values(volume),
             "plane": str(grid.plane),
             "shape_kji": list(volume.geometry.shape_kji),
             "affine_lps": volume.geometry.affine_lps.tolist(),
@@ -353,7 +364,7 @@ def _keep(case: Case, folder: Path, fingerprint: str) -> CaseOutcome:
     """Leave the arrays of a finished case and update its description: its split may have changed."""
     content = _stored_description(folder / "cases" / case.case_id)
     counts = content["object_slices"], content["small_slices"], tuple(content["absent"])
-    outcome = CaseOutcome(case.case_id, "kept", "", *counts)
+    outcome = CaseOutcome(case.case_id, "kept", "", *counts, content["modality"], content.get("modality_doubt", ""))
     described = {**content, **_description(case, fingerprint, outcome)}
     if described != content:
         _write_json(folder / "cases" / case.case_id / "case.json", described)
@@ -368,6 +379,7 @@ def _description(case: Case, fingerprint: str, outcome: CaseOutcome) -> dict[str
         "object_slices": outcome.object_slices,
         "small_slices": outcome.small_slices,
         "absent": list(outcome.absent),
+        **({"modality_doubt": outcome.doubt} if outcome.doubt else {}),
     }
 
 

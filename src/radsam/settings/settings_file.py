@@ -114,16 +114,19 @@ def _sentences(kind: type[Any], error: ErrorDetails) -> Iterator[str]:
     if error["type"] == "value_error":
         yield from (f"{where}.{line}".lstrip(".") for line in str(error["ctx"]["error"]).splitlines())
     elif error["type"] == "unexpected_keyword_argument":
-        yield f"{where} is unknown; known are: {', '.join(_keys(kind, error['loc'][:-1]))}"
+        section = _section(kind, error["loc"][:-1])
+        renamed = getattr(section, "RENAMED", {}).get(str(error["loc"][-1]))
+        known = ", ".join(each.name for each in dataclasses.fields(section))
+        yield f"{where} {renamed}" if renamed else f"{where} is unknown; known are: {known}"
     else:
         yield describe_error(error)
 
 
-def _keys(kind: Any, where: tuple[int | str, ...]) -> list[str]:
-    """Return the keys of the section at a place in a configuration."""
+def _section(kind: Any, where: tuple[int | str, ...]) -> Any:
+    """Return the class of the section at a place in a configuration."""
     for part in where:
         if dataclasses.is_dataclass(kind):
             kind = typing.get_type_hints(kind)[str(part)]
         else:  # a list or table of sections: tuple[Section, ...], Mapping[str, Section]
             kind = next(each for each in typing.get_args(kind) if dataclasses.is_dataclass(each))
-    return [each.name for each in dataclasses.fields(kind)]
+    return kind

@@ -1,7 +1,8 @@
 """Common parts of the sections of a configuration.
 
 A section is a frozen pydantic dataclass: ``@dataclass(frozen=True, config=STRICT)``. Its annotations
-state types and ranges; `require` in ``__post_init__`` states conditions between fields.
+state types and ranges; `require` in ``__post_init__`` states conditions between fields. A class
+variable ``RENAMED`` maps a former key to what the user is told about it.
 """
 
 from __future__ import annotations

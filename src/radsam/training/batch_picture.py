@@ -37,6 +37,7 @@ from radsam.training.episode import Episode
 from radsam.training.episode_sampler import Sampler
 from radsam.training.scenes import OBJECT_ROW, Scene, Scenes, plan_scenes, rows_of
 from radsam.training.training_config import PromptsConfig, TrainConfig
+from radsam.volume import Modality
 from radsam.volume.object_colours import OBJECT_COLOURS
 
 Progress = Callable[[int, int], None]
@@ -211,18 +212,21 @@ def _panel(page: Image.Image, corner: tuple[int, int], episode: Episode) -> None
         what += f", mask of slice {scene.first + source.index}"
         what += f", {source.way[0]:.2f} to {source.way[1]:.2f} of the way" if source.way else ", bound unknown"
     write_text(page, (left, top + _SIDE + 19), what, 16, anchor="ls")
-    write_text(page, (left, top + _SIDE + 38), _how_seen(scene), 14, colour=DIM_COLOUR, anchor="ls")
+    unit = " HU" if case.modality is Modality.CT else f" ({case.modality})"
+    write_text(page, (left, top + _SIDE + 38), _how_seen(scene, unit), 14, colour=DIM_COLOUR, anchor="ls")
 
 
-def _how_seen(scene: Scene) -> str:
+def _how_seen(scene: Scene, unit: str) -> str:
     view = scene.view
-    low, high = view.window.low, view.window.high
+    # Whole numbers, except where the values themselves are small.
+    shown = "{:.0f}" if view.window.high - view.window.low >= 20 else "{:.3g}"
+    low, high, noise = (shown.format(each) for each in (view.window.low, view.window.high, view.noise))
     if not scene.seed:
-        return f"whole slice, window {low:.0f} to {high:.0f} HU"
+        return f"whole slice, window {low} to {high}{unit}"
     size_mm = f"{view.cols * view.col_mm:.0f} x {view.rows * view.row_mm:.0f} mm"
     return (
-        f"{size_mm}, turned {view.angle_deg:.0f} deg, shear {view.shear:.2f}, window {low:.0f} to {high:.0f} HU, "
-        f"noise {view.noise_hu:.0f} HU"
+        f"{size_mm}, turned {view.angle_deg:.0f} deg, shear {view.shear:.2f}, window {low} to {high}, "
+        f"noise {noise}{unit}"
     )
 
 

@@ -22,7 +22,6 @@ from radsam.data.packed_store import Pack, PackedCase
 from radsam.errors import InputError
 from radsam.model.prompt_tokens import BOX_END, BOX_START, DISTANCE_VALUES, NEGATIVE, PAD, POSITIVE
 from radsam.predictor import MaskSource
-from radsam.preprocess import Window
 from radsam.runtime import BundleSpec
 from radsam.simulate import MaskNoise
 from radsam.training.augmented_scenes import zoomed
@@ -37,7 +36,7 @@ from radsam.training.batched_views import BatchedViews, SliceStack
 from radsam.training.episode import CLICK_SIGMA_PX, LOST_BELOW_DICE
 from radsam.training.episode_sampler import turns_of
 from radsam.training.loss import prompt_loss
-from radsam.training.scenes import OBJECT_ROW, draw_shares, random_crop, random_view
+from radsam.training.scenes import OBJECT_ROW, draw_shares, random_crop, random_view, whole_view
 from radsam.training.slice_view import View
 from radsam.training.training_config import TrainConfig
 from radsam.training.training_step import Decode, StepLosses
@@ -415,7 +414,7 @@ class EpisodeBatch:
         """A random view of an episode, as `AugmentedScenes.for_episode` draws it."""
         rng, case, config = self._rngs[number], self._case(number), self._config
         encoder, embeddings = config.encoder, config.embeddings
-        whole = View.whole(case.ids.shape[1:], case.row_mm, case.col_mm, Window(*embeddings.window))
+        whole = whole_view(case, case.ids.shape[1:], embeddings)
         kind = rng.random()
         if kind < encoder.as_is_share:
             return whole

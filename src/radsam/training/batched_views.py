@@ -45,8 +45,15 @@ class SliceStack:
         return cls(pack, values, ids, max(max(case.values.shape[1:]) for case in pack.cases))
 
     def slices(self, where: Sequence[tuple[int, int]]) -> Float[Tensor, "b 1 s s"]:
-        """Slices in HU, each (case, slice of the whole case), with the lowest HU around them."""
-        return self._gathered(self.values, where) * self.pack.step_hu + self.pack.low
+        """Slices in steps of their cases, each (case, slice of the whole case), with 0 around them."""
+        return self._gathered(self.values, where)
+
+    def scales(self, where: Sequence[tuple[int, int]]) -> tuple[Float[Tensor, "b 1 1 1"], Float[Tensor, "b 1 1 1"]]:
+        """What 0 stands for in each of these slices, and a step."""
+        of_cases = [(self.pack.cases[case].low, self.pack.cases[case].step) for case, _ in where]
+        scales = torch.tensor(of_cases, dtype=torch.float32, device=self.values[0].device)
+        low, step = scales.reshape(-1, 2, 1, 1, 1).unbind(1)
+        return low, step
 
     def objects(self, where: Sequence[tuple[int, int]], object_ids: Sequence[int]) -> Float[Tensor, "b 1 s s"]:
         """1 where an object is, 0 elsewhere; a slice that is not in the pack has none."""
@@ -77,7 +84,7 @@ class BatchedViews:
         self.views, self._spec, self._device = views, spec, device
         self.side_mm = [max(view.rows * view.row_mm, view.cols * view.col_mm) for view in views]
         self._window = self._tensor([(view.window.low, view.window.high) for view in views])
-        self._noise_hu = self._tensor([view.noise_hu for view in views]).reshape(-1, 1, 1, 1)
+        self._noise = self._tensor([view.noise for view in views]).reshape(-1, 1, 1, 1)
         self.content = self._inside(spec.low_res_size)
 
     def images(
@@ -85,8 +92,9 @@ class BatchedViews:
     ) -> Float[Tensor, "b 3 n n"]:
         """The model's input for one slice of each episode, with new noise."""
         spec, size = self._spec, self._spec.input_size
-        values = _sampled(stack.slices(where) - stack.pack.low, self._grid(size, stack.side)) + stack.pack.low
-        values = values + self._noise_hu * torch.randn(values.shape, generator=generator, device=values.device)
+        least, step = stack.scales(where)
+        values = _sampled(stack.slices(where) * step, self._grid(size, stack.side)) + least
+        values = values + self._noise * torch.randn(values.shape, generator=generator, device=values.device)
         low, high = self._window.reshape(-1, 2, 1, 1, 1).unbind(1)
         unit = ((values - low) / (high - low)).clamp(0, 1)
         mean, std = (self._tensor([each]).reshape(1, 3, 1, 1) for each in (spec.pixel_mean, spec.pixel_std))

@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from radsam.errors import BundleError, InputError
-from radsam.preprocess import Window
+from radsam.preprocess import DEFAULT_WINDOWS, Window
 from radsam.runtime import BundleSpec, Capability
 from radsam.training.exported_parity import Parity, write_checked_bundle
 from radsam.training.start_weights import Start, encoder_bundle, read_start, start_model
@@ -64,10 +64,12 @@ def export_checkpoint(
     load_weights(model, trained.average, checkpoint)
     if mean_with is not None:
         load_weights(model, _mean(trained, read_checkpoint(mean_with), mean_with), mean_with)
+    # Cases that are not CT were seen in the windows of the default rules.
+    seen = {each: rule for each, rule in DEFAULT_WINDOWS.items() if trained.train_modalities.get(each.value)}
     spec = replace(
         trained.config.decoder.spec_of(start.spec),
         name=name or trained.config.name,
-        windows={**start.spec.windows, Modality.CT: Window(*trained.config.embeddings.window)},
+        windows={**start.spec.windows, **seen, Modality.CT: Window(*trained.config.embeddings.window)},
         capabilities=trained_capabilities(trained.config.prompts),
         max_zoom=trained_zoom(trained.config, start.spec),
         taper=trained.config.prompts.taper,
@@ -120,6 +122,8 @@ def model_card(spec: BundleSpec, trained: Checkpoint, start: Start, notes: str, 
     untrained = ", ".join(each for each in Capability if not spec.can(each)) or "none"
     meant = "; the mean of these weights and of those of an earlier part" if mean else ""
     before = ", before the mean was taken" if mean else ""
+    counts = ", ".join(f"{modality} {count}" for modality, count in trained.train_modalities.items())
+    modalities = f"{counts} cases" if counts else "not recorded; earlier versions trained on CT"
     takes = "a mask with its picture and the way to the bound" if spec.takes_source else "a mask alone"
     parts = "Image encoder, prompt encoder and mask decoder"
     if not config.encoder.train:
@@ -134,6 +138,7 @@ def model_card(spec: BundleSpec, trained: Checkpoint, start: Start, notes: str, 
 - Trained on these prompts: {", ".join(spec.capabilities)}
 - Not trained on: {untrained}
 - Takes in propagation: {takes}
+- Trained on these modalities: {modalities}
 - Windows: {spec.describe_windows()}
 - {trained.step} steps of {config.episodes_per_step} episodes, seed {config.seed}, \
 {trained.seconds / 60:.0f} minutes{meant}

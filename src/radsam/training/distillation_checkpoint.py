@@ -18,7 +18,7 @@ from radsam.errors import InputError
 from radsam.model.sam_config import TinyViTConfig
 from radsam.settings import STRICT, Count, hash_of_values, plain_values, require, settings_from_dict
 from radsam.training.training_checkpoint import load_values
-from radsam.training.training_config import DataConfig, EmbeddingsConfig, OptimConfig
+from radsam.training.training_config import DataConfig, EmbeddingsConfig, OptimConfig, renamed_values
 
 #: Group of the shipped configurations, see `radsam.settings.find_config`.
 PRESETS = "distill"
@@ -122,7 +122,9 @@ def read_distillation(path: Path) -> DistillCheckpoint:
     if not isinstance(content, dict) or content.get("format") != FORMAT or content.get("version") != FORMAT_VERSION:
         raise InputError(f"{path} is not a checkpoint of 'radsam distill', version {FORMAT_VERSION}.")
     del content["format"], content["version"]
-    content["config"] = settings_from_dict(DistillConfig, content["config"], f"The configuration in {path}")
+    content["config"] = settings_from_dict(
+        DistillConfig, renamed_values(content["config"]), f"The configuration in {path}"
+    )
     content["cases"] = tuple(content["cases"])
     return DistillCheckpoint(**content)
 

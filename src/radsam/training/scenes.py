@@ -28,8 +28,16 @@ OBJECT_ROW = np.dtype([("owner", np.int32), ("slice", np.int32), ("object", np.i
 
 
 @runtime_checkable  # so that the tests can check signatures that name it
-class PixelSize(Protocol):
+class SeenCase(Protocol):
     """What a view has to know of a case."""
+
+    @property
+    def window(self) -> Window | None:
+        """Its own window; None for a CT, which has that of the configuration."""
+
+    @property
+    def outside(self) -> float:
+        """The value around its slices."""
 
     @property
     def row_mm(self) -> float:
@@ -144,7 +152,7 @@ def plan_scenes(store: Store, data: DataConfig, embeddings: EmbeddingsConfig) ->
         if case.split == data.train_split:
             share = _match(case.case_id, embeddings.whole_share)
             runs = _runs(held) if share >= 1 else _some_runs(held, share, embeddings, number)
-        view = View.whole(case.grid.display_shape, case.row_mm, case.col_mm, Window(*embeddings.window))
+        view = whole_view(case, case.grid.display_shape, embeddings)
         scenes += [Scene(number, first, count, view) for first, count in runs]
     if embeddings.scenes:
         rows = _object_rows(store, [n for n in chosen if store.cases[n].split == data.train_split], data.min_pixels)
@@ -273,8 +281,18 @@ def _random_scene(
     return Scene(int(row["owner"]), first, count, view, seed=int(rng.integers(2**31)))
 
 
+def window_seen(case: SeenCase, config: EmbeddingsConfig) -> Window:
+    """The window in which inference sees a case: that of CT, or the case's own."""
+    return case.window or Window(*config.window)
+
+
+def whole_view(case: SeenCase, shape: tuple[int, int], config: EmbeddingsConfig) -> View:
+    """The view of inference."""
+    return View.whole(shape, case.row_mm, case.col_mm, window_seen(case, config), case.outside)
+
+
 def random_view(
-    case: PixelSize, part: Sequence[tuple[int, float]], config: EmbeddingsConfig, rng: np.random.Generator
+    case: SeenCase, part: Sequence[tuple[int, float]], config: EmbeddingsConfig, rng: np.random.Generator
 ) -> View:
     """Draw turn, shear, window and noise of a view of one part of the slices (paper 3.4).
 
@@ -285,7 +303,9 @@ def random_view(
         rng: Random generator.
     """
     (rows, centre_row), (cols, centre_col) = part
-    (low, high), jitter = config.window, config.window_jitter_hu
+    window = window_seen(case, config)
+    width = window.high - window.low
+    jitter = config.window_jitter * width
     return View(
         rows=rows,
         cols=cols,
@@ -295,13 +315,16 @@ def random_view(
         centre_col=centre_col,
         angle_deg=float(rng.uniform(-1, 1) * config.max_angle_deg),
         shear=float(rng.uniform(-1, 1) * config.max_shear),
-        window=Window(low + float(rng.uniform(-jitter, jitter)), high + float(rng.uniform(-jitter, jitter))),
-        noise_hu=float(rng.uniform(0, config.max_noise_hu)),
+        window=Window(
+            window.low + float(rng.uniform(-jitter, jitter)), window.high + float(rng.uniform(-jitter, jitter))
+        ),
+        noise=float(rng.uniform(0, config.max_noise * width)),
+        outside=case.outside,
     )
 
 
 def random_crop(
-    case: PixelSize, pixels: Bool[np.ndarray, "r c"], config: EmbeddingsConfig, rng: np.random.Generator
+    case: SeenCase, pixels: Bool[np.ndarray, "r c"], config: EmbeddingsConfig, rng: np.random.Generator
 ) -> list[tuple[int, float]]:
     """Choose a square of random size, in millimetres, with the object's pixels anywhere in it.
 

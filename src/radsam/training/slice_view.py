@@ -14,14 +14,13 @@ import numpy as np
 from jaxtyping import Float, Float32, Int16, Shaped, UInt8, UInt16
 from scipy.ndimage import affine_transform
 
+from radsam.data.stored_case import AIR_HU
 from radsam.preprocess import SliceFrame, Window
 from radsam.runtime import BundleSpec
 from radsam.volume import Plane, SliceGrid
 
 #: A window of CT.
 SOFT_TISSUE = Window(-160.0, 240.0)
-#: The value outside of the slice, in HU.
-AIR_HU = -1024
 
 
 @dataclass(frozen=True)
@@ -37,8 +36,9 @@ class View:
         centre_col: Column likewise.
         angle_deg: Turn about the centre.
         shear: Shear along the columns, as a fraction.
-        window: The window of the model's input.
-        noise_hu: Standard deviation of Gaussian noise.
+        window: The window of the model's input, in the unit of the values.
+        noise: Standard deviation of Gaussian noise, likewise.
+        outside: The value outside of the slice, likewise.
     """
 
     rows: int
@@ -50,13 +50,16 @@ class View:
     angle_deg: float = 0.0
     shear: float = 0.0
     window: Window = SOFT_TISSUE
-    noise_hu: float = 0.0
+    noise: float = 0.0
+    outside: float = AIR_HU
 
     @classmethod
-    def whole(cls, shape: tuple[int, int], row_mm: float, col_mm: float, window: Window) -> View:
+    def whole(
+        cls, shape: tuple[int, int], row_mm: float, col_mm: float, window: Window, outside: float = AIR_HU
+    ) -> View:
         """The view of inference: the whole slice, unchanged."""
         rows, cols = shape
-        return cls(rows, cols, row_mm, col_mm, (rows - 1) / 2, (cols - 1) / 2, window=window)
+        return cls(rows, cols, row_mm, col_mm, (rows - 1) / 2, (cols - 1) / 2, window=window, outside=outside)
 
     def grid(self, count: int) -> SliceGrid:
         """The grid of `count` slices seen through this view; stored as they are displayed."""
@@ -82,12 +85,12 @@ class View:
         return longest_mm / 1024 / min(self.row_mm, self.col_mm)
 
     def values(
-        self, slice_values: Int16[np.ndarray, "r c"], rng: np.random.Generator
+        self, slice_values: Int16[np.ndarray, "r c"] | Float32[np.ndarray, "r c"], rng: np.random.Generator
     ) -> Int16[np.ndarray, "rows cols"] | Float32[np.ndarray, "rows cols"]:
         """See one slice of values, with noise where the view has it."""
-        seen = self._see(slice_values, order=1, outside=AIR_HU)
-        if self.noise_hu:
-            noise = rng.normal(0.0, self.noise_hu, seen.shape).astype(np.float32)
+        seen = self._see(slice_values, order=1, outside=self.outside)
+        if self.noise:
+            noise = rng.normal(0.0, self.noise, seen.shape).astype(np.float32)
             return np.asarray(seen.astype(np.float32) + noise)
         return seen
 
@@ -95,10 +98,10 @@ class View:
         self, slice_ids: UInt8[np.ndarray, "r c"] | UInt16[np.ndarray, "r c"]
     ) -> UInt8[np.ndarray, "rows cols"] | UInt16[np.ndarray, "rows cols"]:
         """See one slice of object ids."""
-        return self._see(slice_ids, order=0, outside=0)
+        return self._see(slice_ids, order=0, outside=0.0)
 
     def _see(
-        self, pixels: Shaped[np.ndarray, "r c"], order: Literal[0, 1], outside: int
+        self, pixels: Shaped[np.ndarray, "r c"], order: Literal[0, 1], outside: float
     ) -> Shaped[np.ndarray, "rows cols"]:
         corner_row, corner_col = self.centre_row - (self.rows - 1) / 2, self.centre_col - (self.cols - 1) / 2
         if not (self.angle_deg or self.shear) and corner_row.is_integer() and corner_col.is_integer():
@@ -106,14 +109,15 @@ class View:
         to_slice = self.to_slice()
         centre = np.array([(self.rows - 1) / 2, (self.cols - 1) / 2])
         offset = np.array([self.centre_row, self.centre_col]) - to_slice @ centre
-        # Through float: interpolation in int16 would round towards zero.
+        # Through float: interpolation in whole numbers would round towards zero.
         turned = affine_transform(
             pixels.astype(np.float32), to_slice, offset, (self.rows, self.cols), order=order, cval=outside
         )
-        return np.asarray(np.rint(turned).astype(pixels.dtype))
+        whole = np.issubdtype(pixels.dtype, np.integer)
+        return np.asarray(np.rint(turned).astype(pixels.dtype) if whole else turned)
 
     def _cropped(
-        self, pixels: Shaped[np.ndarray, "r c"], row: int, col: int, outside: int
+        self, pixels: Shaped[np.ndarray, "r c"], row: int, col: int, outside: float
     ) -> Shaped[np.ndarray, "rows cols"]:
         seen = np.full((self.rows, self.cols), outside, pixels.dtype)
         r0, r1 = max(row, 0), min(row + self.rows, pixels.shape[0])

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from radsam.disk.atomic_write import replacing
 from radsam.errors import InputError
 from radsam.settings import settings_from_dict
-from radsam.training.training_config import TrainConfig
+from radsam.training.training_config import TrainConfig, renamed_values
 
 FORMAT_VERSION = 1
 
@@ -45,6 +45,7 @@ class Checkpoint:
         average: Their running average.
         optimizer: The optimizer's state.
         precision: State of the precision: the scale of the loss in 16-mixed, else nothing.
+        train_modalities: Number of those cases by modality; empty in checkpoints of earlier versions.
     """
 
     config: TrainConfig
@@ -58,6 +59,7 @@ class Checkpoint:
     average: dict[str, Tensor]
     optimizer: dict[str, Any]
     precision: dict[str, Any] = field(default_factory=dict)
+    train_modalities: dict[str, int] = field(default_factory=dict)
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -85,7 +87,9 @@ def read_checkpoint(path: Path) -> Checkpoint:
             f"{path} is a checkpoint of version {content['version']}; this program reads version {FORMAT_VERSION}."
         )
     del content["format"], content["version"]
-    content["config"] = settings_from_dict(TrainConfig, content["config"], f"The configuration in {path}")
+    content["config"] = settings_from_dict(
+        TrainConfig, renamed_values(content["config"]), f"The configuration in {path}"
+    )
     content["train_cases"] = tuple(content["train_cases"])
     return Checkpoint(**content)
 

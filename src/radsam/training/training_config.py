@@ -68,7 +68,7 @@ class EmbeddingsConfig:
     Args:
         folder: Folder of the embeddings, about 2 MB each for LiteMedSAM; not needed where the
             encoder is trained.
-        window: The window, lowest and highest value.
+        window: The window of CT, in HU. Cases of other modalities have windows of their own, from their values.
         whole_share: Share of a training case's slices that is encoded as inference sees it, by
             name or pattern; the last match counts, and cases without a match are encoded whole.
             Random runs of `scene_slices` slices are taken.
@@ -79,8 +79,8 @@ class EmbeddingsConfig:
         max_zoom: But no square is smaller than the slice's longer side divided by this.
         max_angle_deg: Largest turn.
         max_shear: Largest shear, as a fraction.
-        window_jitter_hu: Largest random shift of each end of the window.
-        max_noise_hu: Largest standard deviation of added Gaussian noise.
+        window_jitter: Largest random shift of each end of a case's window, as a share of the window's width.
+        max_noise: Largest standard deviation of added Gaussian noise, likewise.
         seed: Seed of the scenes.
     """
 
@@ -93,23 +93,38 @@ class EmbeddingsConfig:
     max_zoom: Annotated[float, Field(ge=1)] = 4.0
     max_angle_deg: Annotated[float, Field(ge=0, le=180)] = 15.0
     max_shear: Annotated[float, Field(ge=0, le=0.5)] = 0.1
-    window_jitter_hu: NonNegativeFloat = 40.0
-    max_noise_hu: NonNegativeFloat = 15.0
+    window_jitter: Annotated[float, Field(ge=0, lt=0.5)] = 0.1
+    max_noise: NonNegativeFloat = 0.0375
     seed: int = 0
+
+    #: Former keys, and what to write instead; see `radsam.settings`.
+    RENAMED: ClassVar = {
+        "window_hu": "is now window, with the same values",
+        "window_jitter_hu": "is now window_jitter, a share of the window's width: 40 HU of 400 are 0.1",
+        "max_noise_hu": "is now max_noise, a share of the window's width: 15 HU of 400 are 0.0375",
+    }
 
     def __post_init__(self) -> None:
         low, high = self.window
         require(
             (low < high, f"window {list(self.window)} is empty; give the lower end first"),
             (
-                low >= high or 2 * self.window_jitter_hu < high - low,
-                "window_jitter_hu must be less than half of the window",
-            ),
-            (
                 1 <= self.crop[0] <= self.crop[1],
                 f"crop must be at least 1, the smaller figure first, not {list(self.crop)}",
             ),
         )
+
+
+def renamed_values(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Bring the plain values of an earlier version's configuration, as a checkpoint has them, to today's names."""
+    views = dict(config["embeddings"])
+    if "window_hu" in views:
+        views["window"] = views.pop("window_hu")
+    low, high = views["window"]
+    for former, name in (("window_jitter_hu", "window_jitter"), ("max_noise_hu", "max_noise")):
+        if former in views:
+            views[name] = views.pop(former) / (high - low)
+    return {**config, "embeddings": views}
 
 
 @dataclass(frozen=True, config=STRICT)

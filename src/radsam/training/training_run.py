@@ -22,6 +22,7 @@ import math
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -387,6 +388,7 @@ class Run:
                 average=self._average.values,
                 optimizer=self._optimizer.state_dict(),
                 precision=self._fabric.strategy.precision.state_dict(),
+                train_modalities=self._train_modalities(),
             ),
         )
 
@@ -441,6 +443,11 @@ class Run:
         numbers = range(len(self._scenes.scenes))
         split = self.config.data.train_split
         return tuple(sorted({self._scenes.case_name(n) for n in numbers if self._scenes.split(n) == split}))
+
+    def _train_modalities(self) -> dict[str, int]:
+        names, scenes = set(self._train_cases()), self._scenes
+        cases = scenes.pack.cases if isinstance(scenes, PackedScenes) else scenes.store.cases
+        return dict(Counter(case.modality.value for case in cases if case.case_id in names))
 
 
 def _sha256(path: Path) -> str:

@@ -127,7 +127,7 @@ class _SceneScorer:
         self._case, self._unit_px = case.case_id, scene.view.unit_px
         self._context = RequestContext(geometry, scene.view.window, spec)
         self._grid = SliceGrid.of(geometry, Plane.AXIAL)
-        volume = Volume(np.asarray(case.values[slices]), geometry)
+        volume = Volume(np.asarray(case.values[slices]), geometry, case.modality)
         self._replayer = Replayer(volume, _ScenePredictor(model, scenes, number, spec), StopRule())
 
     def score(self, object_id: int, start: str, edits: int, rng: np.random.Generator) -> ObjectScore:

@@ -24,12 +24,12 @@ def packed(store: Store, path: Path, **settings: object) -> Pack:
 
 
 def test_a_pack_has_the_slices_labels_and_facts_of_every_case(store: Store, tmp_path: Path) -> None:
-    pack = packed(store, tmp_path / "store.pack", step_hu=3.0)
+    pack = packed(store, tmp_path / "store.pack", step=3.0)
     assert [case.case_id for case in pack.cases] == [case.case_id for case in store.cases]
     for found, case in zip(pack.cases, store.cases, strict=True):
         kept = slice(found.first, found.first + len(found.ids))
         hu = np.clip(np.asarray(case.values[kept], np.float64), -200, 280)
-        assert np.abs(pack.low + pack.step_hu * found.values - hu).max() <= 1.5
+        assert np.abs(found.low + found.step * found.values - hu).max() <= 1.5
         np.testing.assert_array_equal(found.ids, case.ids[kept])
         assert (found.licence, found.label_origin, found.patient, found.split) == (
             case.licence, case.label_origin, case.patient, case.split
@@ -60,7 +60,7 @@ def test_large_slices_are_shrunk_in_millimetres(store: Store, tmp_path: Path) ->
         kept = case.ids[found.first : found.first + len(found.ids)]
         for number in (1, 2):
             assert (found.ids == number).sum() == pytest.approx((kept == number).sum() / 4, rel=0.1)
-            inside = pack.low + pack.step_hu * found.values[found.ids == number]
+            inside = found.low + found.step * found.values[found.ids == number]
             assert np.median(inside) == pytest.approx(140 if number == 1 else -60, abs=8)
 
 
@@ -70,10 +70,10 @@ def test_a_pack_that_would_be_too_large_is_not_written(store: Store, tmp_path: P
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("step_hu", [1.0, 0.0, -2.0])
-def test_steps_that_do_not_fit_into_a_byte_are_refused(store: Store, tmp_path: Path, step_hu: float) -> None:
+@pytest.mark.parametrize("step", [1.0, 0.0, -2.0])
+def test_steps_that_do_not_fit_into_a_byte_are_refused(store: Store, tmp_path: Path, step: float) -> None:
     with pytest.raises(DatasetError, match="does not fit into a byte"):
-        write_pack(store.cases, tmp_path / "store.pack", step_hu=step_hu)
+        write_pack(store.cases, tmp_path / "store.pack", step=step)
 
 
 def test_without_a_case_nothing_is_packed(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_other_files_are_refused(store: Store, tmp_path: Path) -> None:
     for name, message in (
         ("none", "not a pack"),
         ("text", "not a pack"),
-        ("old", "of version 0, not a pack of version 1"),
+        ("old", "of version 0, not a pack of version 2"),
     ):
         with pytest.raises(DatasetError, match=message):
             read_pack(tmp_path / f"{name}.pack")

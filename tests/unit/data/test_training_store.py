@@ -140,12 +140,12 @@ def test_an_interrupted_preparation_goes_on_where_it_stopped(
         prepare_store(cases, target)
     assert [case.case_id for case in open_store(target).cases] == ["a"]
     monkeypatch.undo()
-    written = (target / "cases" / "a" / "hu.npy").stat().st_mtime_ns
+    written = (target / "cases" / "a" / "values.npy").stat().st_mtime_ns
     # What a killed process leaves behind.
     shutil.copytree(target / "cases" / "a", target / "cases" / ".b.partial")
     report = prepare_store(cases, target)
     assert [outcome.state for outcome in report.outcomes] == ["kept", "written", "written"]
-    assert (target / "cases" / "a" / "hu.npy").stat().st_mtime_ns == written
+    assert (target / "cases" / "a" / "values.npy").stat().st_mtime_ns == written
     assert report.counts["object_slices"] == 12
     assert sorted(each.name for each in (target / "cases").iterdir()) == ["a", "b", "c"]
 
@@ -216,7 +216,7 @@ def test_a_store_of_another_version_is_refused(data: Path, target: Path) -> None
     prepare_store([case], target)
     settings = json.loads((target / "store.json").read_text())
     (target / "store.json").write_text(json.dumps(settings | {"version": 99}))
-    with pytest.raises(DatasetError, match="has version 99, this program reads version 1"):
+    with pytest.raises(DatasetError, match="has version 99, this program reads up to 2"):
         open_store(target)
     with pytest.raises(DatasetError, match="version 99"):
         prepare_store([case], target)
@@ -248,8 +248,8 @@ def test_a_store_in_which_every_case_was_skipped_says_so(data: Path, target: Pat
 
 def test_a_broken_stored_case_is_named(data: Path, target: Path) -> None:
     prepare_store([make_case(data, "a")], target)
-    np.save(target / "cases" / "a" / "hu.npy", np.zeros((2, 2, 2), np.int16))
-    with pytest.raises(DatasetError, match=r"hu\.npy is \(2, 2, 2\), its case is"):
+    np.save(target / "cases" / "a" / "values.npy", np.zeros((2, 2, 2), np.int16))
+    with pytest.raises(DatasetError, match=r"values\.npy is \(2, 2, 2\), its case is"):
         _ = open_store(target).cases[0].values
     (target / "cases" / "a" / "case.json").unlink()
     with pytest.raises(DatasetError, match="is broken"):

@@ -18,6 +18,7 @@ from torch import Tensor
 from radsam.data.packed_store import read_pack, write_pack
 from radsam.data.training_store import open_store
 from radsam.errors import InputError
+from radsam.preprocess import Window
 from radsam.runtime import read_bundle
 from radsam.simulate import MaskNoise
 from radsam.training.batched_episodes import BatchedSampler, EpisodeBatch, PackedScenes
@@ -39,7 +40,7 @@ TUBE, BALL = 1, 2
 @pytest.fixture(scope="module")
 def pack_path(tiny: Path) -> Path:
     path = tiny / "store.pack"
-    write_pack(open_store(tiny / "store").cases, path, step_hu=2.0)
+    write_pack(open_store(tiny / "store").cases, path, step=2.0)
     return path
 
 
@@ -67,8 +68,8 @@ def only(kind: str, **changes: Any) -> dict[str, Any]:
 
 
 VIEWS = {
-    "whole": View.whole((40, 48), 1.25, 1.0, (-160.0, 240.0)),
-    "crop": View(22, 27, 1.25, 1.0, 14.5, 20.0, window=(-150.0, 250.0)),
+    "whole": View.whole((40, 48), 1.25, 1.0, Window(-160.0, 240.0)),
+    "crop": View(22, 27, 1.25, 1.0, 14.5, 20.0, window=Window(-150.0, 250.0)),
     "turned": View(30, 30, 1.25, 1.0, 18.3, 21.6, angle_deg=11.0, shear=0.07),
     "beyond": View(50, 60, 1.25, 1.0, 15.0, 30.0, angle_deg=-5.0),
 }

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from scipy.ndimage import center_of_mass
 
+from radsam.preprocess import Window
 from radsam.training.slice_view import AIR_HU, View
 
-WHOLE = View.whole((30, 40), 2.0, 1.0, (-160.0, 240.0))
+WHOLE = View.whole((30, 40), 2.0, 1.0, Window(-160.0, 240.0))
 
 
 def test_the_whole_view_changes_nothing() -> None:
@@ -55,7 +56,7 @@ def test_a_pixel_of_1024_is_smaller_in_a_closer_view() -> None:
 
 
 def test_noise_is_repeatable() -> None:
-    view = replace(WHOLE, noise_hu=10.0)
+    view = replace(WHOLE, noise=10.0)
     hu = np.zeros((30, 40), np.int16)
     one, two = (view.values(hu, np.random.default_rng(7)) for _ in range(2))
     np.testing.assert_array_equal(one, two)

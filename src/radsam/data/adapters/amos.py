@@ -14,6 +14,7 @@ from pathlib import Path
 from radsam.data.case import Case, LabelSource, only_classes
 from radsam.data.dataset_json import read_dataset_json
 from radsam.errors import DatasetError
+from radsam.volume import Modality
 
 _FIRST_MRI = 500
 _FOLDERS = {"train": ("imagesTr", "labelsTr"), "val": ("imagesVa", "labelsVa")}
@@ -45,7 +46,9 @@ def find_cases(root: Path, *, classes: Sequence[str] | None = None, include_mri:
         value: _CORRECTED.get(name, name)
         for value, name in read_dataset_json(root / "dataset.json").class_names.items()
     }
-    cases = [case for split in _FOLDERS for case in _cases(root, split, names) if include_mri or case.modality == "CT"]
+    cases = [
+        case for split in _FOLDERS for case in _cases(root, split, names) if include_mri or case.modality is Modality.CT
+    ]
     if not cases:
         raise DatasetError(
             f"{root} has a dataset.json, but no case of AMOS22: looked for imagesTr/amos_0001.nii.gz and the like"
@@ -68,5 +71,5 @@ def _cases(root: Path, split: str, names: dict[int, str]) -> Iterator[Case]:
             label_origin="manual",
             # Its own pages differ: Zenodo's against the paper's.
             licence="CC BY 4.0 or CC BY-NC-SA: check before shipping weights",
-            modality="CT" if int(name[1]) < _FIRST_MRI else "MR",
+            modality=Modality.CT if int(name[1]) < _FIRST_MRI else Modality.MR,
         )

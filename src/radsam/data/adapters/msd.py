@@ -12,6 +12,7 @@ from pathlib import Path
 from radsam.data.case import Case, LabelSource, only_classes
 from radsam.data.dataset_json import read_dataset_json
 from radsam.errors import DatasetError
+from radsam.volume import Modality
 
 _SUFFIX = ".nii.gz"
 
@@ -37,7 +38,7 @@ def find_cases(root: Path, *, classes: Sequence[str] | None = None) -> list[Case
             f"{root} is not a task of the Medical Segmentation Decathlon: looked for dataset.json, imagesTr and "
             "labelsTr there, and for folders Task* that have them. Give a task folder, such as Task06_Lung."
         )
-    cases = [case for task in tasks for case in _task_cases(task) if case.modality == "CT"]
+    cases = [case for task in tasks for case in _task_cases(task) if case.modality is Modality.CT]
     if not cases:
         raise DatasetError(f"None of the tasks {', '.join(each.name for each in tasks)} of {root} is of CT.")
     return only_classes(cases, classes)

@@ -7,13 +7,14 @@ given when it is run.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt
 from pydantic.dataclasses import dataclass
 
+from radsam.errors import InputError
 from radsam.settings import STRICT, Count, find_config, hash_of_values, plain_values, read_settings, require
 
 #: Where the shipped configurations are, below `configs`.
@@ -33,6 +34,7 @@ class DatasetConfig:
         min_pixels: Slices with fewer pixels of the object get no prompt (paper 3.2).
         most_objects: Most objects of a case, spread evenly over their sizes; 0 for all.
         most_cases: Most cases, from the first on; 0 for all.
+        include_mri: AMOS only: the MRI cases, too. Their scores are kept apart from those of CT.
         make: Phantom only: number of phantoms, which are made where the folder has fewer.
         case_groups: Columns of the report: name of a group to cases by name or pattern; the first match counts.
         class_groups: The same by class.
@@ -46,6 +48,7 @@ class DatasetConfig:
     min_pixels: Count = 1
     most_objects: NonNegativeInt = 0
     most_cases: NonNegativeInt = 0
+    include_mri: bool = False
     make: NonNegativeInt = 0
     case_groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     class_groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -53,6 +56,7 @@ class DatasetConfig:
     def __post_init__(self) -> None:
         require(
             (not self.make or self.layout == "phantom", "make is for the layout phantom only"),
+            (not self.include_mri or self.layout == "amos", "include_mri is for the layout amos only"),
             (not (self.case_groups and self.class_groups), "give case_groups or class_groups, not both"),
         )
 
@@ -177,7 +181,23 @@ class BenchmarkConfig:
         decides = plain_values(self)
         for name in ("name", "notes", "models", "paper", "pictures"):
             del decides[name]
+        for each in decides["datasets"].values():
+            if not each["include_mri"]:  # earlier versions did not have it
+                del each["include_mri"]
         return hash_of_values(decides)
+
+    def with_mri(self) -> BenchmarkConfig:
+        """Return the same with the MRI cases of its datasets.
+
+        Raises:
+            InputError: None of them has any.
+        """
+        amos = {name: replace(each, include_mri=True) for name, each in self.datasets.items() if each.layout == "amos"}
+        if not amos:
+            raise InputError(
+                f"The configuration {self.name!r} has no dataset with the layout 'amos', which --include-mri is for."
+            )
+        return replace(self, datasets={**self.datasets, **amos})
 
     @classmethod
     def read(cls, name_or_path: str, overrides: tuple[str, ...] = ()) -> BenchmarkConfig:

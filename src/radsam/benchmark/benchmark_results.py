@@ -69,6 +69,7 @@ class ScoreRow:
         engine: The engine that ran the model, and its device; "" for one without, and in tables of the first releases.
         precision: What the engine computed in; "" like `engine`.
         threads: CPU threads of the engine; 0 like `engine`.
+        modality: What made the volume; "CT" in tables of earlier versions, which measured CT.
     """
 
     model: str
@@ -96,6 +97,7 @@ class ScoreRow:
     engine: str = ""
     precision: str = ""
     threads: int = 0
+    modality: str = "CT"
 
     @property
     def key(self) -> TaskKey:
@@ -106,8 +108,9 @@ class ScoreRow:
 _KINDS = {each.name: {"int": int, "float": float}.get(str(each.type), str) for each in fields(ScoreRow)}
 #: With the version first, so that tables of several folders can be concatenated.
 COLUMNS = ("version", *_KINDS)
-#: The last columns, which tables of the first releases lack.
-_ADDED = ("engine", "precision", "threads")
+#: The last columns: tables of earlier versions lack one, those of the first releases all of them.
+_ADDED = ("engine", "precision", "threads", "modality")
+_READ_COLUMNS = (COLUMNS, COLUMNS[:-1], COLUMNS[: -len(_ADDED)])
 
 
 class ResultsFolder:
@@ -287,7 +290,7 @@ def _read_rows(path: Path) -> list[ScoreRow]:
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.reader(file)
         columns = tuple(next(reader, ()))
-        if columns not in (COLUMNS, COLUMNS[: -len(_ADDED)]):
+        if columns not in _READ_COLUMNS:
             raise InputError(
                 f"{path} is a table of another version: its columns are not those of version {VERSION}. Run the "
                 "benchmark again into a new folder."

@@ -54,7 +54,9 @@ def _keep_worst_pictures(results: ResultsFolder, result: UnitResult) -> None:
     compared = [
         row
         for row in results.rows
-        if row.edits == 0 and (row.model, row.mode) == (first.model, first.mode) and row.status != FAILED
+        if row.edits == 0
+        and (row.model, row.mode, row.modality) == (first.model, first.mode, first.modality)
+        and row.status != FAILED
     ]
     worst = {picture_name(row) for row in worst_first(compared)[: results.config.pictures]}
     folder = results.folder / PICTURES

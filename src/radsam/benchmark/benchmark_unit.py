@@ -26,7 +26,7 @@ from radsam.errors import ExecutionError, RadsamError
 from radsam.volume import LabelVolume, Volume, slice_index
 
 #: Columns of a row that are those of its object.
-_OF_MEMBER = ("dataset", "case", "patient", "group", "label_origin", "voxels", "slices")
+_OF_MEMBER = ("dataset", "case", "patient", "group", "label_origin", "voxels", "slices", "modality")
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def run_unit(unit: BenchmarkUnit) -> Iterator[UnitResult]:
         member = Member(unit.dataset, case.case_id, case.patient, case.label_origin, 0, "", "", 0, 0, UNREADABLE)
         yield UnitResult(members=(member,), problem=f"{case.case_id} cannot be read: {error}")
         return
-    cohort = members(unit.dataset, unit.config.datasets[unit.dataset], unit.case, labels)
+    cohort = members(unit.dataset, unit.config.datasets[unit.dataset], unit.case, labels, volume.modality)
     yield UnitResult(members=tuple(cohort))
     to_do = [
         (member, mode)

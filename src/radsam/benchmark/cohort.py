@@ -13,7 +13,7 @@ from radsam.benchmark.benchmark_config import DatasetConfig
 from radsam.data.adapters import amos, folder, msd, phantom_dataset, totalsegmentator
 from radsam.data.case import Case
 from radsam.errors import DatasetError
-from radsam.volume import LabelVolume, Plane, SliceGrid
+from radsam.volume import LabelVolume, Modality, Plane, SliceGrid
 
 #: The status of an object, as in the report.
 SCORED, ABSENT, SMALL, CAPPED, UNREADABLE = "scored", "absent", "small", "over the limit", "unreadable"
@@ -35,6 +35,7 @@ class Member:
         slices: Number of its axial slices.
         status: "scored", or why not: "absent" from the case, "small", "over the limit" of objects; or the whole case
             is "unreadable".
+        modality: What made the volume: "CT", "MR", "PET" or "other"; "" where it cannot be read.
     """
 
     dataset: str
@@ -47,6 +48,7 @@ class Member:
     voxels: int
     slices: int
     status: str
+    modality: str = ""
 
 
 def find_dataset(name: str, config: DatasetConfig, root: Path) -> list[Case]:
@@ -69,7 +71,8 @@ def find_dataset(name: str, config: DatasetConfig, root: Path) -> list[Case]:
         "folder": folder.find_cases,
         "phantom": phantom_dataset.find_cases,
     }[config.layout]
-    found = find(root, classes=config.classes or None)
+    options = {"include_mri": True} if config.include_mri else {}
+    found = find(root, classes=config.classes or None, **options)
     cases = [
         case
         for case in found
@@ -87,7 +90,7 @@ def find_dataset(name: str, config: DatasetConfig, root: Path) -> list[Case]:
     return cases[: config.most_cases or None]
 
 
-def members(dataset: str, config: DatasetConfig, case: Case, labels: LabelVolume) -> list[Member]:
+def members(dataset: str, config: DatasetConfig, case: Case, labels: LabelVolume, modality: Modality) -> list[Member]:
     """List every class of a case; objects that are large enough are measured, spread evenly over their sizes."""
     sizes = np.zeros(len(case.names) + 1, np.int64)
     for each in labels.ids:  # counting makes an array of eight times the size
@@ -114,6 +117,7 @@ def members(dataset: str, config: DatasetConfig, case: Case, labels: LabelVolume
                 voxels=voxels,
                 slices=slices,
                 status=status,
+                modality=modality.value,
             )
         )
     # By size, so that the order does not depend on the labels' numbers.

@@ -9,10 +9,11 @@ import numpy as np
 from jaxtyping import Bool
 from PIL import Image
 
+from radsam.preprocess import window_of
 from radsam.render.page_text import PAGE_COLOUR
 from radsam.render.slice_drawing import POSITIVE_COLOUR, PROMPT_COLOUR, Viewport
 from radsam.render.slice_picture import Outlined, SlicePicture, crop_around, tile_corners
-from radsam.volume import Plane, Prompt, SliceGrid, Volume
+from radsam.volume import Modality, Plane, Prompt, SliceGrid, Volume
 
 Voxels = Bool[np.ndarray, "k j i"]
 
@@ -22,8 +23,8 @@ TRUTH_COLOUR, PREDICTED_COLOUR = (86, 180, 233), (230, 159, 0)
 _TILE, _GAP = 230, 4
 #: Context around the object: this share of its size, and at least this many millimetres.
 _MARGIN_SHARE, _MARGIN_MM = 0.35, 10.0
-_SOFT_TISSUE = (-160.0, 240.0)
-#: Half of the width of the window for objects outside of soft tissue, in HU.
+_SOFT_TISSUE_HU = (-160.0, 240.0)
+#: Half of the width of the window for objects of a CT outside of soft tissue.
 _HALF_WINDOW_HU = 600.0
 
 
@@ -44,7 +45,7 @@ def draw_object(volume: Volume, truth: Voxels, predicted: Voxels, prompt: Prompt
     held = [k for k in range(grid.count) if grid.take(truth, k).any()]
     shown = [(held[0] + index) // 2, index, (index + held[-1] + 1) // 2]
     objects = [Outlined(truth, TRUTH_COLOUR), Outlined(predicted, PREDICTED_COLOUR)]
-    picture = SlicePicture(volume, grid, _window(volume.values[truth]), objects, [prompt])
+    picture = SlicePicture(volume, grid, _window(volume, truth), objects, [prompt])
     xy = picture.object_pixels(0, grid.count - 1)
     crop = crop_around(xy, grid.display_shape, grid.display_spacing_mm, share=_MARGIN_SHARE, margin=_MARGIN_MM)
     page = Image.new("RGB", (3 * _TILE + 2 * _GAP, _TILE), PAGE_COLOUR)
@@ -72,9 +73,15 @@ def _palette() -> Image.Image:
     return palette
 
 
-def _window(values: np.ndarray) -> tuple[float, float]:
-    """Return the soft-tissue window where the object's median lies in it, else a wide window around the median."""
-    middle = float(np.median(values))
-    if _SOFT_TISSUE[0] <= middle <= _SOFT_TISSUE[1]:
-        return _SOFT_TISSUE
+def _window(volume: Volume, truth: Voxels) -> tuple[float, float]:
+    """Return the soft-tissue window where the object's median lies in it, else a wide window around the median.
+
+    Other volumes than CT have the window in which models see them.
+    """
+    if volume.modality is not Modality.CT:
+        window = window_of(volume)
+        return window.low, window.high
+    middle = float(np.median(volume.values[truth]))
+    if _SOFT_TISSUE_HU[0] <= middle <= _SOFT_TISSUE_HU[1]:
+        return _SOFT_TISSUE_HU
     return middle - _HALF_WINDOW_HU, middle + _HALF_WINDOW_HU

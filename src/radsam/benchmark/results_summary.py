@@ -26,7 +26,7 @@ class Curve:
 
     Args:
         model: Label of the model.
-        mode: The mode.
+        mode: The mode; of other volumes than CT with their modality, so that no mean mixes them.
         steps: Number of edits to the rows after them, one for each object.
     """
 
@@ -101,10 +101,11 @@ class Falls:
 
 
 def curves(rows: Iterable[ScoreRow]) -> list[Curve]:
-    """Group rows by mode and model, in the order of their first row; every object once."""
+    """Group rows by mode, modality and model, in the order of their first row; every object once."""
     sorted_rows: dict[tuple[str, str], dict[int, list[ScoreRow]]] = {}
     for row in last_attempts(rows):
-        sorted_rows.setdefault((row.mode, row.model), {}).setdefault(row.edits, []).append(row)
+        mode = row.mode if row.modality == "CT" else f"{row.mode}, {row.modality}"
+        sorted_rows.setdefault((mode, row.model), {}).setdefault(row.edits, []).append(row)
     return [
         Curve(model, mode, {edits: tuple(found) for edits, found in sorted(steps.items())})
         for (mode, model), steps in sorted_rows.items()

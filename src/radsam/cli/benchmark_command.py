@@ -59,6 +59,9 @@ def run(
     embeddings_gb: Annotated[
         int, typer.Option(min=1, help="Size above which that folder drops the least recently used embeddings.")
     ] = 20,
+    include_mri: Annotated[
+        bool, typer.Option("--include-mri", help="AMOS: measure the MRI cases, too, in tables of their own.")
+    ] = False,
     backend: Backend = "auto",
     precision: Precision = "f32",
     threads: Annotated[
@@ -96,6 +99,8 @@ def run(
     from radsam.disk.file_lock import locked_folder
 
     settings = BenchmarkConfig.read(config, tuple(overrides or ()))
+    if include_mri:
+        settings = settings.with_mri()
     if settings.surface.enabled:
         require_extra("Surface metrics (surface.enabled=false does without them)", "benchmark", "monai", "torch")
     folders = _folders(settings, data or ())

@@ -59,7 +59,8 @@ def report_blocks(results: ResultsFolder, against: str | None = None) -> list[Bl
     datasets = results.config.datasets.values()
     groups = list(dict.fromkeys(group for each in datasets for group in (*each.case_groups, *each.class_groups)))
     order = {mode.name: number for number, mode in enumerate(results.config.modes)}
-    for mode in sorted({curve.mode for curve in found}, key=lambda name: order.get(name, len(order))):
+    in_order = sorted(found, key=lambda curve: (order.get(curve.firsts[0].mode, len(order)), curve.mode))
+    for mode in dict.fromkeys(curve.mode for curve in in_order):
         of_mode = sorted((curve for curve in found if curve.mode == mode), key=lambda curve: models.index(curve.model))
         blocks += _mode(of_mode, against or models[0], groups)
     for name in results.config.paper:
@@ -278,9 +279,10 @@ def _beside_the_paper(results: ResultsFolder, found: Sequence[Curve], name: str)
 
 
 def _rows_at(curve: Curve, setting: Setting) -> tuple[ScoreRow, ...]:
-    """Our rows in a setting of the paper; none if we measured other settings."""
+    """Our rows in a setting of the paper; none if we measured other settings, or another modality than CT."""
     first = curve.firsts[0]
-    if (first.level, first.start) != (setting.level, setting.start) or setting.edits not in curve.steps:
+    same = (first.level, first.start, first.modality) == (setting.level, setting.start, "CT")
+    if not same or setting.edits not in curve.steps:
         return ()
     rows = curve.steps[setting.edits]
     return tuple(row for row in rows if not setting.group or setting.group in (row.group, row.dataset))

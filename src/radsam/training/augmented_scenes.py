@@ -83,7 +83,7 @@ def plan_augmented_scenes(store: Store, spec: BundleSpec, config: TrainConfig) -
         found["owner"], found["slice"] = number, records["slice"] - scene.first
         found["object"], found["area"] = records["object_id"], records["area_px"]
         rows.append(found)
-        digest.update(f"{case.case_id} {case.row_mm:.6g} {case.col_mm:.6g} {scene}".encode() + found.tobytes())
+        digest.update(f"{case.case_id} {case.row_mm:.6g} {case.col_mm:.6g} {scene.identity}".encode() + found.tobytes())
     return AugmentedScenes(store, spec, scenes, np.concatenate(rows), digest.hexdigest(), config)
 
 

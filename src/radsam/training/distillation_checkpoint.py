@@ -18,7 +18,7 @@ from radsam.errors import InputError
 from radsam.model.sam_config import TinyViTConfig
 from radsam.settings import STRICT, Count, hash_of_values, plain_values, require, settings_from_dict
 from radsam.training.training_checkpoint import load_values
-from radsam.training.training_config import DataConfig, EmbeddingsConfig, OptimConfig, renamed_values
+from radsam.training.training_config import DataConfig, EmbeddingsConfig, OptimConfig, former_values, renamed_values
 
 #: Group of the shipped configurations, see `radsam.settings.find_config`.
 PRESETS = "distill"
@@ -73,6 +73,7 @@ class DistillConfig:
         for name in ("notes", "threads", "checkpoint_minutes", "validate_minutes", "log_steps", "decoder"):
             del decisive[name]
         del decisive["data"]["store"], decisive["embeddings"]["folder"]
+        decisive["embeddings"] = former_values(decisive["embeddings"])
         return hash_of_values(decisive)
 
 

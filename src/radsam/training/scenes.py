@@ -66,6 +66,12 @@ class Scene:
     view: View
     seed: int = 0
 
+    @property
+    def identity(self) -> str:
+        """All that the scene depends on, for hashes."""
+        where = f"case_number={self.case_number}, first={self.first}, count={self.count}"
+        return f"Scene({where}, view={self.view.identity}, seed={self.seed})"
+
 
 @dataclass(eq=False)
 class Scenes:

@@ -7,7 +7,7 @@ between image, mask and prompts.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 import numpy as np
@@ -60,6 +60,16 @@ class View:
         """The view of inference: the whole slice, unchanged."""
         rows, cols = shape
         return cls(rows, cols, row_mm, col_mm, (rows - 1) / 2, (cols - 1) / 2, window=window, outside=outside)
+
+    @property
+    def identity(self) -> str:
+        """All that the view depends on, for hashes; of a CT as earlier versions wrote it."""
+        own = [each.name for each in fields(self) if each.name not in ("window", "noise", "outside")]
+        parts = {name: getattr(self, name) for name in own}
+        parts |= {"window_hu": (self.window.low, self.window.high), "noise_hu": self.noise}
+        if self.outside != AIR_HU:
+            parts["outside"] = self.outside
+        return f"View({', '.join(f'{name}={value!r}' for name, value in parts.items())})"
 
     def grid(self, count: int) -> SliceGrid:
         """The grid of `count` slices seen through this view; stored as they are displayed."""

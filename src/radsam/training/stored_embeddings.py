@@ -142,7 +142,8 @@ def _names(store: Store, bundle: Bundle, scenes: Sequence[Scene], min_pixels: in
     made_by = f"{FORMAT_VERSION} {bundle.sha256} {min_pixels}"
     return [
         hashlib.sha256(
-            contents[scene.case_number] + f"{made_by} {scene.first} {scene.count} {scene.view} {scene.seed}".encode()
+            contents[scene.case_number]
+            + f"{made_by} {scene.first} {scene.count} {scene.view.identity} {scene.seed}".encode()
         ).hexdigest()[:32]
         for scene in scenes
     ]

@@ -127,6 +127,15 @@ def renamed_values(config: Mapping[str, Any]) -> dict[str, Any]:
     return {**config, "embeddings": views}
 
 
+def former_values(views: Mapping[str, Any]) -> dict[str, Any]:
+    """Bring the plain values of `EmbeddingsConfig` to the names of earlier versions, for hashes that stay the same."""
+    former = dict(views)
+    low, high = former["window_hu"] = former.pop("window")
+    for name in ("window_jitter", "max_noise"):
+        former[f"{name}_hu"] = round(former.pop(name) * (high - low), 6)
+    return former
+
+
 @dataclass(frozen=True, config=STRICT)
 class EncoderConfig:
     """Whether the image encoder is trained, how fast, and on which views.
@@ -440,6 +449,8 @@ class TrainConfig:
         del decisive["run"], decisive["validation"], decisive["notes"]
         del decisive["data"]["store"], decisive["embeddings"]["folder"]
         del decisive["optim"]["batch"], decisive["optim"]["accumulate"], decisive["encoder"]["checkpoint_activations"]
+        # Earlier versions had other names for these.
+        decisive["embeddings"] = former_values(decisive["embeddings"])
         # Earlier versions did not have these.
         if not self.encoder.crop_share:
             del decisive["encoder"]["crop_share"]

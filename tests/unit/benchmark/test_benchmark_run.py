@@ -272,9 +272,9 @@ def test_the_oracle_is_never_worse_than_the_primary_mask(
 
 
 def _without_engines(table: Path) -> None:
-    """Make a table of the first releases, which have no columns for the engine."""
+    """Make a table of the first releases, which have no columns for the engine and the modality."""
     with table.open(newline="") as file:
-        rows = [row[:-3] for row in csv.reader(file)]
+        rows = [row[:-4] for row in csv.reader(file)]
     with table.open("w", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows(rows)
 

@@ -55,6 +55,12 @@ def test_a_pixel_of_1024_is_smaller_in_a_closer_view() -> None:
     assert replace(WHOLE, rows=15, cols=20).unit_px == pytest.approx(30 / 1024)
 
 
+def test_the_identity_of_a_view_of_a_ct_is_as_before_it_could_be_an_mr() -> None:
+    start = "View(rows=30, cols=40, row_mm=2.0, col_mm=1.0, centre_row=14.5, centre_col=19.5, angle_deg=0.0, shear=0.0,"
+    assert WHOLE.identity == f"{start} window_hu=(-160.0, 240.0), noise_hu=0.0)"
+    assert replace(WHOLE, outside=0.0).identity == f"{start} window_hu=(-160.0, 240.0), noise_hu=0.0, outside=0.0)"
+
+
 def test_noise_is_repeatable() -> None:
     view = replace(WHOLE, noise=10.0)
     hu = np.zeros((30, 40), np.int16)

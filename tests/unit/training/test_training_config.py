@@ -7,7 +7,7 @@ import pytest
 
 from radsam.errors import InputError
 from radsam.settings import read_settings, settings_from_dict
-from radsam.training.training_config import TrainConfig
+from radsam.training.training_config import TrainConfig, renamed_values
 
 SMALLEST = """
 name = "x"
@@ -137,9 +137,38 @@ def test_checkpoints_of_earlier_versions_have_the_same_identity_and_resume() -> 
     assert config.to_dict()["embeddings"]["window"] == [-160.0, 240.0]
     data = {"store": "store", "weights": {"a_*": 2}, "exclude": [{"case": "a", "reason": "b"}]}
     config = settings_from_dict(
-        TrainConfig, {**_smallest(), "data": data, "embeddings": {"folder": "e", "window": [-100, 200]}}
+        TrainConfig,
+        {
+            **_smallest(),
+            "data": data,
+            # 40 and 15 HU, the former defaults.
+            "embeddings": {"folder": "e", "window": [-100, 200], "window_jitter": 40 / 300, "max_noise": 0.05},
+        },
     )
     assert config.identity == "d0e4ed94f228bbe28dbccee71c921a7eefa95fb172419db2447d7539cdd66898"
+
+
+def test_a_checkpoint_with_the_former_names_is_read() -> None:
+    former = {"folder": "e", "window_hu": [-500.0, 1000.0], "window_jitter_hu": 100.0, "max_noise_hu": 15.0}
+    values = renamed_values({**_smallest(), "embeddings": former})
+    views = settings_from_dict(TrainConfig, values).embeddings
+    assert (views.window, views.window_jitter, views.max_noise) == ((-500.0, 1000.0), 100 / 1500, 0.01)
+
+
+@pytest.mark.parametrize(
+    ("former", "message"),
+    [
+        (
+            {"window_jitter_hu": 40.0},
+            r"embeddings\.window_jitter_hu is now window_jitter, a share of the window's width",
+        ),
+        ({"max_noise_hu": 15.0}, r"embeddings\.max_noise_hu is now max_noise, a share of the window's width"),
+        ({"window_hu": [-160.0, 240.0]}, r"embeddings\.window_hu is now window, with the same values"),
+    ],
+)
+def test_a_former_name_is_refused_with_todays(former: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        settings_from_dict(TrainConfig, {**_smallest(), "embeddings": {"folder": "e", **former}})
 
 
 @pytest.mark.parametrize(

@@ -7,18 +7,22 @@ import io
 import json
 import shutil
 import signal
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import SimpleITK
 from rich.console import Console
 
 from command_line import WITHOUT_EXTRAS, CommandLine, Finished
 from dataset_trees import write_json
 from radsam.cli import training_progress
+from radsam.data.training_store import open_store
 from radsam.runtime import read_bundle
 from radsam.training import exported_parity
 from radsam.training.training_checkpoint import read_checkpoint
 from radsam.training.training_run import BEST, LAST, train
+from radsam.volume import Modality
 from tiny_training import SPLITS, tiny_config, write_config, write_small_bundle, write_store
 
 #: A process that was started in the background may ignore Ctrl-C; a user's does not.
@@ -334,3 +338,22 @@ def test_cases_that_cannot_be_fine_tuned_on(
     refused(run_radsam.here("finetune", own_cases, *line, cwd=tmp_path), "All cases are of one patient, patient_0")
     refused(run_radsam.here("finetune", own_cases, "-o", "gone/mine", cwd=tmp_path), "does not exist")
     assert {each.name for each in tmp_path.iterdir()} == {"own"}
+
+
+def test_mr_cases_are_fine_tuned_on_in_their_own_windows(
+    run_radsam: CommandLine, tiny: Path, own_cases: Path, tmp_path: Path
+) -> None:
+    for number, folder in enumerate(sorted(own_cases.iterdir())):
+        image = SimpleITK.ReadImage(str(folder / "ct.nii.gz"))
+        # Each scanner has a scale of its own.
+        scaled = (SimpleITK.Cast(image, SimpleITK.sitkFloat32) + 200) * (0.003 * 10**number)
+        SimpleITK.WriteImage(scaled, str(folder / "mr.nii.gz"))
+        (folder / "ct.nii.gz").unlink()
+    line = ("finetune", own_cases, "-o", "mine", "--model", tiny / "random-bundle", *QUICK)
+    shown = run_radsam.here(*line, "--json", cwd=tmp_path).done()
+    assert shown.json["step"] == 4
+    stored = open_store(tmp_path / "mine.work" / "store").cases
+    assert {case.modality for case in stored} == {Modality.MR}
+    ends = [case.window.high for case in stored if case.window]
+    assert [later / before for before, later in pairwise(ends)] == pytest.approx([10] * 4, rel=0.2)
+    assert "Trained on these modalities: MR 4 cases" in read_bundle(tmp_path / "mine").card

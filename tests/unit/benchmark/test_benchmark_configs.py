@@ -9,7 +9,7 @@ import pytest
 from radsam.benchmark.benchmark_config import GROUP, BenchmarkConfig
 from radsam.benchmark.paper_tables import paper_table, paper_tables
 from radsam.errors import InputError
-from radsam.settings import preset_names
+from radsam.settings import hash_of_values, plain_values, preset_names
 
 #: The paper's tables and the configuration that measures each.
 TABLES = {
@@ -89,6 +89,22 @@ def test_values_can_be_replaced_when_it_is_run() -> None:
     assert config.datasets["shared"].most_objects == 2
     assert config.seed == 7
     assert config.fingerprint != BenchmarkConfig.read("val").fingerprint
+
+
+def test_mri_is_for_amos_and_leaves_the_results_of_earlier_versions_alone() -> None:
+    amos = BenchmarkConfig.read("amos")
+    assert amos.with_mri().datasets["amos"].include_mri
+    assert amos.with_mri().fingerprint != amos.fingerprint
+    decides = plain_values(amos)
+    for name in ("name", "notes", "models", "paper", "pictures"):
+        del decides[name]
+    for each in decides["datasets"].values():
+        del each["include_mri"]
+    assert amos.fingerprint == hash_of_values(decides), "earlier versions did not have it"
+    with pytest.raises(InputError, match="has no dataset with the layout 'amos', which --include-mri is for"):
+        BenchmarkConfig.read("val").with_mri()
+    with pytest.raises(InputError, match="include_mri is for the layout amos only"):
+        BenchmarkConfig.read("val", ("datasets.shared.include_mri=true",))
 
 
 def test_only_settings_that_change_scores_change_the_fingerprint() -> None:

@@ -77,6 +77,22 @@ def test_markdown_holds_the_numbers_their_n_and_their_data(results: ResultsFolde
     assert "PNG" not in text
 
 
+def test_ct_and_mr_are_never_averaged_together(results: ResultsFolder, tmp_path: Path) -> None:
+    for patient in ("m1", "m2"):
+        results.append([row("good", patient, edits, 0.1, modality="MR") for edits in range(3)])
+    found = {(curve.mode, curve.model): len(curve.firsts) for curve in curves(results.rows)}
+    assert found == {("volume, box", "good"): 5, ("volume, box", "ruler"): 4, ("volume, box, MR", "good"): 2}
+    text = (write_report(results, tmp_path / "r.md") or (tmp_path / "r.md")).read_text()
+    assert "One prompt and the bounds: box, MR" in text
+    assert text.index("bounds: box\n") < text.index("bounds: box, MR"), "as the configuration has the modes"
+    # Mean of .5, .7, .6, .2 and the failure, without the MR; also beside the paper's figures, which are of CT.
+    assert "0.400" in text
+    paper = next(line for line in text.splitlines() if line.startswith("| good (ours)"))
+    assert "40.00" in paper
+    again = ResultsFolder.read(results.folder)
+    assert [each.modality for each in again.rows] == [each.modality for each in results.rows]
+
+
 def test_the_page_is_whole_and_needs_nothing_from_elsewhere(results: ResultsFolder, tmp_path: Path) -> None:
     write_report(results, tmp_path / "r.html")
     page = (tmp_path / "r.html").read_text()

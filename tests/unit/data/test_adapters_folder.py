@@ -8,7 +8,9 @@ import pytest
 from dataset_trees import blocks, ct, write_image, write_json
 from radsam.data.adapters.folder import find_cases
 from radsam.data.case_load import load_case
+from radsam.data.dataset_json import read_dataset_json
 from radsam.errors import DatasetError
+from radsam.volume import Modality
 
 
 def make_pair(folder: Path, *values: int, suffix: str = ".nii.gz") -> None:
@@ -120,3 +122,64 @@ def test_the_real_cases_are_found_with_their_splits(shared_data: Path) -> None:
     volume, labels = load_case(next(case for case in cases if case.case_id == "headneck_013"))
     assert volume.geometry.same_grid(labels.geometry)
     assert np.unique(labels.ids).size > 2
+
+
+@pytest.mark.parametrize(
+    ("image", "stated", "expected"),
+    [
+        ("mr", "MR", Modality.MR),
+        ("image", "PT", Modality.PET),
+        ("ct", "mr", Modality.MR),
+        ("mr", None, Modality.MR),
+        ("ct", None, Modality.CT),
+        ("pet", None, Modality.PET),
+        ("image", None, None),
+    ],
+)
+def test_a_manifest_or_the_name_of_the_image_says_the_modality(
+    tmp_path: Path, image: str, stated: str | None, expected: Modality | None
+) -> None:
+    write_json(
+        tmp_path / "manifest.json",
+        [{"case": "a", "split": "val", "labels": {"1": "liver"}} | ({"modality": stated} if stated else {})],
+    )
+    write_image(tmp_path / "a" / f"{image}.nii.gz", ct())
+    write_image(tmp_path / "a" / "seg.nii.gz", blocks(1))
+    (case,) = find_cases(tmp_path)
+    assert (case.image.name, case.modality) == (f"{image}.nii.gz", expected)
+    volume, _ = load_case(case)
+    # Values that look like a CT's decide only where nothing else does.
+    assert volume.modality is (expected or Modality.CT)
+
+
+def test_of_several_images_the_one_of_the_stated_modality_is_taken(tmp_path: Path) -> None:
+    for name in ("ct", "mr"):
+        write_image(tmp_path / "a" / f"{name}.nii.gz", ct())
+    write_image(tmp_path / "a" / "seg.nii.gz", blocks(1))
+    record = {"case": "a", "split": "val", "labels": {"1": "liver"}}
+    for modality in ("CT", "MR"):
+        write_json(tmp_path / "manifest.json", [record | {"modality": modality}])
+        assert [case.image.name for case in find_cases(tmp_path)] == [f"{modality.lower()}.nii.gz"]
+
+
+def test_pairs_of_mr_are_pairs(tmp_path: Path) -> None:
+    write_image(tmp_path / "anna" / "mr.nii.gz", ct())
+    write_image(tmp_path / "anna" / "seg.nii.gz", blocks(2))
+    assert [(case.case_id, case.modality) for case in find_cases(tmp_path)] == [("anna", Modality.MR)]
+
+
+@pytest.mark.parametrize(
+    ("channel", "expected"),
+    [("T2-FLAIR", "MR"), ("noNorm", "CT"), ("CT_arterial", "CT"), ("PET", "PET"), ("ultrasound", "other"), ("", None)],
+)
+def test_the_first_channel_names_the_modality(tmp_path: Path, channel: str, expected: str | None) -> None:
+    write_json(tmp_path / "dataset.json", {"channel_names": {"0": channel}, "labels": {"background": 0, "a": 1}})
+    assert read_dataset_json(tmp_path / "dataset.json").modality == expected
+
+
+def test_the_shared_mr_are_a_dataset_of_their_own_and_change_nothing_beside_them(shared_data: Path) -> None:
+    found = find_cases(shared_data / "mr")
+    assert {case.modality for case in found} == {Modality.MR}
+    assert all(case.image.is_file() for case in found)
+    assert {case.modality for case in find_cases(shared_data)} == {Modality.CT}
+    assert not {case.case_id for case in found} & {case.case_id for case in find_cases(shared_data)}

@@ -2,7 +2,7 @@
 
 A section is a frozen pydantic dataclass: ``@dataclass(frozen=True, config=STRICT)``. Its annotations
 state types and ranges; `require` in ``__post_init__`` states conditions between fields. A class
-variable ``RENAMED`` maps a former key to what the user is told about it.
+variable ``RENAMED`` maps a former key to the rest of the sentence that refuses it.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ class PackedCase:
         count: Slices of the whole case.
         spacing_mm: Distance between slices, rows and columns.
         values: In steps: ``low + step * value`` is in the volume's unit.
-        low: What the value 0 stands for.
+        low: What the value 0 means.
         step: What lies between values.
         ids: Object ids.
         extents: First, last and largest slice of each object, counted in the whole case.

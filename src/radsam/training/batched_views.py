@@ -49,7 +49,7 @@ class SliceStack:
         return self._gathered(self.values, where)
 
     def scales(self, where: Sequence[tuple[int, int]]) -> tuple[Float[Tensor, "b 1 1 1"], Float[Tensor, "b 1 1 1"]]:
-        """What 0 stands for in each of these slices, and a step."""
+        """What 0 means in each of these slices, and a step."""
         of_cases = [(self.pack.cases[case].low, self.pack.cases[case].step) for case, _ in where]
         scales = torch.tensor(of_cases, dtype=torch.float32, device=self.values[0].device)
         low, step = scales.reshape(-1, 2, 1, 1, 1).unbind(1)

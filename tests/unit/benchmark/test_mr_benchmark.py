@@ -45,15 +45,15 @@ def test_a_threshold_and_a_picture_do_not_depend_on_the_scale_of_values(scale: f
     assert drawn.std() > 30, "ball and surroundings differ in the picture"
 
 
-def test_mri_of_amos_is_measured_where_it_is_asked_for(tmp_path: Path) -> None:
+def test_mri_of_amos_is_measured_where_it_is_included(tmp_path: Path) -> None:
     write_json(tmp_path / "dataset.json", {"labels": {"0": "background", "1": "spleen", "6": "liver"}})
     for name in ("amos_0008", "amos_0507"):
         write_image(tmp_path / "imagesVa" / f"{name}.nii.gz", ct())
         write_image(tmp_path / "labelsVa" / f"{name}.nii.gz", blocks(1, 6))
-    asked = DatasetConfig(layout="amos", include_mri=True)
+    with_mri = DatasetConfig(layout="amos", include_mri=True)
     assert [case.case_id for case in find_dataset("amos", DatasetConfig(layout="amos"), tmp_path)] == ["amos_0008"]
     found = {}
-    for case in find_dataset("amos", asked, tmp_path):
+    for case in find_dataset("amos", with_mri, tmp_path):
         volume, labels = load_case(case)
-        found[case.case_id] = {each.modality for each in members("amos", asked, case, labels, volume.modality)}
+        found[case.case_id] = {each.modality for each in members("amos", with_mri, case, labels, volume.modality)}
     assert found == {"amos_0008": {"CT"}, "amos_0507": {"MR"}}

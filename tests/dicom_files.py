@@ -275,6 +275,9 @@ def write_enhanced(
     rescale: Sequence[tuple[float, float]] = ((1.0, -1024.0),),
     temporal: Sequence[int] | None = None,
     compress: str | None = None,
+    places: Sequence[int] | None = None,
+    group: Callable[[int, pydicom.Dataset], None] | None = None,
+    edit: Callable[[FileDataset], None] | None = None,
 ) -> Path:
     """Write one enhanced multi-frame CT; slice k of `hu` (k, j, i) lies where `write_series` puts it.
 
@@ -288,6 +291,9 @@ def write_enhanced(
         rescale: Slope and intercept, used in turn for the slices.
         temporal: TemporalPositionIndex of each slice; left out by default.
         compress: Key of `COMPRESSED`.
+        places: Where along the normal each slice lies, in steps; each at its own by default.
+        group: Called with the slice and its functional groups.
+        edit: Called with the data set before it is saved.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     normal = np.cross(cosines[:3], cosines[3:])
@@ -296,10 +302,11 @@ def write_enhanced(
         slope, intercept = rescale[k % len(rescale)]
         pixels.append(np.rint((hu[k] - intercept) / slope).astype(np.uint16))
         place = k if temporal is None else sum(each == temporal[k] for each in temporal[:k])
+        place = place if places is None else places[k]
         position = np.asarray(origin_lps) + place * spacing_mm_ijk[2] * normal
         content = {} if temporal is None else {"TemporalPositionIndex": temporal[k]}
         groups.append(
-            _items(
+            grouped(
                 FrameContentSequence={"FrameAcquisitionNumber": 1, **content},
                 PlanePositionSequence={"ImagePositionPatient": [float(x) for x in position]},
                 PixelValueTransformationSequence={"RescaleSlope": slope, "RescaleIntercept": intercept},
@@ -310,15 +317,20 @@ def write_enhanced(
     dataset.SeriesInstanceUID, dataset.SeriesNumber, dataset.InstanceNumber = generate_uid(), 3, 1
     dataset.NumberOfFrames = len(pixels)
     dataset.SharedFunctionalGroupsSequence = [
-        _items(
+        grouped(
             PlaneOrientationSequence={"ImageOrientationPatient": list(cosines)},
             PixelMeasuresSequence={"PixelSpacing": [spacing_mm_ijk[1], spacing_mm_ijk[0]]},
         )
     ]
+    for k, each in zip(order if order is not None else range(len(hu)), groups, strict=True):
+        if group is not None:
+            group(k, each)
     dataset.PerFrameFunctionalGroupsSequence = groups
     dataset.PixelData = np.stack(pixels).tobytes()
     if compress:
         _compress_frames(dataset, pixels, path, COMPRESSED[compress])
+    if edit is not None:
+        edit(dataset)
     dataset.save_as(path, enforce_file_format=True)
     return path
 
@@ -336,7 +348,7 @@ def _compress_frames(dataset: FileDataset, pixels: Sequence[np.ndarray], scratch
     dataset["PixelData"].VR = "OB"
 
 
-def _items(**sequences: dict[str, object]) -> pydicom.Dataset:
+def grouped(**sequences: dict[str, object]) -> pydicom.Dataset:
     """One item that holds sequences of one item each."""
     outer = pydicom.Dataset()
     for name, elements in sequences.items():

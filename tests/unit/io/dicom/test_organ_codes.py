@@ -38,6 +38,14 @@ def test_every_code_is_one_of_the_standard() -> None:
         ("IVC", "64131007", None),
         ("GTV", "108369006", None),
         ("tumour", "108369006", None),
+        ("brain_tumour", "108369006", None),
+        ("Left Hippocampus", "5366008", "Left"),
+        ("spinal cord grey matter", "12958003", None),
+        ("grey_matter", "389081007", None),
+        ("white matter", "389080008", None),
+        ("peripheral_zone", "279706003", None),
+        ("transition zone", "399384005", None),
+        ("knee_cartilage", "309312004", None),
     ],
 )
 def test_names_are_found_however_they_are_written(name: str, code: str, side: str | None) -> None:

@@ -250,8 +250,8 @@ def export(
     mean_with: Annotated[
         Path | None,
         typer.Option(
-            help="A second checkpoint of the same network, trained before: the bundle gets the mean of both.",
-            metavar="CHECKPOINT",
+            help="A checkpoint or bundle of the same network, trained before: the new bundle gets the mean of both.",
+            metavar="CHECKPOINT|BUNDLE",
         ),
     ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the bundle; the configuration's if left out.")] = None,

@@ -12,7 +12,7 @@ from radsam.errors import BundleError, InputError
 from radsam.preprocess import DEFAULT_WINDOWS, Window
 from radsam.runtime import BundleSpec, Capability
 from radsam.training.exported_parity import Parity, write_checked_bundle
-from radsam.training.start_weights import Start, encoder_bundle, read_start, start_model
+from radsam.training.start_weights import TRAINED, Start, encoder_bundle, read_start, start_model
 from radsam.training.training_checkpoint import Checkpoint, load_weights, read_checkpoint
 from radsam.training.training_config import PromptsConfig, TrainConfig
 from radsam.volume import Modality
@@ -34,8 +34,8 @@ def export_checkpoint(
     Args:
         checkpoint: A file that `train` wrote.
         target: The bundle's folder or ``.zip``; must not exist.
-        mean_with: Another checkpoint of the same network, for example the one that `checkpoint` started from: the
-            bundle gets the mean of both weights, which may keep the strengths of both.
+        mean_with: Another checkpoint or bundle of the same network, for example the one that `checkpoint` started from:
+            the new bundle gets the mean of both weights, which may keep the strengths of both.
         name: Name of the bundle; None takes the configuration's.
         licence: SPDX name of the weights' licence.
         notes: Markdown for the model card: scores, licences and origins of the data.
@@ -63,7 +63,7 @@ def export_checkpoint(
     model = start_model(start, trained.config.decoder)
     load_weights(model, trained.average, checkpoint)
     if mean_with is not None:
-        load_weights(model, _mean(trained, read_checkpoint(mean_with), mean_with), mean_with)
+        load_weights(model, _mean(trained, _weights(mean_with, trained.config), mean_with), mean_with)
     # Cases that are not CT were seen in the windows of the default rules.
     seen = {each: rule for each, rule in DEFAULT_WINDOWS.items() if trained.train_modalities.get(each.value)}
     spec = replace(
@@ -80,18 +80,27 @@ def export_checkpoint(
     return write_checked_bundle(target, model, spec, card, checkpoint, backend=backend, checked=checked)
 
 
-def _mean(trained: Checkpoint, other: Checkpoint, path: Path) -> dict[str, Tensor]:
+def _weights(path: Path, config: TrainConfig) -> dict[str, Tensor]:
+    """The averaged weights of a checkpoint, or all of a bundle's."""
+    if path.suffix == TRAINED:
+        return read_checkpoint(path).average
+    return start_model(read_start(str(path)), config.decoder).state_dict()
+
+
+def _mean(trained: Checkpoint, other: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
     """Half of the averaged weights of each.
 
     Raises:
         InputError: The other one has trained other weights.
     """
-    if {k: v.shape for k, v in trained.average.items()} != {k: v.shape for k, v in other.average.items()}:
+    shapes = {name: other[name].shape for name in trained.average if name in other}
+    same_names = path.suffix != TRAINED or trained.average.keys() == other.keys()
+    if shapes != {name: value.shape for name, value in trained.average.items()} or not same_names:
         raise InputError(
-            f"{path} has trained other weights, so they have no mean. Take a checkpoint of the same network."
+            f"{path} has trained other weights, so they have no mean. Take a checkpoint or bundle of the same network."
         )
     return {
-        name: (value + other.average[name]) / 2 if value.is_floating_point() else value
+        name: (value + other[name]) / 2 if value.is_floating_point() else value
         for name, value in trained.average.items()
     }
 

@@ -65,6 +65,10 @@ def test_the_mean_of_two_parts_is_exported(tiny: Path, tiny_scenes: Prepared, tm
     torch.testing.assert_close(start_model(bundle).state_dict()[name], before + 0.25, rtol=1e-3, atol=1e-3)
     assert "the mean of these weights" in bundle.card
 
+    export_checkpoint(tmp_path / LAST, tmp_path / "again", mean_with=tmp_path / "mean")
+    again = start_model(read_bundle(tmp_path / "again")).state_dict()[name]
+    torch.testing.assert_close(again, before + 0.125, rtol=1e-3, atol=1e-3)
+
     del content["average"][name]
     torch.save(content, tmp_path / "foreign.pt")
     with pytest.raises(InputError, match="has trained other weights"):

@@ -62,6 +62,7 @@ export function stateOf(objects: SegmentedObject[] = [], change: Partial<Session
     volume: "v1",
     revision: 0,
     window: [-160, 240],
+    model: "radsam-lite",
     modality: "CT",
     unit: "HU",
     can_undo: objects.length > 0,

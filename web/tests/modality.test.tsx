@@ -10,7 +10,7 @@ import { ToolOptions } from "../src/ui/tool_options";
 import { measuredText, shortNumber } from "../src/volume/measured_values";
 import { doubtText } from "../src/volume/modality";
 import { surroundingsOf } from "../src/volume/surroundings";
-import { openSession, settled, stateOf, VOLUME } from "./fake_client";
+import { objectOf, openSession, settled, stateOf, VOLUME } from "./fake_client";
 
 const MR: VolumeInfo = {
   ...VOLUME,
@@ -89,6 +89,17 @@ describe("a correction", () => {
     expect(session.display.window).toEqual([-160, 240]);
     expect(root.querySelector("aside")).toBeNull();
     expect(root.textContent).toContain("CT · HU");
+  });
+
+  it("of a volume with objects says that the session keeps its model", async () => {
+    const { session, send, toasts, press } = shown();
+    send("state", stateOf([objectOf("liver", 1)], { modality: "MR", unit: null }));
+    await settled();
+    session.encoded.axial.add(3);
+    await press("Not an MR?");
+    await press("CT");
+    expect(toasts.at(-1)).toMatch(/this session keeps its model/);
+    expect(session.encoded.axial.size).toBe(0);
   });
 
   it("that fails changes nothing and says why", async () => {

@@ -120,21 +120,13 @@ class Health(BaseModel):
     version: str
 
 
-class WindowRule(BaseModel):
-    """How a model sees a modality: in a window, or from one percentile of the volume's values to another."""
-
-    window: list[float] | None = None
-    percentiles: list[float] | None = None
-
-
 class Model(BaseModel):
-    """The model and its capabilities; `window` is that of CT, in HU."""
+    """The model of CT and its capabilities; `window` is in HU. `State.model` names that of a session."""
 
     name: str
     capabilities: list[str]
     max_zoom: float
     window: list[float]
-    windows: dict[ModalityName, WindowRule]
     backend: str
     precision: str
 
@@ -337,6 +329,7 @@ class State(BaseModel):
     volume: str
     revision: int
     window: list[float]
+    model: str
     modality: ModalityName
     unit: str | None
     can_undo: bool

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +112,7 @@ class Service:
             show_patient=show_patient,
             modality=modality,
         )
-        self.display_windows = DisplayWindows(engine.bundle.spec)
+        self.display_windows = DisplayWindows(engine)
         self.thumbnails = Thumbnails(self.volumes, self.display_windows, store.folder / "thumbnails")
         self.uploads = Uploads(store, self.volumes, self.limits)
         self.pacs = None if pacs is None else PacsService(pacs, self.uploads, self.limits)
@@ -175,8 +176,13 @@ class Service:
         for live in self._sessions.live:
             if live.volume_id == volume:
                 with suppress(TooManyError):  # it follows when it is opened again
-                    self._edits.change_after_edits(live, lambda each: follow_modality(each, loaded))
+                    self._edits.change_after_edits(live, partial(self._follow, live, loaded))
         return self.volume_details(user, volume)
+
+    def _follow(self, live: LiveSession, volume: Volume, session: Session) -> None:
+        """Take the volume of a session for what a user says that it is. Runs on the model's thread."""
+        live.session = follow_modality(self.engine, session, volume, live.file)
+        live.in_view, live.encoded = None, {}
 
     def image(self, user: str, volume: str) -> tuple[int, Iterator[bytes]]:
         """Return length and chunks of a volume as uncompressed NIfTI."""

@@ -217,8 +217,7 @@ class SessionRegistry:
         def reopen() -> Session:
             same = volume.modality is saved.modality
             session = self._engine.reopen(saved, volume if same else replace(volume, modality=saved.modality))
-            follow_modality(session, volume)
-            return session
+            return follow_modality(self._engine, session, volume, folder / "session.radsam")
 
         return self._thread.call(
             lambda: LiveSession(row, reopen(), folder, interrupted, self._metrics.dropped.inc, self._label_set),
@@ -230,20 +229,33 @@ class SessionRegistry:
             self.expire(self._limits.idle_seconds)
 
 
-def follow_modality(session: Session, volume: Volume) -> None:
+def follow_modality(engine: Engine, session: Session, volume: Volume, file: Path) -> Session:
     """Take the volume of a session for what it is taken for now; masks stay as they are.
 
     Every edit has its own window. That of new objects becomes the model's own for the modality, unless it was chosen.
+    A session without edits gets the model of the modality, too; another one keeps its own, which its masks follow from.
 
     Args:
+        engine: The models.
         session: The session.
         volume: Its volume, as it is taken now.
+        file: Its file.
+
+    Returns:
+        The session to go on with.
     """
-    if volume.modality is not session.volume.modality:
-        spec = session.predictor.spec
-        if session.window == spec.window_of(session.volume):
-            session.window = spec.window_of(volume)
+    if volume.modality is session.volume.modality:
+        session.volume = volume
+        return session
+    spec = session.predictor.spec
+    chosen = None if session.window == spec.window_of(session.volume) else session.window
+    if not session.history.edits:
+        fresh = engine.open(volume, window=chosen, stop_rule=session.stop_rule)
+        fresh.opened_from(read_session(file))
+        return fresh
+    session.window = chosen or spec.window_of(volume)
     session.volume = volume
+    return session
 
 
 def _locked(folder: Path) -> AbstractContextManager[None]:

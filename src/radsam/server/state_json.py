@@ -92,6 +92,7 @@ def session_details(session: Session, masks: MaskRevisions) -> dict[str, Any]:
     return {
         "revision": masks.revision,
         "window": [session.window.low, session.window.high],
+        "model": session.predictor.spec.name,
         "modality": session.volume.modality.value,
         "unit": session.volume.unit or None,
         "can_undo": history.cursor > 0,

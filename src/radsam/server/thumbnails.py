@@ -57,7 +57,7 @@ class Thumbnails:
             raise VolumeError(str(error).replace(str(entry.path), entry.name)) from None
         if entry.modality and entry.modality != middle.modality:  # one slice says less than what is known of all
             middle = replace(middle, modality=Modality(entry.modality))
-        window = self._windows.of(middle)
+        window = self._windows.of_slice(middle)
         drawn = draw_thumbnail(middle, _SIZE, (window.low, window.high))
         with suppress(OutputError):  # the disk is full: drawn again the next time
             self._cache.write(_name(entry), lambda file: file.write(drawn))

@@ -13,7 +13,6 @@ from fastapi.responses import FileResponse, PlainTextResponse
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
 
-from radsam.preprocess import Window
 from radsam.server import (
     routes_edits,
     routes_labels,
@@ -27,7 +26,7 @@ from radsam.server import (
 )
 from radsam.server.access_tokens import Authenticator, NoAuthentication
 from radsam.server.allowed_origins import AllowedOrigins
-from radsam.server.api_schemas import Health, Info, Model, WindowRule
+from radsam.server.api_schemas import Health, Info, Model
 from radsam.server.error_answers import add_error_handlers
 from radsam.server.monai_label.monai_label_routes import router as monai_label
 from radsam.server.monai_label.saved_labels import SavedLabels
@@ -126,12 +125,6 @@ def _add_about(app: FastAPI) -> None:
                 capabilities=[each.value for each in spec.capabilities],
                 max_zoom=spec.max_zoom,
                 window=[spec.ct_window.low, spec.ct_window.high],
-                windows={
-                    modality.value: WindowRule(
-                        **{"window" if isinstance(rule, Window) else "percentiles": [rule.low, rule.high]}
-                    )
-                    for modality, rule in spec.windows.items()
-                },
                 backend=service.engine.backend.name,
                 precision=service.engine.backend.precision,
             ),

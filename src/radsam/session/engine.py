@@ -107,7 +107,8 @@ class Engine:
         """
         saved = path if isinstance(path, SessionFile) else read_session(Path(path))
         saved.check_volume(volume)
-        engine = self if saved.model_hash == self.bundle.sha256 else self.for_modality(volume.modality)
+        # Its volume may have been taken for another modality when it was made.
+        engine = self if saved.model_hash == self.bundle.sha256 else self.for_modality(Modality.OTHER)
         saved.check_model(engine.bundle.sha256)
         session = Session(volume, engine.predictor, window=Window(*saved.window), stop_rule=saved.stop_rule)
         session.precisions = saved.precisions

@@ -17,7 +17,7 @@ from pydicom.dataset import FileDataset
 from test_uploads import two_series, upload, zip_of
 
 from dicom_files import write_series
-from fakes import FakeBackend, fake_engine, fake_spec
+from fakes import FakeBackend, fake_engine
 from phantoms import touching_balls
 from radsam.io.volume_write import write_labels, write_volume
 from radsam.server.access_tokens import TokenFile
@@ -162,7 +162,7 @@ def test_a_thumbnail_is_the_middle_slice_in_the_radiological_display(
         write_volume(volume, path)
     (entry,) = entries_of(path, "given")
     registry = VolumeRegistry([], [], ServerStore(tmp_path / "state"), Limits())
-    thumbnails = Thumbnails(registry, DisplayWindows(fake_spec()), tmp_path / "t")
+    thumbnails = Thumbnails(registry, DisplayWindows(fake_engine()), tmp_path / "t")
     shown = np.asarray(Image.open(io.BytesIO(thumbnails.draw(entry))).convert("L"))
     assert shown.shape == (192, 128)
     grid = SliceGrid.across(entry.geometry, 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,16 @@ from PIL import Image
 from test_uploads import upload
 
 from dicom_files import write_series
-from fakes import FakeBackend, fake_engine
+from fakes import FakeBackend, fake_engine, fake_spec
 from phantoms import touching_balls
+from radsam.io.volume_write import write_volume
 from radsam.preprocess import Percentiles
 from radsam.server.access_tokens import TokenFile
 from radsam.server.server_store import ServerStore
 from radsam.server.service import Service
-from radsam.session import read_session
-from radsam.volume import Geometry, Modality, Volume
+from radsam.session import Engine, read_session
+from radsam.session.edit_request import SegmentRequest
+from radsam.volume import Bounds, Box, Geometry, Modality, Volume
 from servers import BOUNDS, LEFT, RIGHT, Served, SlowBackend, propagating, served
 from waiting import wait_for
 
@@ -226,12 +229,47 @@ def test_requests_take_the_names_of_the_first_releases(tmp_path: Path) -> None:
     assert not any("hu" in each.split("_") for schema in schemas.values() for each in schema.get("properties", {}))
 
 
-def test_the_server_says_how_its_model_sees_each_modality(tmp_path: Path) -> None:
-    with served(tmp_path, session=False) as web:
-        model = web.client.get("/api/info").json()["model"]
-    assert (model["window"], model["windows"]["CT"]["window"]) == (SOFT_TISSUE, SOFT_TISSUE)
-    assert model["windows"]["MR"] == {"window": None, "percentiles": [0.5, 99.5]}
-    assert model["windows"]["PET"]["window"] == [0.0, 10.0]
+def two_models(folder: Path) -> Service:
+    """A service with a model of CT and another one of other volumes, on an MR that does not say what it is."""
+    ct, mr = (
+        fake_engine(FakeBackend(spec=fake_spec(name="of-ct"))),
+        fake_engine(FakeBackend(spec=fake_spec(name="of-mr"))),
+    )
+    other = Engine(replace(mr.bundle, sha256="d" * 64), mr.backend)
+    engine = Engine(ct.bundle, ct.backend, load_other=lambda: other)
+    path = folder / "mr.nii.gz"
+    if not path.exists():
+        write_volume(mr_volume(), path)
+    return Service(engine, ServerStore(folder / "state"), given=[path])
+
+
+def test_a_session_without_edits_gets_the_model_of_the_modality_and_another_one_keeps_its_own(tmp_path: Path) -> None:
+    service = two_models(tmp_path)
+    try:
+        (volume,) = (each["id"] for each in service.volume_rows("ada"))
+        empty, drawn = (service.create("ada", volume)["id"] for _ in range(2))
+        service.edit(
+            "ada", drawn, SegmentRequest(name="right", prompt=Box(**RIGHT["box"]), bounds=Bounds(*BOUNDS))
+        ).future.result(60)
+        assert [service.state("ada", each)["model"] for each in (empty, drawn)] == ["of-mr", "of-mr"]
+        service.set_modality("ada", volume, Modality.CT)
+        models = [
+            wait_for(lambda each=each: service.state("ada", each), lambda state: state["modality"] == "CT")["model"]
+            for each in (empty, drawn)
+        ]
+        assert models == ["of-ct", "of-mr"]
+        edit = SegmentRequest(name="left", prompt=Box(**LEFT["box"]), bounds=Bounds(*BOUNDS))
+        for each in (empty, drawn):
+            service.edit("ada", each, edit).future.result(60)
+    finally:
+        service.close()
+    service = two_models(tmp_path)  # saved with their models, and opened with them
+    try:
+        states = [service.state("ada", each) for each in (empty, drawn)]
+        assert [each["model"] for each in states] == ["of-ct", "of-mr"]
+        assert [len(each["objects"]) for each in states] == [1, 2]
+    finally:
+        service.close()
 
 
 def test_a_volume_of_fractions_is_served_with_its_fractions(tmp_path: Path) -> None:

@@ -212,6 +212,8 @@ export interface SessionState {
   volume: string;
   revision: number;
   window: [number, number];
+  /** The name of its model. */
+  model: string;
   modality: Modality;
   unit: string | null;
   can_undo: boolean;

@@ -44,6 +44,10 @@ const VIEW_DELAY_MS = 150;
 const NOTHING_MEASURED =
   "There is no measurement to undo. To undo an edit of an object, choose another tool first.";
 
+const KEEPS_ITS_MODEL =
+  "The objects that are there keep their masks, and this session keeps its model. " +
+  "For the model of this modality, start a new session on the volume (Ctrl+O).";
+
 export class OpenSession extends Observable {
   /** Moves the other planes to what is drawn and selected. */
   readonly following: Following;
@@ -160,8 +164,11 @@ export class OpenSession extends Observable {
 
   /** The volume is taken for something else: what follows from its values starts anew. */
   private takeModality(volume: VolumeInfo): void {
+    for (const plane of PLANES) this.encoded[plane].clear();
+    this.reportedView = "";
     this.hand.setLimitsOf(handLimitsOf(volume));
     this.display.set({ window: volume.default_window });
+    if (this.objects.length) this.showToast("info", KEEPS_ITS_MODEL);
     this.notify();
   }
 

@@ -113,6 +113,7 @@ export function CaseList({ app }: { app: App }) {
 function CaseItem({ app, item }: { app: App; item: Case }) {
   const [everySession, setEverySession] = useState(false);
   const { volume, sessions } = item;
+  const modality = volume.modality ?? sessions[0]?.session.modality;
   const upload = app.uploads.find((each) => each.id === volume.upload);
   const listed = everySession ? sessions : sessions.slice(0, SHOWN_SESSIONS);
   return (
@@ -130,7 +131,7 @@ function CaseItem({ app, item }: { app: App; item: Case }) {
             {volume.patient && <span>{patientText(volume.patient)}</span>}
             {volume.labels && <span class="note">Looks like a label map</span>}
             <span class="dim">
-              {volume.modality && `${modalityName(volume.modality)} · `}
+              {modality && `${modalityName(modality)} · `}
               {gridText(volume)}
             </span>
             <span class="dim">

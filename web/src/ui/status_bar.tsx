@@ -84,7 +84,7 @@ export function StatusBar({ app, session }: { app: App; session: OpenSession }) 
       <span class="numbers" title="Encoded slices: the model predicts at once there">
         {session.encoded[plane].size} / {grid.count} {plane} slices encoded
       </span>
-      <span title="The model">{app.info?.model.name}</span>
+      <span title="The model">{session.state.model}</span>
       <span class={session.online ? "online" : "offline"}>
         {session.online ? "Connected" : "Reconnecting …"}
       </span>

@@ -70,6 +70,10 @@ describe("cases", () => {
   test("what tells a phase from another", () => {
     expect(scanText(volumes[1])).toBe("120 slices · acquisition 2 · at 14:02:31 · contrast Iomeprol");
     expect(scanText(volumes[0])).toBe("");
+    const echo = volumeOf("mr", {
+      scan: { ...scan, acquisition: "", time: "", contrast: "", part: "echo=2" },
+    });
+    expect(scanText(echo)).toBe("120 slices · echo 2");
   });
 
   test("sizes and grids", () => {

@@ -143,7 +143,7 @@ class Info(BaseModel):
 
 
 class Scan(BaseModel):
-    """What tells a DICOM volume from others of its folder: another series, or another phase of the same series."""
+    """What tells a DICOM volume from others of its folder: another series, or another phase or echo (`part`) of it."""
 
     uid: str
     number: int
@@ -152,6 +152,7 @@ class Scan(BaseModel):
     time: str
     contrast: str
     slices: int
+    part: str
 
 
 class Patient(BaseModel):

@@ -55,6 +55,8 @@ export interface Scan {
   time: string;
   contrast: string;
   slices: number;
+  /** What else tells it from the other images of its series: "echo=2". */
+  part?: string;
 }
 
 export interface Patient {

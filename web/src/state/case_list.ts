@@ -107,6 +107,7 @@ export function scanText(volume: VolumeSummary): string {
   return [
     `${scan.slices} slices`,
     scan.acquisition && `acquisition ${scan.acquisition}`,
+    scan.part?.replace("=", " "),
     scan.time && `at ${scan.time}`,
     scan.contrast && `contrast ${scan.contrast}`,
   ]

@@ -51,8 +51,11 @@ def private_text(dataset: Dataset, creator: str, tag: int) -> str:
         creator: Who defines it.
         tag: Its tag in the first block, 0x10, where scanners and archives have it.
     """
-    named = dataset.get(Tag(tag >> 16, 0x10))
-    if named is None or str(named.value).strip() != creator or tag not in dataset:
+    try:
+        named = dataset.get(Tag(tag >> 16, 0x10))
+        if named is None or str(named.value).strip() != creator or tag not in dataset:
+            return ""
+        value = dataset[tag].value
+    except Exception:  # pydicom has no common base for what broken values provoke
         return ""
-    value = dataset[tag].value
     return ("" if value is None else str(value)).strip()

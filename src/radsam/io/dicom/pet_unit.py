@@ -22,7 +22,8 @@ from radsam.io.dicom.slice_header import SliceHeader
 
 _PHILIPS, _PHILIPS_SUV, _PHILIPS_ACTIVITY = "Philips PET Private Group", 0x70531000, 0x70531009
 _GE, _GE_SCAN = "GEMS_PETD_01", 0x0009100D
-_TAGS = [
+#: Tags of the elements that are read here.
+PET_TAGS = [
     Tag(each)
     for each in (
         "Units", "SUVType", "CorrectedImage", "DecayCorrection", "DecayCorrectionDateTime", "PatientWeight",
@@ -90,7 +91,7 @@ def pet_unit(slices: Sequence[SliceHeader]) -> PetUnit:
 
 def _read(path: Path) -> Dataset:
     with warnings.catch_warnings(action="ignore"):  # pydicom warns of every value that breaks a rule
-        return pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS, force=True)
+        return pydicom.dcmread(path, stop_before_pixels=True, specific_tags=PET_TAGS, force=True)
 
 
 def _factor(images: Sequence[Dataset]) -> float:

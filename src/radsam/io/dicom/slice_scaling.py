@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence as Items
 from pydicom.tag import BaseTag, Tag
 
 from radsam.io.dicom.element_values import numbers, private_text, text
@@ -14,7 +15,9 @@ from radsam.io.dicom.element_values import numbers, private_text, text
 _PHILIPS, _PHILIPS_SLOPE, _PHILIPS_FRAME = "Philips MR Imaging DD 001", 0x2005100E, Tag(0x2005, 0x140F)
 
 #: Tags of the elements that are read here.
-SCALING_TAGS: list[BaseTag] = [Tag(each) for each in ("RealWorldValueMappingSequence", 0x20050010, _PHILIPS_SLOPE)]
+SCALING_TAGS: list[BaseTag] = [
+    Tag(each) for each in ("RealWorldValueMappingSequence", 0x20050010, _PHILIPS_SLOPE, 0x20050014, _PHILIPS_FRAME)
+]
 
 
 @dataclass(frozen=True)
@@ -48,10 +51,16 @@ def read_scaling(groups: Sequence[Dataset]) -> SliceScaling:
         real_world = numbers(mapping, "RealWorldValueSlope", 1) + numbers(mapping, "RealWorldValueIntercept", 1)
         units = next(iter(mapping.get("MeasurementUnitsCodeSequence") or []), Dataset())
         unit = text(units, "CodeValue", "")
-    private = [next(iter(each.get(_PHILIPS_FRAME) or []), each) if _PHILIPS_FRAME in each else each for each in groups]
+    private = [_private_item(each) for each in groups]
     slopes = (private_text(each, _PHILIPS, _PHILIPS_SLOPE) for each in private)
     try:
         slope = float(next(filter(None, slopes), "nan"))
     except ValueError:
         slope = math.nan
     return SliceScaling(real_world, unit, slope)
+
+
+def _private_item(group: Dataset) -> Dataset:
+    """Return where Philips keeps private elements of a frame; the group itself for an image of one frame."""
+    found = group[_PHILIPS_FRAME].value if _PHILIPS_FRAME in group else None
+    return found[0] if isinstance(found, Items) and found else group

@@ -11,7 +11,11 @@ from contextlib import suppress
 
 from pydicom.datadict import dictionary_has_tag, dictionary_VR, keyword_for_tag
 from pydicom.dataset import Dataset
-from pydicom.tag import BaseTag
+from pydicom.tag import BaseTag, Tag
+
+from radsam.io.dicom.pet_unit import PET_TAGS
+from radsam.io.dicom.slice_scaling import SCALING_TAGS
+from radsam.io.dicom.slice_traits import TRAIT_TAGS
 
 #: Groups that a volume needs: identification of the object, acquisition, relationship,
 #: image, nuclear medicine, functional groups, pixels.
@@ -23,6 +27,12 @@ _IDENTIFYING = {
     "IssuerOfAccessionNumberSequence", "ProtocolName", "SeriesDescription", "StationName", "StudyDescription",
     "StudyID",
 }  # fmt: skip
+#: Elements of other groups that values and the order of images follow from: numbers, and the creators of private ones.
+_VALUES = {each for each in (*TRAIT_TAGS, *SCALING_TAGS, *PET_TAGS) if each.group not in _VOLUME_GROUPS | {0x0010}}
+_CREATORS = {
+    "SIEMENS MR HEADER", "GEMS_PARM_01", "GEMS_PETD_01", "Philips Imaging DD 001", "Philips MR Imaging DD 001",
+    "Philips MR Imaging DD 005", "Philips PET Private Group",
+}  # fmt: skip
 #: Patient and study: the same for every image of a series, so that one image can give them back.
 _SHARED_GROUPS = {0x0008, 0x0010, 0x0012, 0x0020}
 
@@ -30,10 +40,10 @@ _SHARED_GROUPS = {0x0008, 0x0010, 0x0012, 0x0020}
 def without_identity(dataset: Dataset) -> Dataset:
     """Return a copy with the elements that a volume needs, without those that identify the patient."""
     copied = copy.deepcopy(dataset)
-    for tag in list(copied.keys()):
-        if tag.group not in _VOLUME_GROUPS or _identifies(tag):
+    for tag in sorted(copied.keys(), reverse=True):  # private elements before their creators
+        if (tag.group not in _VOLUME_GROUPS and not _is_value(copied, tag)) or _identifies(tag):
             del copied[tag]
-        elif _vr(tag) == "SQ":
+        elif _is_sequence(copied, tag):
             for item in copied[tag].value:
                 _clean(item)
     return copied
@@ -51,16 +61,28 @@ def identity(dataset: Dataset) -> Dataset:
 
 def _clean(item: Dataset) -> None:
     """Remove names and private elements from an item and the items in it."""
-    for tag in list(item.keys()):
-        if tag.is_private or _identifies(tag):
+    for tag in sorted(item.keys(), reverse=True):
+        if (tag.is_private and not _is_value(item, tag)) or _identifies(tag):
             del item[tag]
-        elif _vr(tag) == "SQ":
+        elif _is_sequence(item, tag):
             for inner in item[tag].value:
                 _clean(inner)
 
 
 def _identifies(tag: BaseTag) -> bool:
     return _vr(tag) == "PN" or keyword_for_tag(tag) in _IDENTIFYING
+
+
+def _is_value(dataset: Dataset, tag: BaseTag) -> bool:
+    """Whether values or the order of images follow from an element outside the groups of a volume."""
+    if tag not in _VALUES or not tag.is_private:
+        return tag in _VALUES
+    creator = dataset.get(tag if tag.is_private_creator else Tag(tag.group, tag.element >> 8))
+    return creator is not None and str(creator.value).strip() in _CREATORS
+
+
+def _is_sequence(dataset: Dataset, tag: BaseTag) -> bool:
+    return _vr(tag) == "SQ" or (tag.is_private and dataset[tag].VR == "SQ")
 
 
 def _vr(tag: BaseTag) -> str:

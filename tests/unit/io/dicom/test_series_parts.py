@@ -238,3 +238,11 @@ def test_mosaics_are_refused_with_what_to_do(tmp_path: Path, by_type: bool) -> N
         with pytest.raises(SeriesError, match=r"Siemens mosaics.* dcm2niix, and give its NIfTI"):
             read_volume(given)
     assert "dcm2niix" in read_info(tmp_path).problem
+
+
+def test_private_elements_that_cannot_be_read_count_as_absent(tmp_path: Path) -> None:
+    values = mr_values(SHAPE)
+    paths = write_mr(tmp_path, values, edit=_private("SIEMENS MR HEADER", 0x0019100C, "IS", 1234))
+    for path in paths:
+        path.write_bytes(path.read_bytes().replace(b"1234", b"1,x4"))
+    np.testing.assert_array_equal(read_volume(tmp_path).values, values)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from radsam.data.case import Case
     from radsam.training.exported_parity import Parity
     from radsam.training.training_config import TrainConfig
+    from radsam.volume import Modality
 
 _PRESET = "finetune"
 
@@ -36,7 +37,8 @@ def finetune(
     hours: Annotated[float, typer.Option(min=0.001, help="Train at most this long; encoding comes before it.")] = 8.0,
     classes: Classes = None,
     model: Annotated[
-        str | None, typer.Option(help="Weights bundle to start from; the default one if left out.", metavar="BUNDLE")
+        str | None,
+        typer.Option(help="Weights bundle to start from; the default of the modality if left out.", metavar="BUNDLE"),
     ] = None,
     licence: Annotated[str, typer.Option(help="Licence of the new weights, for their model card.")] = "not stated",
     as_json: AsJson = False,
@@ -54,7 +56,7 @@ def finetune(
     # All that resuming needs, beside the bundle.
     work = bundle.with_name(f"{bundle.name.removesuffix('.zip')}.work")
     _check_target(bundle)
-    start = find_bundle(model)
+    start = find_bundle(model, _modality(folder)) if model is None else find_bundle(model)
     config = _config(work, start, overrides)
     require_extra("Fine-tuning", "train", *TRAINING_MODULES)
     from radsam.runtime.bundle import read_spec
@@ -103,6 +105,19 @@ def _check_target(bundle: Path) -> None:
     if bundle.exists():
         raise BundleError(f"{bundle} exists already. Remove it first, or name another path.")
     check_writable(bundle)
+
+
+def _modality(folder: Path) -> Modality:
+    """Return CT where any case may be one, else MR: it chooses the weights to start from."""
+    from radsam.data.adapters.folder import find_cases
+    from radsam.io.volume_read import read_volume
+    from radsam.volume import Modality
+
+    cases = find_cases(folder)
+    kinds = {each.modality for each in cases}
+    if None in kinds:  # the dataset does not say it: its first volume is taken for all
+        kinds = {read_volume(next(each.image for each in cases if each.modality is None)).modality}
+    return Modality.CT if Modality.CT in kinds else Modality.MR
 
 
 def _config(work: Path, start: Path, overrides: Sequence[str] | None) -> TrainConfig:

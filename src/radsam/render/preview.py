@@ -97,7 +97,7 @@ def render_preview(
     bottom = _draw_mosaic(page, picture, index, bounds or _extent(masks, grid))
     _draw_legend(page, bottom + 24, volume.geometry, masks, prompts, whole_voxels or {})
     write_text(page, (28, 46), title or "RadSAM preview", 27, anchor="ls", width=1624)
-    write_text(page, (28, 78), _slice_line(volume.geometry, grid, index, window), 17, colour=DIM_COLOUR, anchor="ls")
+    write_text(page, (28, 78), _slice_line(volume, grid, index, window), 17, colour=DIM_COLOUR, anchor="ls")
     write_text(page, (28, 1030), footer, 15, colour=DIM_COLOUR, anchor="ls", width=1400)
     write_text(page, (1652, 1030), "Not for diagnostic use", 15, colour=DIM_COLOUR, anchor="rs")
     return page
@@ -186,16 +186,16 @@ def _draw_legend(
         write_text(page, (x + pitch - 16, y), size, 17, anchor="rm", colour=DIM_COLOUR)
 
 
-def _slice_line(geometry: Geometry, grid: SliceGrid, index: int, window: tuple[float, float]) -> str:
+def _slice_line(volume: Volume, grid: SliceGrid, index: int, window: tuple[float, float]) -> str:
     axis, positive, negative = _NORMAL[grid.plane]
     middle = np.array(grid.join(index, (grid.shape_vu[1] - 1) // 2, (grid.shape_vu[0] - 1) // 2), dtype=np.float64)
-    at_mm = float(geometry.index_to_mm(middle)[axis])
+    at_mm = float(volume.geometry.index_to_mm(middle)[axis])
     low, high = window
     row_mm, col_mm = grid.display_spacing_mm
     parts = (
         f"{grid.plane.capitalize()} slice {grid.axis_name} = {index} of 0 to {grid.count - 1}",
         f"{positive if at_mm >= 0 else negative} {abs(at_mm):.1f} mm",
-        f"W {high - low:g}  L {(high + low) / 2:g}",
+        f"{volume.modality.value}, window {low:g} to {high:g} {volume.unit}".rstrip(),
         f"pixels {col_mm:.3g} x {row_mm:.3g} mm",
     )
     return "    ".join(parts)

@@ -272,7 +272,7 @@ def test_the_page_states_window_slice_position_scale_and_use(written: dict[str, 
     line = next(text for text in written if text.startswith("Axial"))
     assert "slice k = 8 of 0 to 19" in line
     assert "S 52.5 mm" in line  # 12.5 + 8 × 5
-    assert "W 400  L 40" in line
+    assert "CT, window -160 to 240 HU" in line
     assert {"Case 7", "left kidney", "28.8 ml", "20 mm", "Not for diagnostic use"} <= set(written)
 
 

@@ -26,7 +26,16 @@ if TYPE_CHECKING:
     from radsam.metrics import dice
     from radsam.preprocess import Window
     from radsam.render.preview import render_preview
-    from radsam.session import CapabilityWarning, Engine, Overlap, OverlapWarning, PrecisionWarning, Session, load
+    from radsam.session import (
+        CapabilityWarning,
+        Engine,
+        ModalityWarning,
+        Overlap,
+        OverlapWarning,
+        PrecisionWarning,
+        Session,
+        load,
+    )
     from radsam.volume import (
         Bounds,
         Box,
@@ -35,6 +44,7 @@ if TYPE_CHECKING:
         LabelVolume,
         Lasso,
         Mask,
+        Modality,
         Plane,
         Point,
         Scribble,
@@ -52,6 +62,8 @@ _HOME = {
     "LabelVolume": "radsam.volume",
     "Lasso": "radsam.volume",
     "Mask": "radsam.volume",
+    "Modality": "radsam.volume",
+    "ModalityWarning": "radsam.session",
     "Overlap": "radsam.session",
     "OverlapWarning": "radsam.session",
     "Plane": "radsam.volume",
@@ -83,6 +95,8 @@ __all__ = [
     "LabelVolume",
     "Lasso",
     "Mask",
+    "Modality",
+    "ModalityWarning",
     "Overlap",
     "OverlapWarning",
     "Plane",

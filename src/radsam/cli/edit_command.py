@@ -14,13 +14,14 @@ from radsam.cli import edit_options as options
 from radsam.cli.edit_report import edit_list, show_edit_list
 from radsam.cli.edit_steps import EditSteps, mask_files, target_object
 from radsam.cli.object_options import Legend, Locked, Number, ObjectOptions, Order, Unlocked
-from radsam.cli.session_inputs import load_engine, lock_session, model_files, read_ct
+from radsam.cli.session_inputs import load_engine, lock_session, model_files, read_given, reopen
 from radsam.cli.session_outputs import Outputs, check_objects, finish, overlap_policy
 from radsam.cli.shared_options import (
     AsJson,
     Backend,
     Format,
     Mm,
+    ModalityName,
     Model,
     OptionalLabels,
     OverlapPolicy,
@@ -31,6 +32,7 @@ from radsam.cli.shared_options import (
 )
 from radsam.cli.terminal import command, note, usage_error, write_json
 from radsam.cli.typed_edits import TypedEdit, typed_edits
+from radsam.cli.volume_facts import warn_of_modality
 
 if TYPE_CHECKING:
     from radsam.io.dicom.source_series import SourceSeries
@@ -76,7 +78,7 @@ def edit(
     roi: options.Roi = None,
     radius: options.Radius = None,
     ball: options.Ball = False,
-    within: options.WithinHu = None,
+    within: options.Within = None,
     alike: options.Alike = None,
     in_slices: options.InSlices = False,
     to: options.To = None,
@@ -91,8 +93,9 @@ def edit(
     number: Number = None,
     legend: Legend = None,
     ct: Annotated[
-        str | None, typer.Option(help="The CT, if it has moved since the session was saved.", metavar="CT")
+        str | None, typer.Option(help="The volume, if it has moved since the session was saved.", metavar="VOLUME")
     ] = None,
+    modality: ModalityName = None,
     series: Series = None,
     resample: Resample = False,
     file_format: Format = None,
@@ -118,7 +121,7 @@ def edit(
 
     radsam edit liver.radsam --fix 150 120 50 --fix-not 90 77 50 --reach 3 -o liver.nii.gz
 
-    radsam edit liver.radsam --paint '140 118 50, 152 125 50' --radius 4 --within-hu 20 180 -o liver.nii.gz
+    radsam edit liver.radsam --paint '140 118 50, 152 125 50' --radius 4 --within 20 180 -o liver.nii.gz
 
     radsam edit liver.radsam --trim 32 - --islands 0.5ml --smooth 2 --confirm 48-50 -o liver.nii.gz
 
@@ -129,7 +132,8 @@ def edit(
     if list_:
         if typed or overlap or preview or out:
             raise usage_error("--list shows the edits and changes nothing: give it alone.")
-        _list(session, ct, series, resample=resample, engine=(model, backend, precision), as_json=as_json)
+        engine = (model, backend, precision)
+        _list(session, ct, series, modality=modality, resample=resample, engine=engine, as_json=as_json)
         return
     if out is None:
         raise usage_error("Missing option '--out' / '-o': the 3D mask to write.")
@@ -149,7 +153,9 @@ def edit(
     kept = chosen or chosen_overlap(saved.history.done)
     check_objects(outputs, saved.history.edits, inputs, kept, [only] if only else [], number)
     engine = (model, backend, precision)
-    work, source = _open(saved, ct, series, outputs, resample=resample, engine=engine, quiet=as_json)
+    work, source = _open(saved, ct, series, outputs, modality=modality, resample=resample, engine=engine, quiet=as_json)
+    if any(each.predicts for each in typed):
+        warn_of_modality(work.volume)
     before, after = _around(typed)
     steps = EditSteps(work, name, mm, quiet=as_json)
     done = [*steps.run(before)]
@@ -181,16 +187,18 @@ def _open(
     series: str | None,
     outputs: Outputs | None,
     *,
+    modality: str | None,
     resample: bool,
     engine: tuple[str | None, str, str],
     quiet: bool,
 ) -> tuple[Session, SourceSeries | None]:
-    """Open a saved session on its CT, with the headers that a DICOM output refers to."""
-    volume, source = read_ct(
+    """Open a saved session on its volume, with the headers that a DICOM output refers to."""
+    volume, source = read_given(
         ct or saved.volume_source,
         outputs,
         series,
-        known_series=saved.volume_series,
+        saved=saved,
+        modality=modality,
         resample=resample or saved.volume_resampled,
         quiet=quiet,
     )
@@ -198,7 +206,7 @@ def _open(
     model, backend, precision = engine
     # Edits by hand, of ends, marks and clean-up ask no model, and compiling it takes seconds.
     loaded = load_engine(model or saved.model_reference, backend, precision, keep=True, lazy=True)
-    return loaded.reopen(saved, volume), source
+    return reopen(loaded, saved, volume), source
 
 
 def _around(typed: list[TypedEdit]) -> tuple[list[TypedEdit], list[TypedEdit]]:
@@ -212,6 +220,7 @@ def _list(
     ct: str | None,
     series: str | None,
     *,
+    modality: str | None,
     resample: bool,
     engine: tuple[str | None, str, str],
     as_json: bool,
@@ -219,7 +228,7 @@ def _list(
     from radsam.session import read_session
 
     saved = read_session(session)
-    work, _ = _open(saved, ct, series, None, resample=resample, engine=engine, quiet=as_json)
+    work, _ = _open(saved, ct, series, None, modality=modality, resample=resample, engine=engine, quiet=as_json)
     if as_json:
         write_json({"edits": edit_list(work)})
     else:

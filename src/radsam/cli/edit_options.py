@@ -45,8 +45,8 @@ FixMask = Annotated[
     list[str] | None,
     typer.Option(
         "--fix-mask",
-        help="A rough mask of one slice, given with --slice: that slice is predicted anew from it. A file on the CT's "
-        "grid, a DICOM SEG or an RTSTRUCT.",
+        help="A rough mask of one slice, given with --slice: that slice is predicted anew from it. A file on the "
+        "volume's grid, a DICOM SEG or an RTSTRUCT.",
         metavar="MASK",
         rich_help_panel=_CORRECT,
     ),
@@ -100,7 +100,7 @@ LassoNot = Annotated[
 # By hand
 
 _SHAPES = (
-    "A mask file (voxels above 0), a DICOM SEG or an RTSTRUCT on the CT's grid; a brush stroke 'I J K, I J K' with "
+    "A mask file (voxels above 0), a DICOM SEG or an RTSTRUCT on the volume's grid; a brush stroke 'I J K, I J K' with "
     "--radius; or a polygon 'K: I J, I J, I J', in another plane 'j=200: I K, I K, I K'."
 )
 Paint = Annotated[
@@ -270,11 +270,12 @@ Ball = Annotated[
         rich_help_panel=_SETTINGS,
     ),
 ]
-WithinHu = Annotated[
+Within = Annotated[
     list[str] | None,
     typer.Option(
-        "--within-hu",
-        help="Paint or erase only voxels in this HU range, both ends included.",
+        "--within",
+        help="Paint or erase only voxels in this range of values, in the volume's unit (HU of a CT), both ends "
+        "included.",
         metavar="LO HI",
         rich_help_panel=_SETTINGS,
     ),
@@ -283,9 +284,9 @@ Alike = Annotated[
     list[float] | None,
     typer.Option(
         "--alike",
-        help="Paint or erase only voxels within ± this many HU of what lies under the stroke's first point, and "
-        "connected to it.",
-        metavar="HU",
+        help="Paint or erase only voxels within ± this much of the value under the stroke's first point, in the "
+        "volume's unit (HU of a CT), and connected to it.",
+        metavar="V",
         rich_help_panel=_SETTINGS,
     ),
 ]

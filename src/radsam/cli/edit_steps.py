@@ -205,7 +205,7 @@ class EditSteps:
 
     def _paint(self, edit: TypedEdit, name: str) -> None:
         within, alike = edit.setting("within"), edit.setting("alike")
-        limits = None if within is None else parse_numbers(within, "--within-hu", "LO HI")
+        limits = None if within is None else parse_numbers(within, "--within", "LO HI")
         shape = self._shape(edit, name)
         with progress_bar("Painting", quiet=self.quiet) as update:
             self.session.paint(

@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from radsam.cli.shared_options import AsJson, ModalityName
 from radsam.cli.terminal import command, note, out, write_json
+from radsam.cli.volume_facts import modality_text
 
 if TYPE_CHECKING:
     from radsam.io.volume_info import SeriesInfo, VolumeInfo
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 
 @command
 def info(
-    ct: Annotated[Path, typer.Argument(help="NIfTI, NRRD or MHA file, or a folder or .zip with DICOM.", metavar="CT")],
+    ct: Annotated[
+        Path, typer.Argument(help="NIfTI, NRRD or MHA file, or a folder or .zip with DICOM.", metavar="VOLUME")
+    ],
     series: Annotated[
         str | None, typer.Option(help="Which DICOM series: its number in the listing or its UID.", metavar="N|UID")
     ] = None,
@@ -28,9 +31,15 @@ def info(
 
     Reads headers only, however large the files, except where only the values tell the modality.
     """
+    from radsam.errors import VolumeError
     from radsam.io.volume_read import read_info
 
-    found = read_info(ct, series=series, modality=modality, guess=True)
+    try:
+        found = read_info(ct, series=series, modality=modality, guess=True)
+    except VolumeError as error:
+        # Its header is described, if that can be read; else this says why not.
+        found = read_info(ct, series=series, modality=modality)
+        note(f"Only its header could be read. {error}")
     if found.modality_doubt:
         note(found.modality_doubt)
     if as_json:
@@ -50,8 +59,12 @@ def _slices(found: VolumeInfo) -> dict[str, dict[str, object]]:
 
 def _show(found: VolumeInfo) -> None:
     out.print(f"[bold]{escape(found.source)}[/]", soft_wrap=True)
-    guessed = " by its values" if found.modality_source == "values" else ""
-    out.print(f"  {found.format}, {found.modality}{guessed}, {found.dtype}, {found.file_bytes / 1e6:.1f} MB")
+    unit = f" in {found.unit}" if found.unit else ""
+    out.print(
+        f"  {found.format}, {modality_text(found.modality, found.modality_source)}, {found.dtype}{unit}, "
+        f"{found.file_bytes / 1e6:.1f} MB",
+        soft_wrap=True,
+    )
     if found.geometry is not None:
         out.print(f"  {found.geometry.describe()} (LPS)")
         axes = zip("ijk", found.geometry.direction.T, strict=True)

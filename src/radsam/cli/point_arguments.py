@@ -16,9 +16,11 @@ _ANY = 1 << 30
 _MOST_NUMBERS = {
     **dict.fromkeys(("--fix", "--fix-not", "--keep-at"), 3),
     **dict.fromkeys(("--fix-box", "--fix-not-box"), 5),
-    **dict.fromkeys(("--trim", "--extend", "--within-hu"), 2),
+    **dict.fromkeys(("--trim", "--extend", "--within"), 2),
     **dict.fromkeys(("--confirm", "--unconfirm", "--delete-slice", "--interpolate", "--to"), _ANY),
 }
+#: Names of the first releases, which still work.
+_FORMER_NAMES = {"--within-hu": "--within"}
 #: An end that stays where it is.
 _SAME_END = "-"
 #: Options that take a number of steps, 1 if none is given.
@@ -31,12 +33,13 @@ def join_points(arguments: Sequence[str]) -> list[str]:
     """Write ``--fix I J K`` as ``--fix I,J,K``, and ``--undo`` as ``--undo 1``.
 
     typer has no repeatable option with several values, and none whose value may be left out; all spellings are
-    understood. Fewer numbers are joined too, so that the message about them names the option.
+    understood, and former names. Fewer numbers are joined too, so that the message about them names the option.
     """
     joined: list[str] = []
     rest = list(arguments)
     while rest:
-        argument = rest.pop(0)
+        argument, *value = rest.pop(0).split("=", 1)
+        argument = "=".join([_FORMER_NAMES.get(argument, argument), *value])
         joined.append(argument)
         if argument in _MOST_NUMBERS:
             numbers = list(takewhile(_is_value, rest[: _MOST_NUMBERS[argument]]))

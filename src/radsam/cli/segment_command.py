@@ -18,7 +18,8 @@ from radsam.cli.session_inputs import (
     load_engine,
     lock_session,
     model_files,
-    read_ct,
+    read_given,
+    reopen,
 )
 from radsam.cli.session_outputs import Outputs, check_objects, finish, overlap_policy
 from radsam.cli.shared_options import (
@@ -29,6 +30,7 @@ from radsam.cli.shared_options import (
     Format,
     Labels,
     Mm,
+    ModalityName,
     Model,
     OverlapPolicy,
     Policy,
@@ -40,6 +42,7 @@ from radsam.cli.shared_options import (
     Series,
 )
 from radsam.cli.terminal import command, progress_bar, usage_error
+from radsam.cli.volume_facts import warn_of_modality
 
 if TYPE_CHECKING:
     from radsam.session import Session, SessionFile
@@ -53,7 +56,8 @@ def segment(
     ct: Annotated[
         str,
         typer.Argument(
-            help="NIfTI, NRRD or MHA file, a folder or .zip with DICOM, or the URL of a series in a PACS.", metavar="CT"
+            help="NIfTI, NRRD or MHA file, a folder or .zip with DICOM, or the URL of a series in a PACS.",
+            metavar="VOLUME",
         ),
     ],
     out: Labels,
@@ -66,7 +70,7 @@ def segment(
     mask: Annotated[
         Path | None,
         typer.Option(
-            help="A rough mask of the object on that slice: a file on the CT's grid, a DICOM SEG or an RTSTRUCT.",
+            help="A rough mask of the object on that slice: a file on the volume's grid, a DICOM SEG or an RTSTRUCT.",
             metavar="MASK",
         ),
     ] = None,
@@ -95,7 +99,11 @@ def segment(
     fix_not: FixNot = None,
     window: Annotated[
         tuple[float, float] | None,
-        typer.Option(help="HU window that the model sees; its own if left out.", metavar="LO HI"),
+        typer.Option(
+            help="Window in which the model sees the volume, in its unit (HU of a CT); the model's own for the "
+            "modality if left out.",
+            metavar="LO HI",
+        ),
     ] = None,
     name: Annotated[
         str | None, typer.Option(help="Name of the object; 'object' if left out, with --from its own.")
@@ -121,6 +129,7 @@ def segment(
         ),
     ] = 0,
     mm: Mm = False,
+    modality: ModalityName = None,
     series: Series = None,
     resample: Resample = False,
     resample_masks: ResampleMasks = False,
@@ -181,7 +190,7 @@ def segment(
     options.check(edits, name)
     kept = chosen or chosen_overlap(edits)
     check_objects(outputs, edits, inputs, kept, [name] if name else [], number)
-    volume, source = read_ct(ct, outputs, series, resample=resample, quiet=as_json)
+    volume, source = read_given(ct, outputs, series, saved=saved, modality=modality, resample=resample, quiet=as_json)
     starts: list[SegmentRequest | StartFromMaskRequest] = []
     corrections: list[CorrectionRequest] = []
     settings: dict[str, Any] = {"plane": plane, "window": window, "zoom": zoom}
@@ -208,6 +217,8 @@ def segment(
     for each in starts:
         each.check(volume.geometry)
 
+    if refine or not masks:
+        warn_of_modality(volume)
     work = _open(volume, saved, model, backend, precision, window, keep=session is not None)
     if chosen is not None and chosen is not chosen_overlap(work.history.done):
         work.overlap = chosen
@@ -247,7 +258,7 @@ def _open(
     if saved is None:
         return load_engine(model, backend, precision, keep=keep).open(volume, window=window)
     saved.check_volume(volume)
-    return load_engine(model or saved.model_reference, backend, precision, keep=True).reopen(saved, volume)
+    return reopen(load_engine(model or saved.model_reference, backend, precision, keep=True), saved, volume)
 
 
 def _prompt(

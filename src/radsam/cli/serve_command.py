@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from radsam.cli.session_inputs import load_engine, warn_in_clear
-from radsam.cli.shared_options import Backend, Model, Precision
+from radsam.cli.shared_options import Backend, ModalityName, Model, Precision
 from radsam.cli.terminal import command, note, out, usage_error
 
 if TYPE_CHECKING:
@@ -33,13 +33,14 @@ def serve(
     ct: Annotated[
         list[Path] | None,
         typer.Argument(
-            help="Volumes to offer: NIfTI, NRRD, MetaImage, or a folder or .zip with DICOM.", metavar="[CT]..."
+            help="Volumes to offer: NIfTI, NRRD, MetaImage, or a folder or .zip with DICOM.", metavar="[VOLUME]..."
         ),
     ] = None,
     data: Annotated[
         list[Path] | None,
         typer.Option("--data", help="A folder; every volume in it is offered. Repeatable.", metavar="DIR"),
     ] = None,
+    modality: ModalityName = None,
     host: Annotated[str, typer.Option(help="Address to listen on. Any other than this computer requires a token.")] = (
         "127.0.0.1"
     ),
@@ -82,13 +83,13 @@ def serve(
         float, typer.Option(min=0.05, help="Memory for volumes, in GB; sessions in use keep theirs.", metavar="GB")
     ] = 3.0,
 ) -> None:
-    """Open CT in the browser: draw a box, watch the mask grow, click to correct.
+    """Open volumes in the browser: draw a box, watch the mask grow, click to correct.
 
     Everything stays on this computer. Every edit is saved; the next start offers the sessions again.
     Ctrl-C ends it.
     """
     if not (ct or data or pacs):
-        note("No volume was given: drag one into the page, or start with radsam serve CT.nii.gz or --data DIR.")
+        note("No volume was given: drag one into the page, or start with radsam serve VOLUME.nii.gz or --data DIR.")
     for folder in data or ():
         if not folder.is_dir():
             raise usage_error(f"--data takes a folder; {folder} is not one.")
@@ -99,6 +100,7 @@ def serve(
     from radsam.server.service import Service
     from radsam.server.web_app import create_app
     from radsam.session.label_set import read_label_set
+    from radsam.volume import Modality
 
     folder = state or _state_folder()
     reachable = not is_loopback(host) or bool(allow_host)  # a proxy lets other computers in
@@ -125,6 +127,7 @@ def serve(
             label_set=label_set,
             pacs=pacs_address,
             show_patient=show_patient,
+            modality=None if modality is None else Modality(modality),
         )
         url = url_of(host, listening, token)
 

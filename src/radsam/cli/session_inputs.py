@@ -1,4 +1,4 @@
-"""What `segment`, `edit` and `demo` start from: the CT, from a path or fetched from a PACS; the model; corrections."""
+"""What `segment`, `edit` and `demo` start from: the volume, from a path or a PACS; the model; corrections."""
 
 from __future__ import annotations
 
@@ -13,50 +13,76 @@ from radsam.io.pacs.pacs_address import PacsAddress, is_pacs_url
 if TYPE_CHECKING:
     from radsam.cli.session_outputs import Outputs
     from radsam.io.dicom.source_series import SourceSeries
-    from radsam.session import Engine, Session
+    from radsam.session import Engine, Session, SessionFile
     from radsam.session.edit_request import CorrectionRequest
     from radsam.volume import Volume
     from radsam.volume.coordinates import Coordinates
 
 
-def read_ct(
-    ct: str, outputs: Outputs | None, series: str | None, *, known_series: str = "", resample: bool, quiet: bool
+def read_given(
+    given: str,
+    outputs: Outputs | None,
+    series: str | None,
+    *,
+    saved: SessionFile | None = None,
+    modality: str | None,
+    resample: bool,
+    quiet: bool,
 ) -> tuple[Volume, SourceSeries | None]:
-    """Read a CT, and the headers that a DICOM output refers to.
+    """Read a volume, and the headers that a DICOM output refers to.
 
     Args:
-        ct: A path or a URL.
+        given: A path or a URL.
         outputs: The results to write; None if there are none.
         series: Which DICOM series, as given by the user.
-        known_series: Which one a saved session names; it counts for a DICOM folder where the user gives none.
+        saved: The session that goes on: its series counts for a DICOM folder, and its modality if the user gave
+            that, where none is given now.
+        modality: What it is, as given by the user.
         resample: Whether to resample uneven slices.
         quiet: Show no progress.
 
     Raises:
-        OutputError: The format of the labels cannot hold the grid of the CT.
+        OutputError: The format of the labels cannot hold the grid of the volume.
+        VolumeError: It cannot be read.
     """
     from radsam.io.dicom.dicom_input import is_dicom
     from radsam.io.volume_read import read_volume
 
-    folder = on_disk(ct, quiet=quiet)
-    if series is None and known_series and is_dicom(folder):
-        series = known_series
+    if modality is None and saved is not None and saved.modality_given:
+        modality = saved.modality
+    folder = on_disk(given, quiet=quiet)
+    if series is None and saved is not None and saved.volume_series and is_dicom(folder):
+        series = saved.volume_series
     source = None if outputs is None else outputs.source(folder, series, resample=resample)
-    volume = read_volume(folder, series=series, resample=resample)
+    volume = read_volume(folder, series=series, resample=resample, modality=modality)
     if outputs is not None:
         outputs.check_grid(volume.geometry)
     if volume.series is not None and volume.series.resampled:
         # Coordinates count on the resampled grid.
         note(f"Resampled to {volume.geometry.describe()}. {volume.series.resampled}")
-    # A session finds the CT of a PACS again by its URL.
-    return (replace(volume, source=ct) if is_pacs_url(ct) else volume), source
+    # A session finds the volume of a PACS again by its URL.
+    return (replace(volume, source=given) if is_pacs_url(given) else volume), source
 
 
-def on_disk(ct: str, *, quiet: bool = False) -> Path:
-    """Return the path of a CT. A series of a PACS is fetched first, and removed when the command ends.
+def reopen(engine: Engine, saved: SessionFile, volume: Volume) -> Session:
+    """Open a saved session on its volume; a window of the former modality becomes that of another one given now."""
+    session = engine.reopen(saved, volume)
+    if volume.modality is not saved.modality:
+        spec = session.predictor.spec
+        if session.window == spec.window_of(replace(volume, modality=saved.modality)):
+            session.window = spec.window_of(volume)
+        note(
+            f"The session was made with the volume as {saved.modality.value}. Its objects keep their windows and "
+            f"masks; new objects are predicted as {volume.modality.value}."
+        )
+    return session
+
+
+def on_disk(given: str, *, quiet: bool = False) -> Path:
+    """Return the path of a volume. A series of a PACS is fetched first, and removed when the command ends.
 
     Args:
-        ct: A path or a URL.
+        given: A path or a URL.
         quiet: Show no progress.
 
     Raises:
@@ -64,16 +90,16 @@ def on_disk(ct: str, *, quiet: bool = False) -> Path:
         PacsError: The PACS failed.
         MissingExtraError: A URL was given and the extra ``dicom`` is not installed.
     """
-    if not is_pacs_url(ct):
-        return Path(ct)
+    if not is_pacs_url(given):
+        return Path(given)
     from radsam.io.pacs.pacs_connection import require_libraries
 
     require_libraries()
     from radsam.io.pacs.remote_series import series_folder
 
-    warn_in_clear(PacsAddress.parse(ct))
+    warn_in_clear(PacsAddress.parse(given))
     with progress_bar("Fetching", unit="images", quiet=quiet) as update:
-        return until_end(series_folder(ct, progress=update))
+        return until_end(series_folder(given, progress=update))
 
 
 def warn_in_clear(address: PacsAddress) -> None:

@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from radsam.cli.terminal import note, out, progress_bar, usage_error, write_json
+from radsam.cli.volume_facts import volume_facts, volume_line
 from radsam.errors import OutputError, RadsamError
 
 if TYPE_CHECKING:
@@ -144,11 +145,11 @@ class Outputs:
 
         check_grid(geometry, self.labels, self.labels_format)
 
-    def source(self, ct: Path, series: str | None, *, resample: bool) -> SourceSeries | None:
+    def source(self, volume: Path, series: str | None, *, resample: bool) -> SourceSeries | None:
         """Read the headers of the images that a DICOM output refers to; None for other outputs.
 
         Raises:
-            OutputError: The output is DICOM and the CT is not, or cannot be referred to.
+            OutputError: The output is DICOM and the volume is not, or cannot be referred to.
         """
         from radsam.io.volume_write import label_format
 
@@ -156,7 +157,7 @@ class Outputs:
             return None
         from radsam.io.dicom.source_series import read_source
 
-        return read_source(ct, series=series, resample=resample)
+        return read_source(volume, series=series, resample=resample)
 
     def write(self, session: Session, name: str | None, source: SourceSeries | None = None) -> None:
         """Write all of them, each whole or not at all; without a name no picture.
@@ -357,7 +358,7 @@ def _earlier(session: Session) -> str:
 
 
 def report(session: Session, started: float, outputs: Outputs | None = None) -> dict[str, Any]:
-    """Describe the session's objects for JSON.
+    """Describe the session's objects, and its volume, for JSON.
 
     An object's `voxels` and `volume_ml` are those that it has in the output, `whole_voxels` and `whole_volume_ml`
     all of them; `overlaps` has the difference for each two objects, and whether the output holds it for `both`.
@@ -386,6 +387,7 @@ def report(session: Session, started: float, outputs: Outputs | None = None) -> 
                 "slices": [min(each.slices), max(each.slices)],
                 "ended": [each.low_end.value, each.high_end.value],
                 "lowest_predicted_iou": round(min(predicted.score for predicted in each.slices.values()), 3),
+                "window": list(each.window),
                 "locked": each.locked,
                 "painted": each.painted,
                 "prompts": [
@@ -400,6 +402,7 @@ def report(session: Session, started: float, outputs: Outputs | None = None) -> 
         )
     return {
         "objects": objects,
+        **volume_facts(session),
         "overlap": session.overlap.value,
         "overlaps": shared,
         "model": session.predictor.spec.name,
@@ -456,6 +459,7 @@ def show_report(found: dict[str, Any], outputs: Outputs) -> None:
     out.print(table)
     for line in overlap_lines(found["overlaps"]):
         out.print(line, markup=False, soft_wrap=True)
+    out.print(volume_line(found), style="dim", markup=False, soft_wrap=True)
     others = [each for each in found["precisions"] if each != found["precision"]]
     earlier = f" (earlier edits in {', '.join(others)})" if others else ""
     out.print(f"{found['model']} on {found['backend']}{earlier}, {found['seconds']:.1f} s", style="dim")

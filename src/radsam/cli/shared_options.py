@@ -7,6 +7,19 @@ from typing import Annotated
 
 import typer
 
+from radsam.cli.terminal import usage_error
+
+
+def _known_modality(name: str | None) -> str | None:
+    from radsam.errors import VolumeError
+    from radsam.io.volume_read import known_modality
+
+    try:
+        return None if name is None else known_modality(name).value
+    except VolumeError as error:
+        raise usage_error(str(error)) from None
+
+
 Model = Annotated[
     str | None,
     typer.Option(
@@ -37,6 +50,7 @@ ModalityName = Annotated[
         "--modality",
         help="What the volume is: ct, mr, pet or other. If left out: as its file says, else as its values look.",
         metavar="NAME",
+        callback=_known_modality,
     ),
 ]
 Resample = Annotated[
@@ -46,7 +60,7 @@ ResampleMasks = Annotated[
     bool,
     typer.Option(
         "--resample-masks",
-        help="Resample masks of another extent or spacing in the same space, as of another phase, onto the CT.",
+        help="Resample masks of another extent or spacing in the same space, as of another phase, onto the volume.",
     ),
 ]
 Policy = Annotated[
@@ -65,7 +79,7 @@ Roi = Annotated[
 _LABELS = typer.Option(
     "-o",
     "--out",
-    help="The 3D mask: .nii.gz, .nii or .nrrd on the grid of the CT, or .dcm for DICOM. With {name} or {id} in it, "
+    help="The 3D mask: .nii.gz, .nii or .nrrd on the grid of the volume, or .dcm for DICOM. With {name} or {id} in it, "
     "as in 'out_{name}.nii.gz', one file per object.",
 )
 Labels = Annotated[Path, _LABELS]

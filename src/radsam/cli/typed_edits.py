@@ -85,6 +85,15 @@ class TypedEdit:
         """Whether it changes one object; the others go back and forth in the history."""
         return self.option not in _OF_HISTORY
 
+    @property
+    def predicts(self) -> bool:
+        """Whether the model predicts slices for it."""
+        return self.is_correction or self.option == "extend" or self._propagates
+
+    @property
+    def _propagates(self) -> bool:
+        return self.option in _BY_HAND and self.setting("reach") not in (None, "slice")
+
     def setting(self, name: str) -> Any:
         """Return one of its settings; None if it was not typed."""
         return self.own.get(name, self.common.get(name))

@@ -147,6 +147,7 @@ class VolumeInfo:
         modality_doubt: Why it may be another one, with the option that says so; empty if it is sure.
         scan: What tells this volume from others of its DICOM folder; None for a file.
         volumes: Number of volumes in a file, of which one must be chosen by its index where there are several.
+        stated_unit: The unit of another modality than CT, as far as its headers say it.
     """
 
     source: str
@@ -165,13 +166,20 @@ class VolumeInfo:
     modality_doubt: str = ""
     scan: ScanInfo | None = None
     volumes: int = 1
+    stated_unit: str = ""
+
+    @property
+    def unit(self) -> str:
+        """Unit of the values: "HU" of a CT, else as stated; empty where they have none, as those of MR."""
+        return "HU" if self.modality == Modality.CT else self.stated_unit
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON; lengths are in mm, directions are LPS."""
         described = asdict(self)
-        del described["geometry"]
+        del described["geometry"], described["stated_unit"]
         grid = self.geometry
         return described | {
+            "unit": self.unit,
             "shape_ijk": None if grid is None else grid.shape_ijk,
             "spacing_mm_ijk": None if grid is None else grid.spacing_mm_ijk,
             "origin_lps": None if grid is None else grid.origin_lps,

@@ -130,7 +130,7 @@ def test_one_label_map_cannot_keep_both_and_is_refused_first(
     draw(run, "liver", "-o out.dcm").done()
     before = (tmp_path / "s.radsam").read_bytes()
     for command in ("segment_command", "edit_command"):
-        monkeypatch.setattr(f"radsam.cli.{command}.read_ct", lambda *given, **more: pytest.fail("work was begun"))
+        monkeypatch.setattr(f"radsam.cli.{command}.read_given", lambda *given, **more: pytest.fail("work was begun"))
     for refused in (
         draw(run, "tumour", f"-o map{suffix} --overlap keep-both"),
         run(f"edit s.radsam -o map{suffix} --overlap keep-both"),
@@ -252,7 +252,7 @@ def test_no_legend_replaces_a_file_of_somebody_else(run: Any, tmp_path: Path, mo
     (tmp_path / "map.labels.txt").write_text("my notes")
     before = (tmp_path / "s.radsam").read_bytes(), (tmp_path / "map.nii.gz").read_bytes()
     with monkeypatch.context() as patched:
-        patched.setattr("radsam.cli.segment_command.read_ct", lambda *given, **more: pytest.fail("work was begun"))
+        patched.setattr("radsam.cli.segment_command.read_given", lambda *given, **more: pytest.fail("work was begun"))
         refused = draw(run, "tumour", "-o map.nii.gz")
     assert (refused.returncode, "--no-legend" in refused.stderr_line) == (3, True)
     assert ((tmp_path / "s.radsam").read_bytes(), (tmp_path / "map.nii.gz").read_bytes()) == before

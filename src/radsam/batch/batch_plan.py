@@ -73,6 +73,11 @@ class VolumeTask:
         return self.tasks[0].row.series
 
     @property
+    def modality(self) -> str | None:
+        """What it is, as in the manifest."""
+        return self.tasks[0].row.modality
+
+    @property
     def is_remote(self) -> bool:
         """Whether it is in a PACS."""
         return is_pacs_url(self.volume)
@@ -134,9 +139,9 @@ def make_plan(
         shard: Do only this part of the volumes: number, from 0, and count.
         retry_failed: Also do rows that failed.
     """
-    groups: dict[tuple[str, str | None], list[GoodRow]] = {}
+    groups: dict[tuple[str | None, ...], list[GoodRow]] = {}
     for each in manifest.rows:
-        groups.setdefault((each.row.volume, each.row.series), []).append(each)
+        groups.setdefault((each.row.volume, each.row.series, each.row.modality), []).append(each)
     whole = [_volume_task(manifest.base, rows, identity) for rows in groups.values()]
     number, count = shard
     # The largest first, dealt out in turn: shards of about the same number of rows, equal in every run.
@@ -197,7 +202,8 @@ def parse_shard(text: str) -> tuple[int, int]:
 
 def _volume_task(base: Path, rows: Sequence[GoodRow], identity: str) -> VolumeTask:
     first = rows[0].row
-    key = hashlib.sha256(f"{first.volume}\n{first.series or ''}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    named = "\n".join([first.volume, first.series or "", *([first.modality] if first.modality else [])])
+    key = hashlib.sha256(named.encode("utf-8", "surrogatepass")).hexdigest()[:16]
     return VolumeTask(key, base, tuple(RowTask(each.line, each.row, each.row.fingerprint(identity)) for each in rows))
 
 

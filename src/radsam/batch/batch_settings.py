@@ -6,13 +6,14 @@ import json
 from dataclasses import dataclass
 
 from radsam.errors import PromptError
+from radsam.io.volume_read import known_modality
 from radsam.io.volume_write import LabelFormat
 from radsam.preprocess import Window
 from radsam.propagate import POLICIES
 from radsam.runtime.backend_choice import check_precision
 
 #: Raised when a new version of the program gives the same row another mask.
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,12 +27,14 @@ class BatchSettings:
         file_format: The format of the masks.
         policy: What a slice passes to the next; None takes what the model was trained for.
         zoom: Whether the model sees a crop around each object; None takes what it was trained for.
-        window: HU window of rows that have none; None takes the model's own.
+        window: Window of rows that have none, in their volume's unit; None takes the model's own for the modality.
+        modality: What volumes are whose rows do not say it; None takes what their files say, else what their values
+            look like.
         resample: Resample DICOM series of a tilted gantry or with uneven spacing.
         threads: CPU threads of each worker; None takes all.
 
     Raises:
-        InputError: The precision does not exist.
+        InputError: The precision or the modality does not exist.
         PromptError: The policy does not exist, the window is empty, or the number of threads is below 1.
     """
 
@@ -42,6 +45,7 @@ class BatchSettings:
     policy: str | None = None
     zoom: bool | None = None
     window: tuple[float, float] | None = None
+    modality: str | None = None
     resample: bool = False
     threads: int | None = None
 
@@ -49,6 +53,8 @@ class BatchSettings:
         if self.policy is not None and self.policy not in POLICIES:
             raise PromptError(f"There is no policy {self.policy!r}; choose one of {', '.join(POLICIES)}.")
         check_precision(self.precision)
+        if self.modality is not None:
+            object.__setattr__(self, "modality", known_modality(self.modality).value)
         if self.window is not None:
             Window(*self.window)  # refuses an empty one
         if self.threads is not None and self.threads < 1:
@@ -68,4 +74,4 @@ class BatchSettings:
             model_sha256: The model's identity.
         """
         parts = [_VERSION, model_sha256, self.file_format, self.policy, self.zoom, self.window, self.resample]
-        return json.dumps(parts if self.precision == "auto" else [*parts, self.precision])
+        return json.dumps([*parts, self.modality, *([] if self.precision == "auto" else [self.precision])])

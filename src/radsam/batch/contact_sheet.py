@@ -23,7 +23,7 @@ PER_PAGE = 1000
 #: The columns on a card; the others are in the table.
 _SHOWN = (
     *("id", "object", "volume", "status", "message", "mask", "dice", "quality", "volume_ml"),
-    *("first_slice", "last_slice", "notes", "line"),
+    *("first_slice", "last_slice", "modality", "window", "notes", "line"),
 )
 
 

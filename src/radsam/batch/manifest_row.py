@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
-from radsam.errors import ManifestError, PromptError
+from radsam.errors import ManifestError, PromptError, VolumeError
+from radsam.io.volume_read import known_modality
 from radsam.preprocess import Window
 from radsam.volume import Plane
 
@@ -58,8 +59,9 @@ class ManifestRow:
         mask: A file with a rough mask; without `slice`, the slice with its largest area gets the prompt.
         mask_roi: The object's name in a DICOM mask, its value in a label map.
         bounds: First and last slice; "mask" takes those of the mask; None leaves them to the stop rule.
-        window: The HU window; None takes the run's.
+        window: The window, in the volume's unit; None takes the run's.
         series: Which series of a DICOM folder.
+        modality: What the volume is, "ct", "mr", "pet" or "other"; None takes the run's.
         truth: A file with the true mask, for Dice.
         truth_roi: As `mask_roi`.
 
@@ -81,6 +83,7 @@ class ManifestRow:
     bounds: Numbers | str | None = None
     window: Numbers | None = None
     series: str | None = None
+    modality: str | None = None
     truth: str | None = None
     truth_roi: str | None = None
 
@@ -124,6 +127,11 @@ class ManifestRow:
             raise ManifestError("The name of the object is empty; leave the column out for 'object'.")
         if self.plane not in tuple(Plane):
             raise ManifestError(f"{self.plane!r} is not a plane; choose one of {', '.join(Plane)}.")
+        if self.modality is not None:
+            try:
+                object.__setattr__(self, "modality", known_modality(self.modality).value)
+            except VolumeError as error:
+                raise ManifestError(str(error)) from None
         if self.truth_roi is not None and self.truth is None:
             raise ManifestError("truth_roi chooses an object of the file in truth, which is empty.")
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,12 +35,25 @@ class Problem:
     fails: bool = True
 
 
-def find_problems(
-    plan: BatchPlan, settings: BatchSettings, progress: Callable[[int, int | None], None] = lambda done, total: None
-) -> list[Problem]:
-    """Find rows that would fail, from headers alone; volumes in a PACS and mask prompts are not read.
+@dataclass(frozen=True)
+class PlanCheck:
+    """What is known of a plan before it runs.
 
-    Rows that failed in an earlier run and are not tried again are among them.
+    Args:
+        problems: Rows that would fail, or get no Dice, in the order of the manifest.
+        modalities: What the volumes would be taken for, and how many; "" for those of which only the values can tell.
+    """
+
+    problems: list[Problem]
+    modalities: Mapping[str, int]
+
+
+def check_plan(
+    plan: BatchPlan, settings: BatchSettings, progress: Callable[[int, int | None], None] = lambda done, total: None
+) -> PlanCheck:
+    """Check a plan, from headers alone; volumes in a PACS and mask prompts are not read.
+
+    Rows that failed in an earlier run and are not tried again are among the problems.
 
     Args:
         plan: The plan.
@@ -51,20 +65,27 @@ def find_problems(
         known = plan.done.get(task.row.id)
         if known is not None and known.status is not Status.DONE and task.row.id in plan.shard_ids:
             found.append(_problem(task, known.status, known.message))
+    modalities: Counter[str] = Counter()
     for number, volume in enumerate(plan.volumes, start=1):
-        found += _of_volume(volume, settings)
+        problems, modality = _of_volume(volume, settings)
+        found += problems
+        if modality is not None:
+            modalities[modality] += 1
         progress(number, len(plan.volumes))
-    return sorted(found, key=lambda each: each.line)
+    return PlanCheck(sorted(found, key=lambda each: each.line), dict(modalities))
 
 
-def _of_volume(volume: VolumeTask, settings: BatchSettings) -> list[Problem]:
+def _of_volume(volume: VolumeTask, settings: BatchSettings) -> tuple[list[Problem], str | None]:
+    """Return the problems of a volume's rows, and its modality; None if it cannot be used."""
+    modality = volume.modality or settings.modality
     if volume.is_remote:
-        return []
+        return [], modality or ""
     path = Path(volume.location)
     if not path.exists():
-        return [_problem(task, Status.MISSING_FILE, f"There is no {volume.volume}.") for task in volume.tasks]
+        missing = [_problem(task, Status.MISSING_FILE, f"There is no {volume.volume}.") for task in volume.tasks]
+        return missing, None
     try:
-        info = read_info(path, series=volume.series)
+        info = read_info(path, series=volume.series, modality=modality)
         if info.problem and not settings.resample:
             raise VolumeError(info.problem)
         if info.names:
@@ -72,7 +93,7 @@ def _of_volume(volume: VolumeTask, settings: BatchSettings) -> list[Problem]:
         if settings.file_format.is_dicom:
             read_source(path, series=volume.series, resample=settings.resample)
     except InputError as error:
-        return [_problem(task, Status.BAD_INPUT, str(error)) for task in volume.tasks]
+        return [_problem(task, Status.BAD_INPUT, str(error)) for task in volume.tasks], None
     found = []
     for task in volume.tasks:
         row = task.row
@@ -85,7 +106,7 @@ def _of_volume(volume: VolumeTask, settings: BatchSettings) -> list[Problem]:
                 found.append(_problem(task, Status.BAD_INPUT, str(error)))
         if row.truth is not None and not (volume.base / row.truth).exists():
             found.append(_problem(task, Status.MISSING_FILE, f"There is no truth {row.truth}: no Dice.", fails=False))
-    return found
+    return found, info.modality
 
 
 def _problem(task: RowTask, status: Status, message: str, *, fails: bool = True) -> Problem:

@@ -71,6 +71,8 @@ class RowResult:
         last_slice: Last slice of the propagation.
         low_end: The reason why the propagation ended at its first slice.
         high_end: The reason why it ended at its last slice.
+        modality: What the volume was taken for.
+        window: The window of the model's input, low and high, in the volume's unit.
         seconds: Time of the row, without reading its volume.
         seconds_model: Of these, the model: encoding slices, decoding prompts, composing the mask.
         seconds_encode: Of these, encoding slices.
@@ -101,6 +103,8 @@ class RowResult:
     last_slice: int | None = None
     low_end: str = ""
     high_end: str = ""
+    modality: str = ""
+    window: str = ""
     seconds: float | None = None
     seconds_model: float | None = None
     seconds_encode: float | None = None

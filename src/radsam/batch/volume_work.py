@@ -206,7 +206,8 @@ def _read(task: VolumeTask, path: Path, model: TimedModel, settings: BatchSettin
         try:
             if settings.file_format.is_dicom:
                 source = read_source(path, series=task.series, resample=settings.resample)
-            volume = read_volume(path, series=task.series, resample=settings.resample)
+            modality = task.modality or settings.modality
+            volume = read_volume(path, series=task.series, resample=settings.resample, modality=modality)
             check_grid(volume.geometry, f"mask{settings.suffix}", settings.file_format)
         except OutputError as error:
             raise InputError(str(error)) from error  # the volume does not fit the format
@@ -279,6 +280,8 @@ def _segment_row(task: RowTask, opened: _OpenVolume, settings: BatchSettings, fo
         last_slice=max(found.slices),
         low_end=found.low_end.value,
         high_end=found.high_end.value,
+        modality=opened.volume.modality.value,
+        window=f"{found.window[0]:g} {found.window[1]:g}",
         encoded=model.backend.encoded - encoded,
         seconds_read=round(opened.seconds_read, 4),
         seconds_model=round(write_started - model_started, 4),

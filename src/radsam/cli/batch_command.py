@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +13,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from radsam.cli.shared_options import AsJson, Backend, Model, Policy, Precision, Resample
+from radsam.cli.shared_options import AsJson, Backend, ModalityName, Model, Policy, Precision, Resample
 from radsam.cli.terminal import command, note, out, progress_bar, usage_error, write_json
 
 if TYPE_CHECKING:
@@ -100,8 +100,13 @@ def batch(
     ] = "slurm",
     window: Annotated[
         tuple[float, float] | None,
-        typer.Option(help="HU window of rows without one; the model's own if left out.", metavar="LO HI"),
+        typer.Option(
+            help="Window of rows without one, in the unit of their volume (HU of a CT); the model's own for the "
+            "modality if left out.",
+            metavar="LO HI",
+        ),
     ] = None,
+    modality: ModalityName = None,
     policy: Policy = None,
     zoom: Annotated[
         bool | None,
@@ -123,7 +128,7 @@ def batch(
     [bold]volume[/]: a path from the manifest's folder, or the URL of a series
     [bold]coordinates[/]: ijk (voxels from 0) or lps (millimetres)
     one of [bold]box[/], [bold]point[/], [bold]recist[/] (both ends of a diameter), [bold]mask[/] (a file)
-    optional: object, slice, bounds, plane, window, series,
+    optional: object, slice, bounds, plane, window, series, modality,
     mask_roi, truth (for Dice), truth_roi. For example:
 
         id,volume,object,coordinates,slice,box,recist,bounds
@@ -170,6 +175,7 @@ def batch(
         policy=policy,
         zoom=zoom,
         window=window,
+        modality=modality,
         resample=resample,
         threads=threads,
     )
@@ -250,10 +256,11 @@ def _few(ids: tuple[str, ...]) -> str:
 
 def _show_plan(plan: BatchPlan, folder: OutputFolder, settings: BatchSettings, as_json: bool) -> bool:
     """Show what a run would do; return whether rows would fail."""
-    from radsam.batch.plan_check import find_problems
+    from radsam.batch.plan_check import check_plan
 
     with progress_bar("Checking volumes", unit="volumes", quiet=as_json) as update:
-        problems = find_problems(plan, settings, update)
+        check = check_plan(plan, settings, update)
+        problems = check.problems
         largest = max((each.memory_bytes() for each in plan.volumes), default=0)
     if as_json:
         write_json(
@@ -264,6 +271,7 @@ def _show_plan(plan: BatchPlan, folder: OutputFolder, settings: BatchSettings, a
                 "done": len(plan.done) - len(plan.kept_failures),
                 "changed": list(plan.changed),
                 "kept_failures": list(plan.kept_failures),
+                "modalities": dict(check.modalities),
                 "largest_memory_bytes": largest,
                 "problems": [vars(each) for each in problems],
                 "out": str(folder.path),
@@ -274,6 +282,8 @@ def _show_plan(plan: BatchPlan, folder: OutputFolder, settings: BatchSettings, a
         f"{plan.count} objects in {len(plan.volumes)} volumes would be done; the largest volume needs about "
         f"{largest / 1e9:.1f} GB of memory."
     )
+    if check.modalities:
+        out.print(f"Volumes are taken for: {_taken_for(check.modalities)}.", soft_wrap=True)
     failing = [each for each in problems if each.fails]
     for each in problems:
         if not each.fails:
@@ -283,6 +293,14 @@ def _show_plan(plan: BatchPlan, folder: OutputFolder, settings: BatchSettings, a
     else:
         out.print("No row is expected to fail. Volumes in a PACS and mask prompts were not checked.")
     return bool(failing)
+
+
+def _taken_for(modalities: Mapping[str, int]) -> str:
+    """Describe what volumes are taken for: "3 CT, 1 MR, 2 what their values look like"."""
+    return ", ".join(
+        f"{count} {modality or 'what their files or values say when they are read'}"
+        for modality, count in sorted(modalities.items(), reverse=True)
+    )
 
 
 def _show_failures(rows: list[tuple[int, str, str, str]], what: str) -> None:

@@ -16,7 +16,7 @@ from radsam.batch.batch_plan import make_plan
 from radsam.batch.batch_settings import BatchSettings
 from radsam.batch.manifest import read_manifest
 from radsam.batch.output_folder import OutputFolder
-from radsam.batch.plan_check import find_problems
+from radsam.batch.plan_check import check_plan
 from radsam.batch.row_results import Status, write_volume_results
 from radsam.io.volume_write import LabelFormat, write_volume
 
@@ -42,9 +42,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (ROW | {"box": "1 2 100 12"}, {}, Status.BAD_INPUT, "outside"),
         (ROW | {"volume": "none.nii"}, {}, Status.MISSING_FILE, "no none.nii"),
         (ROW, {"file_format": LabelFormat.SEG}, Status.BAD_INPUT, "DICOM"),
-        (ROW | {"volume": "mr", "slice": "1", "box": "1 2 5 6"}, {}, Status.BAD_INPUT, "--window"),
-        (ROW | {"volume": "mr", "slice": "1", "box": "1 2 5 6", "window": "0 300"}, {}, None, ""),
-        (ROW | {"volume": "mr", "slice": "1", "box": "1 2 5 6"}, {"window": (0.0, 300.0)}, None, ""),
+        (ROW | {"volume": "mr", "slice": "1", "box": "1 2 5 6"}, {}, None, ""),
+        (ROW | {"modality": "xray"}, {}, Status.BAD_ROW, "one of ct, mr, pet, other"),
     ],
 )
 def test_rows_that_would_fail_are_named(
@@ -52,15 +51,27 @@ def test_rows_that_would_fail_are_named(
 ) -> None:
     manifest = read_manifest(write_manifest(folder / f"{tmp_path.name}.csv", [row]))
     run = BatchSettings(**settings)
-    problems = find_problems(make_plan(manifest, OutputFolder(tmp_path), run.identity("")), run)
+    problems = check_plan(make_plan(manifest, OutputFolder(tmp_path), run.identity("")), run).problems
     assert [each.status for each in problems if each.fails] == ([] if status is None else [status])
     assert all(message in each.message for each in problems)
+
+
+def test_volumes_are_counted_by_what_their_headers_and_rows_say(folder: Path, tmp_path: Path) -> None:
+    """No voxel is read for it: what only the values tell has no name."""
+    mr = ROW | {"volume": "mr", "slice": "1", "box": "1 2 5 6"}
+    rows = [ROW, ROW | {"id": "b", "modality": "mr"}, mr | {"id": "c"}, mr | {"id": "d"}, ROW | {"id": "e"}]
+    manifest = read_manifest(write_manifest(folder / "kinds.csv", rows))
+    settings = BatchSettings()
+    plan = make_plan(manifest, OutputFolder(tmp_path), settings.identity(""))
+    # ct.nii.gz by its values, and as an MR; the series
+    assert check_plan(plan, settings).modalities == {"": 1, "MR": 2}
+    assert check_plan(plan, BatchSettings(modality="ct")).modalities == {"CT": 2, "MR": 1}
 
 
 def test_a_missing_truth_costs_the_dice_only(folder: Path, tmp_path: Path) -> None:
     manifest = read_manifest(write_manifest(folder / "truth.csv", [ROW | {"truth": "none.nii"}]))
     settings = BatchSettings()
-    (problem,) = find_problems(make_plan(manifest, OutputFolder(tmp_path), settings.identity("")), settings)
+    (problem,) = check_plan(make_plan(manifest, OutputFolder(tmp_path), settings.identity("")), settings).problems
     assert not problem.fails
     assert "no Dice" in problem.message
 
@@ -72,7 +83,7 @@ def test_a_row_that_failed_before_and_is_not_tried_again_is_named(folder: Path, 
     (volume,) = make_plan(manifest, out, settings.identity("")).volumes
     (task,) = volume.tasks
     write_volume_results(out, volume.key, [task.result(Status.FAILED, message="why", fingerprint=task.fingerprint)])
-    (problem,) = find_problems(make_plan(manifest, out, settings.identity("")), settings)
+    (problem,) = check_plan(make_plan(manifest, out, settings.identity("")), settings).problems
     assert (problem.id, problem.status, problem.message, problem.fails) == ("a", Status.FAILED, "why", True)
     again = make_plan(manifest, out, settings.identity(""), retry_failed=True)
-    assert find_problems(again, settings) == []
+    assert check_plan(again, settings).problems == []

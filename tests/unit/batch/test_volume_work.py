@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -23,7 +24,7 @@ from radsam.batch.output_folder import OutputFolder
 from radsam.batch.row_results import RowResult, Status, read_volume_results
 from radsam.errors import OutputError, PacsError
 from radsam.io.volume_read import read_labels
-from radsam.io.volume_write import LabelFormat
+from radsam.io.volume_write import LabelFormat, write_volume
 from radsam.volume import Box
 
 SETTINGS = BatchSettings()
@@ -241,6 +242,43 @@ def test_the_process_is_named_and_only_missing_rows_are_done(manifest: Path, tmp
     results = run_in_process(first.volumes, SETTINGS, OutputFolder(tmp_path / "other"), model=fake_model(backend))
     assert {each.id: each.finished for each in results}["right"] == found["right"].finished
     assert len(list((tmp_path / "other" / "masks").iterdir())) == 1
+
+
+def test_a_row_says_what_its_volume_is_and_results_tell_it(tmp_path: Path) -> None:
+    scene = write_balls(tmp_path)
+    low = int(scene.volume.values.min())
+    shifted = replace(scene.volume, values=scene.volume.values - np.int16(low))
+    write_volume(shifted, tmp_path / "mr.nii.gz")
+    as_mr = {"volume": "mr.nii.gz"}
+    rows = [
+        ball_row(scene, id="ct", modality="ct"),
+        ball_row(scene, id="as_mr", modality="MR"),
+        ball_row(scene, id="guessed") | as_mr,
+        ball_row(scene, id="given", modality="mr") | as_mr,
+        ball_row(scene, id="own", modality="mr", window="0 400") | as_mr,
+    ]
+    found, plan, folder = run(write_manifest(tmp_path / "m.csv", rows), tmp_path / "out")
+    assert [[task.row.id for task in each.tasks] for each in plan.volumes] == [
+        ["ct"],
+        ["as_mr"],
+        ["guessed"],
+        ["given", "own"],
+    ]
+    assert {name: each.modality for name, each in found.items()} == dict.fromkeys(found, "MR") | {"ct": "CT"}
+    assert (found["ct"].window, found["own"].window) == ("-160 240", "0 400")
+    window = [float(each) for each in found["as_mr"].window.split()]
+    assert [float(each) for each in found["given"].window.split()] == [each - low for each in window]
+    assert found["guessed"].window == found["given"].window
+    assert "It is taken for an MR by its values" in found["guessed"].notes
+    assert "look like Hounsfield units" in found["as_mr"].notes
+    assert (found["ct"].notes, found["given"].notes) == ("", "")
+    masks = [read_labels(folder.path / found[each].mask).ids for each in ("as_mr", "given", "guessed")]
+    assert masks[0].any()
+    assert all(np.array_equal(each, masks[0]) for each in masks)
+    _, again, _ = run(write_manifest(tmp_path / "m.csv", rows), tmp_path / "out")
+    assert again.count == 0
+    _, other, _ = run(write_manifest(tmp_path / "m.csv", rows), tmp_path / "out", BatchSettings(modality="ct"))
+    assert len(other.changed) == len(rows)
 
 
 def test_rows_that_share_voxels_say_so_and_stay_whole(tmp_path: Path) -> None:

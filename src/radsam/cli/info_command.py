@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from radsam.cli.shared_options import AsJson, ModalityName
+from radsam.cli.shared_options import AsJson, ModalityName, VolumeIndex
 from radsam.cli.terminal import command, note, out, write_json
 from radsam.cli.volume_facts import modality_text
 
@@ -25,6 +25,7 @@ def info(
         str | None, typer.Option(help="Which DICOM series: its number in the listing or its UID.", metavar="N|UID")
     ] = None,
     modality: ModalityName = None,
+    index: VolumeIndex = None,
     as_json: AsJson = False,
 ) -> None:
     """Show size, spacing, orientation, modality, and DICOM studies, series and objects.
@@ -35,10 +36,10 @@ def info(
     from radsam.io.volume_read import read_info
 
     try:
-        found = read_info(ct, series=series, modality=modality, guess=True)
+        found = read_info(ct, series=series, modality=modality, index=index, guess=True)
     except VolumeError as error:
         # Its header is described, if that can be read; else this says why not.
-        found = read_info(ct, series=series, modality=modality)
+        found = read_info(ct, series=series, modality=modality, index=index)
         note(f"Only its header could be read. {error}")
     if found.modality_doubt:
         note(found.modality_doubt)

@@ -40,6 +40,7 @@ from radsam.cli.shared_options import (
     ResampleMasks,
     Roi,
     Series,
+    VolumeIndex,
 )
 from radsam.cli.terminal import command, progress_bar, usage_error
 from radsam.cli.volume_facts import warn_of_modality
@@ -131,6 +132,7 @@ def segment(
     mm: Mm = False,
     modality: ModalityName = None,
     series: Series = None,
+    index: VolumeIndex = None,
     resample: Resample = False,
     resample_masks: ResampleMasks = False,
     file_format: Format = None,
@@ -190,7 +192,9 @@ def segment(
     options.check(edits, name)
     kept = chosen or chosen_overlap(edits)
     check_objects(outputs, edits, inputs, kept, [name] if name else [], number)
-    volume, source = read_given(ct, outputs, series, saved=saved, modality=modality, resample=resample, quiet=as_json)
+    volume, source = read_given(
+        ct, outputs, series, index=index, saved=saved, modality=modality, resample=resample, quiet=as_json
+    )
     starts: list[SegmentRequest | StartFromMaskRequest] = []
     corrections: list[CorrectionRequest] = []
     settings: dict[str, Any] = {"plane": plane, "window": window, "zoom": zoom}

@@ -24,6 +24,7 @@ def read_given(
     outputs: Outputs | None,
     series: str | None,
     *,
+    index: int | None = None,
     saved: SessionFile | None = None,
     modality: str | None,
     resample: bool,
@@ -35,8 +36,9 @@ def read_given(
         given: A path or a URL.
         outputs: The results to write; None if there are none.
         series: Which DICOM series, as given by the user.
-        saved: The session that goes on: its series counts for a DICOM folder, and its modality if the user gave
-            that, where none is given now.
+        index: Which volume of a file of several, as given by the user.
+        saved: The session that goes on: its series counts for a DICOM folder, its index for a file of several
+            volumes, and its modality if the user gave that, where none is given now.
         modality: What it is, as given by the user.
         resample: Whether to resample uneven slices.
         quiet: Show no progress.
@@ -50,11 +52,13 @@ def read_given(
 
     if modality is None and saved is not None and saved.modality_given:
         modality = saved.modality
+    if index is None and saved is not None:
+        index = saved.volume_index
     folder = on_disk(given, quiet=quiet)
     if series is None and saved is not None and saved.volume_series and is_dicom(folder):
         series = saved.volume_series
     source = None if outputs is None else outputs.source(folder, series, resample=resample)
-    volume = read_volume(folder, series=series, resample=resample, modality=modality)
+    volume = read_volume(folder, series=series, resample=resample, modality=modality, index=index)
     if outputs is not None:
         outputs.check_grid(volume.geometry)
     if volume.series is not None and volume.series.resampled:

@@ -43,7 +43,16 @@ FixNot = Annotated[
     typer.Option("--fix-not", help="A voxel that does not belong to it. Repeatable.", metavar="I J K"),
 ]
 Mm = Annotated[bool, typer.Option("--mm", help="All coordinates are LPS millimetres, not voxels.")]
-Series = Annotated[str | None, typer.Option(help="Which DICOM series of a folder: its number in `radsam info` or UID.")]
+Series = Annotated[
+    str | None,
+    typer.Option(
+        help="Which DICOM series of a folder: its number in `radsam info` or UID, and #part where it has parts."
+    ),
+]
+VolumeIndex = Annotated[
+    int | None,
+    typer.Option("--index", min=0, help="Which volume of a NIfTI file that holds several, from 0 on.", metavar="N"),
+]
 ModalityName = Annotated[
     str | None,
     typer.Option(

@@ -198,14 +198,15 @@ def describe_dicom(path: Path, listing: Listing, series: str | None) -> VolumeIn
     Raises:
         SeriesError: `series` does not exist.
     """
-    chosen, geometry, problem, doubt = listing.series[0], None, "", ""
+    chosen, geometry, problem, unit, doubt = listing.series[0], None, "", "", ""
     if series is not None:
         chosen = select_series(listing.series, series)
     try:
         if series is None:
             chosen = select_series(listing.series, None)
         stacked = stack(chosen)
-        geometry, doubt = stacked.geometry, scaled(stacked, Modality.of_dicom(chosen.modality)).doubt
+        values = scaled(stacked, Modality.of_dicom(chosen.modality))
+        geometry, unit, doubt = stacked.geometry, values.unit, values.doubt
     except SeriesError as error:
         problem = str(error)
     files = {each.path for each in chosen.slices}
@@ -224,6 +225,7 @@ def describe_dicom(path: Path, listing: Listing, series: str | None) -> VolumeIn
         ),
         notes=tuple(filter(None, (doubt, chosen.note, left_out_note(listing.left_out)))),
         scan=_scan_info(chosen),
+        stated_unit=unit,
     )
 
 

@@ -26,7 +26,8 @@ def check(folder: Path, bq_ml: np.ndarray, factor: float) -> None:
     middle = read_middle_slice(folder)
     assert middle.unit == "SUV"
     np.testing.assert_allclose(middle.values[0], volume.values[1], rtol=1e-6)
-    assert not read_info(folder).notes
+    info = read_info(folder)
+    assert (info.notes, info.to_dict()["unit"]) == ((), "SUV")
 
 
 def test_activity_is_divided_by_the_dose_that_is_left(tmp_path: Path) -> None:

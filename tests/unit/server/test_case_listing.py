@@ -99,6 +99,7 @@ def test_acquisitions_of_a_series_have_names_and_times_of_their_own(web: Served,
         "time": "14:02:31",
         "contrast": "Iomeprol",
         "slices": 5,
+        "part": "",
     }
     assert second["scan"]["time"] == "14:03:01"
 

@@ -54,9 +54,9 @@ def read_scaling(groups: Sequence[Dataset]) -> SliceScaling:
     private = [_private_item(each) for each in groups]
     slopes = (private_text(each, _PHILIPS, _PHILIPS_SLOPE) for each in private)
     try:
-        slope = float(next(filter(None, slopes), "nan"))
+        slope = float(next(filter(None, slopes), ""))
     except ValueError:
-        slope = math.nan
+        slope = math.nan  # the one of all headers, so that those of two copies of a file are equal
     return SliceScaling(real_world, unit, slope)
 
 

@@ -356,4 +356,4 @@ def test_mr_cases_are_fine_tuned_on_in_their_own_windows(
     assert {case.modality for case in stored} == {Modality.MR}
     ends = [case.window.high for case in stored if case.window]
     assert [later / before for before, later in pairwise(ends)] == pytest.approx([10] * 4, rel=0.2)
-    assert "Trained on these modalities: MR 4 cases" in read_bundle(tmp_path / "mine").card
+    assert "Modalities of the training cases: 4 MR" in read_bundle(tmp_path / "mine").card

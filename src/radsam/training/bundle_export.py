@@ -131,8 +131,8 @@ def model_card(spec: BundleSpec, trained: Checkpoint, start: Start, notes: str, 
     untrained = ", ".join(each for each in Capability if not spec.can(each)) or "none"
     meant = "; the mean of these weights and of those of an earlier part" if mean else ""
     before = ", before the mean was taken" if mean else ""
-    counts = ", ".join(f"{modality} {count}" for modality, count in trained.train_modalities.items())
-    modalities = f"{counts} cases" if counts else "not recorded; earlier versions trained on CT"
+    counts = ", ".join(f"{count} {modality}" for modality, count in sorted(trained.train_modalities.items()))
+    modalities = counts or "not recorded by the version that trained"
     takes = "a mask with its picture and the way to the bound" if spec.takes_source else "a mask alone"
     parts = "Image encoder, prompt encoder and mask decoder"
     if not config.encoder.train:
@@ -147,7 +147,7 @@ def model_card(spec: BundleSpec, trained: Checkpoint, start: Start, notes: str, 
 - Trained on these prompts: {", ".join(spec.capabilities)}
 - Not trained on: {untrained}
 - Takes in propagation: {takes}
-- Trained on these modalities: {modalities}
+- Modalities of the training cases: {modalities}
 - Windows: {spec.describe_windows()}
 - {trained.step} steps of {config.episodes_per_step} episodes, seed {config.seed}, \
 {trained.seconds / 60:.0f} minutes{meant}

@@ -193,7 +193,7 @@ def trained(mixed: Path) -> tuple[TrainConfig, Path]:
 def test_the_card_counts_the_cases_of_each_modality(trained: tuple[TrainConfig, Path], tmp_path: Path) -> None:
     _, run = trained
     bundle = read_bundle(export_checkpoint(run / LAST, tmp_path / "bundle"))
-    assert "Trained on these modalities: CT 1, MR 1 cases" in bundle.card
+    assert "Modalities of the training cases: 1 CT, 1 MR" in bundle.card
     assert "MR: percentiles 0.5 to 99.5 of the volume" in bundle.card
     assert bundle.spec.windows[Modality.MR] == Percentiles()
     assert bundle.spec.ct_window == Window(-160.0, 240.0)

@@ -12,13 +12,8 @@ export function ModalityMenu({ session }: { session: OpenSession }) {
   useObservables(kind);
   const { modality, unit } = kind.volume;
   const name = modalityName(modality);
-  return (
-    <Choices
-      session={session}
-      text={unit ? `${name} · ${unit}` : name}
-      label={`Modality: ${name}. Change it`}
-    />
-  );
+  const text = unit ? `${name} · ${unit}` : name;
+  return <Choices session={session} text={text} label={`Modality: ${text}. Change it`} />;
 }
 
 /** Why the volume may be something else, and how to say so. */

@@ -25,7 +25,7 @@ from radsam.cli.typed_edits import OrderedCommand
 from radsam.cli.weights_command import weights_app
 
 app = typer.Typer(
-    help="Segment organs and lesions in CT from one prompt on one slice. Not for diagnostic use.",
+    help="Segment organs and lesions in CT and MR from one prompt on one slice. Not for diagnostic use.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",

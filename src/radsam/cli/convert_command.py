@@ -32,7 +32,7 @@ def convert(
     ],
     ct: Annotated[
         Path | None,
-        typer.Option(help="The CT they belong to; contours, and DICOM outputs, need it.", metavar="CT"),
+        typer.Option(help="The volume they belong to; contours, and DICOM outputs, need it.", metavar="VOLUME"),
     ] = None,
     series: Series = None,
     resample: Resample = False,
@@ -50,7 +50,7 @@ def convert(
 ) -> None:
     """Convert labels between NIfTI, NRRD, DICOM SEG and DICOM RTSTRUCT.
 
-    [bold]Example:[/] radsam convert RTSTRUCT.dcm --ct ct_folder -o contours.nii.gz
+    [bold]Example:[/] radsam convert RTSTRUCT.dcm --ct series_folder -o contours.nii.gz
     """
     names = _names(name)
     outputs = Outputs(out_path, labels_format=file_format)
@@ -68,7 +68,7 @@ def convert(
     if chosen.is_dicom and ct is None:
         raise usage_error(f"A DICOM {chosen.upper()} refers to its images: give their series with --ct.")
     if resample_masks and ct is None:
-        raise usage_error("--resample-masks brings the labels to the grid of a CT: give it with --ct.")
+        raise usage_error("--resample-masks brings the labels to the grid of a volume: give it with --ct.")
     source = None if ct is None else outputs.source(ct, series, resample=resample)
     on = None if ct is None else read_volume(ct, series=series, resample=resample)
     if on is not None:

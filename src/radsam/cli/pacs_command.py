@@ -37,7 +37,7 @@ def find(
     date: Annotated[
         str | None, typer.Option(help="StudyDate: YYYYMMDD, or FROM-TO, either end open.", metavar="DATE")
     ] = None,
-    modality: Annotated[str | None, typer.Option(help="Only this modality.", metavar="CT")] = None,
+    modality: Annotated[str | None, typer.Option(help="Only this modality: CT, MR, PT.", metavar="NAME")] = None,
     where: Annotated[
         list[str] | None,
         typer.Option(

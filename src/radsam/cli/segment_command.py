@@ -260,7 +260,8 @@ def _open(
 ) -> Session:
     """Start a session, or continue the one in the output file, whose objects stay."""
     if saved is None:
-        return load_engine(model, backend, precision, keep=keep).open(volume, window=window)
+        engine = load_engine(model, backend, precision, keep=keep, modality=volume.modality)
+        return engine.open(volume, window=window)
     saved.check_volume(volume)
     return reopen(load_engine(model or saved.model_reference, backend, precision, keep=True), saved, volume)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from radsam.io.dicom.source_series import SourceSeries
     from radsam.session import Engine, Session, SessionFile
     from radsam.session.edit_request import CorrectionRequest
-    from radsam.volume import Volume
+    from radsam.volume import Modality, Volume
     from radsam.volume.coordinates import Coordinates
 
 
@@ -127,13 +127,24 @@ def lock_session(session: Path, what: str) -> None:
     until_end(locked(session, what, note=note))
 
 
-def load_engine(model: str | None, backend: str, precision: str, *, keep: bool, lazy: bool = False) -> Engine:
-    """Load the model; with `keep`, encoded slices stay on disk for `radsam edit`; with `lazy`, when it is used."""
+def load_engine(
+    model: str | None,
+    backend: str,
+    precision: str,
+    *,
+    keep: bool,
+    lazy: bool = False,
+    modality: Modality | None = None,
+) -> Engine:
+    """Load the model; with `keep`, encoded slices stay on disk for `radsam edit`; with `lazy`, when it is used.
+
+    With `modality`, the default model is that of one modality alone.
+    """
     from radsam.predictor.embedding_cache import EmbeddingStore, embeddings_folder
     from radsam.session import load
 
     store = EmbeddingStore(embeddings_folder()) if keep else None
-    return load(model, backend=backend, precision=precision, store=store, lazy=lazy)
+    return load(model, backend=backend, precision=precision, store=store, lazy=lazy, modality=modality)
 
 
 def model_files(model: str | None) -> list[Path]:

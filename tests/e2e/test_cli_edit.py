@@ -235,7 +235,7 @@ def test_another_ct_is_refused(desk: Desk) -> None:
 def test_another_model_is_refused(desk: Desk, tiny_bundle: Path) -> None:
     shutil.copytree(tiny_bundle, desk.folder / "other")
     description = json.loads((desk.folder / "other" / "bundle.json").read_text())
-    description["spec"]["window"] = [-100.0, 100.0]
+    description["spec"]["windows"]["CT"] = {"window": [-100.0, 100.0]}
     (desk.folder / "other" / "bundle.json").write_text(json.dumps(description))
     refused_edit(desk, "--model", "other", *FIX, words="made with the bundle 'tiny'")
 

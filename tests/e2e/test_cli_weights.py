@@ -41,7 +41,7 @@ def describe(bundle: Path, change: Callable[[dict], object]) -> None:
 def test_the_weights_of_the_package_are_there_from_the_start(run_radsam: CommandLine, tmp_path: Path) -> None:
     found = run_radsam.here("weights", "list", "--json", cwd=tmp_path).done().json
     names = [(each["name"], each["default"]) for each in found["bundles"]]
-    assert names == [("radsam-lite", True)]
+    assert names == [("radsam-lite", True), ("radsam-lite-mr", True)]  # of CT, and of other modalities
     assert found["folder"] == str(run_radsam.weights)
     assert (
         "radsam-lite: whole and unaltered"
@@ -54,7 +54,12 @@ def test_the_weights_of_the_package_are_there_from_the_start(run_radsam: Command
 
 def test_an_unknown_name_lists_the_known_ones(run_radsam: CommandLine, bundle: Path, tmp_path: Path) -> None:
     result = run_radsam.here("weights", "show", "huge", cwd=tmp_path, env={"RADSAM_WEIGHTS": str(bundle.parent)})
-    refused(result, "no bundle 'huge'", "the installed ones are: radsam-lite, tiny", "radsam weights convert")
+    refused(
+        result,
+        "no bundle 'huge'",
+        "the installed ones are: radsam-lite, radsam-lite-mr, tiny",
+        "radsam weights convert",
+    )
 
 
 def test_an_installed_bundle_is_listed_shown_and_verified(
@@ -68,7 +73,7 @@ def test_an_installed_bundle_is_listed_shown_and_verified(
     assert any("tiny" in line and str(bundle) in line for line in table.splitlines())
     shown = run_radsam.here("weights", "show", "tiny", cwd=tmp_path, env=env).done().stdout
     assert "Random weights." in shown
-    assert "window [-160.0, 240.0]" in shown
+    assert "CT: -160 to 240 HU" in shown
     assert (
         "tiny: whole and unaltered" in run_radsam.here("weights", "verify", "tiny", cwd=tmp_path, env=env).done().stdout
     )

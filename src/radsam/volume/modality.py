@@ -5,22 +5,26 @@ from __future__ import annotations
 from enum import Enum, StrEnum
 
 import numpy as np
-from jaxtyping import Float, Int16
+from jaxtyping import Float, Int16, Shaped
 
-#: Of other modalities, only phase images and the like have values below this.
-_AIR_HU = -500
-#: No CT is as narrow, not even a crop of one organ: its noise alone is wider, except in air.
-_NARROWEST_HU = 20
-#: Nothing but dense bone and metal is above, so no crop of a CT has all of its voxels there.
-_BONE_HU = 300
+#: Below this there is nothing in a patient: padding of a round field of view (-2000, -3024, -32768).
+_PADDING = -1500
+#: Air in and around a patient; denser than lung, there is fat, water, soft tissue and bone.
+_AIR_HU, _LUNG_HU, _FAT_HU, _BONE_HU = -850, -600, -250, 300
+#: Smallest share of air, and of tissue in what is denser than lung.
+_AIR_SHARE, _TISSUE_SHARE = 0.001, 0.5
 #: Fat and noise around water: an interpolated MR has fewer and weaker negative values.
 _NEGATIVE_HU, _NEGATIVE_SHARE = -20, 0.01
+#: No CT is as narrow, not even a crop of one organ: its noise alone is wider, except in air.
+_NARROWEST_HU = 20
+#: A CT that was cut to a window of soft tissue, or a crop of an organ with its fat.
+_CUT_HU = (-400, 400)
 #: Voxels of a CT that are only outside the fat, the air and the noise below 0 are fewer, and not as bright.
 _CROP_VOXELS, _CROP_HU = 250_000, 200
-#: Where there is more than air, something is above this; where there is air alone, nothing is below that.
-_FAT_HU, _DENSEST_AIR_HU = -300, -1100
-#: Air is at -1000, padding at -2000 or -3024; phase images go as far below 0 as above it.
-_LEAST_HU, _PHASE_RATIO = -5000, 0.9
+#: Phase images go as far below 0 as above it.
+_PHASE_RATIO, _LEAST_PHASE = 0.9, -1000
+#: Voxels that are looked at; more take longer and tell nothing more.
+_MOST_SAMPLES = 1_000_000
 
 Values = Int16[np.ndarray, "k j i"] | Float[np.ndarray, "k j i"]
 
@@ -61,14 +65,20 @@ def guess_modality(values: Values) -> tuple[Modality, bool]:
         values: Its values.
 
     Returns:
-        CT or MR, and whether it is certain. Only a CT with air or fat can be.
+        CT or MR, and whether it is certain. Only a CT with air, or with nothing but
+        fat and soft tissue, can be.
     """
-    low, high = float(values.min()), float(values.max())
-    if _LEAST_HU < low <= _AIR_HU and (high > _FAT_HU or low > _DENSEST_AIR_HU) and not _is_phase(low, high):
+    step = max(1, round((values.size / _MOST_SAMPLES) ** (1 / 3)))
+    sample = values[::step, ::step, ::step]
+    body = sample[sample > _PADDING]
+    if body.size and _looks_like_a_patient(body):
         return Modality.CT, True
-    if low < 0 and _can_be_hu(values, low, high):  # fat, or the noise of water
-        return Modality.CT, True
-    return (Modality.CT if _can_be_hu(values, low, high) else Modality.MR), False
+    if not body.size or _is_phase(float(sample.min()), float(sample.max())):
+        return Modality.MR, False
+    low, high = float(body.min()), float(body.max())
+    if not _can_be_hu(body, values.size, low, high):
+        return Modality.MR, False
+    return Modality.CT, low < 0 and _CUT_HU[0] <= low and high <= _CUT_HU[1]
 
 
 def modality_doubt(values: Values, modality: Modality, source: ModalitySource) -> str:
@@ -114,14 +124,22 @@ def _others(modality: Modality) -> str:
     return "|".join(each.value.lower() for each in Modality if each is not modality)
 
 
-def _can_be_hu(values: Values, low: float, high: float) -> bool:
-    """Whether the values of a volume without air can be Hounsfield units, as in crops of one organ."""
-    if low < 0:
-        negative = int(np.count_nonzero(values <= _NEGATIVE_HU)) / values.size
-        return high - low > _NARROWEST_HU and negative >= _NEGATIVE_SHARE and not _is_phase(low, high)
-    without_negative = high >= _CROP_HU and (low == 0 or values.size >= _CROP_VOXELS)
+def _looks_like_a_patient(body: Shaped[np.ndarray, " n"]) -> bool:
+    """Whether there is air, and of all that is denser than lung most is fat, water or soft tissue."""
+    if not (body < _AIR_HU).mean() >= _AIR_SHARE:
+        return False
+    dense = body[body > _LUNG_HU]
+    return not dense.size or bool(((dense > _FAT_HU) & (dense < _BONE_HU)).mean() >= _TISSUE_SHARE)
+
+
+def _can_be_hu(body: Shaped[np.ndarray, " n"], size: int, low: float, high: float) -> bool:
+    """Whether the values of a volume of this size without air can be Hounsfield units, as in crops of one organ."""
+    if low <= _NEGATIVE_HU:
+        negative = np.count_nonzero(body <= _NEGATIVE_HU) / body.size
+        return bool(high - low > _NARROWEST_HU and negative >= _NEGATIVE_SHARE)
+    without_negative = high >= _CROP_HU and (low <= 0 or size >= _CROP_VOXELS)
     return not (high - low <= _NARROWEST_HU or low >= _BONE_HU or without_negative)
 
 
 def _is_phase(low: float, high: float) -> bool:
-    return high > 0 and _PHASE_RATIO < -low / high < 1 / _PHASE_RATIO and low < 2 * _AIR_HU
+    return low < _LEAST_PHASE and high > 0 and _PHASE_RATIO < -low / high < 1 / _PHASE_RATIO

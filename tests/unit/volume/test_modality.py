@@ -30,8 +30,16 @@ def head(background: float, tissue: float) -> np.ndarray:
     [
         (head(-1000, 40), (Modality.CT, True)),
         (noisy(-990, noise=3), (Modality.CT, True)),  # air alone
-        (head(-3024, 40), (Modality.CT, True)),  # the padding of a round field of view
+        (np.tile(head(-1000, 40), (2, 2, 2)) - np.int16(2024) * (np.arange(32) > 29), (Modality.CT, True)),  # padding
+        (head(-32768, 40), (Modality.CT, False)),  # padding, and no air
         (head(-1000, 40).clip(-160, 240), (Modality.CT, True)),  # cut to a window
+        (np.concatenate([head(-1024, 40), head(-1024, 1024)[4:7]]), (Modality.CT, True)),  # as far above 0 as below
+        (head(-32768, 900), (Modality.MR, False)),  # padding around an MR
+        (
+            np.tile(noisy(0, noise=30), (4, 4, 4)) + np.tile(head(0, 900)[:12, :12, :12], (4, 4, 4)),
+            (Modality.CT, False),
+        ),
+        (np.tile(head(-1000, -500), (2, 2, 2)), (Modality.CT, False)),  # an MR that was shifted
         (noisy(100), (Modality.CT, False)),  # a crop of the liver: no air, no fat, nothing below 0
         (noisy(40, noise=30), (Modality.CT, True)),
         (noisy(900, noise=200).clip(30), (Modality.CT, False)),  # a crop of bone
@@ -39,7 +47,7 @@ def head(background: float, tissue: float) -> np.ndarray:
         (head(24, 1064), (Modality.CT, False)),  # too small to tell
         (head(0, 900), (Modality.MR, False)),
         (head(0, 200), (Modality.MR, False)),  # of 8 bits
-        (head(0, 900) - (np.arange(16) == 3) * np.int16(30), (Modality.CT, True)),  # more negative than an overshoot
+        (head(0, 900) - (np.arange(16) == 3) * np.int16(30), (Modality.CT, False)),  # more negative than an overshoot
         (np.where(head(0, 900) == 900, -40, head(0, 900)).astype(np.int16), (Modality.MR, False)),  # an overshoot
         (np.tile(head(24, 1064), (4, 4, 4)), (Modality.MR, False)),  # a CT with an offset
         (noisy(1064), (Modality.MR, False)),  # a crop of it

@@ -24,12 +24,12 @@ class CrashingSettings(BatchSettings):
     """Brings this module into a process."""
 
 
-def _crash(task: Any, opened: Any, model: Any, settings: Any, folder: Any) -> Any:
+def _crash(task: Any, opened: Any, settings: Any, folder: Any) -> Any:
     mark = Path(f"{folder.path}-{task.row.id}")
     if task.row.id.startswith("deadly") or (task.row.id.startswith("once") and not mark.exists()):
         mark.touch()
         os.kill(os.getpid(), signal.SIGKILL)
-    return _segment_row(task, opened, model, settings, folder)
+    return _segment_row(task, opened, settings, folder)
 
 
 _segment_row = volume_work._segment_row

@@ -213,7 +213,7 @@ def test_with_the_keyboard_alone(
         app.count(".prompts li", 2)
         app.settled()
         press("Shift+?")
-        assert app.page.get_by_role("dialog", name="Keys and mouse").is_visible()
+        app.page.get_by_role("dialog", name="Keys and mouse").wait_for()
         press("Escape")
         app.page.wait_for_selector("dialog", state="detached")
         press("Control+s")

@@ -42,7 +42,7 @@ def test_a_window_is_scaled_and_shifted_with_its_values(
     )
 
 
-@given(exponent=st.integers(-6, 6), shift=st.sampled_from([0, -256, 64, 8192]))
+@given(exponent=st.integers(-6, 6), shift=st.sampled_from([0, 64, 8192]))
 def test_scaling_and_shifting_values_leaves_the_mask_as_it_was(exponent: int, shift: int) -> None:
     box = Box(k=13, i0=3, j0=7, i1=27, j1=20)
     first, second = fake_session(mr(POSITIVE)), fake_session(mr(POSITIVE * 2.0**exponent + shift))

@@ -11,11 +11,13 @@ from radsam.cli.terminal import usage_error
 
 
 def _known_modality(name: str | None) -> str | None:
+    if name is None:  # without the imports, during which the parser of the command line takes Ctrl-C in silence
+        return None
     from radsam.errors import VolumeError
     from radsam.io.volume_read import known_modality
 
     try:
-        return None if name is None else known_modality(name).value
+        return known_modality(name).value
     except VolumeError as error:
         raise usage_error(str(error)) from None
 

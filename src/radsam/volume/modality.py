@@ -78,7 +78,7 @@ def guess_modality(values: Values) -> tuple[Modality, bool]:
     low, high = float(body.min()), float(body.max())
     if not _can_be_hu(body, values.size, low, high):
         return Modality.MR, False
-    return Modality.CT, low < 0 and _CUT_HU[0] <= low and high <= _CUT_HU[1]
+    return Modality.CT, _CUT_HU[0] <= low <= _NEGATIVE_HU and high <= _CUT_HU[1]
 
 
 def modality_doubt(values: Values, modality: Modality, source: ModalitySource) -> str:

@@ -415,8 +415,9 @@ def test_an_edit_that_was_overtaken_by_another_is_refused_not_lost(session: Sess
 
 
 def test_the_window_of_another_modality_follows_from_the_volume_unless_it_is_given() -> None:
-    magnetic = Volume(SCENE.volume.values, SCENE.volume.geometry, modality=Modality.MR)
-    expected = Percentiles().window(SCENE.volume.values)
+    values = SCENE.volume.values - SCENE.volume.values.min()
+    magnetic = Volume(values, SCENE.volume.geometry, modality=Modality.MR)
+    expected = Percentiles().window(values)
     assert fake_session(magnetic).segment(RIGHT, bounds=BOUNDS).window == (expected.low, expected.high)
     session = fake_engine().open(magnetic, window=(-160.0, 240.0))
     assert session.segment(RIGHT, bounds=BOUNDS).window == (-160.0, 240.0)

@@ -52,7 +52,6 @@ def read_volume(
             series keeps its voxels.
         modality: What it is: "ct", "mr", "pet" or "other". None takes the file's own statement (DICOM, MetaImage, a
             BIDS sidecar), else what the values look like; `Volume.modality_source` tells which.
-
         index: Which volume of a NIfTI file that holds several, from 0 on, as of a time series.
 
     What belongs to a series but is not a slice (raw data, localizers, second copies of files) is left out with a

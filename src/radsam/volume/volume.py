@@ -105,7 +105,13 @@ class Volume:
         """Why it may be another modality than it is taken for, with the option that says so; empty if it is sure."""
         if self.series is not None and self.modality_source is ModalitySource.HEADER:
             return ""  # DICOM's own statement
-        return modality_doubt(self.values, self.modality, self.modality_source)
+        doubt = modality_doubt(self.values, self.modality, self.modality_source)
+        if not doubt and self.modality is Modality.PET and not self.stated_unit:
+            return (
+                "This is read as a PET whose file does not say the unit of its values: they are taken as they are, not "
+                "as SUV, and seen between percentiles of the volume. Of SUV, give the window: --window 0 10."
+            )
+        return doubt
 
 
 @dataclass(frozen=True, eq=False)

@@ -71,7 +71,9 @@ CT, MR = head(-1000, 40), head(0, 900)
         (CT, Modality.CT, ModalitySource.GIVEN, ""),
         (CT, Modality.CT, ModalitySource.HEADER, ""),
         (MR, Modality.MR, ModalitySource.GIVEN, ""),
-        (MR, Modality.PET, ModalitySource.HEADER, ""),
+        (MR, Modality.OTHER, ModalitySource.HEADER, ""),
+        (MR, Modality.PET, ModalitySource.HEADER, r"does not say the unit .*, not as SUV.*--window 0 10"),
+        (MR, Modality.PET, ModalitySource.GIVEN, r"does not say the unit"),
         (MR, Modality.MR, ModalitySource.VALUES, r"taken for an MR by its values 0 to 9.*--modality ct\|pet\|other"),
         (head(0, 40), Modality.CT, ModalitySource.VALUES, r"taken for a CT .*--modality mr\|pet\|other"),
         (MR, Modality.CT, ModalitySource.GIVEN, r"read as a CT, .* hardly Hounsfield units.*--modality mr\|pet\|other"),
@@ -103,7 +105,8 @@ def test_names_of_modalities() -> None:
 def test_the_unit_follows_from_the_modality() -> None:
     assert Volume(CT, GRID).unit == "HU"
     assert Volume(MR, GRID, Modality.MR).unit == ""
-    assert Volume(MR, GRID, Modality.PET, stated_unit="SUV").unit == "SUV"
+    suv = Volume(MR, GRID, Modality.PET, stated_unit="SUV")
+    assert (suv.unit, suv.modality_doubt) == ("SUV", "")
 
 
 @pytest.mark.parametrize(

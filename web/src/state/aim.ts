@@ -4,8 +4,10 @@ import { decidedBy, isStrokeTool } from "./hand_action";
 import type { OpenSession } from "./open_session";
 
 export interface Aim {
-  /** The object's name; null for a new one. */
+  /** The object's name; null for a new one, unless it is a label of a project. */
   name: string | null;
+  /** Whether there is no such object yet. */
+  begins: boolean;
   colour: string;
   locked: boolean;
   /** Whether it adds to the object. */
@@ -21,10 +23,11 @@ export function aimOf(session: OpenSession, tool: Tool = session.display.tool): 
   if (!DRAWING.includes(tool)) return null;
   const { draft, hand } = session;
   const target = session.targetOf(tool);
-  const name = draft ? draft.name : target.kind === "object" ? target.name : null;
+  const name = draft ? draft.name : (target.name ?? null);
   const takes = tool === "negative" || tool === "erase";
   return {
     name,
+    begins: !draft && target.kind === "new",
     colour: session.colourOf(name),
     locked: session.object(name)?.locked ?? false,
     positive: takes === (tool !== "box" && hand.shift),

@@ -39,8 +39,8 @@ export function handAction(tool: StrokeTool, cut: boolean, context: HandContext)
   const { draft, target, object, options } = context;
   const positive = (tool === "erase") === cut;
   if (draft) return withDraft(tool, positive, context);
-  const name = target.kind === "object" ? target.name : null;
-  if (name === null && !positive)
+  const name = target.name ?? null;
+  if (target.kind === "new" && !positive)
     return {
       kind: "refuse",
       message: "A new object has nothing to erase. Choose the object to take it from (, and .).",

@@ -24,6 +24,7 @@ import { Ends } from "./ends";
 import { Following } from "./following";
 import { HandEdits, handLimitsOf, type ShownStroke } from "./hand_edits";
 import { Jobs } from "./jobs";
+import { type LabelRules, lastEdited, NO_LABELS } from "./label_rules";
 import { Look } from "./look";
 import { colourOf, MaskSync } from "./mask_sync";
 import { Measurements } from "./measurements";
@@ -63,6 +64,8 @@ export class OpenSession extends Observable {
   /** The 3D view while it is drawn, for pictures of it. */
   scene: { picture(): HTMLCanvasElement } | null = null;
   draft: PromptDraft | null = null;
+  /** The labels of the project's case that it is a session of. */
+  rules: LabelRules = NO_LABELS;
   /** What the tools act on. Only the user changes it: see `setTarget`. */
   target: Target = NEW_OBJECT;
   /** The edits that run or wait on the server. */
@@ -101,7 +104,7 @@ export class OpenSession extends Observable {
     readonly client: Client,
     volume: VolumeInfo,
     public state: SessionState,
-    private readonly showToast: ShowToast,
+    readonly showToast: ShowToast,
   ) {
     super();
     this.kind = new ModalityChoice(client, volume, showToast, (next) => this.takeModality(next));
@@ -234,12 +237,25 @@ export class OpenSession extends Observable {
     return this.sent.draft;
   }
 
+  /** Whether an edit of this object is under way. */
+  isExpected(name: string): boolean {
+    return this.expected.includes(name);
+  }
+
+  /** The objects that edits under way make or change. */
+  private get expected(): string[] {
+    const { sending, jobs } = this.jobs.state;
+    return [...sending, ...jobs.map((each) => each.name)];
+  }
+
   // The target
 
-  /** Choose what the tools act on: an object, or null for a new one. */
+  /** Choose what the tools act on: an object, or null for a new one. A label without an object is begun. */
   setTarget(name: string | null): void {
     const object = this.object(name);
-    this.target = name === null ? NEW_OBJECT : { kind: "object", name, id: object?.id ?? null };
+    const begins = !object && this.rules.names.includes(name ?? "") && !this.expected.includes(name!);
+    if (name === null) this.target = NEW_OBJECT;
+    else this.target = begins ? { kind: "new", name } : { kind: "object", name, id: object?.id ?? null };
     this.chosenFor = this.display.tool;
     if (object) this.following.selected(object.name);
     this.notify();
@@ -247,6 +263,7 @@ export class OpenSession extends Observable {
 
   /** What a tool acts on: a box starts a new object, unless the target was chosen with the box in hand. */
   targetOf(tool: Tool = this.display.tool): Target {
+    if (this.rules.names.includes(this.target.name ?? "")) return this.target;
     return targetOfTool(tool, this.target, this.chosenFor);
   }
 
@@ -273,12 +290,14 @@ export class OpenSession extends Observable {
   /** Start a draft and preview it; it keeps the name and, where they fit, the bounds of the draft before. */
   startDraft(drawn: DrawnPrompt): void {
     const { draft } = this;
-    const name = draft?.name ?? freeName(this.objects.map((each) => each.name));
+    const { target } = this;
+    const named = target.kind === "new" ? target.name : undefined;
+    const name = draft?.name ?? named ?? freeName(this.objects.map((each) => each.name));
     this.draft = newDraft(name, drawn);
     const { plane, index } = drawn;
     if (draft?.bounds && draft.plane === plane && draft.bounds[0] <= index && index <= draft.bounds[1])
       this.draft = { ...this.draft, bounds: draft.bounds, boundSet: draft.boundSet };
-    this.target = NEW_OBJECT;
+    this.target = named === name ? target : NEW_OBJECT;
     void this.preview();
   }
 
@@ -310,7 +329,9 @@ export class OpenSession extends Observable {
 
   discardDraft(): void {
     this.lastPreview?.abort();
+    const { draft } = this;
     this.draft = null;
+    if (draft && this.rules.names.includes(draft.name)) this.setTarget(draft.name);
     this.notify();
   }
 
@@ -362,7 +383,7 @@ export class OpenSession extends Observable {
     const { name } = painting;
     this.following.painted(painting.shape);
     const begins = !this.object(name) && this.selected !== name;
-    if (begins) this.setTarget(name);
+    if (begins) this.target = { kind: "object", name, id: null };
     const shown = stroke ? this.hand.show(stroke, painting.reach === "slice") : 0;
     const job = (await this.edit(name, () => this.requests.paint(painting))).at(-1);
     if (job && !this.jobs.state.ended.includes(job)) this.hand.accept(shown, job);
@@ -429,6 +450,9 @@ export class OpenSession extends Observable {
     const drawn = !this.working && this.hand.quick > 0;
     if (drawn) await this.hand.settled(); // the server undoes nothing while an edit is under way
     if (!this.state.can_undo && !drawn) return;
+    const closed = lastEdited(this.objects);
+    if (closed && this.rules.closed.has(closed))
+      return this.tell(`The last edit is of ${closed}, which is done. Reopen it (K) to undo that.`);
     await this.attempt(async () => this.takeState(await this.client.undo(this.state.id)));
   }
 
@@ -543,8 +567,7 @@ export class OpenSession extends Observable {
       for (const index of state.encoded?.[plane] ?? []) this.encoded[plane].add(index);
     this.jobs.take({ type: "state", busy: state.busy, fresh });
     if (this.sent && !this.jobs.busy) this.sent = null;
-    const { sending, jobs } = this.jobs.state;
-    this.target = followObjects(this.target, state.objects, [...sending, ...jobs.map((each) => each.name)]);
+    this.target = followObjects(this.target, state.objects, this.expected, this.rules.names);
     if (this.masks.isBehind(state)) void this.fetchMasks();
     this.notify();
   }

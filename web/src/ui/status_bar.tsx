@@ -30,15 +30,18 @@ function advice(session: OpenSession): string {
 /** What the tool in hand does to its target. */
 function drawingAdvice(session: OpenSession): string {
   const { tool } = session.display;
-  const { name, byHand, locked } = aimOf(session)!;
+  const { name, begins, byHand, locked } = aimOf(session)!;
   if (locked) return `${name} is locked: unlock it (K), or start a new object (O).`;
-  if (tool === "brush" || tool === "erase" || tool === "lasso") return strokeAdvice(tool, name, byHand);
-  if (name === null)
+  if (tool === "brush" || tool === "erase" || tool === "lasso")
+    return strokeAdvice(tool, begins, name, byHand);
+  if (begins)
     return {
-      box: "Draw a box around an organ or a tumour to start a new object.",
-      point: "Click inside an organ to start an object.",
+      box: name
+        ? `Draw a box around ${name} to start it.`
+        : "Draw a box around an organ or a tumour to start a new object.",
+      point: `Click inside ${name ?? "an organ"} to start ${name ? "it" : "an object"}.`,
       negative: "Choose an object first (, and .): a negative point takes from it.",
-      scribble: "Draw a line through an organ to start an object.",
+      scribble: `Draw a line through ${name ?? "an organ"} to start ${name ? "it" : "an object"}.`,
     }[tool as "box"];
   return {
     box: `Draw a box around ${name} on a slice of its plane: the model predicts the slice anew.`,
@@ -48,17 +51,22 @@ function drawingAdvice(session: OpenSession): string {
   }[tool as "box"];
 }
 
-function strokeAdvice(tool: "brush" | "erase" | "lasso", name: string | null, byHand: boolean): string {
+function strokeAdvice(
+  tool: "brush" | "erase" | "lasso",
+  begins: boolean,
+  name: string | null,
+  byHand: boolean,
+): string {
   if (tool === "erase")
-    return name === null
+    return begins
       ? "Choose an object to erase from (, and .)."
       : `Erase from ${name}: no propagation brings it back. Shift paints.`;
   const verb = tool === "brush" ? "Paint" : "Circle";
   if (byHand)
-    return name === null
-      ? `${verb} a new object by hand.`
+    return begins
+      ? `${verb} ${name ?? "a new object"} by hand.`
       : `${verb} what belongs to ${name}: it stays as drawn. ${tool === "brush" ? "Shift erases" : "Shift or the right button cuts"}.`;
-  if (name === null) return `${verb} an object roughly: the model finds its outline.`;
+  if (begins) return `${verb} ${name ?? "an object"} roughly: the model finds its outline.`;
   return `${verb} what is missing from ${name} for the model; with Shift, what is too much.`;
 }
 

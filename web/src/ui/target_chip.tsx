@@ -14,7 +14,9 @@ export function TargetChip({ session }: { session: OpenSession }) {
   const { objects, draft, display } = session;
   // A tool that draws nothing does not change the target.
   const aim = aimOf(session) ?? { ...aimOf(session, "point")!, positive: true, byHand: false };
-  const options = draft ? [draft.name] : objects.map((each) => each.name);
+  const options = draft
+    ? [draft.name]
+    : [...new Set([...session.rules.names, ...objects.map((each) => each.name)])];
   const chosen = aim.name ?? NEW;
   const outcome = session.working ? null : lastOutcome(session);
   const other = !draft && aim.name === null && display.tool === "box" ? session.selected : null;
@@ -23,7 +25,9 @@ export function TargetChip({ session }: { session: OpenSession }) {
       <div class="row">
         <i class="target-colour" style={{ background: aim.colour }} />
         <label class="grow row">
-          <span>{aim.name === null ? "Target:" : draft ? "Preview of:" : "Correcting:"}</span>
+          <span>
+            {draft ? "Preview of:" : aim.begins ? (aim.name ? "Starting:" : "Target:") : "Correcting:"}
+          </span>
           <select
             class="grow"
             value={chosen}

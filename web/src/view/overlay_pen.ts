@@ -45,24 +45,29 @@ export class Pen {
 
   /**
    * A mask: a light fill through which the anatomy is seen, and a contour that is visible on bone and on lung. What is
-   * `dashed` is being drawn and always has both.
+   * being drawn always has both; a proposal always has its contour. Theirs is dashed.
    */
-  mask(polygons: readonly ArrayLike<number>[], colour: string, strong: boolean, dashed = false): void {
+  mask(
+    polygons: readonly ArrayLike<number>[],
+    colour: string,
+    strong: boolean,
+    kind: "mask" | "proposal" | "drawn" = "mask",
+  ): void {
     const { c } = this;
     const path = this.path(polygons);
-    const { style, opacity } = dashed ? { style: "both", opacity: 0.2 } : this.look;
+    const { style, opacity } = kind === "drawn" ? { style: "both", opacity: 0.2 } : this.look;
     if (style !== "outline") {
       c.globalAlpha = strong ? opacity : opacity * LESS;
       c.fillStyle = colour;
       c.fill(path, "evenodd");
       c.globalAlpha = 1;
     }
-    if (style === "fill") return;
+    if (style === "fill" && kind !== "proposal") return;
     c.lineJoin = "round";
     c.strokeStyle = "rgba(0, 0, 0, 0.5)";
     c.lineWidth = (strong ? 3.2 : 2.4) * this.unit;
     c.stroke(path);
-    c.setLineDash(dashed ? [6 * this.unit, 3 * this.unit] : []);
+    c.setLineDash(kind !== "mask" ? [6 * this.unit, 3 * this.unit] : []);
     c.strokeStyle = colour;
     c.lineWidth = (strong ? 1.8 : 1.2) * this.unit;
     c.stroke(path);

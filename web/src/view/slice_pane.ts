@@ -341,7 +341,7 @@ export class SlicePane {
     const object = this.session.objects.find((each) => each.id === stroke?.id);
     if (!stroke || (this.session.display.masks && (object?.visible ?? true))) return;
     const colour = stroke.positive ? (object?.color ?? colourOf(stroke.id)) : NEGATIVE;
-    pen.mask(outlinesOfStored(this.grid, stroke.mask), colour, true, true);
+    pen.mask(outlinesOfStored(this.grid, stroke.mask), colour, true, "drawn");
   }
 
   private drawMasks(pen: Pen, place: Placement, ratio: number): void {
@@ -354,7 +354,7 @@ export class SlicePane {
     const { width, height } = this.overlay;
     const now = [
       ...[place.left, place.top, place.scaleX, place.scaleY, width, height, this.index, this.unit],
-      ...[labels.version, state, selected, look.style, look.opacity],
+      ...[labels.version, state, selected, look.style, look.opacity, session.rules],
     ];
     if (now.some((value, n) => value !== this.drawnMasks[n])) {
       this.drawnMasks = now;
@@ -384,7 +384,13 @@ export class SlicePane {
       const object = session.objects.find((each) => each.id === id);
       if (object && !object.visible) continue;
       const colour = object?.color ?? colourOf(id);
-      pen.mask(polygons, colour, object ? object.name === session.selected : true);
+      const proposed = session.rules.proposed.has(object?.name ?? "");
+      pen.mask(
+        polygons,
+        colour,
+        object ? object.name === session.selected : true,
+        proposed ? "proposal" : "mask",
+      );
     }
   }
 

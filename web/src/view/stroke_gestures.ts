@@ -131,7 +131,7 @@ function finishMask(pane: SlicePane, index: number, mask: Uint8Array, positive: 
 }
 
 function drawMask(pane: SlicePane, mask: Uint8Array, pen: Pen, colour: string): void {
-  pen.mask(outlinesOfStored(pane.grid, mask), colour, true, true);
+  pen.mask(outlinesOfStored(pane.grid, mask), colour, true, "drawn");
 }
 
 type ByHand = HandAction & { kind: "by hand" };

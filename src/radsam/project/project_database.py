@@ -36,7 +36,7 @@ CREATE TABLE tasks (
     seconds REAL NOT NULL DEFAULT 0, absent INTEGER NOT NULL DEFAULT 0, certainty REAL, proposed_by INTEGER,
     started_from TEXT NOT NULL DEFAULT '', note TEXT NOT NULL DEFAULT '', reviewer TEXT NOT NULL DEFAULT '',
     review TEXT NOT NULL DEFAULT '', finished TEXT NOT NULL DEFAULT '', mask TEXT NOT NULL DEFAULT '',
-    masks INTEGER NOT NULL DEFAULT 0, weights INTEGER,
+    annotated TEXT NOT NULL DEFAULT '', masks INTEGER NOT NULL DEFAULT 0, weights INTEGER,
     PRIMARY KEY ("case", label, reading)
 );
 CREATE TABLE locks (

@@ -9,7 +9,7 @@ import json
 import random
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, get_args
 
 import numpy as np
@@ -55,6 +55,27 @@ def check_cases(cases: Sequence[NewCase]) -> None:
             f"Each case needs an id of its own (upper and lower case count as the same), and {', '.join(twice[:5])} is "
             "there more than once."
         )
+
+
+def with_own_ids(groups: Sequence[Sequence[NewCase]]) -> list[NewCase]:
+    """Put cases of several places into one list; numbered ones of later places go on counting, with their patients."""
+    listed: list[NewCase] = []
+    for cases in groups:
+        taken = {each.id for each in listed}
+        if taken.isdisjoint(each.id for each in cases) or not listed:
+            listed += cases
+            continue
+        start, patients = len(listed), len({each.patient for each in listed})
+        listed += [
+            replace(each, id=_counted(each.id, start), patient=_counted(each.patient, patients)) for each in cases
+        ]
+    return listed
+
+
+def _counted(name: str, start: int) -> str:
+    """Add to the number of a numbered name; others stay as they are."""
+    kind, _, number = name.rpartition("-")
+    return f"{kind}-{int(number) + start:03d}" if kind in ("case", "patient") and number.isdigit() else name
 
 
 # Settings
@@ -227,7 +248,14 @@ def new_version(change: Change, key: Key) -> int:
 def finish(change: Change, key: Key, user: str, file: str, absent: bool, weights: int | None) -> None:
     """Set a task done; with the last one of a reading, the lock of its annotator ends."""
     refuse_done(find_task(change, key))
-    values = {"annotator": user, "mask": file, "absent": absent, "weights": weights, "finished": change.now}
+    values = {
+        "annotator": user,
+        "mask": file,
+        "annotated": file,
+        "absent": absent,
+        "weights": weights,
+        "finished": change.now,
+    }
     change.update("tasks", _where(key), state=TaskState.DONE.value, reviewer="", review="", note="", **values)
     change.log(user, "finish", key[0], key[1], reading=key[2], absent=absent, mask=file)
     rest = change.row(
@@ -292,19 +320,23 @@ def check(change: Change, key: Key, by: str, outcome: Review, note: str, file: s
     change.log(by, "check", key[0], key[1], reading=key[2], outcome=outcome, note=note, mask=file)
 
 
-def propose(change: Change, case: str, round: int | None, certainty: Mapping[str, float]) -> None:
-    """Set the tasks of a case proposed that nobody has begun."""
+def propose(
+    change: Change, case: str, round: int | None, certainty: Mapping[str, float], absence: Mapping[str, float]
+) -> None:
+    """Set the tasks of a case proposed that nobody has begun; those without a proposal get the certainty of absence."""
     change.run(
         "UPDATE tasks SET state = 'new', certainty = NULL, proposed_by = NULL "
-        "WHERE \"case\" = ? AND state = 'proposed'",
+        "WHERE \"case\" = ? AND state IN ('new', 'proposed')",
         case,
     )
-    for label, value in certainty.items():
+    states = {**dict.fromkeys(absence, TaskState.NEW), **dict.fromkeys(certainty, TaskState.PROPOSED)}
+    for label, state in states.items():
         find_task(change, (case, label, 1))
         change.run(
-            "UPDATE tasks SET state = 'proposed', certainty = ?, proposed_by = ? "
+            "UPDATE tasks SET state = ?, certainty = ?, proposed_by = ? "
             "WHERE \"case\" = ? AND label = ? AND state = 'new'",
-            float(value),
+            state.value,
+            float(certainty[label] if label in certainty else absence[label]),
             round,
             case,
             label,
@@ -314,7 +346,8 @@ def propose(change: Change, case: str, round: int | None, certainty: Mapping[str
 def finished_rows(change: Change, reading: int) -> list[sqlite3.Row]:
     """Return the rows of finished masks."""
     return change.rows(
-        'SELECT tasks."case", label, mask, absent, finished, state FROM tasks JOIN cases ON cases.id = tasks."case" '
+        'SELECT tasks."case", label, mask, annotated, absent, finished, state FROM tasks '
+        'JOIN cases ON cases.id = tasks."case" '
         "WHERE state IN ('done', 'checked') AND reading = ? ORDER BY cases.position, tasks.position",
         reading,
     )

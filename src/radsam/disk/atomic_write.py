@@ -19,6 +19,8 @@ from typing import BinaryIO
 from radsam.errors import OutputError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+#: Windows: access denied, sharing violation, lock violation. It replaces no file that another program has open.
+_OPEN_ELSEWHERE = {5, 32, 33}
 
 
 @contextmanager
@@ -122,4 +124,6 @@ def write_failure(error: OSError, folder: Path) -> str:
         return f"the disk is full ({free_mb:.0f} MB free). Make room or choose another folder."
     if error.errno == errno.EFBIG:
         return "the disk or a limit of this process does not allow a file of this size. Choose another folder."
+    if getattr(error, "winerror", None) in _OPEN_ELSEWHERE:
+        return f"{error.strerror or error}. If another program has the file open, close it there, or give another name."
     return f"{error.strerror or error}."

@@ -142,4 +142,5 @@ def _remove(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:
-        path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError, PermissionError):  # Windows keeps a file that another process reads
+            path.unlink()

@@ -59,6 +59,23 @@ def test_a_device_that_is_really_full_is_named(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_file_that_another_program_has_open_on_windows_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(partial: Path, target: Path) -> None:
+        error = PermissionError(13, "Access is denied")
+        monkeypatch.setattr(error, "winerror", 5, raising=False)
+        raise error
+
+    monkeypatch.setattr(Path, "replace", denied)
+    target = tmp_path / "mask.nii.gz"
+    target.write_text("old")
+    message = r"Access is denied\. If another program has the file open, close it"
+    with pytest.raises(OutputError, match=message), replacing(target) as partial:
+        partial.write_text("new")
+    assert [each.read_text() for each in tmp_path.iterdir()] == ["old"]
+
+
 def test_places_that_cannot_be_written_are_refused_before_the_work(tmp_path: Path) -> None:
     for path, words in ((tmp_path, "is a folder"), (tmp_path / "no" / "a.json", "does not exist")):
         with pytest.raises(OutputError, match=words), replacing(path):

@@ -54,3 +54,20 @@ def test_only_the_owner_can_read_entries(tmp_path: Path) -> None:
     cache = FolderCache(tmp_path / "cache", ".*")
     write(cache, "a", 1, 1)
     assert [stat.S_IMODE(each.stat().st_mode) for each in (cache.folder, cache.folder / "a")] == [0o700, 0o600]
+
+
+def test_an_entry_that_cannot_be_removed_yet_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Windows, where another process may have it open."""
+    cache = FolderCache(tmp_path, ".*", max_bytes=100)
+    write(cache, "a", 80, 1)
+
+    def open_elsewhere(path: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(13, "The process cannot access the file", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", open_elsewhere)
+        cache.prune()
+        cache.clear()
+    write(cache, "b", 80, 2)
+    cache.prune()
+    assert names(cache) == ["b"]

@@ -24,17 +24,21 @@ export interface Learning {
   next_after: number;
 }
 
-/** New weights that are offered, with what the comparison gave: actions per object on cases they did not learn from. */
-export interface Offer {
+/** What the comparison gave: actions per object on cases that the new weights did not learn from. */
+export interface Comparison {
+  actions_before: number | null;
+  actions_after: number | null;
+  difference: number | null;
+  /** The bounds of the difference's interval. */
+  low: number | null;
+  high: number | null;
+}
+
+/** New weights that are offered. */
+export interface Offer extends Comparison {
   round: number;
   trained_on: number;
   compared_on: number;
-  actions_before: number;
-  actions_after: number;
-  difference: number;
-  /** The bounds of the difference's interval. */
-  low: number;
-  high: number;
 }
 
 export interface ProjectInfo {
@@ -67,7 +71,7 @@ export interface CaseLabel {
 
 export interface ProjectCase {
   id: string;
-  volume: string | null;
+  volume: string;
   state: CaseState;
   reading: number;
   /** Its place in the order in which cases are offered. */
@@ -110,7 +114,7 @@ export interface Round {
   ended: string;
   trained_on: string[];
   compared_on: string[];
-  scores: Partial<Pick<Offer, "actions_before" | "actions_after" | "difference" | "low" | "high">>;
+  scores: Partial<Comparison>;
   progress: number;
   message: string;
 }
@@ -151,7 +155,8 @@ export class ProjectRequests {
   rounds = () => this.get<Round[]>("/rounds");
   agreement = () => this.get<Agreement[]>("/agreement");
   roles = () => this.get<Record<string, Role>>("/roles");
-  setRole = (user: string, role: Role) =>
+  /** Null takes the role away. */
+  setRole = (user: string, role: Role | null) =>
     this.client.json<Record<string, Role>>("PUT", "/project/roles", { user, role });
 
   log = (caseId: string | null, limit: number) =>

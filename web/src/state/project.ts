@@ -30,7 +30,7 @@ export interface ProjectHost {
   closeCase(): void;
 }
 
-export type ProjectDialog = "curve" | "rounds" | "log" | "roles";
+export type ProjectDialog = "curve" | "rounds" | "log" | "roles" | "case";
 
 export class Project extends Observable {
   cases: ProjectCase[] = [];
@@ -40,6 +40,8 @@ export class Project extends Observable {
   opening: string | null = null;
   /** Why there is no next case. */
   noneLeft: string | null = null;
+  /** The case of which the dialog shows notes and history. */
+  shownCase: string | null = null;
   private presence = new Presence(() => null, performance.now());
   private turns = 0;
 

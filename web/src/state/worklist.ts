@@ -48,7 +48,7 @@ function fits(each: ProjectCase, filter: WorklistFilter, user: string): boolean 
   if (filter === "open") return !isDone(each.state);
   if (filter === "done") return isDone(each.state);
   if (filter === "mine") return each.mine || each.assigned === user || isAnnotator(each, user);
-  if (filter === "check") return canCheck(each, user);
+  if (filter === "check") return canCheck(each);
   return true;
 }
 
@@ -60,7 +60,7 @@ export function isAnnotator(each: ProjectCase, user: string): boolean {
 }
 
 /** Whether it has labels that someone finished and no one has checked. */
-export function canCheck(each: ProjectCase, _user: string): boolean {
+export function canCheck(each: ProjectCase): boolean {
   return isDone(each.state) && each.labels.some(({ state }) => state === "done");
 }
 

@@ -10,6 +10,7 @@ import { Dialogs } from "./dialogs";
 import { keepFocus } from "./keep_focus";
 import { ModalityNote } from "./modality_menu";
 import { Panes } from "./panes";
+import { ProjectPage } from "./project_page";
 import { handleKey } from "./shortcuts";
 import { SidePanel } from "./side_panel";
 import { StartPage, TokenPage } from "./start_page";
@@ -32,7 +33,8 @@ export function Page({ app }: { app: App }) {
   return (
     <>
       {app.screen === "token" && <TokenPage app={app} />}
-      {app.screen === "start" && <StartPage app={app} />}
+      {app.screen === "start" &&
+        (app.project ? <ProjectPage app={app} project={app.project} /> : <StartPage app={app} />)}
       {app.screen === "loading" && <LoadingPage name={app.opening} />}
       {app.screen === "session" && app.session && (
         <Workspace key={app.session.state.id} app={app} session={app.session} />

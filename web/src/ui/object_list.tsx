@@ -2,21 +2,25 @@ import { useRef, useState } from "preact/hooks";
 import type { SegmentedObject } from "../api/wire_types";
 import type { OpenSession } from "../state/open_session";
 import { millilitres } from "../state/outcome_text";
-import { CleanUpMenu } from "./clean_up_menu";
-import { EditList } from "./edit_list";
 import { Icon, IconButton } from "./icons";
 import { NameField } from "./name_field";
-import { EndsToDo, ObjectEnds } from "./object_ends";
+import { ObjectDetails } from "./object_details";
 import { OverlapCard } from "./overlap_card";
 import "./styles/objects.css";
 
-export function ObjectList({ session }: { session: OpenSession }) {
-  const { objects } = session;
+interface Props {
+  session: OpenSession;
+  /** By default all. */
+  objects?: readonly SegmentedObject[];
+  title?: string;
+}
+
+export function ObjectList({ session, objects = session.objects, title = "Objects" }: Props) {
   const total = objects.reduce((sum, each) => sum + each.volume_ml, 0);
   return (
     <section class="objects" aria-label="Object list">
       <header class="row spread">
-        <h2>Objects</h2>
+        <h2>{title}</h2>
         <span class="row tight">
           <button
             type="button"
@@ -107,7 +111,7 @@ function ObjectRow({
           run={() => change({ locked: !object.locked })}
         />
       </div>
-      {open && <Details session={session} object={object} rename={() => setRenaming(true)} />}
+      {open && <ObjectDetails session={session} object={object} rename={() => setRenaming(true)} />}
     </li>
   );
 }
@@ -139,71 +143,5 @@ export function RenameField({ session, name, close }: RenameFieldProps) {
       onEscape={() => end(null)}
       onLeave={end}
     />
-  );
-}
-
-function Details({
-  session,
-  object,
-  rename,
-}: {
-  session: OpenSession;
-  object: SegmentedObject;
-  rename: () => void;
-}) {
-  const scores = Object.values(object.scores);
-  const mean = scores.reduce((sum, each) => sum + each, 0) / Math.max(1, scores.length);
-  const prompted = object.start === "segment";
-  return (
-    <div class="details">
-      <dl>
-        {object.slices && (
-          <>
-            <dt>Slices</dt>
-            <dd class="numbers">
-              {object.plane} {object.slices[0]} – {object.slices[1]}
-            </dd>
-          </>
-        )}
-        <dt>Ends</dt>
-        <dd>
-          <ObjectEnds session={session} object={object} />
-        </dd>
-        <dt>Score</dt>
-        <dd class="numbers">
-          {Math.round(100 * mean)} % mean, {Math.round(100 * Math.min(1, ...scores))} % lowest
-        </dd>
-      </dl>
-      <EndsToDo session={session} object={object} />
-      <EditList session={session} object={object} />
-      <CleanUpMenu session={session} object={object} />
-      <div class="row tight">
-        <button
-          type="button"
-          class="quiet"
-          disabled={object.locked || !prompted}
-          onClick={() => session.restart(object.name)}
-          title={
-            prompted
-              ? "Start again from its first prompt"
-              : "It started from a mask or by hand, so there is no prompt to start from again"
-          }
-        >
-          <Icon name="again" /> Restart
-        </button>
-        <button type="button" class="quiet" onClick={rename}>
-          Rename
-        </button>
-        <span class="gap" />
-        <button
-          type="button"
-          class="quiet danger"
-          disabled={object.locked}
-          onClick={() => session.deleteObject(object.name)}
-        >
-          <Icon name="trash" /> Delete
-        </button>
-      </div>
-    </div>
   );
 }

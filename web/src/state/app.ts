@@ -121,6 +121,7 @@ export class App extends Observable {
     const info = await requests.info();
     if (!info || this.project) return;
     this.project = new Project(info, requests, this);
+    this.project.subscribe(() => this.notify());
     this.project.watch();
     await this.project.refreshCases();
   }

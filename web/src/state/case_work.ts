@@ -11,7 +11,7 @@ import type { SegmentedObject } from "../api/wire_types";
 import type { LabelRules } from "./label_rules";
 import { Observable } from "./observable";
 import type { OpenSession } from "./open_session";
-import { isDone, nextOpen } from "./worklist";
+import { isDone, nextOpen, stateText } from "./worklist";
 
 export interface LabelRow extends Omit<CaseLabel, "state"> {
   color: string;
@@ -36,7 +36,13 @@ export interface WorkHost {
 export class CaseWork extends Observable {
   /** Who has the case now, where the user has lost it. */
   lost: string | null = null;
+  /** The label to be sent back, while the reviewer writes the note. */
+  sendingBack: string | null = null;
+  /** What was done last, for screen readers. */
+  message = "";
   private readonly waiting = new Set<string>();
+  /** Stop following the session. */
+  readonly close: () => void;
   private readonly editsAtStart: ReadonlyMap<string, number>;
 
   /** `checks`: a reviewer looks at what another one has done. */
@@ -48,7 +54,7 @@ export class CaseWork extends Observable {
   ) {
     super();
     this.editsAtStart = new Map(session.objects.map((each) => [each.name, each.edits.length]));
-    session.subscribe(() => this.follow());
+    this.close = session.subscribe(() => this.follow());
     this.follow();
     const first = nextOpen(this.rows, null) ?? this.rows.at(0);
     if (first) session.setTarget(first.name);
@@ -186,12 +192,20 @@ export class CaseWork extends Observable {
     if (sent) this.goOn(name);
   }
 
+  /** Open the field for the note with which a label is sent back; null closes it. */
+  writeNote(name: string | null): void {
+    const row = this.row(name);
+    this.sendingBack = row && isDone(row.state) ? row.name : null;
+    this.notify();
+  }
+
   /** Go on with the next label that needs the user. */
   private goOn(name: string): void {
-    const { left } = this;
-    const { rows } = this;
+    const { left, rows } = this;
+    this.sendingBack = null;
     const at = rows.findIndex((each) => each.name === name);
     const next = left.find((each) => rows.findIndex(({ name }) => name === each.name) > at) ?? left.at(0);
+    this.message = `${name}: ${stateText[rows[at]?.state ?? "done"]}.${next ? ` Next: ${next.name}.` : ""}`;
     if (next) this.session.setTarget(next.name);
     else
       this.session.tell(`All labels are ${this.checks ? "checked" : "done"}. Shift+N opens the next case.`);

@@ -136,6 +136,7 @@ export class Project extends Observable {
   }
 
   private begin(session: OpenSession, caseId: string, check: boolean): void {
+    this.work?.close();
     this.work = new CaseWork(this, session, caseId, check);
     this.opening = null;
     const { work } = this;
@@ -160,6 +161,7 @@ export class Project extends Observable {
   }
 
   private async release(work: CaseWork): Promise<void> {
+    work.close();
     this.work = null;
     this.notify();
     if (!work.lost) await this.requests.release(work.caseId).catch(() => undefined); // the lock also expires

@@ -4,6 +4,7 @@ import { ImportDialog } from "./import_dialog";
 import { MasksDialog, SeriesDialog } from "./intake_dialogs";
 import { keyLabel } from "./keyboard";
 import { PacsDialog } from "./pacs_dialog";
+import { PROJECT_SHORTCUTS, projectShortcut } from "./project_shortcuts";
 import { SaveDialog } from "./save_dialog";
 import { SHORTCUTS } from "./shortcuts";
 import { Library } from "./start_page";
@@ -28,26 +29,47 @@ export function Dialogs({ app }: { app: App }) {
 }
 
 function Shortcuts({ app }: { app: App }) {
+  const { project } = app;
   const groups = [...new Set(SHORTCUTS.map((each) => each.group))];
   return (
     <DialogFrame app={app} title="Keys and mouse" wide>
       <div class="shortcut-groups">
+        {project && (
+          <section>
+            <h3>Cases of the project</h3>
+            <KeyList keys={PROJECT_SHORTCUTS} />
+          </section>
+        )}
         {groups.map((group) => (
           <section key={group}>
             <h3>{group}</h3>
-            <dl>
-              {SHORTCUTS.filter((each) => each.group === group).map(({ label, description }) => (
-                <div key={label}>
-                  <dt>
-                    <kbd>{keyLabel(label)}</kbd>
-                  </dt>
-                  <dd>{description}</dd>
-                </div>
-              ))}
-            </dl>
+            <KeyList
+              keys={SHORTCUTS.filter(
+                (each) => each.group === group && !(project && isReplaced(each.bindings)),
+              )}
+            />
           </section>
         ))}
       </div>
     </DialogFrame>
+  );
+}
+
+/** Whether the keys mean something else in a case of a project. */
+const isReplaced = (bindings: readonly string[]) =>
+  bindings.length > 0 && bindings.every((each) => projectShortcut(each));
+
+function KeyList({ keys }: { keys: readonly { label: string; description: string }[] }) {
+  return (
+    <dl>
+      {keys.map(({ label, description }) => (
+        <div key={label}>
+          <dt>
+            <kbd>{keyLabel(label)}</kbd>
+          </dt>
+          <dd>{description}</dd>
+        </div>
+      ))}
+    </dl>
   );
 }

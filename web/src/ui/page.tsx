@@ -8,6 +8,7 @@ import type { SlicePane } from "../view/slice_pane";
 import { Announcer } from "./announcer";
 import { Dialogs } from "./dialogs";
 import { keepFocus } from "./keep_focus";
+import { LostCase } from "./lost_case";
 import { ModalityNote } from "./modality_menu";
 import { Panes } from "./panes";
 import { ProjectPage } from "./project_page";
@@ -63,7 +64,9 @@ function Workspace({ app, session }: { app: App; session: OpenSession }) {
   useEffect(() => {
     const press = (event: KeyboardEvent) => {
       const pane = panes.current.get(display.active) ?? null;
-      if (!app.dialog) handleKey(event, { app, session, pane, panes: panes.current });
+      const { project } = app;
+      const ofCase = project?.work && { project, work: project.work };
+      if (!app.dialog) handleKey(event, { app, session, pane, panes: panes.current, ofCase });
     };
     addEventListener("keydown", press);
     const stop = followShift(session.hand);
@@ -78,6 +81,7 @@ function Workspace({ app, session }: { app: App; session: OpenSession }) {
     <div class="workspace">
       <TopBar app={app} session={session} panes={panes.current} />
       <ModalityNote session={session} />
+      {app.project?.work?.lost && <LostCase project={app.project} work={app.project.work} />}
       <ToolStrip session={session} />
       <ToolOptions session={session} />
       <Panes session={session} panes={panes.current} />

@@ -19,18 +19,22 @@ export function PromptDraftCard({ session, draft }: { session: OpenSession; draf
         <span>Object</span>
         <span class="name-row">
           <i class="swatch" style={{ background: session.draftColour }} />
-          <NameField
-            names={session.names}
-            value={draft.name}
-            label="Object"
-            taken={session.objects.map((each) => each.name)}
-            onInput={(name) => session.changeDraft({ name })}
-            onEnter={() => {
-              (document.activeElement as HTMLElement | null)?.blur();
-              void session.propagate();
-            }}
-            onEscape={() => (document.activeElement as HTMLElement | null)?.blur()}
-          />
+          {session.rules.names.includes(draft.name) ? (
+            <b class="ellipsis">{draft.name}</b>
+          ) : (
+            <NameField
+              names={session.names}
+              value={draft.name}
+              label="Object"
+              taken={session.objects.map((each) => each.name)}
+              onInput={(name) => session.changeDraft({ name })}
+              onEnter={() => {
+                (document.activeElement as HTMLElement | null)?.blur();
+                void session.propagate();
+              }}
+              onEscape={() => (document.activeElement as HTMLElement | null)?.blur()}
+            />
+          )}
         </span>
       </div>
       {existing && (

@@ -17,6 +17,7 @@ import {
 } from "../volume/value_window";
 import { savePicture } from "./camera_menu";
 import { bindingOf } from "./keyboard";
+import { type ProjectContext, projectShortcut, windowKey } from "./project_shortcuts";
 import { nextRegion } from "./regions";
 
 export interface Shortcut {
@@ -34,6 +35,8 @@ export interface Context {
   session: OpenSession;
   pane: SlicePane | null;
   panes: ReadonlyMap<PaneName, SlicePane>;
+  /** Where the session is of a project's case. */
+  ofCase?: ProjectContext | null;
 }
 
 const tool = (key: string, name: Tool, description: string): Shortcut => ({
@@ -408,9 +411,13 @@ export function handleKey(event: KeyboardEvent, context: Context): void {
   const key = ctrl ? `ctrl+${event.key.toLowerCase()}` : event.key;
   const used = USED_BY.some(([selector, keys]) => keys.test(key) && target.closest(selector));
   if (used || event.defaultPrevented || event.isComposing) return;
-  const binding = bindingOf(event);
+  const { ofCase } = context;
+  const window = ofCase ? windowKey(event) : null;
+  const binding = window ?? bindingOf(event);
+  const own = ofCase && !window && projectShortcut(binding);
   const shortcut = binding && BY_BINDING.get(binding);
-  if (!shortcut) return;
+  if (!binding || !(own || shortcut)) return;
   event.preventDefault();
-  shortcut.run(context, binding);
+  if (own) own.run(ofCase, binding);
+  else if (shortcut) shortcut.run(context, binding);
 }

@@ -1,9 +1,11 @@
 import { useEffect, useState } from "preact/hooks";
 import type { App } from "../state/app";
 import type { OpenSession } from "../state/open_session";
+import { ChosenLabel } from "./chosen_label";
 import { FirstSteps } from "./first_steps";
 import { Icon } from "./icons";
 import { InterruptedCard, JobCard } from "./job_card";
+import { LabelList } from "./label_list";
 import { MeasurementList } from "./measurement_list";
 import { ObjectList } from "./object_list";
 import { PromptDraftCard } from "./prompt_draft_card";
@@ -19,12 +21,17 @@ export function SidePanel({ app, session }: { app: App; session: OpenSession }) 
   useEffect(() => {
     if (asks) setOpen(true);
   }, [asks]);
-  const objects = <ObjectList key="objects" session={session} />;
+  const work = app.project?.work ?? null;
+  const objects = work ? (
+    <LabelList key="labels" app={app} project={app.project!} work={work} />
+  ) : (
+    <ObjectList key="objects" session={session} />
+  );
   const measurements = <MeasurementList key="measurements" session={session} />;
   return (
     <aside class="side-panel" aria-label="Objects">
       <div class="sheet-head">
-        <TargetChip session={session} />
+        {work?.chosen ? <ChosenLabel work={work} /> : <TargetChip session={session} />}
         <button
           type="button"
           class="sheet-toggle"
@@ -32,7 +39,8 @@ export function SidePanel({ app, session }: { app: App; session: OpenSession }) 
           aria-controls="side-sheet"
           onClick={() => setOpen(!open)}
         >
-          <Icon name="sheet" /> Objects <span class="dim numbers">{session.objects.length}</span>
+          <Icon name="sheet" /> {work ? "Labels" : "Objects"}{" "}
+          <span class="dim numbers">{work?.rows.length ?? session.objects.length}</span>
         </button>
       </div>
       <div id="side-sheet" class={`sheet ${open ? "" : "closed"}`}>

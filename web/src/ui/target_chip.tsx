@@ -18,7 +18,7 @@ export function TargetChip({ session }: { session: OpenSession }) {
     ? [draft.name]
     : [...new Set([...session.rules.names, ...objects.map((each) => each.name)])];
   const chosen = aim.name ?? NEW;
-  const outcome = session.working ? null : lastOutcome(session);
+  const outcome = lastOutcome(session);
   const other = !draft && aim.name === null && display.tool === "box" ? session.selected : null;
   return (
     <section class="target-chip" aria-label="Target" style={{ borderColor: aim.colour }}>
@@ -74,8 +74,8 @@ export function TargetChip({ session }: { session: OpenSession }) {
 }
 
 /** What the last edit did; marks on slices change nothing. */
-function lastOutcome(session: OpenSession): string | null {
-  const { outcome } = session;
+export function lastOutcome(session: OpenSession): string | null {
+  const outcome = session.working ? null : session.outcome;
   const last = session.object(outcome?.name ?? null)?.edits.at(-1);
   return outcome && last?.kind !== "confirm" ? outcomeText(outcome, session) : null;
 }

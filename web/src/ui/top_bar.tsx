@@ -25,6 +25,7 @@ interface Props {
 
 export function TopBar({ app, session, panes }: Props) {
   const { display, volume } = session;
+  const work = app.project?.work;
   useObservables(session, display, session.measurements);
   const size = volume.shape_ijk.join(" × ");
   const spacing = volume.spacing_mm_ijk.map((mm) => Number(mm.toFixed(2))).join(" × ");
@@ -34,12 +35,12 @@ export function TopBar({ app, session, panes }: Props) {
       <button
         type="button"
         class="brand"
-        onClick={() => app.show("open")}
-        title="Open another volume (Ctrl+O)"
+        onClick={() => (work ? app.project?.leave() : app.show("open"))}
+        title={work ? "Back to the worklist (Shift+W)" : "Open another volume (Ctrl+O)"}
       >
-        <span class="brand-name">RadSAM</span>
-        <span class="volume-name ellipsis">{volume.name}</span>
-        <Icon name="open" />
+        <span class="brand-name">{work ? app.project?.info.name : "RadSAM"}</span>
+        <span class="volume-name ellipsis">{work?.caseId ?? volume.name}</span>
+        <Icon name={work ? "list" : "open"} />
       </button>
       <ModalityMenu session={session} />
       <span class="volume-size" title="Voxels and their size">

@@ -233,7 +233,8 @@ def follow_modality(engine: Engine, session: Session, volume: Volume, file: Path
     """Take the volume of a session for what it is taken for now; masks stay as they are.
 
     Every edit has its own window. That of new objects becomes the model's own for the modality, unless it was chosen.
-    A session without edits gets the model of the modality, too; another one keeps its own, which its masks follow from.
+    A session without edits gets the model that opens new sessions of the modality, too; another one keeps its own,
+    which its masks follow from.
 
     Args:
         engine: The models.
@@ -244,12 +245,13 @@ def follow_modality(engine: Engine, session: Session, volume: Volume, file: Path
     Returns:
         The session to go on with.
     """
-    if volume.modality is session.volume.modality:
+    same, edited = volume.modality is session.volume.modality, bool(session.history.edits)
+    if same and (edited or session.predictor is engine.for_new(volume.modality).predictor):
         session.volume = volume
         return session
     spec = session.predictor.spec
     chosen = None if session.window == spec.window_of(session.volume) else session.window
-    if not session.history.edits:
+    if not edited:
         fresh = engine.open(volume, window=chosen, stop_rule=session.stop_rule)
         fresh.opened_from(read_session(file))
         return fresh

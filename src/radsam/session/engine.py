@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from radsam.errors import BundleError
 from radsam.predictor import EmbeddingCache, EmbeddingStore, SlicePredictor, temporary_store
 from radsam.preprocess import Window
 from radsam.propagate import StopRule
@@ -40,9 +41,13 @@ class Engine:
         backend: The engine that runs it.
         cache: Encoded slices in memory and on disk.
         load_other: Loads the model of volumes that are not CT, once it is needed; None where this one opens all.
+        load_bundle: Loads another bundle, on the same inference engine and with the same cache.
 
     Attributes:
         predictor: Predicts masks on single slices; its sessions share it.
+        trained: Opens new sessions in place of this engine, where it has the encoder of the volume's modality: the
+            model after further training.
+        find: Returns the engine of a model by its hash, for sessions that were made with it; None if it is unknown.
     """
 
     def __init__(
@@ -51,8 +56,12 @@ class Engine:
         backend: Backend,
         cache: EmbeddingCache | None = None,
         load_other: Callable[[], Engine] | None = None,
+        load_bundle: Callable[[Path], Engine] | None = None,
     ) -> None:
+        self.trained: Engine | None = None
+        self.find: Callable[[str], Engine | None] = lambda model_hash: None
         self._load_other = load_other
+        self._load_bundle = load_bundle
         self._other: Engine | None = None
         self._loading = threading.Lock()
         self.bundle = bundle
@@ -79,6 +88,22 @@ class Engine:
                 self._other = self._load_other()
             return self._other
 
+    def for_new(self, modality: Modality) -> Engine:
+        """Return the engine that opens new sessions on volumes of this modality."""
+        engine, trained = self.for_modality(modality), self.trained
+        same_encoder = trained is not None and trained.bundle.encoder_hash == engine.bundle.encoder_hash
+        return trained if trained is not None and same_encoder else engine
+
+    def load(self, bundle: Path) -> Engine:
+        """Load another bundle as this one was loaded; they share encoded slices where their encoders are equal.
+
+        Raises:
+            BundleError: It is missing or damaged, or this engine cannot load another one.
+        """
+        if self._load_bundle is None:
+            raise BundleError(f"This engine has one model, and cannot load {bundle}.")
+        return self._load_bundle(bundle)
+
     def open(
         self,
         volume: Volume,
@@ -94,7 +119,7 @@ class Engine:
             stop_rule: Ends propagations without bounds.
         """
         chosen = Window(*window) if isinstance(window, tuple) else window
-        engine = self.for_modality(volume.modality)
+        engine = self.for_new(volume.modality)
         return Session(volume, engine.predictor, window=chosen, stop_rule=stop_rule)
 
     def reopen(self, path: str | Path | SessionFile, volume: Volume) -> Session:
@@ -107,8 +132,9 @@ class Engine:
         """
         saved = path if isinstance(path, SessionFile) else read_session(Path(path))
         saved.check_volume(volume)
-        # Its volume may have been taken for another modality when it was made.
-        engine = self if saved.model_hash == self.bundle.sha256 else self.for_modality(Modality.OTHER)
+        engine = self if saved.model_hash == self.bundle.sha256 else self.find(saved.model_hash)
+        if engine is None:  # its volume may have been taken for another modality when it was made
+            engine = self.for_modality(Modality.OTHER)
         saved.check_model(engine.bundle.sha256)
         session = Session(volume, engine.predictor, window=Window(*saved.window), stop_rule=saved.stop_rule)
         session.precisions = saved.precisions
@@ -153,7 +179,7 @@ def load(
     def opened(path: Path, load_other: Callable[[], Engine] | None = None) -> Engine:
         loaded = read_bundle(path)
         chosen = open_backend(loaded, backend, precision=precision, threads=threads, lazy=lazy)
-        return Engine(loaded, chosen, cache, load_other)
+        return Engine(loaded, chosen, cache, load_other, opened)
 
     if bundle is not None or modality is not None:
         return opened(find_bundle(bundle, Modality(modality or Modality.CT)))

@@ -20,8 +20,10 @@ from fakes import FakeBackend, fake_engine
 from phantoms import Scene, touching_balls
 from radsam.io.pacs.pacs_address import PacsAddress
 from radsam.io.volume_write import write_volume
+from radsam.project.project import Project
 from radsam.server.access_tokens import Authenticator
 from radsam.server.allowed_origins import AllowedOrigins
+from radsam.server.learner_supervisor import LearnerSupervisor
 from radsam.server.server_limits import Limits
 from radsam.server.server_store import ServerStore
 from radsam.server.service import Service
@@ -114,8 +116,13 @@ def served(
     label_set: LabelSet | None = None,
     pacs: PacsAddress | None = None,
     modality: Modality | None = Modality.CT,
+    project: Project | None = None,
+    learner: LearnerSupervisor | None = None,
 ) -> Iterator[Served]:
-    """Run a service on a file of two balls, with a session on it. Its values alone do not tell surely what it is."""
+    """Run a service on a file of two balls, with a session on it. Its values alone do not tell surely what it is.
+
+    A project without a learning process of the test's own learns nothing.
+    """
     scene = touching_balls()
     path = folder / "ct.nii.gz"
     if not path.exists():
@@ -129,6 +136,8 @@ def served(
         label_set=label_set,
         pacs=pacs,
         modality=modality,
+        project=project,
+        learner=learner or LearnerSupervisor(None, lambda: False, folder / "learner.log"),
     )
     app = create_app(service, authenticator=authenticator, origins=origins)
     headers = {"authorization": f"Bearer {token}"} if token else {}

@@ -47,6 +47,8 @@ class EditQueue:
         self._store = store
         self._limits = limits
         self._metrics = metrics
+        #: Called with the session and its histories before and after a change, once that is saved.
+        self.on_saved: Callable[[LiveSession, History, History], None] = lambda live, before, after: None
         # Two threads: compressing one large session must not delay the clicks of other users.
         self._savers = ThreadPoolExecutor(2, "save")
 
@@ -247,6 +249,7 @@ class EditQueue:
             self._thread.call(lambda: self._roll_back(live, before)).result()
             self._failed(live, job, error)
             return
+        after = live.session.history  # the next change may begin at once
         if job.journal is not None:
             job.journal.discard()
         self._release(live, job)
@@ -254,6 +257,10 @@ class EditQueue:
             self._metrics.edits.labels(job.kind, "done").inc()
             live.channel.publish("ended", self._ended_event(live, job))
         live.publish_state()
+        try:
+            self.on_saved(live, before, after)
+        except Exception:  # the edit is done, whatever follows from it
+            _log.exception("an edit was not counted")
         job.future.set_result(live.state())
 
     @staticmethod

@@ -66,10 +66,13 @@ class ModelThread:
         self._quiet_seconds = quiet_seconds
         self._busy_until = 0.0
         self._waiting: list[Task] = []
+        self._running: set[int] = set()
         self._order = itertools.count()
         self._changed = threading.Condition()
         self._woken = False
         self._closing = False
+        #: Called when a task comes.
+        self.on_task: Callable[[], None] = lambda: None
         self._thread = threading.Thread(target=self._run, name="model", daemon=True)
         self._thread.start()
 
@@ -94,7 +97,10 @@ class ModelThread:
                 task.future.set_exception(ServerStoppingError())
                 return task
             heapq.heappush(self._waiting, task)
+            self._running.add(id(task))
             self._changed.notify()
+        task.future.add_done_callback(lambda _: self._running.discard(id(task)))
+        self.on_task()
         return task
 
     def cancel(self, task: Task) -> None:
@@ -119,6 +125,11 @@ class ModelThread:
     def waiting(self) -> int:
         """Number of tasks that wait for a step."""
         return len(self._waiting)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a task runs or waits."""
+        return bool(self._running)
 
     def close(self) -> None:
         """End after the current step; waiting tasks fail with `ServerStoppingError`, their generators stay open."""

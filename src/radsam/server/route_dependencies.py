@@ -12,7 +12,7 @@ from radsam.server.service import Service
 _REASONS = {
     400: "The request cannot be read, or its Host header names another server.",
     401: "The token is missing or wrong.",
-    403: "The request comes from another web page.",
+    403: "The request comes from another web page, or the user's role does not allow it.",
     404: "Not found for this user.",
     409: "The session does not allow the request now.",
     413: "Larger than the limits allow.",

@@ -28,6 +28,10 @@ class NotFoundError(ServerError):
     """Does not exist for this user, or belongs to another user."""
 
 
+class ForbiddenError(ServerError):
+    """The user's role in the project does not allow it."""
+
+
 class BusyError(ServerError):
     """An edit of this session is running, or the state does not allow the request."""
 
@@ -64,6 +68,7 @@ _STOPPING = "The server is stopping. Send the request again when it is back."
 #: Status, kind and, for errors without a message for users, the message. The first match counts: subclasses first.
 _STATUSES: tuple[tuple[type[BaseException], int, str, str], ...] = (
     (NotFoundError, 404, "missing", ""),
+    (ForbiddenError, 403, "role", ""),
     (BusyError, 409, "busy", ""),
     (LeaseEndedError, 410, "missing", ""),
     (TooLargeError, 413, "limit", ""),

@@ -29,6 +29,10 @@ CREATE TABLE IF NOT EXISTS uploads (
     id TEXT PRIMARY KEY, owner TEXT NOT NULL, name TEXT NOT NULL, path TEXT NOT NULL, series TEXT,
     bytes INTEGER NOT NULL, created TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS case_sessions (
+    session TEXT PRIMARY KEY, "case" TEXT NOT NULL, reading INTEGER NOT NULL, user TEXT NOT NULL,
+    checks INTEGER NOT NULL, edits INTEGER NOT NULL, begun_with TEXT NOT NULL
+);
 CREATE TABLE IF NOT EXISTS measurements (session TEXT PRIMARY KEY, listed TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS modalities (volume TEXT PRIMARY KEY, modality TEXT NOT NULL);
 """
@@ -97,6 +101,29 @@ class UploadRow:
     bytes: int
     created: str
     labels: bool = False
+
+
+@dataclass(frozen=True)
+class CaseSession:
+    """Which case of a project a session is of.
+
+    Args:
+        session: The session.
+        case: The case.
+        reading: Which reading of the case.
+        user: Whose session it is.
+        checks: Whether a reviewer checks the case in it.
+        edits: Number of edits that it began with: those that start its proposals, or of which it is a copy.
+        begun_with: What it began with: by label, the round of its proposal, or the time of its finished mask.
+    """
+
+    session: str
+    case: str
+    reading: int
+    user: str
+    checks: bool
+    edits: int
+    begun_with: dict[str, Any]
 
 
 class ServerStore:
@@ -212,7 +239,35 @@ class ServerStore:
         with self._lock, self._database:
             self._database.execute("DELETE FROM sessions WHERE id = ?", (session,))
             self._database.execute("DELETE FROM measurements WHERE session = ?", (session,))
+            self._database.execute("DELETE FROM case_sessions WHERE session = ?", (session,))
         shutil.rmtree(self.session_folder(session), ignore_errors=True)
+
+    # Sessions of a project's cases
+
+    def put_case_session(self, row: CaseSession) -> None:
+        """Store which case a session is of."""
+        values = (row.session, row.case, row.reading, row.user, row.checks, row.edits, json.dumps(row.begun_with))
+        with self._lock, self._database:
+            self._database.execute("INSERT OR REPLACE INTO case_sessions VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+
+    def case_session(self, session: str) -> CaseSession | None:
+        """Return which case a session is of; None for one of no case."""
+        return next(iter(self._case_sessions("session = ?", session)), None)
+
+    def case_sessions(self, case: str, user: str) -> list[CaseSession]:
+        """List a user's sessions of a case."""
+        return self._case_sessions('"case" = ? AND user = ?', case, user)
+
+    def _case_sessions(self, where: str, *values: str) -> list[CaseSession]:
+        with self._lock:
+            rows = self._database.execute(
+                f'SELECT session, "case", reading, user, checks, edits, begun_with FROM case_sessions WHERE {where}',
+                values,
+            ).fetchall()
+        return [
+            CaseSession(key, case, reading, user, bool(checks), edits, json.loads(begun))
+            for key, case, reading, user, checks, edits, begun in rows
+        ]
 
     # Measurements
 

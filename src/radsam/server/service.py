@@ -23,12 +23,14 @@ from radsam.errors import PromptError, SessionError
 from radsam.io.nifti_stream import nifti_chunks, nifti_length
 from radsam.io.pacs.pacs_address import PacsAddress
 from radsam.preprocess import Window
+from radsam.project.project import Project
 from radsam.propagate import Record
 from radsam.server import state_json
 from radsam.server.display_windows import SOFT_TISSUE, DisplayWindows
 from radsam.server.edit_queue import EditQueue
 from radsam.server.encode_ahead import EncodeAhead
 from radsam.server.event_channel import Subscription
+from radsam.server.learner_supervisor import LearnerSupervisor
 from radsam.server.live_session import Job, LiveSession
 from radsam.server.mask_revisions import SliceKey, pack
 from radsam.server.mask_uploads import look_into_masks, read_masks
@@ -36,6 +38,7 @@ from radsam.server.measurement_store import MeasurementStore
 from radsam.server.model_thread import ModelThread
 from radsam.server.pacs_service import PacsService
 from radsam.server.preview_service import Preview, PreviewService
+from radsam.server.project_service import ProjectService
 from radsam.server.result_export import ExportedFile, export_result
 from radsam.server.server_errors import BusyError, NotFoundError, TooManyError
 from radsam.server.server_limits import Limits
@@ -78,6 +81,8 @@ class Service:
         show_patient: Whether listings show patient and study of DICOM volumes.
         pacs: The PACS to search, to retrieve from and to send results to.
         modality: What the volumes are, as for `VolumeRegistry`.
+        project: A project of many cases, whose label set applies; it is closed with the service.
+        learner: Runs its learning process; None starts one.
 
     Raises:
         VolumeError: A given volume cannot be read.
@@ -96,7 +101,10 @@ class Service:
         show_patient: bool = False,
         pacs: PacsAddress | None = None,
         modality: Modality | None = None,
+        project: Project | None = None,
+        learner: LearnerSupervisor | None = None,
     ) -> None:
+        label_set = label_set if project is None else project.labels
         self.engine = engine
         self.limits = limits or Limits()
         self.metrics = ServerMetrics()
@@ -131,6 +139,19 @@ class Service:
         self._previews = PreviewService(self._thread, lambda: self._sessions.live, self.limits, self.metrics)
         self.volumes.in_use = self._sessions.volumes_in_use
         self.volumes.make_room = lambda: self._sessions.expire(_ROOM_SECONDS)
+        self.project = None
+        if project is not None:
+            self.project = ProjectService(
+                project,
+                volumes=self.volumes,
+                sessions=self._sessions,
+                store=store,
+                engine=engine,
+                thread=self._thread,
+                delete=self.delete_session,
+                learner=learner,
+            )
+            self._edits.on_saved = self.project.work.on_saved
         self.metrics.watch("tasks_waiting", "Tasks that wait for the model", lambda: self._thread.waiting)
         self.metrics.watch("sessions_in_memory", "Sessions in memory", lambda: len(self._sessions.live))
         self.metrics.watch("volume_bytes", "Bytes of volumes in memory", lambda: self.volumes.bytes)
@@ -148,6 +169,8 @@ class Service:
         self._thread.close()
         self._edits.close()
         self._sessions.close()
+        if self.project is not None:
+            self.project.close()
         self._store.close()
 
     # Volumes

@@ -86,6 +86,11 @@ class VolumeRegistry:
         self.in_use: Callable[[], dict[str, Volume]] = dict
         #: Called to close unused sessions when the memory is used up.
         self.make_room: Callable[[], None] = lambda: None
+        #: Whether a user may open a volume that was not uploaded.
+        self.may_open: Callable[[str, str], bool] = lambda volume, user: True
+        #: Called with an id that is not known, to add the volume.
+        self.on_missing: Callable[[str], None] = lambda volume: None
+        self._readers: dict[str, Callable[[], Volume]] = {}
         paths = [path.resolve() for path in given]
         for path, name in zip(paths, distinct_names(paths), strict=True):
             for entry in entries_of(path, "given", name=name, show_patient=show_patient):
@@ -99,7 +104,7 @@ class VolumeRegistry:
         self._scan()
         with self._lock:
             known = list(self._entries.values())
-        mine = [self._with_modality(each) for each in known if each.owner in (None, user)]
+        mine = [self._with_modality(each) for each in known if self._is_for(each, user)]
         order = ("given", "data", "upload")
         return sorted(mine, key=lambda each: (order.index(each.source), each.name))
 
@@ -110,13 +115,29 @@ class VolumeRegistry:
             NotFoundError: There is no volume with this id for this user.
         """
         if volume not in self._entries:
+            self.on_missing(volume)
+        if volume not in self._entries:
             self._scan()
         entry = self._entries.get(volume)
-        if entry is None or entry.owner not in (None, user):
+        if entry is None or not self._is_for(entry, user):
             raise NotFoundError(
                 f"There is no volume {volume!r}. It may have been moved or removed; list the volumes again."
             )
         return self._with_modality(entry)
+
+    def _is_for(self, entry: VolumeEntry, user: str) -> bool:
+        return entry.owner == user or (entry.owner is None and self.may_open(entry.id, user))
+
+    def add(self, entry: VolumeEntry, read: Callable[[], Volume]) -> None:
+        """Add a volume that is read in a way of its own.
+
+        Raises:
+            TooLargeError: It is larger than the limits allow.
+        """
+        self.require_size(entry)
+        with self._lock:
+            self._readers[entry.id] = read
+            self._entries[entry.id] = entry
 
     def set_modality(self, entry: VolumeEntry, modality: Modality) -> None:
         """Take a volume for what a user says that it is, from now on and after a restart."""
@@ -181,7 +202,7 @@ class VolumeRegistry:
             self._require_room(entry)
             try:
                 with grid_notes():  # the entry has them
-                    volume = read_volume(entry.path, series=entry.series, modality=self._given_modality(entry))
+                    volume = self._read_from_disk(entry)
             except VolumeError as error:
                 raise VolumeError(str(error).replace(str(entry.path), entry.name)) from None
             if entry.owner is not None or not self._named_by_path:
@@ -190,6 +211,11 @@ class VolumeRegistry:
             with self._lock:
                 self._put_into_cache(entry.id, volume)
             return volume
+
+    def _read_from_disk(self, entry: VolumeEntry) -> Volume:
+        if (read := self._readers.get(entry.id)) is not None:
+            return read()
+        return read_volume(entry.path, series=entry.series, modality=self._given_modality(entry))
 
     def in_memory(self, entry: VolumeEntry) -> Volume | None:
         """Return a volume if it is in memory."""

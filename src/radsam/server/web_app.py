@@ -19,6 +19,7 @@ from radsam.server import (
     routes_masks,
     routes_measurements,
     routes_pacs,
+    routes_project,
     routes_sessions,
     routes_statistics,
     routes_volumes,
@@ -86,6 +87,7 @@ def create_app(
         routes_statistics.router,
         routes_masks.router,
         routes_pacs.router,
+        routes_project.router,
         nninteractive,
         monai_label,
     ):

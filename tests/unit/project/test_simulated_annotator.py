@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import ndimage
-from tests.fakes import FakeBackend, fake_session
-from tests.phantoms import Scene, ball, touching_balls
 
+from fakes import FakeBackend, fake_session
+from phantoms import Scene, ball, touching_balls
 from radsam.project.simulated_annotator import LOOK_SECONDS, SECONDS, Effort, annotate
 from radsam.session import Session
 from radsam.session.edit import Remove

@@ -36,6 +36,15 @@ class CaseOrder(StrEnum):
     LISTED = "listed"
 
 
+class ExportForm(StrEnum):
+    """A form in which a project is exported."""
+
+    NNUNET = "nnunet"
+    NIFTI = "nifti"
+    SEG = "seg"
+    RTSTRUCT = "rtstruct"
+
+
 class RoleName(StrEnum):
     """What a user may do."""
 
@@ -266,6 +275,55 @@ def log(
         return
     for each in entries:
         out.print(_log_line(each), markup=False, soft_wrap=True)
+
+
+@project_app.command("export")
+@command
+def export(
+    folder: Folder,
+    target: Annotated[Path, typer.Option("-o", "--out", help="The new folder of the export.", metavar="DIR")],
+    form: Annotated[
+        ExportForm, typer.Option("--format", help="nnunet, nifti (images and label maps), seg or rtstruct.")
+    ] = ExportForm.NNUNET,
+    cases: Annotated[
+        list[str] | None, typer.Option("--case", help="Only this case. Repeatable.", metavar="CASE")
+    ] = None,
+    checked: Annotated[bool, typer.Option("--checked", help="Only cases of which every label is checked.")] = False,
+    test_share: Annotated[
+        float, typer.Option(min=0.0, max=0.99, help="Share of the patients for testing.", metavar="SHARE")
+    ] = 0.0,
+    seed: Annotated[int, typer.Option(help="Another seed gives another split.")] = 0,
+    images: Annotated[bool, typer.Option("--images/--no-images", help="Of nifti: write the images, too.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Write the finished cases with a manifest, how each mask was made, and a split by patient.
+
+    Only cases of which all labels are done are exported. The folder is there whole or not at all. [bold]nnunet[/]
+    writes a dataset for nnU-Net, whose folder is called like Dataset501_Abdomen.
+
+    [bold]Example:[/] radsam project export abdomen -o nnUNet_raw/Dataset501_Abdomen
+    """
+    from radsam.project.export_formats import ExportFormat
+    from radsam.project.project import LOCAL_USER
+    from radsam.project.project_export import ExportChoice, export_project
+
+    choice = ExportChoice(ExportFormat(form.value), test_share, seed, checked, images, tuple(cases or ()))
+    project = open_project(folder)
+    with progress_bar("Exporting", unit="cases", quiet=as_json) as update:
+        done = export_project(project, target, choice, by=LOCAL_USER, progress=update)
+    for sentence in done.notes:
+        note(sentence)
+    if as_json:
+        facts = {"folder": str(done.folder), "format": form.value, "cases": done.cases, "masks": done.masks}
+        write_json(facts | {"left_out": done.left_out})
+        return
+    rest = f"; {_count(len(done.left_out), 'case')} left out that {'is' if len(done.left_out) == 1 else 'are'} not "
+    rest += "checked" if checked else "done"
+    out.print(
+        f"{escape(str(target))}: {_count(done.cases, 'case')}, {_count(done.masks, 'mask')}"
+        f"{rest if done.left_out else ''}.",
+        soft_wrap=True,
+    )
 
 
 def _log_line(entry: LogEntry) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 from radsam.io.pacs.pacs_address import is_pacs_url
 from radsam.io.volume_read import read_volume
@@ -18,13 +21,21 @@ def read_case_volume(case: Case | NewCase) -> Volume:
         PacsError: The PACS failed; a `PacsRequestError` if it refuses.
         MissingExtraError: It is in a PACS, and the extra ``dicom`` is not installed.
     """
+    with case_path(case) as path:
+        volume = read_volume(path, series=case.series, resample=True, modality=case.modality)
+    return replace(volume, source=case.source)
+
+
+@contextmanager
+def case_path(case: Case | NewCase) -> Iterator[Path]:
+    """Yield the path of a case's volume; a series of a PACS is fetched into a folder for the ``with`` block."""
     if not is_pacs_url(case.source):
-        return read_volume(case.source, series=case.series, resample=True, modality=case.modality)
+        yield Path(case.source)
+        return
     from radsam.io.pacs.pacs_connection import require_libraries
 
     require_libraries()
     from radsam.io.pacs.remote_series import series_folder
 
     with series_folder(case.source) as folder:
-        volume = read_volume(folder, resample=True, modality=case.modality)
-    return replace(volume, source=case.source)
+        yield folder

@@ -54,7 +54,15 @@ class FinishedMask:
         Raises:
             VolumeError: The file is missing or damaged.
         """
-        return read_labels(self.path).ids > 0
+        return self.labels().ids > 0
+
+    def labels(self) -> LabelVolume:
+        """Read the mask on its grid.
+
+        Raises:
+            VolumeError: The file is missing or damaged.
+        """
+        return read_labels(self.path)
 
     @property
     def provenance(self) -> dict[str, Any]:

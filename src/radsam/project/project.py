@@ -608,6 +608,11 @@ class Project:
             for row in rows
         ]
 
+    def log_export(self, by: str, file_format: str, cases: int) -> None:
+        """Write a line of the log about an export."""
+        with self._database.change() as change:
+            change.log(by, "export", format=file_format, cases=cases)
+
     def curve(self, reading: int = 1) -> list[CurvePoint]:
         """Return what each finished case took, in the order in which they were finished."""
         with self._database.reading() as change:

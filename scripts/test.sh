@@ -6,7 +6,9 @@ cd "$(dirname "$0")/.."
 # Weights and caches of the tests stay in the repository's own folder.
 export RADSAM_WEIGHTS="$PWD/.cache/weights" RADSAM_CACHE="$PWD/.cache/embeddings"
 bash scripts/setup.sh dev
-run() { echo "+ $*"; ".venv/bin/$1" "${@:2}"; }
+bin=.venv/bin
+[ -d "$bin" ] || bin=.venv/Scripts # Windows
+run() { echo "+ $*"; "$bin/$1" "${@:2}"; }
 # The page's own checks, and axe-core for those in the browser. Without Node only the built page is tested.
 check_page() {
     if command -v npm >/dev/null && npm --prefix web ci --silent --no-audit --no-fund; then

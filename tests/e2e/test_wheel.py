@@ -10,7 +10,7 @@ import sys
 import tarfile
 import venv
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,9 +46,9 @@ json.dump([k, int(cols.min()), int(rows.min()), int(cols.max()), int(rows.max())
 """
 
 
-def installing(*arguments: object) -> None:
+def installing(*arguments: object, env: Mapping[str, str] | None = None) -> None:
     """Run a command that needs packages; without them there is nothing to test here."""
-    done = subprocess.run([*map(str, arguments)], capture_output=True, text=True, check=False)
+    done = subprocess.run([*map(str, arguments)], capture_output=True, text=True, check=False, env=env)
     if done.returncode and _OUT_OF_REACH.search(done.stdout + done.stderr):
         pytest.skip(f"packages cannot be installed here: {done.stderr.strip().splitlines()[-1]}")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -60,12 +60,13 @@ def pip(*arguments: object) -> None:
 
 @pytest.fixture(scope="module")
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sdist, and the wheel that was built from it, of this repository; the wheel of the weights' package."""
-    pytest.importorskip("hatchling", reason="the extra 'dev' brings hatchling")
+    """The sdist, the wheel that was built from it, and the wheel of the weights' package, checked as for a release."""
+    for needed in ("hatchling", "twine", "check_wheel_contents"):
+        pytest.importorskip(needed, reason=f"the extra 'dev' brings {needed}")
     folder = tmp_path_factory.mktemp("dist")
-    build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", folder]
-    installing(*build, ROOT)
-    installing(*build, "--wheel", ROOT / "packaging" / "radsam-lite-weights")
+    for source in (".", "packaging/radsam-lite-weights"):
+        environment = os.environ | {"PYTHON": sys.executable, "DIST": str(folder)}
+        installing("bash", ROOT / "scripts" / "build.sh", source, "--no-isolation", env=environment)
     return folder
 
 
@@ -141,12 +142,8 @@ def installed(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed
 
 @pytest.mark.slow
 def test_the_packages_hold_what_they_need_and_nothing_else(dist: Path) -> None:
-    pytest.importorskip("twine", reason="the extra 'dev' brings twine")
-    pytest.importorskip("check_wheel_contents", reason="the extra 'dev' brings check-wheel-contents")
     packages = sorted(dist.iterdir())
     assert [each.suffix for each in packages] == [".whl", ".gz", ".whl"]
-    installing(sys.executable, "-m", "twine", "check", "--strict", *packages)
-    installing(sys.executable, "-m", "check_wheel_contents", *dist.glob("*.whl"))
     assert all(each.stat().st_size < MOST_BYTES for each in packages)
     with tarfile.open(next(dist.glob("*.tar.gz"))) as archive:
         source = {name.partition("/")[2] for name in archive.getnames()}

@@ -9,6 +9,17 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import pytest
+import yaml  # of pre-commit
+
+from radsam.batch import row_results
+from radsam.benchmark import benchmark_results
+from radsam.data import packed_store, training_store
+from radsam.project import project_database, proposal
+from radsam.runtime import bundle
+from radsam.session import session_file
+from radsam.training import distillation_checkpoint, training_checkpoint
+
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
@@ -39,3 +50,66 @@ def test_the_metadata_names_every_python_that_is_supported():
     lowest = int(PROJECT["requires-python"].removeprefix(">=3."))
     named = {each.rpartition(":: ")[2] for each in PROJECT["classifiers"] if "Python :: 3." in each}
     assert named == {f"3.{minor}" for minor in range(lowest, 15)}
+
+
+def test_the_citation_is_of_this_version():
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
+    assert (cited["title"], cited["version"], cited["license"]) == ("RadSAM", PROJECT["version"], PROJECT["license"])
+    assert cited["references"][0]["url"] == PROJECT["urls"]["Paper"]
+
+
+#: Of each format of docs/versions.md, what the code writes and reads.
+FORMATS = {
+    "weights bundle": (bundle.FORMAT_VERSION, bundle._READ_VERSIONS),
+    "session": (session_file.FORMAT_VERSION, (session_file.FORMAT_VERSION,)),
+    "project": (project_database.VERSION, (project_database.VERSION,)),
+    "proposals of a project": (proposal.FORMAT_VERSION, tuple(range(1, proposal.FORMAT_VERSION + 1))),
+    "training store": (training_store.VERSION, training_store._READ_VERSIONS),
+    "packed store": (packed_store.VERSION, packed_store._READ_VERSIONS),
+    "training checkpoint": (training_checkpoint.FORMAT_VERSION, (training_checkpoint.FORMAT_VERSION,)),
+    "distillation checkpoint": (distillation_checkpoint.FORMAT_VERSION, (distillation_checkpoint.FORMAT_VERSION,)),
+    "results of a benchmark": (benchmark_results.VERSION, (benchmark_results.VERSION,)),
+    "results of a batch": (row_results._VERSION, (row_results._VERSION,)),
+}
+
+
+def test_the_page_about_versions_has_the_numbers_of_the_formats():
+    rows = re.findall(
+        r"^\| ([a-z ]+) \| (\d+) \| ([\d, ]+) \|", (ROOT / "docs" / "versions.md").read_text(), re.MULTILINE
+    )
+    stated = {name: (int(written), tuple(map(int, read.split(",")))) for name, written, read in rows}
+    assert stated == FORMATS
+
+
+@pytest.mark.parametrize("name", ["tests", "release", "release-weights"])
+def test_the_workflows_run_scripts_of_the_repository(name: str):
+    """So that what a forge does can be repeated here, and is: the suite runs the scripts themselves."""
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / f"{name}.yml").read_text())["jobs"]
+    commands = [step["run"] for job in jobs.values() for step in job.get("steps", ()) if "run" in step]
+    scripts = [re.fullmatch(r"(?:PYTHON=python )?bash (\S+)(?: .*)?", command) for command in commands]
+    assert all(scripts), commands
+    assert [script[1] for script in scripts if script and not (ROOT / script[1]).is_file()] == []
+    publishing = [job for job in jobs.values() if job.get("environment") == "pypi"]
+    assert all(job["permissions"] == {"id-token": "write"} for job in publishing)
+    assert len(publishing) == (name != "tests")
+
+
+def test_the_workflow_tests_every_system_and_python_that_is_named():
+    matrix = yaml.safe_load((ROOT / ".github" / "workflows" / "tests.yml").read_text())["jobs"]["quick"]["strategy"][
+        "matrix"
+    ]
+    assert {each.partition("-")[0] for each in matrix["os"]} == {"ubuntu", "macos", "windows"}
+    named = {each.rpartition(":: ")[2] for each in PROJECT["classifiers"] if "Python :: 3." in each}
+    assert set(matrix["python"]) == named
+
+
+def test_ci_runs_the_same_tests_as_the_workflow_and_the_contributor():
+    assert "bash scripts/test.sh" in (ROOT / ".ci" / "run").read_text()
+    assert "bash scripts/setup.sh dev" in (ROOT / "scripts" / "test.sh").read_text()
+
+
+def test_every_fragment_becomes_a_line_of_the_change_log():
+    """A name that towncrier does not know is left out without a word."""
+    for path in (ROOT / "changes").iterdir():
+        assert path.name == "README.md" or re.fullmatch(r"\+[\w-]+\.(added|changed|fixed|removed)\.md", path.name), path
+        assert path.read_text("utf-8").strip()

@@ -1,9 +1,11 @@
 import type { App } from "../state/app";
+import { CaseDialog } from "./case_dialog";
 import { DialogFrame } from "./dialog_frame";
 import { ImportDialog } from "./import_dialog";
 import { MasksDialog, SeriesDialog } from "./intake_dialogs";
 import { keyLabel } from "./keyboard";
 import { PacsDialog } from "./pacs_dialog";
+import { CurveDialog, LogDialog, RolesDialog, RoundsDialog } from "./project_dialogs";
 import { PROJECT_SHORTCUTS, projectShortcut } from "./project_shortcuts";
 import { SaveDialog } from "./save_dialog";
 import { SHORTCUTS } from "./shortcuts";
@@ -18,6 +20,12 @@ export function Dialogs({ app }: { app: App }) {
   if (app.dialog === "series") return <SeriesDialog app={app} />;
   if (app.dialog === "masks") return <MasksDialog app={app} />;
   if (app.dialog === "statistics") return <StatisticsDialog app={app} />;
+  const { project } = app;
+  if (project && app.dialog === "curve") return <CurveDialog app={app} project={project} />;
+  if (project && app.dialog === "rounds") return <RoundsDialog app={app} project={project} />;
+  if (project && app.dialog === "log") return <LogDialog app={app} project={project} />;
+  if (project && app.dialog === "roles") return <RolesDialog app={app} project={project} />;
+  if (project && app.dialog === "case") return <CaseDialog app={app} project={project} />;
   if (app.dialog === "import" && app.maskImport) return <ImportDialog app={app} masks={app.maskImport} />;
   if (app.dialog === "open")
     return (

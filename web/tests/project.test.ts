@@ -142,6 +142,13 @@ describe("heartbeats", () => {
     expect(fake.taken()).toEqual(["POST /cases/c1/open", "POST /cases/c1/release"]);
   });
 
+  it("end with the last label: a heartbeat would take the case again", async () => {
+    const fake = new FakeProject(undefined, [caseOf("c1", { labels: DONE, state: "done" })]);
+    const { project } = await openWork(fake);
+    await project.beat();
+    expect(beats(fake)).toEqual([]);
+  });
+
   it("may miss the server", async () => {
     const { project, fake, work, messages } = await openWork();
     fake.refuse("/cases/c1/heartbeat", 0, "The server does not answer.");

@@ -3,6 +3,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { bindingOf, type KeyPress, keyLabel, readKeyboard } from "../src/ui/keyboard";
+import { PROJECT_SHORTCUTS } from "../src/ui/project_shortcuts";
 import { type Context, handleKey, SHORTCUTS } from "../src/ui/shortcuts";
 
 const DOCS = `${import.meta.dirname}/../../docs/web.md`;
@@ -32,10 +33,13 @@ describe("the table", () => {
       for (const binding of bindings) expect(bindingOf(typed(binding))).toBe(binding);
   });
 
-  it("is the table in docs/web.md (WRITE_DOCS=1 writes it there)", () => {
+  it.each([
+    ["", "^## Keys\\n\\n", SHORTCUTS],
+    [" for a case of a project", "^In a case of a project:\\n\\n", PROJECT_SHORTCUTS],
+  ])("is the table in docs/web.md%s (WRITE_DOCS=1 writes it there)", (_, place, shortcuts) => {
     const docs = readFileSync(DOCS, "utf8");
-    const before = docs.match(/(?<=^## Keys\n\n)(\|.*\n)+/m)?.[0];
-    const rows = SHORTCUTS.map(({ label, description }) => `| \`${label}\` | ${description} |\n`);
+    const before = docs.match(new RegExp(`(?<=${place})(\\|.*\\n)+`, "m"))?.[0];
+    const rows = shortcuts.map(({ label, description }) => `| \`${label}\` | ${description} |\n`);
     const table = `| key | does |\n|---|---|\n${rows.join("")}`;
     if (process.env.WRITE_DOCS && before)
       writeFileSync(

@@ -207,6 +207,8 @@ export class Project extends Observable {
     const { work } = this;
     if (!work || work.lost) return;
     const taken = this.presence.take(performance.now());
+    // With its last label the case was given back: a reviewer may take it.
+    if (!work.checks && work.allDone) return;
     if (!taken.length && always) taken.push({ label: work.chosen?.name ?? null, seconds: 0 });
     for (const { label, seconds } of taken)
       await this.heartbeat(work, label, Math.min(MOST_SECONDS, seconds));

@@ -48,7 +48,7 @@ function fits(each: ProjectCase, filter: WorklistFilter, user: string): boolean 
   if (filter === "open") return !isDone(each.state);
   if (filter === "done") return isDone(each.state);
   if (filter === "mine") return each.mine || each.assigned === user || isAnnotator(each, user);
-  if (filter === "check") return canCheck(each);
+  if (filter === "check") return canCheck(each, user);
   return true;
 }
 
@@ -59,9 +59,11 @@ export function isAnnotator(each: ProjectCase, user: string): boolean {
   return each.labels.some(({ annotator }) => annotator === user);
 }
 
-/** Whether it has labels that someone finished and no one has checked. */
-export function canCheck(each: ProjectCase): boolean {
-  return isDone(each.state) && each.labels.some(({ state }) => state === "done");
+/** Whether it has labels that another one finished and nobody has checked. */
+export function canCheck(each: ProjectCase, user: string): boolean {
+  return (
+    isDone(each.state) && each.labels.some(({ state, annotator }) => state === "done" && annotator !== user)
+  );
 }
 
 /** Who has a case now; null if nobody else has. */

@@ -23,7 +23,7 @@ export function LabelList({ app, project, work }: { app: App; project: Project; 
           {rows.length - left.length} of {rows.length} {work.checks ? "checked" : "done"}
         </span>
         <IconButton
-          icon="settings"
+          icon="more"
           label="Notes and history of this case"
           run={() => {
             project.shownCase = work.caseId;

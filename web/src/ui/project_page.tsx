@@ -124,7 +124,7 @@ function Cases({ app, project }: { app: App; project: Project }) {
   const table = (cases: readonly ProjectCase[]) => (
     <WorklistTable
       cases={cases}
-      reviewer={project.may("reviewer")}
+      reviewer={project.may("reviewer") ? project.info.user : null}
       open={(id, check) => project.openCase(id, check)}
       more={(id) => {
         project.shownCase = id;

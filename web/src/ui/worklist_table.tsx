@@ -13,8 +13,8 @@ const ROW_PX = 38;
 
 interface Props {
   cases: readonly ProjectCase[];
-  /** Whether the user may check what others have done. */
-  reviewer: boolean;
+  /** Who may check what others have done; null for an annotator. */
+  reviewer: string | null;
   open: (id: string, check: boolean) => unknown;
   /** Show notes, assignment and history of a case. */
   more: (id: string) => unknown;
@@ -100,7 +100,7 @@ function Spacer({ rows, height }: { rows: number; height: number }) {
 function Row({ item, row, reviewer, open, more }: Omit<Props, "cases"> & { item: ProjectCase; row: number }) {
   const actions = item.labels.reduce((sum, each) => sum + each.actions, 0);
   const seconds = item.labels.reduce((sum, each) => sum + each.seconds, 0);
-  const checks = reviewer && canCheck(item);
+  const checks = reviewer !== null && canCheck(item, reviewer);
   return (
     <tr class={`case-row ${item.mine ? "mine" : ""}`} data-row={row} aria-rowindex={row + 2}>
       <td class="numbers dim">{item.position}</td>
@@ -139,7 +139,7 @@ function Row({ item, row, reviewer, open, more }: Omit<Props, "cases"> & { item:
         {item.excluded || item.note}
       </td>
       <td>
-        <IconButton icon="settings" label={`Notes and more of ${item.id}`} run={() => more(item.id)} />
+        <IconButton icon="more" label={`Notes and more of ${item.id}`} run={() => more(item.id)} />
       </td>
     </tr>
   );

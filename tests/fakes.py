@@ -7,6 +7,7 @@ a negative point removes the pixels around it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -118,10 +119,16 @@ def fake_predictor(backend: FakeBackend | None = None, cache: EmbeddingCache | N
     return SlicePredictor(backend.spec, MODEL_HASH, backend, cache or EmbeddingCache())
 
 
-def fake_engine(backend: FakeBackend | None = None, *, model_hash: str = MODEL_HASH) -> Engine:
+def fake_engine(
+    backend: FakeBackend | None = None,
+    *,
+    model_hash: str = MODEL_HASH,
+    load_bundle: Callable[[Path], Engine] | None = None,
+) -> Engine:
     """Load the fake model as `radsam.load` loads a bundle."""
     backend = backend or FakeBackend()
-    return Engine(Bundle(backend.spec, b"", b"", "", model_hash, Path("fake")), backend)
+    bundle = Bundle(backend.spec, b"", b"", "", model_hash, Path("fake"))
+    return Engine(bundle, backend, load_bundle=load_bundle)
 
 
 def fake_session(volume: Volume, backend: FakeBackend | None = None, **settings: Any) -> Session:

@@ -28,6 +28,7 @@ from radsam.server.server_limits import Limits
 from radsam.server.server_store import ServerStore
 from radsam.server.service import Service
 from radsam.server.web_app import create_app
+from radsam.session import Engine
 from radsam.session.label_set import LabelSet
 from radsam.volume import Modality, RunMask, Volume
 from waiting import HANG_SECONDS, wait_for
@@ -118,6 +119,7 @@ def served(
     modality: Modality | None = Modality.CT,
     project: Project | None = None,
     learner: LearnerSupervisor | None = None,
+    engine: Engine | None = None,
 ) -> Iterator[Served]:
     """Run a service on a file of two balls, with a session on it. Its values alone do not tell surely what it is.
 
@@ -129,7 +131,7 @@ def served(
         write_volume(volume or scene.volume, path)
     backend = backend or FakeBackend()
     service = Service(
-        fake_engine(backend),
+        engine or fake_engine(backend),
         ServerStore(folder / "state"),
         given=[path],
         limits=limits,

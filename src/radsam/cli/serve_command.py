@@ -14,11 +14,20 @@ from radsam.cli.shared_options import Backend, ModalityName, Model, Precision
 from radsam.cli.terminal import command, note, out, usage_error
 
 if TYPE_CHECKING:
+    from radsam.project.project import Project as OpenProject
     from radsam.server.access_tokens import Authenticator, TokenFile
 
 State = Annotated[
     Path | None,
     typer.Option(help="Folder for sessions, uploads and tokens; in the user's data folder if left out.", metavar="DIR"),
+]
+Project = Annotated[
+    Path | None,
+    typer.Option(
+        help="A project (radsam project create): its cases in a worklist, its labels, and its folder for sessions and "
+        "tokens.",
+        metavar="DIR",
+    ),
 ]
 Tokens = Annotated[Path | None, typer.Option("--token-file", help="File of the hashed tokens; in --state if left out.")]
 
@@ -40,6 +49,7 @@ def serve(
         list[Path] | None,
         typer.Option("--data", help="A folder; every volume in it is offered. Repeatable.", metavar="DIR"),
     ] = None,
+    project: Project = None,
     modality: ModalityName = None,
     host: Annotated[str, typer.Option(help="Address to listen on. Any other than this computer requires a token.")] = (
         "127.0.0.1"
@@ -88,7 +98,9 @@ def serve(
     Everything stays on this computer. Every edit is saved; the next start offers the sessions again.
     Ctrl-C ends it.
     """
-    if not (ct or data or pacs):
+    if project is not None and labels is not None:
+        raise usage_error("--project has labels of its own; leave --labels out.")
+    if not (ct or data or pacs or project):
         note("No volume was given: drag one into the page, or start with radsam serve VOLUME.nii.gz or --data DIR.")
     for folder in data or ():
         if not folder.is_dir():
@@ -102,11 +114,15 @@ def serve(
     from radsam.session.label_set import read_label_set
     from radsam.volume import Modality
 
-    folder = state or _state_folder()
+    opened = None if project is None else _open_project(project)
+    folder = _folder(state, project)
     reachable = not is_loopback(host) or bool(allow_host)  # a proxy lets other computers in
     authenticator, token = _users(token_file or folder / "tokens.json", reachable)
     upload_bytes, memory_bytes = int(max_upload * 1e9), int(memory * 1e9)
-    limits = Limits(upload_bytes=upload_bytes, cache_bytes=memory_bytes, volume_bytes=min(memory_bytes, 2 << 30))
+    sessions = 500 if opened is None else 500 + 4 * len(opened.cases())
+    limits = Limits(
+        sessions=sessions, upload_bytes=upload_bytes, cache_bytes=memory_bytes, volume_bytes=min(memory_bytes, 2 << 30)
+    )
     label_set = None if labels is None else read_label_set(labels)
     pacs_address = None
     if pacs is not None:
@@ -128,6 +144,8 @@ def serve(
             pacs=pacs_address,
             show_patient=show_patient,
             modality=None if modality is None else Modality(modality),
+            project=opened,
+            model=model,
         )
         url = url_of(host, listening, token)
 
@@ -152,10 +170,13 @@ def serve(
 @tokens_app.command("add")
 @command
 def add_token(
-    user: Annotated[str, typer.Argument(help="The user.")], state: State = None, token_file: Tokens = None
+    user: Annotated[str, typer.Argument(help="The user.")],
+    state: State = None,
+    token_file: Tokens = None,
+    project: Project = None,
 ) -> None:
     """Make a token for a user. It is shown once; only its hash is stored."""
-    token = _file(state, token_file).add(user)
+    token = _file(state, token_file, project).add(user)
     out.print(token, soft_wrap=True)
     note(
         f"This is the only time that the token of {user} is shown. It goes to the end of the page's address: #token=…."
@@ -164,10 +185,10 @@ def add_token(
 
 @tokens_app.command("list")
 @command
-def list_tokens(state: State = None, token_file: Tokens = None) -> None:
+def list_tokens(state: State = None, token_file: Tokens = None, project: Project = None) -> None:
     """List the users who have a token."""
     table = Table("user", "since", box=None)
-    for each in _file(state, token_file).tokens:
+    for each in _file(state, token_file, project).tokens:
         table.add_row(escape(each.user), each.created)
     out.print(table)
 
@@ -178,15 +199,29 @@ def revoke_token(
     user: Annotated[str, typer.Argument(help="The user whose token is revoked.")],
     state: State = None,
     token_file: Tokens = None,
+    project: Project = None,
 ) -> None:
     """Revoke a user's token; a running server refuses it at once. The user's sessions stay."""
-    _file(state, token_file).revoke(user)
+    _file(state, token_file, project).revoke(user)
 
 
-def _file(state: Path | None, token_file: Path | None) -> TokenFile:
+def _file(state: Path | None, token_file: Path | None, project: Path | None) -> TokenFile:
     from radsam.server.access_tokens import TokenFile
 
-    return TokenFile(token_file or (state or _state_folder()) / "tokens.json")
+    if project is not None:
+        _open_project(project).close()
+    return TokenFile(token_file or _folder(state, project) / "tokens.json")
+
+
+def _folder(state: Path | None, project: Path | None) -> Path:
+    """Return the folder for sessions, uploads and tokens."""
+    return state or (project / "server" if project else _state_folder())
+
+
+def _open_project(folder: Path) -> OpenProject:
+    from radsam.project.project import Project as OpenProject
+
+    return OpenProject.open(folder)
 
 
 def _state_folder() -> Path:

@@ -183,11 +183,11 @@ def find_task(change: Change, key: Key) -> Task:
 
 
 def begin(change: Change, key: Key, user: str, session: str, name: str, started_from: StartedFrom) -> Task:
-    """Set a task in progress; one that is so already gets a new session and object only."""
+    """Set a task in progress; one that is so already gets a new session, object and start only."""
     task = find_task(change, key)
     refuse_done(task)
     values = {"session": session or task.session, "object": name or task.object, "annotator": user}
-    if started_from and not task.started_from:
+    if started_from:  # a proposal, until the user draws another object
         values["started_from"] = started_from
     change.update("tasks", _where(key), state=TaskState.IN_PROGRESS.value, **values)
     if task.state is not TaskState.IN_PROGRESS or task.annotator != user:

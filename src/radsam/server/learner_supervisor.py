@@ -34,9 +34,10 @@ _NOT_INSTALLED = (
 )
 
 
-def learn_command(folder: Path) -> list[str]:
-    """Return the command that learns for a project."""
-    return [sys.executable, "-m", "radsam", "project", "learn", str(folder), "--follow"]
+def learn_command(folder: Path, model: str | None) -> list[str]:
+    """Return the command that learns for a project, from a bundle or the default one."""
+    start = [] if model is None else ["--model", model]
+    return [sys.executable, "-m", "radsam", "project", "learn", str(folder), "--follow", *start]
 
 
 def can_learn() -> bool:
@@ -73,6 +74,7 @@ class LearnerSupervisor:
         self._paused = False
         self._used = float("-inf")
         self._wanted = at_once
+        #: Whether a round was requested that no process knows of yet.
         self._requested = False
         self._failures = 0
         self._started = float("-inf")
@@ -91,9 +93,9 @@ class LearnerSupervisor:
         return "paused" if self._paused else "running"
 
     @property
-    def requested(self) -> bool:
-        """Whether a round was requested that the process does not know of yet."""
-        return self._requested
+    def running(self) -> bool:
+        """Whether the process runs."""
+        return self._process is not None
 
     @property
     def message(self) -> str:
@@ -112,9 +114,14 @@ class LearnerSupervisor:
         """Ask for a learning round."""
         with self._changed:
             self._wanted = self._requested = True
-            if self._process is not None:
-                self._say("now")
+            self._next_start = float("-inf")
+            self._say("now")
             self._changed.notify()
+
+    def start(self) -> None:
+        """Run the process from now on, if it does not run: it sees by itself when to learn."""
+        with self._changed:
+            self._wanted = True
 
     def close(self) -> None:
         """End the process: it keeps what it has and goes on at the next start."""
@@ -134,6 +141,7 @@ class LearnerSupervisor:
 
     def _look_at_process(self) -> None:
         if self._process is not None and (code := self._process.poll()) is not None:
+            _close_input(self._process)
             self._ended(code)
         if self._process is None and self._wanted and self._clock() >= self._next_start:
             self._start()
@@ -199,11 +207,15 @@ class LearnerSupervisor:
         process, self._process = self._process, None
         if process is None:
             return
-        assert process.stdin is not None
-        with suppress(OSError):  # it has ended already
-            process.stdin.close()
+        _close_input(process)
         for end in (process.poll, process.terminate, process.kill):
             end()
             with suppress(subprocess.TimeoutExpired):
                 process.wait(_END_SECONDS)
                 return
+
+
+def _close_input(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin is not None
+    with suppress(OSError):  # it has ended already
+        process.stdin.close()

@@ -6,13 +6,12 @@ the project, before a method returns.
 
 from __future__ import annotations
 
-import logging
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from radsam.errors import InputError, RadsamError
+from radsam.errors import InputError
 from radsam.metrics import dice
 from radsam.project.project import Project
 from radsam.project.task_state import Case, Lock, Role, Task
@@ -30,7 +29,6 @@ from radsam.server.volume_registry import VolumeRegistry
 from radsam.server.work_count import WorkCount
 from radsam.session import Engine
 
-_log = logging.getLogger(__name__)
 _NO_PROJECT = "This server serves no project. Start one with: radsam serve --project DIR"
 
 
@@ -46,6 +44,7 @@ class ProjectService:
         thread: The model's thread.
         delete: Removes a session of a user.
         learner: The learning process; None starts that of the project.
+        model: The bundle that learning starts from; None for the default one.
     """
 
     def __init__(
@@ -59,6 +58,7 @@ class ProjectService:
         thread: ModelThread,
         delete: Callable[[str, str], None],
         learner: LearnerSupervisor | None = None,
+        model: str | None = None,
     ) -> None:
         self.project = project
         self.weights = ProjectWeights(project, engine)
@@ -66,7 +66,7 @@ class ProjectService:
         self._labels = [each.name for each in project.labels.label]
         self._volumes = CaseVolumes(project, volumes)
         self._sessions = CaseSessions(project, self._volumes, sessions, store, engine, thread, delete)
-        command = learn_command(project.folder) if can_learn() else None
+        command = learn_command(project.folder, model) if can_learn() else None
         self.learner = learner or LearnerSupervisor(
             command,
             lambda: thread.busy,
@@ -74,8 +74,8 @@ class ProjectService:
             at_once=project.settings.learn_every > 0,
         )
         thread.on_task = self.learner.used
-        #: How many cases were done when a round was requested last.
-        self._requested_at = 0
+        #: Number of rounds when one was requested last; None once it began.
+        self._requested_at: int | None = None
 
     def close(self) -> None:
         """End the learning process and close the project."""
@@ -211,7 +211,7 @@ class ProjectService:
             mask, made = self._sessions.read(live, of_case, label)
         self.project.begin(case.id, label, user, session, label, made["started_from"])
         self.project.finish(case.id, label, user, mask, made, live.session.volume.geometry)
-        self._learn_after_cases()
+        self._wake_learner()
         return self._row(user, role, case)
 
     def reopen(self, user: str, name: str, label: str, note: str) -> dict[str, Any]:
@@ -268,6 +268,7 @@ class ProjectService:
     def learn(self, user: str) -> dict[str, Any]:
         """Request a learning round now."""
         self._require(user, Role.OWNER, "request a learning round")
+        self._requested_at = len(self.project.rounds())
         self.learner.now()
         return self._learning()
 
@@ -369,10 +370,13 @@ class ProjectService:
     def _learning(self) -> dict[str, Any]:
         settings = self.project.settings
         left = settings.learn_every - (self._done_cases() - self._cases_at_last_round())
-        running = next((each for each in self.project.rounds() if each.state == "running"), None)
+        rounds = self.project.rounds()
+        running = next((each for each in rounds if each.state == "running"), None)
+        if self._requested_at is not None and len(rounds) > self._requested_at:
+            self._requested_at = None
         state = self.learner.state
         if state != "unavailable" and running is None:
-            state = "waiting" if self.learner.requested else "idle"
+            state = "idle" if self._requested_at is None else "waiting"
         message = self.weights.problem or self.learner.message or (running.message if running else "")
         return {
             "state": state,
@@ -381,15 +385,10 @@ class ProjectService:
             "next_after": max(0, left) if settings.learn_every else 0,
         }
 
-    def _learn_after_cases(self) -> None:
-        """Ask for a round if enough cases were finished since the last one."""
-        try:
-            every, done = self.project.settings.learn_every, self._done_cases()
-            if every and done - max(self._cases_at_last_round(), self._requested_at) >= every:
-                self._requested_at = done
-                self.learner.now()
-        except RadsamError:
-            _log.exception("a learning round was not requested")
+    def _wake_learner(self) -> None:
+        """Let the learning process run, which learns by itself once enough cases are finished."""
+        if self.project.settings.learn_every:
+            self.learner.start()
 
 
 def require_project(service: ProjectService | None) -> ProjectService:

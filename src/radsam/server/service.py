@@ -83,6 +83,7 @@ class Service:
         modality: What the volumes are, as for `VolumeRegistry`.
         project: A project of many cases, whose label set applies; it is closed with the service.
         learner: Runs its learning process; None starts one.
+        model: The bundle that the engine was loaded from, for learning; None for the default one.
 
     Raises:
         VolumeError: A given volume cannot be read.
@@ -103,6 +104,7 @@ class Service:
         modality: Modality | None = None,
         project: Project | None = None,
         learner: LearnerSupervisor | None = None,
+        model: str | None = None,
     ) -> None:
         label_set = label_set if project is None else project.labels
         self.engine = engine
@@ -150,6 +152,7 @@ class Service:
                 thread=self._thread,
                 delete=self.delete_session,
                 learner=learner,
+                model=model,
             )
             self._edits.on_saved = self.project.work.on_saved
         self.metrics.watch("tasks_waiting", "Tasks that wait for the model", lambda: self._thread.waiting)

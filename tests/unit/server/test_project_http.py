@@ -133,7 +133,7 @@ def test_proposals_are_objects_and_count_until_another_is_drawn(web: Served, pro
     assert made["left"].provenance["started_from"] == "proposal"
     assert made["right"].provenance["started_from"] == "prompt"
     tasks = {each.label: each for each in project.tasks("case-1")}
-    assert (tasks["left"].actions, tasks["right"].actions) == (0, 1)
+    assert [(tasks[each].actions, tasks[each].started_from) for each in tasks] == [(1, "prompt"), (0, "proposal")]
     proposed = truth("left") & ~(np.arange(26)[:, None, None] == np.flatnonzero(truth("left").any(axis=(1, 2)))[-1])
     np.testing.assert_array_equal(made["left"].voxels(), proposed)
 

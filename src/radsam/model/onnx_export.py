@@ -167,7 +167,7 @@ def _export(
     graph.eval()
     with tempfile.TemporaryDirectory(dir=target.parent, ignore_cleanup_errors=True) as scratch:
         raw = Path(scratch) / target.name
-        with torch.no_grad(), _exporting():
+        with torch.no_grad(), exporting():
             torch.onnx.export(
                 graph,
                 example,
@@ -253,7 +253,7 @@ def _save(model: ModelProto, target: Path) -> None:
 
 
 @contextmanager
-def _exporting() -> Iterator[None]:
+def exporting() -> Iterator[None]:
     """Pause shape checks and silence the exporter's known, harmless warnings, nothing else."""
     checks_off = jaxtyping.config.jaxtyping_disable
     with warnings.catch_warnings():

@@ -97,7 +97,7 @@ class SlicePredictor:
         self.spec = spec
         self.model_hash = model_hash
         self.model_path = model_path
-        self._encoder_hash = encoder_hash or model_hash
+        self.encoder_hash = encoder_hash or model_hash
         self.backend = backend
         self._cache = cache
         self._predictions: OrderedDict[tuple[EmbeddingKey, SlicePrompt], SliceMask] = OrderedDict()
@@ -121,7 +121,7 @@ class SlicePredictor:
             plane=grid.plane,
             index=index,
             window=(window.low, window.high),
-            encoder_hash=self._encoder_hash,
+            encoder_hash=self.encoder_hash,
             engine=f"{self.backend.name}, {self.backend.threads} threads",
             crop=view.crop,
         )

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from radsam.errors import BundleError, InputError
 from radsam.preprocess import DEFAULT_WINDOWS, Window
-from radsam.runtime import BundleSpec, Capability
+from radsam.runtime import Bundle, BundleSpec, Capability
 from radsam.training.exported_parity import Parity, write_checked_bundle
 from radsam.training.start_weights import TRAINED, Start, encoder_bundle, read_start, start_model
 from radsam.training.training_checkpoint import Checkpoint, load_weights, read_checkpoint
@@ -77,7 +77,11 @@ def export_checkpoint(
         origin=f"Trained by RadSAM from {start.spec.name}, {trained.step} steps. Start: {start.spec.origin}",
     )
     card = model_card(spec, trained, start, notes, mean_with is not None)
-    return write_checked_bundle(target, model, spec, card, checkpoint, backend=backend, checked=checked)
+    source = start if isinstance(start, Bundle) else start.encoder
+    frozen = None if trained.config.encoder.train or source is None else source.encoder
+    return write_checked_bundle(
+        target, model, spec, card, checkpoint, frozen_encoder=frozen, backend=backend, checked=checked
+    )
 
 
 def _weights(path: Path, config: TrainConfig) -> dict[str, Tensor]:

@@ -66,6 +66,7 @@ def write_checked_bundle(
     card: str,
     checkpoint: Path,
     *,
+    frozen_encoder: bytes | None = None,
     backend: str = "auto",
     checked: Callable[[Parity], None] = lambda parity: None,
 ) -> Path:
@@ -80,6 +81,8 @@ def write_checked_bundle(
         spec: Its spec.
         card: Its model card.
         checkpoint: Where the weights come from, for messages.
+        frozen_encoder: The encoder's graph where it was not trained: the bundle gets this very file, so that it shares
+            encoded slices with the bundle that it is from.
         backend: The engine that runs the graphs.
         checked: Called with the outcome in f32 where it is good enough, and in bf16 where the machine prefers that.
 
@@ -89,7 +92,8 @@ def write_checked_bundle(
     """
     with TemporaryDirectory() as scratch:
         graphs = export_graphs(model, Path(scratch))
-        trial = Bundle(spec, graphs.encoder.read_bytes(), graphs.decoder.read_bytes(), card, "", target)
+        encoder = frozen_encoder or graphs.encoder.read_bytes()
+        trial = Bundle(spec, encoder, graphs.decoder.read_bytes(), card, "", target)
     try:
         in_f32 = open_backend(trial, backend, precision="f32")
         checked(_require_parity(ModelBackend(model, spec), in_f32, spec))

@@ -199,6 +199,16 @@ def test_the_card_counts_the_cases_of_each_modality(trained: tuple[TrainConfig, 
     assert bundle.spec.ct_window == Window(-160.0, 240.0)
 
 
+def test_a_frozen_encoder_is_exported_as_the_file_that_it_came_from(
+    trained: tuple[TrainConfig, Path], mixed: Path, tmp_path: Path
+) -> None:
+    """So that slices that were encoded with the one need not be encoded for the other."""
+    made, start = read_bundle(export_checkpoint(trained[1] / LAST, tmp_path / "same")), read_bundle(mixed / "random-bundle")
+    assert made.encoder == start.encoder
+    assert made.encoder_hash == start.encoder_hash
+    assert made.decoder != start.decoder
+
+
 def test_an_mr_is_validated_in_its_own_window(mixed: Path, tiny_model: Sam) -> None:
     """A model that has seen tubes in CT finds them in MR whose windowed values are alike."""
     store, bundle = open_store(mixed / "store"), read_bundle(mixed / "random-bundle")

@@ -212,6 +212,12 @@ class Run:
         report: Takes lines of progress.
         fabric: Where it runs; None opens what `config.run` says.
 
+    Attributes:
+        model: The network in training.
+        step: Optimizer steps done.
+        seconds: Time spent in them.
+        best_score: Best validation score so far; -1 before the first.
+
     Raises:
         InputError: The folder's checkpoint belongs to another run.
     """
@@ -243,13 +249,13 @@ class Run:
         self._parameters = choose_parameters(self.model, config.encoder, config.optim.lr_scale)
         self._optimizer = make_optimizer(self._parameters, config.optim, config.encoder)
         self._average = Average(self._parameters, config.optim.ema)
-        self.step, self._seconds, self.best_score = 0, 0.0, -1.0
+        self.step, self.seconds, self.best_score = 0, 0.0, -1.0
         if (out / LAST).exists():
             self._restore(read_checkpoint(out / LAST))
         self._log: RunLog | None = None
+        self._opened_at = self.step
         if self._fabric.is_global_zero:
             out.mkdir(parents=True, exist_ok=True)
-            self._log = RunLog(out, self.step)
             with replacing(out / "config.json") as scratch:
                 scratch.write_text(json.dumps(config.to_dict(), indent=2) + "\n", "utf-8")
 
@@ -269,11 +275,9 @@ class Run:
                     self.save(LAST)  # whatever happens while the weights are scored
                     self.validate()
                     validated = logged_at = time.monotonic()
-                began = time.monotonic()
                 done, rate, norm = self.train_step()
                 losses.add(done)
                 steps += 1
-                self._seconds += time.monotonic() - began
                 if self.step % run.log_steps == 0 or self.step == self.config.optim.steps:
                     self._note(losses, rate, norm, (time.monotonic() - logged_at) / steps)
                     losses, steps, logged_at = StepLosses(), 0, time.monotonic()
@@ -297,7 +301,7 @@ class Run:
         Raises:
             ExecutionError: The loss or the gradient is not a number; the weights are as before the step.
         """
-        optim, fabric = self.config.optim, self._fabric
+        began, optim, fabric = time.monotonic(), self.config.optim, self._fabric
         rate = set_rate(self._optimizer, optim, self.step)
         turns = self._sampler.turns(self.step)
         first_part = fabric.global_rank * optim.accumulate
@@ -316,6 +320,7 @@ class Run:
         losses = StepLosses()
         for each in by_part:
             losses.add(each)
+        self.seconds += time.monotonic() - began
         return losses, rate, norm
 
     def _forward_and_back(self, part: int, turns: int) -> StepLosses:
@@ -363,7 +368,7 @@ class Run:
         averaged.load_state_dict(self._average.values, strict=False)
         assert not isinstance(self._scenes, PackedScenes)
         means = summary(validate(averaged, self._scenes, self.config))
-        self._write("validation", {"step": self.step, "seconds": self._seconds, **means})
+        self._write("validation", {"step": self.step, "seconds": self.seconds, **means})
         self._report(
             f"step {self.step}: validation Dice {means['score']:.4f} over {means['objects']:.0f} objects "
             f"({time.monotonic() - began:.0f} s)"
@@ -382,7 +387,7 @@ class Run:
                 data_identity=self._scenes.identity,
                 train_cases=self._train_cases(),
                 step=self.step,
-                seconds=self._seconds,
+                seconds=self.seconds,
                 best_score=self.best_score,
                 weights={name: value.detach() for name, value in self._parameters.items()},
                 average=self._average.values,
@@ -399,7 +404,7 @@ class Run:
         self._optimizer.load_state_dict(checkpoint.optimizer)
         if checkpoint.precision:
             self._fabric.strategy.precision.load_state_dict(checkpoint.precision)
-        self.step, self._seconds, self.best_score = checkpoint.step, checkpoint.seconds, checkpoint.best_score
+        self.step, self.seconds, self.best_score = checkpoint.step, checkpoint.seconds, checkpoint.best_score
         self._report(f"resumed at step {self.step}")
 
     def _stop_at_nan(self, parts: Iterable[int]) -> None:
@@ -423,7 +428,7 @@ class Run:
     def _note(self, losses: StepLosses, rate: float, norm: float, seconds_per_step: float) -> None:
         losses = distributed.losses_of_all(self._fabric, losses)
         row = dict.fromkeys(TRAINING_COLUMNS, math.nan)
-        row |= {"step": self.step, "seconds": self._seconds, "lr": rate, "grad_norm": norm}
+        row |= {"step": self.step, "seconds": self.seconds, "lr": rate, "grad_norm": norm}
         row |= {"loss": losses.mean("total"), "dice_loss": losses.mean("dice")}
         row |= {"bce": losses.mean("bce"), "iou_error": losses.mean("iou")}
         row |= {f"dice_loss_{kind}": total / count for kind, (count, total) in losses.by_kind.items()}
@@ -434,8 +439,11 @@ class Run:
         )
 
     def _write(self, name: str, row: Mapping[str, float | int]) -> None:
-        if self._log is not None:
-            self._log.write(name, row)
+        if not self._fabric.is_global_zero:
+            return
+        if self._log is None:  # opened by its first line: TensorBoard takes seconds to load
+            self._log = RunLog(self._out, self._opened_at)
+        self._log.write(name, row)
 
     def _train_cases(self) -> tuple[str, ...]:
         if isinstance(self._scenes, PackedScenes):

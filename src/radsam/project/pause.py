@@ -19,12 +19,13 @@ class Pause:
 
     Attributes:
         seconds: How long `wait` has blocked, in all.
+        stopped: Set when the work was stopped.
     """
 
     def __init__(self) -> None:
         self._may_go = threading.Event()
         self._may_go.set()
-        self._stopped = False
+        self.stopped = threading.Event()
         self.seconds = 0.0
 
     @property
@@ -42,7 +43,7 @@ class Pause:
 
     def stop(self) -> None:
         """Let this and every later `wait` raise."""
-        self._stopped = True
+        self.stopped.set()
         self._may_go.set()
 
     def wait(self) -> None:
@@ -55,7 +56,7 @@ class Pause:
             began = time.monotonic()
             self._may_go.wait()
             self.seconds += time.monotonic() - began
-        if self._stopped:
+        if self.stopped.is_set():
             raise StoppedError("The work was stopped; the next start goes on with it.")
 
 
@@ -66,10 +67,13 @@ class WorkTime:
         pause: The pauses.
         seconds: The limit; infinity for none.
         spent: What an earlier process has spent of it.
+
+    Attributes:
+        limit: As given, in seconds.
     """
 
     def __init__(self, pause: Pause, seconds: float, spent: float = 0.0) -> None:
-        self._pause, self._limit, self._before = pause, seconds, spent
+        self._pause, self.limit, self._before = pause, seconds, spent
         self._began, self._waited = time.monotonic(), pause.seconds
 
     @property
@@ -80,9 +84,9 @@ class WorkTime:
     @property
     def share(self) -> float:
         """Which part of the limit is spent, at most 1."""
-        return min(1.0, self.spent / self._limit)
+        return min(1.0, self.spent / self.limit)
 
     @property
     def over(self) -> bool:
         """Whether the limit is reached."""
-        return self.spent >= self._limit
+        return self.spent >= self.limit

@@ -203,7 +203,10 @@ def test_a_frozen_encoder_is_exported_as_the_file_that_it_came_from(
     trained: tuple[TrainConfig, Path], mixed: Path, tmp_path: Path
 ) -> None:
     """So that slices that were encoded with the one need not be encoded for the other."""
-    made, start = read_bundle(export_checkpoint(trained[1] / LAST, tmp_path / "same")), read_bundle(mixed / "random-bundle")
+    made, start = (
+        read_bundle(export_checkpoint(trained[1] / LAST, tmp_path / "same")),
+        read_bundle(mixed / "random-bundle"),
+    )
     assert made.encoder == start.encoder
     assert made.encoder_hash == start.encoder_hash
     assert made.decoder != start.decoder

@@ -1,0 +1,223 @@
+"""Whether new weights need fewer actions than those in use, on finished cases that they were not trained on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from radsam.benchmark.bootstrap import paired_difference
+from radsam.disk.atomic_write import replacing
+from radsam.project.finished_mask import FinishedMask
+from radsam.project.pause import WorkTime
+from radsam.project.proposal import Proposal
+from radsam.project.simulated_annotator import annotate
+from radsam.session import Engine
+from radsam.volume import SparseMask, Volume
+
+#: Most objects that are annotated twice.
+MOST_OBJECTS = 24
+#: A simulated annotator gives up an object after so many actions.
+MOST_ACTIONS = 12
+
+
+@dataclass(frozen=True)
+class Contender:
+    """Weights that are compared.
+
+    Args:
+        engine: The decoder.
+        propose: Makes the proposals for a volume; none by label where it finds nothing.
+    """
+
+    engine: Engine
+    propose: Callable[[Volume, Engine], Mapping[str, Proposal]]
+
+
+@dataclass(frozen=True)
+class ComparedObject:
+    """What one object has taken with both weights.
+
+    Args:
+        case: Its case.
+        patient: Its patient.
+        label: Its label.
+        before: Actions with the weights in use.
+        after: Actions with the new ones.
+        seconds_before: Seconds of a person that the former stand for.
+        seconds_after: Those of the latter.
+        dice_before: Dice of the first answer with the weights in use: of the proposal, or after the box.
+        dice_after: That with the new ones.
+    """
+
+    case: str
+    patient: str
+    label: str
+    before: int
+    after: int
+    seconds_before: float
+    seconds_after: float
+    dice_before: float
+    dice_after: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The outcome: means over objects, and the interval of their difference over patients.
+
+    Args:
+        objects: Number of objects.
+        patients: Number of their patients.
+        actions_before: Actions per object with the weights in use.
+        actions_after: Those with the new ones.
+        difference: The latter less the former: negative where the new weights need fewer.
+        low: Lower end of its 95 % interval; None with fewer than three patients.
+        high: Upper end.
+        seconds_before: Seconds of a person per object, by the simulated annotator.
+        seconds_after: Those with the new weights.
+        dice_before: Mean Dice of the first answers.
+        dice_after: That with the new weights.
+    """
+
+    objects: int
+    patients: int
+    actions_before: float
+    actions_after: float
+    difference: float
+    low: float | None
+    high: float | None
+    seconds_before: float
+    seconds_after: float
+    dice_before: float
+    dice_after: float
+
+    @property
+    def is_better(self) -> bool:
+        """Whether the new weights need fewer actions on average."""
+        return self.difference < 0
+
+    @classmethod
+    def of(cls, rows: Sequence[ComparedObject]) -> Comparison:
+        """Summarise objects, of which there is at least one."""
+        keys = [(each.case, each.label) for each in rows]
+        estimate = paired_difference(
+            dict(zip(keys, (float(each.after) for each in rows), strict=True)),
+            dict(zip(keys, (float(each.before) for each in rows), strict=True)),
+            dict(zip(keys, (each.patient for each in rows), strict=True)),
+        )
+        assert estimate is not None
+
+        def mean(name: str) -> float:
+            return float(np.mean([getattr(each, name) for each in rows]))
+
+        return cls(
+            objects=len(rows),
+            patients=estimate.patients,
+            actions_before=mean("before"),
+            actions_after=mean("after"),
+            difference=estimate.mean,
+            low=estimate.low,
+            high=estimate.high,
+            **{name: mean(name) for name in ("seconds_before", "seconds_after", "dice_before", "dice_after")},
+        )
+
+
+def compare(
+    cases: Sequence[Sequence[FinishedMask]],
+    load: Callable[[str], Volume],
+    before: Contender,
+    after: Contender,
+    rows_file: Path,
+    *,
+    goal: float,
+    work: WorkTime,
+    seed: int,
+    most: int = MOST_OBJECTS,
+    progress: Callable[[float], None] = lambda share: None,
+) -> list[ComparedObject]:
+    """Let a simulated annotator do objects with both weights; both, or neither, of each object.
+
+    Time is shared out evenly, so that the last case gets as much as the first.
+
+    Args:
+        cases: The finished masks of each case; they are taken for the truth.
+        load: Reads the volume of a case.
+        before: The weights in use.
+        after: The new weights.
+        rows_file: Has each object when it is done, and what is in it already is not done again.
+        goal: The Dice at which the annotator is content.
+        work: The time; at least one object of each case is done.
+        seed: Chooses the objects, and draws the boxes: the same ones for both.
+        most: Most objects.
+        progress: Called with the share that is done.
+    """
+    rows = read_rows(rows_file)
+    done = {(each.case, each.label) for each in rows}
+    for number, masks in enumerate(cases):
+        rng = np.random.default_rng([seed, number])
+        share = (number + 1) / len(cases)
+        chosen = [masks[at] for at in rng.permutation(len(masks))]
+        waiting = [each for each in chosen if (each.case.id, each.label) not in done]
+        if not waiting or (len(waiting) < len(masks) and work.share >= share):
+            continue
+        volume = load(waiting[0].case.id)
+        proposals = [each.propose(volume, each.engine) for each in (before, after)]
+        for mask in waiting:
+            if len(rows) >= max(number + 1, round(share * most)) or (mask is not waiting[0] and work.share >= share):
+                break
+            rows.append(_annotated(volume, mask, (before, after), proposals, goal, [seed, number, masks.index(mask)]))
+            _write_rows(rows_file, rows)
+            progress(len(rows) / most)
+    return rows
+
+
+def _annotated(
+    volume: Volume,
+    mask: FinishedMask,
+    contenders: Sequence[Contender],
+    proposals: Sequence[Mapping[str, Proposal]],
+    goal: float,
+    seed: Sequence[int],
+) -> ComparedObject:
+    """Annotate one object with each of the contenders."""
+    truth = SparseMask.of(mask.voxels(), 2)
+    efforts = []
+    for contender, proposed in zip(contenders, proposals, strict=True):
+        proposal = proposed.get(mask.label)
+        efforts.append(
+            annotate(
+                contender.engine.open(volume),
+                mask.label,
+                truth,
+                proposal.mask if proposal else None,
+                goal=goal,
+                most=MOST_ACTIONS,
+                rng=np.random.default_rng(seed),
+            )
+        )
+    one, two = efforts
+    return ComparedObject(
+        *(mask.case.id, mask.case.patient, mask.label, one.actions, two.actions),
+        *(each.human_seconds for each in efforts),
+        *(_first_dice(each.dice) for each in efforts),
+    )
+
+
+def _first_dice(dice: Sequence[float]) -> float:
+    """The Dice of the proposal; of an object without one, that after the box."""
+    return next((each for each in dice if each > 0), 0.0)
+
+
+def read_rows(path: Path) -> list[ComparedObject]:
+    """Read the objects that were compared so far."""
+    if not path.exists():
+        return []
+    return [ComparedObject(**each) for each in json.loads(path.read_text("utf-8"))]
+
+
+def _write_rows(path: Path, rows: Sequence[ComparedObject]) -> None:
+    with replacing(path) as scratch:
+        scratch.write_text(json.dumps([asdict(each) for each in rows]) + "\n", "utf-8")

@@ -60,7 +60,7 @@ class LearnerEngines:
 
     Args:
         embeddings: The sessions' embeddings.
-        pause: Asked before each prediction.
+        pause: Called before each prediction.
         threads: CPU threads of each engine.
         memory_gb: Limit of the process; a part of it is for embeddings.
 

@@ -111,7 +111,7 @@ def write_tuning_store(
         folder: The folder of the tuning; what is there already is kept.
         most_slices: Most slices, of all cases.
         seconds: The longest that encoding may take.
-        pause: Asked before each slice.
+        pause: Called before each slice.
         progress: Called with the share of the cases that are written.
         seed: Chooses which slices of a long object are taken.
     """

@@ -17,6 +17,10 @@ export interface LabelRow extends Omit<CaseLabel, "state"> {
   color: string;
   state: TaskState;
   object: SegmentedObject | null;
+  /** Whether an edit of its object is under way. */
+  edited: boolean;
+  /** Whether a prompt is drawn for it, and not propagated yet. */
+  previewed: boolean;
   /** Whether "done" waits for the edits of its object. */
   waiting: boolean;
 }
@@ -69,11 +73,14 @@ export class CaseWork extends Observable {
     return this.host.labels.map(({ name, color }) => {
       const label = known.get(name) ?? { ...UNKNOWN, name };
       const object = this.session.object(name);
+      const edited = this.session.isExpected(name);
       return {
         ...label,
         color,
         object,
-        state: shownState(label.state, object),
+        state: shownState(label.state, object, edited),
+        edited,
+        previewed: this.session.draft?.name === name,
         waiting: this.waiting.has(name),
       };
     });
@@ -128,9 +135,9 @@ export class CaseWork extends Observable {
     const { session } = this;
     const row = this.row(name);
     if (!row || row.waiting || isDone(row.state)) return;
-    if (session.draft?.name === name)
+    if (row.previewed && !row.edited)
       return session.tell(`Press Enter to propagate the preview of ${name} first, or Esc to discard it.`);
-    if (!row.object && !session.isExpected(name))
+    if (!row.object && !row.edited)
       return session.tell(
         `There is nothing of ${name} yet. Draw it, or press Shift+X if it is not in this case.`,
       );
@@ -275,8 +282,10 @@ const edits = (object: SegmentedObject | null) =>
   object?.edits.filter(({ kind }) => kind !== "lock").length ?? 0;
 
 /** The server's state, or what the session says sooner: an object that was begun, a proposal that was touched. */
-function shownState(state: TaskState, object: SegmentedObject | null): TaskState {
-  const touched = object !== null && (object.start === "segment" || edits(object) > 1);
-  if (state === "proposed" && (touched || !object)) return object ? "in progress" : "new";
-  return state === "new" && object ? "in progress" : state;
+function shownState(state: TaskState, object: SegmentedObject | null, edited: boolean): TaskState {
+  if (state !== "proposed" && state !== "new") return state;
+  if (edited) return "in progress";
+  if (!object) return "new";
+  const touched = state === "new" || object.start === "segment" || edits(object) > 1;
+  return touched ? "in progress" : "proposed";
 }

@@ -41,8 +41,11 @@ export function ChosenLabel({ work }: { work: CaseWork }) {
 }
 
 /** What the annotator does next. */
-export function nextStep({ state, absent, certainty, waiting, object }: LabelRow): string {
-  if (waiting) return "done as soon as its edits have ended.";
+export function nextStep(row: LabelRow): string {
+  const { state, absent, certainty, object } = row;
+  if (row.waiting) return "done as soon as its edits have ended.";
+  if (row.edited) return "being computed. Done waits for that.";
+  if (row.previewed) return "press Enter to propagate the preview.";
   if (isDone(state)) return absent ? "not in this case." : "done. Reopen it to change it.";
   if (state === "proposed") {
     const sure = certainty === null ? "proposed" : `proposed, ${percent(certainty)} sure`;
@@ -72,7 +75,12 @@ function Buttons({ work, row }: { work: CaseWork; row: LabelRow }) {
     );
   return (
     <>
-      <button type="button" class="primary" disabled={row.waiting} onClick={() => work.finish(name)}>
+      <button
+        type="button"
+        class="primary"
+        disabled={row.waiting || !(row.object || row.edited)}
+        onClick={() => work.finish(name)}
+      >
         Done <kbd>Shift+D</kbd>
       </button>
       <button type="button" disabled={row.waiting} onClick={() => work.setAbsent(name)}>

@@ -237,7 +237,7 @@ describe("a check", () => {
     await settled();
     expect(outcomes(fake)).toEqual([
       { outcome: "agreed", note: "" },
-      { outcome: "corrected", note: "", session: "s1" },
+      { outcome: "corrected", note: "", session: "s1", absent: false },
       { outcome: "sent back", note: "too short" },
     ]);
   });

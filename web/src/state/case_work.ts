@@ -11,7 +11,7 @@ import type { SegmentedObject } from "../api/wire_types";
 import type { LabelRules } from "./label_rules";
 import { Observable } from "./observable";
 import type { OpenSession } from "./open_session";
-import { isDone, nextOpen, stateText } from "./worklist";
+import { isDone, stateText } from "./worklist";
 
 export interface LabelRow extends Omit<CaseLabel, "state"> {
   color: string;
@@ -60,7 +60,7 @@ export class CaseWork extends Observable {
     this.editsAtStart = new Map(session.objects.map((each) => [each.name, each.edits.length]));
     this.close = session.subscribe(() => this.follow());
     this.follow();
-    const first = nextOpen(this.rows, null) ?? this.rows.at(0);
+    const first = this.left.at(0) ?? this.rows.at(0);
     if (first) session.setTarget(first.name);
   }
 
@@ -185,16 +185,21 @@ export class CaseWork extends Observable {
     this.session.setTarget(name);
   }
 
-  /** What the reviewer says of a label; with "corrected" the object of this session replaces it. */
+  /**
+   * What the reviewer says of a label. With "corrected" the object of this session replaces it; without one, the label
+   * is not in the case. One that was checked goes back to its annotator, too.
+   */
   async review(name: string, outcome: Outcome, note = ""): Promise<void> {
     const { host, session, caseId } = this;
     if (outcome === "corrected") await this.afterEdits(name);
+    const absent = outcome === "corrected" ? !session.object(name) : this.row(name)?.absent;
     const sent = await this.attempt(async () => {
       await host.sendWork();
-      const corrected = outcome === "corrected" ? { session: session.state.id } : {};
-      await host.requests.check(caseId, name, { outcome, note, ...corrected });
+      const corrected = outcome === "corrected" ? { session: session.state.id, absent } : {};
+      if (this.row(name)?.state === "checked") await host.requests.reopen(caseId, name, note);
+      else await host.requests.check(caseId, name, { outcome, note, ...corrected });
       const state = outcome === "sent back" ? "in progress" : "checked";
-      host.putLabel(caseId, name, { state, review: outcome, note });
+      host.putLabel(caseId, name, { state, review: outcome, note, absent });
     });
     if (sent) this.goOn(name);
   }

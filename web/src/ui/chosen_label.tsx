@@ -62,7 +62,9 @@ function checkText(work: CaseWork, row: LabelRow): string {
   if (row.state === "checked") return `${labelText(row).toLowerCase()} (${row.review || "agreed"}).`;
   if (row.state !== "done") return row.review === "sent back" ? "sent back." : "not done yet.";
   if (work.changed(row)) return `done${by}, corrected by you.`;
-  return row.absent ? `not in this case${by && `, says ${row.annotator}`}.` : `done${by}. Is it right?`;
+  return row.absent
+    ? `not in this case${by && `, says ${row.annotator}`}. Is that right?`
+    : `done${by}. Is it right?`;
 }
 
 function Buttons({ work, row }: { work: CaseWork; row: LabelRow }) {
@@ -100,7 +102,7 @@ function CheckButtons({ work, row }: { work: CaseWork; row: LabelRow }) {
           {work.changed(row) ? "Corrected" : "Agree"} <kbd>Shift+D</kbd>
         </button>
       )}
-      {object?.locked && (
+      {object?.locked && row.state === "done" && (
         <button type="button" title="Unlock it, to correct it" onClick={() => work.unlock(name)}>
           Correct <kbd>K</kbd>
         </button>

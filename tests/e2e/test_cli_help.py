@@ -22,6 +22,7 @@ COMMANDS = [
     "tokens add",
     "tokens list",
     "tokens revoke",
+    "project simulate",
     "pacs",
     "pacs find",
     "pacs get",

@@ -19,6 +19,7 @@ from radsam.cli.info_command import info
 from radsam.cli.pacs_command import pacs_app
 from radsam.cli.project_command import project_app
 from radsam.cli.project_learn_command import learn
+from radsam.cli.project_simulate_command import simulate
 from radsam.cli.segment_command import segment
 from radsam.cli.serve_command import serve, tokens_app
 from radsam.cli.terminal import out
@@ -44,6 +45,7 @@ app.command()(convert)
 app.command()(serve)
 app.add_typer(tokens_app, name="tokens")
 project_app.command()(learn)
+project_app.command()(simulate)
 app.add_typer(project_app, name="project")
 app.add_typer(pacs_app, name="pacs")
 app.add_typer(weights_app, name="weights")

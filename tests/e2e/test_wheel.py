@@ -45,6 +45,17 @@ rows, cols = np.nonzero(truth[k])
 json.dump([k, int(cols.min()), int(rows.min()), int(cols.max()), int(rows.max())], sys.stdout)
 """
 
+#: A script of a user, as in the README; its last line is wrong.
+TYPED = """
+import radsam
+
+session = radsam.load().open(radsam.read_volume("ct.nii.gz"))
+session.segment(radsam.Box(k=41, i0=120, j0=88, i1=210, j1=170), bounds=(30, 70), name="liver")
+spacing_mm: tuple[float, float, float] = session.volume.geometry.spacing_mm_ijk
+agreement: float = radsam.dice(session.mask("liver"), session.mask("liver"))
+radsam.Box(k="forty-one", i0=120, j0=88, i1=210, j1=170)
+"""
+
 
 def installing(*arguments: object, env: Mapping[str, str] | None = None) -> None:
     """Run a command that needs packages; without them there is nothing to test here."""
@@ -195,6 +206,23 @@ def test_the_wheel_serves_the_page(installed: Installed) -> None:
         scripts = re.findall(r'(?:src|href)="\./([^"]+\.(?:js|css))"', page)
         assert scripts
         assert {client.get(each).status_code for each in scripts} == {200}
+
+
+@pytest.mark.slow
+def test_the_types_of_the_installed_package_check_a_users_script(installed: Installed) -> None:
+    """Without py.typed in the wheel, mypy would take everything of it for `Any`, and refuse that when strict."""
+    script = installed.folder / "work" / "user.py"
+    script.write_text(TYPED)
+    mypy = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", installed.folder / "mypy", "--no-error-summary"]
+    done = subprocess.run(
+        [*mypy, "--python-executable", installed.python, script.name],
+        cwd=script.parent,
+        env=installed.environment,
+        capture_output=True,
+        text=True,
+    )
+    (line,) = done.stdout.splitlines()
+    assert line.startswith('user.py:8: error: Argument "k" to "Box" has incompatible type "str"'), done.stdout
 
 
 @pytest.mark.slow

@@ -234,6 +234,33 @@ describe("a check", () => {
     expect(work.left.map((each) => each.name)).toEqual(["liver", "aorta"]);
   });
 
+  it("begins with the first label that is not checked, though another one was sent back", async () => {
+    const labels = [
+      labelOf("liver", { state: "in progress", review: "sent back" }),
+      labelOf("spleen", { state: "done" }),
+    ];
+    const fake = new FakeProject(undefined, [caseOf("c1", { labels })]);
+    const { work } = await openWork(fake, [objectOf("spleen", 1)], true);
+    expect(work.chosen?.name).toBe("spleen");
+  });
+
+  it("says of a label whose object the reviewer deleted that it is not in the case", async () => {
+    const { work, fake, send } = await reviewed();
+    send("state", stateOf([]));
+    expect(work.changed(work.row("liver")!)).toBe(true);
+    await work.review("liver", "corrected");
+    expect(bodyOf(fake)).toMatchObject({ outcome: "corrected", absent: true });
+    expect(work.row("liver")).toMatchObject({ state: "checked", absent: true });
+  });
+
+  it("sends a label back that was checked", async () => {
+    const { work, fake } = await reviewed();
+    await work.review("liver", "agreed");
+    fake.taken();
+    await work.review("liver", "sent back", "look again");
+    expect(fake.taken()).toEqual(["POST /cases/c1/labels/liver/reopen"]);
+  });
+
   it("knows what the reviewer has corrected, and sends it", async () => {
     const { work, fake, send } = await reviewed();
     await work.unlock("aorta");
@@ -242,6 +269,11 @@ describe("a check", () => {
     send("state", stateOf([objectOf("aorta", 3, { edits: corrected })]));
     expect(work.changed(work.row("aorta")!)).toBe(true);
     await work.review("aorta", "corrected");
-    expect(bodyOf(fake)).toEqual({ outcome: "corrected", note: "", session: "s1" });
+    expect(bodyOf(fake)).toEqual({
+      outcome: "corrected",
+      note: "",
+      session: "s1",
+      absent: false,
+    });
   });
 });

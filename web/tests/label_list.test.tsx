@@ -106,6 +106,22 @@ describe("the rows", () => {
   });
 });
 
+it("says what to do while a label is drawn and computed, and what done waits for", async () => {
+  const { session, work } = await shown(three());
+  const advice = () => document.querySelector(".chosen-label > p")?.textContent;
+  expect(advice()).toBe("liver: draw a box around it, or say that it is not here.");
+  expect(button("Done").disabled).toBe(true);
+  session.takePrompt({ plane: "axial", index: 2, prompt: { box: { k: 2, i0: 1, j0: 1, i1: 5, j1: 5 } } });
+  await drawn();
+  expect(advice()).toBe("liver: press Enter to propagate the preview.");
+  void session.propagate();
+  void work.finish("liver"); // before the server has answered
+  await drawn();
+  expect(advice()).toBe("liver: done as soon as its edits have ended.");
+  expect(lines()[0]).toContain("waits for its edits");
+  expect(session.colourOfId(session.idOf("liver"))).toBe(session.colourOf("liver"));
+});
+
 describe("the keys", () => {
   it("choose labels by number, and by going on and back", async () => {
     const { session } = await shown(three());
@@ -221,7 +237,7 @@ describe("a check", () => {
     await settled();
     expect(outcomes(fake)).toEqual([
       { outcome: "agreed", note: "" },
-      { outcome: "corrected", note: "", session: "s1" },
+      { outcome: "corrected", note: "", session: "s1", absent: false },
       { outcome: "sent back", note: "too short" },
     ]);
   });

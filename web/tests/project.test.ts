@@ -92,7 +92,9 @@ describe("the next case", () => {
 
 it("shows who has a case that cannot be opened", async () => {
   const { project, fake, messages } = await openProject();
-  fake.refuse("/cases/c2/open", 409, "bob has it until 14:05.");
+  const until = new Date();
+  until.setHours(14, 5);
+  fake.refuse("/cases/c2/open", 409, `bob has it until ${until.toISOString()}.`);
   await project.openCase("c2");
   expect(messages).toEqual(["error: bob has it until 14:05."]);
   expect(project.work).toBeNull();

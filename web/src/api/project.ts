@@ -174,8 +174,11 @@ export class ProjectRequests {
   done = (caseId: string, label: string, session: string, absent: boolean) =>
     this.ofLabel(caseId, label, "done", absent ? { session, absent } : { session });
   reopen = (caseId: string, label: string, note: string) => this.ofLabel(caseId, label, "reopen", { note });
-  check = (caseId: string, label: string, review: { outcome: Outcome; session?: string; note: string }) =>
-    this.ofLabel(caseId, label, "check", review);
+  check = (
+    caseId: string,
+    label: string,
+    review: { outcome: Outcome; session?: string; absent?: boolean; note: string },
+  ) => this.ofLabel(caseId, label, "check", review);
 
   change = (caseId: string, change: { note?: string; excluded?: string; assigned?: string }) =>
     this.client.json<unknown>("PATCH", `/project/cases/${part(caseId)}`, change);

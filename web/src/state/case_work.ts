@@ -11,12 +11,16 @@ import type { SegmentedObject } from "../api/wire_types";
 import type { LabelRules } from "./label_rules";
 import { Observable } from "./observable";
 import type { OpenSession } from "./open_session";
-import { isDone, nextOpen, stateText } from "./worklist";
+import { isDone, stateText } from "./worklist";
 
 export interface LabelRow extends Omit<CaseLabel, "state"> {
   color: string;
   state: TaskState;
   object: SegmentedObject | null;
+  /** Whether an edit of its object is under way. */
+  edited: boolean;
+  /** Whether a prompt is drawn for it, and not propagated yet. */
+  previewed: boolean;
   /** Whether "done" waits for the edits of its object. */
   waiting: boolean;
 }
@@ -56,7 +60,7 @@ export class CaseWork extends Observable {
     this.editsAtStart = new Map(session.objects.map((each) => [each.name, each.edits.length]));
     this.close = session.subscribe(() => this.follow());
     this.follow();
-    const first = nextOpen(this.rows, null) ?? this.rows.at(0);
+    const first = this.left.at(0) ?? this.rows.at(0);
     if (first) session.setTarget(first.name);
   }
 
@@ -69,11 +73,14 @@ export class CaseWork extends Observable {
     return this.host.labels.map(({ name, color }) => {
       const label = known.get(name) ?? { ...UNKNOWN, name };
       const object = this.session.object(name);
+      const edited = this.session.isExpected(name);
       return {
         ...label,
         color,
         object,
-        state: shownState(label.state, object),
+        state: shownState(label.state, object, edited),
+        edited,
+        previewed: this.session.draft?.name === name,
         waiting: this.waiting.has(name),
       };
     });
@@ -128,9 +135,9 @@ export class CaseWork extends Observable {
     const { session } = this;
     const row = this.row(name);
     if (!row || row.waiting || isDone(row.state)) return;
-    if (session.draft?.name === name)
+    if (row.previewed && !row.edited)
       return session.tell(`Press Enter to propagate the preview of ${name} first, or Esc to discard it.`);
-    if (!row.object && !session.isExpected(name))
+    if (!row.object && !row.edited)
       return session.tell(
         `There is nothing of ${name} yet. Draw it, or press Shift+X if it is not in this case.`,
       );
@@ -178,16 +185,21 @@ export class CaseWork extends Observable {
     this.session.setTarget(name);
   }
 
-  /** What the reviewer says of a label; with "corrected" the object of this session replaces it. */
+  /**
+   * What the reviewer says of a label. With "corrected" the object of this session replaces it; without one, the label
+   * is not in the case. One that was checked goes back to its annotator, too.
+   */
   async review(name: string, outcome: Outcome, note = ""): Promise<void> {
     const { host, session, caseId } = this;
     if (outcome === "corrected") await this.afterEdits(name);
+    const absent = outcome === "corrected" ? !session.object(name) : this.row(name)?.absent;
     const sent = await this.attempt(async () => {
       await host.sendWork();
-      const corrected = outcome === "corrected" ? { session: session.state.id } : {};
-      await host.requests.check(caseId, name, { outcome, note, ...corrected });
+      const corrected = outcome === "corrected" ? { session: session.state.id, absent } : {};
+      if (this.row(name)?.state === "checked") await host.requests.reopen(caseId, name, note);
+      else await host.requests.check(caseId, name, { outcome, note, ...corrected });
       const state = outcome === "sent back" ? "in progress" : "checked";
-      host.putLabel(caseId, name, { state, review: outcome, note });
+      host.putLabel(caseId, name, { state, review: outcome, note, absent });
     });
     if (sent) this.goOn(name);
   }
@@ -275,8 +287,10 @@ const edits = (object: SegmentedObject | null) =>
   object?.edits.filter(({ kind }) => kind !== "lock").length ?? 0;
 
 /** The server's state, or what the session says sooner: an object that was begun, a proposal that was touched. */
-function shownState(state: TaskState, object: SegmentedObject | null): TaskState {
-  const touched = object !== null && (object.start === "segment" || edits(object) > 1);
-  if (state === "proposed" && (touched || !object)) return object ? "in progress" : "new";
-  return state === "new" && object ? "in progress" : state;
+function shownState(state: TaskState, object: SegmentedObject | null, edited: boolean): TaskState {
+  if (state !== "proposed" && state !== "new") return state;
+  if (edited) return "in progress";
+  if (!object) return "new";
+  const touched = state === "new" || object.start === "segment" || edits(object) > 1;
+  return touched ? "in progress" : "proposed";
 }

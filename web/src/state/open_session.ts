@@ -216,6 +216,13 @@ export class OpenSession extends Observable {
     return chosen ?? colourOf(this.idOf(name));
   }
 
+  /** The colour of what the masks hold as `id`: of an object, or of the one that an edit under way makes. */
+  colourOfId(id: number): string {
+    const { name } = this.jobs;
+    const made = name !== null && this.idOf(name) === id ? name : null;
+    return this.objects.find((each) => each.id === id)?.color ?? (made ? this.colourOf(made) : colourOf(id));
+  }
+
   get busy(): boolean {
     return this.jobs.busy;
   }

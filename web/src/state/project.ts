@@ -13,6 +13,7 @@ import { CaseWork } from "./case_work";
 import { Observable } from "./observable";
 import type { OpenSession, ShowToast } from "./open_session";
 import { Presence } from "./presence";
+import { withLocalTimes } from "./worklist";
 
 /** How often the page asks how far the learning is; the worklist every third time. */
 const ASK_MS = 10_000;
@@ -123,7 +124,7 @@ export class Project extends Observable {
       await this.refresh();
       await this.host.openCase(opened, check, (session) => this.begin(session, opened.case, check));
     } catch (error) {
-      const { message } = error as Error;
+      const message = withLocalTimes((error as Error).message);
       if (!(error instanceof ApiError && error.status === 404 && what === "the next case"))
         this.host.showToast("error", message);
       else if (before) this.host.showToast("info", message);
@@ -220,7 +221,7 @@ export class Project extends Observable {
       await this.requests.heartbeat(work.caseId, { session, label, seconds: Math.round(10 * seconds) / 10 });
     } catch (error) {
       if (!(error instanceof ApiError && error.status === 409)) return; // the next one may arrive
-      work.lost = error.message;
+      work.lost = withLocalTimes(error.message);
       work.notify();
       this.notify();
     }
@@ -236,7 +237,7 @@ export class Project extends Observable {
       work.lost = null;
       await this.refreshCases();
     } catch (error) {
-      this.host.showToast("error", (error as Error).message);
+      this.host.showToast("error", withLocalTimes((error as Error).message));
     }
     work.notify();
     this.notify();

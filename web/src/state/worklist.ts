@@ -1,5 +1,5 @@
 /** The worklist of a project: what of it is shown, and what the states mean. */
-import type { CaseLabel, CaseState, ProjectCase, TaskState } from "../api/project";
+import type { CaseLabel, CaseState, ProjectCase } from "../api/project";
 
 export type WorklistFilter = "all" | "open" | "mine" | "done" | "check";
 export const FILTERS: readonly (readonly [WorklistFilter, string])[] = [
@@ -104,12 +104,7 @@ export function timeOf(iso: string | null): string {
   });
 }
 
-/** The first label after `name` that is not done, going round; null if all are. */
-export function nextOpen<T extends { name: string; state: TaskState }>(
-  labels: readonly T[],
-  name: string | null,
-): T | null {
-  const at = labels.findIndex((each) => each.name === name);
-  const round = [...labels.slice(at + 1), ...labels.slice(0, at + 1)];
-  return round.find(({ state }) => !isDone(state)) ?? null;
+/** A message with its times as the user's clock has them. */
+export function withLocalTimes(message: string): string {
+  return message.replace(/\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)/g, timeOf);
 }

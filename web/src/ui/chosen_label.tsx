@@ -41,8 +41,11 @@ export function ChosenLabel({ work }: { work: CaseWork }) {
 }
 
 /** What the annotator does next. */
-export function nextStep({ state, absent, certainty, waiting, object }: LabelRow): string {
-  if (waiting) return "done as soon as its edits have ended.";
+export function nextStep(row: LabelRow): string {
+  const { state, absent, certainty, object } = row;
+  if (row.waiting) return "done as soon as its edits have ended.";
+  if (row.edited) return "being computed. Done waits for that.";
+  if (row.previewed) return "press Enter to propagate the preview.";
   if (isDone(state)) return absent ? "not in this case." : "done. Reopen it to change it.";
   if (state === "proposed") {
     const sure = certainty === null ? "proposed" : `proposed, ${percent(certainty)} sure`;
@@ -59,7 +62,9 @@ function checkText(work: CaseWork, row: LabelRow): string {
   if (row.state === "checked") return `${labelText(row).toLowerCase()} (${row.review || "agreed"}).`;
   if (row.state !== "done") return row.review === "sent back" ? "sent back." : "not done yet.";
   if (work.changed(row)) return `done${by}, corrected by you.`;
-  return row.absent ? `not in this case${by && `, says ${row.annotator}`}.` : `done${by}. Is it right?`;
+  return row.absent
+    ? `not in this case${by && `, says ${row.annotator}`}. Is that right?`
+    : `done${by}. Is it right?`;
 }
 
 function Buttons({ work, row }: { work: CaseWork; row: LabelRow }) {
@@ -72,7 +77,12 @@ function Buttons({ work, row }: { work: CaseWork; row: LabelRow }) {
     );
   return (
     <>
-      <button type="button" class="primary" disabled={row.waiting} onClick={() => work.finish(name)}>
+      <button
+        type="button"
+        class="primary"
+        disabled={row.waiting || !(row.object || row.edited)}
+        onClick={() => work.finish(name)}
+      >
         Done <kbd>Shift+D</kbd>
       </button>
       <button type="button" disabled={row.waiting} onClick={() => work.setAbsent(name)}>
@@ -92,7 +102,7 @@ function CheckButtons({ work, row }: { work: CaseWork; row: LabelRow }) {
           {work.changed(row) ? "Corrected" : "Agree"} <kbd>Shift+D</kbd>
         </button>
       )}
-      {object?.locked && (
+      {object?.locked && row.state === "done" && (
         <button type="button" title="Unlock it, to correct it" onClick={() => work.unlock(name)}>
           Correct <kbd>K</kbd>
         </button>

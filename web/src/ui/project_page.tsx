@@ -155,7 +155,7 @@ function Cases({ app, project }: { app: App; project: Project }) {
       {excluded.length > 0 && (
         <details open={unfolded} onToggle={(event) => setUnfolded(event.currentTarget.open)}>
           <summary>{excluded.length} excluded</summary>
-          {unfolded && table(excluded)}
+          {unfolded && <div class="folded">{table(excluded)}</div>}
         </details>
       )}
     </section>

@@ -86,6 +86,8 @@ export function settle(work: CaseWork): unknown {
 /** Let the chosen label change again. */
 export function open(work: CaseWork): unknown {
   const { chosen, session } = work;
+  if (chosen?.state === "checked" && work.checks)
+    return session.tell(`${chosen.name} is checked. To have it changed, send it back (Shift+B).`);
   if (chosen && isDone(chosen.state))
     return work.checks ? work.unlock(chosen.name) : work.reopen(chosen.name);
   const object = session.object(session.selected);

@@ -103,7 +103,7 @@ function Row({ item, row, reviewer, open, more }: Omit<Props, "cases"> & { item:
   const checks = reviewer !== null && canCheck(item, reviewer);
   return (
     <tr class={`case-row ${item.mine ? "mine" : ""}`} data-row={row} aria-rowindex={row + 2}>
-      <td class="numbers dim">{item.position}</td>
+      <td class="numbers dim">{item.state === "excluded" ? "" : item.position}</td>
       <th scope="row">
         <span class="row">
           <button type="button" class="quiet case-open" onClick={() => open(item.id, false)}>

@@ -383,7 +383,7 @@ export class SlicePane {
     for (const [id, polygons] of shown) {
       const object = session.objects.find((each) => each.id === id);
       if (object && !object.visible) continue;
-      const colour = object?.color ?? colourOf(id);
+      const colour = session.colourOfId(id);
       const proposed = session.rules.proposed.has(object?.name ?? "");
       pen.mask(
         polygons,

@@ -138,6 +138,11 @@ describe("heartbeats", () => {
     fake.taken();
     await project.beat();
     expect(fake.taken()).toEqual([]);
+    fake.cases = [caseOf("c1", { locked_by: "bob", locked_until: new Date().toISOString() })];
+    work.lost = null;
+    await project.beat();
+    expect(work.lost).toMatch(/^bob has it until \d\d:\d\d\.$/);
+    fake.taken();
     await project.takeAgain();
     expect(work.lost).toBeNull();
     await project.leave();

@@ -195,7 +195,7 @@ describe("learning", () => {
 
   it("goes back to the weights before", async () => {
     const { fake, messages } = await shown(new FakeProject(infoOf({ weights: { round: 2 } })));
-    button("Weights in use: round 2").click();
+    button("Weights: round 2").click();
     await new Promise((resolve) => setTimeout(resolve));
     button("Go back").click();
     await settled();

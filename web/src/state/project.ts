@@ -13,7 +13,7 @@ import { CaseWork } from "./case_work";
 import { Observable } from "./observable";
 import type { OpenSession, ShowToast } from "./open_session";
 import { Presence } from "./presence";
-import { withLocalTimes } from "./worklist";
+import { heldBy, timeOf, withLocalTimes } from "./worklist";
 
 /** How often the page asks how far the learning is; the worklist every third time. */
 const ASK_MS = 10_000;
@@ -221,7 +221,11 @@ export class Project extends Observable {
       await this.requests.heartbeat(work.caseId, { session, label, seconds: Math.round(10 * seconds) / 10 });
     } catch (error) {
       if (!(error instanceof ApiError && error.status === 409)) return; // the next one may arrive
-      work.lost = withLocalTimes(error.message);
+      await this.refreshCases().catch(() => undefined);
+      const holder = work.item && heldBy(work.item);
+      work.lost = holder
+        ? `${holder} has it until ${timeOf(work.item!.locked_until)}.`
+        : withLocalTimes(error.message);
       work.notify();
       this.notify();
     }

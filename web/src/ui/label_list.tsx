@@ -103,5 +103,5 @@ function shortText(row: LabelRow): string {
   if (row.state === "proposed" && row.certainty !== null) return percent(row.certainty);
   if (isDone(row.state)) return row.absent ? "absent" : row.state;
   if (row.review === "sent back") return "sent back";
-  return row.state;
+  return row.state === "in progress" ? "begun" : row.state;
 }

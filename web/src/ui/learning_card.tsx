@@ -77,7 +77,7 @@ export function WeightsMenu({ project, showRounds }: { project: Project; showRou
   const name = round === null ? "the first ones" : `round ${round}`;
   const busy = ["running", "paused"].includes(project.info.learning.state);
   return (
-    <PopoverMenu text={`Weights: ${name} ▾`} label={`Weights in use: ${name}`}>
+    <PopoverMenu text={`Weights: ${name} ▾`} label={`Weights: ${name} ▾`}>
       {(close) => (
         <div class="learning-card menu">
           <button

@@ -80,8 +80,11 @@ function Workspace({ app, session }: { app: App; session: OpenSession }) {
   return (
     <div class="workspace">
       <TopBar app={app} session={session} panes={panes.current} />
-      <ModalityNote session={session} />
-      {app.project?.work?.lost && <LostCase project={app.project} work={app.project.work} />}
+      {app.project?.work?.lost ? (
+        <LostCase project={app.project} work={app.project.work} />
+      ) : (
+        <ModalityNote session={session} />
+      )}
       <ToolStrip session={session} />
       <ToolOptions session={session} />
       <Panes session={session} panes={panes.current} />

@@ -277,6 +277,21 @@ def log(
         out.print(_log_line(each), markup=False, soft_wrap=True)
 
 
+@project_app.command("report")
+@command
+def report(
+    folder: Folder,
+    target: Annotated[
+        Path, typer.Option("-o", "--out", help="The report: .html with drawings, or .md.", metavar="FILE")
+    ],
+) -> None:
+    """Write a page about progress, edits and minutes by case, label and annotator, and the readers' agreement."""
+    from radsam.project.project_report import write_report
+
+    write_report(open_project(folder), target)
+    out.print(escape(str(target)), soft_wrap=True)
+
+
 @project_app.command("export")
 @command
 def export(

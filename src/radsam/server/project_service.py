@@ -6,14 +6,13 @@ the project, before a method returns.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
 from radsam.errors import InputError
-from radsam.metrics import dice
 from radsam.project.project import Project
+from radsam.project.reader_agreement import agreement_by_label, compare_readings
 from radsam.project.task_state import Case, Lock, Role, Task
 from radsam.server import project_answers
 from radsam.server.case_sessions import CaseSessions
@@ -127,12 +126,8 @@ class ProjectService:
     def agreement(self, user: str) -> list[dict[str, Any]]:
         """Return the mean Dice between the two readings of each label."""
         self._require(user, Role.REVIEWER, "compare its readers")
-        found: dict[str, list[float]] = defaultdict(list)
-        second = {(each.case.id, each.label): each for each in self.project.finished(2)}
-        for each in self.project.finished(1):
-            if (other := second.get((each.case.id, each.label))) is not None:
-                found[each.label].append(dice(each.voxels(), other.voxels()))
-        return [{"label": label, "cases": len(found[label]), "dice": _mean(found[label])} for label in self._labels]
+        found = agreement_by_label(compare_readings(self.project), self._labels)
+        return [{"label": each.label, "cases": each.cases, "dice": each.dice} for each in found]
 
     # Working on a case
 
@@ -400,7 +395,3 @@ def require_project(service: ProjectService | None) -> ProjectService:
     if service is None:
         raise NotFoundError(_NO_PROJECT)
     return service
-
-
-def _mean(values: list[float]) -> float | None:
-    return sum(values) / len(values) if values else None

@@ -93,6 +93,14 @@ describe("a proposal", () => {
     expect([...session.rules.proposed]).toEqual([]);
   });
 
+  it("stays one while it is only looked at, and is none once it was sent back", async () => {
+    const looked = labelOf("liver", { state: "in progress", certainty: 0.82, seconds: 9 });
+    const back = labelOf("spleen", { state: "in progress", certainty: 0.7, review: "sent back" });
+    const fake = new FakeProject(undefined, [caseOf("c1", { labels: [looked, back] })]);
+    const { work } = await openWork(fake, [objectOf("liver", 1, PROPOSAL), objectOf("spleen", 2, PROPOSAL)]);
+    expect(work.rows.map((each) => each.state)).toEqual(["proposed", "in progress", "new"]);
+  });
+
   it("that was deleted is a new label", async () => {
     const { work, send } = await proposed();
     send("state", stateOf([]));

@@ -78,7 +78,7 @@ export class CaseWork extends Observable {
         ...label,
         color,
         object,
-        state: shownState(label.state, object, edited),
+        state: shownState(label, object, edited),
         edited,
         previewed: this.session.draft?.name === name,
         waiting: this.waiting.has(name),
@@ -286,11 +286,15 @@ const UNKNOWN: Omit<CaseLabel, "name"> = {
 const edits = (object: SegmentedObject | null) =>
   object?.edits.filter(({ kind }) => kind !== "lock").length ?? 0;
 
-/** The server's state, or what the session says sooner: an object that was begun, a proposal that was touched. */
-function shownState(state: TaskState, object: SegmentedObject | null, edited: boolean): TaskState {
-  if (state !== "proposed" && state !== "new") return state;
+/**
+ * The server's state, or what the session says sooner: an object that was begun, a proposal that was touched. One that
+ * was only looked at is a proposal still, though seconds were counted for it.
+ */
+function shownState(label: CaseLabel, object: SegmentedObject | null, edited: boolean): TaskState {
+  const { state, certainty, review } = label;
+  if (isDone(state) || review === "sent back") return state;
   if (edited) return "in progress";
   if (!object) return "new";
-  const touched = state === "new" || object.start === "segment" || edits(object) > 1;
-  return touched ? "in progress" : "proposed";
+  const untouched = edits(object) === 1 && object.edits[0].kind === "start_from_mask";
+  return untouched && certainty !== null ? "proposed" : "in progress";
 }

@@ -87,6 +87,21 @@ def without_training(
     monkeypatch.setitem(sys.modules, tuning.__name__, tuning)
     monkeypatch.setattr("radsam.training.finished_tuning", tuning, raising=False)
 
+    def train_proposer(cases: Any, engine: Engine, folder: Path, **rest: Any) -> SimpleNamespace:
+        rest["progress"](1.0)
+        folder.mkdir()
+        return SimpleNamespace(steps=5, dice={"ball": 0.5})
+
+    for name, attributes in {
+        "proposer_data": {"TrainingCase": SimpleNamespace},
+        "proposer_training": {"train_proposer": train_proposer},
+    }.items():
+        module = ModuleType(f"radsam.training.{name}")
+        module.__dict__.update(attributes)
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    proposer = SimpleNamespace(propose=lambda *given: SimpleNamespace(proposals={}))
+    monkeypatch.setattr(learning_round.Proposer, "read", lambda *given: proposer)
+
     def open_engine(engines: learner_engine.LearnerEngines, bundle: Bundle) -> Engine:
         model = WeakBackend if bundle.spec.name == weak else FakeBackend
         pausing = learner_engine.PausingBackend(model(bundle.spec), engines._pause)

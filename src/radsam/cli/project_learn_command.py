@@ -55,10 +55,14 @@ def learn(
 
     lower_priority()
     limit_threads(threads or 1)
+    from radsam.predictor.embedding_cache import embeddings_folder
+    from radsam.project.case_proposals import CaseProposer
+    from radsam.project.learner_engine import LearnerEngines
     from radsam.project.learner_process import LearnerProcess, end_with_input
     from radsam.project.learning_round import require_learning, run_round
     from radsam.project.pause import Pause
     from radsam.project.project import Project
+    from radsam.project.session_embeddings import SessionEmbeddings
 
     require_learning()
     project, pause = Project.open(folder), Pause()
@@ -77,7 +81,10 @@ def learn(
             )
 
     if follow:
-        process = LearnerProcess(project, pause, do_round, lambda: False, sys.stdin)
+        settings = project.settings
+        limits = threads or settings.learn_threads, memory or settings.learn_memory_gb
+        engines = LearnerEngines(SessionEmbeddings(embeddings_folder()), pause, *limits)
+        process = LearnerProcess(project, pause, do_round, CaseProposer(project, engines, pause), sys.stdin)
         end_with_input(process.run, pause)
         return
     ended = do_round("local", quiet=as_json)

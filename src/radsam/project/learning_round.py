@@ -23,6 +23,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -37,10 +38,14 @@ from radsam.project.finished_mask import FinishedMask
 from radsam.project.learner_engine import LearnerEngines
 from radsam.project.pause import Pause, StoppedError, WorkTime
 from radsam.project.project import Project, Round
+from radsam.project.proposal import Proposal
+from radsam.project.proposer import Proposer
 from radsam.project.round_plan import RoundPlan, finished_cases, require_enough, split_patients, times_of
 from radsam.project.session_embeddings import SessionEmbeddings
 from radsam.project.tuning_store import write_tuning_store
 from radsam.runtime import Bundle, find_bundle, read_bundle
+from radsam.session import Engine
+from radsam.volume import Volume
 
 #: Called with the share of a round that is done, and what it does.
 Report = Callable[[float, str], None]
@@ -52,6 +57,8 @@ _PARTS: dict[str, tuple[float, str]] = {
     "proposer": (0.30, "learns to propose"),
     "comparison": (0.30, "compares the new weights with those in use"),
 }
+#: Share of the proposer's part that it trains; before, it reduces the slices of cases that are new.
+_PROPOSER_TRAINING = 0.6
 #: Bytes of an embedding of 64×64×256, as float16.
 _EMBEDDING_BYTES = 2 << 20
 #: Embeddings to train on, as a share of the memory limit: they are mapped, so the system may drop them at any time.
@@ -108,6 +115,11 @@ def run_round(
             memory_gb or settings.learn_memory_gb,
         )
         return _LearningRound(project, plan, cases, engines, pause, report).run()
+
+
+def reduced_folder(project: Project) -> Path:
+    """Return where the reduced slices of a project's cases are, so that none is encoded again in the next round."""
+    return project.folder / "learning" / "reduced"
 
 
 def require_learning() -> None:
@@ -288,7 +300,36 @@ class _LearningRound:
             self._note(steps=tuned.steps, loss=tuned.loss)
 
     def _learn_to_propose(self) -> None:
-        """Train what proposes without a prompt."""
+        """Train what proposes without a prompt; a training that was stopped begins again."""
+        from radsam.training.proposer_data import TrainingCase
+        from radsam.training.proposer_training import train_proposer
+
+        target, scratch = self._weights / "proposer", self._folder / "proposer"
+        if target.exists():
+            return
+        _remove(scratch)
+        with self._part("proposer") as (work, progress):
+            trained = train_proposer(
+                [
+                    TrainingCase(
+                        id=masks[0].case.id,
+                        patient=masks[0].case.patient,
+                        volume=partial(self._project.volume, masks[0].case.id),
+                        masks={each.label: None if each.absent else each.voxels for each in masks},
+                    )
+                    for masks in self._train
+                ],
+                self._engines.open(self._start),
+                scratch,
+                minutes=_PROPOSER_TRAINING * work.limit / 60,
+                threads=self._engines.threads,
+                pause=self._pause,
+                progress=progress,
+                seed=self._plan.seed,
+                store=reduced_folder(self._project),
+            )
+            scratch.rename(target)
+            self._note(proposer={"steps": trained.steps, "dice": trained.dice})
 
     def _compare_weights(self) -> None:
         """Let the simulated annotator do objects of other patients with both weights."""
@@ -312,7 +353,15 @@ class _LearningRound:
             self._note(scores=asdict(Comparison.of(rows)))
 
     def _contender(self, bundle: Bundle, proposer: Path | None) -> Contender:
-        return Contender(self._engines.open(bundle), lambda volume, engine: {})
+        """Return weights as a user has them; those that the project began with propose nothing."""
+        if proposer is None or not proposer.exists():
+            return Contender(self._engines.open(bundle), lambda volume, engine: {})
+        reader, store = Proposer.read(proposer, self._engines.threads), reduced_folder(self._project)
+
+        def propose(volume: Volume, engine: Engine) -> Mapping[str, Proposal]:
+            return reader.propose(volume, engine, self._pause, store).proposals
+
+        return Contender(self._engines.open(bundle), propose)
 
     def _publish(self) -> None:
         """Put the weights where the server finds them, by one rename."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from radsam.disk.folder_cache import cache_folder
 from radsam.predictor.proposer_file import ProposerFile
 from radsam.project.case_order import order_of_cases
 from radsam.project.learner_process import is_due
-from radsam.project.learning_round import run_round
+from radsam.project.learning_round import reduced_folder, run_round
 from radsam.project.project import Project
 from radsam.project.proposal import Proposal
 from radsam.project.proposer import CaseProposals, Proposer
@@ -78,7 +77,7 @@ class ProjectLearner:
             self._known = {key: each for key, each in self._known.items() if key[0] == number}
             proposer = Proposer.read(project.weights_folder(number) / "proposer", self._threads)
             volume = volume or project.volume(case)
-            self._known[number, case] = proposer.propose(volume, self.engine(project), store=cache_folder("reduced"))
+            self._known[number, case] = proposer.propose(volume, self.engine(project), store=reduced_folder(project))
         return self._known[number, case]
 
 

@@ -43,7 +43,7 @@ def test_weights_that_need_fewer_actions_are_offered(tmp_path: Path, monkeypatch
     assert record["slices"]["objects"] == 3
     assert record["slices"]["encoded"] == record["slices"]["slices"] > 0
     assert record["slices"]["found"] == 0
-    assert record["seconds"].keys() >= {"slices", "decoder", "comparison"}
+    assert record["seconds"].keys() >= {"slices", "decoder", "proposer", "comparison"}
     assert not (tmp_path / "p/learning/round-0001").exists()
     assert [share for share, _ in with_report] == sorted(share for share, _ in with_report)
     assert {words for _, words in with_report} >= {"tunes the decoder"}
@@ -201,7 +201,7 @@ def test_a_stopped_round_goes_on_to_the_same_end(
         assert _same(run_round(project), expected)
     assert [each.state for each in project.rounds()] == ["offered"]
     assert _same(project.rounds()[0], expected)
-    assert sorted(path.name for path in project.weights_folder(1).iterdir()) == ["bundle", "round.json"]
+    assert sorted(path.name for path in project.weights_folder(1).iterdir()) == ["bundle", "proposer", "round.json"]
 
 
 def test_a_round_that_had_not_begun_is_dropped_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from radsam.errors import InputError
 from radsam.project.project import Project
 from radsam.project.reader_agreement import agreement_by_label, compare_readings
+from radsam.project.round_plan import finished_cases, require_enough
 from radsam.project.task_state import Case, Lock, Role, Task
 from radsam.server import project_answers
 from radsam.server.case_sessions import CaseSessions
@@ -204,6 +205,7 @@ class ProjectService:
             mask, made = None, self._sessions.absent(live, of_case, label)
         else:
             mask, made = self._sessions.read(live, of_case, label)
+        made["weights"] = self.weights.round_of(live.session.predictor.model_hash)
         self.project.begin(case.id, label, user, session, label, made["started_from"])
         self.project.finish(case.id, label, user, mask, made, live.session.volume.geometry)
         self._wake_learner()
@@ -261,8 +263,13 @@ class ProjectService:
     # Learning
 
     def learn(self, user: str) -> dict[str, Any]:
-        """Request a learning round now."""
+        """Request a learning round now.
+
+        Raises:
+            InputError: Too few cases are finished.
+        """
         self._require(user, Role.OWNER, "request a learning round")
+        require_enough(finished_cases(self.project))
         self._requested_at = len(self.project.rounds())
         self.learner.now()
         return self._learning()

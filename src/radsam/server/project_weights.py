@@ -59,6 +59,10 @@ class ProjectWeights:
         with self._lock:
             self._load(number)
 
+    def round_of(self, model_hash: str) -> int | None:
+        """Return the round that a session's model is of; None for the weights that the project began with."""
+        return next((number for number, known in self._hashes.items() if known == model_hash), None)
+
     def _load(self, number: int) -> Engine:
         if number not in self._engines:
             self._engines[number] = self._engine.load(self._bundle(number))

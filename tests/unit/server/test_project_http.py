@@ -300,6 +300,7 @@ def test_bad_input_is_refused_with_a_sentence(web: Served) -> None:
     ask(web, "POST", f"{done}/right/check", {"outcome": "perfect"}, status=422)
     assert "round 3" in message(web, "POST", f"{P}/rounds/3/accept", status=404)
     message(web, "POST", f"{P}/weights/back", status=422)
+    assert "finished cases" in message(web, "POST", f"{P}/learn", status=422)
     assert "nothing to check" in message(web, "POST", f"{P}/cases/case-2/open", {"check": True}, status=422)
     ask(web, "PATCH", f"{P}/cases/case-1", {"state": "done"}, status=422)
     ask(web, "GET", f"{P}/log?limit=0", status=422)

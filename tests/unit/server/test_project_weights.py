@@ -78,6 +78,9 @@ def test_new_sessions_use_accepted_weights_and_old_ones_theirs_also_after_a_rest
         other = open_case(web, "case-3")
         segment(web, other)
         assert model_of(web, other) == ROUND_1
+        for name, session in (("case-1", first), ("case-3", other)):
+            ask(web, "POST", f"{P}/cases/{name}/labels/right/done", {"session": session})
+        assert [each.provenance["weights"] for each in project.finished()] == [None, 1]
         again = open_case(web, "case-2")  # nothing was done in it
         assert again != untouched
         assert model_of(web, again) == ROUND_1

@@ -33,8 +33,8 @@ from radsam.volume import Plane, Volume
 _FIT_CASES, _FIT_SLICES, _FIT_CELLS = 4, 12, 512
 #: A label is in one piece if its largest piece has this share of its pixels, on average.
 ONE_PIECE = 0.95
-#: Slices, and cells along a side, of a piece.
-DEPTH, SIDE = 16, 24
+#: Slices, and cells along a side, of a piece: larger ones show more of the body, but time allows fewer of them.
+DEPTH, SIDE = 16, 16
 #: Share of pieces around an object; the others lie anywhere in the body.
 _AT_OBJECTS = 0.8
 #: How far the middle of a piece lies from the chosen pixel, as a share of its sides.

@@ -32,11 +32,11 @@ def main() -> None:
     given = parser.parse_args()
     session = load().open(read_volume(given.volume))
     index = _start(session)
-    measured = {"alone": _clicks(session, index, given.clicks)}
+    measured = {"alone": _clicks(session, index, given.clicks, seed=1)}
     command = [sys.executable, "-m", "radsam", "project", "learn", str(given.project), "--json"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as learner:
         time.sleep(given.warm_up)
-        measured["beside learning"] = _clicks(session, index, given.clicks)
+        measured["beside learning"] = _clicks(session, index, given.clicks, seed=2)
         if learner.poll() is not None:
             sys.exit("The learning process ended before the last click: give it more cases or minutes.")
         learner.terminate()
@@ -55,9 +55,12 @@ def _start(session: Session) -> int:
     return index
 
 
-def _clicks(session: Session, index: int, number: int) -> list[float]:
-    """Click here and there in the box, each time undone; return the seconds of each."""
-    rng, seconds = np.random.default_rng(0), []
+def _clicks(session: Session, index: int, number: int, seed: int) -> list[float]:
+    """Click here and there in the box, each time undone; return the seconds of each.
+
+    Another seed makes other clicks: a prediction that was made before is taken from the cache.
+    """
+    rng, seconds = np.random.default_rng(seed), []
     rows, cols = SliceGrid.of(session.volume.geometry, Plane.AXIAL).shape_vu
     for at in range(number):
         i, j = (int(rng.integers(n // 3, 2 * n // 3)) for n in (cols, rows))

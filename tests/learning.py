@@ -16,7 +16,7 @@ from fakes import FakeBackend, fake_spec
 from phantoms import ball
 from radsam.io.volume_write import write_volume
 from radsam.predictor import EmbeddingCache
-from radsam.project import learner_engine, learning_round
+from radsam.project import comparison, learner_engine, learning_round
 from radsam.project.project import NewCase, Project, ProjectSettings
 from radsam.runtime import Bundle, FramePrompt, read_bundle
 from radsam.runtime.bundle import write_bundle
@@ -101,6 +101,9 @@ def without_training(
         monkeypatch.setitem(sys.modules, module.__name__, module)
     proposer = SimpleNamespace(propose=lambda *given: SimpleNamespace(proposals={}))
     monkeypatch.setattr(learning_round.Proposer, "read", lambda *given: proposer)
+
+    monkeypatch.setattr("os.fsync", lambda handle: None)  # no test ends the machine
+    monkeypatch.setattr(comparison, "MOST_ACTIONS", 3)  # the weak model would take all of them, and seconds
 
     def open_engine(engines: learner_engine.LearnerEngines, bundle: Bundle) -> Engine:
         model = WeakBackend if bundle.spec.name == weak else FakeBackend

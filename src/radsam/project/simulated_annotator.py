@@ -20,7 +20,7 @@ import numpy as np
 
 from radsam.errors import PromptError
 from radsam.session import Session
-from radsam.session.edit import Remove
+from radsam.session.edit import Reach, Remove
 from radsam.session.edit_request import SegmentRequest, StartFromMaskRequest
 from radsam.session.hand_request import BoundsRequest, PaintRequest
 from radsam.session.requests import ObjectRequest
@@ -38,7 +38,7 @@ SECONDS: Mapping[Action, float] = {
     "take": 12.0,  # the same
     "ends": 5.0,  # scroll to each end and press a key there
     "delete": 3.0,  # decide, point, press
-    "undo": 2.0,  # see that it was made worse, and press a key
+    "undo": 2.0,  # see that it got worse, and press a key
 }
 #: To look over one slice of an object, once at the start and once at the end: four slices a second of scrolling.
 LOOK_SECONDS = 0.25
@@ -46,8 +46,10 @@ LOOK_SECONDS = 0.25
 #: A proposal with a lower Dice is deleted and drawn anew. Above it, strokes on the proposal need fewer actions than a
 #: box: of five organs of the neck with proposals of Dice .19 to .60, 24 actions from the proposals, 29 from boxes.
 WORTH_KEEPING = 0.15
-#: Who sees the Dice fall by more than this after an edit takes it back, and does it on the slice alone.
+#: Who sees the Dice fall by more than this after an edit takes it back, and lets strokes reach less far.
 _WORSE = 0.002
+#: How far strokes then reach, in slices to each side.
+_NEAR = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +125,7 @@ class _Annotator:
         self.truth = dict(truth.along(self._grid.axis).slices)
         self._masks: dict[int, RunMask] = {}
         self._bounds: Bounds | None = None
-        self._reach: Literal["next", "slice"] = "next"
+        self._reach: Reach = "next"
         self._machine = self._human = 0.0
         self._started: Literal["proposal", "prompt", ""] = "prompt" if truth else ""
         self.kinds: list[Action] = []
@@ -191,14 +193,15 @@ class _Annotator:
         if self.dice[-1] < self.dice[-2] - _WORSE and len(self.kinds) < self._most:
             self._session.undo()
             self._done("undo")
-            self._reach = "slice"  # who had to take it back once paints slice by slice from then on
+            # Who had to take it back goes on with less: two slices to each side, at last slice by slice.
+            self._reach = _NEAR if self._reach == "next" else "slice"
 
     def _box(self, index: int) -> Box:
         # As loose as in training and in the benchmark: in pixels of a slice of 1024.
         unit = max(self._grid.shape_vu) / 1024
         return Box.on(self._grid, index, *random_box(self.truth[index].decode(), self._rng, unit=unit))
 
-    def _paint(self, index: int, kind: Action, pixels: RunMask, reach: Literal["next", "slice"]) -> None:
+    def _paint(self, index: int, kind: Action, pixels: RunMask, reach: Reach) -> None:
         shape = SparseMask(self._grid.axis, self._session.volume.geometry.shape_kji, {index: pixels})
         self._run(PaintRequest(name=self._name, shape=shape, positive=kind == "add", reach=reach))
         self._done(kind)

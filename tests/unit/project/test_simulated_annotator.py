@@ -157,7 +157,7 @@ class _SpoilingSession(Session):
 
     def run(self, request: Any, **settings: Any) -> Any:
         """Do it, and too much of it."""
-        if isinstance(request, PaintRequest) and request.reach == "next":
+        if isinstance(request, PaintRequest) and request.reach != "slice":
             (index,) = request.shape.slices
             slab = np.zeros(self.volume.geometry.shape_kji, bool)
             slab[index] = True
@@ -172,6 +172,6 @@ def test_what_makes_it_worse_is_undone_and_counted() -> None:
     proposal[held[1:3]] = False
     session = _SpoilingSession(scene.volume, fake_session(scene.volume).predictor)
     effort = _annotate(scene, scene.truth, proposal, session, goal=0.999)
-    assert effort.kinds == ("add", "undo", "add", "add"), "after it, only slices are painted"
-    assert effort.dice[1] < effort.dice[0] == effort.dice[2]
+    assert effort.kinds == ("add", "undo", "add", "undo", "add", "add"), "after two, only slices are painted"
+    assert effort.dice[3] < effort.dice[0] == effort.dice[2] == effort.dice[4]
     assert effort.final_dice == 1.0

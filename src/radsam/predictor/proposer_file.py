@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Shaped
 
 from radsam.disk.atomic_write import make_folder, private_file
 from radsam.errors import BundleError
@@ -27,6 +27,8 @@ from radsam.volume import Plane
 FORMAT = "radsam-proposer"
 FORMAT_VERSION = 1
 _FACTS, _ARRAYS, GRAPH = "proposer.json", "proposer.npz", "proposer.onnx"
+#: Begins the names of the head's weights among the arrays.
+_WEIGHT = "head."
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,8 @@ class ProposerFile:
         reduction: Reduces that encoder's embeddings.
         graph: The head, an ONNX graph.
         summaries: Case that it was trained on to `ReducedSlices.summary` of it.
+        weights: Weights of the head by name, from which a later training may go on.
+        seen: Every case that these weights have ever been trained on, those of earlier trainings, too.
         report: How it was trained, for people: steps, seconds, Dice by label on cases held out meanwhile.
     """
 
@@ -76,6 +80,8 @@ class ProposerFile:
     reduction: Reduction
     graph: bytes
     summaries: Mapping[str, Float32[np.ndarray, " s"]]
+    weights: Mapping[str, Shaped[np.ndarray, "..."]]
+    seen: tuple[str, ...]
     report: Mapping[str, Any]
 
     def write(self, folder: Path) -> None:
@@ -88,7 +94,8 @@ class ProposerFile:
         (folder / _FACTS).unlink(missing_ok=True)
         arrays = io.BytesIO()
         table = np.stack([*self.summaries.values()]) if self.summaries else np.zeros((0, 0), np.float32)
-        np.savez(arrays, mean=self.reduction.mean, matrix=self.reduction.matrix, summaries=table)
+        weights: dict[str, Any] = {f"{_WEIGHT}{name}": value for name, value in self.weights.items()}
+        np.savez(arrays, mean=self.reduction.mean, matrix=self.reduction.matrix, summaries=table, **weights)
         parts = {_ARRAYS: arrays.getvalue(), GRAPH: self.graph}
         facts = {
             "format": FORMAT,
@@ -97,6 +104,7 @@ class ProposerFile:
             "plane": self.plane.value,
             "encoder_hash": self.encoder_hash,
             "cases": list(self.summaries),
+            "seen": list(self.seen),
             "report": dict(self.report),
             "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in parts.items()},
         }
@@ -127,6 +135,8 @@ class ProposerFile:
             with np.load(io.BytesIO(contents[_ARRAYS]), allow_pickle=False) as arrays:
                 reduction = Reduction(arrays["mean"], arrays["matrix"])
                 summaries = dict(zip(facts["cases"], arrays["summaries"], strict=True))
+                named = [name for name in arrays.files if name.startswith(_WEIGHT)]
+                weights = {name.removeprefix(_WEIGHT): arrays[name] for name in named}
             return cls(
                 tuple(LabelFacts(**each) for each in facts["labels"]),
                 Plane(facts["plane"]),
@@ -134,6 +144,8 @@ class ProposerFile:
                 reduction,
                 contents[GRAPH],
                 summaries,
+                weights,
+                tuple(facts["seen"]),
                 facts["report"],
             )
         except FileNotFoundError as error:

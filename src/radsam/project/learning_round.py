@@ -327,9 +327,21 @@ class _LearningRound:
                 progress=progress,
                 seed=self._plan.seed,
                 store=reduced_folder(self._project),
+                start=self._proposer_in_use(),
+                apart=self._cases_of_compared_patients(),
             )
             scratch.rename(target)
             self._note(proposer={"steps": trained.steps, "dice": trained.dice})
+
+    def _proposer_in_use(self) -> Path | None:
+        """Return the proposer that the new one goes on from."""
+        number = self._plan.in_use
+        return None if number is None else self._project.weights_folder(number) / "proposer"
+
+    def _cases_of_compared_patients(self) -> list[str]:
+        """Return every case of the patients that are compared on: nothing may have learned from one of them."""
+        compared = {self._project.case(each).patient for each in self._plan.compare}
+        return [each.id for each in self._project.cases() if each.patient in compared]
 
     def _compare_weights(self) -> None:
         """Let the simulated annotator do objects of other patients with both weights."""

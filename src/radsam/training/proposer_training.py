@@ -10,7 +10,7 @@ import copy
 import math
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from radsam.disk.folder_cache import cache_folder
+from radsam.errors import BundleError
 from radsam.metrics import dice
 from radsam.predictor.label_answer import Head, answer_of, label_logits
 from radsam.predictor.proposer_file import LabelFacts, ProposerFile
@@ -77,6 +78,8 @@ def train_proposer(
     seed: int = 0,
     store: Path | None = None,
     steps: int | None = None,
+    start: Path | None = None,
+    apart: Collection[str] = (),
 ) -> TrainingReport:
     """Train a proposer and write it into a folder, which `radsam.project.proposer.Proposer.read` reads.
 
@@ -91,6 +94,8 @@ def train_proposer(
         seed: Of everything drawn.
         store: Folder of the reduced slices, which later rounds use again; None for one in the user's cache.
         steps: Number of steps instead of a time, for a result that does not depend on the machine.
+        start: Folder of an earlier proposer to go on from, where it fits: same encoder, reduction and labels.
+        apart: Cases that will be measured on. A `start` that has seen one of them is not used.
 
     Raises:
         DatasetError: There is no object to learn from.
@@ -109,24 +114,26 @@ def train_proposer(
     )
     prepared_seconds = clock.spent
     training = _Training(finished, seed, clock)
-    held_out = _held_out(finished.cases, seed)
+    earlier = _fitting(start, finished, apart)
+    if earlier is not None:
+        training.go_on_from(earlier)
+    held_out = _held_out(finished.cases, earlier.seen if earlier else (), seed)
     limit = steps or math.inf
     clock.restart()
-    part = _MEASURE_AT if held_out else 0.0
 
     def share_done() -> float:
         return training.steps / limit if steps else clock.spent / (60 * minutes)
 
     training.use([each for each in finished.cases if each not in held_out])
-    measured: list[tuple[str, float, float]] = []
+    measured: list[tuple[str, float, float]] | None = None if held_out else []
     while (done := share_done()) < 1:
-        if held_out and not measured and done >= part:
+        if measured is None and done >= _MEASURE_AT:
             measured = training.measure(held_out)
             training.use(finished.cases)
         training.step(done)
         report_share(0.4 + 0.6 * done)
-    report = _report(training.steps, clock.spent, prepared_seconds, measured, held_out)
-    training.written(folder, measured, report)
+    report = _report(training.steps, clock.spent, prepared_seconds, measured or [], held_out)
+    training.written(folder, measured or [], report)
     return report
 
 
@@ -162,7 +169,15 @@ class _Training:
             self._head = ProposerHead(len(finished.reduction.matrix), len(finished.labels))
         self._average = copy.deepcopy(self._head).eval()
         self._optimizer = torch.optim.AdamW(self._head.parameters(), lr=_RATE, weight_decay=_DECAY, betas=_BETAS)
+        self._earlier: ProposerFile | None = None
         self.steps = 0
+
+    def go_on_from(self, earlier: ProposerFile) -> None:
+        """Take the weights of an earlier training."""
+        state = {name: torch.from_numpy(value.copy()) for name, value in earlier.weights.items()}
+        self._head.load_state_dict(state)
+        self._average.load_state_dict(state)
+        self._earlier = earlier
 
     def use(self, cases: Sequence[PreparedCase]) -> None:
         """Train on these cases from now on."""
@@ -234,6 +249,8 @@ class _Training:
             finished.reduction,
             graph,
             summaries,
+            {name: value.numpy() for name, value in self._average.state_dict().items()},
+            tuple(dict.fromkeys([*(self._earlier.seen if self._earlier else ()), *summaries])),
             {**vars(report), "measured_on": list(report.measured_on)},
         ).write(folder)
 
@@ -244,7 +261,10 @@ class _Training:
             np.array([each[1:] for each in measured if which in (None, each[0])]).reshape(-1, 2)
             for which in (None, label)
         )
-        if len(everything):
+        before = {each.name: each for each in self._earlier.labels}.get(label) if self._earlier else None
+        if before is not None:
+            usual = np.array([before.mean_agreement, before.mean_dice])
+        elif len(everything):
             usual = everything.mean(axis=0)
         agreement, score = (usual * _USUAL_WEIGHT + own.sum(axis=0)) / (_USUAL_WEIGHT + len(own))
         cases = sum(bool(each.targets.get(label)) for each in self._finished.cases)
@@ -269,13 +289,32 @@ def run_head(head: ProposerHead) -> Head:
     return run
 
 
-def _held_out(cases: Sequence[PreparedCase], seed: int) -> list[PreparedCase]:
-    """Choose a fifth of the patients, and return their cases; none where there are few."""
+def _fitting(start: Path | None, finished: FinishedCases, apart: Collection[str]) -> ProposerFile | None:
+    """Return the earlier proposer if the training can go on from it and has not seen what it will be measured on."""
+    if start is None:
+        return None
+    try:
+        earlier = ProposerFile.read(start)
+    except BundleError:
+        return None
+    fits = (
+        earlier.reduction.identity == finished.reduction.identity
+        and earlier.plane == finished.plane
+        and tuple(each.name for each in earlier.labels) == finished.labels
+        and not set(apart) & set(earlier.seen)
+    )
+    return earlier if fits and earlier.weights else None
+
+
+def _held_out(cases: Sequence[PreparedCase], seen: Collection[str], seed: int) -> list[PreparedCase]:
+    """Choose a fifth of the patients whose cases the weights have not seen; return their cases, none of few."""
     patients = sorted({each.case.patient for each in cases})
-    if len(patients) < _FEWEST_PATIENTS:
+    known = {each.case.patient for each in cases if each.case.id in seen}
+    free = [each for each in patients if each not in known]
+    if len(patients) < _FEWEST_PATIENTS or not free:
         return []
-    drawn = np.random.default_rng(seed).permutation(len(patients))[: max(1, round(_HELD_OUT * len(patients)))]
-    chosen = {patients[at] for at in drawn.tolist()}
+    count = min(max(1, round(_HELD_OUT * len(patients))), len(free))
+    chosen = {free[at] for at in np.random.default_rng(seed).permutation(len(free))[:count].tolist()}
     return [each for each in cases if each.case.patient in chosen]
 
 

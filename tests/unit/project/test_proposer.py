@@ -120,6 +120,20 @@ def test_the_graph_answers_as_the_trained_head(tmp_path: Path) -> None:
         np.testing.assert_allclose(run({"slices": stack[None]})["logits"][0], answer, atol=2e-4)
 
 
+def test_a_training_goes_on_from_an_earlier_one_that_has_not_seen_what_is_measured(tmp_path: Path) -> None:
+    scenes = [finished(f"case {n}", moved(ball(), (n - 1, n, -n))) for n in range(3)]
+    first, then, afresh = (tmp_path / name for name in ("first", "then", "afresh"))
+    train_proposer(scenes[:2], fake_engine(), first, steps=2, store=tmp_path)
+    train_proposer(scenes[1:], fake_engine(), then, steps=1, store=tmp_path, start=first, apart=["another"])
+    train_proposer(scenes[1:], fake_engine(), afresh, steps=1, store=tmp_path, start=first, apart=["case 0"])
+    assert ProposerFile.read(then).seen == ("case 0", "case 1", "case 2")
+    assert ProposerFile.read(afresh).seen == ("case 1", "case 2")
+    counts = [
+        int(ProposerFile.read(each).weights["near.first_norm.num_batches_tracked"]) for each in (first, then, afresh)
+    ]
+    assert counts == [2, 3, 1]
+
+
 def test_cases_without_an_object_teach_nothing(tmp_path: Path) -> None:
     case = TrainingCase("empty", "empty", lambda: ball().volume, {"ball": None})
     with pytest.raises(DatasetError, match="No finished case"):

@@ -57,7 +57,8 @@ _PARTS: dict[str, tuple[float, str]] = {
     "proposer": (0.30, "learns to propose"),
     "comparison": (0.30, "compares the new weights with those in use"),
 }
-#: Share of the proposer's part that it trains; before, it reduces the slices of cases that are new.
+#: Share of the proposer's part that it trains; before, it reduces the slices of new cases, of as many as it has time
+#: for: in the next round they are there already.
 _PROPOSER_TRAINING = 0.6
 #: Bytes of an embedding of 64×64×256, as float16.
 _EMBEDDING_BYTES = 2 << 20
@@ -322,6 +323,7 @@ class _LearningRound:
                 self._engines.open(self._start),
                 scratch,
                 minutes=_PROPOSER_TRAINING * work.limit / 60,
+                prepare_minutes=(1 - _PROPOSER_TRAINING) * work.limit / 60,
                 threads=self._engines.threads,
                 pause=self._pause,
                 progress=progress,

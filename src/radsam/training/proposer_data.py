@@ -31,6 +31,8 @@ from radsam.volume import Plane, Volume
 
 #: Cases, slices of each and cells of each slice that a reduction is fitted to.
 _FIT_CASES, _FIT_SLICES, _FIT_CELLS = 4, 12, 512
+#: So many cases are prepared, whatever time it takes.
+FEWEST_CASES = 3
 #: A label is in one piece if its largest piece has this share of its pixels, on average.
 ONE_PIECE = 0.95
 #: Slices, and cells along a side, of a piece: larger ones show more of the body, but time allows fewer of them.
@@ -117,6 +119,7 @@ class FinishedCases:
         pause: Asked before every slice.
         progress: Gets the share of the cases that are prepared.
         seed: Of the draws.
+        enough: Whether no more cases are to be prepared; called once there are as many as `FEWEST_CASES`.
 
     Raises:
         DatasetError: There is no case with an object.
@@ -130,12 +133,15 @@ class FinishedCases:
         pause: MayGoOn | None,
         progress: Callable[[float], None],
         seed: int,
+        enough: Callable[[], bool] = lambda: False,
     ) -> None:
         self.labels = tuple(dict.fromkeys(label for case in cases for label in case.masks))
         self._engine, self._store, self._pause = engine, store, pause
         self.plane, self.reduction = self._stored_basis(cases, seed)
         self.cases: list[PreparedCase] = []
         for number, case in enumerate(cases):
+            if number >= FEWEST_CASES and enough():
+                break
             self.cases.append(self._prepared(case))
             progress((number + 1) / len(cases))
         if not any(target for each in self.cases for target in each.targets.values()):

@@ -72,6 +72,7 @@ def train_proposer(
     folder: Path,
     *,
     minutes: float = 4.0,
+    prepare_minutes: float = math.inf,
     threads: int = 1,
     pause: MayGoOn | None = None,
     progress: Callable[[float], None] | None = None,
@@ -88,6 +89,7 @@ def train_proposer(
         engine: Encodes slices that are not stored yet.
         folder: Where the proposer goes.
         minutes: How long to train, beside preparing the cases and pauses.
+        prepare_minutes: After this time no more cases are prepared; they have their turn in a later round.
         threads: CPU threads of the training.
         pause: Asked before every small unit of work.
         progress: Gets the share of the work that is done.
@@ -111,6 +113,7 @@ def train_proposer(
         clock,
         lambda share: report_share(0.4 * share),
         seed,
+        lambda: clock.spent > 60 * prepare_minutes,
     )
     prepared_seconds = clock.spent
     training = _Training(finished, seed, clock)

@@ -134,6 +134,12 @@ def test_a_training_goes_on_from_an_earlier_one_that_has_not_seen_what_is_measur
     assert counts == [2, 3, 1]
 
 
+def test_without_time_a_few_cases_are_prepared_and_the_others_left_for_later(tmp_path: Path) -> None:
+    scenes = [finished(f"case {n}", moved(ball(), (n - 1, n, -n))) for n in range(4)]
+    train_proposer(scenes, fake_engine(), tmp_path / "made", steps=1, store=tmp_path, prepare_minutes=0.0)
+    assert ProposerFile.read(tmp_path / "made").seen == ("case 0", "case 1", "case 2")
+
+
 def test_cases_without_an_object_teach_nothing(tmp_path: Path) -> None:
     case = TrainingCase("empty", "empty", lambda: ball().volume, {"ball": None})
     with pytest.raises(DatasetError, match="No finished case"):

@@ -33,6 +33,7 @@ def main() -> None:
     parser.add_argument("--train", type=int, nargs="+", default=[5, 10, 20], help="numbers of finished cases")
     parser.add_argument("--measure", type=int, default=8, help="number of cases that are measured")
     parser.add_argument("--minutes", type=float, nargs="+", default=[2.0])
+    parser.add_argument("--steps", type=int, help="number of steps instead of minutes, for a machine with other work")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--store", type=Path, help="folder of reduced slices; a temporary one if left out")
@@ -56,6 +57,7 @@ def main() -> None:
                     engine,
                     folder,
                     minutes=minutes,
+                    steps=arguments.steps,
                     threads=arguments.threads,
                     store=store,
                     seed=arguments.seed,
@@ -67,7 +69,7 @@ def main() -> None:
                     good = f"{np.mean([each >= 0.7 for each in every]):.0%}"
                     parts = [
                         f"{count}{title}",
-                        f"{minutes:g}",
+                        f"{report.seconds / 60:.1f}",
                         str(report.steps),
                         *rows,
                         _mean(every),

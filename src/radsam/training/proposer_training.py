@@ -171,7 +171,9 @@ class _Training:
             torch.manual_seed(seed)
             self._head = ProposerHead(len(finished.reduction.matrix), len(finished.labels))
         self._average = copy.deepcopy(self._head).eval()
-        self._optimizer = torch.optim.AdamW(self._head.parameters(), lr=_RATE, weight_decay=_DECAY, betas=_BETAS)
+        self._optimizer = torch.optim.AdamW(
+            self._head.parameters(), lr=_RATE, weight_decay=_DECAY, betas=_BETAS, fused=True
+        )
         self._earlier: ProposerFile | None = None
         self.steps = 0
 

@@ -63,6 +63,15 @@ describe("the next case", () => {
     expect([project.work, messages]).toEqual([null, []]);
   });
 
+  it("waits for a label that the server is still taking, and does not ask about it", async () => {
+    const { project, work, fake } = await openWork();
+    fake.next = { case: "c2", volume: "v2", session: "s2" };
+    const questions = answering(false);
+    void work.setAbsent("liver");
+    await project.next();
+    expect(questions).toEqual(["Not done yet: spleen and aorta. Leave this case, and open the next one?"]);
+  });
+
   it("asks before it leaves labels that are not done, and releases the case", async () => {
     const { project, fake } = await openWork();
     fake.next = { case: "c2", volume: "v2", session: "s2" };

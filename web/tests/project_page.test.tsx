@@ -100,8 +100,11 @@ describe("the worklist", () => {
     await new Promise((resolve) => setTimeout(resolve));
     button("Check c2").click();
     await settled();
+    button("c2").click(); // it is done: nothing but a check is left
+    await settled();
     expect(fake.requests.filter((each) => each.path.endsWith("/open"))).toMatchObject([
       { path: "/project/cases/c3/open", body: {} },
+      { path: "/project/cases/c2/open", body: { check: true } },
       { path: "/project/cases/c2/open", body: { check: true } },
     ]);
   });

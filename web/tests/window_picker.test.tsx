@@ -55,6 +55,15 @@ describe("the window", () => {
     expect(field("Preset of the window").value).toBe("Lung");
   });
 
+  it("names the keys of its presets, which are others in a case of a project", async () => {
+    const { session, field, root } = opened();
+    expect(field("Preset of the window").textContent).toContain("Lung (2)");
+    session.rules = { names: ["liver"], proposed: new Set(), closed: new Set() };
+    session.display.set({ window: [0, 100] });
+    await rendered();
+    expect(root.textContent).toContain("Lung (Shift+2)");
+  });
+
   it.each(["", "0", "-5", "wide"])("refuses the width %j and says why", async (text) => {
     const { session, type, field, showToast } = opened();
     await type("Width of the window", text);

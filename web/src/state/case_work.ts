@@ -11,7 +11,7 @@ import type { SegmentedObject } from "../api/wire_types";
 import type { LabelRules } from "./label_rules";
 import { Observable } from "./observable";
 import type { OpenSession } from "./open_session";
-import { isDone, stateText } from "./worklist";
+import { isDone, labelText } from "./worklist";
 
 export interface LabelRow extends Omit<CaseLabel, "state"> {
   color: string;
@@ -45,6 +45,8 @@ export class CaseWork extends Observable {
   /** What was done last, for screen readers. */
   message = "";
   private readonly waiting = new Set<string>();
+  /** What the user has said of labels, until the server has taken it. */
+  private readonly sending = new Set<Promise<void>>();
   /** Stop following the session. */
   readonly close: () => void;
   private readonly editsAtStart: ReadonlyMap<string, number>;
@@ -130,8 +132,23 @@ export class CaseWork extends Observable {
     if (rows[next]) this.choose(rows[next].name);
   }
 
+  /** Wait until the server has taken what the user has said of labels. */
+  async settled(): Promise<void> {
+    while (this.sending.size) await Promise.all(this.sending);
+  }
+
+  private kept(sending: Promise<void>): Promise<void> {
+    const ended = sending.finally(() => this.sending.delete(ended));
+    this.sending.add(ended);
+    return ended;
+  }
+
   /** The label's object is as it should be; its edits end first. */
-  async finish(name: string): Promise<void> {
+  finish(name: string): Promise<void> {
+    return this.kept(this.finishOne(name));
+  }
+
+  private async finishOne(name: string): Promise<void> {
     const { session } = this;
     const row = this.row(name);
     if (!row || row.waiting || isDone(row.state)) return;
@@ -147,7 +164,11 @@ export class CaseWork extends Observable {
   }
 
   /** The label is not in this case. */
-  async setAbsent(name: string): Promise<void> {
+  setAbsent(name: string): Promise<void> {
+    return this.kept(this.setOneAbsent(name));
+  }
+
+  private async setOneAbsent(name: string): Promise<void> {
     const { session } = this;
     const row = this.row(name);
     if (!row || row.waiting || isDone(row.state)) return;
@@ -189,7 +210,11 @@ export class CaseWork extends Observable {
    * What the reviewer says of a label. With "corrected" the object of this session replaces it; without one, the label
    * is not in the case. One that was checked goes back to its annotator, too.
    */
-  async review(name: string, outcome: Outcome, note = ""): Promise<void> {
+  review(name: string, outcome: Outcome, note = ""): Promise<void> {
+    return this.kept(this.reviewOne(name, outcome, note));
+  }
+
+  private async reviewOne(name: string, outcome: Outcome, note: string): Promise<void> {
     const { host, session, caseId } = this;
     if (outcome === "corrected") await this.afterEdits(name);
     const absent = outcome === "corrected" ? !session.object(name) : this.row(name)?.absent;
@@ -217,7 +242,7 @@ export class CaseWork extends Observable {
     this.sendingBack = null;
     const at = rows.findIndex((each) => each.name === name);
     const next = left.find((each) => rows.findIndex(({ name }) => name === each.name) > at) ?? left.at(0);
-    this.message = `${name}: ${stateText[rows[at]?.state ?? "done"]}.${next ? ` Next: ${next.name}.` : ""}`;
+    this.message = `${name}: ${labelText(rows[at] ?? { state: "done", certainty: null, absent: false })}.${next ? ` Next: ${next.name}.` : ""}`;
     if (next) this.session.setTarget(next.name);
     else
       this.session.tell(`All labels are ${this.checks ? "checked" : "done"}. Shift+N opens the next case.`);

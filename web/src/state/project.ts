@@ -101,6 +101,7 @@ export class Project extends Observable {
   /** Open the next case; the one that is open is left. */
   async next(): Promise<void> {
     const before = this.work;
+    await before?.settled();
     const left = before?.left.map((each) => each.name) ?? [];
     if (left.length && !confirm(`${leftText(left, before!.checks)} Leave this case, and open the next one?`))
       return;

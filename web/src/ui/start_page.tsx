@@ -99,7 +99,7 @@ export function TokenPage({ app }: { app: App }) {
             onInput={(event) => setToken(event.currentTarget.value)}
           />
         </label>
-        <p class="dim">{app.tokenError} `radsam serve` prints the token when it starts.</p>
+        <p class="dim">{app.tokenError} Ask for it whoever runs this server.</p>
         <button type="submit" class="primary" disabled={!token.trim()}>
           Continue
         </button>

@@ -1,5 +1,6 @@
 import { useState } from "preact/hooks";
 import type { App } from "../state/app";
+import { NO_LABELS } from "../state/label_rules";
 import type { OpenSession } from "../state/open_session";
 import { centerWidth, KEYS_OF_PRESETS, presetsOf, sameWindow, windowOf } from "../volume/value_window";
 import { useObservables } from "./use_observables";
@@ -11,6 +12,8 @@ export function WindowPicker({ app, session }: { app: App; session: OpenSession 
   useObservables(display, session.kind);
   const presets = presetsOf(session.volume);
   const { center, width } = centerWidth(display.window);
+  // In a case of a project the digits choose labels.
+  const keyOf = (digit: number) => ` (${session.rules === NO_LABELS ? "" : "Shift+"}${digit})`;
   const preset = presets.find((each) => sameWindow(each.window, display.window));
   const choose = (name: string) => {
     const chosen = presets.find((each) => each.name === name);
@@ -42,13 +45,13 @@ export function WindowPicker({ app, session }: { app: App; session: OpenSession 
           {presets.map((each, n) => (
             <option key={each.name} value={each.name}>
               {each.name}
-              {n < KEYS_OF_PRESETS && ` (${n + 1})`}
+              {n < KEYS_OF_PRESETS && keyOf(n + 1)}
             </option>
           ))}
         </optgroup>
         <optgroup label="From the values">
-          <option value="slice">Of this slice (6)</option>
-          <option value="volume">Of the volume (7)</option>
+          <option value="slice">Of this slice{keyOf(6)}</option>
+          <option value="volume">Of the volume{keyOf(7)}</option>
         </optgroup>
       </select>
       <Typed letter="W" name="Width" value={width} take={(text) => type("width", text)} />

@@ -101,12 +101,14 @@ function Row({ item, row, reviewer, open, more }: Omit<Props, "cases"> & { item:
   const actions = item.labels.reduce((sum, each) => sum + each.actions, 0);
   const seconds = item.labels.reduce((sum, each) => sum + each.seconds, 0);
   const checks = reviewer !== null && canCheck(item, reviewer);
+  // Nothing else is left to do in it.
+  const onlyChecks = checks && item.state === "done";
   return (
     <tr class={`case-row ${item.mine ? "mine" : ""}`} data-row={row} aria-rowindex={row + 2}>
       <td class="numbers dim">{item.state === "excluded" ? "" : item.position}</td>
       <th scope="row">
         <span class="row">
-          <button type="button" class="quiet case-open" onClick={() => open(item.id, false)}>
+          <button type="button" class="quiet case-open" onClick={() => open(item.id, onlyChecks)}>
             <span class="ellipsis">{item.id}</span>
           </button>
           {item.reading > 1 && <span class="dim">reading {item.reading}</span>}

@@ -182,6 +182,7 @@ def test_tokens_are_added_listed_and_revoked(run_radsam: CommandLine, tmp_path: 
     state = ("--state", tmp_path / "state")
     made = run_radsam.here("tokens", "add", "ada", *state, cwd=tmp_path)
     assert made.returncode == 0, made.stderr
+    assert "after it is started again" in made.stderr
     token = made.stdout.strip()
     assert token not in (tmp_path / "state" / "tokens.json").read_text()
     assert "ada" in run_radsam.here("tokens", "list", *state, cwd=tmp_path).stdout

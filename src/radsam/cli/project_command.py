@@ -255,6 +255,8 @@ def roles(
         out.print(f"{escape(each)}: {found.value}")
     if not listed:
         note("Nobody has a role yet. With access tokens, only users with one can open the project.")
+    elif Role.OWNER not in listed.values():
+        note("Nobody is an owner yet: with access tokens, nobody could assign cases or decide on weights.")
 
 
 @project_app.command("log")

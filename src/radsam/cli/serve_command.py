@@ -176,11 +176,15 @@ def add_token(
     project: Project = None,
 ) -> None:
     """Make a token for a user. It is shown once; only its hash is stored."""
-    token = _file(state, token_file, project).add(user)
+    file = _file(state, token_file, project)
+    first = not file.tokens
+    token = file.add(user)
     out.print(token, soft_wrap=True)
     note(
         f"This is the only time that the token of {user} is shown. It goes to the end of the page's address: #token=…."
     )
+    if first:
+        note("It is the first one: a server that runs without tokens asks for one only after it is started again.")
 
 
 @tokens_app.command("list")

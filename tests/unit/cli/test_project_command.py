@@ -99,7 +99,9 @@ def test_cases_are_assigned_and_excluded(run_radsam: CommandLine, place: Path) -
 
 def test_roles_and_the_log(run_radsam: CommandLine, place: Path) -> None:
     project = made(run_radsam, place)
-    assert "anna: reviewer" in run_radsam.here("project", "roles", "p", "anna", "reviewer", cwd=place).done().stdout
+    given = run_radsam.here("project", "roles", "p", "anna", "reviewer", cwd=place).done()
+    assert "anna: reviewer" in given.stdout
+    assert "Nobody is an owner yet" in given.stderr
     assert project.role_of("anna") is Role.REVIEWER
     finish_all(project, "c0")
     listed = run_radsam.here("project", "log", "p", "--case", "c0", cwd=place).done().stdout.splitlines()

@@ -45,7 +45,7 @@ export class CaseWork extends Observable {
   /** What was done last, for screen readers. */
   message = "";
   private readonly waiting = new Set<string>();
-  /** What the user has said of labels, until the server has taken it. */
+  /** What the user says of labels, until the server has taken it. */
   private readonly sending = new Set<Promise<void>>();
   /** Stop following the session. */
   readonly close: () => void;
@@ -132,7 +132,7 @@ export class CaseWork extends Observable {
     if (rows[next]) this.choose(rows[next].name);
   }
 
-  /** Wait until the server has taken what the user has said of labels. */
+  /** Wait until the server has taken what the user says of labels. */
   async settled(): Promise<void> {
     while (this.sending.size) await Promise.all(this.sending);
   }

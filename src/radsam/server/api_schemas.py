@@ -140,6 +140,8 @@ class Info(BaseModel):
     formats: list[str]
     pacs: str | None
     user: str
+    #: Whether a project of many cases is served, under `/api/project`.
+    project: bool = False
 
 
 class Scan(BaseModel):

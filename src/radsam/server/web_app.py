@@ -134,6 +134,7 @@ def _add_about(app: FastAPI) -> None:
             formats=list(FORMATS),
             pacs=None if service.pacs is None else service.pacs.name,
             user=user,
+            project=service.project is not None,
         )
 
 

@@ -14,6 +14,8 @@ export interface Info {
   /** The server's PACS, in a few words; null if it has none. */
   pacs?: string | null;
   user: string;
+  /** Whether a project of many cases is served. */
+  project?: boolean;
 }
 
 export interface VolumeSummary {

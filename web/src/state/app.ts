@@ -117,6 +117,7 @@ export class App extends Observable {
   }
 
   private async startProject(): Promise<void> {
+    if (this.info?.project === false) return;
     const requests = new ProjectRequests(this.client);
     const info = await requests.info();
     if (!info || this.project) return;

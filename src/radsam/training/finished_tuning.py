@@ -30,7 +30,8 @@ from radsam.training.stored_embeddings import EncodedScenes
 from radsam.training.training_config import TrainConfig
 from radsam.training.training_run import LAST, Run
 
-#: A step of so many episodes takes less than a second on one core, so that it is over soon when work has to pause.
+#: A prediction of so many episodes, forward and back, takes less than a second on one core: it is over soon when work
+#: has to pause.
 BATCH = 2
 #: More than any round has time for.
 _MOST_STEPS = 100_000
@@ -129,17 +130,16 @@ def tune(
         seconds: The longest time in steps, over all processes that work on it.
         threads: CPU threads.
         seed: Seed of everything that is drawn.
-        wait: Called before each step; returns when it may be done.
+        wait: Called before each prediction; returns when it may be made.
         progress: Called after each step, with the share of the time that is spent.
         most_steps: Stop after so many steps, all processes together.
     """
     config = tuning_config(folder, start, threads, seed)
     scenes = read_scenes(folder, start, config.data.min_pixels)
-    run = Run(config, folder / "run", start, scenes, lambda line: None)
+    run = Run(config, folder / "run", start, scenes, lambda line: None, wait=wait)
     saved = run.seconds
     recent: list[float] = []
     while run.seconds < seconds and run.step < most_steps:
-        wait()
         losses, _, _ = run.train_step()
         recent = [*recent[-49:], losses.mean("total")]
         progress(min(1.0, run.seconds / seconds))

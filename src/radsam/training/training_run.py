@@ -211,6 +211,7 @@ class Run:
         scenes: The slices: encoded scenes, or augmented ones where the encoder is trained.
         report: Takes lines of progress.
         fabric: Where it runs; None opens what `config.run` says.
+        wait: Called before each prediction of a step; returns when it may be made. Does not count as time of the step.
 
     Attributes:
         model: The network in training.
@@ -230,7 +231,9 @@ class Run:
         scenes: AnyScenes,
         report: Report,
         fabric: Fabric | None = None,
+        wait: Callable[[], None] = lambda: None,
     ) -> None:
+        self._wait, self._waited = wait, 0.0
         self.config, self._out, self._start, self._scenes, self._report = config, out, start, scenes, report
         if config.run.threads:
             torch.set_num_threads(config.run.threads)
@@ -301,7 +304,7 @@ class Run:
         Raises:
             ExecutionError: The loss or the gradient is not a number; the weights are as before the step.
         """
-        began, optim, fabric = time.monotonic(), self.config.optim, self._fabric
+        began, optim, fabric = time.monotonic() - self._waited, self.config.optim, self._fabric
         rate = set_rate(self._optimizer, optim, self.step)
         turns = self._sampler.turns(self.step)
         first_part = fabric.global_rank * optim.accumulate
@@ -320,7 +323,7 @@ class Run:
         losses = StepLosses()
         for each in by_part:
             losses.add(each)
-        self.seconds += time.monotonic() - began
+        self.seconds += time.monotonic() - self._waited - began
         return losses, rate, norm
 
     def _forward_and_back(self, part: int, turns: int) -> StepLosses:
@@ -345,6 +348,9 @@ class Run:
             return self.model.encode(images)
 
     def _decode(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
+        began = time.monotonic()
+        self._wait()
+        self._waited += time.monotonic() - began
         with self._fabric.autocast():
             logits, scores = self._decoder(*inputs)
         return logits, scores

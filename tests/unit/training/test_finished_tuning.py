@@ -87,7 +87,8 @@ def test_a_tuning_that_was_stopped_goes_on_exactly(prepared: tuple[Path, Bundle]
     source, bundle = prepared
     waited: list[int] = []
     whole = _tuned(tmp_path / "whole", source, bundle, 4, lambda: waited.append(1))
-    assert (whole.steps, len(waited)) == (4, 4), "it asks before each step"
+    assert whole.steps == 4
+    assert len(waited) >= 4, "before each prediction of each step"
     _tuned(tmp_path / "stopped", source, bundle, 2)
     resumed = _tuned(tmp_path / "stopped", source, bundle, 4)
     assert resumed.steps == 4

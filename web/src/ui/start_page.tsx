@@ -99,7 +99,7 @@ export function TokenPage({ app }: { app: App }) {
             onInput={(event) => setToken(event.currentTarget.value)}
           />
         </label>
-        <p class="dim">{app.tokenError} Ask for it whoever runs this server.</p>
+        <p class="dim">{app.tokenError} Ask the person who runs this server for one.</p>
         <button type="submit" class="primary" disabled={!token.trim()}>
           Continue
         </button>

@@ -127,6 +127,7 @@ def test_closing_the_iterator_ends_the_workers(tmp_path: Path) -> None:
 
 def hold_interrupts() -> None:
     """Send Ctrl-C to this process while they are held, and beside it another thread that may take the signal."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a suite in the background of a shell ignores Ctrl-C
     ended = threading.Event()
     thread = threading.Thread(target=ended.wait)
     thread.start()

@@ -11,13 +11,13 @@ import numpy as np
 
 from radsam.disk.atomic_write import make_folder, replacing
 from radsam.errors import VolumeError
-from radsam.predictor.proposer_file import ProposerFile
 from radsam.project.case_order import order_of_cases
 from radsam.project.learner_engine import LearnerEngines
 from radsam.project.learning_round import reduced_folder
 from radsam.project.pause import Pause
 from radsam.project.project import Case, Project, TaskState
 from radsam.project.proposer import Proposer
+from radsam.proposer.proposer_file import ProposerFile
 from radsam.runtime import read_bundle
 from radsam.session import Engine
 

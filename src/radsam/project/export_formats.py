@@ -20,8 +20,8 @@ from radsam.io.label_legend import own_legend_path, write_legend
 from radsam.io.pacs.pacs_address import is_pacs_url
 from radsam.io.volume_write import write_labels, write_volume
 from radsam.project.case_source import case_path, read_case_volume
+from radsam.project.export_split import PatientSplit
 from radsam.project.finished_mask import FinishedMask, file_name
-from radsam.project.patient_split import PatientSplit
 from radsam.project.task_state import Case
 from radsam.session.label_set import LabelSet
 from radsam.volume import Geometry, LabelVolume, Modality

@@ -27,8 +27,8 @@ from radsam.project.export_formats import (
     write_case,
     write_descriptions,
 )
+from radsam.project.export_split import PatientSplit, split_by_patient
 from radsam.project.finished_mask import FinishedMask, file_name
-from radsam.project.patient_split import PatientSplit, split_by_patient
 from radsam.project.project import Case, Project, Task
 from radsam.volume import Modality
 

@@ -13,10 +13,10 @@ import numpy as np
 from jaxtyping import Float32
 
 from radsam.errors import BundleError
-from radsam.predictor.label_answer import Head, LabelAnswer, answer_of, label_logits
-from radsam.predictor.proposer_file import LabelFacts, ProposerFile
-from radsam.predictor.reduced_slices import MayGoOn, ReducedSlices, ReducedStore, WholeSlices
 from radsam.project.proposal import Proposal
+from radsam.proposer.label_answer import Head, LabelAnswer, answer_of, label_logits
+from radsam.proposer.proposer_file import LabelFacts, ProposerFile
+from radsam.proposer.reduced_slices import MayGoOn, ReducedSlices, ReducedStore, WholeSlices
 from radsam.runtime.graph_runner import open_graph
 from radsam.session.engine import Engine
 from radsam.volume import Volume

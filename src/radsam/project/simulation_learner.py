@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from radsam.predictor.proposer_file import ProposerFile
 from radsam.project.case_order import order_of_cases
 from radsam.project.learner_process import is_due
 from radsam.project.learning_round import reduced_folder, run_round
@@ -12,6 +11,7 @@ from radsam.project.project import Project
 from radsam.project.proposal import Proposal
 from radsam.project.proposer import CaseProposals, Proposer
 from radsam.project.simulation import ANNOTATOR
+from radsam.proposer.proposer_file import ProposerFile
 from radsam.session import Engine
 from radsam.volume import Volume
 

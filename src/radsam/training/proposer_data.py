@@ -12,8 +12,9 @@ from scipy import ndimage
 
 from radsam.disk.atomic_write import private_file, private_folder
 from radsam.errors import DatasetError
-from radsam.predictor.label_answer import BLOCK
-from radsam.predictor.reduced_slices import (
+from radsam.predictor.slice_predictor import SlicePredictor
+from radsam.proposer.label_answer import BLOCK
+from radsam.proposer.reduced_slices import (
     DETAIL,
     PLACE_VALUES,
     Covered,
@@ -24,8 +25,7 @@ from radsam.predictor.reduced_slices import (
     WholeSlices,
     covered,
 )
-from radsam.predictor.slice_order import usual_plane
-from radsam.predictor.slice_predictor import SlicePredictor
+from radsam.proposer.slice_order import usual_plane
 from radsam.session.engine import Engine
 from radsam.volume import Plane, Volume
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from radsam.model.onnx_export import OPSET, exporting
-from radsam.predictor.reduced_slices import DETAIL, PLACE_VALUES
+from radsam.proposer.reduced_slices import DETAIL, PLACE_VALUES
 
 #: Names of the graph's input and output.
 INPUT, OUTPUT = "slices", "logits"

@@ -23,9 +23,9 @@ from torch.nn import functional
 from radsam.disk.folder_cache import cache_folder
 from radsam.errors import BundleError
 from radsam.metrics import dice
-from radsam.predictor.label_answer import Head, answer_of, label_logits
-from radsam.predictor.proposer_file import LabelFacts, ProposerFile
-from radsam.predictor.reduced_slices import MayGoOn, ReducedStore
+from radsam.proposer.label_answer import Head, answer_of, label_logits
+from radsam.proposer.proposer_file import LabelFacts, ProposerFile
+from radsam.proposer.reduced_slices import MayGoOn, ReducedStore
 from radsam.session.engine import Engine
 from radsam.training.proposer_data import ONE_PIECE, FinishedCases, PieceSampler, PreparedCase, TrainingCase
 from radsam.training.proposer_head import ProposerHead, export_head

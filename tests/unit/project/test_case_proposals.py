@@ -10,7 +10,6 @@ import pytest
 
 from fakes import fake_spec
 from learning import learnable, without_training
-from radsam.predictor.proposer_file import ProposerFile
 from radsam.project import case_proposals
 from radsam.project.case_proposals import CaseProposer
 from radsam.project.learner_engine import LearnerEngines
@@ -18,6 +17,7 @@ from radsam.project.pause import Pause
 from radsam.project.project import Project
 from radsam.project.proposal import Proposal
 from radsam.project.session_embeddings import SessionEmbeddings
+from radsam.proposer.proposer_file import ProposerFile
 from radsam.runtime.bundle import write_bundle
 from radsam.volume import Plane, SparseMask, Volume
 

@@ -17,7 +17,7 @@ from radsam.io.dicom.dicom_labels import LabelOverlapWarning
 from radsam.io.volume_read import read_labels, read_volume
 from radsam.io.volume_write import write_volume
 from radsam.project.export_formats import ExportFormat
-from radsam.project.patient_split import split_by_patient
+from radsam.project.export_split import split_by_patient
 from radsam.project.project import NewCase, Project, ProjectSettings
 from radsam.project.project_export import ExportChoice, export_project
 from radsam.session.label_set import Label, LabelSet

@@ -12,9 +12,9 @@ from fakes import FakeBackend, fake_engine
 from phantoms import Scene, ball, stored_otherwise, touching_balls
 from radsam.errors import BundleError, DatasetError
 from radsam.metrics import dice
-from radsam.predictor.proposer_file import ProposerFile
 from radsam.project.pause import Pause, StoppedError
 from radsam.project.proposer import Proposer
+from radsam.proposer.proposer_file import ProposerFile
 from radsam.session.engine import Engine
 from radsam.training import proposer_training
 from radsam.training.proposer_data import TrainingCase

@@ -17,9 +17,9 @@ import numpy as np
 from jaxtyping import Bool, Float, Float16, Float32, UInt8
 
 from radsam.disk.folder_cache import FolderCache
-from radsam.predictor.slice_order import SliceOrder
 from radsam.predictor.slice_predictor import SlicePredictor
 from radsam.preprocess import Normalisation, SliceFrame, Window
+from radsam.proposer.slice_order import SliceOrder
 from radsam.volume import Plane, Volume
 
 #: Most channels of a reduced embedding; 64 of 256 hold 95 % of the variance of the default encoder's.

@@ -14,8 +14,8 @@ from jaxtyping import Bool, Float32, Int8
 from PIL import Image
 from scipy import ndimage
 
-from radsam.predictor.reduced_slices import DETAIL, MayGoOn, ReducedSlices
-from radsam.predictor.slice_order import between
+from radsam.proposer.reduced_slices import DETAIL, MayGoOn, ReducedSlices
+from radsam.proposer.slice_order import between
 from radsam.volume import RunMask, SparseMask
 
 #: A head: channels of `ReducedSlices.stack` to logits of every label, `DETAIL` times as fine in rows and columns.

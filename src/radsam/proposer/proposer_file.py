@@ -21,7 +21,7 @@ from jaxtyping import Float32, Shaped
 
 from radsam.disk.atomic_write import make_folder, private_file
 from radsam.errors import BundleError
-from radsam.predictor.reduced_slices import Reduction
+from radsam.proposer.reduced_slices import Reduction
 from radsam.volume import Plane
 
 FORMAT = "radsam-proposer"

@@ -12,7 +12,8 @@ import typer
 from radsam.cli.data_command import Classes, class_names, fill_store
 from radsam.cli.shared_options import AsJson, Overrides
 from radsam.cli.terminal import command, note, notes, out, require_extra
-from radsam.cli.train_command import TRAINING_MODULES, run_training, show_bundle
+from radsam.cli.train_command import run_training, show_bundle
+from radsam.training.required_modules import TRAINING_MODULES
 
 if TYPE_CHECKING:
     from radsam.data.case import Case

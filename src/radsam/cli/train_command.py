@@ -14,6 +14,7 @@ from rich.table import Table
 from radsam.cli.shared_options import AsJson, Config, Minutes, OutDir, Overrides
 from radsam.cli.terminal import command, note, out, progress_bar, require_extra, write_json
 from radsam.cli.training_progress import training_progress
+from radsam.training.required_modules import TRAINING_MODULES
 
 if TYPE_CHECKING:
     from radsam.training.exported_parity import Parity
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from radsam.training.training_validation import ObjectScore
 
 Licence = Annotated[str, typer.Option(help="SPDX name of the weights' licence, for their model card.")]
-
-#: Packages that training imports beyond the default installation.
-TRAINING_MODULES = ("torch", "onnx", "lightning_fabric")
 
 
 @command

@@ -25,7 +25,6 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +44,7 @@ from radsam.project.session_embeddings import SessionEmbeddings
 from radsam.project.tuning_store import write_tuning_store
 from radsam.runtime import Bundle, find_bundle, read_bundle
 from radsam.session import Engine
+from radsam.training.required_modules import can_train
 from radsam.volume import Volume
 
 #: Called with the share of a round that is done, and what it does.
@@ -64,8 +64,6 @@ _PROPOSER_TRAINING = 0.6
 _EMBEDDING_BYTES = 2 << 20
 #: Embeddings to train on, as a share of the memory limit: they are mapped, so the system may drop them at any time.
 _SLICES_SHARE = 0.25
-#: Packages that learning imports beyond the default installation.
-_EXTRA_MODULES = ("torch", "onnx", "lightning_fabric")
 #: Seconds between changes of the round's row.
 _REPORT_SECONDS = 1.0
 #: Who learns, in the log.
@@ -129,7 +127,7 @@ def require_learning() -> None:
     Raises:
         MissingExtraError: The extra "train" is not installed.
     """
-    if not all(find_spec(each) for each in _EXTRA_MODULES):
+    if not can_train():
         raise MissingExtraError("Learning from finished cases", "train")
 
 

@@ -6,7 +6,6 @@ pipe ends and the process with it.
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import subprocess
 import sys
@@ -38,11 +37,6 @@ def learn_command(folder: Path, model: str | None) -> list[str]:
     """Return the command that learns for a project, from a bundle or the default one."""
     start = [] if model is None else ["--model", model]
     return [sys.executable, "-m", "radsam", "project", "learn", str(folder), "--follow", *start]
-
-
-def can_learn() -> bool:
-    """Whether the extra that learning needs is installed."""
-    return all(importlib.util.find_spec(each) is not None for each in ("torch", "onnx", "lightning_fabric"))
 
 
 class LearnerSupervisor:

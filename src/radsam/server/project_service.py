@@ -18,7 +18,7 @@ from radsam.project.task_state import Case, Lock, Role, Task
 from radsam.server import project_answers
 from radsam.server.case_sessions import CaseSessions
 from radsam.server.case_volumes import CaseVolumes
-from radsam.server.learner_supervisor import LearnerSupervisor, can_learn, learn_command
+from radsam.server.learner_supervisor import LearnerSupervisor, learn_command
 from radsam.server.model_thread import ModelThread
 from radsam.server.project_schemas import CaseChange, CheckRequest
 from radsam.server.project_weights import ProjectWeights
@@ -28,6 +28,7 @@ from radsam.server.session_registry import SessionRegistry
 from radsam.server.volume_registry import VolumeRegistry
 from radsam.server.work_count import WorkCount
 from radsam.session import Engine
+from radsam.training.required_modules import can_train
 
 _NO_PROJECT = "This server serves no project. Start one with: radsam serve --project DIR"
 
@@ -66,7 +67,7 @@ class ProjectService:
         self._labels = [each.name for each in project.labels.label]
         self._volumes = CaseVolumes(project, volumes)
         self._sessions = CaseSessions(project, self._volumes, sessions, store, engine, thread, delete)
-        command = learn_command(project.folder, model) if can_learn() else None
+        command = learn_command(project.folder, model) if can_train() else None
         self.learner = learner or LearnerSupervisor(
             command,
             lambda: thread.busy,

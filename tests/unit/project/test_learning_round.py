@@ -20,6 +20,7 @@ from radsam.project.learning_round import run_round
 from radsam.project.pause import Pause, StoppedError
 from radsam.project.project import Project, Round
 from radsam.runtime import read_bundle
+from radsam.training import required_modules
 
 
 class Killed(BaseException):
@@ -125,7 +126,7 @@ def test_a_failing_round_is_dropped_with_the_reason(tmp_path: Path, monkeypatch:
 
 
 def test_without_the_extra_it_says_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(learning_round, "_EXTRA_MODULES", ("no_such_module",))
+    monkeypatch.setattr(required_modules, "TRAINING_MODULES", ("no_such_module",))
     with pytest.raises(MissingExtraError, match=r"radsam\[train\]"):
         run_round(learnable(tmp_path / "p"))
 

@@ -12,12 +12,12 @@ from jaxtyping import Float16, Float32
 
 from radsam.batch.batch_settings import BatchSettings
 from radsam.predictor import EmbeddingCache, temporary_store
-from radsam.runtime import Backend, Bundle, Decoded, FramePrompt, Precision, find_bundle, open_backend, read_bundle
+from radsam.runtime import Backend, Bundle, ForwardingBackend, find_bundle, open_backend, read_bundle
 from radsam.session import Engine
 from radsam.volume import Modality
 
 
-class TimedBackend:
+class TimedBackend(ForwardingBackend):
     """A backend that counts and times its encoder.
 
     Args:
@@ -25,36 +25,17 @@ class TimedBackend:
     """
 
     def __init__(self, backend: Backend) -> None:
-        self._backend = backend
+        super().__init__(backend)
         self.encoded = 0
         self.encode_seconds = 0.0
-
-    @property
-    def name(self) -> str:
-        """The engine, its device and its precision."""
-        return self._backend.name
-
-    @property
-    def precision(self) -> Precision:
-        """What it computes in."""
-        return self._backend.precision
-
-    @property
-    def threads(self) -> int:
-        """Number of its CPU threads."""
-        return self._backend.threads
 
     def encode(self, images: Float32[np.ndarray, "b 3 n n"]) -> Float16[np.ndarray, "b c g g"]:
         """Encode images; see `Backend.encode`."""
         started = time.perf_counter()
-        embedding = self._backend.encode(images)
+        embedding = super().encode(images)
         self.encode_seconds += time.perf_counter() - started
         self.encoded += len(images)
         return embedding
-
-    def decode(self, embedding: Float16[np.ndarray, "c g g"], prompt: FramePrompt) -> Decoded:
-        """Decode one prompt; see `Backend.decode`."""
-        return self._backend.decode(embedding, prompt)
 
 
 @dataclass(frozen=True, eq=False)

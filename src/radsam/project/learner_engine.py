@@ -8,14 +8,14 @@ from jaxtyping import Float16, Float32
 from radsam.predictor import EmbeddingCache
 from radsam.project.pause import Pause
 from radsam.project.session_embeddings import SessionEmbeddings
-from radsam.runtime import Backend, Bundle, Decoded, FramePrompt, Precision, open_backend
+from radsam.runtime import Backend, Bundle, Decoded, ForwardingBackend, FramePrompt, open_backend
 from radsam.session import Engine
 
 #: Most memory for embeddings, as a share of the limit.
 _CACHE_SHARE = 0.15
 
 
-class PausingBackend:
+class PausingBackend(ForwardingBackend):
     """A backend that pauses before each image and each prompt, so that whatever uses it does.
 
     Args:
@@ -24,35 +24,21 @@ class PausingBackend:
     """
 
     def __init__(self, backend: Backend, pause: Pause) -> None:
-        self._backend, self._pause = backend, pause
-
-    @property
-    def name(self) -> str:
-        """As of the backend."""
-        return self._backend.name
-
-    @property
-    def precision(self) -> Precision:
-        """As of the backend."""
-        return self._backend.precision
-
-    @property
-    def threads(self) -> int:
-        """As of the backend."""
-        return self._backend.threads
+        super().__init__(backend)
+        self._pause = pause
 
     def encode(self, images: Float32[np.ndarray, "b 3 n n"]) -> Float16[np.ndarray, "b c g g"]:
         """Encode images, one after the other; see `Backend.encode`."""
         encoded = []
         for image in images:
             self._pause.wait()
-            encoded.append(self._backend.encode(image[None]))
+            encoded.append(super().encode(image[None]))
         return np.concatenate(encoded)
 
     def decode(self, embedding: Float16[np.ndarray, "c g g"], prompt: FramePrompt) -> Decoded:
         """Predict masks for one prompt; see `Backend.decode`."""
         self._pause.wait()
-        return self._backend.decode(embedding, prompt)
+        return super().decode(embedding, prompt)
 
 
 class LearnerEngines:

@@ -1,6 +1,6 @@
 """Running a trained model: its weights bundle, and the backends that run it."""
 
-from radsam.runtime.backend import Backend, Decoded, FramePrompt, FrameSource, Precision
+from radsam.runtime.backend import Backend, Decoded, ForwardingBackend, FramePrompt, FrameSource, Precision
 from radsam.runtime.backend_choice import open_backend
 from radsam.runtime.bundle import Bundle, BundleSpec, Capability, find_bundle, read_bundle
 
@@ -10,6 +10,7 @@ __all__ = [
     "BundleSpec",
     "Capability",
     "Decoded",
+    "ForwardingBackend",
     "FramePrompt",
     "FrameSource",
     "Precision",

@@ -100,6 +100,40 @@ class Backend(Protocol):
         """
 
 
+class ForwardingBackend:
+    """A backend that hands everything on to another one: a base for those that do something beside it.
+
+    Args:
+        backend: The other one.
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    @property
+    def name(self) -> str:
+        """As of the other one."""
+        return self._backend.name
+
+    @property
+    def precision(self) -> Precision:
+        """As of the other one."""
+        return self._backend.precision
+
+    @property
+    def threads(self) -> int:
+        """As of the other one."""
+        return self._backend.threads
+
+    def encode(self, images: Float32[np.ndarray, "b 3 n n"]) -> Float16[np.ndarray, "b c g g"]:
+        """Encode images; see `Backend.encode`."""
+        return self._backend.encode(images)
+
+    def decode(self, embedding: Float16[np.ndarray, "c g g"], prompt: FramePrompt) -> Decoded:
+        """Predict masks for one prompt; see `Backend.decode`."""
+        return self._backend.decode(embedding, prompt)
+
+
 def usable_cores() -> int:
     """Number of processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from radsam.benchmark.report.report_svg import COLOURS
+from radsam.benchmark.report.report_svg import COLOURS, DIM, INK, LINE, open_drawing, text_at
 
-_INK, _DIM, _LINE = "#1c2126", "#5d6770", "#d9dee3"
 _LEFT, _TOP, _WIDTH, _HEIGHT, _LEGEND = 48.0, 14.0, 560.0, 260.0, 170.0
 
 
@@ -36,12 +35,8 @@ def draw_effort(curves: Sequence[EffortCurve], what: str, marks: Sequence[int]) 
     """
     last = max((max(each.points, default=1) for each in curves), default=1)
     step, top_value = _scale(max((max(each.points.values(), default=0.0) for each in curves), default=0.0))
-    size = f"{_LEFT + _WIDTH + _LEGEND:g} {_TOP + _HEIGHT + 44:g}".split()
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{size[0]}" height="{size[1]}" '
-        f'viewBox="0 0 {size[0]} {size[1]}" font-family="system-ui, sans-serif" font-size="12" role="img">'
-        f"<title>{escape(what)}</title>"
-    ]
+    size = _LEFT + _WIDTH + _LEGEND, _TOP + _HEIGHT + 44
+    parts = [open_drawing(*size), f"<title>{escape(what)}</title>"]
 
     def x_of(order: int | float) -> float:
         return _LEFT + _WIDTH * (order - 1) / max(1, last - 1)
@@ -51,16 +46,15 @@ def draw_effort(curves: Sequence[EffortCurve], what: str, marks: Sequence[int]) 
 
     for tick in range(round(top_value / step) + 1):
         y = y_of(tick * step)
-        parts.append(f'<line x1="{_LEFT}" y1="{y:.1f}" x2="{_LEFT + _WIDTH}" y2="{y:.1f}" stroke="{_LINE}"/>')
-        parts.append(_text(_LEFT - 8, y + 4, f"{tick * step:g}", "end", _DIM))
+        parts.append(f'<line x1="{_LEFT}" y1="{y:.1f}" x2="{_LEFT + _WIDTH}" y2="{y:.1f}" stroke="{LINE}"/>')
+        parts.append(text_at(_LEFT - 8, y + 4, f"{tick * step:g}", "end", DIM))
     for order in range(1, last + 1, max(1, last // 10)):
-        parts.append(_text(x_of(order), _TOP + _HEIGHT + 18, str(order), "middle", _DIM))
-    parts.append(_text(_LEFT + _WIDTH / 2, _TOP + _HEIGHT + 36, f"case ({what})", "middle", _DIM))
+        parts.append(text_at(x_of(order), _TOP + _HEIGHT + 18, str(order), "middle", DIM))
+    parts.append(text_at(_LEFT + _WIDTH / 2, _TOP + _HEIGHT + 36, f"case ({what})", "middle", DIM))
     for mark in marks:
         x = x_of(mark - 0.5)
         parts.append(
-            f'<line x1="{x:.1f}" y1="{_TOP}" x2="{x:.1f}" y2="{_TOP + _HEIGHT}" stroke="{_DIM}" '
-            'stroke-dasharray="2 4"/>'
+            f'<line x1="{x:.1f}" y1="{_TOP}" x2="{x:.1f}" y2="{_TOP + _HEIGHT}" stroke="{DIM}" stroke-dasharray="2 4"/>'
         )
     for number, curve in enumerate(curves):
         style = f'stroke="{COLOURS[number]}" stroke-width="2" fill="none"'
@@ -72,7 +66,7 @@ def draw_effort(curves: Sequence[EffortCurve], what: str, marks: Sequence[int]) 
             for order, value in curve.points.items()
         ]
         parts.append(f'<polyline points="{_LEFT + _WIDTH + 16},{y} {_LEFT + _WIDTH + 40},{y}" {style}/>')
-        parts.append(_text(_LEFT + _WIDTH + 46, y + 4, curve.name, "start", _INK))
+        parts.append(text_at(_LEFT + _WIDTH + 46, y + 4, curve.name, "start", INK))
     return "".join([*parts, "</svg>"])
 
 
@@ -82,7 +76,3 @@ def _scale(most: float) -> tuple[float, float]:
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(each * power for each in (1, 2, 5, 10) if each * power >= rough)
     return step, step * max(1, math.ceil(most / step))
-
-
-def _text(x: float, y: float, text: str, anchor: str, colour: str) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}">{escape(text)}</text>'

@@ -11,7 +11,7 @@ from statistics import fmean
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8A7A00", "#7F7F7F")
 _DASHES = ("", "6 3", "2 2")
 
-_INK, _DIM, _LINE = "#1c2126", "#5d6770", "#d9dee3"
+INK, DIM, LINE = "#1c2126", "#5d6770", "#d9dee3"
 _FONT = 'font-family="system-ui, sans-serif" font-size="12"'
 
 
@@ -32,7 +32,7 @@ def draw_curves(lines: Sequence[Line]) -> str:
     """Draw Dice against the number of edits; a model without edits is a level dotted line."""
     left, top, width, height, legend = 48.0, 14.0, 560.0, 320.0, 260.0
     most = max(max(line.points) for line in lines)
-    parts = [_open(left + width + legend, top + height + 44)]
+    parts = [open_drawing(left + width + legend, top + height + 44)]
 
     def x_of(edits: float) -> float:
         return left + width * edits / max(1, most)
@@ -42,12 +42,12 @@ def draw_curves(lines: Sequence[Line]) -> str:
 
     for tick in range(0, 11, 2):
         y = y_of(tick / 10)
-        parts.append(f'<line x1="{left}" y1="{y:.1f}" x2="{left + width}" y2="{y:.1f}" stroke="{_LINE}"/>')
-        parts.append(_text(left - 8, y + 4, f"{tick / 10:.1f}", "end", _DIM))
+        parts.append(f'<line x1="{left}" y1="{y:.1f}" x2="{left + width}" y2="{y:.1f}" stroke="{LINE}"/>')
+        parts.append(text_at(left - 8, y + 4, f"{tick / 10:.1f}", "end", DIM))
     step = max(1, most // 10)
     for edits in range(0, most + 1, step):
-        parts.append(_text(x_of(float(edits)), top + height + 18, str(edits), "middle", _DIM))
-    parts.append(_text(left + width / 2, top + height + 36, "edits", "middle", _DIM))
+        parts.append(text_at(x_of(float(edits)), top + height + 18, str(edits), "middle", DIM))
+    parts.append(text_at(left + width / 2, top + height + 36, "edits", "middle", DIM))
     for number, line in enumerate(lines):
         colour = COLOURS[number % len(COLOURS)]
         dash = _DASHES[number // len(COLOURS) % len(_DASHES)]
@@ -59,7 +59,7 @@ def draw_curves(lines: Sequence[Line]) -> str:
         parts.append(f'<polyline points="{path}" {style}/>')
         y = top + 10 + 20.0 * number
         parts.append(f'<polyline points="{left + width + 16},{y} {left + width + 40},{y}" {style}/>')
-        parts.append(_text(left + width + 46, y + 4, f"{line.name}  {points[-1][1]:.3f}", "start", _INK))
+        parts.append(text_at(left + width + 46, y + 4, f"{line.name}  {points[-1][1]:.3f}", "start", INK))
     return "".join([*parts, "</svg>"])
 
 
@@ -73,24 +73,24 @@ def draw_bars(classes: Mapping[str, Mapping[str, Sequence[float]]], models: Sequ
     left, top, width = 190.0, 26.0 + 18 * ((len(models) + 2) // 3), 600
     bar, gap = 9.0, 9.0
     height = sum(bar * len(found) + gap for found in classes.values())
-    parts = [_open(left + width + 40, top + height + 26)]
+    parts = [open_drawing(left + width + 40, top + height + 26)]
     for number, model in enumerate(models):
         x, base = left + 205 * (number % 3), 12.0 + 18 * (number // 3)
         parts.append(f'<rect x="{x}" y="{base - 8}" width="12" height="9" fill="{COLOURS[number % len(COLOURS)]}"/>')
-        parts.append(_text(x + 18.0, base, model, "start", _INK))
+        parts.append(text_at(x + 18.0, base, model, "start", INK))
 
     def x_of(dice: float) -> float:
         return left + width * dice
 
     for tick in range(0, 11, 2):
         x = x_of(tick / 10)
-        parts.append(f'<line x1="{x}" y1="{top - 6}" x2="{x}" y2="{top + height}" stroke="{_LINE}"/>')
-        parts.append(_text(x, top + height + 16, f"{tick / 10:.1f}", "middle", _DIM))
+        parts.append(f'<line x1="{x}" y1="{top - 6}" x2="{x}" y2="{top + height}" stroke="{LINE}"/>')
+        parts.append(text_at(x, top + height + 16, f"{tick / 10:.1f}", "middle", DIM))
     y = top
     for name, found in classes.items():
         count = max(map(len, found.values()))
         label = f"{name} ({count})"
-        parts.append(_text(left - 10, y + bar * len(found) / 2 + 4, label, "end", _INK))
+        parts.append(text_at(left - 10, y + bar * len(found) / 2 + 4, label, "end", INK))
         for model, values in found.items():
             mean = fmean(values)
             colour = COLOURS[models.index(model) % len(COLOURS)]
@@ -101,18 +101,20 @@ def draw_bars(classes: Mapping[str, Mapping[str, Sequence[float]]], models: Sequ
             )
             if len(values) > 1:
                 low, high = x_of(min(values)), x_of(max(values))
-                parts.append(f'<line x1="{low:.1f}" y1="{middle}" x2="{high:.1f}" y2="{middle}" stroke="{_INK}"/>')
+                parts.append(f'<line x1="{low:.1f}" y1="{middle}" x2="{high:.1f}" y2="{middle}" stroke="{INK}"/>')
                 dots = "".join(f'<circle cx="{x_of(v):.1f}" cy="{middle}" r="1.8"/>' for v in values)
-                parts.append(f'<g fill="{_INK}">{dots}</g>')
+                parts.append(f'<g fill="{INK}">{dots}</g>')
             y += bar
         y += gap
     return "".join([*parts, "</svg>"])
 
 
-def _open(width: float, height: float) -> str:
+def open_drawing(width: float, height: float) -> str:
+    """Return the first tag of a drawing of this size, in pixels."""
     size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
-    return f'<svg xmlns="http://www.w3.org/2000/svg" {size} {_FONT}>'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {size} {_FONT} role="img">'
 
 
-def _text(x: float, y: float, text: str, anchor: str, colour: str) -> str:
+def text_at(x: float, y: float, text: str, anchor: str, colour: str) -> str:
+    """Return a line of text; `anchor` is "start", "middle" or "end"."""
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}">{escape(text)}</text>'

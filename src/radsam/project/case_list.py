@@ -16,11 +16,11 @@ from radsam.data.adapters import folder as training_folder
 from radsam.data.case import Case as TrainingCase
 from radsam.disk.csv_table import read_csv_table
 from radsam.errors import DatasetError, InputError, RadsamError
-from radsam.io.dicom.dicom_zip import looks_like_dicom
 from radsam.io.dicom.patient_header import read_patient
 from radsam.io.image_file import SUFFIXES
 from radsam.io.pacs.pacs_address import is_pacs_url
 from radsam.io.volume_info import VolumeInfo
+from radsam.io.volume_paths import paths_below
 from radsam.io.volume_read import known_modality, read_info
 from radsam.project.task_state import NewCase
 
@@ -30,8 +30,6 @@ _KNOWN = ("case", "image", "patient", "modality", "series")
 #: Names that tell nothing: the case is then called like the folder.
 _PLAIN_NAMES = {"ct", "mr", "pet", "image", "volume", "dicom"}
 _LABEL_MAP = re.compile(r"(^|[^a-z])(seg|segmentation|label|labels|mask|masks)([^a-z]|$)", re.IGNORECASE)
-_NOT_DICOM = (".json", ".txt", ".md", ".csv", ".toml", ".html", ".xml", ".pdf", ".png", ".jpg")
-_MAX_DEPTH = 6
 
 
 @dataclass(frozen=True)
@@ -168,34 +166,13 @@ def _row_case(path: Path, line: int, row: Mapping[str, str], *, of_batch: bool) 
 
 def _in_folder(folder: Path) -> FoundCases:
     images = folder / "images"
-    paths = [*_paths_below(images if images.is_dir() and (folder / "labels").is_dir() else folder)]
+    paths = [*paths_below(images if images.is_dir() and (folder / "labels").is_dir() else folder)]
     label_maps = [each for each in paths if each.is_file() and _LABEL_MAP.search(_stem(each))]
     cases, notes = _named([each for each in paths if each not in label_maps], folder)
     if label_maps:
         some = ", ".join(each.name for each in label_maps[:3])
         notes = (*notes, f"Left out {len(label_maps)} files that are called like label maps ({some}).")
     return FoundCases(cases, notes)
-
-
-def _paths_below(folder: Path) -> Iterator[Path]:
-    """Find volume files and DICOM folders below a folder, hidden ones excluded."""
-    pending = [(folder, 0)]
-    while pending:
-        here, depth = pending.pop(0)
-        inside = sorted(each for each in here.iterdir() if not each.name.startswith("."))
-        files = [each for each in inside if each.is_file()]
-        yield from (each for each in files if each.name.lower().endswith((*SUFFIXES, ".zip")))
-        if any(_is_dicom_file(each) for each in files):
-            yield here  # with the DICOM files of all folders below it, as `read_volume` reads it
-        elif depth < _MAX_DEPTH:
-            pending += [(each, depth + 1) for each in inside if each.is_dir()]
-
-
-def _is_dicom_file(path: Path) -> bool:
-    if path.name.lower().endswith((*SUFFIXES, ".zip", *_NOT_DICOM)):
-        return False
-    with path.open("rb") as stream:
-        return looks_like_dicom(stream.read(132))
 
 
 def _named(paths: Sequence[Path], folder: Path) -> tuple[tuple[NewCase, ...], tuple[str, ...]]:

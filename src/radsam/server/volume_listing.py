@@ -1,26 +1,21 @@
-"""Finds volumes in files and folders, and describes them from their headers."""
+"""Describes the volumes of files and folders from their headers."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from radsam.disk.utf8_path import printable
 from radsam.errors import RadsamError, VolumeError
 from radsam.io.dicom.dicom_input import is_dicom
-from radsam.io.dicom.dicom_zip import looks_like_dicom
 from radsam.io.dicom.patient_header import PatientHeader, read_patient
-from radsam.io.image_file import SUFFIXES
 from radsam.io.stated_grid import grid_notes
 from radsam.io.volume_info import ScanInfo, VolumeInfo
 from radsam.io.volume_read import read_info
 from radsam.server.server_store import UploadRow, iso_time
 from radsam.volume import Geometry
-
-#: Limits of the scan of a folder: number of volumes, and depth.
-_MAX_VOLUMES, _MAX_DEPTH = 2_000, 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,40 +166,3 @@ def distinct_names(paths: Sequence[Path]) -> list[str]:
 def volume_id(path: Path, series: str | None) -> str:
     """Return the id of a volume: a hash of its path and series."""
     return "v" + hashlib.sha256(f"{path.resolve()}\0{series or ''}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
-
-
-def paths_below(folder: Path) -> Iterator[Path]:
-    """Find volume files and DICOM folders below a folder, hidden ones excluded; of linked folders each once."""
-    pending = [(folder, 0, False)]
-    found = 0
-    seen: set[Path] = set()
-    while pending and found < _MAX_VOLUMES:
-        here, depth, listed = pending.pop(0)
-        if here.resolve() in seen:
-            continue
-        seen.add(here.resolve())
-        try:
-            inside = sorted(each for each in here.iterdir() if not each.name.startswith("."))
-        except OSError:
-            continue
-        files = [each for each in inside if each.is_file()]
-        for each in files:
-            if each.name.lower().endswith((*SUFFIXES, ".zip")):
-                found += 1
-                yield each
-        if not listed and any(_is_dicom_file(each) for each in files):
-            found += 1
-            listed = True
-            yield here  # with the DICOM files of all folders below it, like `read_volume`
-        if depth < _MAX_DEPTH:
-            pending += [(each, depth + 1, listed) for each in inside if each.is_dir()]
-
-
-def _is_dicom_file(path: Path) -> bool:
-    if path.name.lower().endswith((*SUFFIXES, ".zip", ".json", ".txt", ".md", ".csv")):
-        return False
-    try:
-        with path.open("rb") as stream:
-            return looks_like_dicom(stream.read(132))
-    except OSError:
-        return False

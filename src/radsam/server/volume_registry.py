@@ -13,15 +13,18 @@ from pathlib import Path
 from radsam.disk.utf8_path import printable
 from radsam.errors import RadsamError, VolumeError
 from radsam.io.stated_grid import grid_notes
+from radsam.io.volume_paths import paths_below
 from radsam.io.volume_read import read_volume, taken_for
 from radsam.server.server_errors import NotFoundError, ServerFullError, TooLargeError
 from radsam.server.server_limits import Limits
 from radsam.server.server_store import ServerStore, UploadRow
-from radsam.server.volume_listing import VolumeEntry, distinct_names, entries_of, paths_below
+from radsam.server.volume_listing import VolumeEntry, distinct_names, entries_of
 from radsam.volume import Modality, ModalitySource, Volume
 
 _log = logging.getLogger(__name__)
 
+#: Most volumes of a folder that are listed.
+_MOST_VOLUMES = 2_000
 #: The folders are not scanned again within this time.
 _FRESH_SECONDS = 2.0
 
@@ -263,7 +266,7 @@ class VolumeRegistry:
             self._scanned = time.monotonic()
 
     def _scan_folder(self, folder: Path, prefix: str) -> None:
-        present = set(paths_below(folder))
+        present = set(paths_below(folder, _MOST_VOLUMES))
         for path in present:
             try:
                 stat = path.stat()

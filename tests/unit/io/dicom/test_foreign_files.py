@@ -19,9 +19,10 @@ from dicom_files import check_with_dciodvfy, ct_values, write_object, write_seri
 from radsam.errors import SeriesError
 from radsam.io.dicom.dicom_series import SeriesWarning
 from radsam.io.dicom.source_series import read_source
+from radsam.io.volume_paths import paths_below
 from radsam.io.volume_read import read_info, read_volume
 from radsam.io.volume_write import write_labels
-from radsam.server.volume_listing import entries_of, paths_below
+from radsam.server.volume_listing import entries_of
 from radsam.volume import LabelVolume
 
 HU = ct_values()

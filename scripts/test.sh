@@ -18,7 +18,8 @@ check_page() {
     fi
 }
 mkdir -p .cache
-check_page >.cache/page-checks.log 2>&1 & # on the second core, while the first one checks Python
+# On the second core, while the first one checks Python: the page, and the documentation site.
+{ check_page && echo "+ bash scripts/docs.sh" && bash scripts/docs.sh; } >.cache/page-checks.log 2>&1 &
 page=$!
 run ruff format --check .
 run ruff check .

@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
+import shutil
+import warnings
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager
 from pathlib import Path
+from typing import Any
 
+import jaxtyping
+import pytest
+
+from command_line import CommandLine
+from doc_blocks import Block, blocks_of, check_command, check_data, commands_of, pages, run_python, write_examples
+from fakes import fake_engine
 from radsam import errors
+from servers import served
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -19,3 +32,78 @@ def test_the_page_about_errors_has_each_with_its_exit_code():
     named = {name: each for name, each in vars(errors).items() if inspect.isclass(each)}
     assert {name for name, _ in rows} == {*named}
     assert [name for name, code in rows if code and int(code) != named[name].exit_code] == []
+
+
+BLOCKS = {page.relative_to(ROOT).as_posix(): blocks_of(page) for page in pages()}
+SHELL = ("sh", "bash", "console")
+
+
+def of(*languages: str) -> list[str]:
+    return [page for page, blocks in BLOCKS.items() if any(each.language in languages for each in blocks)]
+
+
+@pytest.fixture(scope="session")
+def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("examples")
+    write_examples(folder)
+    return folder
+
+
+@pytest.fixture
+def place(examples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder for a page, with the files of the examples and the fake model."""
+    shutil.copytree(examples, tmp_path, dirs_exist_ok=True, copy_function=os.link)
+    monkeypatch.setattr("radsam.session.load", lambda *given, **more: fake_engine())
+    monkeypatch.setattr("httpx.Client", lambda **given: reached(tmp_path))
+    # As users have it: an int may be given for a float.
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    with chdir(tmp_path), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield tmp_path
+
+
+@contextmanager
+def reached(folder: Path) -> Iterator[Any]:
+    """The client of a server on the volume of the examples."""
+    with served(folder, session=False) as web:
+        yield web.client
+
+
+def running(page: str) -> list[Block]:
+    return [each for each in BLOCKS[page] if "not run" not in each.notes]
+
+
+@pytest.mark.parametrize("page", of("python"))
+def test_the_python_of_a_page_runs(page: str, place: Path) -> None:
+    names: dict[str, Any] = {"__name__": "__main__"}
+    for block in running(page):
+        if "file" in block.notes:
+            (place / block.notes["file"]).write_text(block.code, encoding="utf-8")
+        elif block.language == "python":
+            run_python(block, names)
+
+
+@pytest.mark.parametrize("page", of(*SHELL))
+def test_the_commands_of_a_page_exist(page: str, place: Path, run_radsam: CommandLine) -> None:
+    for block in running(page):
+        if "file" in block.notes:
+            (place / block.notes["file"]).write_text(block.code, encoding="utf-8")
+        elif block.language in SHELL:
+            for words in commands_of(block):
+                try:
+                    check_command(words)
+                except Exception as error:
+                    raise AssertionError(f"{block}: {' '.join(words)}\n{error}") from error
+                if "run" in block.notes and words[0] == "radsam":
+                    run_radsam.here(*words[1:], cwd=place).done()
+
+
+def test_every_other_block_is_data_or_says_why_it_is_not_run() -> None:
+    for page in BLOCKS:
+        for block in running(page):
+            if block.language not in ("python", "text", *SHELL) and "file" not in block.notes:
+                check_data(block)
+
+
+def test_a_reason_is_given() -> None:
+    assert [str(each) for blocks in BLOCKS.values() for each in blocks if each.notes.get("not run") == ""] == []

@@ -57,6 +57,7 @@ def main() -> None:
                     engine,
                     folder,
                     minutes=minutes,
+                    prepare_all=True,
                     steps=arguments.steps,
                     threads=arguments.threads,
                     store=store,

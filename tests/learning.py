@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import MappingProxyType, ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from radsam.io.volume_write import write_volume
 from radsam.predictor import EmbeddingCache
 from radsam.project import comparison, learner_engine, learning_round
 from radsam.project.project import NewCase, Project, ProjectSettings
+from radsam.project.proposal import Proposal
 from radsam.runtime import Bundle, FramePrompt, read_bundle
 from radsam.runtime.bundle import write_bundle
 from radsam.session import Engine
@@ -53,6 +54,7 @@ def without_training(
     folder: Path,
     *,
     weak: str = "start",
+    proposals: Mapping[str, Proposal] = MappingProxyType({}),
     at: Callable[[str], None] = lambda point: None,
 ) -> Path:
     """Replace training and inference in this process.
@@ -61,6 +63,7 @@ def without_training(
         monkeypatch: Of the test.
         folder: Gets the start bundle and the cache.
         weak: The bundle whose model is the weak one: "start" or "tuned".
+        proposals: What every proposer answers.
         at: Called at each point where a round may end: "tuned", "exported".
 
     Returns:
@@ -99,7 +102,7 @@ def without_training(
         module = ModuleType(f"radsam.training.{name}")
         module.__dict__.update(attributes)
         monkeypatch.setitem(sys.modules, module.__name__, module)
-    proposer = SimpleNamespace(propose=lambda *given: SimpleNamespace(proposals={}))
+    proposer = SimpleNamespace(propose=lambda *given: SimpleNamespace(proposals=proposals))
     monkeypatch.setattr(learning_round.Proposer, "read", lambda *given: proposer)
 
     monkeypatch.setattr("os.fsync", lambda handle: None)  # no test ends the machine

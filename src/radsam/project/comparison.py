@@ -18,7 +18,7 @@ from radsam.project.simulated_annotator import annotate
 from radsam.session import Engine
 from radsam.volume import SparseMask, Volume
 
-#: Most objects that are annotated twice.
+#: Most objects that are annotated with each of the weights.
 MOST_OBJECTS = 24
 #: A simulated annotator gives up an object after so many actions.
 MOST_ACTIONS = 12
@@ -38,30 +38,35 @@ class Contender:
 
 
 @dataclass(frozen=True)
+class Taken:
+    """What one object has taken with one of the weights.
+
+    Args:
+        actions: Actions of the simulated annotator.
+        seconds: Seconds of a person that they stand for.
+        dice: Dice of the first answer: of the proposal, or after the box.
+    """
+
+    actions: int
+    seconds: float
+    dice: float
+
+
+@dataclass(frozen=True)
 class ComparedObject:
-    """What one object has taken with both weights.
+    """What one object has taken with each of the weights.
 
     Args:
         case: Its case.
         patient: Its patient.
         label: Its label.
-        before: Actions with the weights in use.
-        after: Actions with the new ones.
-        seconds_before: Seconds of a person that the former stand for.
-        seconds_after: Those of the latter.
-        dice_before: Dice of the first answer with the weights in use: of the proposal, or after the box.
-        dice_after: That with the new ones.
+        taken: Name of the weights to what it has taken with them.
     """
 
     case: str
     patient: str
     label: str
-    before: int
-    after: int
-    seconds_before: float
-    seconds_after: float
-    dice_before: float
-    dice_after: float
+    taken: Mapping[str, Taken]
 
 
 @dataclass(frozen=True)
@@ -100,36 +105,44 @@ class Comparison:
         return self.difference < 0
 
     @classmethod
-    def of(cls, rows: Sequence[ComparedObject]) -> Comparison:
-        """Summarise objects, of which there is at least one."""
+    def of(cls, rows: Sequence[ComparedObject], before: str, after: str) -> Comparison:
+        """Summarise objects, of which there is at least one.
+
+        Args:
+            rows: The objects.
+            before: Name of the weights in use.
+            after: Name of the new ones.
+        """
         keys = [(each.case, each.label) for each in rows]
         estimate = paired_difference(
-            dict(zip(keys, (float(each.after) for each in rows), strict=True)),
-            dict(zip(keys, (float(each.before) for each in rows), strict=True)),
+            dict(zip(keys, (float(each.taken[after].actions) for each in rows), strict=True)),
+            dict(zip(keys, (float(each.taken[before].actions) for each in rows), strict=True)),
             dict(zip(keys, (each.patient for each in rows), strict=True)),
         )
         assert estimate is not None
 
-        def mean(name: str) -> float:
-            return float(np.mean([getattr(each, name) for each in rows]))
+        def mean(of: str, name: str) -> float:
+            return float(np.mean([getattr(each.taken[of], name) for each in rows]))
 
         return cls(
             objects=len(rows),
             patients=estimate.patients,
-            actions_before=mean("before"),
-            actions_after=mean("after"),
+            actions_before=mean(before, "actions"),
+            actions_after=mean(after, "actions"),
             difference=estimate.mean,
             low=estimate.low,
             high=estimate.high,
-            **{name: mean(name) for name in ("seconds_before", "seconds_after", "dice_before", "dice_after")},
+            seconds_before=mean(before, "seconds"),
+            seconds_after=mean(after, "seconds"),
+            dice_before=mean(before, "dice"),
+            dice_after=mean(after, "dice"),
         )
 
 
 def compare(
     cases: Sequence[Sequence[FinishedMask]],
     load: Callable[[str], Volume],
-    before: Contender,
-    after: Contender,
+    contenders: Mapping[str, Contender],
     rows_file: Path,
     *,
     goal: float,
@@ -138,19 +151,18 @@ def compare(
     most: int = MOST_OBJECTS,
     progress: Callable[[float], None] = lambda share: None,
 ) -> list[ComparedObject]:
-    """Let a simulated annotator do objects with both weights; both, or neither, of each object.
+    """Let a simulated annotator do objects with all of the weights; each object with all of them, or with none.
 
     Time is shared out evenly, so that the last case gets as much as the first.
 
     Args:
         cases: The finished masks of each case; they are taken for the truth.
         load: Reads the volume of a case.
-        before: The weights in use.
-        after: The new weights.
+        contenders: Name to weights, at least two.
         rows_file: Has each object when it is done, and what is in it already is not done again.
         goal: The Dice at which the annotator is content.
         work: The time; at least one object of each case is done.
-        seed: Chooses the objects, and draws the boxes: the same ones for both.
+        seed: Chooses the objects, and draws the boxes: the same ones for all.
         most: Most objects.
         progress: Called with the share that is done.
     """
@@ -164,11 +176,11 @@ def compare(
         if not waiting or (len(waiting) < len(masks) and work.share >= share):
             continue
         volume = load(waiting[0].case.id)
-        proposals = [each.propose(volume, each.engine) for each in (before, after)]
+        proposals = {name: each.propose(volume, each.engine) for name, each in contenders.items()}
         for mask in waiting:
             if len(rows) >= max(number + 1, round(share * most)) or (mask is not waiting[0] and work.share >= share):
                 break
-            rows.append(_annotated(volume, mask, (before, after), proposals, goal, [seed, number, masks.index(mask)]))
+            rows.append(_annotated(volume, mask, contenders, proposals, goal, [seed, number, masks.index(mask)]))
             _write_rows(rows_file, rows)
             progress(len(rows) / most)
     return rows
@@ -177,33 +189,32 @@ def compare(
 def _annotated(
     volume: Volume,
     mask: FinishedMask,
-    contenders: Sequence[Contender],
-    proposals: Sequence[Mapping[str, Proposal]],
+    contenders: Mapping[str, Contender],
+    proposals: Mapping[str, Mapping[str, Proposal]],
     goal: float,
     seed: Sequence[int],
 ) -> ComparedObject:
     """Annotate one object with each of the contenders."""
     truth = SparseMask.of(mask.voxels(), 2)
-    efforts = []
-    for contender, proposed in zip(contenders, proposals, strict=True):
-        proposal = proposed.get(mask.label)
-        efforts.append(
-            annotate(
-                contender.engine.open(volume),
-                mask.label,
-                truth,
-                proposal.mask if proposal else None,
-                goal=goal,
-                most=MOST_ACTIONS,
-                rng=np.random.default_rng(seed),
-            )
+    taken = {}
+    for name, contender in contenders.items():
+        proposal = proposals[name].get(mask.label)
+        effort = annotate(
+            contender.engine.open(volume),
+            mask.label,
+            truth,
+            proposal.mask if proposal else None,
+            goal=goal,
+            most=MOST_ACTIONS,
+            rng=np.random.default_rng(seed),
         )
-    one, two = efforts
-    return ComparedObject(
-        *(mask.case.id, mask.case.patient, mask.label, one.actions, two.actions),
-        *(each.human_seconds for each in efforts),
-        *(_first_dice(each.dice) for each in efforts),
-    )
+        taken[name] = Taken(effort.actions, effort.human_seconds, _first_dice(effort.dice))
+    return ComparedObject(mask.case.id, mask.case.patient, mask.label, taken)
+
+
+def fewest_actions(rows: Sequence[ComparedObject], names: Sequence[str]) -> str:
+    """Return the weights with which objects take the fewest actions; the first of equal ones."""
+    return min(names, key=lambda name: sum(each.taken[name].actions for each in rows))
 
 
 def _first_dice(dice: Sequence[float]) -> float:
@@ -215,7 +226,11 @@ def read_rows(path: Path) -> list[ComparedObject]:
     """Read the objects that were compared so far."""
     if not path.exists():
         return []
-    return [ComparedObject(**each) for each in json.loads(path.read_text("utf-8"))]
+    found = json.loads(path.read_text("utf-8"))
+    return [
+        ComparedObject(**{**each, "taken": {name: Taken(**taken) for name, taken in each["taken"].items()}})
+        for each in found
+    ]
 
 
 def _write_rows(path: Path, rows: Sequence[ComparedObject]) -> None:

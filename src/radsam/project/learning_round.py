@@ -4,7 +4,8 @@ Its state is a row of the project's database and a folder::
 
     DIR/learning/round-0003/plan.json     which cases, which weights; written first
                             tuning/       what the decoder is tuned on, and its training run
-                            compared.json objects that both weights have annotated
+                            tuned/        the tuned decoder
+                            compared.json objects that were annotated with the weights in use and with the new ones
                             facts.json    what its parts have come to, and their seconds
                             weights/      bundle/, proposer/, round.json
     DIR/weights/round-0003/               the same folder, which gets its place by one rename
@@ -32,7 +33,7 @@ from radsam.disk.atomic_write import make_folder, replacing
 from radsam.disk.file_lock import locked_folder
 from radsam.errors import ExecutionError, MissingExtraError, RadsamError
 from radsam.predictor.embedding_cache import embeddings_folder
-from radsam.project.comparison import Comparison, Contender, compare
+from radsam.project.comparison import Comparison, Contender, compare, fewest_actions
 from radsam.project.finished_mask import FinishedMask
 from radsam.project.learner_engine import LearnerEngines
 from radsam.project.pause import Pause, StoppedError, WorkTime
@@ -52,14 +53,13 @@ Report = Callable[[float, str], None]
 
 #: Which share of a round's time each part may take, and what it is called while it runs.
 _PARTS: dict[str, tuple[float, str]] = {
-    "slices": (0.10, "collects what the sessions have encoded"),
-    "decoder": (0.30, "tunes the decoder"),
-    "proposer": (0.30, "learns to propose"),
+    "slices": (0.05, "collects what the sessions have encoded"),
+    "decoder": (0.15, "tunes the decoder"),
+    "proposer": (0.50, "learns to propose"),
     "comparison": (0.30, "compares the new weights with those in use"),
 }
-#: Share of the proposer's part that it trains; before, it reduces the slices of new cases, of as many as it has time
-#: for: in the next round they are there already.
-_PROPOSER_TRAINING = 0.6
+#: What is compared: proposals save the most, and a decoder of few steps may be worse than the one before.
+_IN_USE, _NEW_PROPOSALS, _ALL_NEW = "in use", "new proposals", "new proposals and decoder"
 #: Bytes of an embedding of 64×64×256, as float16.
 _EMBEDDING_BYTES = 2 << 20
 #: Embeddings to train on, as a share of the memory limit: they are mapped, so the system may drop them at any time.
@@ -276,10 +276,10 @@ class _LearningRound:
 
     def _tune(self) -> None:
         """Train the decoder from the start weights, and export it."""
-        if (self._weights / "bundle").exists():
+        target, scratch = self._folder / "tuned", self._folder / "tuned.partial"
+        if target.exists():
             return
-        shutil.rmtree(self._weights)  # what a stopped export has left
-        make_folder(self._weights)
+        _remove(scratch)
         from radsam.training.finished_tuning import export_tuned, tune
 
         with self._part("decoder") as (work, progress):
@@ -295,7 +295,8 @@ class _LearningRound:
             names = ", ".join(self._plan.train)
             notes = f"Tuned by a project of RadSAM on its finished cases: {names}. Masks by its annotators."
             name = f"{self._start.spec.name}-round-{self._plan.number}"
-            export_tuned(tuned, self._weights / "bundle", name=name, notes=notes)
+            export_tuned(tuned, scratch, name=name, notes=notes)
+            scratch.rename(target)
             self._note(steps=tuned.steps, loss=tuned.loss)
 
     def _learn_to_propose(self) -> None:
@@ -320,8 +321,7 @@ class _LearningRound:
                 ],
                 self._engines.open(self._start),
                 scratch,
-                minutes=_PROPOSER_TRAINING * work.limit / 60,
-                prepare_minutes=(1 - _PROPOSER_TRAINING) * work.limit / 60,
+                minutes=work.limit / 60,
                 threads=self._engines.threads,
                 pause=self._pause,
                 progress=progress,
@@ -344,28 +344,43 @@ class _LearningRound:
         return [each.id for each in self._project.cases() if each.patient in compared]
 
     def _compare_weights(self) -> None:
-        """Let the simulated annotator do objects of other patients with both weights."""
+        """Let the simulated annotator do objects of other patients, and keep the decoder that needs fewer actions."""
         with self._part("comparison") as (work, progress):
             if self._plan.in_use is None:
-                before = self._contender(self._start, None)
+                decoder, proposer = self._start.path, None
             else:
                 in_use = self._project.weights_folder(self._plan.in_use)
-                before = self._contender(read_bundle(in_use / "bundle"), in_use / "proposer")
+                decoder, proposer = in_use / "bundle", in_use / "proposer"
+            tuned, proposing = self._folder / "tuned", self._weights / "proposer"
             rows = compare(
                 self._compare,
                 self._project.volume,
-                before,
-                self._contender(read_bundle(self._weights / "bundle"), self._weights / "proposer"),
+                {
+                    _IN_USE: self._contender(decoder, proposer),
+                    _NEW_PROPOSALS: self._contender(decoder, proposing),
+                    _ALL_NEW: self._contender(tuned, proposing),
+                },
                 self._folder / "compared.json",
                 goal=self._project.settings.goal_dice,
                 work=work,
                 seed=self._plan.seed,
                 progress=progress,
             )
-            self._note(scores=asdict(Comparison.of(rows)))
+            best = fewest_actions(rows, (_NEW_PROPOSALS, _ALL_NEW))
+            others = {name: Comparison.of(rows, _IN_USE, name).actions_after for name in (_NEW_PROPOSALS, _ALL_NEW)}
+            self._note(scores=asdict(Comparison.of(rows, _IN_USE, best)), new=best, actions=others)
+            self._keep(tuned if best == _ALL_NEW else decoder)
 
-    def _contender(self, bundle: Bundle, proposer: Path | None) -> Contender:
+    def _keep(self, bundle: Path) -> None:
+        """Put a bundle among the new weights."""
+        target, scratch = self._weights / "bundle", self._folder / "bundle.partial"
+        _remove(target, scratch)
+        shutil.copytree(bundle, scratch)
+        scratch.rename(target)
+
+    def _contender(self, decoder: Path, proposer: Path | None) -> Contender:
         """Return weights as a user has them; those that the project began with propose nothing."""
+        bundle = read_bundle(decoder)
         if proposer is None or not proposer.exists():
             return Contender(self._engines.open(bundle), lambda volume, engine: {})
         reader, store = Proposer.read(proposer, self._engines.threads), reduced_folder(self._project)
@@ -398,7 +413,10 @@ class _LearningRound:
         number, target = self._plan.number, self._project.weights_folder(self._plan.number)
         record = _read_json(target / "round.json")
         found = Comparison(**record["scores"])
-        scores = {**record["scores"], **{key: record[key] for key in ("slices", "steps", "seconds") if key in record}}
+        scores = {
+            **record["scores"],
+            **{key: record[key] for key in ("slices", "steps", "seconds", "new", "actions") if key in record},
+        }
         if found.is_better:
             ended = self._project.offer_round(number, scores)
         else:

@@ -33,6 +33,8 @@ from radsam.training.proposer_head import ProposerHead, export_head
 _BATCH = 2
 _RATE, _DECAY, _BETAS = 3e-3, 1e-2, (0.9, 0.99)
 _WARMUP_STEPS = 20
+#: Share of the time that cases are prepared for.
+_PREPARING = 0.4
 #: Of the running average of weights; over fewer steps at the beginning.
 _AVERAGE = 0.98
 #: The cross-entropy is small, as most pixels are background.
@@ -72,7 +74,7 @@ def train_proposer(
     folder: Path,
     *,
     minutes: float = 4.0,
-    prepare_minutes: float = math.inf,
+    prepare_all: bool = False,
     threads: int = 1,
     pause: MayGoOn | None = None,
     progress: Callable[[float], None] | None = None,
@@ -88,8 +90,9 @@ def train_proposer(
         cases: The finished cases.
         engine: Encodes slices that are not stored yet.
         folder: Where the proposer goes.
-        minutes: How long to train, beside preparing the cases and pauses.
-        prepare_minutes: After this time no more cases are prepared; they have their turn in a later round.
+        minutes: How long it takes, without pauses: preparing cases takes at most two fifths of it, and training the
+            rest. Cases that there is no time to prepare have their turn in a later round.
+        prepare_all: Prepare all cases, however long it takes, and train for `minutes` afterwards.
         threads: CPU threads of the training.
         pause: Asked before every small unit of work.
         progress: Gets the share of the work that is done.
@@ -113,9 +116,10 @@ def train_proposer(
         clock,
         lambda share: report_share(0.4 * share),
         seed,
-        lambda: clock.spent > 60 * prepare_minutes,
+        lambda: not prepare_all and clock.spent > _PREPARING * 60 * minutes,
     )
     prepared_seconds = clock.spent
+    seconds = 60 * minutes if prepare_all else max(60 * minutes - prepared_seconds, (1 - _PREPARING) * 60 * minutes)
     training = _Training(finished, seed, clock)
     earlier = _fitting(start, finished, apart)
     if earlier is not None:
@@ -125,7 +129,7 @@ def train_proposer(
     clock.restart()
 
     def share_done() -> float:
-        return training.steps / limit if steps else clock.spent / (60 * minutes)
+        return training.steps / limit if steps else clock.spent / seconds
 
     training.use([each for each in finished.cases if each not in held_out])
     measured: list[tuple[str, float, float]] | None = None if held_out else []

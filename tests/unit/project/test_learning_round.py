@@ -19,8 +19,10 @@ from radsam.project import learning_round
 from radsam.project.learning_round import run_round
 from radsam.project.pause import Pause, StoppedError
 from radsam.project.project import Project, Round
+from radsam.project.proposal import Proposal
 from radsam.runtime import read_bundle
 from radsam.training import required_modules
+from radsam.volume import Plane, SparseMask
 
 
 class Killed(BaseException):
@@ -52,14 +54,41 @@ def test_weights_that_need_fewer_actions_are_offered(tmp_path: Path, monkeypatch
     assert [each.user for each in project.log() if each.what == "begin round"] == ["anna"]
 
 
+def _proposal(radius_mm: float) -> dict[str, Proposal]:
+    mask = SparseMask.of(ball("anisotropic", radius_mm).truth, 2)
+    return {"ball": Proposal("ball", mask, 0.9, Plane.AXIAL, min(mask.slices), max(mask.slices))}
+
+
 def test_weights_that_need_more_actions_are_declined_with_the_figures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    without_training(monkeypatch, tmp_path, weak="tuned")
+    without_training(monkeypatch, tmp_path, weak="", proposals=_proposal(2.5))  # deleting it is an action more
     ended = run_round(learnable(tmp_path / "p"))
     assert ended.state == "declined"
     assert ended.scores["difference"] > 0
     assert "The new weights need" in ended.message
+
+
+def test_a_worse_decoder_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    without_training(monkeypatch, tmp_path, weak="tuned")
+    project = learnable(tmp_path / "p")
+    ended = run_round(project)
+    assert ended.state == "declined"
+    assert ended.scores["new"] == "new proposals"
+    assert ended.scores["difference"] == 0
+    assert ended.scores["actions"]["new proposals and decoder"] > ended.scores["actions"]["new proposals"]
+    assert read_bundle(project.weights_folder(1) / "bundle").spec.name == "start"
+
+
+def test_good_proposals_are_offered_without_a_decoder_that_adds_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_training(monkeypatch, tmp_path, weak="", proposals=_proposal(6.6))
+    project = learnable(tmp_path / "p", goal_dice=0.7)
+    ended = run_round(project)
+    assert ended.state == "offered"
+    assert ended.scores["actions_after"] == 0
+    assert read_bundle(project.weights_folder(1) / "bundle").spec.name == "start"
 
 
 def test_the_next_round_compares_with_the_accepted_one_on_other_patients(

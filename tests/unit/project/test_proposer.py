@@ -136,7 +136,7 @@ def test_a_training_goes_on_from_an_earlier_one_that_has_not_seen_what_is_measur
 
 def test_without_time_a_few_cases_are_prepared_and_the_others_left_for_later(tmp_path: Path) -> None:
     scenes = [finished(f"case {n}", moved(ball(), (n - 1, n, -n))) for n in range(4)]
-    train_proposer(scenes, fake_engine(), tmp_path / "made", steps=1, store=tmp_path, prepare_minutes=0.0)
+    train_proposer(scenes, fake_engine(), tmp_path / "made", steps=1, store=tmp_path, minutes=0.0)
     assert ProposerFile.read(tmp_path / "made").seen == ("case 0", "case 1", "case 2")
 
 

@@ -61,7 +61,7 @@ def demo(
     volume = Volume(phantom.volume.values, phantom.volume.geometry, source=str(ct))
     truth = phantom.mask(_ORGAN) | phantom.mask("liver_tumour")
     grid = SliceGrid.of(volume.geometry, "axial")
-    box, bounds = _prompt(truth)
+    box, bounds = hurried_box(truth)
 
     session = engine.open(volume)
     with progress_bar("Segmenting liver", quiet=as_json) as update:
@@ -89,7 +89,7 @@ def demo(
     _show_commands(ct, out_dir, box, bounds, point)
 
 
-def _prompt(truth: Bool[np.ndarray, "k j i"]) -> tuple[Box, Bounds]:
+def hurried_box(truth: Bool[np.ndarray, "k j i"]) -> tuple[Box, Bounds]:
     """Return the box that a hurried user would draw on the slice of largest area, and the bounds of the object.
 
     The box leaves out a fifth of the object's width on the patient's right.

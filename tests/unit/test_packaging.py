@@ -137,7 +137,7 @@ def test_the_container_copies_what_exists_and_runs_without_rights():
     lines = (ROOT / "Containerfile").read_text("utf-8").replace("\\\n", " ").splitlines()
     steps = [(word, rest) for word, _, rest in (line.partition(" ") for line in lines) if word.isupper()]
     copied = [source for word, rest in steps if word == "COPY" and "--from" not in rest for source in rest.split()[:-1]]
-    assert {"src", "configs", "pyproject.toml", *PROJECT["license-files"], PROJECT["readme"]} == {*copied}
+    assert {"src", "configs", "pyproject.toml", *PROJECT["license-files"], "README.md"} == {*copied}
     kept = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     assert kept == {*copied}
     names = [word for word, _ in steps]

@@ -71,7 +71,10 @@ class WorkCount:
                 continue
 
     def seconds(self, of_case: CaseSession, label: str | None, seconds: float) -> None:
-        """Count the seconds since the last heartbeat of a session for a label; not more than have passed."""
+        """Count the seconds since the last heartbeat of a session for a label; not more than have passed.
+
+        Who only looks has not begun: the label stays as it is.
+        """
         with self._lock:
             now = self._clock()
             passed = now - self._beats.get(of_case.session, float("-inf"))
@@ -91,6 +94,6 @@ class WorkCount:
             of_case.session,
             of_case.user,
         )
-        if not begun or (began and began != task.started_from):
+        if actions and (not begun or (began and began != task.started_from)):
             self._project.begin(of_case.case, label, of_case.user, of_case.session, label, began)
         self._project.add_work(of_case.case, label, of_case.user, actions, seconds)

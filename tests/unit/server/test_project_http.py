@@ -175,6 +175,7 @@ def test_heartbeats_count_no_more_seconds_than_have_passed(web: Served, project:
     seconds = {each.label: each.seconds for each in project.tasks("case-1")}
     assert 20 <= seconds["right"] < 40
     assert seconds["left"] == 0
+    assert {each.state.value for each in project.tasks("case-1")} == {"new"}  # looked at, and not begun
     ask(web, "POST", f"{P}/cases/case-1/heartbeat", beat | {"seconds": 31}, status=422)
     ask(web, "POST", f"{P}/cases/case-1/heartbeat", beat | {"session": "s0"}, status=404)
 

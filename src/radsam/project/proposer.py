@@ -14,7 +14,7 @@ from jaxtyping import Float32
 
 from radsam.errors import BundleError
 from radsam.project.proposal import Proposal
-from radsam.proposer.label_answer import Head, LabelAnswer, answer_of, label_logits
+from radsam.proposer.label_answer import STEPS, Head, LabelAnswer, answer_of, label_logits
 from radsam.proposer.proposer_file import LabelFacts, ProposerFile
 from radsam.proposer.reduced_slices import MayGoOn, ReducedSlices, ReducedStore, WholeSlices
 from radsam.runtime.graph_runner import open_graph
@@ -106,7 +106,7 @@ class Proposer:
                 facts.name: answer_of(logits[at], threshold=facts.threshold, single=facts.single)
                 for at, facts in enumerate(self.content.labels)
             }
-            highest = {facts.name: float(logits[at].max()) / 16 for at, facts in enumerate(self.content.labels)}
+            highest = {facts.name: float(logits[at].max()) / STEPS for at, facts in enumerate(self.content.labels)}
             return self._proposals(reduced, found, highest)
 
     def _proposals(

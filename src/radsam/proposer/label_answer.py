@@ -26,7 +26,7 @@ BLOCK = 4
 #: Slices of a slab, and those before and after it that the head sees but does not answer.
 _SLAB, _MARGIN = 24, 8
 #: Logits are kept in steps of 1/16, from -7.9 to 7.9.
-_STEPS = 16
+STEPS = 16
 #: What lies outside the body, or belongs to another piece.
 _OUTSIDE = -127
 #: A piece smaller than this share of the largest is noise, where a label may have several.
@@ -57,7 +57,7 @@ def label_logits(
         rows, cols = reduced.body_box(slab)
         answer = run_padded(head, reduced.stack(slab, rows, cols))
         fine = (slice(None), slice(start, stop), _finer(rows), _finer(cols))
-        kept = answer[:, start - slab.start : stop - slab.start] * _STEPS
+        kept = answer[:, start - slab.start : stop - slab.start] * STEPS
         logits[fine] = np.clip(kept.round(), -127, 127).astype(np.int8)
     return logits
 
@@ -104,7 +104,7 @@ class LabelAnswer:
         for index, low, high, share in between(order):
             if not (first <= low <= last or first <= high <= last):
                 continue
-            whole = np.full((reduced.answer_size,) * 2, _OUTSIDE / _STEPS, np.float32)
+            whole = np.full((reduced.answer_size,) * 2, _OUTSIDE / STEPS, np.float32)
             near, far = (self._slice(at) for at in (low, high))
             whole[self.box[1], self.box[2]] = near * (1 - share) + far * share
             fine = Image.fromarray(whole).resize((frame.low_res_size,) * 2, Image.Resampling.BILINEAR)
@@ -115,7 +115,7 @@ class LabelAnswer:
         first = self.box[0].start
         if first <= at < self.box[0].stop:
             return np.asarray(self.logits[at - first])
-        return np.full(self.logits.shape[1:], _OUTSIDE / _STEPS, np.float32)
+        return np.full(self.logits.shape[1:], _OUTSIDE / STEPS, np.float32)
 
 
 def answer_of(logits: Int8[np.ndarray, "k h h"], *, threshold: float, single: bool) -> LabelAnswer | None:
@@ -129,7 +129,7 @@ def answer_of(logits: Int8[np.ndarray, "k h h"], *, threshold: float, single: bo
     Returns:
         None where no pixel belongs to it.
     """
-    found = logits > threshold * _STEPS
+    found = logits > threshold * STEPS
     if not found.any():
         return None
     pieces, count = ndimage.label(found)
@@ -139,8 +139,8 @@ def answer_of(logits: Int8[np.ndarray, "k h h"], *, threshold: float, single: bo
     present = np.arange(count + 1) == largest if single else sizes >= _LEAST_PIECE * sizes[largest]
     mask = present[pieces]
     box = _box_of(mask)
-    part = logits[box].astype(np.float32) / _STEPS
-    part[found[box] & ~mask[box]] = _OUTSIDE / _STEPS
+    part = logits[box].astype(np.float32) / STEPS
+    part[found[box] & ~mask[box]] = _OUTSIDE / STEPS
     share = 1 / (1 + np.exp(-part))
     inside = mask[box]
     agreement = 2 * float(share[inside].sum()) / (float(share.sum()) + float(inside.sum()))

@@ -25,6 +25,8 @@ project_app = typer.Typer(
 
 Folder = Annotated[Path, typer.Argument(help="The folder of the project.", metavar="DIR", show_default=False)]
 Cases = Annotated[list[str], typer.Argument(help="Ids of cases.", metavar="CASE...", show_default=False)]
+#: Under the table of the status.
+_LEGEND = "Labels: . new, p proposed, w in progress, d done, a absent, C checked"
 #: Who gives and takes roles back, in the list of roles.
 _NO_ROLE = "none"
 
@@ -88,12 +90,14 @@ def create(
     ] = 5,
     learn_minutes: Annotated[float, typer.Option(min=0.1, help="The longest that it learns at a time.")] = 8.0,
     learn_threads: Annotated[int, typer.Option(min=1, help="The most processor cores for learning.")] = 1,
-    learn_memory_gb: Annotated[float, typer.Option(min=0.5, help="The most memory for learning.", metavar="GB")] = 4.0,
+    learn_memory_gb: Annotated[
+        float, typer.Option(min=0.5, help="Memory that learning is sized for; not a hard limit.", metavar="GB")
+    ] = 4.0,
     lock_minutes: Annotated[
         float, typer.Option(min=0.1, help="How long a case stays with an annotator who does not go on.")
     ] = 15.0,
     goal_dice: Annotated[
-        float, typer.Option(min=0.01, max=1.0, help="Dice at which weights are compared: edits until there.")
+        float, typer.Option(min=0.01, max=1.0, help="Dice at which weights are compared: actions until there.")
     ] = 0.85,
     seed: Annotated[int, typer.Option(help="Chooses the cases that are read twice, and the patients held out.")] = 0,
     modality: ModalityName = None,
@@ -177,6 +181,7 @@ def status(
         return
     if cases:
         out.print(_status_table([each.name for each in project.labels.label], rows))
+        out.print(_LEGEND, style="dim")
     for line in (*summary_lines(project), *effort_curve(project.curve())):
         out.print(line, markup=False, soft_wrap=True)
 
@@ -287,7 +292,7 @@ def report(
         Path, typer.Option("-o", "--out", help="The report: .html with drawings, or .md.", metavar="FILE")
     ],
 ) -> None:
-    """Write a page about progress, edits and minutes by case, label and annotator, and the readers' agreement."""
+    """Write a page about progress, actions and minutes by case, label and annotator, and the readers' agreement."""
     from radsam.project.project_report import write_report
 
     write_report(open_project(folder), target)
@@ -350,7 +355,7 @@ def _log_line(entry: LogEntry) -> str:
 
 
 def _status_table(labels: list[str], rows: list[CaseStatus]) -> Table:
-    table = Table("case", "state", *map(escape, labels), "user", "edits", "min", "note", box=None)
+    table = Table("case", "state", *map(escape, labels), "user", "actions", "min", "note", box=None)
     for each in rows:
         name = each.case.id if each.case.readings == 1 else f"{each.case.id} ({each.reading})"
         values: list[Any] = [name, each.state, *each.letters, each.user, each.actions, f"{each.seconds / 60:.1f}"]

@@ -27,7 +27,11 @@ def learn(
     ] = None,
     memory: Annotated[
         float | None,
-        typer.Option(min=0.5, help="Memory that it uses, in GB; as the project says if left out.", metavar="GB"),
+        typer.Option(
+            min=0.5,
+            help="Memory that it is sized for, in GB, not a hard limit; as the project says if left out.",
+            metavar="GB",
+        ),
     ] = None,
     model: Annotated[
         str | None,

@@ -83,15 +83,15 @@ def _labels(project: Project, tasks: Sequence[Task]) -> Block:
             )
         )
     names = tuple(state.value for state in TaskState)
-    return Grid(("label", *names, "absent", "edits each", "minutes each", "from a proposal", "checks"), tuple(rows))
+    return Grid(("label", *names, "absent", "actions each", "minutes each", "from a proposal", "checks"), tuple(rows))
 
 
 def _curves(points: Sequence[CurvePoint]) -> Iterator[Block]:
     marks = [each.order for before, each in pairwise(points) if before.round != each.round]
     note = " A dotted line is where other weights came into use." if marks else ""
-    edits = EffortCurve("edits", {each.order: float(each.actions) for each in points})
+    actions = EffortCurve("actions", {each.order: float(each.actions) for each in points})
     minutes = EffortCurve("minutes", {each.order: each.seconds / 60 for each in points})
-    yield Drawing(draw_effort([edits], "edits", marks), f"Edits of each case, in the order of finishing.{note}")
+    yield Drawing(draw_effort([actions], "actions", marks), f"Actions of each case, in the order of finishing.{note}")
     yield Drawing(draw_effort([minutes], "minutes", marks), f"Minutes of each case, in the order of finishing.{note}")
 
 
@@ -103,13 +103,13 @@ def _annotators(tasks: Sequence[Task]) -> Block:
         minutes = f"{sum(each.seconds for each in here) / 60:.1f}"
         counts = (len({each.case for each in here}), len(done), sum(each.actions for each in here))
         rows.append((user, *map(str, counts), minutes))
-    return Grid(("annotator", "cases begun", "labels done", "edits", "minutes"), tuple(rows))
+    return Grid(("annotator", "cases begun", "labels done", "actions", "minutes"), tuple(rows))
 
 
 def _cases(rows: Sequence[CaseStatus], points: Sequence[CurvePoint]) -> Block:
     order = {each.case: str(each.order) for each in points}
     return Grid(
-        ("case", "state", "finished as", "annotator", "edits", "minutes", "note"),
+        ("case", "state", "finished as", "annotator", "actions", "minutes", "note"),
         tuple(
             (
                 each.case.id if each.case.readings == 1 else f"{each.case.id} ({each.reading})",

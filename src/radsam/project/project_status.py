@@ -56,15 +56,15 @@ class CaseStatus:
 
     @property
     def user(self) -> str:
-        """Who has it, did it, or is to do it."""
-        if self.lock is not None:
-            return f"{self.lock.user} (open)"
+        """Who did it, has it open, or is to do it."""
         did = dict.fromkeys(each.annotator for each in self.tasks if each.annotator)
+        if self.lock is not None:
+            return ", ".join([*(each for each in did if each != self.lock.user), f"{self.lock.user} (open)"])
         return ", ".join(did) or (f"for {self.case.assigned}" if self.case.assigned and self.reading == 1 else "")
 
     @property
     def actions(self) -> int:
-        """Edits of all labels."""
+        """Actions of all labels."""
         return sum(each.actions for each in self.tasks)
 
     @property
@@ -101,12 +101,12 @@ def summary_lines(project: Project) -> list[str]:
     lines.append(f"Weights: {', '.join([weights, *running, *offered])}.")
     points = project.curve()
     if points:
-        lines.append(f"Edits per case: {_mean(points)} on average{_first_and_last(points)}.")
+        lines.append(f"Actions per case: {_mean(points)} on average{_first_and_last(points)}.")
     return lines
 
 
 def effort_curve(points: Sequence[CurvePoint], width: int = 60) -> list[str]:
-    """Draw edits per case over the finished cases as bars of text; of many cases, means of several."""
+    """Draw actions per case over the finished cases as bars of text; of many cases, means of several."""
     if len(points) < 2:
         return []
     per_bar = -(-len(points) // width)
@@ -115,7 +115,7 @@ def effort_curve(points: Sequence[CurvePoint], width: int = 60) -> list[str]:
     most = max(values) or 1.0
     bars = "".join(_BARS[round(value / most * (len(_BARS) - 1))] for value in values)
     unit = "a case" if per_bar == 1 else f"{per_bar} cases"
-    return [f"Edits, {unit} a bar, up to {most:.3g}: {bars}"]
+    return [f"Actions, {unit} a bar, up to {most:.3g}: {bars}"]
 
 
 def status_json(project: Project, rows: Sequence[CaseStatus]) -> dict[str, Any]:

@@ -65,13 +65,16 @@ def test_status_shows_a_letter_per_label_and_the_effort(run_radsam: CommandLine,
     project.check("c2", "liver", "ben", "agreed")
     project.begin("c1", "liver", "anna")
     project.exclude("c1", "eva", "motion")
+    project.take("c2", "ben", 1)
     text = run_radsam.here("project", "status", "p", cwd=place).done().stdout
     rows = [line.split() for line in text.splitlines()]
     assert ["c0", "done", "d", "d", "anna", "6", "0.4"] in rows
     assert ["c1", "excluded", "w", ".", "anna", "(open)", "0", "0.0", "motion"] in rows
+    assert ["c2", "done", "C", "d", "anna,", "ben", "(open)", "6", "0.4"] in rows
+    assert "Labels: . new, p proposed" in text
     assert "2 of 2 cases done, 0 checked, 1 excluded." in text
-    assert "Edits per case: 6.0 and 0.4 min on average." in text
-    assert "Edits, a case a bar, up to 6: ██" in text
+    assert "Actions per case: 6.0 and 0.4 min on average." in text
+    assert "Actions, a case a bar, up to 6: ██" in text
     listed = json.loads(run_radsam.here("project", "status", "p", "--json", cwd=place).done().stdout)
     assert [(each["id"], each["state"]) for each in listed["cases"]] == [
         ("c0", "done"),

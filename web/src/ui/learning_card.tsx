@@ -74,7 +74,7 @@ export function OfferCard({ project }: { project: Project }) {
 /** Which weights are in use, and what their owner can do about it. */
 export function WeightsMenu({ project, showRounds }: { project: Project; showRounds: () => void }) {
   const { round } = project.info.weights;
-  const name = round === null ? "the first ones" : `round ${round}`;
+  const name = round === null ? "the default ones" : `round ${round}`;
   const busy = ["running", "paused"].includes(project.info.learning.state);
   return (
     <PopoverMenu text={`Weights: ${name} ▾`} label={`Weights: ${name} ▾`}>

@@ -1,5 +1,6 @@
 import { aimOf } from "../state/aim";
 import type { App } from "../state/app";
+import { NO_LABELS } from "../state/label_rules";
 import type { OpenSession } from "../state/open_session";
 import { keyLabel } from "./keyboard";
 import { useObservables } from "./use_observables";
@@ -31,7 +32,10 @@ function advice(session: OpenSession): string {
 function drawingAdvice(session: OpenSession): string {
   const { tool } = session.display;
   const { name, begins, byHand, locked } = aimOf(session)!;
-  if (locked) return `${name} is locked: unlock it (K), or start a new object (O).`;
+  if (locked)
+    return session.rules === NO_LABELS
+      ? `${name} is locked: unlock it (K), or start a new object (O).`
+      : `${name} is done: press K to change it.`;
   if (tool === "brush" || tool === "erase" || tool === "lasso")
     return strokeAdvice(tool, begins, name, byHand);
   if (begins)

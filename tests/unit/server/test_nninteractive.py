@@ -17,9 +17,10 @@ from scipy import ndimage
 
 from fakes import fake_session
 from front_ends import TOKEN, Listening, command_line_mask, listening
+from radsam.data.adapters.phantom import make_phantom
 from radsam.errors import InputError
 from radsam.server.nninteractive.drawn_prompts import lassos_of, scribbles_of
-from radsam.server.nninteractive.packed_arrays import parse_header, unpack
+from radsam.server.nninteractive.packed_arrays import parse_header, unpack, volume_from_array
 from radsam.server.server_errors import TooLargeError
 from radsam.server.server_limits import Limits
 from radsam.session import Session
@@ -128,6 +129,21 @@ def test_a_box_across_another_axis_chooses_the_plane(web: Listening, client: Cli
     client.add_bbox_interaction([[7, 20], [13, 14], [3, 16]], True)
     line = ("--plane", "coronal", "--slice", 13, "--box", 3, 7, 15, 19)
     np.testing.assert_array_equal(client.target_buffer > 0, command_line_mask(web.path, tmp_path, *line))
+
+
+@pytest.mark.parametrize("axes", ["LAS", "RPS", "RAI"])
+def test_an_image_of_naparis_nifti_reader_is_seen_upright(axes: str) -> None:
+    """The reader turns every volume to superior, anterior, right, and sends negative spacings."""
+    stored = make_phantom(shape_ijk=(40, 32, 6), spacing_mm_ijk=(8, 7, 30), axes=axes, tilt_deg=(0, 0, 0)).volume
+    turned = tuple(slice(None, None, 1 if letter in axes else -1) for letter in "SAR")
+    sent = volume_from_array(stored.values[turned][None], {"spacing": [-30.0, -7.0, -8.0]})
+    assert sent.geometry.spacing_mm_ijk == (8, 7, 30)
+    for plane in ("axial", "coronal", "sagittal"):
+        grid, other = SliceGrid.of(stored.geometry, plane), SliceGrid.of(sent.geometry, plane)
+        mirrored = turned[2 - grid.axis].step == -1
+        for index in range(grid.count):
+            seen = other.to_display(other.take(sent.values, grid.count - 1 - index if mirrored else index))
+            np.testing.assert_array_equal(seen, grid.to_display(grid.take(stored.values, index)))
 
 
 def drawn(web: Listening, *where: slice | int) -> np.ndarray:

@@ -171,16 +171,18 @@ def pack(mask: Bool[np.ndarray, "k j i"]) -> bytes:
 def volume_from_array(image: Shaped[np.ndarray, "..."], properties: Any) -> Volume:
     """Build a volume.
 
-    The protocol carries neither position, orientation nor modality of the image. Its axes are taken as those of a DICOM
-    series: columns to the patient's left, rows to the back, slices upwards; its modality follows from its values.
+    The protocol carries neither position, orientation nor modality of the image. It is taken to lie as its viewer shows
+    it, as in a DICOM series: to the right is the patient's left, downwards the back, and slices go upwards. napari's
+    reader of NIfTI files stores an axis the other way round and says so by a negative spacing. The modality follows
+    from the values.
 
     Args:
         image: Array (1, z, y, x).
-        properties: Its "spacing": millimetres along z, y and x.
+        properties: Its "spacing": millimetres along z, y and x, negative where the viewer shows the axis mirrored.
 
     Raises:
         VolumeError: The array is not one 3D image, or its values are not finite or all the same.
-        InputError: The spacing is not three positive numbers.
+        InputError: The spacing is not three numbers other than 0.
     """
     if image.ndim != 4 or image.shape[0] != 1:
         raise VolumeError(f"The shape of the image is {image.shape}; give one channel of a 3D image, (1, z, y, x).")
@@ -189,12 +191,16 @@ def volume_from_array(image: Shaped[np.ndarray, "..."], properties: Any) -> Volu
         z, y, x = (float(each) for each in ((1, 1, 1) if spacing is None else spacing))
     except (TypeError, ValueError):
         z = y = x = 0.0
-    if not all(np.isfinite(each) and 1e-3 <= each <= 1e3 for each in (z, y, x)):
-        raise InputError(f"The spacing is {spacing!r}: give three numbers from 0.001 to 1000 mm along z, y and x.")
+    if not all(np.isfinite(each) and 1e-3 <= abs(each) <= 1e3 for each in (z, y, x)):
+        raise InputError(
+            f"The spacing is {spacing!r}: give three numbers from 0.001 to 1000 mm along z, y and x, "
+            "negative where an axis is shown mirrored."
+        )
     voxels = image[0]
-    geometry = Geometry.from_parts(
-        (voxels.shape[0], voxels.shape[1], voxels.shape[2]), (0.0, 0.0, 0.0), (x, y, z), np.eye(3)
-    )
+    # Slices go upwards either way: napari's reader stores them so, and mirrors them to draw the head at the top.
+    direction = np.diag([np.sign(x), np.sign(y), 1.0])
+    shape = (voxels.shape[0], voxels.shape[1], voxels.shape[2])
+    geometry = Geometry.from_parts(shape, (0.0, 0.0, 0.0), (abs(x), abs(y), abs(z)), direction)
     return taken_for(Volume(_scalars(voxels), geometry, source="an image of nnInteractive's protocol"), None)
 
 

@@ -107,3 +107,52 @@ def test_every_other_block_is_data_or_says_why_it_is_not_run() -> None:
 
 def test_a_reason_is_given() -> None:
     assert [str(each) for blocks in BLOCKS.values() for each in blocks if each.notes.get("not run") == ""] == []
+
+
+#: Pages beside the site, which checks its own links when it is built.
+OUTSIDE = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted((ROOT / ".github").rglob("*.md")),
+    ROOT / "packaging" / "radsam-lite-weights" / "README.md",
+]
+
+
+def test_no_page_is_longer_than_300_lines() -> None:
+    long = {
+        path.name: text.count("\n") for path in [*OUTSIDE, *DOCS.rglob("*.md")] if (text := path.read_text("utf-8"))
+    }
+    assert {name: lines for name, lines in long.items() if lines > 300} == {}
+
+
+def anchors_of(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"\s", "-", re.sub(r"[^\w\s-]", "", each.strip().lower())) for each in headings}
+
+
+@pytest.mark.parametrize("page", OUTSIDE, ids=lambda page: page.name)
+def test_the_links_of_pages_outside_the_site_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        path, _, anchor = link.partition("#")
+        if "://" in link or link.startswith("mailto:"):
+            continue
+        target = page.parent / path if path else page
+        assert target.exists(), f"{page.name}: {link}"
+        assert not anchor or anchor in anchors_of(target), f"{page.name}: {link}"
+
+
+def test_every_page_that_a_file_names_exists() -> None:
+    """In help texts, comments, messages and other pages."""
+    places = ("src", "web/src", "scripts", "configs", "benchmarks", "tests", ".github", "packaging", "changes", "docs")
+    files = [path for place in places for path in (ROOT / place).rglob("*") if path.suffix in SUFFIXES]
+    gone = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in [*files, *ROOT.glob("*.md"), ROOT / "Containerfile", ROOT / "pyproject.toml"]
+        if not {"static", "node_modules"} & {*path.parts}
+        for name in re.findall(r"(?<![\w/])docs/[\w/-]+\.md\b", path.read_text("utf-8"))
+        if not (ROOT / name).is_file()
+    ]
+    assert gone == []
+
+
+SUFFIXES = {".py", ".ts", ".tsx", ".md", ".toml", ".sh", ".yml", ".html"}

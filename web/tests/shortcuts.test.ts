@@ -1,12 +1,12 @@
 // @vitest-environment happy-dom
-/** The shortcuts: one meaning per key, on every keyboard, and the table in docs/web.md. */
+/** The shortcuts: one meaning per key, on every keyboard, and the table in docs/web-keys.md. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { bindingOf, type KeyPress, keyLabel, readKeyboard } from "../src/ui/keyboard";
 import { PROJECT_SHORTCUTS } from "../src/ui/project_shortcuts";
 import { type Context, handleKey, SHORTCUTS } from "../src/ui/shortcuts";
 
-const DOCS = `${import.meta.dirname}/../../docs/web.md`;
+const DOCS = `${import.meta.dirname}/../../docs/web-keys.md`;
 
 describe("the table", () => {
   it("gives every key one meaning", () => {
@@ -36,7 +36,7 @@ describe("the table", () => {
   it.each([
     ["", "^## Keys\\n\\n", SHORTCUTS],
     [" for a case of a project", "^In a case of a project:\\n\\n", PROJECT_SHORTCUTS],
-  ])("is the table in docs/web.md%s (WRITE_DOCS=1 writes it there)", (_, place, shortcuts) => {
+  ])("is the table in docs/web-keys.md%s (WRITE_DOCS=1 writes it there)", (_, place, shortcuts) => {
     const docs = readFileSync(DOCS, "utf8");
     const before = docs.match(new RegExp(`(?<=${place})(\\|.*\\n)+`, "m"))?.[0];
     const rows = shortcuts.map(({ label, description }) => `| \`${label}\` | ${description} |\n`);

@@ -79,7 +79,7 @@ def choose_view(
     """Choose an object's crop from its first prompt alone, so that no later edit moves it and encodes again.
 
     A point does not give the object's size. The model therefore predicts the whole slice, then a crop
-    around that mask, and again; the mask with the highest score decides: measured in docs/training.md.
+    around that mask, and again; the mask with the highest score decides: measured in docs/radsam-lite.md.
 
     Args:
         predictor: Predicts single slices.

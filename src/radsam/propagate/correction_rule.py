@@ -2,7 +2,7 @@
 
 A new prediction changes a slice in many places; the user has pointed at one. So only those parts of the prediction
 are taken that belong to what the user marked, and on the next slice those that go on with them.
-The figures behind the numbers are in docs/benchmark.md.
+The figures behind the numbers are in docs/corrections.md.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ def last_slices(index: int, reach: Reach, fixed: Collection[int]) -> dict[int, i
     """Return the last slice that a correction on slice `index` changes on each side; a side without one has no limit.
 
     The paper propagates to both ends from every correction (4.2). Nearer to another prompt or correction,
-    the mask that comes from there is better than the one that this correction sends: see docs/training.md.
+    the mask that comes from there is better than the one that this correction sends: see docs/radsam-lite.md.
 
     Args:
         index: The corrected slice.

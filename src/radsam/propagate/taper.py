@@ -22,7 +22,7 @@ class Taper:
     """Thins the mask that is passed on, as an ellipsoid gets thinner between a slice and the bound.
 
     A model that gets its neighbour's mask mostly repeats it, so an excess of the mask adds up from
-    slice to slice. The bounds limit it better than the mask does: measured in docs/training.md.
+    slice to slice. The bounds limit it better than the mask does: measured in docs/radsam-lite.md.
 
     Args:
         start: The slice of the first prompt; a mask gets no thinner towards it.

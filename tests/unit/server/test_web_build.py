@@ -10,7 +10,7 @@ import radsam.server
 
 WEB = Path(__file__).resolve().parents[3] / "web"
 STATIC = Path(radsam.server.__file__).parent / "static"
-#: Largest compressed size of the page; docs/web.md states it.
+#: Largest compressed size of the page; CONTRIBUTING.md states it.
 MOST_JAVASCRIPT_BYTES = 500_000
 
 

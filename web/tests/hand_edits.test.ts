@@ -42,7 +42,7 @@ function open(objects = [LIVER], volume: VolumeInfo = LARGE) {
 /** The choices of one test are not those of the next. */
 function withDefaults({ hand }: ReturnType<typeof openSession>["session"]): void {
   hand.set({ paintNew: "model", paintObject: "hand", lasso: "model", ball: false, withinOn: false });
-  hand.set({ alikeOn: false, reachByHand: "slice", reachOfModel: "next" });
+  hand.set({ alikeOn: false, reachByHand: "slice", reachOfModel: "next", reachOnProposal: 2 });
 }
 
 describe.each(PLANES)("in the %s plane", (plane) => {
@@ -110,8 +110,33 @@ describe.each(PLANES)("in the %s plane", (plane) => {
   });
 });
 
+describe("how far edits propagate", () => {
+  const drawn = async (start: "segment" | "start_from_mask", inProject: boolean) => {
+    const reaches = [];
+    for (const tool of ["brush", "lasso"] as const) {
+      const { session, server } = open([{ ...LIVER, start }]);
+      if (inProject) session.rules = { names: ["liver"], proposed: new Set(), closed: new Set() };
+      session.setTarget("liver");
+      drag(paneOf(session, "axial"), tool, PATH);
+      await settled();
+      reaches.push((server.requests[0].body as Body).reach);
+    }
+    return reaches;
+  };
+
+  it("is two slices on a proposal, where most is right already", async () => {
+    expect(await drawn("start_from_mask", true)).toEqual([2, 2]);
+  });
+
+  it("is the slice or the next prompt on every other object", async () => {
+    expect(await drawn("segment", true)).toEqual(["slice", "next"]);
+    expect(await drawn("start_from_mask", false)).toEqual(["slice", "next"]);
+  });
+});
+
 interface Body {
   name?: string;
+  reach?: unknown;
   positive?: boolean;
   shape?: object & { brush?: object };
   prompt?: object;

@@ -24,9 +24,14 @@ export interface HandOptions {
   /** How far a stroke by hand, or a correction by the model, propagates. */
   reachByHand: Reach;
   reachOfModel: Reach;
+  /** Either of them on an object of a project that began as a proposal: most of it is right already. */
+  reachOnProposal: Reach;
   /** Show the target beside the cursor. */
   atCursor: boolean;
 }
+
+/** The option that says how far an edit propagates. */
+export type ReachOption = "reachByHand" | "reachOfModel" | "reachOnProposal";
 
 const OPTIONS: HandOptions = {
   paintNew: "model",
@@ -39,6 +44,7 @@ const OPTIONS: HandOptions = {
   alike: 40,
   reachByHand: "slice",
   reachOfModel: "next",
+  reachOnProposal: 2,
   atCursor: true,
 };
 

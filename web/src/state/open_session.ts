@@ -22,7 +22,7 @@ import type { Voxels } from "../volume/voxel_block";
 import { Display, type Tool } from "./display";
 import { Ends } from "./ends";
 import { Following } from "./following";
-import { HandEdits, handLimitsOf, type ShownStroke } from "./hand_edits";
+import { HandEdits, handLimitsOf, type ReachOption, type ShownStroke } from "./hand_edits";
 import { Jobs } from "./jobs";
 import { type LabelRules, lastEdited, NO_LABELS } from "./label_rules";
 import { Look } from "./look";
@@ -274,6 +274,13 @@ export class OpenSession extends Observable {
     return targetOfTool(tool, this.target, this.chosenFor);
   }
 
+  /** The option that says how far an edit of an object propagates; without an object, of a new one. */
+  reachOption(name: string | null, byHand: boolean): ReachOption {
+    const proposal = this.rules !== NO_LABELS && this.object(name)?.start === "start_from_mask";
+    if (proposal) return "reachOnProposal";
+    return byHand ? "reachByHand" : "reachOfModel";
+  }
+
   // Prompts and the draft
 
   /** Take a prompt that the user drew: every tool that draws ends here. */
@@ -285,7 +292,11 @@ export class OpenSession extends Observable {
     if (action.kind === "start object") this.startDraft(drawn);
     else if (action.kind === "correct draft") this.correctDraft(action.correction);
     else if (action.kind === "correct object")
-      void this.correct(action.name, [action.correction], this.hand.options.reachOfModel);
+      void this.correct(
+        action.name,
+        [action.correction],
+        this.hand.options[this.reachOption(action.name, false)],
+      );
     else this.tell(action.message);
   }
 

@@ -69,7 +69,7 @@ function dabOf(session: OpenSession): Dab | null {
   if (!aim || !object || object.locked || draft || session.working) return null;
   const { tool } = display;
   const plane = display.pointer?.plane ?? display.active;
-  const reach = aim.byHand ? hand.options.reachByHand : hand.options.reachOfModel;
+  const reach = hand.options[session.reachOption(object.name, aim.byHand)];
   // A box or mask goes on to the next one, which the server knows only once it is drawn.
   const anchors = tool === "box" || (tool === "brush" && !aim.byHand);
   if (reach === "slice" || plane !== object.plane || (anchors && reach === "next")) return null;

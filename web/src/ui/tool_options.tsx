@@ -24,6 +24,7 @@ export function ToolOptions({ session }: { session: OpenSession }) {
   const byHand = decides === "hand" && !draft;
   const brush = tool === "brush" || tool === "erase";
   const existing = target.kind === "object" && !draft;
+  const reaches = session.reachOption(target.name ?? null, byHand);
   return (
     <section class="tool-options" aria-label="Tool options" onPointerUp={leaveToKeys}>
       {isStrokeTool(tool) && tool !== "erase" && !draft && (
@@ -52,8 +53,8 @@ export function ToolOptions({ session }: { session: OpenSession }) {
       {byHand && <Limits session={session} />}
       {existing && CORRECTING.concat("erase").includes(tool) && (
         <ReachField
-          reach={byHand ? hand.options.reachByHand : hand.options.reachOfModel}
-          set={(reach) => hand.set(byHand ? { reachByHand: reach } : { reachOfModel: reach })}
+          reach={hand.options[reaches]}
+          set={(reach) => hand.set({ [reaches]: reach })}
           reached={hand.reached}
         />
       )}

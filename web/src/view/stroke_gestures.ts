@@ -193,7 +193,8 @@ function paint(
   const { session } = pane;
   const { limits, options } = session.hand;
   const free = freeName(session.objects.map((each) => each.name));
-  void session.paint({ name: name ?? free, shape, positive, reach: options.reachByHand, ...limits }, shown);
+  const reach = options[session.reachOption(name, true)];
+  void session.paint({ name: name ?? free, shape, positive, reach, ...limits }, shown);
 }
 
 /** A closed line around what belongs to the object, or with Shift or the right button around what does not. */

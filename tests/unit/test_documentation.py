@@ -15,6 +15,7 @@ from typing import Any
 import jaxtyping
 import pytest
 
+import radsam
 from command_line import CommandLine
 from doc_blocks import Block, blocks_of, check_command, check_data, commands_of, pages, run_python, write_examples
 from fakes import fake_engine
@@ -156,3 +157,11 @@ def test_every_page_that_a_file_names_exists() -> None:
 
 
 SUFFIXES = {".py", ".ts", ".tsx", ".md", ".toml", ".sh", ".yml", ".html"}
+
+
+def test_every_public_name_is_described_and_has_an_example() -> None:
+    pages = [path.relative_to(ROOT).as_posix() for path in sorted((DOCS / "reference" / "python").glob("*.md"))]
+    described = [name for page in pages for name in re.findall(r"^::: radsam\.(\w+)$", (ROOT / page).read_text(), re.M)]
+    assert sorted(described) == radsam.__all__
+    code = "".join(block.code for page in pages for block in running(page))
+    assert {*radsam.__all__} - {*re.findall(r"\bradsam\.(\w+)", code)} == set()

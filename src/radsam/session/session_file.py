@@ -258,12 +258,13 @@ def _stored(
     }
 
 
-def read_session(path: Path) -> SessionFile:
+def read_session(path: str | Path) -> SessionFile:
     """Read a session file.
 
     Raises:
         SessionError: It is missing, damaged or of a version this program does not know.
     """
+    path = Path(path)
     try:
         with path.open("rb") as file:  # the file that is read is the one that is hashed
             with zipfile.ZipFile(file) as archive:

@@ -24,17 +24,21 @@ MOST_OBJECTS = 24
 MOST_ACTIONS = 12
 
 
+#: Makes the proposals for a volume; none by label where it finds nothing.
+Propose = Callable[[Volume, Engine], Mapping[str, Proposal]]
+
+
 @dataclass(frozen=True)
 class Contender:
     """Weights that are compared.
 
     Args:
         engine: The decoder.
-        propose: Makes the proposals for a volume; none by label where it finds nothing.
+        propose: What proposes with it.
     """
 
     engine: Engine
-    propose: Callable[[Volume, Engine], Mapping[str, Proposal]]
+    propose: Propose
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ to work meanwhile is dropped whole.
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import time
@@ -33,7 +34,7 @@ from radsam.disk.atomic_write import make_folder, replacing
 from radsam.disk.file_lock import locked_folder
 from radsam.errors import ExecutionError, MissingExtraError, RadsamError
 from radsam.predictor.embedding_cache import embeddings_folder
-from radsam.project.comparison import Comparison, Contender, compare, fewest_actions
+from radsam.project.comparison import Comparison, Contender, Propose, compare, fewest_actions
 from radsam.project.finished_mask import FinishedMask
 from radsam.project.learner_engine import LearnerEngines
 from radsam.project.pause import Pause, StoppedError, WorkTime
@@ -231,6 +232,7 @@ class _LearningRound:
         self._weights = self._folder / "weights"
         self._start = read_bundle(Path(plan.start))
         self._report, self._reported = report, float("-inf")
+        self._proposers: dict[Path, Propose] = {}
         self._facts: dict[str, Any] = _read_json(self._folder / "facts.json")
 
     def run(self) -> Round:
@@ -327,16 +329,16 @@ class _LearningRound:
                 progress=progress,
                 seed=self._plan.seed,
                 store=reduced_folder(self._project),
-                start=self._proposer_in_use(),
+                start=self._last_proposer(),
                 apart=self._cases_of_compared_patients(),
             )
             scratch.rename(target)
             self._note(proposer={"steps": trained.steps, "dice": trained.dice})
 
-    def _proposer_in_use(self) -> Path | None:
-        """Return the proposer that the new one goes on from."""
-        number = self._plan.in_use
-        return None if number is None else self._project.weights_folder(number) / "proposer"
+    def _last_proposer(self) -> Path | None:
+        """Return the proposer that the new one goes on from: the last one, accepted or not, so that steps add up."""
+        made = [self._project.weights_folder(each.number) / "proposer" for each in self._project.rounds()]
+        return next((each for each in reversed(made) if each.exists()), None)
 
     def _cases_of_compared_patients(self) -> list[str]:
         """Return every case of the patients that are compared on: nothing may have learned from one of them."""
@@ -383,12 +385,21 @@ class _LearningRound:
         bundle = read_bundle(decoder)
         if proposer is None or not proposer.exists():
             return Contender(self._engines.open(bundle), lambda volume, engine: {})
-        reader, store = Proposer.read(proposer, self._engines.threads), reduced_folder(self._project)
+        return Contender(self._engines.open(bundle), self._proposing(proposer))
 
-        def propose(volume: Volume, engine: Engine) -> Mapping[str, Proposal]:
-            return reader.propose(volume, engine, self._pause, store).proposals
+    def _proposing(self, folder: Path) -> Propose:
+        """Return what proposes with a proposer; the weights that share it share its answers on the last volume."""
+        if folder not in self._proposers:
+            reader, store = Proposer.read(folder, self._engines.threads), reduced_folder(self._project)
+            last: list[tuple[Volume, Mapping[str, Proposal]]] = []
 
-        return Contender(self._engines.open(bundle), propose)
+            def propose(volume: Volume, engine: Engine) -> Mapping[str, Proposal]:
+                if not last or last[0][0] is not volume:
+                    last[:] = [(volume, reader.propose(volume, engine, self._pause, store).proposals)]
+                return last[0][1]
+
+            self._proposers[folder] = propose
+        return self._proposers[folder]
 
     def _publish(self) -> None:
         """Put the weights where the server finds them, by one rename."""
@@ -453,7 +464,8 @@ class _LearningRound:
     def _say(self, share: float, message: str) -> None:
         if time.monotonic() - self._reported >= _REPORT_SECONDS:
             self._reported = time.monotonic()
-            self._project.update_round(self._plan.number, share, message)
+            left = math.ceil(self._plan.minutes * (1 - share))
+            self._project.update_round(self._plan.number, share, f"{message}, at most {left} min left")
             self._report(share, message)
 
     def _note(self, **facts: Any) -> None:

@@ -16,7 +16,7 @@ from radsam.project.finished_mask import FinishedMask
 from radsam.project.project import Project
 
 #: Fewer teach nothing that holds for the next case, and leave nothing to compare on.
-NEEDED_CASES, NEEDED_PATIENTS = 4, 3
+NEEDED_CASES, NEEDED_PATIENTS = 3, 3
 #: Share of the patients that are not trained on, and how many at least; never more than half of them.
 _COMPARED_SHARE, _COMPARED_LEAST = 0.2, 2
 

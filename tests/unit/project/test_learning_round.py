@@ -9,6 +9,7 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -107,10 +108,38 @@ def test_the_next_round_compares_with_the_accepted_one_on_other_patients(
     assert record["slices"]["encoded"] == 0 or record["slices"]["found"] > 0
 
 
+def test_a_round_goes_on_from_the_proposer_of_the_last_one_and_asks_it_once_a_case(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_training(monkeypatch, tmp_path, weak="")
+    starts, read = [], []
+    training = sys.modules["radsam.training.proposer_training"]
+    train = training.train_proposer
+    monkeypatch.setattr(
+        training, "train_proposer", lambda *given, **rest: (starts.append(rest["start"]), train(*given, **rest))[1]
+    )
+    project = learnable(tmp_path / "p")
+    assert run_round(project).state == "declined"
+    proposer = SimpleNamespace(propose=lambda volume, *rest: (read.append(volume), SimpleNamespace(proposals={}))[1])
+    monkeypatch.setattr(learning_round.Proposer, "read", lambda *given: proposer)
+    run_round(project)
+    assert starts == [None, project.weights_folder(1) / "proposer"]
+    assert len(read) == 2, "once for each case that is compared on"
+
+
+def test_the_row_of_a_round_says_how_long_it_may_still_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = learnable(tmp_path / "p", learn_minutes=10.0)
+    messages = []
+    without_training(monkeypatch, tmp_path, at=lambda point: messages.append(project.rounds()[0].message))
+    monkeypatch.setattr(learning_round, "_REPORT_SECONDS", -1.0)
+    run_round(project)
+    assert messages == ["tunes the decoder, at most 8 min left"] * 2
+
+
 def test_too_few_finished_cases_say_what_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     without_training(monkeypatch, tmp_path)
-    project = learnable(tmp_path / "p", finished=3)
-    with pytest.raises(InputError, match="3 finished cases of 3 patients; learning needs 4 cases of 3 patients"):
+    project = learnable(tmp_path / "p", finished=2)
+    with pytest.raises(InputError, match="2 finished cases of 2 patients; learning needs 3 cases of 3 patients"):
         run_round(project)
     assert not project.rounds()
 
@@ -120,10 +149,12 @@ def test_cases_that_are_not_done_are_never_learned_from(tmp_path: Path, monkeypa
     project = learnable(tmp_path / "p", 8, finished=5)
     project.finish("c5", "ball", "anna", ball("anisotropic").truth, {})  # its other label is not done
     project.reopen("c0", "ball", "anna", "look again")
-    project.exclude("c1", "anna", "motion")
-    with pytest.raises(InputError, match="3 finished cases"):
+    for case in ("c1", "c2"):
+        project.exclude(case, "anna", "motion")
+    with pytest.raises(InputError, match="2 finished cases"):
         run_round(project)
-    project.include("c1", "anna")
+    for case in ("c1", "c2"):
+        project.include(case, "anna")
     ended = run_round(project)
     assert {*ended.trained_on, *ended.compared_on} == {"c1", "c2", "c3", "c4"}
 

@@ -53,7 +53,7 @@ def test_patients_that_the_weights_in_use_know_are_compared_on_last() -> None:
     ("patients", "message"),
     [
         ([], "0 finished cases of 0 patients"),
-        (["a", "b", "c"], "learning needs 4 cases of 3 patients"),
+        (["a", "b"], "learning needs 3 cases of 3 patients"),
         (["a", "a", "b", "b", "b"], "5 finished cases of 2 patients"),
     ],
 )

@@ -182,6 +182,7 @@ describe("learning", () => {
       "New weights: 3.1 instead of 4.6 actions per object, on 4 cases that they did not learn from " +
         "(−1.5 [−2.2, −0.7]).",
     );
+    expect(offerText({ ...OFFER, low: null, high: null })).toMatch(/learn from \(−1\.5\)\.$/);
     const { fake } = await shown(new FakeProject(infoOf({ offer: OFFER })));
     button("Accept").click();
     await settled();

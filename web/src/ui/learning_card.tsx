@@ -23,10 +23,12 @@ const signed = (value: number | null | undefined) => `${value && value > 0 ? "+"
 export function comparisonText(scores: Partial<Comparison>, cases: number): string | null {
   const { actions_before, actions_after, difference, low, high } = scores;
   if (typeof actions_after !== "number") return null;
+  // Two patients have no interval.
+  const interval = typeof low === "number" ? ` [${signed(low)}, ${signed(high)}]` : "";
   return (
     `${one(actions_after)} instead of ${one(actions_before)} actions per object, on ${cases} ` +
     `${cases === 1 ? "case" : "cases"} that they did not learn from ` +
-    `(${signed(difference)} [${signed(low)}, ${signed(high)}])`
+    `(${signed(difference)}${interval})`
   );
 }
 

@@ -20,6 +20,7 @@ from front_ends import TOKEN, Listening, command_line_mask, listening
 from radsam.data.adapters.phantom import make_phantom
 from radsam.errors import InputError
 from radsam.server.nninteractive.drawn_prompts import lassos_of, scribbles_of
+from radsam.server.nninteractive.nninteractive_routes import BoxRequest
 from radsam.server.nninteractive.packed_arrays import parse_header, unpack, volume_from_array
 from radsam.server.server_errors import TooLargeError
 from radsam.server.server_limits import Limits
@@ -144,6 +145,26 @@ def test_an_image_of_naparis_nifti_reader_is_seen_upright(axes: str) -> None:
         for index in range(grid.count):
             seen = other.to_display(other.take(sent.values, grid.count - 1 - index if mirrored else index))
             np.testing.assert_array_equal(seen, grid.to_display(grid.take(stored.values, index)))
+
+
+@pytest.mark.parametrize(
+    ("sent", "voxels"),
+    [
+        ([3.0, 16.0], (3, 16)),
+        ([2.6, 15.4], (3, 16)),  # around the centres of 3 and 15
+        ([2.4, 15.6], (3, 16)),
+        ([3.2, 15.6], (4, 16)),
+        ([12.9999998, 13.9999998], (13, 14)),  # the slice that is shown
+        ([13.0000002, 14.0000002], (13, 14)),
+        ([13.3, 14.3], (13, 14)),
+        ([-0.5, 27.5], (0, 28)),
+    ],
+)
+def test_a_box_with_fractions_has_the_voxels_whose_centres_are_in_it(
+    sent: list[float], voxels: tuple[int, int]
+) -> None:
+    request = BoxRequest.model_validate({"bbox_coords": [[13.0, 14.0], sent, [3, 16]]})
+    assert request.bbox_coords == ((13, 14), voxels, (3, 16))
 
 
 def drawn(web: Listening, *where: slice | int) -> np.ndarray:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, cast
 
 import numpy as np
 from fastapi import APIRouter, Depends, Request, Response
-from pydantic import ConfigDict, StrictBool
+from pydantic import BeforeValidator, ConfigDict, StrictBool
 from scipy import ndimage
 from starlette.concurrency import run_in_threadpool
 
@@ -42,9 +43,26 @@ router = APIRouter(route_class=CompatRoute, include_in_schema=False)
 _VERSION = 2
 #: Preferred brush width in voxels along each axis.
 _SCRIBBLE_THICKNESS = [2, 2, 2]
+#: A range of voxels that ends this near to a whole number ends at it.
+_WHOLE = 1e-3
 
 
-_Range = tuple[RoundedIndex, RoundedIndex]
+def _of_centres(given: Any) -> Any:
+    """Return the voxels whose centres lie in a range; of one that is a voxel long, the nearest voxel.
+
+    napari sends where the mouse was, and the centres of its voxels have whole numbers.
+    """
+    if not (isinstance(given, list | tuple) and [type(each) for each in given] == [float, float]):
+        return given
+    low, high = given
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return given
+    if abs(high - low - 1) < _WHOLE:
+        return math.floor(low + 0.5), math.floor(low + 0.5) + 1
+    return math.ceil(low - _WHOLE), math.ceil(high - _WHOLE)
+
+
+_Range = Annotated[tuple[RoundedIndex, RoundedIndex], BeforeValidator(_of_centres)]
 _Ranges = tuple[_Range, _Range, _Range]
 
 

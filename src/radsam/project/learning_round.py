@@ -163,7 +163,9 @@ def _begin(
 ) -> RoundPlan:
     require_enough(cases)
     rounds, in_use = project.rounds(), project.current_round()
-    known = next((each.trained_on for each in rounds if each.number == in_use), ())
+    # Also what declined rounds have learned from, as their proposers are gone on from.
+    made = [each for each in rounds if project.weights_folder(each.number).exists()]
+    known = {case for each in made for case in each.trained_on}
     seed = project.settings.seed
     train, compared = split_patients(cases, known, seed, len(rounds))
     start = _start_bundle(project, train[0], model)

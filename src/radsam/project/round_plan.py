@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -99,16 +99,16 @@ def require_enough(cases: Mapping[str, Sequence[FinishedMask]]) -> None:
 
 
 def split_patients(
-    cases: Mapping[str, Sequence[FinishedMask]], known: Sequence[str], seed: int, attempt: int
+    cases: Mapping[str, Sequence[FinishedMask]], known: Collection[str], seed: int, attempt: int
 ) -> tuple[list[str], list[str]]:
     """Choose the cases to train on and those to compare on; all cases of a patient go together.
 
-    Those to compare on are first of all patients that the weights in use have not been trained on, so that these have
-    no advantage; among equals they change from round to round.
+    Those to compare on are first of all patients that no earlier round was trained on, so that the weights in use have
+    no advantage, and a proposer can go on from the last one; among equals they change from round to round.
 
     Args:
         cases: The finished cases.
-        known: Cases that the weights in use were trained on.
+        known: Cases that earlier rounds were trained on.
         seed: Seed of the project.
         attempt: Number of rounds before this one.
     """

@@ -122,7 +122,8 @@ def test_a_round_goes_on_from_the_proposer_of_the_last_one_and_asks_it_once_a_ca
     assert run_round(project).state == "declined"
     proposer = SimpleNamespace(propose=lambda volume, *rest: (read.append(volume), SimpleNamespace(proposals={}))[1])
     monkeypatch.setattr(learning_round.Proposer, "read", lambda *given: proposer)
-    run_round(project)
+    second = run_round(project)
+    assert not set(second.compared_on) & set(project.rounds()[0].trained_on), "declined weights have learned, too"
     assert starts == [None, project.weights_folder(1) / "proposer"]
     assert len(read) == 2, "once for each case that is compared on"
 

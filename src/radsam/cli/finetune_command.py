@@ -74,28 +74,33 @@ def finetune(
         note(f"Nothing that was trained is lost: it is in {result.checkpoint}. The same command exports it again.")
         raise
     # Weights that were not trained on masks would be scored with a policy that they are never used with.
-    before = _score_before(config, quiet=as_json) if read_spec(start).can(Capability.MASK) else None
-    if before is not None and result.best_score <= before:
+    before = _score(config, None, quiet=as_json) if read_spec(start).can(Capability.MASK) else None
+    # A short training ends before the first score on its way.
+    after = result.best_score if result.best_score >= 0 else _score(config, result.checkpoint, quiet=as_json)
+    if before is not None and after <= before:
         note(
-            f"On the validation cases the new weights are not better ({result.best_score:.4f}, before {before:.4f}). "
+            f"On the validation cases the new weights are not better ({after:.4f}, before {before:.4f}). "
             "Keep the old ones, or train with more cases or for longer."
         )
     if not as_json:
         earlier = "" if before is None else f"{before:.4f} before, "
         out.print(
-            f"Mean Dice on the validation cases: {earlier}{result.best_score:.4f} after {result.step} steps.",
+            f"Mean Dice on the validation cases: {earlier}{after:.4f} after {result.step} steps.",
             soft_wrap=True,
         )
-    show_bundle(made, found, as_json, score_before=before, score_after=result.best_score, step=result.step)
+    show_bundle(made, found, as_json, score_before=before, score_after=after, step=result.step)
 
 
-def _score_before(config: TrainConfig, *, quiet: bool) -> float:
+def _score(config: TrainConfig, checkpoint: Path | None, *, quiet: bool) -> float:
+    """Mean Dice on the validation cases: of a checkpoint, or of the weights that it started from."""
     from radsam.training import training_run
     from radsam.training.training_validation import summary
 
     if not quiet:
-        notes.print("Scoring the weights it started from, to compare.")
-    return summary(training_run.evaluate(config))["score"]
+        notes.print(
+            "Scoring the weights it started from, to compare." if checkpoint is None else "Scoring the new weights."
+        )
+    return summary(training_run.evaluate(config, checkpoint))["score"]
 
 
 def _check_target(bundle: Path) -> None:

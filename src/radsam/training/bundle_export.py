@@ -141,6 +141,7 @@ def model_card(spec: BundleSpec, trained: Checkpoint, start: Start, notes: str, 
     parts = "Image encoder, prompt encoder and mask decoder"
     if not config.encoder.train:
         parts = f"Image encoder that of {encoder_bundle(start).spec.name}, unchanged; prompt encoder and mask decoder"
+    score = "none was made on the way" if trained.best_score < 0 else f"{trained.best_score:.4f}"
     return f"""# {spec.name}
 
 {parts} trained by RadSAM.
@@ -155,7 +156,7 @@ def model_card(spec: BundleSpec, trained: Checkpoint, start: Start, notes: str, 
 - Windows: {spec.describe_windows()}
 - {trained.step} steps of {config.episodes_per_step} episodes, seed {config.seed}, \
 {trained.seconds / 60:.0f} minutes{meant}
-- Validation score (mean volume-level Dice{before}): {trained.best_score:.4f}
+- Validation score (mean volume-level Dice{before}): {score}
 
 ## Training data
 

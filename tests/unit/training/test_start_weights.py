@@ -64,6 +64,7 @@ def test_the_mean_of_two_parts_is_exported(tiny: Path, tiny_scenes: Prepared, tm
     bundle = read_bundle(tmp_path / "mean")
     torch.testing.assert_close(start_model(bundle).state_dict()[name], before + 0.25, rtol=1e-3, atol=1e-3)
     assert "the mean of these weights" in bundle.card
+    assert "before the mean was taken): none was made on the way" in bundle.card
 
     export_checkpoint(tmp_path / LAST, tmp_path / "again", mean_with=tmp_path / "mean")
     again = start_model(read_bundle(tmp_path / "again")).state_dict()[name]

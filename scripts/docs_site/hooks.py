@@ -10,6 +10,7 @@ from http_pages import http_pages
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
+from notebook_pages import notebook_pages
 
 #: A page of the site, whatever folder it is built in, loads these kinds of addresses from itself only.
 _LOADED = re.compile(
@@ -34,8 +35,8 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages that are made of the program."""
-    for path, content in generated_pages().items():
+    """Add the pages that are made of the program, and of the notebooks."""
+    for path, content in (generated_pages() | notebook_pages(Path(config.docs_dir))).items():
         files.append(File.generated(config, path, content=content))
     return files
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
+import signature_checks
 from durations import pytest_addoption, pytest_terminal_summary
 
 # The package is imported inside the fixtures: only then does pytest check its array shapes.
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from command_line import CommandLine, PhantomFile
 
 __all__ = ["pytest_addoption", "pytest_terminal_summary"]
+
+signature_checks.install()
 
 # The time of an example depends more on the machine than on the code.
 settings.register_profile("radsam", deadline=None, suppress_health_check=[HealthCheck.too_slow])

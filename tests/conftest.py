@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +42,40 @@ def everything_in_bf16() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         make_bf16_machine(patch)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def graphs_compiled_once() -> Iterator[None]:
+    """Compile each graph once for all tests of this process: of a command with a small model it is most of the time."""
+    if find_spec("openvino") is None:
+        yield
+        return
+    import openvino
+
+    from radsam.runtime import openvino_backend, openvino_compile
+    from radsam.runtime.backend import usable_cores
+
+    kept: dict[tuple[object, ...], openvino.CompiledModel] = {}
+
+    def compile_once(
+        core: openvino.Core, graph: bytes, settings: Mapping[str, object], half: Sequence[str] = ()
+    ) -> openvino.CompiledModel:
+        key = hashlib.sha256(graph).digest(), str(sorted(settings.items())), *half, usable_cores()
+        if key not in kept:
+            kept[key] = openvino_compile.compile_graph(core, graph, settings, half)
+        return openvino.CompiledModel(kept[key])  # which has a request, and so inputs and outputs, of its own
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(openvino_backend, "compile_graph", compile_once)
+        yield
+
+
+@pytest.fixture
+def compiled_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compile for this test, or read from the cache on disk, as a process of its own would."""
+    from radsam.runtime import openvino_backend, openvino_compile
+
+    monkeypatch.setattr(openvino_backend, "compile_graph", openvino_compile.compile_graph)
 
 
 @pytest.fixture

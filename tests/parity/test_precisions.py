@@ -25,7 +25,7 @@ def corrected(session: Session) -> Session:
 
 @pytest.mark.parametrize("precision", ["f32", "bf16"])
 def test_in_one_precision_replay_and_a_reopened_session_are_equal_to_the_last_bit(
-    precision: str, tiny_bundle: Path, tmp_path: Path, bf16_machine: None
+    precision: str, tiny_bundle: Path, tmp_path: Path, bf16_machine: None, compiled_anew: None
 ) -> None:
     """Each slice is encoded alone and each prompt decoded alone, so the same work has the same shapes."""
     session = corrected(radsam.load(tiny_bundle, precision=precision, threads=1).open(SCENE.volume))

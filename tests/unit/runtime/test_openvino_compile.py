@@ -13,7 +13,7 @@ from radsam.runtime.compiled_cache import compiled_cache
 
 
 @pytest.fixture
-def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bundle:
+def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compiled_anew: None) -> Bundle:
     monkeypatch.setenv("RADSAM_CACHE", str(tmp_path / "cache"))
     return read_bundle(find_bundle(None))
 

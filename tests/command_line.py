@@ -10,17 +10,22 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import chdir
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import numpy as np
 from jaxtyping import Bool
+from typer import testing
 from typer.testing import CliRunner
 
 from radsam.cli.commands import app
 from radsam.cli.point_arguments import join_points
 from radsam.data.adapters.phantom import Phantom
+
+# Typer makes every command anew for each run of one, which takes longer than many of them.
+testing._get_command = cache(testing._get_command)
 
 #: Variables that change how help and errors are drawn, which files are found, or which login is used.
 _NOT_INHERITED = {"COLUMNS", "FORCE_COLOR", "GITHUB_ACTIONS", "PY_COLORS", "TERMINAL_WIDTH", "RADSAM_DATA"}

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from markdown_text import GENERATED, code, table, text
+from markdown_text import code, table, text
 from rich.text import Text
 from typer.main import get_command
 
@@ -21,7 +21,7 @@ def command_pages() -> dict[str, str]:
     commands = {name: each for name, each in program.commands.items() if not each.hidden}
     pages = {f"{FOLDER}/index.md": _overview(program, commands)}
     for name, command in commands.items():
-        pages[f"{FOLDER}/{name}.md"] = GENERATED + _described(f"radsam {name}", command, "#")
+        pages[f"{FOLDER}/{name}.md"] = _described(f"radsam {name}", command, "#")
     return pages
 
 
@@ -29,7 +29,6 @@ def _overview(program: Any, commands: dict[str, Any]) -> str:
     rows = ((f"[{name}]({name}.md)", text(_first_line(each))) for name, each in commands.items())
     return "\n".join(
         (
-            GENERATED,
             "# Command line\n",
             f"{_paragraphs(program.help)}\n",
             table(("`radsam …`", "does"), rows),

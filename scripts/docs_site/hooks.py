@@ -11,6 +11,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from notebook_pages import notebook_pages
+from settings_pages import settings_pages
 
 #: A page of the site, whatever folder it is built in, loads these kinds of addresses from itself only.
 _LOADED = re.compile(
@@ -51,7 +52,7 @@ def on_post_build(config: MkDocsConfig) -> None:
 def generated_pages() -> dict[str, str]:
     """Every generated page by its path below docs/, in the order of the navigation."""
     if not _pages:
-        _pages.update(command_pages() | http_pages())
+        _pages.update(command_pages() | http_pages() | settings_pages())
     return _pages
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from unittest.mock import MagicMock
 
-from markdown_text import GENERATED, code, table, text
+from markdown_text import code, table, text
 
 from radsam.server.web_app import create_app
 
@@ -34,10 +34,7 @@ def http_pages() -> dict[str, str]:
         for method, route in methods.items():
             (group,) = route["tags"]
             groups[group].append(_route(method.upper(), path, route))
-    pages = {
-        f"{FOLDER}/{name}.md": f"{GENERATED}\n# {GROUPS[name]}\n\n" + "\n".join(routes)
-        for name, routes in groups.items()
-    }
+    pages = {f"{FOLDER}/{name}.md": f"# {GROUPS[name]}\n\n" + "\n".join(routes) for name, routes in groups.items()}
     pages[f"{FOLDER}/schemas.md"] = _schemas(described["components"]["schemas"])
     pages[f"{FOLDER}/index.md"] = _overview(described, groups)
     return pages
@@ -47,7 +44,6 @@ def _overview(described: dict[str, Any], groups: dict[str, list[str]]) -> str:
     rows = ((f"[{GROUPS[name]}]({name}.md)", str(len(routes))) for name, routes in groups.items())
     return "\n".join(
         (
-            GENERATED,
             "# HTTP\n",
             f"Every route of `radsam serve`, version {described['info']['version']}, from the description that a "
             "running server gives at `GET /api/openapi.json` (OpenAPI 3.1; clients can be generated from it). "
@@ -62,32 +58,30 @@ def _overview(described: dict[str, Any], groups: dict[str, list[str]]) -> str:
 def _route(method: str, path: str, route: dict[str, Any]) -> str:
     parts = [f"## {method} {text(path)}\n", _description(route.get("description", "")), ""]
     parameters = [each for each in route.get("parameters", ()) if each["in"] != "cookie"]
+    meanings = [text(each.get("description") or each["schema"].get("description", "")) for each in parameters]
     rows = (
-        (
-            code(each["name"]),
-            each["in"] + ("" if each.get("required") else ", optional"),
-            _kind(each["schema"]),
-            text(each.get("description", "") or each["schema"].get("description", "")),
-        )
-        for each in parameters
+        (code(each["name"]), _place(each), _kind(each["schema"]), *([meaning] if any(meanings) else []))
+        for each, meaning in zip(parameters, meanings, strict=True)
     )
-    parts += [table(("parameter", "in", "value", "meaning"), rows)]
+    parts += [table(("parameter", "in", "value", *(["meaning"] if any(meanings) else [])), rows)]
     body = route.get("requestBody")
     if body:
         parts += [f"**Body:** {_content(body['content'])}\n"]
-    answers = (
-        (
-            status,
-            text(_DONE if answer["description"] == "Successful Response" else answer["description"]),
-            _content(answer.get("content", {})) if status.startswith("2") else "",
-        )
-        for status, answer in sorted(route["responses"].items())
-    )
-    parts += [table(("status", "meaning", "answer"), answers)]
-    return "\n".join(part for part in parts if part is not None)
+    done = [(status, each) for status, each in route["responses"].items() if status.startswith("2")]
+    failed = [status for status in sorted(route["responses"]) if not status.startswith("2")]
+    parts += [f"**Answer:** {' or '.join(_answer(status, each) for status, each in done)}\n"]
+    if failed:
+        parts += [f"[Errors](../errors.md#over-http): {', '.join(failed)}\n"]
+    return "\n".join(parts)
 
 
-_DONE = "Done."
+def _place(parameter: dict[str, Any]) -> str:
+    return str(parameter["in"]) + ("" if parameter.get("required") else ", optional")
+
+
+def _answer(status: str, answer: dict[str, Any]) -> str:
+    content = _content(answer.get("content", {}))
+    return f"{status}, {content}" if content else f"{status}, without a body"
 
 
 def _description(markdown: str) -> str:
@@ -104,7 +98,7 @@ def _content(content: dict[str, Any]) -> str:
 
 
 def _schemas(schemas: dict[str, Any]) -> str:
-    parts = [GENERATED, "# Fields of bodies and answers\n"]
+    parts = ["# Fields of bodies and answers\n"]
     for name, schema in sorted(schemas.items()):
         parts += [f"## {name}\n", _description(schema.get("description", ""))]
         if "properties" not in schema:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-GENERATED = "<!-- Generated when the site is built; see scripts/docs_site. -->\n"
 #: Signs that Markdown, or one of its extensions, would take for its own.
 _SIGNS = re.compile(r"([\\*_<>|{}\[\]])")
 

@@ -159,6 +159,15 @@ def test_every_page_that_a_file_names_exists() -> None:
 SUFFIXES = {".py", ".ts", ".tsx", ".md", ".toml", ".sh", ".yml", ".html"}
 
 
+def test_every_variable_of_the_environment_is_on_the_page_of_settings() -> None:
+    page = (DOCS / "reference" / "settings" / "index.md").read_text("utf-8")
+    read = r'"(RADSAM_[A-Z_]+|[A-Z]+_CA_BUNDLE)"'
+    files = [path.read_text("utf-8") for path in (ROOT / "src" / "radsam").rglob("*.py")]
+    used = {name for text in files for name in re.findall(read, text)}
+    assert len(used) > 5
+    assert used - {*re.findall(r"`([A-Z_]+)`", page)} == set()
+
+
 def test_every_public_name_is_described_and_has_an_example() -> None:
     pages = [path.relative_to(ROOT).as_posix() for path in sorted((DOCS / "reference" / "python").glob("*.md"))]
     described = [name for page in pages for name in re.findall(r"^::: radsam\.(\w+)$", (ROOT / page).read_text(), re.M)]

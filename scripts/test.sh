@@ -5,9 +5,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 # Weights and caches of the tests stay in the repository's own folder.
 export RADSAM_WEIGHTS="$PWD/.cache/weights" RADSAM_CACHE="$PWD/.cache/embeddings"
-bash scripts/setup.sh dev
+# Hundreds of processes start: each would compile all that it imports.
+unset PYTHONDONTWRITEBYTECODE
 bin=.venv/bin
-[ -d "$bin" ] || bin=.venv/Scripts # Windows
 run() { echo "+ $*"; "$bin/$1" "${@:2}"; }
 # The page's own checks, and axe-core for those in the browser. Without Node only the built page is tested.
 check_page() {
@@ -17,16 +17,26 @@ check_page() {
         echo "No npm, or its packages are out of reach: the sources of the page are not checked."
     fi
 }
+check_types_and_docs() { run mypy && run lint-imports && echo "+ bash scripts/docs.sh" && bash scripts/docs.sh; }
+# In the background: its output comes at the end, that of a failure at once.
+beside() { "$1" >".cache/$1.log" 2>&1 || { cat ".cache/$1.log"; return 1; }; }
 mkdir -p .cache
-# On the second core, while the first one checks Python: the page, and the documentation site.
-{ check_page && echo "+ bash scripts/docs.sh" && bash scripts/docs.sh; } >.cache/page-checks.log 2>&1 &
+beside check_page & # on the second core, while pip has the first
 page=$!
+bash scripts/setup.sh dev
+[ -d "$bin" ] || bin=.venv/Scripts # Windows
 run ruff format --check .
 run ruff check .
 run codespell src tests web/src web/tests benchmarks docs changes scripts README.md ARCHITECTURE.md CONTRIBUTING.md
-run mypy
-run lint-imports
-wait "$page" || { cat .cache/page-checks.log; exit 1; }
-cat .cache/page-checks.log
-# Two processes, a file each: most tests wait for processes of their own, so one leaves a core idle.
-run python -m pytest -n 2 --dist loadfile --durations 20 --durations-file .cache/test-durations.tsv "$@"
+wait "$page"
+cat .cache/check_page.log
+# A number of a pipe that ends when all programs are there that tests look for.
+[ -z "${RADSAM_TESTS_WAIT_FOR:-}" ] || cat <&"$RADSAM_TESTS_WAIT_FOR"
+beside check_types_and_docs &
+checks=$!
+# Two processes, a file each. The files with the longest tests are the first to be collected, those of `unit` the last.
+failed=0
+run python -m pytest -n 2 --dist loadfile --durations 20 --durations-file .cache/test-durations.tsv "$@" || failed=$?
+wait "$checks"
+cat .cache/check_types_and_docs.log
+exit "$failed"

@@ -13,7 +13,7 @@ from radsam.benchmark.report.report_markdown import to_markdown
 from radsam.disk.atomic_write import replacing
 from radsam.project.effort_drawing import EffortCurve, draw_effort
 from radsam.project.project import Round
-from radsam.project.simulated_annotator import LOOK_SECONDS, SECONDS, WORTH_KEEPING
+from radsam.project.simulated_annotator import LOOK_SECONDS, NEAR, SECONDS, WORTH_KEEPING
 from radsam.project.simulation import SimulationPlan
 from radsam.project.simulation_figures import Fall, Value, falls
 from radsam.project.simulation_rows import ARMS, Arm, EffortRow
@@ -203,9 +203,11 @@ def _how(plan: SimulationPlan, rows: Sequence[EffortRow]) -> list[Block]:
         Heading("How it was measured"),
         Paragraph(
             f"The simulated user looks at the proposal and deletes one with a Dice below {WORTH_KEEPING:g}. Without "
-            "one, a loose box on the largest slice, with first and last slice, starts the object. Then the largest "
-            "wrong region of a slice is added or taken away, with propagation, or the ends are set. Each box, stroke, "
-            "setting of ends, deletion and undo is an action; a proposal that is good enough costs none."
+            "one, a loose box on the largest slice, with first and last slice, starts the object. Then wrong "
+            "pixels of a slice are added or taken away, or the ends set, whichever repairs more. Strokes propagate: "
+            f"on an object from a box to the next corrected slice, on a proposal {NEAR} slices to each side, as in the "
+            "page. Each box, stroke, setting of ends, deletion and undo is an action; a proposal that is good enough "
+            "costs none."
         ),
         Paragraph(
             f"After {plan.most} actions the user gives up: the object counts with these, and is finished stroke by "

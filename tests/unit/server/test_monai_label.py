@@ -133,6 +133,7 @@ def test_the_request_of_ohifs_extension_gets_voxels_that_its_reader_takes(web: L
         f"{web.url}/infer/radsam",
         params={"image": "ct.nii.gz", "output": "image"},
         files={"params": (None, json.dumps(params))},  # a form of several parts, as FormData makes it
+        timeout=None,
     )
     assert answer.status_code == 200
     head, _, voxels = answer.content.partition(b"\n\n")

@@ -4,12 +4,12 @@ A comment right above a block changes what is done with it:
 
 - ``<!-- not run: REASON -->``: nothing;
 - ``<!-- file: NAME -->``: the block is the content of this file, for the blocks after it on the page;
-- ``<!-- before: CODE -->``: Python that runs first, for names that a reader has already;
+- ``<!-- before: CODE -->``: Python that runs first, for names and files that a reader has already;
 - ``<!-- run -->``, for the shell: its commands are run whole and must end with 0. Else they are parsed only.
 
 Python runs as the page is read: one folder and one set of names for each page, the fake model, and in the folder
-`ct.nii.gz`, `masks.nii.gz` (1 the liver, 2 a tumour, 3 a vessel), and a few slices as DICOM in `series/` and
-`ct_folder/`, with `RTSTRUCT.dcm`.
+`ct.nii.gz`, `masks.nii.gz` (1 the liver, 2 a tumour, 3 a vessel), `more.nii.gz` and `tumour.nii.gz` (the tumour alone),
+and a few slices as DICOM in `series/` and `ct_folder/`, with `RTSTRUCT.dcm`.
 """
 
 from __future__ import annotations
@@ -94,6 +94,8 @@ def write_examples(folder: Path) -> None:
     volume = Volume(hu, Geometry(_SHAPE_KJI, np.diag([*_SPACING_MM, 1.0])))
     write_volume(volume, folder / "ct.nii.gz")
     write_labels(LabelVolume(ids, volume.geometry), folder / "masks.nii.gz")
+    for name in ("more", "tumour"):
+        write_labels(LabelVolume((ids == 2).astype(np.uint8), volume.geometry), folder / f"{name}.nii.gz")
     for name in ("series", "ct_folder"):
         write_series(folder / name, hu[46:54], spacing_mm_ijk=_SPACING_MM, origin_lps=(0, 0, 0))
     few = radsam.read_volume(folder / "ct_folder")

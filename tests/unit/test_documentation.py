@@ -90,6 +90,7 @@ def test_the_commands_of_a_page_exist(page: str, place: Path, run_radsam: Comman
         if "file" in block.notes:
             (place / block.notes["file"]).write_text(block.code, encoding="utf-8")
         elif block.language in SHELL:
+            exec(block.notes.get("before", ""), {"radsam": radsam})
             for words in commands_of(block):
                 try:
                     check_command(words)

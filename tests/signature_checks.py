@@ -14,9 +14,12 @@ from types import FunctionType
 from typing import Any, get_args, get_type_hints
 
 import jaxtyping
+from beartype import BeartypeConf
 from beartype.roar import BeartypeDecorHintException
 
 _theirs = jaxtyping.jaxtyped
+#: An int may be given for a float, as the language has it and mypy takes it: users write ``radius_mm=4``.
+_CONF = BeartypeConf(is_pep484_tower=True)
 
 
 def install() -> None:
@@ -47,7 +50,7 @@ def _checked_function(of: FunctionType, typechecker: Callable[..., Any]) -> Any:
     resolved.__kwdefaults__, resolved.__annotations__ = of.__kwdefaults__, hints
     resolved.__module__, resolved.__qualname__ = of.__module__, of.__qualname__
     try:
-        checks = typechecker(resolved)
+        checks = typechecker(resolved, conf=_CONF)
     except BeartypeDecorHintException:  # it does not read every kind of hint
         return _theirs(of, typechecker=typechecker)
     if not any(map(_has_array, hints.values())):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
 
 from markdown_text import code, table, text
 
+from radsam.server.server_limits import Limits
+from radsam.server.service import Service
 from radsam.server.web_app import create_app
 
 FOLDER = "reference/http"
@@ -28,7 +31,8 @@ GROUPS = {
 def http_pages() -> dict[str, str]:
     """Every page by its path below docs/."""
     # The description follows from the routes alone, so a service without a model will do.
-    described = create_app(MagicMock()).openapi()
+    service = MagicMock(spec=Service, folder=Path(), uploads=MagicMock(), limits=Limits(), metrics=MagicMock())
+    described = create_app(service).openapi()
     groups: dict[str, list[str]] = {name: [] for name in GROUPS}
     for path, methods in described["paths"].items():
         for method, route in methods.items():

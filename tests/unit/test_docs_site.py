@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import jaxtyping
 import pytest
 from typer.main import get_command
 
@@ -31,9 +30,7 @@ def hooks() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def pages(hooks: Any) -> dict[str, str]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # the routes are described without a real service
-        return hooks.generated_pages()
+    return hooks.generated_pages()
 
 
 def test_every_option_of_every_command_is_there(pages: dict[str, str]) -> None:

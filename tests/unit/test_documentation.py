@@ -56,7 +56,7 @@ def place(examples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     shutil.copytree(examples, tmp_path, dirs_exist_ok=True, copy_function=os.link)
     monkeypatch.setattr("radsam.session.load", lambda *given, **more: fake_engine())
     monkeypatch.setattr("httpx.Client", lambda **given: reached(tmp_path))
-    # As users have it: an int may be given for a float.
+    # As users have it.
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
     with chdir(tmp_path), warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -25,7 +25,8 @@ def cells(path: Path, kind: str) -> list[dict[str, Any]]:
 
 def run(name: str, *arguments: str) -> None:
     script, notebook = ROOT / "scripts" / "notebooks.py", ROOT / "docs" / "notebooks" / f"{name}.ipynb"
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    # One thread: with two, torch waits for the core on which another test runs.
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, str(script), "--check", str(notebook), *arguments],
         capture_output=True,

@@ -50,7 +50,7 @@ def test_a_round_is_due_after_enough_finished_cases(tmp_path: Path) -> None:
 
 
 def test_too_few_cases_are_not_due(tmp_path: Path) -> None:
-    project = learnable(tmp_path / "p", 4, finished=3, learn_every=1)
+    project = learnable(tmp_path / "p", 4, finished=2, learn_every=1)
     assert not is_due(project)
 
 

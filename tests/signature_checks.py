@@ -18,9 +18,8 @@ from beartype import BeartypeConf
 from beartype.roar import BeartypeDecorHintException
 
 _theirs = jaxtyping.jaxtyped
-#: An int may be given for a float, as the language has it and mypy takes it: users write ``radius_mm=4``.
 #: Errors are jaxtyping's, which are TypeErrors, as readers of damaged files expect.
-_CONF = BeartypeConf(is_pep484_tower=True, violation_type=jaxtyping.TypeCheckError)
+_CONF = BeartypeConf(violation_type=jaxtyping.TypeCheckError)
 
 
 def install() -> None:

@@ -44,7 +44,7 @@ def test_the_whole_loop_on_phantoms(run_radsam: CommandLine, tiny_bundle: Path, 
     assert sorted((row.arm, row.case) for row in rows) == sorted(
         (arm, f"c{n}") for arm in ("learning", "without") for n in range(8)
     )
-    assert all(row.dice >= 0.85 for row in rows), "every object was finished"
+    assert all(row.dice >= 0.95 for row in rows if row.arm == "learning"), "every object was finished"
     assert found["actions"]["learning"]["before"] == found["actions"]["without"]["before"]
     text = (tmp_path / "out/report.md").read_text("utf-8")
     rounds = re.findall(r"^\| \d \| (offered|accepted|declined|dropped) \|", text, re.MULTILINE)

@@ -42,10 +42,16 @@ def simulate(
     labels: Annotated[
         str, typer.Option(help="The labels, separated by commas; all of the first case if left out.", metavar="A,B")
     ] = "",
-    goal: Annotated[
-        float, typer.Option(min=0.01, max=1.0, help="The Dice at which the annotator is content with an object.")
-    ] = 0.85,
+    goal: Annotated[float, typer.Option(min=0.01, max=1.0, help="Actions count until an object has this Dice.")] = 0.85,
     most: Annotated[int, typer.Option(min=1, help="Actions after which the annotator gives up an object.")] = 20,
+    hand_in: Annotated[
+        float,
+        typer.Option(
+            min=0.01,
+            max=1.0,
+            help="Masks are then finished by hand to this Dice, uncounted, and handed in to learn from.",
+        ),
+    ] = 0.95,
     learn_every: Annotated[int, typer.Option(min=1, help="Cases after which the project learns.")] = 5,
     minutes: Annotated[float, typer.Option(min=0.05, help="The longest that a learning round takes.")] = 8.0,
     order: Annotated[
@@ -94,6 +100,7 @@ def simulate(
         cases=tuple(each.case_id for each in usable),
         goal=goal,
         most=most,
+        hand_in=hand_in,
         learn_every=learn_every,
         minutes=minutes,
         threads=threads,

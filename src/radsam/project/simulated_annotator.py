@@ -57,17 +57,19 @@ class Effort:
     """What an object has cost, and what came of it.
 
     Args:
-        actions: Number of actions, at most as many as `most`.
-        human_seconds: Seconds of the person, by `SECONDS` and `LOOK_SECONDS`; those of all `kinds`.
+        actions: Number of actions until the mask was good enough, or until the annotator gave up.
+        human_seconds: Seconds of the person for these, by `SECONDS` and `LOOK_SECONDS`.
+        finishing_seconds: Seconds of the person for the strokes after these.
         machine_seconds: Seconds that the person waited for the session.
         dice: Dice of the whole object before the first action, then after each.
         started_from: "proposal", "prompt", or "" where there was nothing to do: an absent object without a proposal.
-        kinds: The kinds of all actions, in their order: more than `actions` where the object was finished by hand.
+        kinds: The kinds of all actions, in their order: first those that `actions` counts, then finishing strokes.
         mask: The object as it is now; empty where it is absent.
     """
 
     actions: int
     human_seconds: float
+    finishing_seconds: float
     machine_seconds: float
     dice: tuple[float, ...]
     started_from: Literal["proposal", "prompt", ""]
@@ -89,7 +91,7 @@ def annotate(
     goal: float = 0.85,
     most: int = 20,
     rng: np.random.Generator,
-    finish: bool = False,
+    hand_in: float | None = None,
 ) -> Effort:
     """Annotate one object.
 
@@ -98,11 +100,11 @@ def annotate(
         name: What the object is called.
         truth: Its true voxels; none where the volume doesn't have it.
         proposal: A mask to begin with; None to begin with a box.
-        goal: The annotator is content with this Dice of the whole object.
+        goal: Actions count until the whole object has this Dice.
         most: The annotator gives up after so many actions.
         rng: Source of how loosely the box is drawn.
-        finish: Whether the annotator goes on after `most` actions, stroke by stroke without the model, until the
-            object is good enough to be learned from.
+        hand_in: The annotator then goes on, stroke by stroke without the model and without counting, until the object
+            has this Dice; None to stop there.
 
     Returns:
         The effort; the object stays in the session.
@@ -111,7 +113,8 @@ def annotate(
     annotator.begin(proposal)
     while annotator.truth and annotator.dice[-1] < goal and len(annotator.kinds) < most:
         annotator.repair()
-    while finish and annotator.truth and annotator.dice[-1] < goal:
+    annotator.count()
+    while hand_in is not None and annotator.truth and annotator.dice[-1] < hand_in:
         annotator.repair(by_hand=True)
     return annotator.effort()
 
@@ -126,18 +129,24 @@ class _Annotator:
         self._masks: dict[int, RunMask] = {}
         self._bounds: Bounds | None = None
         self._reach: Reach = "next"
-        self._machine = self._human = 0.0
+        self._machine = self._human = self._counted_seconds = 0.0
+        self._counted = 0
         self._started: Literal["proposal", "prompt", ""] = "prompt" if truth else ""
         self.kinds: list[Action] = []
         self.dice: list[float] = []
 
-    def effort(self) -> Effort:
-        """Return what it has cost, a last look included."""
-        shape_kji = self._session.volume.geometry.shape_kji
+    def count(self) -> None:
+        """Look at the object once more; what comes after this does not count."""
         self._look()
+        self._counted, self._counted_seconds = len(self.kinds), self._human
+
+    def effort(self) -> Effort:
+        """Return what it has cost."""
+        shape_kji = self._session.volume.geometry.shape_kji
         return Effort(
-            min(len(self.kinds), self._most),
-            self._human,
+            self._counted,
+            self._counted_seconds,
+            self._human - self._counted_seconds,
             self._machine,
             tuple(self.dice),
             self._started,

@@ -53,9 +53,10 @@ class SimulationPlan:
     Args:
         labels: The labels, in the order in which they are annotated.
         cases: The cases, in the order of the list.
-        goal: The annotator is content with this Dice.
-        most: The annotator gives up after so many actions; such an object is then finished stroke by stroke, so that
-            what is learned from is good, and counts with this many.
+        goal: Actions count until an object has this Dice.
+        most: The annotator gives up after so many actions; the object counts with these.
+        hand_in: In the project, objects are then finished stroke by stroke to this Dice, because learning needs good
+            masks; these strokes are written down apart.
         learn_every: Cases after which the project learns.
         minutes: The longest that a learning round takes.
         threads: Processor cores of learning and of the sessions.
@@ -68,6 +69,7 @@ class SimulationPlan:
     cases: tuple[str, ...]
     goal: float
     most: int
+    hand_in: float
     learn_every: int
     minutes: float
     threads: int
@@ -219,7 +221,7 @@ class Simulation:
                 if not self._is_missing(arm, case.case_id, label):
                     continue
                 report(len(self.rows), 2 * len(self.plan.cases) * len(self.plan.labels), f"{case.case_id}, {label}")
-                effort = self._annotate(session, case.case_id, label, truth, proposed.get(label))
+                effort = self._annotate(arm, session, case.case_id, label, truth, proposed.get(label))
                 self._write(self._row(arm, order, case, label, truth, effort, proposed.get(label)))
                 if arm == "learning":
                     self._finish(case.case_id, label, effort, volume)
@@ -234,9 +236,9 @@ class Simulation:
         )
 
     def _annotate(
-        self, session: Session, case: str, label: str, truth: SparseMask, proposal: Proposal | None
+        self, arm: Arm, session: Session, case: str, label: str, truth: SparseMask, proposal: Proposal | None
     ) -> Effort:
-        """Annotate an object; in both arms the box would be the same."""
+        """Annotate an object; in both arms the box would be the same. In the project it is handed in."""
         seed = [self.plan.seed, zlib.crc32(f"{case}/{label}".encode())]
         return annotate(
             session,
@@ -246,7 +248,7 @@ class Simulation:
             goal=self.plan.goal,
             most=self.plan.most,
             rng=np.random.default_rng(seed),
-            finish=True,
+            hand_in=self.plan.hand_in if arm == "learning" else None,
         )
 
     def _row(
@@ -281,7 +283,7 @@ class Simulation:
     def _finish(self, case: str, label: str, effort: Effort, volume: Volume) -> None:
         """Hand in what the annotator has made."""
         self.project.begin(case, label, ANNOTATOR, object=label, started_from=effort.started_from)
-        self.project.add_work(case, label, ANNOTATOR, len(effort.kinds), effort.human_seconds)
+        self.project.add_work(case, label, ANNOTATOR, effort.actions, effort.human_seconds)
         provenance = {"annotator": ANNOTATOR, "edits": list(effort.kinds)}
         mask = effort.mask or None
         self.project.finish(case, label, ANNOTATOR, mask, provenance, volume.geometry)

@@ -189,7 +189,7 @@ def _proposals(rows: Sequence[EffortRow]) -> list[Block]:
                 dice,
             )
         )
-    head = ("weights of round", "objects", "proposed", "accepted untouched", "deleted", "mean Dice of proposals")
+    head = ("weights of round", "objects", "proposed", "good enough untouched", "deleted", "mean Dice of proposals")
     if not lines:
         return [Heading("Proposals"), Paragraph("There was none.")]
     return [Heading("Proposals"), Grid(head, tuple(lines))]
@@ -197,7 +197,9 @@ def _proposals(rows: Sequence[EffortRow]) -> list[Block]:
 
 def _how(plan: SimulationPlan, rows: Sequence[EffortRow]) -> list[Block]:
     kinds = ", ".join(f"{kind} {seconds:g} s" for kind, seconds in SECONDS.items())
-    finished = sum(row.strokes > row.actions for row in rows)
+    handed_in = [row for row in rows if row.arm == "learning"]
+    strokes = fmean(row.strokes - row.actions for row in handed_in) if handed_in else 0.0
+    seconds = fmean(row.finishing_seconds for row in handed_in) if handed_in else 0.0
     cores = "core" if plan.threads == 1 else "cores"
     return [
         Heading("How it was measured"),
@@ -210,8 +212,10 @@ def _how(plan: SimulationPlan, rows: Sequence[EffortRow]) -> list[Block]:
             "costs none."
         ),
         Paragraph(
-            f"After {plan.most} actions the user gives up: the object counts with these, and is finished stroke by "
-            f"stroke ({finished} of {len(rows)} objects), because learning needs it."
+            f"Actions and seconds count until an object has a Dice of {plan.goal:g}; after {plan.most} actions the "
+            "user gives up. In the project, objects are then finished stroke by stroke, without the model, to a Dice of "
+            f"{plan.hand_in:g}, because learning needs good masks: {strokes:.1f} strokes and {seconds:.0f} s per "
+            "object, which do not count."
         ),
         Paragraph(
             f"Seconds are assumed, not measured: {kinds}, and {LOOK_SECONDS:g} s to look over a slice, at the start "

@@ -32,9 +32,10 @@ class EffortRow:
         label: The label.
         voxels: Size of the true object; 0 where it is absent.
         slices: Its slices.
-        actions: Actions, at most as many as the annotator does before giving up.
-        strokes: All actions, those after giving up included.
-        human_seconds: Seconds of a person, as assumed by kind of action.
+        actions: Actions until the mask was good enough, or until the annotator gave up.
+        strokes: All actions, those that finished the mask to be handed in included.
+        human_seconds: Seconds of a person for `actions`, as assumed by kind of action.
+        finishing_seconds: The same for the other strokes.
         machine_seconds: Seconds that the session computed.
         dice_proposal: Dice of the proposal; -1 without one.
         certainty: What the proposal says of itself; -1 without one.
@@ -56,6 +57,7 @@ class EffortRow:
     actions: int
     strokes: int
     human_seconds: float
+    finishing_seconds: float
     machine_seconds: float
     dice_proposal: float
     certainty: float
@@ -73,8 +75,8 @@ class EffortRow:
 
     @property
     def is_untouched(self) -> bool:
-        """Whether a proposal was accepted as it was."""
-        return self.dice_proposal >= 0 and not self.strokes
+        """Whether a proposal was good enough as it was."""
+        return self.dice_proposal >= 0 and not self.actions
 
 
 def effort_columns(effort: Effort, goal: float) -> dict[str, Any]:
@@ -84,6 +86,7 @@ def effort_columns(effort: Effort, goal: float) -> dict[str, Any]:
         "actions": effort.actions,
         "strokes": len(effort.kinds),
         "human_seconds": round(effort.human_seconds, 2),
+        "finishing_seconds": round(effort.finishing_seconds, 2),
         "machine_seconds": round(effort.machine_seconds, 2),
         "dice": round(effort.final_dice, 4),
         "reached": given_up >= goal,

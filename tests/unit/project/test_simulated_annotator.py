@@ -107,11 +107,21 @@ def test_what_the_model_does_not_find_is_given_up_or_finished_by_hand() -> None:
     given_up = _annotate(scene, dark, None, most=4)
     assert given_up.actions == len(given_up.kinds) == 4
     assert given_up.final_dice < 0.85
-    finished = _annotate(scene, dark, None, most=4, finish=True)
+    finished = _annotate(scene, dark, None, most=4, hand_in=0.9)
     assert finished.actions == 4 < len(finished.kinds)
     assert finished.dice[:5] == given_up.dice
-    assert finished.final_dice >= 0.85
-    assert finished.human_seconds > given_up.human_seconds
+    assert finished.final_dice >= 0.9
+    assert finished.human_seconds == given_up.human_seconds
+    assert finished.finishing_seconds == sum(SECONDS[each] for each in finished.kinds[4:])
+    assert given_up.finishing_seconds == 0
+
+
+def test_a_mask_is_handed_in_better_than_what_counts() -> None:
+    scene = touching_balls("anisotropic")
+    good_enough, handed_in = (_annotate(scene, scene.truths["left"], None, hand_in=each) for each in (None, 0.99))
+    assert handed_in.actions == good_enough.actions < len(handed_in.kinds)
+    assert handed_in.human_seconds == good_enough.human_seconds
+    assert good_enough.final_dice < 0.99 <= handed_in.final_dice
 
 
 def test_the_same_seed_costs_the_same() -> None:

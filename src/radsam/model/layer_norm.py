@@ -24,7 +24,7 @@ class LayerNorm2d(nn.Module):
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Normalise each pixel to zero mean and unit variance, then scale and shift."""
-        if not torch.jit.is_tracing():  # one pass over channels_last memory, where the steps below take seven
+        if not torch.onnx.is_in_onnx_export():  # one pass over channels_last memory, where the steps below take seven
             pixels = functional.layer_norm(x.permute(0, 2, 3, 1), self.weight.shape, self.weight, self.bias, self.eps)
             return pixels.permute(0, 3, 1, 2)
         # In an exported graph in these steps, as engines really carry out two permutations.

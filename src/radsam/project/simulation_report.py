@@ -212,10 +212,10 @@ def _how(plan: SimulationPlan, rows: Sequence[EffortRow]) -> list[Block]:
             "costs none."
         ),
         Paragraph(
-            f"Actions and seconds count until an object has a Dice of {plan.goal:g}; after {plan.most} actions the "
-            "user gives up. In the project, objects are then finished stroke by stroke, without the model, to a Dice of "
-            f"{plan.hand_in:g}, because learning needs good masks: {strokes:.1f} strokes and {seconds:.0f} s per "
-            "object, which do not count."
+            f"Actions and seconds count until an object has a Dice of {plan.goal:g}; after {plan.most} actions "
+            "the user gives up. In the project, objects are then finished stroke by stroke, without the model, to a "
+            f"Dice of {plan.hand_in:g}, because learning needs good masks: {strokes:.1f} strokes and {seconds:.0f} s "
+            "per object, which do not count."
         ),
         Paragraph(
             f"Seconds are assumed, not measured: {kinds}, and {LOOK_SECONDS:g} s to look over a slice, at the start "

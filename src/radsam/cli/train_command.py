@@ -252,6 +252,15 @@ def export(
             metavar="CHECKPOINT|BUNDLE",
         ),
     ] = None,
+    taper: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=4,
+            help="How much thinner propagation passes a mask on towards the bounds, 1 as an ellipsoid; as in training "
+            "if left out.",
+        ),
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the bundle; the configuration's if left out.")] = None,
     licence: Licence = "Apache-2.0",
     notes_file: Annotated[
@@ -279,6 +288,7 @@ def export(
         bundle,
         mean_with=mean_with,
         name=name,
+        taper=taper,
         licence=licence,
         notes=_read_notes(notes_file),
         checked=found.append,

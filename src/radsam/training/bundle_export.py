@@ -24,6 +24,7 @@ def export_checkpoint(
     *,
     mean_with: Path | None = None,
     name: str | None = None,
+    taper: float | None = None,
     licence: str = "Apache-2.0",
     notes: str = "",
     backend: str = "auto",
@@ -37,6 +38,7 @@ def export_checkpoint(
         mean_with: Another checkpoint or bundle of the same network, for example the one that `checkpoint` started from:
             the new bundle gets the mean of both weights, which may keep the strengths of both.
         name: Name of the bundle; None takes the configuration's.
+        taper: How much thinner propagation passes a mask on; None takes what it was trained with.
         licence: SPDX name of the weights' licence.
         notes: Markdown for the model card: scores, licences and origins of the data.
         backend: Engine that the exported graphs are compared on, in f32.
@@ -63,7 +65,7 @@ def export_checkpoint(
     model = start_model(start, trained.config.decoder)
     load_weights(model, trained.average, checkpoint)
     if mean_with is not None:
-        load_weights(model, _mean(trained, _weights(mean_with, trained.config), mean_with), mean_with)
+        load_weights(model, _mean(trained, _weights(mean_with), mean_with), mean_with)
     # Cases that are not CT were seen in the windows of the default rules.
     seen = {each: rule for each, rule in DEFAULT_WINDOWS.items() if trained.train_modalities.get(each.value)}
     spec = replace(
@@ -72,7 +74,7 @@ def export_checkpoint(
         windows={**start.spec.windows, **seen, Modality.CT: Window(*trained.config.embeddings.window)},
         capabilities=trained_capabilities(trained.config.prompts),
         max_zoom=trained_zoom(trained.config, start.spec),
-        taper=trained.config.prompts.taper,
+        taper=trained.config.prompts.taper if taper is None else taper,
         licence=licence,
         origin=f"Trained by RadSAM from {start.spec.name}, {trained.step} steps. Start: {start.spec.origin}",
     )
@@ -84,27 +86,32 @@ def export_checkpoint(
     )
 
 
-def _weights(path: Path, config: TrainConfig) -> dict[str, Tensor]:
+def _weights(path: Path) -> dict[str, Tensor]:
     """The averaged weights of a checkpoint, or all of a bundle's."""
     if path.suffix == TRAINED:
         return read_checkpoint(path).average
-    return start_model(read_start(str(path)), config.decoder).state_dict()
+    return start_model(read_start(str(path))).state_dict()
+
+
+#: Of a network that takes the source of a mask: the parameters that others of its kind lack.
+_SOURCE_ENCODER = "prompt_encoder.source."
 
 
 def _mean(trained: Checkpoint, other: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
-    """Half of the averaged weights of each.
+    """Half of the averaged weights of each. A source encoder that a bundle lacks is taken whole from the checkpoint.
 
     Raises:
         InputError: The other one has trained other weights.
     """
-    shapes = {name: other[name].shape for name in trained.average if name in other}
     same_names = path.suffix != TRAINED or trained.average.keys() == other.keys()
-    if shapes != {name: value.shape for name, value in trained.average.items()} or not same_names:
+    ours = {name for name in trained.average if name.startswith(_SOURCE_ENCODER) and name not in other}
+    shapes = {name: value.shape for name, value in trained.average.items() if name not in ours}
+    if shapes != {name: other[name].shape for name in shapes if name in other} or not same_names:
         raise InputError(
             f"{path} has trained other weights, so they have no mean. Take a checkpoint or bundle of the same network."
         )
     return {
-        name: (value + other[name]) / 2 if value.is_floating_point() else value
+        name: (value + other[name]) / 2 if value.is_floating_point() and name not in ours else value
         for name, value in trained.average.items()
     }
 

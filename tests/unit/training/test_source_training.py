@@ -174,6 +174,15 @@ def test_a_run_trains_the_module_resumes_and_is_exported_with_it(
     torch.testing.assert_close(
         model.state_dict()[name], read_checkpoint(checkpoint).average[name], rtol=2e-3, atol=1e-6
     )
+    # The mean with weights that lack the module has it whole; the taper may be another one than in training.
+    mixed = read_bundle(
+        export_checkpoint(checkpoint, tmp_path / "mixed", mean_with=bundle.path, taper=1.0, backend="openvino")
+    )
+    assert (exported.spec.taper, mixed.spec.taper) == (0.0, 1.0)
+    ours, other, mean = (start_model(each).state_dict() for each in (exported, bundle, mixed))
+    torch.testing.assert_close(mean[name], ours[name], rtol=2e-3, atol=1e-6)
+    kernel = "mask_decoder.output_upscaling.0.weight"
+    torch.testing.assert_close(mean[kernel], (ours[kernel] + other[kernel]) / 2, rtol=2e-3, atol=1e-5)
     # A run may start from either of them, and has the module.
     for start in (str(checkpoint), str(tmp_path / "bundle")):
         assert read_start(start).spec.takes_source

@@ -1,25 +1,43 @@
 #!/usr/bin/env bash
-# Rebuild the default weights, radsam-lite, from labelled CT: a decoder for LiteMedSAM's encoder, then a faster
-# encoder that gives the same embeddings, then a decoder for that one.
-# After a stop, the same command continues. About 5 hours on two CPU cores.
-#   bash scripts/radsam_lite.sh DATA OUT      DATA: cases with a manifest.json; OUT: the bundle to make
+# Train the default weights from nothing but labelled images and LiteMedSAM's encoder: radsam-lite for CT, radsam-lite-mr for MR.
+# After a stop, the same command continues. About 12 hours on two CPU cores, and 14 GB for embeddings.
+#   bash scripts/radsam_lite.sh CT MR OUT      CT, MR: cases with a manifest.json each; OUT: a folder for the two bundles
 set -euo pipefail
-if [ $# -ne 2 ]; then
-    sed -n '2,5s/^# \{0,1\}//p' "$0" >&2
+if [ $# -ne 3 ]; then
+    sed -n '2,4s/^# \{0,1\}//p' "$0" >&2
     exit 2
 fi
-data=$(realpath "$1") out=$(realpath -m "$2")
+ct=$(realpath "$1") mr=$(realpath "$2") out=$(realpath -m "$3")
 cd "$(dirname "$0")/.."
 export RADSAM_WEIGHTS="$PWD/.cache/weights"
 bash scripts/setup.sh dev
 radsam() { .venv/bin/radsam "$@"; }
+made() { [ -e "$1" ] || radsam export "${@:2}" "$1"; }
 work=work/radsam_lite
-radsam data prepare --dataset folder --root "$data" --out $work/store --min-pixels 5
+
+# The first radsam-lite: a decoder for LiteMedSAM's encoder, a faster encoder with the same embeddings, its decoder.
+radsam data prepare --dataset folder --root "$ct" --out $work/store --min-pixels 5
 radsam train configs/radsam_lite.toml --out $work/run
 radsam train configs/radsam_lite_edits.toml --out $work/edits
-[ -e $work/teacher ] || radsam export $work/edits/best.pt $work/teacher --name radsam-lite-teacher
+made $work/teacher $work/edits/best.pt --name radsam-lite-teacher
 radsam distill radsam_lite_encoder --out $work/fast/distilled
-[ -e $work/fast/encoder ] || radsam export $work/fast/distilled/last.pt $work/fast/encoder
+made $work/fast/encoder $work/fast/distilled/last.pt
 radsam train configs/radsam_lite_decoder.toml --out $work/fast/decoder
 radsam train configs/radsam_lite_propagation.toml --out $work/fast/propagation
-radsam export $work/fast/propagation/best.pt "$out" --mean-with $work/fast/decoder/best.pt --notes configs/radsam_lite.md
+made $work/first $work/fast/propagation/best.pt --mean-with $work/fast/decoder/best.pt --name radsam-lite-first
+
+# Encoder and decoder together; then the source of a mask; then both with MR.
+radsam data prepare --dataset folder --root "$ct" --out work/store --min-pixels 5
+radsam train radsam_lite_joint --out work/joint
+made work/joint_mean work/joint/last.pt --name joint-mean --mean-with $work/first
+radsam train radsam_lite_source --out work/source
+made work/source_end work/source/last.pt --name source-end
+radsam data prepare --dataset folder --root "$mr" --out work/store --min-pixels 5
+radsam train radsam_lite_mr --out work/mr
+made "$out/radsam-lite-mr" work/mr/last.pt --notes configs/radsam_lite_mr.md
+
+# CT again, from the mean of the first radsam-lite and that.
+made work/ct_start work/mr/last.pt --name ct-start --mean-with $work/first
+[ -e work/store.pack ] || radsam data pack work/store -o work/store.pack --megabytes 60
+radsam train radsam_lite_ct --out work/ct
+made "$out/radsam-lite" work/ct/last.pt --notes configs/radsam_lite.md

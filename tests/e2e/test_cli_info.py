@@ -43,7 +43,11 @@ def test_a_folder_with_several_series_is_listed(run_radsam: CommandLine, tmp_pat
     assert "choose one" in found["problem"]
     assert found["shape_ijk"] is None
     assert "--series" in run_radsam.here("info", "dicom", cwd=tmp_path).done().stdout
-    assert run_radsam.here("info", "dicom", "--series", 2, "--json", cwd=tmp_path).done().json["shape_ijk"] == [10, 12, 5]
+    assert run_radsam.here("info", "dicom", "--series", 2, "--json", cwd=tmp_path).done().json["shape_ijk"] == [
+        10,
+        12,
+        5,
+    ]
 
 
 def test_the_listing_shows_whole_uids_and_each_problem_once(run_radsam: CommandLine, tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ class FinishedMask:
         absent: Whether the case does not have what the label means; the mask is empty.
         finished: ISO time at which it was done.
         state: Done or checked.
+        from_proposal: Whether it is a corrected or accepted proposal.
     """
 
     case: Case
@@ -47,6 +48,7 @@ class FinishedMask:
     absent: bool
     finished: str
     state: TaskState
+    from_proposal: bool = False
 
     def voxels(self) -> Bool[np.ndarray, "k j i"]:
         """Read the mask.

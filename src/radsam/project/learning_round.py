@@ -41,7 +41,14 @@ from radsam.project.pause import Pause, StoppedError, WorkTime
 from radsam.project.project import Project, Round
 from radsam.project.proposal import Proposal
 from radsam.project.proposer import Proposer
-from radsam.project.round_plan import RoundPlan, finished_cases, require_enough, split_patients, times_of
+from radsam.project.round_plan import (
+    RoundPlan,
+    finished_cases,
+    independent,
+    require_enough,
+    split_patients,
+    times_of,
+)
 from radsam.project.session_embeddings import SessionEmbeddings
 from radsam.project.tuning_store import write_tuning_store
 from radsam.runtime import Bundle, find_bundle, read_bundle
@@ -229,7 +236,9 @@ class _LearningRound:
     ) -> None:
         self._project, self._plan, self._engines, self._pause = project, plan, engines, pause
         self._train = [cases[case] for case in plan.train]
-        self._compare = [cases[case] for case in plan.compare]
+        drawn = [independent(cases[case]) for case in plan.compare]
+        # Where all that is left to compare on were proposals once, they have to do.
+        self._compare = [each for each in drawn if each] or [cases[case] for case in plan.compare]
         self._folder = _work_folder(project, plan.number)
         self._weights = self._folder / "weights"
         self._start = read_bundle(Path(plan.start))

@@ -443,6 +443,7 @@ class Project:
                 bool(row["absent"]),
                 row["finished"],
                 TaskState(row["state"]),
+                row["started_from"] == "proposal",
             )
             for row in rows
             if row["case"] in cases

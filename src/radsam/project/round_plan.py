@@ -104,7 +104,10 @@ def split_patients(
     """Choose the cases to train on and those to compare on; all cases of a patient go together.
 
     Those to compare on are first of all patients that no earlier round was trained on, so that the weights in use have
-    no advantage, and a proposer can go on from the last one; among equals they change from round to round.
+    no advantage, and a proposer can go on from the last one. Among them come first those whose masks were not begun
+    from proposals: a mask keeps some of its proposal's errors, and weights would be compared on what they have made.
+    Patients with nothing but such masks are trained on, unless there are no others. Among equals the patients change
+    from round to round.
 
     Args:
         cases: The finished cases.
@@ -118,6 +121,16 @@ def split_patients(
     count = min(max(_COMPARED_LEAST, math.ceil(_COMPARED_SHARE * len(by_patient))), len(by_patient) // 2)
     names = sorted(by_patient)
     order = [names[at] for at in np.random.default_rng([seed, attempt]).permutation(len(names))]
-    order.sort(key=lambda name: bool(set(by_patient[name]) & set(known)))
-    compared = [case for name in order[:count] for case in by_patient[name]]
+    drawn = {
+        name: sum(not each.absent and not each.from_proposal for case in own for each in cases[case])
+        for name, own in by_patient.items()
+    }
+    order.sort(key=lambda name: (bool(set(by_patient[name]) & set(known)), -drawn[name]))
+    chosen = [name for name in order[:count] if drawn[name]] or order[:count]
+    compared = [case for name in chosen for case in by_patient[name]]
     return [case for case in cases if case not in compared], [case for case in cases if case in compared]
+
+
+def independent(masks: Sequence[FinishedMask]) -> list[FinishedMask]:
+    """Return the masks that keep nothing of a proposal and so favour no weights: drawn ones, and absent labels."""
+    return [each for each in masks if each.absent or not each.from_proposal]

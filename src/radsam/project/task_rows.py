@@ -346,7 +346,7 @@ def propose(
 def finished_rows(change: Change, reading: int) -> list[sqlite3.Row]:
     """Return the rows of finished masks."""
     return change.rows(
-        'SELECT tasks."case", label, mask, annotated, absent, finished, state FROM tasks '
+        'SELECT tasks."case", label, mask, annotated, absent, finished, state, started_from FROM tasks '
         'JOIN cases ON cases.id = tasks."case" '
         "WHERE state IN ('done', 'checked') AND reading = ? ORDER BY cases.position, tasks.position",
         reading,

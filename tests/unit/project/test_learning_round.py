@@ -10,6 +10,7 @@ import sys
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from learning import learnable, without_training
 from phantoms import ball
 from radsam.errors import InputError, InUseError, MissingExtraError
 from radsam.project import learning_round
+from radsam.project.finished_mask import FinishedMask
 from radsam.project.learning_round import run_round
 from radsam.project.pause import Pause, StoppedError
 from radsam.project.project import Project, Round
@@ -126,6 +128,27 @@ def test_a_round_goes_on_from_the_proposer_of_the_last_one_and_asks_it_once_a_ca
     assert not set(second.compared_on) & set(project.rounds()[0].trained_on), "declined weights have learned, too"
     assert starts == [None, project.weights_folder(1) / "proposer"]
     assert len(read) == 2, "once for each case that is compared on"
+
+
+def test_a_mask_that_was_a_proposal_is_not_compared_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It keeps some of the errors of the weights in use, which would need fewer actions for it."""
+    without_training(monkeypatch, tmp_path)
+    compared: list[tuple[str, str]] = []
+    compare = learning_round.compare
+
+    def watched(cases: list[list[FinishedMask]], *given: Any, **rest: Any) -> Any:
+        compared.extend((each.case.id, each.label) for masks in cases for each in masks)
+        return compare(cases, *given, **rest)
+
+    monkeypatch.setattr(learning_round, "compare", watched)
+    project = learnable(tmp_path / "p", finished=0)
+    for number in range(5):
+        case, truth = f"c{number}", ball("anisotropic", 6.0 + number / 3).truth
+        project.begin(case, "ball", "anna", object="ball", started_from="prompt" if number == 3 else "proposal")
+        project.finish(case, "ball", "anna", truth, {})
+        project.finish(case, "nothing", "anna", None, {})
+    assert run_round(project).compared_on == ("c3",)
+    assert compared == [("c3", "ball"), ("c3", "nothing")]
 
 
 def test_the_row_of_a_round_says_how_long_it_may_still_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

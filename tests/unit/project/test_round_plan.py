@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from learning import learnable
 from radsam.errors import InputError
 from radsam.project.finished_mask import FinishedMask
-from radsam.project.round_plan import RoundPlan, finished_cases, require_enough, split_patients
+from radsam.project.round_plan import RoundPlan, finished_cases, independent, require_enough, split_patients
 from radsam.project.task_state import Case, TaskState
 
 
@@ -81,3 +82,25 @@ def test_a_plan_notices_other_masks(tmp_path: Path) -> None:
     (tmp_path / "plan.json").write_text("{")
     assert RoundPlan.read(tmp_path / "plan.json") is None
     assert RoundPlan.read(tmp_path / "none.json") is None
+
+
+def test_masks_that_were_proposals_are_compared_on_last() -> None:
+    """Three patients were drawn from a prompt, seven begun from proposals."""
+    cases = _cases([f"p{n}" for n in range(10)])
+    for number in range(3, 10):
+        cases[f"c{number}"] = [replace(each, from_proposal=True) for each in cases[f"c{number}"]]
+    for attempt in range(5):
+        assert set(split_patients(cases, (), 0, attempt)[1]) <= {"c0", "c1", "c2"}
+    train, held = split_patients(cases, ("c0", "c1"), 0, 0)
+    assert held == ["c2"], "a patient with nothing but proposals is rather trained on"
+    assert len(train) == 9
+    assert len(split_patients(cases, ("c0", "c1", "c2"), 0, 0)[1]) == 2, "where there is no other"
+
+
+def test_an_absent_label_favours_no_weights() -> None:
+    (drawn,), (absent,) = (_cases(["a"], absent=each)["c0"] for each in (False, True))
+    proposed = replace(drawn, from_proposal=True)
+    assert independent([drawn, proposed, replace(absent, from_proposal=True)]) == [
+        drawn,
+        replace(absent, from_proposal=True),
+    ]

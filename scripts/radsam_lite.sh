@@ -30,7 +30,7 @@ made $work/first $work/fast/propagation/best.pt --mean-with $work/fast/decoder/b
 radsam data prepare --dataset folder --root "$ct" --out work/store --min-pixels 5
 radsam train radsam_lite_joint --out work/joint
 made work/joint_mean work/joint/last.pt --name joint-mean --mean-with $work/first
-radsam train radsam_lite_source --out work/source
+radsam train radsam_lite_source optim.steps=640 --out work/source
 made work/source_end work/source/last.pt --name source-end
 radsam data prepare --dataset folder --root "$mr" --out work/store --min-pixels 5
 radsam train radsam_lite_mr --out work/mr

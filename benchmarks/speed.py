@@ -85,11 +85,12 @@ class Scene:
         ends = {"i0": cols.min(), "i1": cols.max(), "j0": rows.min(), "j1": rows.max()}
         self.box = radsam.Box(k=self.middle, **{name: int(value) for name, value in ends.items()})
 
-    def click(self) -> radsam.Point:
-        """A voxel beside the object, near the end of its propagation."""
-        assert self.box.i0 is not None
-        assert self.box.j0 is not None
-        return radsam.Point(i=self.box.i0 + 3, j=self.box.j0 + 3, k=self.bounds[0] + 5, positive=False)
+    def click(self, session: Session) -> radsam.Point:
+        """A voxel of the mask near its edge, near the end of its propagation, that is to be taken away."""
+        index = self.bounds[0] + 5
+        rows, columns = np.nonzero(session.objects["object"].slices[index].mask.decode())
+        row = int(np.median(rows))
+        return radsam.Point(i=int(columns[rows == row].min()) + 2, j=row, k=index, positive=False)
 
 
 def main() -> None:
@@ -128,7 +129,7 @@ def _compared(arguments: argparse.Namespace) -> dict[str, float]:
         first = _timed(lambda: session.segment(scene.box, bounds=scene.bounds))  # noqa: B023 (called at once)
         encodes, decodes = len(recorder.encoded), len(recorder.decoded)
         (their_encode, our_encode), (their_decode, our_decode) = _both(recorder, eager, ours)
-        slice_seconds, edit_seconds = _edit(session, scene.click())
+        slice_seconds, edit_seconds = _edit(session, scene.click(session))
         # The whole object as eager torch: every encode and decode that ours needed.
         whole = their_encode * encodes + their_decode * decodes
         row = {

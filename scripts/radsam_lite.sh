@@ -30,7 +30,7 @@ made $work/first $work/fast/propagation/best.pt --mean-with $work/fast/decoder/b
 radsam data prepare --dataset folder --root "$ct" --out work/store --min-pixels 5
 radsam train radsam_lite_joint --out work/joint
 made work/joint_mean work/joint/last.pt --name joint-mean --mean-with $work/first
-radsam train radsam_lite_source optim.steps=640 --out work/source
+radsam train radsam_lite_source --out work/source
 made work/source_end work/source/last.pt --name source-end
 radsam data prepare --dataset folder --root "$mr" --out work/store --min-pixels 5
 radsam train radsam_lite_mr --out work/mr
@@ -40,4 +40,4 @@ made "$out/radsam-lite-mr" work/mr/last.pt --notes configs/radsam_lite_mr.md
 made work/ct_start work/mr/last.pt --name ct-start --mean-with $work/first
 [ -e work/store.pack ] || radsam data pack work/store -o work/store.pack --megabytes 60
 radsam train radsam_lite_ct --out work/ct
-made "$out/radsam-lite" work/ct/last.pt --notes configs/radsam_lite.md
+made "$out/radsam-lite" work/ct/last.pt --mean-with $work/first --taper 0.5 --notes configs/radsam_lite.md

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Train the default weights from nothing but labelled images and LiteMedSAM's encoder: radsam-lite for CT, radsam-lite-mr for MR.
-# After a stop, the same command continues. About 12 hours on two CPU cores, and 14 GB for embeddings.
-#   bash scripts/radsam_lite.sh CT MR OUT      CT, MR: cases with a manifest.json each; OUT: a folder for the two bundles
+# Train the default weights, radsam-lite for CT and radsam-lite-mr for MR, from labelled images and LiteMedSAM's encoder.
+# After a stop, the same command continues. Its parts took some ten hours of two CPU cores, and 14 GB for embeddings.
+#   bash scripts/radsam_lite.sh CT MR OUT      CT, MR: cases with a manifest.json each; OUT: a folder for both bundles
 set -euo pipefail
 if [ $# -ne 3 ]; then
     sed -n '2,4s/^# \{0,1\}//p' "$0" >&2

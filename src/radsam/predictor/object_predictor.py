@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -9,12 +10,17 @@ from radsam.predictor.slice_mask import SliceMask, SlicePrompt
 from radsam.predictor.slice_predictor import EncodedSlice, ObjectView, SlicePredictor
 from radsam.preprocess import Crop
 from radsam.runtime import BundleSpec
-from radsam.volume import Volume
+from radsam.volume import Bounds, Volume
 
 #: Zoom for a model that was not trained on crops, where the user requests one: small, so that it sees the anatomy.
 _UNTRAINED_ZOOM = 2.0
 #: How often a point is predicted, each time on a smaller crop, before the best mask is chosen.
 _POINT_PREDICTIONS = 3
+#: An object this many times longer than wide is a tube, which is as wide near its ends as in its middle.
+_TUBE = 4.0
+#: How much wider than its prompt an object is expected to become, in few steps: a bound that the user moves by a slice
+#: mostly leaves the crop, and so the encoded slices, as they are.
+_WIDENINGS = (1.0, 1.2, 1.5, 1.8, 2.2, 2.7, 3.3)
 
 
 class ObjectPredictor:
@@ -74,10 +80,16 @@ class ObjectPredictor:
 
 
 def choose_view(
-    predictor: SlicePredictor, volume: Volume, view: ObjectView, index: int, prompt: SlicePrompt
+    predictor: SlicePredictor,
+    volume: Volume,
+    view: ObjectView,
+    index: int,
+    prompt: SlicePrompt,
+    bounds: Bounds | None = None,
 ) -> ObjectView:
     """Choose an object's crop from its first prompt alone, so that no later edit moves it and encodes again.
 
+    A prompt near a bound shows an end of the object, so the crop leaves room for an ellipsoid between the bounds.
     A point does not give the object's size. The model therefore predicts the whole slice, then a crop
     around that mask, and again; the mask with the highest score decides: measured in docs/radsam-lite.md.
 
@@ -87,16 +99,29 @@ def choose_view(
         view: How the model sees whole slices.
         index: The slice of the first prompt.
         prompt: The first prompt.
+        bounds: First and last slice of the object, if they came with the prompt.
     """
+    spec, grid = predictor.spec, view.grid
 
-    def crop_around(box: tuple[int, int, int, int] | None) -> Crop | None:
-        spec = predictor.spec
+    def crop_around(box: tuple[int, int, int, int] | None, wider: float = 1.0) -> Crop | None:
         if box is None:
             return None
-        return Crop.around(view.grid, box, ratio=spec.crop_ratio, max_zoom=max(spec.max_zoom, _UNTRAINED_ZOOM))
+        return Crop.around(grid, box, ratio=wider * spec.crop_ratio, max_zoom=max(spec.max_zoom, _UNTRAINED_ZOOM))
+
+    def crop_of_object(box: tuple[int, int, int, int] | None) -> Crop | None:
+        if box is None or bounds is None:
+            return crop_around(box)
+        row_mm, col_mm = grid.spacing_mm_vu
+        width_mm = max((box[3] - box[1] + 1) * row_mm, (box[2] - box[0] + 1) * col_mm)
+        return crop_around(box, _widening(index, width_mm, bounds, volume.geometry.spacing_mm_ijk[grid.axis]))
 
     if not prompt.points_uv:
-        return view.with_crop(crop_around(prompt.enclosing_box))
+        crop, of_object = crop_around(prompt.enclosing_box), crop_of_object(prompt.enclosing_box)
+        if crop == of_object:
+            return view.with_crop(crop)
+        # The prompted slice is seen best on its own crop.
+        first = predictor.decode(predictor.encode(volume, view.with_crop(crop), index), prompt)
+        return replace(view, crop=of_object, first=first, first_crop=crop)
     found: list[tuple[SliceMask, Crop | None]] = []
     crop = None
     for _ in range(_POINT_PREDICTIONS):
@@ -106,4 +131,15 @@ def choose_view(
         if crop is None or crop == found[-1][1]:
             break
     first, first_crop = max(found, key=lambda each: each[0].score if each[0].mask.area else 0.0)
-    return replace(view, crop=crop_around(first.mask.enclosing_box), first=first, first_crop=first_crop)
+    return replace(view, crop=crop_of_object(first.mask.enclosing_box), first=first, first_crop=first_crop)
+
+
+def _widening(index: int, width_mm: float, bounds: Bounds, slice_mm: float) -> float:
+    """How much wider than on slice `index` an object becomes: as an ellipsoid that ends one slice past its bounds."""
+    length = bounds.high - bounds.low + 1
+    if length * slice_mm > _TUBE * width_mm:
+        return 1.0
+    # From 0 in the middle to 1 at an end.
+    way = min(1.0, abs(2 * index - bounds.low - bounds.high) / length)
+    wider = 1.0 / math.sqrt(max(1e-6, 1.0 - way * way))
+    return next((each for each in _WIDENINGS if each >= 0.95 * wider), _WIDENINGS[-1])

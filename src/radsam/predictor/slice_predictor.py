@@ -40,7 +40,7 @@ class ObjectView:
         grid: The slices.
         normalisation: How their values become the model's input.
         crop: The part of the displayed slice that the model sees; None for all of it.
-        first: The mask on the prompted slice, where the crop was chosen from it, as a point needs.
+        first: The mask on the prompted slice, where it was found on another crop.
         first_crop: The crop on which `first` was found.
     """
 

@@ -8,7 +8,7 @@ from radsam.errors import PromptError
 from radsam.predictor import ObjectPredictor, ObjectView, SliceMask, SlicePredictor, SlicePrompt, choose_view
 from radsam.propagate import step_for
 from radsam.runtime import Capability
-from radsam.session.edit import StartEdit, StartFromMask
+from radsam.session.edit import Segment, StartEdit, StartFromMask
 from radsam.volume import RunMask, SliceGrid, Volume
 
 
@@ -49,8 +49,9 @@ class StartedObject:
             # A model that was not trained on masks predicts noise from one; it was trained on boxes.
             self._prompt = SlicePrompt(box_uvuv=self._prompt.mask.enclosing_box)
         if view is None:
+            bounds = started.bounds if isinstance(started, Segment) else None
             view = predictor.view(self.grid, started.window)
-            view = choose_view(predictor, volume, view, self.index, self._prompt) if started.zoom else view
+            view = choose_view(predictor, volume, view, self.index, self._prompt, bounds) if started.zoom else view
         self.view = view
         self.predict = ObjectPredictor(predictor, volume, view)
         self.step = step_for(self.predict, started.policy)

@@ -78,23 +78,43 @@ def propagate(plan: PropagationPlan, step: PropagationStep[State]) -> Iterator[R
 
 
 def _side(plan: PropagationPlan, step: PropagationStep[State], side: int) -> Iterator[SliceMask | SideDone]:
-    """Propagate to one side; the last value is its `SideDone`."""
+    """Propagate to one side; the last value is its `SideDone`.
+
+    Slices in doubt are held back until a better one follows; where too many follow each other, the side ends before
+    them.
+    """
     state, incoming, index = step.begin(plan), plan.carried, plan.start.index
+    scores, held = _predicted(plan.start), list[SliceMask]()
     while (reason := plan.end_before(index + side, side)) is None:
         if kept := plan.kept(index + side):
             state = step.passed(state, kept)
         else:
             current, state = step(state, index + side)
             reason = plan.stop_reason(incoming, current, side)
+            doubtful = plan.doubts(current, scores, side)
+            if reason is None and doubtful and len(held) + 1 == plan.stop_rule.patience:
+                reason = EndReason.LOW_SCORE
             if reason is not None:
+                index = held[0].index - side if held else index
+                held = []
                 break
             if surer := plan.surer(current):
                 current, state = surer, step.passed(state, surer)
-            yield current
+            held.append(current)
+            if not doubtful:
+                yield from held
+                held = []
             kept = current
         index += side
+        scores += _predicted(kept)
         incoming = kept.mask if kept.mask.area else incoming
+    yield from held
     yield SideDone(side, index, reason)
+
+
+def _predicted(found: SliceMask) -> list[float]:
+    """The score of a slice, if it was predicted."""
+    return [found.score] if found.score < 1.0 else []
 
 
 def _changed_side(plan: PropagationPlan, step: PropagationStep[State], side: int) -> Iterator[SliceMask | SideDone]:

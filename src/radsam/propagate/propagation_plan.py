@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from radsam.predictor import SliceMask, SlicePrompt
@@ -130,9 +130,21 @@ class PropagationPlan:
             current: The slice's mask.
             side: -1 or 1.
         """
-        marked = {index for index, prompt in self.user_prompts.items() if prompt.marks_object}
-        kept = {index for index in self.fixed if index in self.before and self.before[index].mask.area}
+        return self.stop_rule.broken_by(incoming, current) if self._is_open(current.index, side) else None
+
+    def doubts(self, current: SliceMask, earlier: Sequence[float], side: int) -> bool:
+        """Whether the stop rule will end a side before `current`, if the next slices have low scores, too.
+
+        Args:
+            current: The slice's mask.
+            earlier: The scores that were predicted on the side before it.
+            side: -1 or 1.
+        """
+        return self._is_open(current.index, side) and self.stop_rule.doubts(current, earlier)
+
+    def _is_open(self, index: int, side: int) -> bool:
+        """Whether a side may end before a slice: nothing that the user has set says that it goes on."""
+        marked = {each for each, prompt in self.user_prompts.items() if prompt.marks_object}
+        kept = {each for each in self.fixed if each in self.before and self.before[each].mask.area}
         marked |= kept - self.user_prompts.keys()
-        if self.bounds is not None or any((index - current.index) * side >= 0 for index in marked):
-            return None
-        return self.stop_rule.broken_by(incoming, current)
+        return self.bounds is None and not any((each - index) * side >= 0 for each in marked)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -9,6 +10,9 @@ import numpy as np
 
 from radsam.predictor import SliceMask
 from radsam.volume import RunMask
+
+#: The best scores of a side, without single outliers.
+_BEST_PERCENTILE = 90
 
 
 class EndReason(StrEnum):
@@ -32,16 +36,20 @@ class StopRule:
     The slice that breaks the rule is not part of the object.
 
     Args:
-        min_score: Smallest predicted IoU.
+        min_score: Smallest predicted IoU of any object.
         max_shrink: Largest factor by which the area shrinks from one slice to the next.
         max_growth: Largest factor by which it grows.
         min_overlap: Smallest share of the smaller mask that both slices have in common.
+        min_share: Smallest share of the side's best scores, since the scores of a small or faint object are all low.
+        patience: So many slices in a row with less than that share end the side before the first of them.
     """
 
-    min_score: float = 0.5
+    min_score: float = 0.3
     max_shrink: float = 4.0
     max_growth: float = 2.5
     min_overlap: float = 0.5
+    min_share: float = 0.8
+    patience: int = 3
 
     def broken_by(self, incoming: RunMask, current: SliceMask) -> EndReason | None:
         """Return the part of the rule that `current` breaks after the incoming mask; None where it breaks none."""
@@ -59,3 +67,12 @@ class StopRule:
         if current.score < self.min_score:
             return EndReason.LOW_SCORE
         return None
+
+    def doubts(self, current: SliceMask, earlier: Sequence[float]) -> bool:
+        """Whether a slice may lie beyond the object: its score is low, compared with the side's best ones.
+
+        Args:
+            current: The slice.
+            earlier: The scores that were predicted on the side before it.
+        """
+        return bool(earlier) and current.score < self.min_share * float(np.percentile(earlier, _BEST_PERCENTILE))

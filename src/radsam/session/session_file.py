@@ -33,6 +33,8 @@ from radsam.volume import Modality, ModalitySource, Point, RunMask, SliceGrid, V
 FORMAT = "radsam-session"
 FORMAT_VERSION = 1
 _DESCRIPTION, _MASKS = "session.json", "masks.npz"
+#: The stop rule of files that do not state it: scores were not compared with the object's own.
+_FORMER_RULE = {"min_share": 0.0}
 
 
 @dataclass(frozen=True, eq=False)
@@ -294,7 +296,7 @@ def read_session(path: str | Path) -> SessionFile:
             model_hash=_text(description["model"]["sha256"]),
             precisions=tuple(_text(each) for each in description["model"].get("precisions", ())),
             window=(low, high),
-            stop_rule=StopRule(**description["stop_rule"]),
+            stop_rule=StopRule(**{**_FORMER_RULE, **description["stop_rule"]}),
             history=History(tuple(edit_from_json(each) for each in description["edits"]), description["cursor"]),
             stored=tuple(description["steps"]),
             masks=_unpack(packed),

@@ -30,13 +30,14 @@ EMPTY = RunMask.encode(np.zeros(SHAPE, bool))
 class Script:
     """A model that predicts each slice as written, else the same square; it notes its prompts."""
 
-    def __init__(self, **masks: RunMask) -> None:
+    def __init__(self, scores: dict[int, float] | None = None, **masks: RunMask) -> None:
         self.masks = {int(name[1:]): mask for name, mask in masks.items()}
+        self.scores = scores or {}
         self.prompts: list[tuple[int, SlicePrompt]] = []
 
     def __call__(self, index: int, prompt: SlicePrompt) -> SliceMask:
         self.prompts.append((index, prompt))
-        return SliceMask(index, self.masks.get(index, square()), 0.9)
+        return SliceMask(index, self.masks.get(index, square()), self.scores.get(index, 0.9))
 
     @property
     def indices(self) -> list[int]:
@@ -97,6 +98,37 @@ def test_a_prompt_on_the_first_or_last_slice_ends_that_side_at_once(start: int, 
     records = Script().propagate(start, bounds=bounds)
     assert len(done(records)) == (bounds.high - bounds.low + 1 if bounds else COUNT)
     assert len(ends(records)) == 2
+
+
+def test_a_side_ends_before_three_slices_of_low_scores() -> None:
+    records = Script({8: 0.6, 9: 0.6, 10: 0.6}).propagate()
+    assert sorted(record.slice_mask.index for record in done(records)) == list(range(8))
+    assert (1, 7, EndReason.LOW_SCORE) in ends(records)
+
+
+def test_slices_in_doubt_belong_to_the_object_where_a_better_one_follows() -> None:
+    records = Script({7: 0.6, 8: 0.6, 10: 0.6, 11: 0.6}).propagate()
+    assert [record.slice_mask.index for record in done(records) if record.slice_mask.index > 5] == list(range(6, 12))
+    assert (1, 11, EndReason.VOLUME_END) in ends(records)
+
+
+def test_an_end_after_slices_in_doubt_drops_them() -> None:
+    records = Script({7: 0.6, 8: 0.6}, s9=EMPTY).propagate()
+    assert (1, 6, EndReason.EMPTY) in ends(records)
+    assert max(record.slice_mask.index for record in done(records)) == 6
+
+
+def test_low_scores_end_nothing_between_bounds_or_before_a_prompt() -> None:
+    scores = dict.fromkeys((7, 8, 9, 10), 0.6)
+    assert len(done(Script(scores).propagate(bounds=Bounds(4, 10)))) == 7
+    prompts = {10: SlicePrompt(points_uv=((3, 3, True),))}
+    assert (1, 11, EndReason.VOLUME_END) in ends(Script(scores).propagate(user_prompts=prompts))
+
+
+def test_a_mask_by_hand_says_nothing_about_scores() -> None:
+    model = Script(dict.fromkeys(range(12), 0.5))
+    plan = PropagationPlan(SliceMask(5, square(), 1.0), COUNT)
+    assert len(done(propagate(plan, model.step()))) == COUNT
 
 
 def test_each_mask_prompts_its_neighbour() -> None:

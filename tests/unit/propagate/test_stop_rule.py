@@ -30,8 +30,8 @@ def slice_mask(columns: int, at: int = 0, score: float = 0.9) -> SliceMask:
         (slice_mask(20), slice_mask(20, at=11), EndReason.DRIFT),
         (slice_mask(20), slice_mask(8, at=16), None),
         (slice_mask(20), slice_mask(8, at=17), EndReason.DRIFT),
-        (slice_mask(20), slice_mask(20, score=0.5), None),
-        (slice_mask(20), slice_mask(20, score=0.49), EndReason.LOW_SCORE),
+        (slice_mask(20), slice_mask(20, score=0.3), None),
+        (slice_mask(20), slice_mask(20, score=0.29), EndReason.LOW_SCORE),
         # After an empty slice there is nothing to compare with.
         (slice_mask(0), slice_mask(90), None),
         (slice_mask(0), slice_mask(0), EndReason.EMPTY),
@@ -49,3 +49,14 @@ def test_the_rule_can_be_loosened() -> None:
     assert loose.broken_by(slice_mask(20).mask, slice_mask(1, at=99, score=0.0)) is None
     assert loose.broken_by(slice_mask(1).mask, slice_mask(100)) is None
     assert loose.broken_by(slice_mask(20).mask, slice_mask(0)) is EndReason.EMPTY
+
+
+def test_a_score_is_compared_with_the_best_ones_of_the_side() -> None:
+    rule = StopRule(min_share=0.8)
+    assert not rule.doubts(slice_mask(20, score=0.65), [0.8] * 5)
+    assert rule.doubts(slice_mask(20, score=0.63), [0.8] * 5)
+    # A faint object has low scores everywhere.
+    assert not rule.doubts(slice_mask(20, score=0.42), [0.5] * 5)
+    # One outlier decides nothing, and without an earlier score there is nothing to compare with.
+    assert not rule.doubts(slice_mask(20, score=0.65), [0.8] * 20 + [0.99])
+    assert not rule.doubts(slice_mask(20, score=0.01), [])

@@ -46,6 +46,7 @@ export function objectOf(name: string, id: number, change: Partial<SegmentedObje
     whole_voxels: 100,
     prompts: [{ number: 0, index: 1, kind: "box", box: { k: 1, i0: 0, j0: 0, i1: 1, j1: 1 } }],
     scores: { 0: 0.9, 1: 0.8 },
+    expected_dice: { 0: 0.9, 1: 0.8 },
     by_hand: false,
     unfollowed: [],
     start: "segment",

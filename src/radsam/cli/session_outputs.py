@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 #: Pictures that `--preview` can write.
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
 
+#: So many slices to look at are named.
+_MOST_SUSPECTS = 5
+
 
 @dataclass(frozen=True)
 class Outputs:
@@ -373,7 +376,7 @@ def report(session: Session, started: float, outputs: Outputs | None = None) -> 
     objects = []
     for each in session.objects.values():
         lost = (one["voxels"] for one in shared if one["name"] == each.name and not (one["both"] and one["by"]))
-        voxels = each.whole_voxels - sum(lost)
+        voxels, expected = each.whole_voxels - sum(lost), each.expected_dice
         objects.append(
             {
                 "name": each.name,
@@ -387,6 +390,9 @@ def report(session: Session, started: float, outputs: Outputs | None = None) -> 
                 "slices": [min(each.slices), max(each.slices)],
                 "ended": [each.low_end.value, each.high_end.value],
                 "lowest_predicted_iou": round(min(predicted.score for predicted in each.slices.values()), 3),
+                "suspect_slices": [
+                    {"slice": index, "expected_dice": round(expected[index], 3)} for index in each.suspect_slices
+                ],
                 "window": list(each.window),
                 "locked": each.locked,
                 "painted": each.painted,
@@ -438,6 +444,20 @@ def overlap_lines(found: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
 
 
+def _suspect_lines(found: dict[str, Any]) -> list[str]:
+    """Name the slices of each object that are worth a look, the most doubtful first."""
+    lines = []
+    for each in found["objects"]:
+        slices = [str(one["slice"]) for one in each["suspect_slices"]]
+        if slices:
+            more = f" and {len(slices) - _MOST_SUSPECTS} more" if len(slices) > _MOST_SUSPECTS else ""
+            lines.append(
+                f"Look at {each['plane']} slice{'s' if len(slices) > 1 else ''} {', '.join(slices[:_MOST_SUSPECTS])}{more} "
+                f"of {each['name']!r} first: the model is unsure there."
+            )
+    return lines
+
+
 def show_report(found: dict[str, Any], outputs: Outputs) -> None:
     """Show a `report` as a table."""
     overlap = any(each["voxels"] != each["whole_voxels"] for each in found["objects"])
@@ -457,7 +477,7 @@ def show_report(found: dict[str, Any], outputs: Outputs) -> None:
             f"{each['lowest_predicted_iou']:.2f}",
         )
     out.print(table)
-    for line in overlap_lines(found["overlaps"]):
+    for line in (*_suspect_lines(found), *overlap_lines(found["overlaps"])):
         out.print(line, markup=False, soft_wrap=True)
     out.print(volume_line(found), style="dim", markup=False, soft_wrap=True)
     others = [each for each in found["precisions"] if each != found["precision"]]

@@ -75,4 +75,9 @@ class StopRule:
             current: The slice.
             earlier: The scores that were predicted on the side before it.
         """
-        return bool(earlier) and current.score < self.min_share * float(np.percentile(earlier, _BEST_PERCENTILE))
+        return bool(earlier) and current.score < self.min_share * best_of(earlier)
+
+
+def best_of(scores: Sequence[float]) -> float:
+    """The best of at least one score, without single outliers."""
+    return float(np.percentile(scores, _BEST_PERCENTILE))

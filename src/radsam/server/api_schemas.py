@@ -288,7 +288,8 @@ class ObjectState(BaseModel):
 
     `unfinished` names the ends at which its propagation was stopped, each with the requested slice; null
     where the stop rule was to find it. `other_ends` has the slices at which it may end instead, where the model was
-    unsure of an end that it has found itself.
+    unsure of an end that it has found itself. `scores` are the model's predicted IoU, `expected_dice` what they say
+    about the masks together.
     """
 
     id: int
@@ -307,6 +308,7 @@ class ObjectState(BaseModel):
     whole_voxels: int
     prompts: list[PlacedPrompt]
     scores: dict[str, float]
+    expected_dice: dict[str, float]
     by_hand: bool
     unfollowed: list[list[int]]
     start: Literal["segment", "start_from_mask"]
@@ -391,7 +393,7 @@ class PreviewAnswer(BaseModel):
 
 
 class SliceToReview(BaseModel):
-    """A slice to review."""
+    """A slice to review; `score` is its expected Dice."""
 
     plane: PlaneName
     index: int

@@ -89,7 +89,7 @@ def review_next(
     name: Annotated[str | None, Query(max_length=64)] = None,
     after: Annotated[str | None, Query(max_length=128, examples=["0.8482:16:liver"])] = None,
 ) -> SliceToReview:
-    """Return the slice with the lowest score (predicted IoU); `after` is the `cursor` of the previous one."""
+    """Return the slice with the lowest expected Dice; `after` is the `cursor` of the previous one."""
     return SliceToReview(**service.slice_to_review(user, session, name, after))
 
 

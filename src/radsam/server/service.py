@@ -552,7 +552,7 @@ class Service:
     def slice_to_review(
         self, user: str, session: str, name: str | None = None, after: str | None = None
     ) -> dict[str, Any]:
-        """Return the slice with the lowest score (predicted IoU).
+        """Return the slice with the lowest expected Dice.
 
         Args:
             user: The user.
@@ -571,7 +571,7 @@ class Service:
             (score, int(index), each["name"], each["plane"])
             for each in live.state()["objects"]
             if name in (None, each["name"])
-            for index, score in each["scores"].items()
+            for index, score in each["expected_dice"].items()
         )
         if after is not None:
             reviewed = _read_cursor(after)

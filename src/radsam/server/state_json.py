@@ -129,6 +129,7 @@ def _object(each: SegmentedObject, voxels: int, ml: float) -> dict[str, Any]:
             for placed in each.placed_prompts
         ],
         "scores": {str(index): round(prediction.score, 4) for index, prediction in each.slices.items()},
+        "expected_dice": {str(index): round(value, 4) for index, value in each.expected_dice.items()},
         "by_hand": each.painted,
         "unfollowed": [list(voxel) for voxel in each.unfollowed],
         "start": each.start,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from radsam.predictor import SliceMask
 from radsam.propagate import EndReason
+from radsam.propagate.expected_dice import SUSPECT, expected_dice
 from radsam.propagate.unsure_end import other_end
 from radsam.session.edit import Confirm, ObjectEdit, Paint, Segment, StartEdit, StartFromMask
 from radsam.session.stopped import SIDE_OF, End
@@ -127,6 +128,24 @@ class SegmentedObject:
     def painted(self) -> bool:
         """Whether the model did not follow the last correction, so that only its clicks were painted."""
         return bool(self.unfollowed)
+
+    @property
+    def expected_dice(self) -> dict[int, float]:
+        """The Dice that each slice probably has, 0 to 1: an estimate from the model's scores, see docs/explained/limits.md.
+
+        1 for slices that the model did not predict, or that are marked right. "Review next" in the page begins with
+        the lowest one.
+        """
+        given = {index for index, each in self.slices.items() if each.score == 1.0}
+        prompted = {each.index for each in self.placed_prompts}
+        prompted |= {index for each in self.edits if each.kind == "paint" for index in each.slices}
+        return expected_dice(self.slices, given.union(self.confirmed), prompted)
+
+    @property
+    def suspect_slices(self) -> tuple[int, ...]:
+        """The slices worth a look first, the one of the lowest expected Dice first."""
+        found = self.expected_dice
+        return tuple(sorted((index for index in found if found[index] < SUSPECT), key=lambda index: found[index]))
 
     @property
     def other_ends(self) -> dict[End, int]:

@@ -20,7 +20,9 @@ MASK = RunMask.encode(np.ones((2, 2), bool))
         ([0.9, 0.8, 0.6, 0.8, 0.9, 0.9], None),  # one bad slice
         ([0.9, 0.8, 0.8, 0.8, 0.6], None),  # the last slice only
         ([0.9, 0.8, 0.8, 0.6, 0.6], 12),
-        ([0.6, 0.6, 0.6], 10),  # the prompted slice always stays
+        ([0.9, 0.6, 0.6], 10),  # the prompted slice always stays
+        ([0.6, 0.6, 0.6], None),  # a faint object
+        ([1.0, 0.6, 0.6, 0.6], None),  # a slice that the model did not predict says nothing
         ([0.9], None),
         ([], None),
     ],

@@ -178,7 +178,7 @@ class UnsureBackend(FakeBackend):
     def decode(self, embedding, prompt):
         """Predict as the fake does, with a lower score."""
         found = super().decode(embedding, prompt)
-        return replace(found, scores=found.scores * 0.72) if len(self.prompts) > 5 else found
+        return replace(found, scores=found.scores * 0.82) if len(self.prompts) > 5 else found
 
 
 def test_where_the_stop_rule_was_unsure_the_state_says_so_until_the_user_has_chosen(tmp_path: Path) -> None:

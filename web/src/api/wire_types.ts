@@ -180,6 +180,8 @@ export interface SegmentedObject {
   whole_voxels: number;
   prompts: ObjectPrompt[];
   scores: Record<string, number>;
+  /** The Dice that each slice probably has, 0 to 1. */
+  expected_dice: Record<string, number>;
   /** Whether the last clicks were painted because the model did not follow them. */
   by_hand: boolean;
   unfollowed: Ijk[];

@@ -512,7 +512,7 @@ export class OpenSession extends Observable {
     });
   }
 
-  /** Go to the slice with the lowest score, then to the next lowest, and so on. */
+  /** Go to the slice that is most likely wrong, then to the next, and so on. */
   async reviewNext(): Promise<void> {
     await this.attempt(async () => {
       const name = this.selected;
@@ -526,7 +526,10 @@ export class OpenSession extends Observable {
         ...(this.display.layout === "quad" ? {} : { large: next.plane }),
       });
       this.following.slice(next.name, next.plane, next.index);
-      this.showToast("info", `Slice ${next.index} of ${next.name}: score ${Math.round(100 * next.score)} %.`);
+      this.showToast(
+        "info",
+        `Slice ${next.index} of ${next.name}: expected Dice ${Math.round(100 * next.score)} %.`,
+      );
     });
   }
 

@@ -17,7 +17,7 @@ export function ObjectDetails({
   /** Left out where its name is fixed. */
   rename?: () => void;
 }) {
-  const scores = Object.values(object.scores);
+  const scores = Object.values(object.expected_dice);
   const mean = scores.reduce((sum, each) => sum + each, 0) / Math.max(1, scores.length);
   const prompted = object.start === "segment";
   return (
@@ -35,7 +35,7 @@ export function ObjectDetails({
         <dd>
           <ObjectEnds session={session} object={object} />
         </dd>
-        <dt>Score</dt>
+        <dt>Expected Dice</dt>
         <dd class="numbers">
           {Math.round(100 * mean)} % mean, {Math.round(100 * Math.min(1, ...scores))} % lowest
         </dd>

@@ -26,7 +26,7 @@ export function ObjectList({ session, objects = session.objects, title = "Object
             type="button"
             class="quiet"
             disabled={!objects.length}
-            title="Go to the slice with the lowest score (R)"
+            title="Go to the slice that is most likely wrong (R)"
             onClick={() => session.reviewNext()}
           >
             <Icon name="review" /> Review next

@@ -200,7 +200,7 @@ export const SHORTCUTS: readonly Shortcut[] = [
   {
     group: "Edit",
     label: "R",
-    description: "Review next: the slice with the lowest score",
+    description: "Review next: the slice that is most likely wrong",
     bindings: ["r"],
     run: ({ session }) => session.reviewNext(),
   },

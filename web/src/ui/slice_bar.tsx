@@ -8,7 +8,7 @@ import { useObservables } from "./use_observables";
 import "./styles/slice_bar.css";
 
 /** Slices with a lower score have a colour of their own. */
-const LOW_SCORE = 0.7;
+const LOW_SCORE = 0.6;
 
 /** Shows the slice in view, encoded slices, slices with masks and their scores, and the bounds. */
 export function SliceBar({ session, plane }: { session: OpenSession; plane: PlaneName }) {
@@ -172,7 +172,7 @@ function paint(canvas: HTMLCanvasElement | null, session: OpenSession, plane: Pl
     if (object.plane === plane && object.visible && object !== selected)
       for (const index of Object.keys(object.scores)) bar(Number(index), 0.78, 1, object.color, 0.5);
   const { running } = session.jobs;
-  const selectedScores = selected?.plane === plane ? Object.entries(selected.scores) : [];
+  const selectedScores = selected?.plane === plane ? Object.entries(selected.expected_dice) : [];
   const scores = !session.busy
     ? selectedScores.map(([index, score]) => [Number(index), score])
     : running?.plane === plane

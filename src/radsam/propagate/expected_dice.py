@@ -1,0 +1,41 @@
+"""How good a slice's mask probably is, judged by the scores on its way from the nearest prompt."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+
+from radsam.predictor import SliceMask
+
+#: Expected Dice = constant + factor · lowest score on the way + loss · ln(slices on the way): a fit by least squares to
+#: 172 training and 34 validation objects (benchmarks/slice_scores.py, docs/explained/limits.md).
+_CONSTANT, _LOWEST, _FARTHER = 0.17, 1.02, -0.072
+#: Slices below this are worth a look first.
+SUSPECT = 0.6
+
+
+def expected_dice(
+    slices: Mapping[int, SliceMask], right: Collection[int], prompted: Collection[int]
+) -> dict[int, float]:
+    """Estimate the Dice of each slice of an object.
+
+    The score (predicted IoU) of a slice does not say that the mask that came in was already wrong, so the lowest one
+    on the way from the nearest prompt counts, and the way's length.
+
+    Args:
+        slices: The object's masks.
+        right: Slices that the model did not predict, or that the user marked right.
+        prompted: Slices with a prompt of the user.
+
+    Returns:
+        Slice index to a value from 0 to 1; 1 for those of `right`.
+    """
+    found = {index: 1.0 for index in slices if index in right}
+    anchors = sorted({*right, *prompted} & slices.keys()) or sorted(slices, key=lambda each: -slices[each].score)[:1]
+    for index in slices.keys() - found.keys():
+        anchor = min(anchors, key=lambda each: abs(each - index))
+        way = range(min(anchor, index), max(anchor, index) + 1)
+        lowest = min(slices[each].score for each in way if each in slices and each not in right)
+        value = _CONSTANT + _LOWEST * lowest + _FARTHER * math.log(max(1, abs(index - anchor)))
+        found[index] = min(1.0, max(0.0, value))
+    return dict(sorted(found.items()))

@@ -10,10 +10,12 @@ import pytest
 from fakes import FakeBackend, fake_session, fake_spec
 from phantoms import ORIGIN_LPS, ball, tube
 from radsam.metrics import dice
+from radsam.predictor import ObjectView, SlicePrompt, choose_view
+from radsam.preprocess import Window
 from radsam.runtime import Decoded, FramePrompt
 from radsam.session import Session
 from radsam.session.session_file import read_session
-from radsam.volume import Bounds, Box, Geometry, Point
+from radsam.volume import Bounds, Box, Geometry, Plane, Point, SliceGrid
 
 #: A slice of 96 mm in 64 low-res pixels: a ball of 4 mm has few of them.
 WIDE = Geometry.from_parts((12, 96, 96), ORIGIN_LPS, (1.0, 1.0, 1.0), np.eye(3))
@@ -67,6 +69,37 @@ def test_a_point_is_predicted_on_the_whole_slice_first() -> None:
     session, backend = zoomed(prompt=Point(i=47, j=47, k=6))
     assert len(backend.encoded) == BOUNDS[1] - BOUNDS[0] + 2
     assert dice(session.mask("object"), SCENE.truth) > 0.95
+
+
+def view_of(index: int, bounds: Bounds | None) -> ObjectView:
+    """How the model sees an object that is prompted by the box on a slice."""
+    session = fake_session(SCENE.volume, FakeBackend(SPEC))
+    grid = SliceGrid.of(SCENE.volume.geometry, Plane.AXIAL)
+    view = session.predictor.view(grid, Window(-160.0, 240.0))
+    return choose_view(session.predictor, SCENE.volume, view, index, SlicePrompt(box_uvuv=(43, 43, 52, 52)), bounds)
+
+
+def test_the_crop_of_a_prompt_near_an_end_leaves_room_for_the_middle() -> None:
+    def rows(index: int, low: int, high: int) -> int:
+        crop = view_of(index, Bounds(low, high)).crop
+        assert crop is not None
+        return crop.rows
+
+    alone = view_of(3, None).crop
+    assert alone is not None
+    middle, beside, end = rows(6, 3, 9), rows(5, 3, 9), rows(3, 3, 9)
+    assert alone.rows == middle == beside < end
+    assert rows(3, 3, 9) == rows(9, 3, 9)
+    # A bound that is moved by a slice mostly leaves the crop, and so the encoded slices, as they are.
+    assert rows(6, 2, 9) == rows(6, 3, 9)
+    # One slice alone has no ends, and a tube is as wide at its ends.
+    assert rows(6, 6, 6) == rows(1, 1, 60) == alone.rows
+
+
+def test_the_prompted_slice_keeps_its_own_crop() -> None:
+    wide, alone = view_of(3, Bounds(3, 9)), view_of(3, None)
+    assert wide.first is not None
+    assert wide.first_crop == alone.crop != wide.crop
 
 
 class Moody(FakeBackend):

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Train the default weights, radsam-lite for CT and radsam-lite-mr for MR, from labelled images and LiteMedSAM's encoder.
-# After a stop, the same command continues. Its parts took some ten hours of two CPU cores, and 14 GB for embeddings.
+# After a stop, the same command continues. Its parts took some twelve hours of two CPU cores, and 14 GB for embeddings.
 #   bash scripts/radsam_lite.sh CT MR OUT      CT, MR: cases with a manifest.json each; OUT: a folder for both bundles
 set -euo pipefail
 if [ $# -ne 3 ]; then
@@ -40,4 +40,6 @@ made "$out/radsam-lite-mr" work/mr/last.pt --notes configs/radsam_lite_mr.md
 made work/ct_start work/mr/last.pt --name ct-start --mean-with $work/first
 [ -e work/store.pack ] || radsam data pack work/store -o work/store.pack --megabytes 60
 radsam train radsam_lite_ct --out work/ct
-made "$out/radsam-lite" work/ct/last.pt --mean-with $work/first --taper 0.5 --notes configs/radsam_lite.md
+made work/ct_mean work/ct/last.pt --name ct-mean --mean-with $work/first
+radsam train radsam_lite_ct_longer --out work/ct_longer
+made "$out/radsam-lite" work/ct_longer/last.pt --notes configs/radsam_lite.md

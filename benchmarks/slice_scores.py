@@ -191,6 +191,8 @@ def main() -> None:
             print(f"{case.case_id} {labels.names[large[rank]]}", file=sys.stderr)
             found = propagated(engine, volume, np.asarray(labels.ids == large[rank]))
             objects += [found] if found else []
+    if not objects:
+        sys.exit(f"No object of the split {given.split!r} in {given.data}: DATA needs a manifest.json.")
     slice_table(objects, given.fit)
     end_table(objects)
 

@@ -451,10 +451,8 @@ def _suspect_lines(found: dict[str, Any]) -> list[str]:
         slices = [str(one["slice"]) for one in each["suspect_slices"]]
         if slices:
             more = f" and {len(slices) - _MOST_SUSPECTS} more" if len(slices) > _MOST_SUSPECTS else ""
-            lines.append(
-                f"Look at {each['plane']} slice{'s' if len(slices) > 1 else ''} {', '.join(slices[:_MOST_SUSPECTS])}{more} "
-                f"of {each['name']!r} first: the model is unsure there."
-            )
+            named = ("slices " if len(slices) > 1 else "slice ") + ", ".join(slices[:_MOST_SUSPECTS])
+            lines.append(f"Look at {each['plane']} {named}{more} of {each['name']!r} first: the model is unsure there.")
     return lines
 
 

@@ -44,11 +44,11 @@ class StopRule:
         patience: So many slices in a row with less than that share end the side before the first of them.
     """
 
-    min_score: float = 0.3
+    min_score: float = 0.45
     max_shrink: float = 4.0
     max_growth: float = 2.5
     min_overlap: float = 0.5
-    min_share: float = 0.8
+    min_share: float = 0.75
     patience: int = 3
 
     def broken_by(self, incoming: RunMask, current: SliceMask) -> EndReason | None:

@@ -79,7 +79,7 @@ class Propagated:
         for index in self.side(side)[1:]:
             current = self.slices[index]
             held = held + 1 if rule.doubts(current, scores) else 0
-            if rule.broken_by(self.incoming[index], current) or held == rule.patience:
+            if rule.broken_by(self.incoming[index], current) or held == rule.in_a_row:
                 return last
             scores.append(current.score)
             last = last if held else index
@@ -132,12 +132,12 @@ def slice_table(objects: list[Propagated], fit: bool) -> None:
     for name, values in (("score", scores), ("expected Dice", expected)):
         print(f"| {name} | {_auc(-np.array(values), truth < _GOOD_DICE):.3f} | {np.mean(within[name]):.3f} |")
     print("\n| expected Dice | slices | mean of it | mean Dice |\n|---|---|---|---|")
-    said = np.array(expected)
+    promised = np.array(expected)
     for low in np.arange(0, 1, 0.1):
-        chosen = (said >= low) & (said < low + 0.1 + (low > 0.85))
+        chosen = (promised >= low) & (promised < low + 0.1 + (low > 0.85))
         if chosen.any():
-            print(f"| {low:.1f} | {chosen.sum()} | {said[chosen].mean():.2f} | {truth[chosen].mean():.2f} |")
-    suspect = said < SUSPECT
+            print(f"| {low:.1f} | {chosen.sum()} | {promised[chosen].mean():.2f} | {truth[chosen].mean():.2f} |")
+    suspect = promised < SUSPECT
     print(f"\nBelow {SUSPECT}: {suspect.mean():.2f} of the slices, mean Dice {truth[suspect].mean():.2f}.")
     if fit:
         factors, *_ = np.linalg.lstsq(np.array(rows), truth, rcond=None)

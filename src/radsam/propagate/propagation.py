@@ -92,7 +92,7 @@ def _side(plan: PropagationPlan, step: PropagationStep[State], side: int) -> Ite
             current, state = step(state, index + side)
             reason = plan.stop_reason(incoming, current, side)
             doubtful = plan.doubts(current, scores, side)
-            if reason is None and doubtful and len(held) + 1 == plan.stop_rule.patience:
+            if reason is None and doubtful and len(held) + 1 == plan.stop_rule.in_a_row:
                 reason = EndReason.LOW_SCORE
             if reason is not None:
                 index = held[0].index - side if held else index

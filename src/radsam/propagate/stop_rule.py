@@ -41,7 +41,7 @@ class StopRule:
         max_growth: Largest factor by which it grows.
         min_overlap: Smallest share of the smaller mask that both slices have in common.
         min_share: Smallest share of the side's best scores, since the scores of a small or faint object are all low.
-        patience: So many slices in a row with less than that share end the side before the first of them.
+        in_a_row: So many slices in a row with less than that share end the side before the first of them.
     """
 
     min_score: float = 0.45
@@ -49,7 +49,7 @@ class StopRule:
     max_growth: float = 2.5
     min_overlap: float = 0.5
     min_share: float = 0.75
-    patience: int = 3
+    in_a_row: int = 3
 
     def broken_by(self, incoming: RunMask, current: SliceMask) -> EndReason | None:
         """Return the part of the rule that `current` breaks after the incoming mask; None where it breaks none."""

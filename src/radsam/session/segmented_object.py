@@ -131,7 +131,7 @@ class SegmentedObject:
 
     @property
     def expected_dice(self) -> dict[int, float]:
-        """The Dice that each slice probably has, 0 to 1, estimated from the model's scores; see docs/explained/limits.md.
+        """The Dice that each slice probably has, 0 to 1, by the model's scores; see docs/explained/limits.md.
 
         1 for slices that the model did not predict, or that are marked right. "Review next" in the page begins with
         the lowest one.

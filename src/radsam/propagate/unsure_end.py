@@ -8,9 +8,9 @@ from statistics import median
 from radsam.predictor import SliceMask
 from radsam.propagate.stop_rule import best_of
 
-#: From where the score (predicted IoU) stays below this share of the side's best ones, the object may have ended. On
-#: 172 training and 34 validation objects as many offered ends were nearer to the truth as with an absolute score of
-#: 0.7, and a third fewer were farther from it (benchmarks/slice_scores.py).
+#: From where the score (predicted IoU) stays below this share of the side's best ones, the object may have ended. An
+#: absolute limit offered as many ends that were nearer to the truth, and more that were farther; how many are, is
+#: counted by benchmarks/slice_scores.py.
 _SURE_SHARE = 0.85
 #: One bad slice among good ones does not end an object: the median of so many decides.
 _SLICES = 3

@@ -143,7 +143,7 @@ class SegmentedObject:
 
     @property
     def suspect_slices(self) -> tuple[int, ...]:
-        """The slices worth a look first, the one of the lowest expected Dice first."""
+        """The slices worth a look first, by ascending expected Dice."""
         found = self.expected_dice
         return tuple(sorted((index for index in found if found[index] < SUSPECT), key=lambda index: found[index]))
 

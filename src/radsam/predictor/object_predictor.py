@@ -119,8 +119,11 @@ def choose_view(
         crop, of_object = crop_around(prompt.enclosing_box), crop_of_object(prompt.enclosing_box)
         if crop == of_object:
             return view.with_crop(crop)
-        # The prompted slice is seen best on its own crop.
+        # The prompted slice is seen as it is without bounds, so that its preview does not depend on them.
         first = predictor.decode(predictor.encode(volume, view.with_crop(crop), index), prompt)
+        reaches = first.mask.enclosing_box
+        if crop is not None and reaches is not None and not crop.holds(grid, reaches):
+            first, crop = predictor.decode(predictor.encode(volume, view, index), prompt), None
         return replace(view, crop=of_object, first=first, first_crop=crop)
     found: list[tuple[SliceMask, Crop | None]] = []
     crop = None

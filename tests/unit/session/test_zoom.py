@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -158,3 +159,20 @@ def test_a_session_file_remembers_it(zoom: bool, tmp_path: Path) -> None:
     saved = read_session(tmp_path / "s.radsam")
     assert saved.history.done[0].zoom is zoom
     assert saved.history.done[0].bounds == Bounds(*BOUNDS)
+
+
+class Leaky(FakeBackend):
+    """Predicts everything that it sees as object."""
+
+    def decode(self, embedding: np.ndarray, prompt: FramePrompt) -> Decoded:
+        decoded = super().decode(embedding, prompt)
+        return Decoded(np.full_like(decoded.logits, 9.0), decoded.scores)
+
+
+@pytest.mark.parametrize("kind", [FakeBackend, Leaky])
+def test_the_mask_of_the_prompted_slice_does_not_depend_on_the_bounds(kind: type[FakeBackend]) -> None:
+    box = replace(BOX, k=3)
+    masks = [
+        fake_session(SCENE.volume, kind(SPEC)).segment(box, bounds=bounds).slices[3].mask for bounds in ((3, 3), (3, 9))
+    ]
+    assert masks[0] == masks[1]

@@ -19,7 +19,7 @@ from itertools import count, takewhile
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import rankdata, spearmanr
+from scipy.stats import mannwhitneyu, spearmanr
 
 import radsam
 from radsam.data.adapters.folder import find_cases
@@ -163,8 +163,8 @@ def end_table(objects: list[Propagated]) -> None:
 
 
 def _auc(values: np.ndarray, positive: np.ndarray) -> float:
-    ranks, hits = rankdata(values), positive.sum()
-    return float((ranks[positive].sum() - hits * (hits + 1) / 2) / max(1, hits * (len(values) - hits)))
+    pairs = max(1, positive.sum() * (~positive).sum())
+    return float(mannwhitneyu(values[positive], values[~positive]).statistic / pairs)
 
 
 def main() -> None:

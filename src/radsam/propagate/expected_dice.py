@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from bisect import bisect_left
+from collections.abc import Collection, Mapping, Sequence
 
 from radsam.predictor import SliceMask
 
@@ -30,12 +31,25 @@ def expected_dice(
     Returns:
         Slice index to a value from 0 to 1; 1 for those of `right`.
     """
-    found = {index: 1.0 for index in slices if index in right}
     anchors = sorted({*right, *prompted} & slices.keys()) or sorted(slices, key=lambda each: -slices[each].score)[:1]
-    for index in slices.keys() - found.keys():
-        anchor = min(anchors, key=lambda each: abs(each - index))
-        way = range(min(anchor, index), max(anchor, index) + 1)
-        lowest = min(slices[each].score for each in way if each in slices and each not in right)
-        value = _CONSTANT + _LOWEST * lowest + _FARTHER * math.log(max(1, abs(index - anchor)))
-        found[index] = min(1.0, max(0.0, value))
+    indices, found = sorted(slices), dict[int, float]()
+    for anchor in anchors:
+        at = indices.index(anchor)
+        for way in (indices[at:], indices[at::-1]):
+            lowest = math.inf
+            for index in way:
+                if any(abs(index - each) < abs(index - anchor) for each in _beside(anchors, anchor)):
+                    break
+                if index in right:
+                    found[index] = 1.0
+                    continue
+                lowest = min(lowest, slices[index].score)
+                value = _CONSTANT + _LOWEST * lowest + _FARTHER * math.log(max(1, abs(index - anchor)))
+                found.setdefault(index, min(1.0, max(0.0, value)))
     return dict(sorted(found.items()))
+
+
+def _beside(anchors: Sequence[int], anchor: int) -> Sequence[int]:
+    """The anchors before and after one."""
+    at = bisect_left(anchors, anchor)
+    return [*anchors[max(0, at - 1) : at], *anchors[at + 1 : at + 2]]

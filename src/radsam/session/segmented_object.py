@@ -139,6 +139,8 @@ class SegmentedObject:
         given = {index for index, each in self.slices.items() if each.score == 1.0}
         prompted = {each.index for each in self.placed_prompts}
         prompted |= {index for each in self.edits if each.kind == "paint" for index in each.slices}
+        if self.start == "start_from_mask":  # each slice was given, or predicted from its own mask
+            prompted |= self.slices.keys()
         return expected_dice(self.slices, given.union(self.confirmed), prompted)
 
     @property

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
@@ -29,6 +31,19 @@ def test_what_is_right_is_right_and_begins_a_way() -> None:
     found = expected_dice(slices(0.9, 0.4, 0.9, 0.9), [2], [0])
     assert found[2] == 1.0
     assert found[3] > 0.9
+
+
+def test_slices_between_two_prompts_belong_to_the_nearer_one_and_gaps_are_passed() -> None:
+    found = expected_dice({0: slices(0.9)[0], 2: slices(0.5)[0], 3: slices(0.7)[0], 9: slices(0.9)[0]}, (), [0, 9])
+    assert set(found) == {0, 2, 3, 9}
+    assert found[3] < found[2] < found[0]
+
+
+def test_a_thousand_slices_take_no_time_that_a_user_would_notice() -> None:
+    masks = {index: SliceMask(index, MASK, 0.9) for index in range(1000)}
+    started = time.perf_counter()
+    expected_dice(masks, (), [500])
+    assert time.perf_counter() - started < 0.25
 
 
 @pytest.mark.parametrize("score", [-1.0, 0.0, 1.5])

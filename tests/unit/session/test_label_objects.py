@@ -166,6 +166,10 @@ def test_a_refined_mask_prompts_each_slice_with_its_own_slice(
     assert [each.slice_mask.index for each in seen] == slices.tolist()
     # The fake model finds what is bright near the mask: more than a copy holds.
     assert (session.mask("it") & LEFT).sum() > (given & LEFT).sum()
+    # No slice lies on the way to another one, so each is expected to be as good as its own score says.
+    expected = session.objects["it"].expected_dice
+    scores = {index: each.score for index, each in session.objects["it"].slices.items()}
+    assert len({round(expected[index], 6) for index in scores if scores[index] == max(scores.values())}) == 1
     assert session.precisions == ("f32",)
 
 

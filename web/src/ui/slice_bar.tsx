@@ -7,7 +7,7 @@ import { endReason, endWord } from "./end_words";
 import { useObservables } from "./use_observables";
 import "./styles/slice_bar.css";
 
-/** Slices with a lower score have a colour of their own. */
+/** Slices of a lower expected Dice, or score while they are computed, have a colour of their own; `SUSPECT` in Python. */
 const LOW_SCORE = 0.6;
 
 /** Shows the slice in view, encoded slices, slices with masks and their scores, and the bounds. */

@@ -206,6 +206,7 @@ def _write(
                 sitk.WriteImage(image, name, useCompression=compress and target.suffix.lower() != ".nii")
         except RuntimeError as error:
             raise _failure(partial, target) from error
+        del image  # a copy of the array, before another one is read
         _check_written(array, geometry, partial, target)
 
 
@@ -224,7 +225,8 @@ def _check_written(array: Voxels, geometry: Geometry, partial: Path, target: Pat
         raise _failure(partial, target) from error
     if not header.geometry.same_grid(geometry):
         raise OutputError(f"{target} cannot hold this grid ({geometry.describe()}). Try the suffix .nrrd.")
-    if not np.array_equal(stored, array):
+    # Slice by slice: the comparison of whole arrays is another array.
+    if stored.shape != array.shape or not all(map(np.array_equal, stored, array)):
         raise _failure(partial, target)
 
 

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from radsam.disk.atomic_write import replacing
+from radsam.disk.file_hash import sha256_of
 from radsam.errors import RadsamError, SessionError
 from radsam.predictor import SliceMask, SlicePredictor
 from radsam.preprocess import Window
@@ -158,8 +159,8 @@ class SessionFile:
             with zipfile.ZipFile(scratch, "w", zipfile.ZIP_DEFLATED) as archive:
                 archive.writestr(_DESCRIPTION, json.dumps(description))
                 archive.writestr(_MASKS, _pack(self.masks), zipfile.ZIP_STORED)  # it is compressed already
-            written = _hash(scratch)
-            if replaces is not None and path.exists() and _hash(path) != replaces:
+            written = sha256_of(scratch)
+            if replaces is not None and path.exists() and sha256_of(path) != replaces:
                 raise SessionError(
                     f"{path} was changed by another program since it was read, so it was not replaced: that change "
                     "would be lost. Open the session again and repeat the edit, or save it under another name."
@@ -321,11 +322,6 @@ def _index(value: object) -> int | None:
     if value is not None and (not isinstance(value, int) or value < 0):
         raise TypeError(f"{value!r} is not the index of a volume")
     return value
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _absolute(source: str) -> str:

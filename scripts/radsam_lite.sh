@@ -42,4 +42,9 @@ made work/ct_start work/mr/last.pt --name ct-start --mean-with $work/first
 radsam train radsam_lite_ct --out work/ct
 made work/ct_mean work/ct/last.pt --name ct-mean --mean-with $work/first
 radsam train radsam_lite_ct_longer --out work/ct_longer
-made "$out/radsam-lite" work/ct_longer/last.pt --notes configs/radsam_lite.md
+made work/ct_longer_end work/ct_longer/last.pt --name ct-longer-end
+
+# And with the masks that its own propagations leave on the training cases.
+[ -e work/rollouts.zip ] || radsam data rollouts work/store.pack -o work/rollouts.zip --model work/ct_longer_end
+radsam train radsam_lite_ct_rollouts --out work/ct_rollouts
+made "$out/radsam-lite" work/ct_rollouts/last.pt --notes configs/radsam_lite.md

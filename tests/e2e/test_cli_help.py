@@ -36,6 +36,7 @@ COMMANDS = [
     "data",
     "data prepare",
     "data pack",
+    "data rollouts",
     "data show",
     "weights",
     "weights convert",

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from radsam.cli.session_outputs import PICTURE_SUFFIXES
-from radsam.cli.shared_options import AsJson, Config, Overrides
+from radsam.cli.shared_options import AsJson, Config, Model, Overrides
 from radsam.cli.terminal import command, note, out, progress_bar, usage_error, write_json
 
 if TYPE_CHECKING:
@@ -231,6 +231,43 @@ def pack(
     out.print(f"{escape(str(target))}: {len(cases)} cases, {size / 1e6:.1f} MB. Licences, as the pack holds them:")
     for licence, count in licences.items():
         out.print(f"  {count} × {escape(licence)}")
+
+
+@data_app.command("rollouts")
+@command
+def rollouts(
+    pack_path: Annotated[Path, typer.Argument(help="The pack.", metavar="PACK", show_default=False)],
+    target: Annotated[Path, typer.Option("--out", "-o", help="The file of masks.", metavar="FILE")],
+    model: Model = None,
+    each: Annotated[int, typer.Option(min=1, help="Propagations of an object.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of starts and bounds.")] = 0,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all if left out.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Propagate the objects of a pack, and keep the masks: a training then learns from the errors that add up in use.
+
+    A training configuration names the file (data.rollouts), and the share of masks that come from it
+    (prompts.rollouts).
+
+    [bold]Example:[/] radsam data rollouts store.pack -o rollouts.zip --model radsam-lite
+    """
+    from radsam.data.packed_store import read_pack
+    from radsam.disk.atomic_write import check_writable
+    from radsam.disk.file_hash import sha256_of
+    from radsam.session import load
+    from radsam.training.rollout_recorder import record_rollouts
+    from radsam.training.rollouts import write_rollouts
+
+    check_writable(target)
+    pack, engine = read_pack(pack_path), load(model, threads=threads)
+    with progress_bar("Propagating", unit="cases", quiet=as_json) as update:
+        made = record_rollouts(pack, engine, each=each, seed=seed, progress=update)
+    write_rollouts(made, sha256_of(pack_path), target)
+    masks = sum(len(one.masks) for of_object in made.values() for one in of_object)
+    if as_json:
+        write_json({"rollouts": str(target), "objects": len(made), "masks": masks})
+        return
+    out.print(f"{escape(str(target))}: {masks} masks of {len(made)} objects", soft_wrap=True)
 
 
 @data_app.command("show")

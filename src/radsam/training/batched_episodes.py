@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from radsam.data.packed_store import Pack, PackedCase
 from radsam.errors import InputError
+from radsam.metrics import dice
 from radsam.model.prompt_tokens import BOX_END, BOX_START, DISTANCE_VALUES, NEGATIVE, PAD, POSITIVE
 from radsam.predictor import MaskSource
 from radsam.runtime import BundleSpec
@@ -36,10 +37,12 @@ from radsam.training.batched_views import BatchedViews, SliceStack
 from radsam.training.episode import CLICK_SIGMA_PX, LOST_BELOW_DICE
 from radsam.training.episode_sampler import turns_of
 from radsam.training.loss import prompt_loss
+from radsam.training.rollouts import Rollout, Rollouts
 from radsam.training.scenes import OBJECT_ROW, draw_shares, random_crop, random_view, whole_view
 from radsam.training.slice_view import View
 from radsam.training.training_config import TrainConfig
 from radsam.training.training_step import Decode, StepLosses
+from radsam.volume import RunMask
 
 Masks = Bool[Tensor, "b m m"]
 
@@ -57,6 +60,7 @@ class PackedScenes:
         objects: Rows of `OBJECT_ROW`: owner is the case's number, slice counts within the whole case.
         present: For each case and object, on which of the pack's slices it is.
         identity: Hash of the pack.
+        rollouts: Masks of earlier propagations.
     """
 
     pack: Pack
@@ -64,6 +68,7 @@ class PackedScenes:
     objects: np.ndarray
     present: Mapping[tuple[int, int], Bool[np.ndarray, " k"]]
     identity: str
+    rollouts: Rollouts
 
     @property
     def train_cases(self) -> tuple[str, ...]:
@@ -71,8 +76,17 @@ class PackedScenes:
         return tuple(sorted({self.pack.cases[owner].case_id for owner in np.unique(self.objects["owner"])}))
 
 
-def plan_packed_scenes(pack: Pack, identity: str, spec: BundleSpec, config: TrainConfig) -> PackedScenes:
+def plan_packed_scenes(
+    pack: Pack, identity: str, spec: BundleSpec, config: TrainConfig, rollouts: Rollouts | None = None
+) -> PackedScenes:
     """List the objects of a pack's training split.
+
+    Args:
+        pack: The pack.
+        identity: Hash of the pack and the rollouts.
+        spec: The model.
+        config: The run.
+        rollouts: Masks of earlier propagations, where the configuration names a file of them.
 
     Raises:
         InputError: The pack holds nothing to train on, or the configuration asks for a taper.
@@ -105,7 +119,7 @@ def plan_packed_scenes(pack: Pack, identity: str, spec: BundleSpec, config: Trai
             f"The pack has no object of at least {config.data.min_pixels} pixels in the split "
             f"{config.data.train_split!r}. Pack other cases, or lower data.min_pixels."
         )
-    return PackedScenes(pack, spec, objects, present, identity)
+    return PackedScenes(pack, spec, objects, present, identity, rollouts or {})
 
 
 class BatchedSampler:
@@ -306,15 +320,23 @@ class EpisodeBatch:
     def _first_prompts(self) -> None:
         prompts, generator, noise = self._config.prompts, self._generator, MaskNoise()
         beside, came_from = self.index.copy(), self.index.copy()
+        propagated: dict[int, RunMask] = {}
         strength = torch.zeros(len(self.kinds), device=self.truth.device)
         for number, kind in enumerate(self.kinds):
             strength[number] = {"mask": 1.0, "neighbour": prompts.neighbour_noise}.get(kind, 0.0)
             if kind == "neighbour":
-                beside[number], came_from[number] = self._first_neighbour(number)
+                earlier = self._earlier(number)
+                if earlier is None:
+                    beside[number], came_from[number] = self._first_neighbour(number)
+                else:
+                    came_from[number], propagated[number] = earlier
         given = self._masks(beside)
         self.truth = self._masks(self.index)
         empty = (~given.any(dim=(1, 2))).tolist()
         noisy = noisy_masks(given, generator, strength, noise)
+        if propagated:
+            shown = self._shown(propagated)
+            noisy = torch.where(shown.any(dim=(1, 2), keepdim=True), shown, noisy)
         broken = broken_masks(given, generator)
         boxes = random_boxes(
             self.truth, generator, shrink_px=prompts.box_shrink_px, grow_px=prompts.box_grow_px
@@ -338,6 +360,36 @@ class EpisodeBatch:
                 self.sources[number] = self._source(number, came_from[number]) if kind == "neighbour" else None
         if repaired:
             self._click(repaired, random_pixels(self.mask[repaired] ^ self.truth[repaired], generator))
+
+    def _earlier(self, number: int) -> tuple[int, RunMask] | None:
+        """The mask with which an earlier propagation came to an episode's slice, and the slice that it is of.
+
+        None where there is none, or where it was lost already. The propagation goes on in its direction.
+        """
+        rng, here, case = self._rngs[number], self.index[number], self._case(number)
+        of_object = self._scenes.rollouts.get((case.case_id, self._objects[number]), ())
+        if not of_object or rng.random() >= self._config.prompts.rollouts:
+            return None
+        one: Rollout = of_object[int(rng.integers(len(of_object)))]
+        side = 1 if here > one.start else -1
+        mask = one.masks.get(here - side)
+        if here == one.start or mask is None or not mask.area:
+            return None
+        truth = case.ids[here - side - case.first] == self._objects[number]
+        if dice(mask.decode(), truth) < LOST_BELOW_DICE:
+            return None
+        self._ways[number] = (one.start, *self._known(one.bounds, case))
+        self._steps[number] = side
+        return here - side, mask
+
+    def _shown(self, masks: Mapping[int, RunMask]) -> Masks:
+        """Masks of slices as the views of their episodes show them; the others are empty."""
+        side = self._stack.side
+        slices = torch.zeros(len(self.kinds), 1, side, side, device=self.truth.device)
+        for number, mask in masks.items():
+            rows, cols = mask.shape
+            slices[number, 0, :rows, :cols] = torch.from_numpy(mask.decode()).to(slices)
+        return self.views.shown(slices)
 
     def _first_neighbour(self, number: int) -> tuple[int, int]:
         """Move an episode to where a neighbour's mask prompts it; return the mask's slice, twice or as no source.
@@ -400,8 +452,13 @@ class EpisodeBatch:
             start = int(rng.integers(low, here + 1) if upwards else rng.integers(here, high + 1))
         if rng.random() >= prompts.bounded:
             return start, None, None
-        known_low, known_high = (None if each in (0, case.count - 1) else each for each in (low, high))
-        return start, known_low, known_high
+        return (start, *self._known((low, high), case))
+
+    @staticmethod
+    def _known(bounds: tuple[int, int] | None, case: PackedCase) -> tuple[int | None, int | None]:
+        """Bounds as propagation knows them: an object may go on where the volume ends."""
+        low, high = bounds or (None, None)
+        return None if low == 0 else low, None if high == case.count - 1 else high
 
     def _source(self, number: int, came_from: int) -> MaskSource | None:
         here, (start, low, high) = self.index[number], self._ways[number]

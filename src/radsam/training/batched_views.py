@@ -104,8 +104,11 @@ class BatchedViews:
         self, stack: SliceStack, where: Sequence[tuple[int, int]], object_ids: Sequence[int]
     ) -> Bool[Tensor, "b m m"]:
         """The object on one slice of each episode."""
-        size = self._spec.low_res_size
-        seen = _sampled(stack.objects(where, object_ids), self._grid(size, stack.side))[:, 0]
+        return self.shown(stack.objects(where, object_ids))
+
+    def shown(self, slices: Float[Tensor, "b 1 s s"]) -> Bool[Tensor, "b m m"]:
+        """Masks of one slice of each episode, 1 inside; `s` as in `SliceStack.slices`."""
+        seen = _sampled(slices, self._grid(self._spec.low_res_size, slices.shape[-1]))[:, 0]
         return (seen > 0.5) & (self.content > 0.5)
 
     def _inside(self, size: int) -> Float[Tensor, "b size size"]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
+from radsam.disk.file_hash import sha256_of
 from radsam.errors import InputError
 from radsam.model.onnx_export import state_dict_from_graphs
 from radsam.model.published_checkpoint import detect_architecture, load_checkpoint, load_sam
@@ -105,7 +105,7 @@ def encoder_bundle(start: Start) -> Bundle:
 def _published(path: Path) -> StartCheckpoint:
     architecture = architecture_of_name(path) or detect_architecture(load_checkpoint(path))
     spec = published_spec(architecture, architecture.replace("_", "-"))
-    return StartCheckpoint(spec, _sha256(path), path, lambda: load_sam(path, architecture)[0])
+    return StartCheckpoint(spec, sha256_of(path), path, lambda: load_sam(path, architecture)[0])
 
 
 def _trained(path: Path) -> StartCheckpoint:
@@ -128,9 +128,4 @@ def _trained(path: Path) -> StartCheckpoint:
         return model
 
     frozen = before if isinstance(before, Bundle) else before.encoder
-    return StartCheckpoint(spec, _sha256(path), path, load, None if trained.config.encoder.train else frozen)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return StartCheckpoint(spec, sha256_of(path), path, load, None if trained.config.encoder.train else frozen)

@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat
 from pydantic.dataclasses import dataclass
 
+from radsam.data.packed_store import PACK_SUFFIX
 from radsam.errors import InputError
 from radsam.runtime import BundleSpec
 from radsam.settings import STRICT, Count, Share, hash_of_values, plain_values, require
@@ -46,6 +47,7 @@ class DataConfig:
             case equally often; between them, a compromise.
         weights: How much more often cases are drawn, by name or pattern; the last match counts.
         exclude: Cases left out of training.
+        rollouts: File of masks of earlier propagations (`radsam data rollouts`), for a run on a pack.
     """
 
     store: str
@@ -55,6 +57,7 @@ class DataConfig:
     balance: Share = 0.5
     weights: Mapping[str, PositiveFloat] = field(default_factory=dict)
     exclude: tuple[Exclusion, ...] = ()
+    rollouts: str = ""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -236,6 +239,8 @@ class PromptsConfig:
             prompt; the others start anywhere in the object.
         taper: How much thinner a mask gets on its way to the object's end, here as in the bundle.
         bounded: Share of episodes in which the object's ends are known.
+        rollouts: Share of the neighbours' masks that an earlier propagation left there (`data.rollouts`), instead of
+            the true mask with noise.
     """
 
     box: NonNegativeFloat = 0.3
@@ -254,6 +259,7 @@ class PromptsConfig:
     outward: Share = 0.0
     taper: Annotated[float, Field(ge=0, le=4)] = 0.0
     bounded: Share = 0.8
+    rollouts: Share = 0.0
 
     _KINDS: ClassVar = ("box", "point", "mask", "neighbour", "repair")
 
@@ -428,6 +434,14 @@ class TrainConfig:
                 "embeddings.scenes and embeddings.whole_share are for a frozen encoder; with encoder.train every "
                 "episode draws its own view, so leave both out",
             ),
+            (
+                bool(self.prompts.rollouts) == bool(self.data.rollouts),
+                "prompts.rollouts is a share of masks and data.rollouts the file that has them: set both, or neither",
+            ),
+            (
+                not self.data.rollouts or self.data.store.endswith(PACK_SUFFIX),
+                f"data.rollouts is for a run on a pack, and {self.data.store} is none; see radsam data pack",
+            ),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -447,7 +461,7 @@ class TrainConfig:
         """
         decisive = self.to_dict()
         del decisive["run"], decisive["validation"], decisive["notes"]
-        del decisive["data"]["store"], decisive["embeddings"]["folder"]
+        del decisive["data"]["store"], decisive["data"]["rollouts"], decisive["embeddings"]["folder"]
         del decisive["optim"]["batch"], decisive["optim"]["accumulate"], decisive["encoder"]["checkpoint_activations"]
         # Earlier versions had other names for these.
         decisive["embeddings"] = former_values(decisive["embeddings"])
@@ -456,5 +470,7 @@ class TrainConfig:
             del decisive["encoder"]["crop_share"]
         if self.decoder == DecoderConfig():
             del decisive["decoder"]
+        if not self.prompts.rollouts:
+            del decisive["prompts"]["rollouts"]
         decisive["episodes_per_step"] = self.episodes_per_step
         return hash_of_values(decisive)

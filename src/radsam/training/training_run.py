@@ -16,7 +16,6 @@ With several processes each of them trains its own parts of every step (see
 from __future__ import annotations
 
 import copy
-import hashlib
 import json
 import math
 import signal
@@ -36,6 +35,7 @@ from torch import Tensor
 from radsam.data.packed_store import PACK_SUFFIX, read_pack
 from radsam.data.training_store import open_store
 from radsam.disk.atomic_write import replacing
+from radsam.disk.file_hash import sha256_of
 from radsam.disk.file_lock import locked_folder
 from radsam.errors import ExecutionError, InputError, MissingExtraError
 from radsam.io.input_files import refuse_inputs
@@ -54,6 +54,7 @@ from radsam.training.batched_episodes import (
 from radsam.training.episode_embeddings import StoredEmbeddings, TrainedEmbeddings
 from radsam.training.episode_sampler import Sampler
 from radsam.training.optimizer import Average, choose_parameters, make_optimizer, set_rate
+from radsam.training.rollouts import read_rollouts
 from radsam.training.start_weights import Start, encoder_bundle, read_start, start_model
 from radsam.training.stored_embeddings import EncodedScenes, Progress, encode_scenes
 from radsam.training.training_checkpoint import (
@@ -110,7 +111,12 @@ def prepare_scenes(
     start, path = read_start(config.start), Path(config.data.store)
     spec = config.decoder.spec_of(start.spec)
     if path.suffix == PACK_SUFFIX:
-        return start, plan_packed_scenes(read_pack(path), _sha256(path), spec, config)
+        identity, pack = sha256_of(path), read_pack(path)
+        if not config.data.rollouts:
+            return start, plan_packed_scenes(pack, identity, spec, config)
+        file = Path(config.data.rollouts)
+        rollouts = read_rollouts(file, identity)
+        return start, plan_packed_scenes(pack, f"{identity} {sha256_of(file)}", spec, config, rollouts)
     store = open_store(path)
     if config.encoder.train:
         return start, plan_augmented_scenes(store, spec, config)
@@ -462,11 +468,6 @@ class Run:
         names, scenes = set(self._train_cases()), self._scenes
         cases = scenes.pack.cases if isinstance(scenes, PackedScenes) else scenes.store.cases
         return dict(Counter(case.modality.value for case in cases if case.case_id in names))
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _silent(line: str) -> None:

@@ -3,6 +3,7 @@
 ::
 
     results.csv    one row per model, mode, object and number of edits; rows are only added
+    slices.csv     one row per slice of first masks at volume level, of models that score their slices
     objects.csv    one row per class of every case: measured, or left out with the reason
     run.json       format and version, the configuration, the models, the program
     pictures/      pictures of the worst objects of each model and mode
@@ -25,6 +26,7 @@ from typing import Any
 from radsam.benchmark.benchmark_config import BenchmarkConfig
 from radsam.benchmark.cohort import Member
 from radsam.benchmark.models.model_interface import ModelCard
+from radsam.benchmark.slice_rows import SliceRow
 from radsam.disk.atomic_write import replacing
 from radsam.disk.file_lock import LOCK_NAME
 from radsam.disk.utf8_path import printable
@@ -32,7 +34,7 @@ from radsam.errors import InputError, OutputError
 from radsam.settings import plain_values, settings_from_dict
 
 FORMAT, VERSION = "radsam-benchmark", 1
-TABLE, OBJECTS, RUN, PICTURES = "results.csv", "objects.csv", "run.json", "pictures"
+TABLE, OBJECTS, RUN, PICTURES, SLICES = "results.csv", "objects.csv", "run.json", "pictures", "slices.csv"
 
 OK, NOTHING, FAILED = "ok", "nothing found", "failed"
 
@@ -106,6 +108,7 @@ class ScoreRow:
 
 
 _KINDS = {each.name: {"int": int, "float": float}.get(str(each.type), str) for each in fields(ScoreRow)}
+_SLICE_KINDS = {each.name: {"int": int, "float": float}.get(str(each.type), str) for each in fields(SliceRow)}
 #: With the version first, so that tables of several folders can be concatenated.
 COLUMNS = ("version", *_KINDS)
 #: The last columns: tables of earlier versions lack one, those of the first releases all of them.
@@ -234,6 +237,36 @@ class ResultsFolder:
         _append(self.folder / TABLE, "".join(_line((VERSION, *_plain(row))) for row in rows))
         self.rows += rows
 
+    def append_slices(self, rows: Sequence[SliceRow]) -> None:
+        """Add the rows of the slices of one object, in one write."""
+        path = self.folder / SLICES
+        if not rows:
+            return
+        head = "" if path.is_file() else _line(("version", *_SLICE_KINDS))
+        _append(path, head + "".join(_line((VERSION, *_plain(row))) for row in rows))
+
+    def slices(self) -> list[SliceRow]:
+        """Read slices.csv; of a slice that was measured twice the last row counts.
+
+        Raises:
+            InputError: It is a table of another version.
+        """
+        path = self.folder / SLICES
+        if not path.is_file():
+            return []
+        found: dict[tuple[object, ...], SliceRow] = {}
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.reader(file)
+            columns = tuple(next(reader, ()))
+            if columns != ("version", *_SLICE_KINDS):
+                raise InputError(f"{path} is a table of another version. Run the benchmark again into a new folder.")
+            for values in reader:
+                if len(values) == len(columns) and values[0] == str(VERSION):
+                    named = zip(_SLICE_KINDS.items(), values[1:], strict=True)
+                    row = SliceRow(**{name: kind(value) for (name, kind), value in named})
+                    found[row.model, row.sha256, row.mode, row.dataset, row.case, row.object, row.slice] = row
+        return list(found.values())
+
     def append_members(self, found: Iterable[Member]) -> None:
         """Add the classes of a case, once."""
         if self._members is None:
@@ -335,7 +368,7 @@ def _append(path: Path, text: str) -> None:
         raise OutputError(f"{path} could not be written: {error.strerror or error}.") from error
 
 
-def _plain(row: ScoreRow) -> list[object]:
+def _plain(row: ScoreRow | SliceRow) -> list[object]:
     # repr keeps every digit of a float, so that equal runs have equal tables.
     return [repr(value) if isinstance(value, float) else value for value in asdict(row).values()]
 

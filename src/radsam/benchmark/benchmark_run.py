@@ -43,6 +43,7 @@ def run_units(units: Sequence[BenchmarkUnit], results: ResultsFolder, *, workers
         for result in stream:
             results.append_members(result.members)
             if result.rows:
+                results.append_slices(result.slices)  # first: an object with rows is not measured again
                 results.append(result.rows)
                 _keep_worst_pictures(results, result)
             report(result)

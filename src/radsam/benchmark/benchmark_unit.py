@@ -20,6 +20,7 @@ from radsam.benchmark.models import Model, find_models
 from radsam.benchmark.models.model_names import Runtime
 from radsam.benchmark.object_picture import draw_object
 from radsam.benchmark.simulated_user import SimulatedUser
+from radsam.benchmark.slice_rows import SliceRow, slice_rows
 from radsam.data.case import Case
 from radsam.data.case_load import load_case
 from radsam.errors import ExecutionError, RadsamError
@@ -27,6 +28,8 @@ from radsam.volume import LabelVolume, Volume, slice_index
 
 #: Columns of a row that are those of its object.
 _OF_MEMBER = ("dataset", "case", "patient", "group", "label_origin", "voxels", "slices", "modality")
+#: Columns of a slice's row that are those of its object's.
+_OF_SLICES = ("model", "sha256", "mode", "dataset", "case", "object", "modality")
 
 
 @dataclass(frozen=True)
@@ -60,12 +63,14 @@ class UnitResult:
         members: Classes of the case.
         rows: Rows of an object.
         picture: A PNG of its first mask; empty where there is none.
+        slices: Rows of the slices of its first mask, where the model gives scores.
         problem: The reason why the case cannot be measured.
     """
 
     members: tuple[Member, ...] = ()
     rows: tuple[ScoreRow, ...] = ()
     picture: bytes = b""
+    slices: tuple[SliceRow, ...] = ()
     problem: str = ""
 
 
@@ -114,7 +119,7 @@ def _measure_object(
     dataset = config.datasets[member.dataset]
     user = SimulatedUser(truth, volume.geometry, mode, rng, min_pixels=dataset.min_pixels)
     rows: list[ScoreRow] = []
-    picture = b""
+    picture, slices = b"", list[SliceRow]()
     row = _empty_row(model, mode, member, config.seed)
     try:
         for prediction in interact(model, user, member.name):
@@ -127,10 +132,14 @@ def _measure_object(
             if prediction.prompt is not None and config.pictures:
                 index = slice_index(prediction.prompt, user.grid)
                 picture = draw_object(volume, truth, prediction.mask, prediction.prompt, index)
+            if prediction.scores and prediction.prompt is not None:
+                of_object = {name: str(getattr(row, name)) for name in _OF_SLICES}
+                prompted = slice_index(prediction.prompt, user.grid)
+                slices += slice_rows(of_object, prediction.mask, truth, user.grid, prompted, prediction.scores)
     except Exception as error:  # a model's failure is a result
         # The masks before the failure keep their scores; the edits after it score zero.
         rows += _failed_rows(model, mode, member, config.seed, error)[len(rows) :]
-    return UnitResult(rows=tuple(rows), picture=picture)
+    return UnitResult(rows=tuple(rows), picture=picture, slices=tuple(slices))
 
 
 def _empty_row(model: Model, mode: ModeConfig, member: Member, seed: int) -> ScoreRow:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Bool
 
 from radsam.benchmark.benchmark_config import SurfaceConfig
 from radsam.benchmark.models import Model, PaintedSlice, Voxels
+from radsam.benchmark.models.model_interface import SliceScore
 from radsam.benchmark.simulated_user import SimulatedUser
 from radsam.benchmark.surface_metrics import SurfaceScore, surface_score
 from radsam.metrics import dice
@@ -27,12 +28,14 @@ class Prediction:
         mask: The mask; at slice level, it is empty on slices without a prompt.
         seconds: Time of this interaction; at slice level, the mean over slices.
         prompt: The first prompt, of the first mask only; at slice level, that of the largest slice.
+        scores: The model's scores of slices, of the first mask after a prompt at volume level only.
     """
 
     edits: int
     mask: Voxels
     seconds: float
     prompt: Prompt | None = None
+    scores: Mapping[int, SliceScore] = field(default_factory=dict)
 
 
 def interact(model: Model, user: SimulatedUser, name: str) -> Iterator[Prediction]:
@@ -51,7 +54,8 @@ def interact(model: Model, user: SimulatedUser, name: str) -> Iterator[Predictio
     else:
         first = user.first()
         mask = model.segment(first.prompt, first.bounds, name)
-        yield Prediction(0, mask, time.perf_counter() - started, first.prompt)
+        seconds = time.perf_counter() - started
+        yield Prediction(0, mask, seconds, first.prompt, model.slice_scores())
     for number in range(1, 1 + (user.mode.edits if model.card.edits else 0)):
         correction = user.correction(mask)
         started = time.perf_counter()

@@ -14,7 +14,7 @@ import pytest
 from fakes import FakeBackend, fake_engine
 from radsam.benchmark import benchmark_unit
 from radsam.benchmark.benchmark_config import BenchmarkConfig
-from radsam.benchmark.benchmark_results import FAILED, RUN, TABLE, ResultsFolder
+from radsam.benchmark.benchmark_results import FAILED, RUN, SLICES, TABLE, ResultsFolder
 from radsam.benchmark.benchmark_run import plan_units, run_units
 from radsam.benchmark.cohort import find_dataset
 from radsam.benchmark.models.baselines import RuleModel, box_fill, rule_model
@@ -310,3 +310,15 @@ def test_a_table_of_the_first_releases_is_read_and_not_continued(
         run(two_cases, tmp_path / "out", ("fake",))
     again = run(two_cases, tmp_path / "out", ("ellipsoid",))  # which adds the columns
     assert scores(again) == scores(whole)
+
+
+def test_a_run_writes_the_slices_of_first_masks(two_cases: Path, tmp_path: Path, models: dict[str, Model]) -> None:
+    found = run(two_cases, tmp_path / "out", ("fake", "ellipsoid")).slices()
+    assert {each.model for each in found} == {"fake:mask"}, "an ellipsoid has no scores"
+    assert {each.mode for each in found} == {"volume, box", "volume, point, centre edits"}, "not slice by slice"
+    assert all(each.score == pytest.approx(0.9) for each in found)
+    assert all(0 < each.expected_dice <= 1 for each in found)
+    assert all(each.way > 0 for each in found)
+    assert np.mean([each.dice for each in found]) > 0.8
+    with (tmp_path / "out" / SLICES).open() as file:
+        assert len(list(csv.DictReader(file))) == len(found)

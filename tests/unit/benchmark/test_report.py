@@ -2,17 +2,19 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
 from radsam.benchmark.benchmark_config import BenchmarkConfig
-from radsam.benchmark.benchmark_results import ResultsFolder, ScoreRow
+from radsam.benchmark.benchmark_results import SLICES, ResultsFolder, ScoreRow
 from radsam.benchmark.benchmark_run import picture_name
 from radsam.benchmark.cohort import Member
 from radsam.benchmark.report import write_report
 from radsam.benchmark.results_summary import Curve, Falls, curves, edits_to_goal, falls, median_hd95_mm
+from radsam.benchmark.slice_rows import SliceRow
 from radsam.errors import InputError, OutputError
 from radsam.settings import settings_from_dict
 
@@ -38,6 +40,15 @@ def row(model: str, patient: str, edits: int, dice: float, **changes: object) ->
         "hd95_mm": 10 * (1 - dice), "seconds": 0.5, "status": "ok",
     }  # fmt: skip
     return ScoreRow(**{**facts, **changes})  # type: ignore[arg-type]
+
+
+def slice_row(patient: str, index: int, dice: float, **changes: object) -> SliceRow:
+    facts: dict[str, object] = {
+        "model": "good", "sha256": "abc", "mode": "volume, box", "dataset": "d", "case": patient, "object": "liver",
+        "modality": "CT", "slice": index, "way": index, "dice": dice, "score": dice, "expected_dice": dice / 2,
+        "beyond_answer": 0, "beyond_truth": 1,
+    }  # fmt: skip
+    return SliceRow(**{**facts, **changes})  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -160,3 +171,37 @@ def test_what_cannot_be_reported_is_refused(results: ResultsFolder, tmp_path: Pa
     empty = ResultsFolder.start(tmp_path / "empty", CONFIG)
     with pytest.raises(InputError, match="holds no scores yet"):
         write_report(empty, tmp_path / "r.md")
+
+
+def test_rows_are_kept_and_a_slice_that_was_measured_twice_counts_once(results: ResultsFolder) -> None:
+    assert results.slices() == []
+    first = slice_row("p1", 1, 0.123456789012345678)
+    results.append_slices([first, slice_row("p1", 2, 0.9)])
+    results.append_slices([replace(first, dice=0.5)])
+    results.append_slices([])
+    assert results.slices() == [replace(first, dice=0.5), slice_row("p1", 2, 0.9)]
+    path = results.folder / SLICES
+    with path.open("a") as file:
+        file.write("1,m,,vol")  # a run was killed here
+    assert len(results.slices()) == 2
+    path.write_text("version,other\n")
+    with pytest.raises(InputError, match="table of another version"):
+        results.slices()
+
+
+def test_the_report_says_what_scores_say(results: ResultsFolder, tmp_path: Path) -> None:
+    write_report(results, tmp_path / "without.md")
+    assert "What scores say" not in (tmp_path / "without.md").read_text()
+    for patient in ("p1", "p2"):
+        results.append_slices([slice_row(patient, at, dice) for at, dice in enumerate((0.2, 0.4, 0.84, 0.96))])
+    results.append_slices([slice_row("p1", 0, 1.0, mode="volume, point")])
+    write_report(results, tmp_path / "r.md")
+    text = (tmp_path / "r.md").read_text()
+    assert "### What scores say" in text
+    assert "| good: expected Dice | 0.10 | 0.20 | 0.45 |" in text
+    assert "| Dice | 0.20 | 0.40 | 0.90 |" in text
+    assert "| slices | 2 | 2 | 4 |" in text
+    assert "| good | 8 | 2 | 1.000 | 1.000 | 0.250 | 0.000 |" in text
+    write_report(results, tmp_path / "r.html")
+    page = (tmp_path / "r.html").read_text()
+    assert "expected Dice</text>" in page

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -39,6 +40,19 @@ class ModelCard:
     engine: str = ""
     precision: str = ""
     threads: int = 0
+
+
+@dataclass(frozen=True)
+class SliceScore:
+    """What a system thinks of its mask on a slice.
+
+    Args:
+        predicted_iou: The IoU that the model predicts, 0 to 1.
+        expected_dice: The Dice that it probably has, 0 to 1, in view of the slices on the way.
+    """
+
+    predicted_iou: float
+    expected_dice: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +124,9 @@ class Model(Protocol):
     def alternatives(self) -> tuple[Voxels, ...]:
         """Return other masks of the last first prompt's slice; empty for systems with one mask."""
 
+    def slice_scores(self) -> Mapping[int, SliceScore]:
+        """Return the scores of the axial slices of the last mask; empty for systems without scores."""
+
 
 class NotInteractive:
     """The part of the interface that is the same for all systems with one mask and no corrections."""
@@ -131,3 +148,7 @@ class NotInteractive:
     def alternatives(self) -> tuple[Voxels, ...]:
         """Return no other masks."""
         return ()
+
+    def slice_scores(self) -> Mapping[int, SliceScore]:
+        """Return no scores."""
+        return {}

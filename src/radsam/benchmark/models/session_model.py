@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import numpy as np
 
-from radsam.benchmark.models.model_interface import ModelCard, PaintedSlice, Voxels
+from radsam.benchmark.models.model_interface import ModelCard, PaintedSlice, SliceScore, Voxels
 from radsam.errors import PromptError
 from radsam.propagate import default_policy
 from radsam.session import CapabilityWarning, Engine, Session
@@ -115,6 +115,14 @@ class SessionModel:
             return ()
         grid = SliceGrid.of(self._session.volume.geometry, self._request.plane)
         return tuple(self._placed(grid, {each.index: each.mask}) for each in self._session.preview(self._request)[1:])
+
+    def slice_scores(self) -> dict[int, SliceScore]:
+        """The predicted IoU and the expected Dice of each slice."""
+        if self._session is None or _OBJECT not in self._session.objects:
+            return {}
+        found = self._session.objects[_OBJECT]
+        expected = found.expected_dice
+        return {index: SliceScore(each.score, expected[index]) for index, each in found.slices.items()}
 
     def _mask(self) -> Voxels:
         if self._session is None:

@@ -11,7 +11,7 @@ from radsam.benchmark.benchmark_run import picture_name, worst_first
 from radsam.benchmark.bootstrap import Estimate
 from radsam.benchmark.paper_tables import Setting, paper_table
 from radsam.benchmark.report.report_blocks import Block, Drawing, Grid, Heading, Paragraph, Picture
-from radsam.benchmark.report.report_svg import Line, draw_bars, draw_curves
+from radsam.benchmark.report.report_svg import Dots, Line, draw_bars, draw_curves, draw_reliability
 from radsam.benchmark.results_summary import (
     FALL_DICE,
     GOALS_DICE,
@@ -25,6 +25,7 @@ from radsam.benchmark.results_summary import (
     median_seconds,
     nsd_of,
 )
+from radsam.benchmark.slice_rows import BAD_DICE, Reliability, SliceRow, reliability
 from radsam.errors import InputError
 
 #: More classes do not fit one drawing; it shows the largest.
@@ -63,6 +64,7 @@ def report_blocks(results: ResultsFolder, against: str | None = None) -> list[Bl
     for mode in dict.fromkeys(curve.mode for curve in in_order):
         of_mode = sorted((curve for curve in found if curve.mode == mode), key=lambda curve: models.index(curve.model))
         blocks += _mode(of_mode, against or models[0], groups)
+        blocks += _slice_scores(of_mode, results.slices())
     for name in results.config.paper:
         blocks += _beside_the_paper(results, found, name)
     blocks += _worst(results, found)
@@ -163,6 +165,57 @@ def _mode(found: Sequence[Curve], reference: str, order: Sequence[str]) -> Itera
         yield from _edits(found)
     yield Heading("By class", 3)
     yield _classes(found)
+
+
+def _slice_scores(found: Sequence[Curve], slices: Sequence[SliceRow]) -> Iterator[Block]:
+    """What the scores of slices say, and whether masks are clipped, for the models that score their slices."""
+    judged = {}
+    for curve in found:
+        first = curve.firsts[0]
+        of_curve = (first.model, first.mode, first.modality)
+        judged[curve.model] = reliability(row for row in slices if (row.model, row.mode, row.modality) == of_curve)
+    known = {model: each for model, each in judged.items() if each is not None}
+    if not known:
+        return
+    yield Heading("What scores say", 3)
+    dots = [Dots(model, [(mean, dice, count) for count, mean, dice in each.steps]) for model, each in known.items()]
+    yield Drawing(
+        draw_reliability(dots),
+        "Dice of slices against the Dice that was expected of them, without the prompted slices. Above the dotted "
+        "line scores are too modest, below it too sure.",
+    )
+    for model, each in known.items():
+        yield Grid(
+            (f"{model}: expected Dice", *(f"{mean:.2f}" for _, mean, _ in each.steps)),
+            (
+                ("Dice", *(f"{dice:.2f}" for _, _, dice in each.steps)),
+                ("slices", *(str(count) for count, _, _ in each.steps)),
+            ),
+        )
+    yield Grid(
+        (
+            "model",
+            "slices",
+            "objects",
+            f"slices below {BAD_DICE:g} found: by the score",
+            "by expected Dice",
+            "sides beyond the mask before: truth",
+            "answer",
+        ),
+        tuple(_slice_line(model, each) for model, each in known.items()),
+    )
+    yield Paragraph(
+        f"Found: the area under the ROC curve, 1 if every slice of a Dice below {BAD_DICE:g} has a lower score than "
+        "every other one, 0.5 by chance. Sides: of the four sides of a mask, the share that reaches two or more pixels "
+        "beyond the box of the mask on the slice before. A model whose share is far below the truth's clips objects "
+        "that move."
+    )
+
+
+def _slice_line(model: str, each: Reliability) -> tuple[str, ...]:
+    areas = ("–" if area is None else f"{area:.3f}" for area in (each.by_score, each.by_expected_dice))
+    shares = f"{each.beyond_truth:.3f}", f"{each.beyond_answer:.3f}"
+    return (model, str(each.slices), str(each.objects), *areas, *shares)
 
 
 def _main_line(curve: Curve, has_edits: bool) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Two drawings: Dice curves over the number of edits, and bars by class with their spread."""
+"""Drawings: Dice over the number of edits, Dice over what was expected, and bars by class with their spread."""
 
 from __future__ import annotations
 
@@ -60,6 +60,45 @@ def draw_curves(lines: Sequence[Line]) -> str:
         y = top + 10 + 20.0 * number
         parts.append(f'<polyline points="{left + width + 16},{y} {left + width + 40},{y}" {style}/>')
         parts.append(text_at(left + width + 46, y + 4, f"{line.name}  {points[-1][1]:.3f}", "start", INK))
+    return "".join([*parts, "</svg>"])
+
+
+@dataclass(frozen=True)
+class Dots:
+    """What slices of some expected Dice have.
+
+    Args:
+        name: Its name in the legend.
+        points: Expected Dice, Dice and number of slices.
+    """
+
+    name: str
+    points: Sequence[tuple[float, float, int]]
+
+
+def draw_reliability(models: Sequence[Dots]) -> str:
+    """Draw Dice against expected Dice; on the dotted line both are the same, and larger dots are more slices."""
+    left, top, side, legend = 48.0, 14.0, 320.0, 260.0
+    parts = [open_drawing(left + side + legend, top + side + 44)]
+    for tick in range(0, 11, 2):
+        along, down = left + side * tick / 10, top + side * (1 - tick / 10)
+        parts.append(f'<line x1="{left}" y1="{down:.1f}" x2="{left + side}" y2="{down:.1f}" stroke="{LINE}"/>')
+        parts.append(text_at(left - 8, down + 4, f"{tick / 10:.1f}", "end", DIM))
+        parts.append(text_at(along, top + side + 18, f"{tick / 10:.1f}", "middle", DIM))
+    parts.append(text_at(left + side / 2, top + side + 36, "expected Dice", "middle", DIM))
+    same = f'x1="{left}" y1="{top + side}" x2="{left + side}" y2="{top}"'
+    parts.append(f'<line {same} stroke="{DIM}" stroke-dasharray="2 4"/>')
+    for number, model in enumerate(models):
+        colour = COLOURS[number % len(COLOURS)]
+        placed = [(left + side * x, top + side * (1 - y), count) for x, y, count in model.points]
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y, _ in placed)
+        parts.append(f'<polyline points="{path}" stroke="{colour}" stroke-width="2" fill="none"/>')
+        most = max(count for _, _, count in placed)
+        for x, y, count in placed:
+            parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{2 + 5 * (count / most) ** 0.5:.1f}" fill="{colour}"/>')
+        base = top + 10 + 20.0 * number
+        parts.append(f'<circle cx="{left + side + 24}" cy="{base}" r="5" fill="{colour}"/>')
+        parts.append(text_at(left + side + 36, base + 4, model.name, "start", INK))
     return "".join([*parts, "</svg>"])
 
 

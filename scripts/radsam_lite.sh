@@ -44,7 +44,11 @@ made work/ct_mean work/ct/last.pt --name ct-mean --mean-with $work/first
 radsam train radsam_lite_ct_longer --out work/ct_longer
 made work/ct_longer_end work/ct_longer/last.pt --name ct-longer-end
 
-# And with the masks that its own propagations leave on the training cases.
+# And, twice, with the masks that its own propagations leave on the training cases.
 [ -e work/rollouts.zip ] || radsam data rollouts work/store.pack -o work/rollouts.zip --model work/ct_longer_end
 radsam train radsam_lite_ct_rollouts --out work/ct_rollouts
-made "$out/radsam-lite" work/ct_rollouts/last.pt --notes configs/radsam_lite.md
+made work/ct_rollouts_end work/ct_rollouts/last.pt --name ct-rollouts-end
+[ -e work/rollouts_2.zip ] ||
+    radsam data rollouts work/store.pack -o work/rollouts_2.zip --model work/ct_rollouts_end --seed 5 --add work/rollouts.zip
+radsam train radsam_lite_ct_rollouts_2 --out work/ct_rollouts_2
+made "$out/radsam-lite" work/ct_rollouts_2/last.pt --mean-with work/ct_rollouts/last.pt --notes configs/radsam_lite.md

@@ -106,9 +106,11 @@ def slice_rows(
         scores: The model's scores.
     """
     for index in sorted(scores):
+        if index == prompted:
+            continue
         found, right = grid.take(mask, index), grid.take(truth, index)
         came_in = grid.take(mask, index + (1 if index < prompted else -1))
-        if index == prompted or not came_in.any() or not (found.any() or right.any()):
+        if not came_in.any() or not (found.any() or right.any()):
             continue
         yield SliceRow(
             **of_object,

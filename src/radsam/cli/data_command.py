@@ -239,6 +239,9 @@ def rollouts(
     pack_path: Annotated[Path, typer.Argument(help="The pack.", metavar="PACK", show_default=False)],
     target: Annotated[Path, typer.Option("--out", "-o", help="The file of masks.", metavar="FILE")],
     model: Model = None,
+    add: Annotated[
+        Path | None, typer.Option("--add", help="Keep the masks of this earlier file, too.", metavar="FILE")
+    ] = None,
     each: Annotated[int, typer.Option(min=1, help="Propagations of an object.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Seed of starts and bounds.")] = 0,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all if left out.")] = None,
@@ -247,7 +250,7 @@ def rollouts(
     """Propagate the objects of a pack, and keep the masks: a training then learns from the errors that add up in use.
 
     A training configuration names the file (data.rollouts), and the share of masks that come from it
-    (prompts.rollouts).
+    (prompts.rollouts). A second round, with the weights that were trained so, keeps the masks of the first (--add).
 
     [bold]Example:[/] radsam data rollouts store.pack -o rollouts.zip --model radsam-lite
     """
@@ -256,13 +259,15 @@ def rollouts(
     from radsam.disk.file_hash import sha256_of
     from radsam.session import load
     from radsam.training.rollout_recorder import record_rollouts
-    from radsam.training.rollouts import write_rollouts
+    from radsam.training.rollouts import joined, read_rollouts, write_rollouts
 
     check_writable(target)
-    pack, engine = read_pack(pack_path), load(model, threads=threads)
+    pack, identity = read_pack(pack_path), sha256_of(pack_path)
+    earlier, engine = read_rollouts(add, identity) if add else {}, load(model, threads=threads)
     with progress_bar("Propagating", unit="cases", quiet=as_json) as update:
         made = record_rollouts(pack, engine, each=each, seed=seed, progress=update)
-    write_rollouts(made, sha256_of(pack_path), target)
+    made = joined(earlier, made)
+    write_rollouts(made, identity, target)
     masks = sum(len(one.masks) for of_object in made.values() for one in of_object)
     if as_json:
         write_json({"rollouts": str(target), "objects": len(made), "masks": masks})

@@ -46,6 +46,11 @@ class Rollout:
 Rollouts = Mapping[tuple[str, int], tuple[Rollout, ...]]
 
 
+def joined(one: Rollouts, other: Rollouts) -> Rollouts:
+    """Return the rollouts of both, each object's together."""
+    return {key: (*one.get(key, ()), *other.get(key, ())) for key in dict.fromkeys((*one, *other))}
+
+
 def write_rollouts(rollouts: Rollouts, identity: str, path: Path) -> None:
     """Write rollouts into one file.
 

@@ -42,6 +42,14 @@ def test_a_slice_is_compared_with_its_truth_and_with_the_box_before_it() -> None
     assert found[1].dice == 0.0
 
 
+def test_the_first_and_last_slice_of_a_volume_may_be_prompted() -> None:
+    geometry = Geometry.from_parts((2, 9, 9), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), np.eye(3))
+    grid, mask = SliceGrid.of(geometry, Plane.AXIAL), np.ones((2, 9, 9), bool)
+    for prompted in (0, 1):
+        scores = {index: SliceScore(0.9, 0.9) for index in (0, 1)}
+        assert [each.slice for each in slice_rows(OF_OBJECT, mask, mask, grid, prompted, scores)] == [1 - prompted]
+
+
 def test_reliability_counts_ranks_and_averages() -> None:
     rows = [
         row(dice=0.2, score=0.9, expected_dice=0.31),

@@ -188,3 +188,11 @@ def test_the_command_records_a_pack(tiny: Path, pack_path: Path, tmp_path: Path,
     assert done.json == {"rollouts": str(target), "objects": len(read), "masks": masks}
     assert masks > 0
     assert f"{masks} masks of {len(read)} objects" in run_radsam.here(*given, cwd=tmp_path).done().stdout
+    again = tmp_path / "again.zip"
+    more = run_radsam.here(*given[:3], "-o", again, *given[5:], "--seed", 1, "--add", target, "--json", cwd=tmp_path)
+    assert more.done().json["objects"] == len(read)
+    assert more.json["masks"] > masks
+    both = read_rollouts(again, sha256_of(pack_path))
+    for key, of_object in read.items():
+        assert len(both[key]) == 2 * len(of_object)
+        assert [each.start for each in both[key][: len(of_object)]] == [each.start for each in of_object]

@@ -22,7 +22,7 @@ from radsam.data import packed_store, training_store
 from radsam.project import project_database, proposal
 from radsam.runtime import bundle
 from radsam.session import session_file
-from radsam.training import distillation_checkpoint, training_checkpoint
+from radsam.training import distillation_checkpoint, rollouts, training_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -70,6 +70,7 @@ FORMATS = {
     "proposals of a project": (proposal.FORMAT_VERSION, tuple(range(1, proposal.FORMAT_VERSION + 1))),
     "training store": (training_store.VERSION, training_store._READ_VERSIONS),
     "packed store": (packed_store.VERSION, packed_store._READ_VERSIONS),
+    "rollouts": (rollouts._VERSION, (rollouts._VERSION,)),
     "training checkpoint": (training_checkpoint.FORMAT_VERSION, (training_checkpoint.FORMAT_VERSION,)),
     "distillation checkpoint": (distillation_checkpoint.FORMAT_VERSION, (distillation_checkpoint.FORMAT_VERSION,)),
     "results of a benchmark": (benchmark_results.VERSION, (benchmark_results.VERSION,)),

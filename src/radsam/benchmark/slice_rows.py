@@ -1,8 +1,8 @@
 """What each slice of a propagated mask scores, and what the model thought of it.
 
-Two questions need slices instead of whole objects: does the model know which of its slices are bad, and does an
-object that moves from slice to slice get clipped at the box of the mask before? The second one has a sign: how many
-sides of a slice's mask reach beyond the box of the mask that came in, for the answer and for the truth.
+Slices instead of whole objects show whether the model knows which of its slices are bad, and whether an object that
+moves from slice to slice gets clipped at the box of the mask before. The sign of that is how many sides of a slice's
+mask reach beyond the box of the mask that came in, for the answer and for the truth.
 """
 
 from __future__ import annotations

@@ -257,11 +257,13 @@ def rollouts(
     from radsam.data.packed_store import read_pack
     from radsam.disk.atomic_write import check_writable
     from radsam.disk.file_hash import sha256_of
+    from radsam.io.input_files import refuse_inputs
     from radsam.session import load
     from radsam.training.rollout_recorder import record_rollouts
     from radsam.training.rollouts import joined, read_rollouts, write_rollouts
 
     check_writable(target)
+    refuse_inputs([target], [pack_path])
     pack, identity = read_pack(pack_path), sha256_of(pack_path)
     earlier, engine = read_rollouts(add, identity) if add else {}, load(model, threads=threads)
     with progress_bar("Propagating", unit="cases", quiet=as_json) as update:

@@ -196,3 +196,7 @@ def test_the_command_records_a_pack(tiny: Path, pack_path: Path, tmp_path: Path,
     for key, of_object in read.items():
         assert len(both[key]) == 2 * len(of_object)
         assert [each.start for each in both[key][: len(of_object)]] == [each.start for each in of_object]
+    before = pack_path.read_bytes()
+    refused = run_radsam.here("data", "rollouts", pack_path, "-o", pack_path, cwd=tmp_path)
+    assert refused.returncode == 3
+    assert pack_path.read_bytes() == before

@@ -21,7 +21,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from radsam.benchmark.benchmark_config import BenchmarkConfig
 from radsam.benchmark.cohort import Member
@@ -107,8 +107,15 @@ class ScoreRow:
         return self.model, self.sha256, self.mode, self.dataset, self.case, self.object
 
 
-_KINDS = {each.name: {"int": int, "float": float}.get(str(each.type), str) for each in fields(ScoreRow)}
-_SLICE_KINDS = {each.name: {"int": int, "float": float}.get(str(each.type), str) for each in fields(SliceRow)}
+def _kinds_of(row: type[ScoreRow | SliceRow]) -> dict[str, type]:
+    """The types of a row's columns."""
+    return {each.name: {"int": int, "float": float}.get(str(each.type), str) for each in fields(row)}
+
+
+#: A row of either table.
+Row = TypeVar("Row", ScoreRow, SliceRow)
+
+_KINDS, _SLICE_KINDS = _kinds_of(ScoreRow), _kinds_of(SliceRow)
 #: With the version first, so that tables of several folders can be concatenated.
 COLUMNS = ("version", *_KINDS)
 #: The last columns: tables of earlier versions lack one, those of the first releases all of them.
@@ -155,6 +162,7 @@ class ResultsFolder:
                 )
             found.refuse_mixing(measured)
             _drop_incomplete(folder / TABLE, found.rows)
+            _end_last_line(folder / SLICES)
             found.config = config
             return found
         if folder.is_dir() and any(each.name != LOCK_NAME for each in folder.iterdir()):
@@ -261,9 +269,8 @@ class ResultsFolder:
             if columns != ("version", *_SLICE_KINDS):
                 raise InputError(f"{path} is a table of another version. Run the benchmark again into a new folder.")
             for values in reader:
-                if len(values) == len(columns) and values[0] == str(VERSION):
-                    named = zip(_SLICE_KINDS.items(), values[1:], strict=True)
-                    row = SliceRow(**{name: kind(value) for (name, kind), value in named})
+                row = _row(SliceRow, values, columns)
+                if row is not None:  # else a line of a killed run
                     found[row.model, row.sha256, row.mode, row.dataset, row.case, row.object, row.slice] = row
         return list(found.values())
 
@@ -331,7 +338,7 @@ def _read_rows(path: Path) -> list[ScoreRow]:
         pending: list[ScoreRow] = []
         rows: list[ScoreRow] = []
         for values in reader:
-            row = _row(values, columns)
+            row = _row(ScoreRow, values, columns)
             if row is None:
                 break  # an incomplete line of a killed run
             pending = [*pending, row] if pending and pending[-1].key == row.key else [row]
@@ -341,11 +348,12 @@ def _read_rows(path: Path) -> list[ScoreRow]:
     return rows
 
 
-def _row(values: Sequence[str], columns: Sequence[str]) -> ScoreRow | None:
+def _row(kind: type[Row], values: Sequence[str], columns: Sequence[str]) -> Row | None:
     if len(values) != len(columns) or values[0] != str(VERSION):
         return None
     try:
-        return ScoreRow(**{name: _KINDS[name](value) for name, value in zip(columns[1:], values[1:], strict=True)})
+        kinds = _KINDS if kind is ScoreRow else _SLICE_KINDS
+        return kind(**{name: kinds[name](value) for name, value in zip(columns[1:], values[1:], strict=True)})
     except ValueError:
         return None
 
@@ -356,6 +364,12 @@ def _drop_incomplete(path: Path, rows: Sequence[ScoreRow]) -> None:
     if path.read_text("utf-8") != complete:
         with replacing(path) as partial:
             partial.write_text(complete, "utf-8")
+
+
+def _end_last_line(path: Path) -> None:
+    """End a line that a killed run left incomplete, so that the next row has a line of its own."""
+    if path.is_file() and not path.read_bytes().endswith(b"\n"):
+        _append(path, "\n")
 
 
 def _append(path: Path, text: str) -> None:

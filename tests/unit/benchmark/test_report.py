@@ -184,6 +184,8 @@ def test_rows_are_kept_and_a_slice_that_was_measured_twice_counts_once(results: 
     with path.open("a") as file:
         file.write("1,m,,vol")  # a run was killed here
     assert len(results.slices()) == 2
+    ResultsFolder.start(results.folder, CONFIG).append_slices([slice_row("p2", 7, 0.5)])
+    assert [each.slice for each in results.slices()] == [1, 2, 7], "the next row has a line of its own"
     path.write_text("version,other\n")
     with pytest.raises(InputError, match="table of another version"):
         results.slices()

@@ -61,10 +61,11 @@ def report_blocks(results: ResultsFolder, against: str | None = None) -> list[Bl
     groups = list(dict.fromkeys(group for each in datasets for group in (*each.case_groups, *each.class_groups)))
     order = {mode.name: number for number, mode in enumerate(results.config.modes)}
     in_order = sorted(found, key=lambda curve: (order.get(curve.firsts[0].mode, len(order)), curve.mode))
+    slices = results.slices()
     for mode in dict.fromkeys(curve.mode for curve in in_order):
         of_mode = sorted((curve for curve in found if curve.mode == mode), key=lambda curve: models.index(curve.model))
         blocks += _mode(of_mode, against or models[0], groups)
-        blocks += _slice_scores(of_mode, results.slices())
+        blocks += _slice_scores(of_mode, slices)
     for name in results.config.paper:
         blocks += _beside_the_paper(results, found, name)
     blocks += _worst(results, found)

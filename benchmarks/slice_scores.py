@@ -19,9 +19,10 @@ from itertools import count, takewhile
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import mannwhitneyu, spearmanr
+from scipy.stats import spearmanr
 
 import radsam
+from radsam.benchmark.slice_rows import BAD_DICE, area_under_curve
 from radsam.data.adapters.folder import find_cases
 from radsam.data.case_load import load_case
 from radsam.errors import PromptError
@@ -32,7 +33,6 @@ from radsam.propagate.unsure_end import other_end
 from radsam.volume import Box, Plane, RunMask, SliceGrid
 
 _PAST = 10
-_GOOD_DICE = 0.7
 
 
 @dataclass(frozen=True)
@@ -127,10 +127,11 @@ def slice_table(objects: list[Propagated], fit: bool) -> None:
                 within[name].append(float(spearmanr(values, dice)[0]))
     truth = np.array(dices)
     print(f"{len(objects)} objects, {len(truth)} slices besides the prompted ones\n")
-    print(f"| ranked by | slices below {_GOOD_DICE} found (area under the curve) | rank correlation within an object |")
+    print(f"| ranked by | slices below {BAD_DICE} found (area under the curve) | rank correlation within an object |")
     print("|---|---|---|")
     for name, values in (("score", scores), ("expected Dice", expected)):
-        print(f"| {name} | {_auc(-np.array(values), truth < _GOOD_DICE):.3f} | {np.mean(within[name]):.3f} |")
+        area = area_under_curve(values, truth < BAD_DICE)
+        print(f"| {name} | {'–' if area is None else f'{area:.3f}'} | {np.mean(within[name]):.3f} |")
     print("\n| expected Dice | slices | mean of it | mean Dice |\n|---|---|---|---|")
     promised = np.array(expected)
     for low in np.arange(0, 1, 0.1):
@@ -160,11 +161,6 @@ def end_table(objects: list[Propagated]) -> None:
                 better = abs(offered - true) < abs(end - true)
                 nearer, farther = nearer + better, farther + (not better)
     print(f"\nOther ends that are offered: {nearer} nearer to the true one than the found one, {farther} not.")
-
-
-def _auc(values: np.ndarray, positive: np.ndarray) -> float:
-    pairs = max(1, positive.sum() * (~positive).sum())
-    return float(mannwhitneyu(values[positive], values[~positive]).statistic / pairs)
 
 
 def main() -> None:

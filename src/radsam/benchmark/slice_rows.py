@@ -150,16 +150,16 @@ def reliability(rows: Iterable[SliceRow]) -> Reliability | None:
     return Reliability(
         slices=len(rows),
         objects=len({(row.dataset, row.case, row.object) for row in rows}),
-        by_score=_area_under_curve([row.score for row in rows], found < BAD_DICE),
-        by_expected_dice=_area_under_curve(expected.tolist(), found < BAD_DICE),
+        by_score=area_under_curve([row.score for row in rows], found < BAD_DICE),
+        by_expected_dice=area_under_curve(expected.tolist(), found < BAD_DICE),
         steps=tuple((len(one), float(one.mean()), float(other.mean())) for one, other in steps),
         beyond_answer=sum(row.beyond_answer for row in rows) / sides,
         beyond_truth=sum(row.beyond_truth for row in rows) / sides,
     )
 
 
-def _area_under_curve(values: Sequence[float], bad: Bool[np.ndarray, " n"]) -> float | None:
-    """The chance that a bad slice has the lower value than a good one."""
+def area_under_curve(values: Sequence[float], bad: Bool[np.ndarray, " n"]) -> float | None:
+    """Return the chance that a bad slice has a lower value than a good one; None without both."""
     if bad.all() or not bad.any():
         return None
     given = np.asarray(values)

@@ -60,7 +60,7 @@ def record_rollouts(
                 enough, held = np.flatnonzero(areas >= _MIN_START_SHARE * areas.max()), np.flatnonzero(areas)
                 start = int(areas.argmax()) if rng.random() < largest else int(rng.choice(enough))
                 ends = (int(held[0]), int(held[-1])) if rng.random() < bounded else None
-                made += _propagated(session, case, object_id, truth, start, ends)
+                made += _propagated(session, case, truth, start, ends)
             if made:
                 found[case.case_id, object_id] = tuple(made)
         progress(number + 1, len(pack.cases))
@@ -70,7 +70,6 @@ def record_rollouts(
 def _propagated(
     session: Session,
     case: PackedCase,
-    object_id: int,
     truth: Bool[np.ndarray, "k rows cols"],
     start: int,
     ends: tuple[int, int] | None,
@@ -86,7 +85,7 @@ def _propagated(
     session.remove("object")
     masks = {case.first + index: one.mask for index, one in slices.items()}
     bounds = None if ends is None else (case.first + ends[0], case.first + ends[1])
-    return [Rollout(object_id, case.first + start, bounds, masks)]
+    return [Rollout(case.first + start, bounds, masks)]
 
 
 def _volume(case: PackedCase) -> Volume:

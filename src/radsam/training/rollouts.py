@@ -30,13 +30,11 @@ class Rollout:
     """One propagation of an object from a box. Slices are counted in the whole case.
 
     Args:
-        object_id: The object.
         start: The slice of the box.
         bounds: First and last slice, where they were given.
         masks: The mask of each slice that was reached.
     """
 
-    object_id: int
     start: int
     bounds: tuple[int, int] | None
     masks: Mapping[int, RunMask]
@@ -97,7 +95,7 @@ def read_rollouts(path: Path, identity: str) -> Rollouts:
             for one, masks in _with_masks(facts["rollouts"], runs):
                 key = str(one["case"]), int(one["object"])
                 bounds = None if one["bounds"] is None else (int(one["bounds"][0]), int(one["bounds"][1]))
-                found[key] = (*found.get(key, ()), Rollout(key[1], int(one["start"]), bounds, masks))
+                found[key] = (*found.get(key, ()), Rollout(int(one["start"]), bounds, masks))
     except (OSError, zipfile.BadZipFile, ValueError, LookupError, TypeError, SessionError) as error:
         raise DatasetError(f"{path} is not a file of rollouts, or it is broken ({error}).") from error
     if facts["pack"] != identity:

@@ -4,7 +4,9 @@ An image has thousands of cells and a prompt a handful of tokens, yet SAM's two-
 projects every cell, five times. A product of matrices may be taken in any order: here the
 projections go to the tokens' side, and the cells are only ever multiplied with tokens. Cells
 stay rows of one matrix up to the masks, where a transposed convolution whose kernel is as wide
-as its stride is a product, too. The results differ in rounding alone.
+as its stride is a product, too. A softmax is taken along the columns of a matrix, never along its
+rows, which hold a handful of values or are fused by OpenVINO into something slower. The results
+differ in rounding alone.
 
 `Sam.decode` keeps the official form, which the tests compare this one with.
 """
@@ -87,8 +89,9 @@ def _tokens_see_cells(
     """Attention of tokens (queries) on cells, with the keys' and values' projections on the tokens."""
     of_keys, of_values = (_by_head(attention, each.weight) for each in (attention.k_proj, attention.v_proj))
     queries = attention.heads(attention.q_proj(tokens)) * attention.head_dim**-0.5
-    scores = _rows(queries @ of_keys) @ positioned.transpose(1, 2) + _rows(queries @ _bias(attention, attention.k_proj))
-    seen = scores.softmax(-1) @ cells
+    keys = _rows(queries @ of_keys), _rows(queries @ _bias(attention, attention.k_proj))
+    scores = positioned @ keys[0].transpose(1, 2) + keys[1].transpose(1, 2)
+    seen = scores.softmax(1).transpose(1, 2) @ cells
     # The weights of a query sum to one, so the values' bias comes out as it went in.
     values = torch.unflatten(seen, 1, (attention.num_heads, -1)) @ of_values.transpose(1, 2)
     out: Tensor = attention.out_proj(values.transpose(1, 2).flatten(2) + attention.v_proj.bias)
@@ -106,10 +109,10 @@ def _cells_see_tokens(
     projected = attention.heads(attention.k_proj(keys)) * attention.head_dim**-0.5
     keys_of_cells = _rows(projected @ _by_head(attention, attention.q_proj.weight))
     bias = _rows(projected @ _bias(attention, attention.q_proj))
-    scores = positioned @ keys_of_cells.transpose(1, 2) + bias.transpose(1, 2)
-    weights = torch.unflatten(scores, 2, (heads, -1)).softmax(-1).flatten(2)
+    scores = keys_of_cells @ positioned.transpose(1, 2) + bias
+    weights = torch.unflatten(scores, 1, (heads, -1)).softmax(2).flatten(1, 2)
     last = torch.unflatten(attention.out_proj.weight, 1, (heads, attention.head_dim)).permute(1, 2, 0)
-    return weights @ _rows(attention.heads(attention.v_proj(values)) @ last) + attention.out_proj.bias
+    return weights.transpose(1, 2) @ _rows(attention.heads(attention.v_proj(values)) @ last) + attention.out_proj.bias
 
 
 def _by_head(attention: CrossAttention, weight: Float[Tensor, "inner c"]) -> Float[Tensor, "heads d c"]:
@@ -146,5 +149,5 @@ def _split(layer: nn.ConvTranspose2d, pixels: Float[Tensor, "b n c"]) -> Float[T
 
 def _arrange_pixels(logits: Float[Tensor, "b pixels 4"], grid: int) -> Float[Tensor, "b 4 m m"]:
     """Put the pixels of `_upscale` where they belong."""
-    parts = torch.unflatten(logits, 1, (grid, grid, 2, 2, 2, 2))
-    return parts.permute(0, 7, 1, 3, 5, 2, 4, 6).flatten(5, 7).flatten(2, 4)
+    parts = torch.unflatten(logits.transpose(1, 2), 2, (grid, grid, 2, 2, 2, 2))
+    return parts.permute(0, 1, 2, 4, 6, 3, 5, 7).flatten(5, 7).flatten(2, 4)

@@ -51,4 +51,10 @@ made work/ct_rollouts_end work/ct_rollouts/last.pt --name ct-rollouts-end
 [ -e work/rollouts_2.zip ] ||
     radsam data rollouts work/store.pack -o work/rollouts_2.zip --model work/ct_rollouts_end --seed 5 --add work/rollouts.zip
 radsam train radsam_lite_ct_rollouts_2 --out work/ct_rollouts_2
-made "$out/radsam-lite" work/ct_rollouts_2/last.pt --mean-with work/ct_rollouts/last.pt --notes configs/radsam_lite.md
+made work/ct_rollouts_mean work/ct_rollouts_2/last.pt --name ct-rollouts-mean --mean-with work/ct_rollouts/last.pt
+
+# A third time, with prototypes of the prompted slice.
+[ -e work/rollouts_3.zip ] ||
+    radsam data rollouts work/store.pack -o work/rollouts_3.zip --model work/ct_rollouts_mean --seed 6 --add work/rollouts_2.zip
+radsam train radsam_lite_ct_prototypes --out work/ct_prototypes
+made "$out/radsam-lite" work/ct_prototypes/last.pt --notes configs/radsam_lite.md

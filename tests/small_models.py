@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from radsam.model.prompt_tokens import DISTANCE_VALUES, NEGATIVE, POSITIVE, arrange
+from radsam.model.prompt_tokens import DISTANCE_VALUES, NEGATIVE, POSITIVE, PROTOTYPES, arrange
 from radsam.model.sam import Sam, build_sam
 from radsam.model.sam_config import SamConfig, TinyViTConfig, ViTConfig
 
@@ -39,7 +39,15 @@ SMALL_TINY_VIT = SamConfig(
 #: Reads where a mask comes from, too.
 SMALL_WITH_SOURCE = replace(SMALL_TINY_VIT, source_channels=8)
 
-SMALL_CONFIGS = {"vit": SMALL_VIT, "tiny_vit": SMALL_TINY_VIT, "with source": SMALL_WITH_SOURCE}
+#: Compares with the prompted slice, too.
+SMALL_WITH_PROTOTYPES = replace(SMALL_WITH_SOURCE, prototype_channels=4)
+
+SMALL_CONFIGS = {
+    "vit": SMALL_VIT,
+    "tiny_vit": SMALL_TINY_VIT,
+    "with source": SMALL_WITH_SOURCE,
+    "with prototypes": SMALL_WITH_PROTOTYPES,
+}
 
 
 def random_model(config: SamConfig, seed: int = 0) -> Sam:
@@ -95,4 +103,7 @@ def decoder_inputs(config: SamConfig, prompt: str) -> dict[str, Tensor]:
         inputs["has_source"] = torch.tensor([float(has_mask and not clicks)])
         inputs["pictures"] = torch.rand(1, 2, size, size, generator=generator)
         inputs["distance"] = torch.rand(1, DISTANCE_VALUES, generator=generator)
+        if config.prototype_channels:
+            prototypes = torch.randn(1, PROTOTYPES, config.embedding_channels, generator=generator)
+            inputs["prototypes"] = prototypes * inputs["has_source"].reshape(1, 1, 1)
     return inputs

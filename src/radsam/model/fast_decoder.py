@@ -46,12 +46,14 @@ class FastDecoder(nn.Module):
         has_source: Float[Tensor, " b"] | None = None,
         pictures: Float[Tensor, "b 2 m m"] | None = None,
         distance: Float[Tensor, "b d"] | None = None,
+        prototypes: Float[Tensor, "b k c"] | None = None,
     ) -> tuple[Float[Tensor, "b 4 m m"], Float[Tensor, "b 4"]]:
         """Predict masks for one prompt of each embedding; see `Sam.decode`."""
         prompts, decoder = self.prompt_encoder, self.mask_decoder
         sparse = prompts.embed_points(points_xy, point_labels)
-        dense, shift = prompts.embed_mask_and_source(mask, has_mask, has_source, pictures, distance)
-        cells = (embedding + dense).flatten(2).transpose(1, 2)
+        source = has_source, pictures, distance, prototypes
+        dense, shift = prompts.embed_mask_and_source(embedding, mask, has_mask, *source)
+        cells = (embedding + dense).permute(0, 2, 3, 1).flatten(1, 2)
         tokens, cells = _attend(decoder, decoder.tokens(sparse, shift), cells, prompts.dense_position())
         upscaled = _upscale(decoder, cells)
         logits = _arrange_pixels(upscaled @ decoder.kernels(tokens).transpose(1, 2), prompts.grid)

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from radsam.errors import BackendError, BundleError, MissingExtraError
 from radsam.model.fast_decoder import FastDecoder
-from radsam.model.prompt_tokens import DISTANCE_VALUES
+from radsam.model.prompt_tokens import DISTANCE_VALUES, PROTOTYPES
 from radsam.model.published_checkpoint import COUNTER
 from radsam.model.sam import Sam
 from radsam.model.sam_config import SamConfig
@@ -46,6 +46,8 @@ DECODER_INPUTS, DECODER_OUTPUTS = ["embedding", "points_xy", "point_labels", "ma
 
 #: What the decoder takes besides in a model that reads where a mask comes from.
 SOURCE_INPUTS = ["has_source", "pictures", "distance"]
+#: And in one that compares a slice with the prompted one.
+PROTOTYPE_INPUTS = ["prototypes"]
 
 #: Prefix of the weights' names, in a state dict and in the graphs.
 ENCODER_PREFIX = "image_encoder."
@@ -61,7 +63,8 @@ class ExportedGraphs:
         decoder: ``decoder.onnx``: embedding (1, c, g, g), points_xy (1, p, 2), point_labels
             (1, p), mask (1, 1, m, m), has_mask (1,) → logits (1, 4, m, m), scores (1, 4);
             p is free and may be 0. Every tensor is float32. A model with `SamConfig.source_channels` takes
-            has_source (1,), pictures (1, 2, m, m) and distance (1, 5), too.
+            has_source (1,), pictures (1, 2, m, m) and distance (1, 5), too, and one with
+            `SamConfig.prototype_channels` prototypes (1, 2, c).
     """
 
     encoder: Path
@@ -97,6 +100,8 @@ def export_graphs(model: Sam, folder: Path, *, half: bool = True) -> ExportedGra
         example += [torch.zeros(1, 1, m, m), torch.zeros(1)]
         if config.source_channels:
             example += [torch.zeros(1), torch.zeros(1, 2, m, m), torch.zeros(1, DISTANCE_VALUES)]
+        if config.prototype_channels:
+            example.append(torch.zeros(1, PROTOTYPES, config.embedding_channels))
         _export(
             FastDecoder(model),
             tuple(example),
@@ -112,7 +117,8 @@ def export_graphs(model: Sam, folder: Path, *, half: bool = True) -> ExportedGra
 
 def decoder_input_names(config: SamConfig) -> list[str]:
     """Name the inputs of a model's decoder, in the order of `Sam.decode`."""
-    return [*DECODER_INPUTS, *(SOURCE_INPUTS if config.source_channels else ())]
+    source = SOURCE_INPUTS if config.source_channels else []
+    return [*DECODER_INPUTS, *source, *(PROTOTYPE_INPUTS if config.prototype_channels else ())]
 
 
 def state_dict_from_graphs(encoder_onnx: bytes, decoder_onnx: bytes) -> dict[str, Tensor]:

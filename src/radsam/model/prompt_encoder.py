@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from radsam.model.layer_norm import LayerNorm2d
 from radsam.model.prompt_tokens import PAD
+from radsam.model.prototype_encoder import PrototypeEncoder
 from radsam.model.source_encoder import SourceEncoder
 
 #: SAM has one learnt embedding for each of the labels 0 to 3.
@@ -29,9 +30,18 @@ class PromptEncoder(nn.Module):
         input_size: Pixels along one side of the model's input frame.
         mask_in_channels: Channels inside the convolutions that read a mask.
         source_channels: Channels inside the module that reads where a mask comes from; 0 for a model without it.
+        prototype_channels: Channels inside the module that compares with the prompted slice; 0 for a model without it.
     """
 
-    def __init__(self, dim: int, grid: int, input_size: int, mask_in_channels: int, source_channels: int = 0) -> None:
+    def __init__(
+        self,
+        dim: int,
+        grid: int,
+        input_size: int,
+        mask_in_channels: int,
+        source_channels: int = 0,
+        prototype_channels: int = 0,
+    ) -> None:
         super().__init__()
         self.grid = grid
         self.input_size = input_size
@@ -49,6 +59,7 @@ class PromptEncoder(nn.Module):
         )
         self.no_mask_embed = nn.Embedding(1, dim)
         self.source = SourceEncoder(dim, source_channels) if source_channels else None
+        self.prototypes = PrototypeEncoder(dim, prototype_channels) if prototype_channels else None
 
     def embed_points(
         self, points_xy: Float[Tensor, "b p 2"], point_labels: Float[Tensor, "b p"]
@@ -77,18 +88,26 @@ class PromptEncoder(nn.Module):
 
     def embed_mask_and_source(
         self,
+        embedding: Float[Tensor, "b c g g"],
         mask: Float[Tensor, "b 1 m m"],
         has_mask: Float[Tensor, " b"],
         has_source: Float[Tensor, " b"] | None,
         pictures: Float[Tensor, "b 2 m m"] | None,
         distance: Float[Tensor, "b d"] | None,
+        prototypes: Float[Tensor, "b k c"] | None,
     ) -> tuple[Float[Tensor, "b c g g"], Float[Tensor, "b t c"] | None]:
-        """The dense map of a mask prompt and of its source, and what the source adds to the decoder's own tokens."""
+        """The dense map of a mask prompt and of its source, and what the source adds to the decoder's own tokens.
+
+        The prompted slice, where its prototypes are given, is a part of the source.
+        """
         dense = self.embed_mask(mask, has_mask)
         if self.source is None or has_source is None:
             return dense, None
         of_source, shift = self.source(mask, has_source, pictures, distance)
-        return dense + of_source, shift
+        if self.prototypes is None or prototypes is None:
+            return dense + of_source, shift
+        of_prompted, further = self.prototypes(embedding, mask, prototypes)
+        return dense + of_source + of_prompted, shift + further
 
     def dense_position(self) -> Float[Tensor, "1 cells c"]:
         """Position encoding of every cell of the embedding, row by row."""

@@ -23,6 +23,11 @@ BOX_END = 3
 #: a known bound only the last one is given; the others are 0.
 DISTANCE_VALUES = 5
 
+#: Mean embeddings of the prompted slice: of the object, and of its surroundings.
+PROTOTYPES = 2
+#: So many cells around an object are its surroundings.
+SURROUNDING_CELLS = 4
+
 
 def arrange(
     points_xy: Float[np.ndarray, "n 2"],

@@ -53,6 +53,7 @@ class Sam(nn.Module):
         has_source: Float[Tensor, " b"] | None = None,
         pictures: Float[Tensor, "b 2 m m"] | None = None,
         distance: Float[Tensor, "b d"] | None = None,
+        prototypes: Float[Tensor, "b k c"] | None = None,
     ) -> tuple[Float[Tensor, "b 4 m m"], Float[Tensor, "b 4"]]:
         """Predict masks for one prompt of each embedding.
 
@@ -69,13 +70,16 @@ class Sam(nn.Module):
                 that takes the source of a mask (`SamConfig.source_channels`), and all or none of them are given.
             pictures: The mask's slice and this slice, ``m`` pixels along each side.
             distance: The way between them; see `radsam.model.prompt_tokens.DISTANCE_VALUES`.
+            prototypes: Mean embedding of the object and of its surroundings on the prompted slice, for a model that
+                takes them (`SamConfig.prototype_channels`); zeros where they are not known, or no source is given.
 
         Returns:
             Logits of four masks (the primary one first; positive means inside) and the
             IoU that the model expects of each.
         """
         sparse = self.prompt_encoder.embed_points(points_xy, point_labels)
-        dense, shift = self.prompt_encoder.embed_mask_and_source(mask, has_mask, has_source, pictures, distance)
+        source = has_source, pictures, distance, prototypes
+        dense, shift = self.prompt_encoder.embed_mask_and_source(embedding, mask, has_mask, *source)
         logits, scores = self.mask_decoder(embedding, self.prompt_encoder.dense_position(), sparse, dense, shift)
         return logits, scores
 
@@ -91,7 +95,14 @@ def build_sam(config: SamConfig) -> Sam:
     return Sam(
         config,
         encoder,
-        PromptEncoder(dim, config.embedding_grid, config.input_size, config.mask_in_channels, config.source_channels),
+        PromptEncoder(
+            dim,
+            config.embedding_grid,
+            config.input_size,
+            config.mask_in_channels,
+            config.source_channels,
+            config.prototype_channels,
+        ),
         MaskDecoder(
             dim,
             config.decoder_depth,

@@ -148,6 +148,8 @@ class SamConfig:
         iou_head_dim: Hidden channels of that head.
         source_channels: Channels inside the module that reads where a mask prompt comes from; 0 for a model, such as
             SAM, that gets the mask alone.
+        prototype_channels: Channels inside the module that compares a slice with the prompted one, only with
+            `source_channels`; 0 for a model without it.
 
     Raises:
         BundleError: The sizes don't fit each other.
@@ -164,6 +166,7 @@ class SamConfig:
     iou_head_depth: int = 3
     iou_head_dim: int = 256
     source_channels: int = 0
+    prototype_channels: int = 0
 
     def __post_init__(self) -> None:
         _require_positive(self)
@@ -171,6 +174,11 @@ class SamConfig:
         _require(
             self.source_channels >= 0 and self.source_channels % 2 == 0,
             "source_channels must be even and not negative",
+            self,
+        )
+        _require(
+            self.prototype_channels == 0 or (self.prototype_channels > 0 and self.source_channels > 0),
+            "prototype_channels must not be negative, and needs source_channels",
             self,
         )
         _require(
@@ -199,8 +207,9 @@ class SamConfig:
         kind = next(name for name, encoder in ENCODERS.items() if type(self.encoder) is encoder)
         encoder = {name: list(v) if isinstance(v, tuple) else v for name, v in vars(self.encoder).items()}
         sizes = {**vars(self), "encoder": {"kind": kind, **encoder}}
-        if not self.source_channels:  # as earlier versions wrote it, so that the same weights make the same bundle
-            del sizes["source_channels"]
+        for name in _ADDED:  # as earlier versions wrote it, so that the same weights make the same bundle
+            if not sizes[name]:
+                del sizes[name]
         return sizes
 
     @classmethod
@@ -222,6 +231,9 @@ class SamConfig:
         return _read(cls, {**values, "encoder": sizes})
 
 
+#: Sizes of parts that a model may lack.
+_ADDED = ("source_channels", "prototype_channels")
+
 #: The image encoders by the name under which a configuration is stored.
 ENCODERS: dict[str, type[ViTConfig] | type[TinyViTConfig]] = {"vit": ViTConfig, "tiny_vit": TinyViTConfig}
 
@@ -239,7 +251,7 @@ def _require_positive(config: Any) -> None:
     for name, value in vars(config).items():
         numbers = value if isinstance(value, tuple) else (value,)
         # These may be zero; their own checks cover them.
-        if name not in ("global_attention", "pyramid_dim", "source_channels") and any(
+        if name not in ("global_attention", "pyramid_dim", *_ADDED) and any(
             isinstance(n, int | float) and n <= 0 for n in numbers
         ):
             raise BundleError(f"The model configuration needs positive sizes; {name} is {value}.")

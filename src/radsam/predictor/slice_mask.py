@@ -25,11 +25,13 @@ class MaskSource:
         gap_mm: Distance to the slice that the mask prompts.
         way: Where the mask's slice and the prompted one are between the start (0) and one slice past the bound (1),
             and the distance from the prompted slice to the bound in millimetres; None without a known bound.
+        start: The slice that the propagation started from, with its mask, for a model that compares with it.
     """
 
     index: int
     gap_mm: float
     way: tuple[float, float, float] | None = None
+    start: SliceMask | None = None
 
     @classmethod
     def of(cls, source: int, prompted: int, start: int, bound: int | None, slice_mm: float) -> MaskSource:

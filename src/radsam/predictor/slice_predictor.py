@@ -18,6 +18,7 @@ from jaxtyping import Float32
 from radsam.errors import PromptError
 from radsam.model.prompt_tokens import NEGATIVE, POSITIVE, arrange
 from radsam.predictor.embedding_cache import Embedding, EmbeddingCache, EmbeddingKey
+from radsam.predictor.prototypes import pooled_prototypes
 from radsam.predictor.slice_mask import SliceMask, SlicePrompt
 from radsam.preprocess import Crop, Normalisation, SliceFrame, Window
 from radsam.runtime import Backend, BundleSpec, Decoded, FramePrompt, FrameSource
@@ -28,8 +29,13 @@ _MAX_CACHED = 20_000
 #: Cached pictures of 256 KB: the slices that both sides of a propagation need again at once.
 _MAX_PICTURES = 16
 
+#: Cached prototypes of 2 KB.
+_MAX_PROTOTYPES = 64
+
 #: The first channel of a slice as the image encoder sees it, at the size of the low-res masks.
 Picture = Float32[np.ndarray, "m m"]
+#: Mean embedding of an object and of its surroundings.
+Prototypes = Float32[np.ndarray, "2 c"]
 
 
 @dataclass(frozen=True)
@@ -64,12 +70,15 @@ class EncodedSlice:
         frame: The map between the slice and the model's input.
         embedding: The image embedding.
         picture: Shows a slice of the same volume in the same view, for masks that come from another slice.
+        prototypes: Encodes a slice of the same volume in the same view, and averages its embedding over a mask and over
+            its surroundings, for a model that takes them; None where the view does not show the mask.
     """
 
     key: EmbeddingKey
     frame: SliceFrame
     embedding: Embedding
     picture: Callable[[int], Picture] | None = None
+    prototypes: Callable[[SliceMask], Prototypes | None] | None = None
 
 
 class SlicePredictor:
@@ -102,6 +111,7 @@ class SlicePredictor:
         self._cache = cache
         self._predictions: OrderedDict[tuple[EmbeddingKey, SlicePrompt], SliceMask] = OrderedDict()
         self._pictures: OrderedDict[EmbeddingKey, Picture] = OrderedDict()
+        self._prototypes: OrderedDict[tuple[EmbeddingKey, RunMask], Prototypes | None] = OrderedDict()
 
     def view(self, grid: SliceGrid, window: Window) -> ObjectView:
         """Return how the model sees whole slices in a window."""
@@ -141,7 +151,16 @@ class SlicePredictor:
                     self._pictures.popitem(last=False)
             return self._pictures[shown]
 
-        return EncodedSlice(key, frame, embedding, picture)
+        def prototypes(of: SliceMask) -> Prototypes | None:
+            shown = replace(key, index=of.index), of.mask
+            if shown not in self._prototypes:
+                other = self.encode(volume, view, of.index).embedding
+                self._prototypes[shown] = pooled_prototypes(other, frame.mask_to_frame(of.mask.decode()))
+                if len(self._prototypes) > _MAX_PROTOTYPES:
+                    self._prototypes.popitem(last=False)
+            return self._prototypes[shown]
+
+        return EncodedSlice(key, frame, embedding, picture, prototypes)
 
     def decode(self, encoded: EncodedSlice, prompt: SlicePrompt) -> SliceMask:
         """Predict the primary mask (paper 3.1); a repeated prompt takes the cached mask.
@@ -175,7 +194,9 @@ class SlicePredictor:
         given = frame_prompt(encoded.frame, prompt)
         if prompt.source and encoded.picture:
             pictures = np.stack([encoded.picture(prompt.source.index), encoded.picture(encoded.key.index)])
-            given = replace(given, source=FrameSource(pictures, prompt.source.distance(encoded.frame.side_mm)))
+            distance, start = prompt.source.distance(encoded.frame.side_mm), prompt.source.start
+            known = encoded.prototypes(start) if start and encoded.prototypes else None
+            given = replace(given, source=FrameSource(pictures, distance, known))
         return self.backend.decode(encoded.embedding, given)
 
     @staticmethod

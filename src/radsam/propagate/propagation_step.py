@@ -132,7 +132,8 @@ class MaskStep:
         if self.slice_mm is None:
             return None
         plan, side = state.plan, 1 if index > state.index else -1
-        return MaskSource.of(state.index, index, plan.start.index, plan.bound_of_object(side), self.slice_mm)
+        source = MaskSource.of(state.index, index, plan.start.index, plan.bound_of_object(side), self.slice_mm)
+        return replace(source, start=replace(plan.start, mask=plan.carried)) if self.spec.prototype_channels else source
 
     def _found(self, index: int, incoming: RunMask, user_prompt: SlicePrompt, source: MaskSource | None) -> SliceMask:
         if not incoming.area and not user_prompt:

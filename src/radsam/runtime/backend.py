@@ -13,7 +13,7 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float16, Float32
 
-from radsam.model.prompt_tokens import DISTANCE_VALUES
+from radsam.model.prompt_tokens import DISTANCE_VALUES, PROTOTYPES
 from radsam.runtime.bundle import BundleSpec
 
 #: What an engine computes in: 32-bit floats, or bfloat16 where the hardware has it.
@@ -31,10 +31,13 @@ class FrameSource:
     Args:
         pictures: That slice and the slice to predict, in the model's frame at the size of the mask.
         distance: The way between them; see `radsam.model.prompt_tokens.DISTANCE_VALUES`.
+        prototypes: Mean embedding of the object and of its surroundings on the prompted slice, for a model that takes
+            them; None where they are not known.
     """
 
     pictures: Float32[np.ndarray, "2 m m"]
     distance: Float32[np.ndarray, " d"]
+    prototypes: Float32[np.ndarray, "k c"] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,4 +161,7 @@ def decoder_inputs(prompt: FramePrompt, spec: BundleSpec) -> dict[str, Float32[n
         source = prompt.source or FrameSource(np.stack([no_mask] * 2), np.zeros(DISTANCE_VALUES, np.float32))
         inputs["has_source"] = np.array([prompt.source is not None], np.float32)
         inputs |= {"pictures": source.pictures[None], "distance": source.distance[None]}
+        if channels := spec.prototype_channels:
+            unknown = np.zeros((PROTOTYPES, channels), np.float32)
+            inputs["prototypes"] = (unknown if source.prototypes is None else source.prototypes)[None]
     return inputs

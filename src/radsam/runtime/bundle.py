@@ -171,6 +171,11 @@ class BundleSpec:
         """Whether the decoder takes, beside a mask, the picture of the mask's slice and the way from there."""
         return bool(self.model.get("source_channels"))
 
+    @property
+    def prototype_channels(self) -> int:
+        """Channels of the prototypes of the prompted slice that the decoder takes with a source; 0 for none."""
+        return int(self.model.get("embedding_channels", 0)) if self.model.get("prototype_channels") else 0
+
     def can(self, capability: Capability) -> bool:
         """Whether the model was trained on this kind of prompt."""
         return capability in self.capabilities

@@ -21,7 +21,8 @@ from torch.nn import functional
 from radsam.data.packed_store import Pack, PackedCase
 from radsam.errors import InputError
 from radsam.metrics import dice
-from radsam.model.prompt_tokens import BOX_END, BOX_START, DISTANCE_VALUES, NEGATIVE, PAD, POSITIVE
+from radsam.model.prompt_tokens import BOX_END, BOX_START, DISTANCE_VALUES, NEGATIVE, PAD, POSITIVE, PROTOTYPES
+from radsam.model.prototype_encoder import pooled_prototypes
 from radsam.predictor import MaskSource
 from radsam.runtime import BundleSpec
 from radsam.simulate import MaskNoise
@@ -37,7 +38,7 @@ from radsam.training.batched_views import BatchedViews, SliceStack
 from radsam.training.episode import CLICK_SIGMA_PX, LOST_BELOW_DICE
 from radsam.training.episode_sampler import turns_of
 from radsam.training.loss import prompt_loss
-from radsam.training.rollouts import Rollout, Rollouts
+from radsam.training.rollouts import Rollout, Rollouts, rollout_dice
 from radsam.training.scenes import OBJECT_ROW, draw_shares, random_crop, random_view, whole_view
 from radsam.training.slice_view import View
 from radsam.training.training_config import TrainConfig
@@ -135,6 +136,8 @@ class BatchedSampler:
         self.scenes, self.config, self.device = scenes, config, device
         self.stack = SliceStack.of(scenes.pack, device)
         self.shares = draw_shares(scenes.objects, [case.case_id for case in scenes.pack.cases], config.data)
+        if config.data.hard:
+            self.shares = _harder(self.shares, scenes, config.data.hard)
 
     def turns(self, step: int) -> int:
         """How many turns the episodes of a step have."""
@@ -143,6 +146,17 @@ class BatchedSampler:
     def episodes(self, step: int, part: int) -> EpisodeBatch:
         """Draw one forward pass's episodes."""
         return EpisodeBatch(self, step, part)
+
+
+def _harder(shares: Float[np.ndarray, " n"], scenes: PackedScenes, hard: float) -> Float[np.ndarray, " n"]:
+    """Shares of objects that are larger the worse their rollouts are; those of the cases stay."""
+    missed = {key: 1 - each for key, each in rollout_dice(scenes.rollouts, scenes.pack).items()}
+    owners = scenes.objects["owner"]
+    keys = zip(owners.tolist(), scenes.objects["object"].tolist(), strict=True)
+    found = shares * [1 + hard * missed.get((scenes.pack.cases[owner].case_id, each), 0.0) for owner, each in keys]
+    before, after = (np.bincount(owners, each, len(scenes.pack.cases)) for each in (shares, found))
+    scaled = found * (before / np.where(after > 0, after, 1))[owners]
+    return np.asarray(scaled / scaled.sum())
 
 
 class EpisodeBatch:
@@ -173,6 +187,9 @@ class EpisodeBatch:
         shares = list(config.prompts.kinds.values())
         self.kinds = [str(rng.choice(list(config.prompts.kinds), p=shares)) for rng in self._rngs]
         self.sources: list[MaskSource | None] = [None] * count
+        #: Prototypes of the prompted slices, of episodes that came far enough to need them.
+        self._prototypes: dict[int, Tensor] = {}
+        self._started: dict[int, RunMask] = {}
         #: Points and corners (x, y, label) in pixels of the input.
         self.points: list[list[tuple[float, float, int]]] = [[] for _ in range(count)]
         self.truth = self._masks(self.index)
@@ -203,6 +220,31 @@ class EpisodeBatch:
         stride = self._scenes.spec.input_size // self._scenes.spec.low_res_size
         pictures = torch.stack([seen[:, 0], images[:, 0]], dim=1)
         return functional.avg_pool2d(pictures, stride) * self.has_source.reshape(-1, 1, 1, 1)
+
+    def prototypes(self, encode: Callable[[Tensor], Tensor]) -> Float[Tensor, "b k c"]:
+        """Prototypes of the slices that the propagations started from; zeros where there is no source.
+
+        No gradient reaches the encoder through them: in use these slices are encoded before.
+
+        Args:
+            encode: Encodes images.
+        """
+        wanted = [n for n, source in enumerate(self.sources) if source is not None and n not in self._prototypes]
+        if wanted:
+            starts = [self._start(n) for n in range(len(self.kinds))]
+            images = self.views.images(self._stack, self._where(starts), self._generator)
+            noise = torch.full((len(starts),), self._config.prompts.prototype_noise, device=self.truth.device)
+            masks = noisy_masks(self._masks(starts), self._generator, noise, MaskNoise())
+            if self._started:
+                shown = self._shown(self._started)
+                masks = torch.where(shown.any(dim=(1, 2), keepdim=True), shown, masks)
+            with torch.no_grad():
+                embedding = encode(images[wanted].contiguous(memory_format=torch.channels_last)).float()
+                found = pooled_prototypes(embedding, masks[wanted].float())
+            self._prototypes |= dict(zip(wanted, found, strict=True))
+        none = torch.zeros(PROTOTYPES, self._scenes.spec.prototype_channels, device=self.truth.device)
+        rows = [none if source is None else self._prototypes[n] for n, source in enumerate(self.sources)]
+        return torch.stack(rows)
 
     @property
     def has_mask(self) -> Float[Tensor, " b"]:
@@ -336,7 +378,10 @@ class EpisodeBatch:
         noisy = noisy_masks(given, generator, strength, noise)
         if propagated:
             shown = self._shown(propagated)
-            noisy = torch.where(shown.any(dim=(1, 2), keepdim=True), shown, noisy)
+            # Past the end, a mask that the view does not show leaves nothing to learn.
+            ended = [n in propagated and not self._present(n, index) for n, index in enumerate(self.index)]
+            taken = shown.any(dim=(1, 2)) | torch.tensor(ended, device=shown.device)
+            noisy = torch.where(taken[:, None, None], shown, noisy)
         broken = broken_masks(given, generator)
         boxes = random_boxes(
             self.truth, generator, shrink_px=prompts.box_shrink_px, grow_px=prompts.box_grow_px
@@ -371,16 +416,37 @@ class EpisodeBatch:
         if not of_object or rng.random() >= self._config.prompts.rollouts:
             return None
         one: Rollout = of_object[int(rng.integers(len(of_object)))]
+        share = self._config.prompts.rollouts_ended
+        ended = self._past_the_end(number, one) if share and rng.random() < share else []
+        if ended:
+            here = self.index[number] = int(rng.choice(ended))
         side = 1 if here > one.start else -1
         mask = one.masks.get(here - side)
         if here == one.start or mask is None or not mask.area:
             return None
         truth = case.ids[here - side - case.first] == self._objects[number]
-        if dice(mask.decode(), truth) < LOST_BELOW_DICE:
+        if not ended and dice(mask.decode(), truth) < LOST_BELOW_DICE:
             return None
         self._ways[number] = (one.start, *self._known(one.bounds, case))
         self._steps[number] = side
+        if one.start in one.masks:
+            self._started[number] = one.masks[one.start]
         return here - side, mask
+
+    def _past_the_end(self, number: int, one: Rollout) -> list[int]:
+        """Slices of the pack without the object, to which a propagation brought a mask."""
+        case, low, high = self._case(number), min(one.masks), max(one.masks)
+        after = [index + 1 for index in range(one.start, high + 1)]
+        before = [index - 1 for index in range(low, one.start + 1)]
+        return [
+            index
+            for side, found in ((1, after), (-1, before))
+            for index in found
+            if 0 <= index - case.first < len(case.ids)
+            and not self._present(number, index)
+            and index - side in one.masks
+            and one.masks[index - side].area
+        ]
 
     def _shown(self, masks: Mapping[int, RunMask]) -> Masks:
         """Masks of slices as the views of their episodes show them; the others are empty."""
@@ -461,11 +527,18 @@ class EpisodeBatch:
         return None if low == 0 else low, None if high == case.count - 1 else high
 
     def _source(self, number: int, came_from: int) -> MaskSource | None:
-        here, (start, low, high) = self.index[number], self._ways[number]
+        here, (_, low, high) = self.index[number], self._ways[number]
         if not self._scenes.spec.takes_source or came_from == here:
             return None
-        start, bound = (min(start, came_from), high) if here > came_from else (max(start, came_from), low)
+        start, bound = self._start(number, came_from), high if here > came_from else low
         return MaskSource.of(came_from, here, start, bound, self._case(number).spacing_mm[0])
+
+    def _start(self, number: int, came_from: int | None = None) -> int:
+        """The slice that the propagation started from; the direction may have turned since."""
+        source = self.sources[number]
+        before = came_from if came_from is not None else self.index[number] if source is None else source.index
+        start = self._ways[number][0]
+        return min(start, before) if self.index[number] > before else max(start, before)
 
     def _view(self, number: int) -> View:
         """A random view of an episode, as `AugmentedScenes.for_episode` draws it."""
@@ -521,6 +594,8 @@ def run_batched_episodes(
         embedding = encode(images.contiguous(memory_format=torch.channels_last)).float()
         predicted = torch.zeros_like(batch.truth)
         source = (batch.has_source, batch.pictures(images), batch.distance) if takes_source else ()
+        if batch._scenes.spec.prototype_channels:
+            source = (*source, batch.prototypes(encode))
         has_mask, total = batch.has_mask, torch.zeros((), device=images.device)
         for group in groups:
             points = torch.tensor([batch.points[n] for n in group], device=images.device).reshape(len(group), -1, 3)

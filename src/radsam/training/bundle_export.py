@@ -94,17 +94,17 @@ def _weights(path: Path) -> dict[str, Tensor]:
 
 
 #: Of a network that takes the source of a mask: the parameters that others of its kind lack.
-_SOURCE_ENCODER = "prompt_encoder.source."
+_ADDED_PARTS = ("prompt_encoder.source.", "prompt_encoder.prototypes.")
 
 
 def _mean(trained: Checkpoint, other: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
-    """Half of the averaged weights of each. A source encoder that a bundle lacks is taken whole from the checkpoint.
+    """Half of the averaged weights of each. A part that a bundle lacks is taken whole from the checkpoint.
 
     Raises:
         InputError: The other one has trained other weights.
     """
     same_names = path.suffix != TRAINED or trained.average.keys() == other.keys()
-    ours = {name for name in trained.average if name.startswith(_SOURCE_ENCODER) and name not in other}
+    ours = {name for name in trained.average if name.startswith(_ADDED_PARTS) and name not in other}
     shapes = {name: value.shape for name, value in trained.average.items() if name not in ours}
     if shapes != {name: other[name].shape for name in shapes if name in other} or not same_names:
         raise InputError(
@@ -145,6 +145,8 @@ def model_card(spec: BundleSpec, trained: Checkpoint, start: Start, notes: str, 
     counts = ", ".join(f"{count} {modality}" for modality, count in sorted(trained.train_modalities.items()))
     modalities = counts or "not recorded by the version that trained"
     takes = "a mask with its picture and the way to the bound" if spec.takes_source else "a mask alone"
+    if spec.prototype_channels:
+        takes += ", and how the object looks on the prompted slice"
     parts = "Image encoder, prompt encoder and mask decoder"
     if not config.encoder.train:
         parts = f"Image encoder that of {encoder_bundle(start).spec.name}, unchanged; prompt encoder and mask decoder"

@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float32
 from radsam.data.stored_case import StoredCase
 from radsam.metrics import dice
 from radsam.predictor import MaskSource, SlicePrompt
+from radsam.predictor.prototypes import pooled_prototypes
 from radsam.predictor.slice_predictor import Picture, frame_prompt, picture_of
 from radsam.preprocess import SliceFrame
 from radsam.propagate.next_prompt import mask as mask_policy
@@ -23,6 +24,7 @@ from radsam.propagate.taper import Taper
 from radsam.runtime import FramePrompt, FrameSource
 from radsam.simulate import MaskNoise, broken_mask, noisy_mask, random_box, random_click, random_point
 from radsam.training.scenes import Scenes
+from radsam.training.stored_embeddings import EncodedScenes
 from radsam.training.training_config import PromptsConfig
 from radsam.volume import RunMask
 
@@ -91,7 +93,8 @@ class Episode:
         if source is None:
             return given  # and the model, where it takes sources, gets none
         pictures = np.stack([self._picture(source.index), self._picture(self.index)])
-        return replace(given, source=FrameSource(pictures, source.distance(self._frame.side_mm)))
+        distance = source.distance(self._frame.side_mm)
+        return replace(given, source=FrameSource(pictures, distance, self._prototypes(source.index)))
 
     @property
     def truth(self) -> Float32[np.ndarray, "m m"]:
@@ -203,6 +206,19 @@ class Episode:
         start, bound = (min(ends.start, source), ends.high) if here > source else (max(ends.start, source), ends.low)
         known = None if bound in (0, self._case.grid.count - 1) else bound
         return replace(MaskSource.of(source, here, start, known, self._case.slice_mm), index=came_from)
+
+    def _prototypes(self, came_from: int) -> Float32[np.ndarray, "2 c"] | None:
+        """How the object looks where the propagation started, or as near to there as the scene reaches.
+
+        None for an encoder that is trained: these slices are not encoded.
+        """
+        if not self.scenes.spec.prototype_channels or not isinstance(self.scenes, EncodedScenes):
+            return None
+        start, last = self._taper.start - self._scene.first, self._scene.count - 1
+        start = min(start, came_from) if self.index > came_from else max(start, came_from)
+        start = min(max(start, 0), last)
+        mask = self._frame.mask_to_frame(self._mask(start))
+        return pooled_prototypes(self.scenes.embedding(self.scene, start), mask)
 
     def _picture(self, index: int) -> Picture:
         return picture_of(self.scenes.image(self.scene, index), self._frame.low_res_size)

@@ -18,7 +18,7 @@ from jaxtyping import Float32
 from radsam.errors import BackendError, ExecutionError
 from radsam.metrics import dice
 from radsam.model.onnx_export import export_graphs
-from radsam.model.prompt_tokens import POSITIVE, arrange
+from radsam.model.prompt_tokens import POSITIVE, PROTOTYPES, arrange
 from radsam.model.sam import Sam
 from radsam.predictor.slice_predictor import picture_of
 from radsam.runtime import Backend, Bundle, BundleSpec, FramePrompt, FrameSource, open_backend
@@ -180,7 +180,12 @@ def _prompts(spec: BundleSpec, image: Float32[np.ndarray, "3 n n"]) -> Iterator[
     ]
     if spec.takes_source:
         picture = picture_of(image, m)
-        source = FrameSource(np.stack([np.roll(picture, 3, 1), picture]), np.array([1, 0.3, 0.4, 0.5, 0.1], np.float32))
+        way = np.array([1, 0.3, 0.4, 0.5, 0.1], np.float32)
+        channels = spec.prototype_channels
+        known = (
+            np.random.default_rng(1).standard_normal((PROTOTYPES, channels)).astype(np.float32) if channels else None
+        )
+        source = FrameSource(np.stack([np.roll(picture, 3, 1), picture]), way, known)
         prompts.append((none, no_label, None, mask, source))
     for points, labels, corners, given, origin in prompts:
         xy, kinds = arrange(points, labels, corners)

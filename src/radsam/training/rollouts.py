@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt32
 
+from radsam.data.packed_store import Pack
 from radsam.disk.atomic_write import replacing
 from radsam.errors import DatasetError, InputError, SessionError
 from radsam.volume import RunMask
@@ -47,6 +48,24 @@ Rollouts = Mapping[tuple[str, int], tuple[Rollout, ...]]
 def joined(one: Rollouts, other: Rollouts) -> Rollouts:
     """Return the rollouts of both, each object's together."""
     return {key: (*one.get(key, ()), *other.get(key, ())) for key in dict.fromkeys((*one, *other))}
+
+
+def rollout_dice(rollouts: Rollouts, pack: Pack) -> dict[tuple[str, int], float]:
+    """Return how well each object was propagated: Dice over all its rollouts, on the slices that the object is on."""
+    cases, found = {case.case_id: case for case in pack.cases}, {}
+    for (case_id, object_id), of_object in rollouts.items():
+        case = cases[case_id]
+        truth = np.asarray(case.ids == object_id)
+        shared = total = 0
+        for one in of_object:
+            for within in np.flatnonzero(truth.any(axis=(1, 2))).tolist():
+                mask = one.masks.get(case.first + within)
+                total += int(np.count_nonzero(truth[within]))
+                if mask is not None:
+                    pixels = mask.decode()
+                    shared, total = shared + int(np.count_nonzero(pixels & truth[within])), total + int(pixels.sum())
+        found[case_id, object_id] = 2 * shared / max(1, total)
+    return found
 
 
 def write_rollouts(rollouts: Rollouts, identity: str, path: Path) -> None:

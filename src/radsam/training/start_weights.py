@@ -11,6 +11,7 @@ import torch
 from radsam.disk.file_hash import sha256_of
 from radsam.errors import InputError
 from radsam.model.onnx_export import state_dict_from_graphs
+from radsam.model.prototype_encoder import PrototypeEncoder
 from radsam.model.published_checkpoint import detect_architecture, load_checkpoint, load_sam
 from radsam.model.sam import Sam, build_sam
 from radsam.model.sam_config import SamConfig
@@ -82,7 +83,11 @@ def start_model(start: Start, decoder: DecoderConfig | None = None) -> Sam:
         model.config = sizes
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)  # every process of a run, and a resumed one, begins with the same weights
-            model.prompt_encoder.source = SourceEncoder(sizes.embedding_channels, sizes.source_channels)
+            prompts, dim = model.prompt_encoder, sizes.embedding_channels
+            if prompts.source is None:
+                prompts.source = SourceEncoder(dim, sizes.source_channels)
+            if prompts.prototypes is None and sizes.prototype_channels:
+                prompts.prototypes = PrototypeEncoder(dim, sizes.prototype_channels)
     return model.eval()
 
 

@@ -48,6 +48,8 @@ class DataConfig:
         weights: How much more often cases are drawn, by name or pattern; the last match counts.
         exclude: Cases left out of training.
         rollouts: File of masks of earlier propagations (`radsam data rollouts`), for a run on a pack.
+        hard: How much more often objects are drawn that these propagations missed: the share of an object within its
+            case is multiplied by 1 + hard × (1 - the Dice of its rollouts).
     """
 
     store: str
@@ -58,6 +60,7 @@ class DataConfig:
     weights: Mapping[str, PositiveFloat] = field(default_factory=dict)
     exclude: tuple[Exclusion, ...] = ()
     rollouts: str = ""
+    hard: NonNegativeFloat = 0.0
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -192,25 +195,33 @@ class DecoderConfig:
         source_channels: Channels inside the module that reads where a mask comes from: the picture of its slice, and
             how far both slices are on the way to the bound. 0 keeps the decoder of the start weights. A new module
             changes no prediction before it is trained.
+        prototype_channels: Channels inside the module that compares a slice with the prompted one; likewise. It needs
+            the module above.
     """
 
     source_channels: Annotated[int, Field(ge=0, multiple_of=2)] = 0
+    prototype_channels: Annotated[int, Field(ge=0)] = 0
 
     def spec_of(self, start: BundleSpec) -> BundleSpec:
         """The spec of the start weights with these parts.
 
         Raises:
-            InputError: The start weights have such a part of another size.
+            InputError: The start weights have such a part of another size, or lack one that another needs.
         """
-        there = start.model.get("source_channels", 0)
-        if self.source_channels in (0, there):
-            return start
-        if there:
-            raise InputError(
-                f"decoder.source_channels is {self.source_channels}, and the module of {start.name!r} has {there}. "
-                "Leave the setting out to train that one."
-            )
-        return dataclasses.replace(start, model={**start.model, "source_channels": self.source_channels})
+        model = dict(start.model)
+        for name in ("source_channels", "prototype_channels"):
+            wanted, there = getattr(self, name), model.get(name, 0)
+            if wanted in (0, there):
+                continue
+            if there:
+                raise InputError(
+                    f"decoder.{name} is {wanted}, and the module of {start.name!r} has {there}. "
+                    "Leave the setting out to train that one."
+                )
+            model[name] = wanted
+        if model.get("prototype_channels") and not model.get("source_channels"):
+            raise InputError(f"decoder.prototype_channels needs decoder.source_channels, which {start.name!r} lacks.")
+        return start if model == start.model else dataclasses.replace(start, model=model)
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -239,8 +250,11 @@ class PromptsConfig:
             prompt; the others start anywhere in the object.
         taper: How much thinner a mask gets on its way to the object's end, here as in the bundle.
         bounded: Share of episodes in which the object's ends are known.
+        prototype_noise: Strength of the noise on the mask of the prompted slice, relative to a noisy mask, for a run on
+            a pack.
         rollouts: Share of the neighbours' masks that an earlier propagation left there (`data.rollouts`), instead of
             the true mask with noise.
+        rollouts_ended: Share of these that an earlier propagation left past the object's end, with an empty target.
     """
 
     box: NonNegativeFloat = 0.3
@@ -259,7 +273,9 @@ class PromptsConfig:
     outward: Share = 0.0
     taper: Annotated[float, Field(ge=0, le=4)] = 0.0
     bounded: Share = 0.8
+    prototype_noise: Annotated[float, Field(ge=0, le=2)] = 0.3
     rollouts: Share = 0.0
+    rollouts_ended: Share = 0.0
 
     _KINDS: ClassVar = ("box", "point", "mask", "neighbour", "repair")
 

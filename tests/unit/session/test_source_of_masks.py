@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from fakes import BRIGHT, FakeBackend, fake_engine, fake_predictor, fake_session, fake_spec
 from phantoms import ORIGIN_LPS, ball
+from radsam.predictor.prototypes import pooled_prototypes
 from radsam.preprocess import Window
 from radsam.runtime import Decoded, FramePrompt
 from radsam.session import CapabilityWarning, Session
@@ -20,6 +21,7 @@ SLICE_MM, SIDE_MM = 1.5, 96.0
 SCENE = ball(Geometry.from_parts((24, 96, 96), ORIGIN_LPS, (1.0, 1.0, SLICE_MM), np.eye(3)), radius_mm=12.0)
 START, LOW, HIGH = 12, 5, 19
 BOX = Box(k=START, i0=35, j0=35, i1=60, j1=60)
+WITH_PROTOTYPES = {"source_channels": 8, "prototype_channels": 4, "embedding_channels": 1}
 
 
 @dataclass(eq=False)
@@ -178,3 +180,53 @@ def test_the_source_changes_the_answer_here() -> None:
     for session in (with_source, without):
         session.segment(BOX, bounds=(LOW, HIGH))
     assert 0 < np.count_nonzero(with_source.labels.ids) < np.count_nonzero(without.labels.ids)
+
+
+def prototypes_at(index: int, mask: np.ndarray) -> np.ndarray:
+    """The prototypes of a slice of the whole view: its frame shows the slice pixel by pixel, two to a frame's."""
+    predictor, grid = fake_predictor(), SliceGrid.of(SCENE.volume.geometry, Plane.AXIAL)
+    encoded = predictor.encode(SCENE.volume, predictor.view(grid, Window(-160.0, 240.0)), index)
+    found = pooled_prototypes(encoded.embedding, encoded.frame.mask_to_frame(mask))
+    assert found is not None
+    return found
+
+
+def test_every_step_is_compared_with_the_slice_that_it_started_from() -> None:
+    model = SourceBackend(fake_spec(model=WITH_PROTOTYPES))
+    session = fake_session(SCENE.volume, model)
+    session.segment(BOX, bounds=(LOW, HIGH), zoom=False)
+    expected = prototypes_at(START, session.labels.ids[START] > 0)
+    assert expected[0, 0] > BRIGHT > expected[1, 0], "the object is bright, and its surroundings are not"
+    steps = [prompt.source for _, prompt in model.decoded if prompt.source]
+    assert len(steps) == HIGH - LOW
+    for source in steps:
+        np.testing.assert_array_equal(source.prototypes, expected)
+
+    model.decoded.clear()
+    encoded = len(model.encoded)
+    with pytest.warns(CapabilityWarning, match="did not follow"):
+        session.correct(Point(i=60, j=47, k=15))
+    corrected = prototypes_at(15, session.labels.ids[15] > 0)
+    steps = [prompt.source for _, prompt in model.decoded if prompt.source]
+    assert steps
+    for source in steps:
+        np.testing.assert_array_equal(source.prototypes, corrected)
+    assert len(model.encoded) == encoded, "an edit encodes nothing again"
+
+
+@pytest.mark.parametrize("zoom", [True, False])
+def test_prototypes_are_of_the_view_of_the_object(zoom: bool) -> None:
+    model = SourceBackend(fake_spec(model=WITH_PROTOTYPES))
+    session = fake_session(SCENE.volume, model)
+    session.segment(BOX, bounds=(LOW, HIGH), zoom=zoom)
+    for _, prompt in model.decoded:
+        if prompt.source:
+            assert prompt.source.prototypes is not None
+            assert prompt.source.prototypes[0, 0] > BRIGHT > prompt.source.prototypes[1, 0]
+
+
+def test_a_model_that_does_not_compare_gets_no_prototypes() -> None:
+    model = backend()
+    fake_session(SCENE.volume, model).segment(BOX, bounds=(LOW, HIGH))
+    assert model.sources
+    assert all(prompt.source.prototypes is None for _, prompt in model.decoded if prompt.source)

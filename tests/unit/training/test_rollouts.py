@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ from radsam.data.training_store import open_store
 from radsam.disk.file_hash import sha256_of
 from radsam.errors import DatasetError, InputError
 from radsam.metrics import dice
+from radsam.model.prototype_encoder import pooled_prototypes
 from radsam.training.batched_episodes import BatchedSampler, EpisodeBatch, PackedScenes
 from radsam.training.rollout_recorder import record_rollouts
-from radsam.training.rollouts import Rollout, Rollouts, read_rollouts, write_rollouts
-from radsam.training.training_config import TrainConfig
+from radsam.training.rollouts import Rollout, Rollouts, read_rollouts, rollout_dice, write_rollouts
+from radsam.training.training_config import DecoderConfig, TrainConfig
 from radsam.training.training_run import prepare_scenes
 from radsam.volume import RunMask
 from tiny_training import tiny_config
@@ -200,3 +202,99 @@ def test_the_command_records_a_pack(tiny: Path, pack_path: Path, tmp_path: Path,
     refused = run_radsam.here("data", "rollouts", pack_path, "-o", pack_path, cwd=tmp_path)
     assert refused.returncode == 3
     assert pack_path.read_bytes() == before
+
+
+def past_rollouts(pack: Pack) -> dict[tuple[str, int], tuple[Rollout, ...]]:
+    """As `true_rollouts`, and the last mask stays on the slices after the end, as a propagation without bounds does."""
+    found = {}
+    for key, (one,) in true_rollouts(pack).items():
+        last = max(one.masks)
+        found[key] = (Rollout(one.start, None, {**one.masks, last + 1: one.masks[last], last + 2: one.masks[last]}),)
+    return found
+
+
+def test_masks_past_the_end_prompt_empty_slices(tiny: Path, pack: Pack, pack_path: Path) -> None:
+    shares = {"ended_share": 0.0, "rollouts_ended": 1.0}
+    batch = batch_of(tiny, pack_path, past_rollouts(pack), **shares)
+    prompted = [n for n in range(16) if batch.active[n] and batch.has_mask[n]]
+    assert len(prompted) > 8
+    for number in prompted:
+        source, case = batch.sources[number], batch._case(number)
+        low, high, start = case.extents[batch._objects[number]]
+        assert source is not None
+        assert not batch.truth[number].any()
+        assert batch.index[number] in (low - 1, *range(high + 1, high + 4))
+        assert source.index == batch.index[number] - (1 if batch.index[number] > start else -1)
+        assert source.way is None, "no bound was known"
+    # Where no propagation went past an end, the masks inside are taken.
+    inside = batch_of(tiny, pack_path, true_rollouts(pack), **shares)
+    assert all(inside._present(n, inside.index[n]) for n in range(16) if len(inside._case(n).ids) == high + 1)
+
+
+def test_objects_that_were_missed_are_drawn_more_often(tiny: Path, pack: Pack, pack_path: Path) -> None:
+    rollouts = true_rollouts(pack)
+    case_id = pack.cases[0].case_id
+    (one,) = rollouts[case_id, TUBE]
+    first = min(one.masks)
+    half = {index: mask for index, mask in one.masks.items() if index < first + len(one.masks) // 2}
+    rollouts[case_id, TUBE] = (Rollout(one.start, one.bounds, half),)
+    found = rollout_dice(rollouts, pack)
+    truth = pack.cases[0].ids == TUBE
+    kept = sum(int(mask.area) for mask in half.values())
+    assert found[case_id, TUBE] == pytest.approx(2 * kept / (kept + truth.sum()))
+    assert found[pack.cases[1].case_id, TUBE] == 1.0
+
+    path = pack_path.with_suffix(".zip")
+    write_rollouts(rollouts, sha256_of(pack_path), path)
+    shares = []
+    for hard in (0.0, 4.0):
+        config = config_of(tiny, pack_path, path)
+        config = replace(config, data=replace(config.data, hard=hard))
+        _, scenes = prepare_scenes(config)
+        assert isinstance(scenes, PackedScenes)
+        shares.append(BatchedSampler(scenes, config, CPU).shares)
+    even, harder = shares
+    objects = scenes.objects
+    missed = (objects["owner"] == 0) & (objects["object"] == TUBE)
+    assert harder[missed].sum() > 1.2 * even[missed].sum()
+    for owner in np.unique(objects["owner"]):
+        of_case = objects["owner"] == owner
+        assert harder[of_case].sum() == pytest.approx(even[of_case].sum()), "cases keep their shares"
+    assert harder.sum() == pytest.approx(1.0)
+
+
+def test_prototypes_are_of_the_slice_that_the_propagation_started_from(tiny: Path, pack: Pack, pack_path: Path) -> None:
+    path = pack_path.with_suffix(".zip")
+    write_rollouts(true_rollouts(pack), sha256_of(pack_path), path)
+    config = config_of(tiny, pack_path, path, ended_share=0.0, prototype_noise=0.0)
+    config = replace(config, decoder=DecoderConfig(source_channels=8, prototype_channels=4))
+    _, scenes = prepare_scenes(config)
+    assert isinstance(scenes, PackedScenes)
+    assert scenes.spec.prototype_channels == 32
+    batch = BatchedSampler(scenes, config, CPU).episodes(0, 0)
+    seen = []
+
+    def encode(images: torch.Tensor) -> torch.Tensor:
+        seen.append(images)
+        small = torch.nn.functional.avg_pool2d(images[:, :1], images.shape[-1] // 16)
+        return small.expand(-1, 32, -1, -1)
+
+    found = batch.prototypes(encode)
+    starts = [batch._ways[n][0] for n in range(16)]
+    known = [n for n in range(16) if batch.sources[n] is not None]
+    images = batch.views.images(batch._stack, list(zip(batch._cases, starts, strict=True)), torch.Generator())
+    masks = batch.views.masks(batch._stack, list(zip(batch._cases, starts, strict=True)), batch._objects)
+    expected = pooled_prototypes(encode(images), masks.float())
+    checked = 0
+    for number in range(16):
+        if batch.sources[number] is None:
+            assert not found[number].any()
+        elif batch._start(number) == starts[number]:
+            checked += 1
+            # Views add noise to the image each time.
+            torch.testing.assert_close(found[number], expected[number], atol=0.3, rtol=0.1)
+    assert checked > 8
+    before = len(seen)
+    torch.testing.assert_close(batch.prototypes(encode), found)
+    assert len(seen) == before, "each is encoded once"
+    assert len(seen[0]) == len(known)

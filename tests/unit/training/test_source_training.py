@@ -1,4 +1,4 @@
-"""Is a model that takes the source of a mask trained, validated and exported as it is used?"""
+"""Is a model that takes the source of a mask, and prototypes, trained, validated and exported as it is used?"""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from radsam.errors import InputError
+from radsam.predictor.prototypes import pooled_prototypes
 from radsam.predictor.slice_predictor import picture_of
 from radsam.runtime import Bundle, read_bundle
 from radsam.training.bundle_export import export_checkpoint
@@ -19,12 +20,13 @@ from radsam.training.stored_embeddings import EncodedScenes
 from radsam.training.training_checkpoint import read_checkpoint
 from radsam.training.training_config import DecoderConfig, PromptsConfig
 from radsam.training.training_run import LAST, Run, prepare_scenes
-from small_models import SMALL_TINY_VIT, SMALL_WITH_SOURCE, decoder_inputs
+from small_models import SMALL_TINY_VIT, SMALL_WITH_PROTOTYPES, SMALL_WITH_SOURCE, decoder_inputs
 from tiny_training import tiny_config
 
 Prepared = tuple[Bundle, EncodedScenes]
 SHARES = {"box": 0.0, "point": 0.0, "mask": 0.0, "neighbour": 0.0, "repair": 0.0}
 DECODER = {"source_channels": 8}
+WITH_PROTOTYPES = {**DECODER, "prototype_channels": 4}
 TUBE = 1
 FIRST, LAST_SLICE, SLICE_MM, SIDE_MM = 1, 7, 3.0, 50.0
 
@@ -144,10 +146,12 @@ def test_start_weights_get_the_module_and_predict_as_before(tiny_scenes: Prepare
 
 
 def test_a_run_trains_the_module_resumes_and_is_exported_with_it(
-    tiny: Path, tiny_scenes: Prepared, scenes: EncodedScenes, tmp_path: Path
+    tiny: Path, tiny_scenes: Prepared, tmp_path: Path
 ) -> None:
     bundle, _ = tiny_scenes
-    config = tiny_config(tiny, decoder=DECODER, prompts={"box": 0.2, "neighbour": 0.8, "turns": [0.5, 0.5]})
+    config = tiny_config(tiny, decoder=WITH_PROTOTYPES, prompts={"box": 0.2, "neighbour": 0.8, "turns": [0.5, 0.5]})
+    _, scenes = prepare_scenes(config, backend="torch:cpu")
+    assert isinstance(scenes, EncodedScenes)
 
     def open_run(name: str) -> Run:
         return Run(config, tmp_path / name, bundle, scenes, report=lambda line: None)
@@ -158,9 +162,14 @@ def test_a_run_trains_the_module_resumes_and_is_exported_with_it(
     stopped.save(LAST)
     resumed = open_run("stopped")
     assert found + [resumed.train_step()[0].total for _ in range(2)] == expected
-    for name, value in start_model(bundle, config.decoder).prompt_encoder.source.named_parameters():
-        trained = resumed.model.get_parameter(f"prompt_encoder.source.{name}")
-        assert not torch.equal(trained, value), name
+    new = start_model(bundle, config.decoder).prompt_encoder
+    for part in (new.source, new.prototypes):
+        assert part is not None
+        for name, value in part.named_parameters():
+            trained = resumed.model.get_parameter(
+                f"prompt_encoder.{'source' if part is new.source else 'prototypes'}.{name}"
+            )
+            assert not torch.equal(trained, value), name
     assert 0 <= resumed.validate() <= 1
     resumed.save(LAST)
 
@@ -169,7 +178,7 @@ def test_a_run_trains_the_module_resumes_and_is_exported_with_it(
     assert exported.spec.takes_source
     assert "Takes in propagation: a mask with its picture and the way to the bound" in exported.card
     model = start_model(exported)
-    assert model.config == SMALL_WITH_SOURCE
+    assert model.config == SMALL_WITH_PROTOTYPES
     name = "prompt_encoder.source.last.weight"
     torch.testing.assert_close(
         model.state_dict()[name], read_checkpoint(checkpoint).average[name], rtol=2e-3, atol=1e-6
@@ -186,7 +195,7 @@ def test_a_run_trains_the_module_resumes_and_is_exported_with_it(
     # A run may start from either of them, and has the module.
     for start in (str(checkpoint), str(tmp_path / "bundle")):
         assert read_start(start).spec.takes_source
-        assert start_model(read_start(start)).config == SMALL_WITH_SOURCE
+        assert start_model(read_start(start)).config == SMALL_WITH_PROTOTYPES
 
 
 def test_a_module_of_another_size_is_refused(tiny_scenes: Prepared) -> None:
@@ -196,6 +205,8 @@ def test_a_module_of_another_size_is_refused(tiny_scenes: Prepared) -> None:
     assert DecoderConfig(**DECODER).spec_of(spec) == spec
     with pytest.raises(InputError, match=r"source_channels is 16.*has 8\. Leave"):
         DecoderConfig(source_channels=16).spec_of(spec)
+    with pytest.raises(InputError, match=r"prototype_channels needs decoder\.source_channels"):
+        DecoderConfig(prototype_channels=4).spec_of(bundle.spec)
 
 
 def test_runs_without_the_module_keep_their_identity(tiny: Path) -> None:
@@ -203,3 +214,22 @@ def test_runs_without_the_module_keep_their_identity(tiny: Path) -> None:
     assert config.identity != tiny_config(tiny, decoder=DECODER).identity
     assert config.identity == replace(config, decoder=DecoderConfig()).identity
     assert "decoder" in config.to_dict()
+
+
+def test_an_episode_is_compared_with_the_slice_that_it_started_from(tiny: Path) -> None:
+    _, scenes = prepare_scenes(tiny_config(tiny, decoder=WITH_PROTOTYPES), backend="torch:cpu")
+    assert isinstance(scenes, EncodedScenes)
+    for seed in range(6):
+        one = episode(scenes, "neighbour", seed=seed, gap=3, ended_share=0.0)
+        assert one.prompt is not None
+        assert one.prompt.source is not None
+        assert one.frame_prompt is not None
+        assert one.frame_prompt.source is not None
+        came_from = one.prompt.source.index
+        start = min(one._taper.start, came_from) if one.index > came_from else max(one._taper.start, came_from)
+        mask = scenes.frame(0).mask_to_frame(scenes.mask(0, start, TUBE))
+        expected = pooled_prototypes(scenes.embedding(0, start), mask)
+        np.testing.assert_array_equal(one.frame_prompt.source.prototypes, expected)
+    without = episode(scenes, "box")
+    assert without.frame_prompt is not None
+    assert without.frame_prompt.source is None

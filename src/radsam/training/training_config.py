@@ -486,7 +486,12 @@ class TrainConfig:
             del decisive["encoder"]["crop_share"]
         if self.decoder == DecoderConfig():
             del decisive["decoder"]
-        if not self.prompts.rollouts:
-            del decisive["prompts"]["rollouts"]
+        elif not self.decoder.prototype_channels:
+            del decisive["decoder"]["prototype_channels"]
+        if not self.data.hard:
+            del decisive["data"]["hard"]
+        for name in ("rollouts", "rollouts_ended", "prototype_noise"):
+            if getattr(self.prompts, name) == getattr(PromptsConfig, name):
+                del decisive["prompts"][name]
         decisive["episodes_per_step"] = self.episodes_per_step
         return hash_of_values(decisive)

@@ -146,6 +146,8 @@ def test_checkpoints_of_earlier_versions_have_the_same_identity_and_resume() -> 
         },
     )
     assert config.identity == "d0e4ed94f228bbe28dbccee71c921a7eefa95fb172419db2447d7539cdd66898"
+    config = settings_from_dict(TrainConfig, {**_smallest(), "decoder": {"source_channels": 32}})
+    assert config.identity == "df2820ed7061b4207db49d0e26b96a8ebfe3246c1730d1c6a22d6f2170a34e27"
 
 
 def test_a_checkpoint_with_the_former_names_is_read() -> None:

@@ -4,9 +4,9 @@ An image has thousands of cells and a prompt a handful of tokens, yet SAM's two-
 projects every cell, five times. A product of matrices may be taken in any order: here the
 projections go to the tokens' side, and the cells are only ever multiplied with tokens. Cells
 stay rows of one matrix up to the masks, where a transposed convolution whose kernel is as wide
-as its stride is a product, too. A softmax is taken along the columns of a matrix, never along its
-rows, which hold a handful of values or are fused by OpenVINO into something slower. The results
-differ in rounding alone.
+as its stride is a product, too. A softmax that cells take part in goes along the columns of its
+matrix: a row would hold a handful of values, or be fused by OpenVINO into something slower. The
+results differ in rounding alone.
 
 `Sam.decode` keeps the official form, which the tests compare this one with.
 """
@@ -91,8 +91,8 @@ def _tokens_see_cells(
     """Attention of tokens (queries) on cells, with the keys' and values' projections on the tokens."""
     of_keys, of_values = (_by_head(attention, each.weight) for each in (attention.k_proj, attention.v_proj))
     queries = attention.heads(attention.q_proj(tokens)) * attention.head_dim**-0.5
-    keys = _rows(queries @ of_keys), _rows(queries @ _bias(attention, attention.k_proj))
-    scores = positioned @ keys[0].transpose(1, 2) + keys[1].transpose(1, 2)
+    keys_of_tokens, bias = _rows(queries @ of_keys), _rows(queries @ _bias(attention, attention.k_proj))
+    scores = positioned @ keys_of_tokens.transpose(1, 2) + bias.transpose(1, 2)
     seen = scores.softmax(1).transpose(1, 2) @ cells
     # The weights of a query sum to one, so the values' bias comes out as it went in.
     values = torch.unflatten(seen, 1, (attention.num_heads, -1)) @ of_values.transpose(1, 2)

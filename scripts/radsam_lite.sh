@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Train the default weights, radsam-lite for CT and radsam-lite-mr for MR, from labelled images and LiteMedSAM's encoder.
-# After a stop, the same command continues. Its parts took some fourteen hours of two CPU cores, and 14 GB for embeddings.
+# After a stop, the same command continues. Its parts took some sixteen hours of two CPU cores, and 14 GB for embeddings.
 #   bash scripts/radsam_lite.sh CT MR OUT      CT, MR: cases with a manifest.json each; OUT: a folder for both bundles
 set -euo pipefail
 if [ $# -ne 3 ]; then

@@ -6,8 +6,8 @@ The numbers are those of `radsam.model.prototype_encoder.pooled_prototypes`, whi
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from jaxtyping import Float16, Float32
-from scipy import ndimage
 
 from radsam.model.prompt_tokens import SURROUNDING_CELLS
 
@@ -26,7 +26,7 @@ def pooled_prototypes(
     inside = mask.reshape(grid, stride, grid, stride).mean(axis=(1, 3), dtype=np.float32)
     if not inside.any():
         return None
-    near = ndimage.maximum_filter((inside > 0).astype(np.float32), 2 * SURROUNDING_CELLS + 1, mode="constant")
+    near = scipy.ndimage.maximum_filter((inside > 0).astype(np.float32), 2 * SURROUNDING_CELLS + 1, mode="constant")
     weights = np.stack([inside, near * (1 - inside)]).reshape(2, -1)
     totals = np.maximum(weights.sum(axis=1, keepdims=True), 1e-6)
     cells = embedding.reshape(len(embedding), -1).astype(np.float32)

@@ -11,8 +11,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from jaxtyping import Bool, Float
-from scipy import ndimage
 
 from radsam.volume.enclosing_box import enclosing_box
 
@@ -133,7 +133,7 @@ def _near_marks(part: Pixels, marks: Pixels) -> Pixels:
     box = enclosing_box(kept)
     here, at = kept[box], marks[box] & kept[box]
     deep_px = float(_depth(here, (1.0, 1.0))[at].max())
-    away_px = ndimage.distance_transform_edt(~at)
+    away_px = scipy.ndimage.distance_transform_edt(~at)
     near = np.zeros_like(kept)
     near[box] = here & (away_px <= max(_LEAST_PX, _FARTHEST * deep_px))
     return near
@@ -151,7 +151,7 @@ def _going_on(part: Pixels, neighbour: Pixels) -> Pixels:
     reach_px = max(_MOVE_PX, round(deep_px))
     box = enclosing_box(kept | neighbour)
     near = np.zeros_like(kept)
-    near[box] = kept[box] & (ndimage.distance_transform_edt(~neighbour[box]) <= reach_px)
+    near[box] = kept[box] & (scipy.ndimage.distance_transform_edt(~neighbour[box]) <= reach_px)
     grown = np.count_nonzero(near) > _GROWTH * np.count_nonzero(neighbour) + _GROWTH_PX
     return np.zeros_like(near) if grown else near
 
@@ -165,8 +165,8 @@ def _touching(part: Pixels, marks: Pixels, reach_px: int) -> Pixels:
     here, at = part[box], marks[box]
     if not at.any():
         return kept
-    near = ndimage.distance_transform_edt(~at) <= reach_px
-    labels, count = ndimage.label(here)
+    near = scipy.ndimage.distance_transform_edt(~at) <= reach_px
+    labels, count = scipy.ndimage.label(here)
     chosen = np.zeros(count + 1, bool)
     chosen[labels[near & here]] = True
     kept[box] = chosen[labels] & here
@@ -175,4 +175,4 @@ def _touching(part: Pixels, marks: Pixels, reach_px: int) -> Pixels:
 
 def _depth(part: Pixels, spacing: tuple[float, float]) -> Float[np.ndarray, "v u"]:
     """Return the distance of each pixel to the nearest one outside; the border is outside."""
-    return np.asarray(ndimage.distance_transform_edt(np.pad(part, 1), sampling=spacing)[1:-1, 1:-1])
+    return np.asarray(scipy.ndimage.distance_transform_edt(np.pad(part, 1), sampling=spacing)[1:-1, 1:-1])

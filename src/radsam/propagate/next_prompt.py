@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from radsam.predictor import SlicePrompt
 from radsam.runtime import BundleSpec, Capability
@@ -70,7 +70,7 @@ def point(incoming: RunMask, user_prompt: SlicePrompt) -> SlicePrompt:
     """
     if not incoming.area:
         return SlicePrompt(points_uv=user_prompt.points_uv)
-    depth = ndimage.distance_transform_edt(np.pad(incoming.decode(), 1))
+    depth = scipy.ndimage.distance_transform_edt(np.pad(incoming.decode(), 1))
     v, u = np.unravel_index(int(depth.argmax()), depth.shape)
     return SlicePrompt(points_uv=((int(u) - 1, int(v) - 1, True), *user_prompt.points_uv))
 

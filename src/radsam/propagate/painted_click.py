@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import scipy
 from jaxtyping import Bool
-from scipy import ndimage
 
 from radsam.predictor import SlicePrompt
 from radsam.volume import RunMask
@@ -62,7 +62,7 @@ def with_deepest(user_prompt: SlicePrompt, added: SlicePrompt, mask: RunMask) ->
         if wrong is not None and wrong.any():
             rows, cols = np.flatnonzero(wrong.any(axis=1)), np.flatnonzero(wrong.any(axis=0))
             part = wrong[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
-            depth = ndimage.distance_transform_edt(np.pad(part, 1))[1:-1, 1:-1]
+            depth = scipy.ndimage.distance_transform_edt(np.pad(part, 1))[1:-1, 1:-1]
             v, u = np.unravel_index(int(depth.argmax()), depth.shape)
             clicks.append((int(u + cols[0]), int(v + rows[0]), positive))
     return replace(user_prompt, points_uv=(*user_prompt.points_uv, *clicks))

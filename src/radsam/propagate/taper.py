@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from radsam.predictor import SliceMask
 from radsam.runtime import BundleSpec
@@ -116,7 +116,9 @@ def thinned(mask: RunMask, share: float) -> RunMask:
     around = slice(box[1], box[3] + 1), slice(box[0], box[2] + 1)
     # The image's border is an edge, too.
     inside = np.pad(pixels[around], 1)
-    depth = ndimage.distance_transform_edt(inside) + ndimage.gaussian_filter(inside.astype(np.float64), _SIGMA_PX)
+    depth = scipy.ndimage.distance_transform_edt(inside) + scipy.ndimage.gaussian_filter(
+        inside.astype(np.float64), _SIGMA_PX
+    )
     depth = depth[1:-1, 1:-1]
     count = max(1, round(share * mask.area))
     least = np.partition(depth[pixels[around]], -count)[-count]

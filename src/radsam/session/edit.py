@@ -11,7 +11,16 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BeforeValidator, Discriminator, Field, StrictBool, StrictInt, TypeAdapter, ValidationError
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StrictBool,
+    StrictInt,
+    TypeAdapter,
+    ValidationError,
+)
 from pydantic_core import PydanticCustomError
 
 from radsam.errors import PromptError, RadsamError, SessionError
@@ -365,7 +374,8 @@ Edit = ObjectEdit | Change
 
 #: Each kind of edit, as "edit" names it in JSON.
 _KINDS = frozenset(kind.__dataclass_fields__["edit"].default for kind in get_args(ObjectEdit | Change))
-_EDIT: TypeAdapter[Edit] = TypeAdapter(Annotated[Edit, Discriminator("edit")])
+#: Built when the first edit is read, which takes longer than all else of this module.
+_EDIT: TypeAdapter[Edit] = TypeAdapter(Annotated[Edit, Discriminator("edit")], config=ConfigDict(defer_build=True))
 
 
 def edit_to_json(edit: Edit) -> dict[str, Any]:

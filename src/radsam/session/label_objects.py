@@ -6,8 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
+import scipy
 from jaxtyping import Bool, Shaped
-from scipy.ndimage import find_objects
 
 from radsam.errors import PromptError, SessionError
 from radsam.io.label_grid import require_same_grid
@@ -241,7 +241,7 @@ def _masks(labels: LabelVolume, axis: int, numbers: Collection[int]) -> dict[int
     """Return the voxels of objects as slices along a stored axis, in one pass over the labels."""
     slices: dict[int, dict[int, RunMask]] = {number: {} for number in numbers}
     for index, ids in enumerate(np.moveaxis(labels.ids, 2 - axis, 0)):
-        for number, box in enumerate(find_objects(ids), start=1):
+        for number, box in enumerate(scipy.ndimage.find_objects(ids), start=1):
             if box is None or number not in slices:
                 continue
             rows, cols = (np.arange(each.start, each.stop) for each in box)

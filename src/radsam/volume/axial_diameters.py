@@ -10,10 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from jaxtyping import Bool, Float
-from scipy import ndimage
-from scipy.spatial import ConvexHull
-from scipy.spatial.distance import pdist, squareform
 
 from radsam.volume.geometry import Geometry
 from radsam.volume.plane import Plane, SliceGrid
@@ -73,7 +71,7 @@ def axial_diameters(mask: SparseMask, geometry: Geometry) -> AxialDiameters:
         if diagonals[index] <= best_mm:
             break
         u0, v0, u1, v1 = boxes[index].tolist()
-        parts, count = ndimage.label(slices[index].decode()[v0 : v1 + 1, u0 : u1 + 1], _NEIGHBOURS)
+        parts, count = scipy.ndimage.label(slices[index].decode()[v0 : v1 + 1, u0 : u1 + 1], _NEIGHBOURS)
         for number in range(1, count + 1):
             hull_mm = _hull_mm(parts == number, spacing_uv)
             longest = _farthest(hull_mm)
@@ -106,11 +104,11 @@ def _hull_mm(part: Bool[np.ndarray, "v u"], spacing_uv: Float[np.ndarray, " 2"])
     firsts, lasts = inside.argmax(axis=1), part.shape[1] - 1 - inside[:, ::-1].argmax(axis=1)
     pixels = np.concatenate([np.stack([firsts, rows], axis=1), np.stack([lasts, rows], axis=1)])
     points = ((pixels[:, None] + _SIDES) * spacing_uv).reshape(-1, 2)
-    return np.asarray(points[ConvexHull(points).vertices])
+    return np.asarray(points[scipy.spatial.ConvexHull(points).vertices])
 
 
 def _farthest(points: Float[np.ndarray, "n 2"]) -> Ends:
-    distances = squareform(pdist(points))
+    distances = scipy.spatial.distance.squareform(scipy.spatial.distance.pdist(points))
     return points[list(np.unravel_index(distances.argmax(), distances.shape))]
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from jaxtyping import Float, Int16
-from scipy import ndimage
 
 from radsam.errors import PromptError
 from radsam.volume.geometry import Geometry
@@ -150,7 +150,7 @@ def alike(
     step = at_ijk[voxels.axis] - box[across].start
     if not 0 <= step < part.shape[across]:
         return SparseMask(voxels.axis, voxels.shape_kji, {})
-    pieces, _ = ndimage.label(part & (np.abs(values[box] - mean) <= tolerance), np.ones((3, 3, 3), dtype=bool))
+    pieces, _ = scipy.ndimage.label(part & (np.abs(values[box] - mean) <= tolerance), np.ones((3, 3, 3), dtype=bool))
     begun = np.zeros(voxels.shape_vu, dtype=bool)
     begun[np.ix_(rows, cols)] = disk
     begun = begun[tuple(each for n, each in enumerate(box) if n != across)]

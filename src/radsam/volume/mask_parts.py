@@ -8,8 +8,8 @@ voxel here.
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from jaxtyping import Bool, Int
-from scipy import ndimage
 
 from radsam.volume.enclosing_box import enclosing_box
 
@@ -63,13 +63,13 @@ def without_holes(mask: Bool[np.ndarray, "k j i"], in_slices_of_axis: int | None
         The mask and its holes.
     """
     box = enclosing_box(mask)
-    neighbours = ndimage.generate_binary_structure(3, 1)
+    neighbours = scipy.ndimage.generate_binary_structure(3, 1)
     axes = [0, 1, 2]
     if in_slices_of_axis is not None:
         across = 2 - in_slices_of_axis
         np.moveaxis(neighbours, across, 0)[[0, 2]] = False
         axes.remove(across)
-    background, count = ndimage.label(~mask[box], neighbours)
+    background, count = scipy.ndimage.label(~mask[box], neighbours)
     hole = np.ones(count + 1, dtype=bool)
     for axis in axes:
         hole[np.moveaxis(background, axis, 0)[[0, -1]]] = False
@@ -79,7 +79,7 @@ def without_holes(mask: Bool[np.ndarray, "k j i"], in_slices_of_axis: int | None
 
 def _parts(mask: Bool[np.ndarray, "k j i"]) -> tuple[Int[np.ndarray, "k j i"], Int[np.ndarray, " n"]]:
     """Number the parts from 1 in stored order of their first voxels; sizes are by number, and 0 for the background."""
-    parts, _ = ndimage.label(mask, _ALL_NEIGHBOURS)
+    parts, _ = scipy.ndimage.label(mask, _ALL_NEIGHBOURS)
     sizes = np.bincount(parts.ravel())
     sizes[0] = 0
     return parts, sizes

@@ -20,8 +20,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from jaxtyping import Bool, Float, Float32
-from scipy import ndimage
 
 from radsam.volume.enclosing_box import enclosing_box
 from radsam.volume.highest_values import highest_values
@@ -146,7 +146,7 @@ class _ChangingShape:
         """Return the shape at a weight: 0 is the first mask, 1 the second."""
         from_a = _moved(self.from_a, weight * self.shift_vu)
         from_b = _moved(self.from_b, (weight - 1) * self.shift_vu)
-        mean = ndimage.gaussian_filter((1 - weight) * from_a + weight * from_b, _SOFTENED)
+        mean = scipy.ndimage.gaussian_filter((1 - weight) * from_a + weight * from_b, _SOFTENED)
         # First what both hold, last what neither holds.
         mean += _FAR * (np.sign(from_a) + np.sign(from_b))
         return highest_values(-mean, round((1 - weight) * self.areas[0] + weight * self.areas[1]))
@@ -156,7 +156,7 @@ def _thinner(
     mask: Bool[np.ndarray, "v u"], weight: float, spacing_mm_vu: tuple[float, float]
 ) -> Bool[np.ndarray, "v u"]:
     """Make a mask thinner, evenly up to nothing at the weight one half."""
-    depth = ndimage.distance_transform_edt(mask, sampling=spacing_mm_vu)
+    depth = scipy.ndimage.distance_transform_edt(mask, sampling=spacing_mm_vu)
     return np.asarray((1 - weight) * depth > weight * depth.max())
 
 
@@ -168,8 +168,8 @@ def _counterparts(
     a: Bool[np.ndarray, "v u"], b: Bool[np.ndarray, "v u"], spacing_mm_vu: tuple[float, float]
 ) -> Iterator[tuple[Bool[np.ndarray, "v u"], Bool[np.ndarray, "v u"]]]:
     """Split two masks into what belongs together: parts that overlap, then the nearest of the others, then the rest."""
-    parts_a, count_a = ndimage.label(a, _ALL_NEIGHBOURS)
-    parts_b, count_b = ndimage.label(b, _ALL_NEIGHBOURS)
+    parts_a, count_a = scipy.ndimage.label(a, _ALL_NEIGHBOURS)
+    parts_b, count_b = scipy.ndimage.label(b, _ALL_NEIGHBOURS)
     group_a, group_b = np.arange(count_a + 1), np.arange(count_b + 1) + count_a  # the group of each part
     group_b[0] = 0
 
@@ -206,13 +206,13 @@ def _centre(mask: Bool[np.ndarray, "v u"]) -> Float[np.ndarray, " 2"]:
 
 
 def _moved(field: Float[np.ndarray, "v u"], shift_vu: Float[np.ndarray, " 2"]) -> Float[np.ndarray, "v u"]:
-    return np.asarray(ndimage.shift(field, shift_vu, order=1, mode="nearest")) if shift_vu.any() else field
+    return np.asarray(scipy.ndimage.shift(field, shift_vu, order=1, mode="nearest")) if shift_vu.any() else field
 
 
 def _signed_distance(mask: Bool[np.ndarray, "v u"], spacing_mm_vu: tuple[float, float]) -> Float[np.ndarray, "v u"]:
     """Distance of each pixel to the nearest one of the other kind, in mm; negative inside the mask."""
-    outside = ndimage.distance_transform_edt(~mask, sampling=spacing_mm_vu)
-    inside = ndimage.distance_transform_edt(mask, sampling=spacing_mm_vu)
+    outside = scipy.ndimage.distance_transform_edt(~mask, sampling=spacing_mm_vu)
+    inside = scipy.ndimage.distance_transform_edt(mask, sampling=spacing_mm_vu)
     return np.asarray(outside - inside)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -66,3 +68,9 @@ def test_a_session_of_neither_model_is_refused(tmp_path: Path) -> None:
     Engine(replace(both.bundle, sha256="e" * 64), both.backend).open(MR).save(tmp_path / "it")
     with pytest.raises(SessionError, match="was made with the bundle"):
         both.reopen(tmp_path / "it", MR)
+
+
+def test_a_start_does_not_wait_for_what_only_edits_need() -> None:
+    slow = "('scipy.ndimage', 'scipy.spatial', 'scipy.special', 'torch', 'onnx')"
+    code = f"import radsam, sys; radsam.load; print([name for name in {slow} if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

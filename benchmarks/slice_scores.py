@@ -43,6 +43,7 @@ class Watch(StopRule):
     high: int = 0
     seen: dict[int, tuple[RunMask, SliceMask]] = field(default_factory=dict)
     min_share: float = 0.0
+    most_absent: float = math.inf
 
     def broken_by(self, incoming: RunMask, current: SliceMask) -> EndReason | None:
         """Note the slice."""
@@ -75,14 +76,14 @@ class Propagated:
 
     def end(self, side: int, rule: StopRule) -> int:
         """Where a rule ends a side, as a propagation does."""
-        last, held, scores = self.start, 0, [self.slices[self.start].score]
+        last, doubt, scores = self.start, 0.0, [self.slices[self.start].score]
         for index in self.side(side)[1:]:
             current = self.slices[index]
-            held = held + 1 if rule.doubts(current, scores) else 0
-            if rule.broken_by(self.incoming[index], current) or held == rule.in_a_row:
+            doubt = rule.doubt(current, scores, doubt)
+            if rule.broken_by(self.incoming[index], current) or rule.ended_by(current, doubt):
                 return last
             scores.append(current.score)
-            last = last if held else index
+            last = last if doubt else index
         return self.side(side)[-1]
 
 

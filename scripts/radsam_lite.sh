@@ -57,4 +57,10 @@ made work/ct_rollouts_mean work/ct_rollouts_2/last.pt --name ct-rollouts-mean --
 [ -e work/rollouts_3.zip ] ||
     radsam data rollouts work/store.pack -o work/rollouts_3.zip --model work/ct_rollouts_mean --seed 6 --add work/rollouts_2.zip
 radsam train radsam_lite_ct_prototypes --out work/ct_prototypes
-made "$out/radsam-lite" work/ct_prototypes/last.pt --notes configs/radsam_lite.md
+made work/ct_prototypes_end work/ct_prototypes/last.pt --name ct-prototypes-end
+
+# A fourth time, with a head that says where the object ends.
+[ -e work/rollouts_4.zip ] || radsam data rollouts work/store.pack -o work/rollouts_4.zip \
+    --model work/ct_prototypes_end --seed 8 --bounded 0.4 --add work/rollouts_3.zip
+radsam train radsam_lite_ct_presence --out work/ct_presence
+made "$out/radsam-lite" work/ct_presence/last.pt --notes configs/radsam_lite.md

@@ -42,11 +42,15 @@ SMALL_WITH_SOURCE = replace(SMALL_TINY_VIT, source_channels=8)
 #: Compares with the prompted slice, too.
 SMALL_WITH_PROTOTYPES = replace(SMALL_WITH_SOURCE, prototype_channels=4)
 
+#: Also says whether the object is on the slice.
+SMALL_WITH_PRESENCE = replace(SMALL_WITH_PROTOTYPES, presence=True)
+
 SMALL_CONFIGS = {
     "vit": SMALL_VIT,
     "tiny_vit": SMALL_TINY_VIT,
     "with source": SMALL_WITH_SOURCE,
     "with prototypes": SMALL_WITH_PROTOTYPES,
+    "with presence": SMALL_WITH_PRESENCE,
 }
 
 

@@ -243,6 +243,9 @@ def rollouts(
         Path | None, typer.Option("--add", help="Keep the masks of this earlier file, too.", metavar="FILE")
     ] = None,
     each: Annotated[int, typer.Option(min=1, help="Propagations of an object.")] = 1,
+    bounded: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the propagations that are given the bounds.")
+    ] = 0.6,
     seed: Annotated[int, typer.Option(min=0, help="Seed of starts and bounds.")] = 0,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all if left out.")] = None,
     as_json: AsJson = False,
@@ -267,7 +270,7 @@ def rollouts(
     pack, identity = read_pack(pack_path), sha256_of(pack_path)
     earlier, engine = read_rollouts(add, identity) if add else {}, load(model, threads=threads)
     with progress_bar("Propagating", unit="cases", quiet=as_json) as update:
-        made = record_rollouts(pack, engine, each=each, seed=seed, progress=update)
+        made = record_rollouts(pack, engine, each=each, bounded=bounded, seed=seed, progress=update)
     made = joined(earlier, made)
     write_rollouts(made, identity, target)
     masks = sum(len(one.masks) for of_object in made.values() for one in of_object)

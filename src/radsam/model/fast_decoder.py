@@ -47,7 +47,7 @@ class FastDecoder(nn.Module):
         pictures: Float[Tensor, "b 2 m m"] | None = None,
         distance: Float[Tensor, "b d"] | None = None,
         prototypes: Float[Tensor, "b k c"] | None = None,
-    ) -> tuple[Float[Tensor, "b 4 m m"], Float[Tensor, "b 4"]]:
+    ) -> tuple[Float[Tensor, "b 4 m m"], Float[Tensor, "b s"]]:
         """Predict masks for one prompt of each embedding; see `Sam.decode`."""
         prompts, decoder = self.prompt_encoder, self.mask_decoder
         sparse = prompts.embed_points(points_xy, point_labels)
@@ -57,8 +57,7 @@ class FastDecoder(nn.Module):
         tokens, cells = _attend(decoder, decoder.tokens(sparse, shift), cells, prompts.dense_position())
         upscaled = _upscale(decoder, cells)
         logits = _arrange_pixels(upscaled @ decoder.kernels(tokens).transpose(1, 2), prompts.grid)
-        scores: Tensor = decoder.iou_prediction_head(tokens[:, 0])
-        return logits, scores
+        return logits, decoder.scores(tokens)
 
 
 def _attend(

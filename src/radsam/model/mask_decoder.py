@@ -11,9 +11,7 @@ from torch.nn import functional
 
 from radsam.model.attention import TwoWayTransformer
 from radsam.model.layer_norm import LayerNorm2d
-
-#: One primary mask for a clear prompt, three for the readings of an ambiguous one.
-MASKS = 4
+from radsam.model.prompt_tokens import MASKS
 
 
 class MaskDecoder(nn.Module):
@@ -26,10 +24,19 @@ class MaskDecoder(nn.Module):
         mlp_dim: Hidden channels of the transformer's perceptrons.
         iou_head_depth: Layers of the head that predicts the masks' quality.
         iou_head_dim: Hidden channels of that head.
+        presence: Whether a head says how likely the object is on the slice.
     """
 
     def __init__(
-        self, dim: int, depth: int, num_heads: int, mlp_dim: int, iou_head_depth: int, iou_head_dim: int
+        self,
+        dim: int,
+        depth: int,
+        num_heads: int,
+        mlp_dim: int,
+        iou_head_depth: int,
+        iou_head_dim: int,
+        *,
+        presence: bool = False,
     ) -> None:
         super().__init__()
         self.transformer = TwoWayTransformer(depth, dim, num_heads, mlp_dim)
@@ -44,6 +51,7 @@ class MaskDecoder(nn.Module):
         )
         self.output_hypernetworks_mlps = nn.ModuleList(Perceptron(dim, dim, dim // 8, 3) for _ in range(MASKS))
         self.iou_prediction_head = Perceptron(dim, iou_head_dim, MASKS, iou_head_depth)
+        self.presence_head = presence_head(dim) if presence else None
 
     def forward(
         self,
@@ -52,8 +60,8 @@ class MaskDecoder(nn.Module):
         sparse: Float[Tensor, "b p c"],
         dense: Float[Tensor, "b c g g"],
         shift: Float[Tensor, "b t c"] | None = None,
-    ) -> tuple[Float[Tensor, "b 4 m m"], Float[Tensor, "b 4"]]:
-        """Return the logits of four masks, four times finer than the grid, and their predicted IoU.
+    ) -> tuple[Float[Tensor, "b 4 m m"], Float[Tensor, "b s"]]:
+        """Return the logits of four masks, four times finer than the grid, and `scores`.
 
         Args:
             embedding: The image embedding.
@@ -68,8 +76,7 @@ class MaskDecoder(nn.Module):
         upscaled = self.output_upscaling(cells.transpose(1, 2).reshape_as(image))
         side = upscaled.shape[-1]
         logits = (self.kernels(tokens) @ upscaled.flatten(2)).unflatten(2, (side, side))
-        scores: Tensor = self.iou_prediction_head(tokens[:, 0])
-        return logits, scores
+        return logits, self.scores(tokens)
 
     def tokens(
         self, sparse: Float[Tensor, "b p c"], shift: Float[Tensor, "b o c"] | None = None
@@ -79,10 +86,24 @@ class MaskDecoder(nn.Module):
         outputs = outputs.unsqueeze(0).expand(sparse.shape[0], -1, -1)
         return torch.cat([outputs if shift is None else outputs + shift, sparse], dim=1)
 
+    def scores(self, tokens: Float[Tensor, "b t c"]) -> Float[Tensor, "b s"]:
+        """Return the predicted IoU of the four masks and, with a head of presence, the log-odds of the object."""
+        iou: Tensor = self.iou_prediction_head(tokens[:, 0])
+        return iou if self.presence_head is None else torch.cat([iou, self.presence_head(tokens[:, 0])], dim=1)
+
     def kernels(self, tokens: Float[Tensor, "b t c"]) -> Float[Tensor, "b 4 d"]:
         """Return each mask's kernel: its product with the upscaled image is the mask's logits."""
         mlps = enumerate(self.output_hypernetworks_mlps)
         return torch.stack([mlp(tokens[:, 1 + index]) for index, mlp in mlps], dim=1)
+
+
+def presence_head(dim: int) -> Perceptron:
+    """Return a head that says how likely the object is on the slice, from the token of the score.
+
+    Args:
+        dim: Channels of a token.
+    """
+    return Perceptron(dim, dim, 1, 2)
 
 
 class Perceptron(nn.Module):

@@ -64,7 +64,8 @@ class ExportedGraphs:
             (1, p), mask (1, 1, m, m), has_mask (1,) → logits (1, 4, m, m), scores (1, 4);
             p is free and may be 0. Every tensor is float32. A model with `SamConfig.source_channels` takes
             has_source (1,), pictures (1, 2, m, m) and distance (1, 5), too, and one with
-            `SamConfig.prototype_channels` prototypes (1, 2, c).
+            `SamConfig.prototype_channels` prototypes (1, 2, c). With `SamConfig.presence`, scores are (1, 5): the last
+            are the log-odds that the object is on the slice.
     """
 
     encoder: Path

@@ -23,6 +23,9 @@ BOX_END = 3
 #: a known bound only the last one is given; the others are 0.
 DISTANCE_VALUES = 5
 
+#: Masks of a prediction: the primary one, and three for the readings of an ambiguous prompt.
+MASKS = 4
+
 #: Mean embeddings of the prompted slice: of the object, and of its surroundings.
 PROTOTYPES = 2
 #: So many cells around an object are its surroundings.

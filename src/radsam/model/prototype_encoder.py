@@ -14,8 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from radsam.model.mask_decoder import MASKS
-from radsam.model.prompt_tokens import PROTOTYPES, SURROUNDING_CELLS
+from radsam.model.prompt_tokens import MASKS, PROTOTYPES, SURROUNDING_CELLS
 
 #: Two comparisons with each prototype, and the mask.
 _MAPS = 2 * PROTOTYPES + 1

@@ -54,7 +54,7 @@ class Sam(nn.Module):
         pictures: Float[Tensor, "b 2 m m"] | None = None,
         distance: Float[Tensor, "b d"] | None = None,
         prototypes: Float[Tensor, "b k c"] | None = None,
-    ) -> tuple[Float[Tensor, "b 4 m m"], Float[Tensor, "b 4"]]:
+    ) -> tuple[Float[Tensor, "b 4 m m"], Float[Tensor, "b s"]]:
         """Predict masks for one prompt of each embedding.
 
         Args:
@@ -74,8 +74,8 @@ class Sam(nn.Module):
                 takes them (`SamConfig.prototype_channels`); zeros where they are not known, or no source is given.
 
         Returns:
-            Logits of four masks (the primary one first; positive means inside) and the
-            IoU that the model expects of each.
+            Logits of four masks (the primary one first; positive means inside) and the IoU that the model expects of
+            each; with `SamConfig.presence`, a fifth value: the log-odds that the object is on the slice.
         """
         sparse = self.prompt_encoder.embed_points(points_xy, point_labels)
         source = has_source, pictures, distance, prototypes
@@ -110,5 +110,6 @@ def build_sam(config: SamConfig) -> Sam:
             config.decoder_mlp_dim,
             config.iou_head_depth,
             config.iou_head_dim,
+            presence=config.presence,
         ),
     )

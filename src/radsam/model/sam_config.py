@@ -150,6 +150,7 @@ class SamConfig:
             SAM, that gets the mask alone.
         prototype_channels: Channels inside the module that compares a slice with the prompted one, only with
             `source_channels`; 0 for a model without it.
+        presence: Whether the decoder also says how likely the object is on the slice at all.
 
     Raises:
         BundleError: The sizes don't fit each other.
@@ -167,6 +168,7 @@ class SamConfig:
     iou_head_dim: int = 256
     source_channels: int = 0
     prototype_channels: int = 0
+    presence: bool = False
 
     def __post_init__(self) -> None:
         _require_positive(self)
@@ -232,7 +234,7 @@ class SamConfig:
 
 
 #: Sizes of parts that a model may lack.
-_ADDED = ("source_channels", "prototype_channels")
+_ADDED = ("source_channels", "prototype_channels", "presence")
 
 #: The image encoders by the name under which a configuration is stored.
 ENCODERS: dict[str, type[ViTConfig] | type[TinyViTConfig]] = {"vit": ViTConfig, "tiny_vit": TinyViTConfig}

@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from radsam.model.layer_norm import LayerNorm2d
-from radsam.model.mask_decoder import MASKS
-from radsam.model.prompt_tokens import DISTANCE_VALUES
+from radsam.model.prompt_tokens import DISTANCE_VALUES, MASKS
 
 #: Two pictures and a mask.
 _MAPS = 3

@@ -5,7 +5,7 @@ Coordinates are pixels (u, v) of the slice as stored; see `radsam.volume.plane`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float32, Int64
@@ -186,8 +186,11 @@ class SliceMask:
         index: The slice.
         mask: The mask, on the slice as stored.
         score: The IoU that the model predicts for it; 1.0 where the mask was not predicted.
+        presence: Log-odds that the object is on the slice, from a model that judges it, while a propagation asks; they
+            are not kept with an object.
     """
 
     index: int
     mask: RunMask
     score: float
+    presence: float | None = field(default=None, compare=False)

@@ -202,7 +202,8 @@ class SlicePredictor:
     @staticmethod
     def _to_slice(encoded: EncodedSlice, decoded: Decoded, which: int) -> SliceMask:
         logits = encoded.frame.logits_to_slice(decoded.logits[which])
-        return SliceMask(encoded.key.index, RunMask.encode(logits > 0), float(decoded.scores[which]))
+        score = float(decoded.scores[which])
+        return SliceMask(encoded.key.index, RunMask.encode(logits > 0), score, decoded.presence)
 
 
 def picture_of(image: Float32[np.ndarray, "3 n n"], low_res_size: int) -> Picture:

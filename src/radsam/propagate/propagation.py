@@ -84,16 +84,14 @@ def _side(plan: PropagationPlan, step: PropagationStep[State], side: int) -> Ite
     them.
     """
     state, incoming, index = step.begin(plan), plan.carried, plan.start.index
-    scores, held = _predicted(plan.start), list[SliceMask]()
+    scores, held, doubt = _predicted(plan.start), list[SliceMask](), 0.0
     while (reason := plan.end_before(index + side, side)) is None:
         if kept := plan.kept(index + side):
-            state = step.passed(state, kept)
+            state, doubt = step.passed(state, kept), 0.0
         else:
             current, state = step(state, index + side)
-            reason = plan.stop_reason(incoming, current, side)
-            doubtful = plan.doubts(current, scores, side)
-            if reason is None and doubtful and len(held) + 1 == plan.stop_rule.in_a_row:
-                reason = EndReason.LOW_SCORE
+            doubt = plan.doubt(current, scores, side, doubt)
+            reason = plan.stop_reason(incoming, current, side) or plan.stop_rule.ended_by(current, doubt)
             if reason is not None:
                 index = held[0].index - side if held else index
                 held = []
@@ -101,7 +99,7 @@ def _side(plan: PropagationPlan, step: PropagationStep[State], side: int) -> Ite
             if surer := plan.surer(current):
                 current, state = surer, step.passed(state, surer)
             held.append(current)
-            if not doubtful:
+            if not doubt:
                 yield from held
                 held = []
             kept = current

@@ -132,15 +132,16 @@ class PropagationPlan:
         """
         return self.stop_rule.broken_by(incoming, current) if self._is_open(current.index, side) else None
 
-    def doubts(self, current: SliceMask, earlier: Sequence[float], side: int) -> bool:
-        """Whether the stop rule will end a side before `current`, if the next slices have low scores, too.
+    def doubt(self, current: SliceMask, earlier: Sequence[float], side: int, before: float) -> float:
+        """How much speaks for a side having ended before `current`, see `StopRule.doubt`; 0 where it cannot end there.
 
         Args:
             current: The slice's mask.
             earlier: The scores that were predicted on the side before it.
             side: -1 or 1.
+            before: The doubt after the slice before it.
         """
-        return self._is_open(current.index, side) and self.stop_rule.doubts(current, earlier)
+        return self.stop_rule.doubt(current, earlier, before) if self._is_open(current.index, side) else 0.0
 
     def _is_open(self, index: int, side: int) -> bool:
         """Whether a side may end before a slice: nothing that the user has set says that it goes on."""

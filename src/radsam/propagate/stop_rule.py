@@ -13,6 +13,8 @@ from radsam.volume import RunMask
 
 #: The best scores of a side, without single outliers.
 _BEST_PERCENTILE = 90
+#: Doubt that ends a side: 1, less what thirds and the like are rounded by.
+_ENOUGH_DOUBT = 1 - 1e-6
 
 
 class EndReason(StrEnum):
@@ -25,6 +27,7 @@ class EndReason(StrEnum):
     JUMP = "area jumped"
     DRIFT = "mask moved away"
     LOW_SCORE = "low predicted IoU"
+    ABSENT = "object no longer there"
     UNCHANGED = "nothing changes any more"
     STOPPED = "stopped"
 
@@ -33,7 +36,9 @@ class EndReason(StrEnum):
 class StopRule:
     """Ends a side of a propagation that has no bound.
 
-    The slice that breaks the rule is not part of the object.
+    The slice that breaks the rule is not part of the object. Beside single slices that break it, doubt adds up over
+    slices: where the model judges whether the object is on a slice, by its log-odds (Page 1954, "Continuous inspection
+    schemes": a side ends where their sum was largest); else by low scores.
 
     Args:
         min_score: Smallest predicted IoU of any object.
@@ -42,6 +47,8 @@ class StopRule:
         min_overlap: Smallest share of the smaller mask that both slices have in common.
         min_share: Smallest share of the side's best scores, since the scores of a small or faint object are all low.
         in_a_row: So many slices in a row with less than that share end the side before the first of them.
+        prior: Added to the log-odds that the object is on a slice.
+        most_absent: Log-odds that the object is gone which end the side before the first slice that they are of.
     """
 
     min_score: float = 0.45
@@ -50,6 +57,8 @@ class StopRule:
     min_overlap: float = 0.5
     min_share: float = 0.75
     in_a_row: int = 3
+    prior: float = 0.0
+    most_absent: float = 3.0
 
     def broken_by(self, incoming: RunMask, current: SliceMask) -> EndReason | None:
         """Return the part of the rule that `current` breaks after the incoming mask; None where it breaks none."""
@@ -68,14 +77,25 @@ class StopRule:
             return EndReason.LOW_SCORE
         return None
 
-    def doubts(self, current: SliceMask, earlier: Sequence[float]) -> bool:
-        """Whether a slice may lie beyond the object: its score is low, compared with the side's best ones.
+    def doubt(self, current: SliceMask, earlier: Sequence[float], before: float = 0.0) -> float:
+        """Return how much speaks for the side having ended since its last sure slice: 0 nothing, 1 enough to end it.
 
         Args:
             current: The slice.
             earlier: The scores that were predicted on the side before it.
+            before: The doubt after the slice before it.
         """
-        return bool(earlier) and current.score < self.min_share * best_of(earlier)
+        if current.presence is not None:
+            return max(0.0, before - (current.presence + self.prior) / self.most_absent)
+        low = bool(earlier) and current.score < self.min_share * best_of(earlier)
+        return before + 1 / self.in_a_row if low else 0.0
+
+    @staticmethod
+    def ended_by(current: SliceMask, doubt: float) -> EndReason | None:
+        """Return why a doubt ends a side; None where it goes on."""
+        if doubt < _ENOUGH_DOUBT:
+            return None
+        return EndReason.LOW_SCORE if current.presence is None else EndReason.ABSENT
 
 
 def best_of(scores: Sequence[float]) -> float:

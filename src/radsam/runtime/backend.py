@@ -13,7 +13,7 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float16, Float32
 
-from radsam.model.prompt_tokens import DISTANCE_VALUES, PROTOTYPES
+from radsam.model.prompt_tokens import DISTANCE_VALUES, MASKS, PROTOTYPES
 from radsam.runtime.bundle import BundleSpec
 
 #: What an engine computes in: 32-bit floats, or bfloat16 where the hardware has it.
@@ -64,10 +64,17 @@ class Decoded:
     Args:
         logits: Low-res logits; above 0 is inside.
         scores: Predicted IoU of each mask.
+        presence: Log-odds that the object is on the slice; None for a model that does not judge it.
     """
 
     logits: Float32[np.ndarray, "4 m m"]
     scores: Float32[np.ndarray, "4"]
+    presence: float | None = None
+
+    @classmethod
+    def of(cls, logits: Float32[np.ndarray, "4 m m"], scores: Float32[np.ndarray, " s"]) -> Decoded:
+        """Take what the decoder returns, see `radsam.model.sam.Sam.decode`."""
+        return cls(logits, scores[:MASKS], float(scores[MASKS]) if len(scores) > MASKS else None)
 
 
 @runtime_checkable  # so that the tests can check signatures that name it

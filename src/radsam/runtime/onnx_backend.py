@@ -47,7 +47,7 @@ class OnnxBackend:
         """Predict masks for one prompt; see `Backend.decode`."""
         inputs = {"embedding": embedding[None].astype(np.float32), **decoder_inputs(prompt, self._spec)}
         logits, scores = self._run(self._decoder, ["logits", "scores"], inputs)
-        return Decoded(logits[0], scores[0])
+        return Decoded.of(logits[0], scores[0])
 
     @staticmethod
     def _run(

@@ -72,7 +72,7 @@ class OpenVinoBackend:
         """Predict masks for one prompt; see `Backend.decode`."""
         inputs = {"embedding": embedding[None], **decoder_inputs(prompt, self._bundle.spec)}
         outputs = _run(self._decoder, inputs)
-        return Decoded(np.array(outputs["logits"][0]), np.array(outputs["scores"][0]))
+        return Decoded.of(np.array(outputs["logits"][0]), np.array(outputs["scores"][0]))
 
 
 def _precision_here(core: openvino.Core, wanted: str) -> Precision:

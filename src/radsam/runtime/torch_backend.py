@@ -51,7 +51,7 @@ class ModelBackend:
         inputs = {"embedding": embedding[None].astype(np.float32), **decoder_inputs(prompt, self._spec)}
         with self._autocast():
             logits, scores = self._model.decode(**{k: torch.from_numpy(v).to(self._device) for k, v in inputs.items()})
-        return Decoded(logits[0].float().cpu().numpy(), scores[0].float().cpu().numpy())
+        return Decoded.of(logits[0].float().cpu().numpy(), scores[0].float().cpu().numpy())
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self._device.type, torch.bfloat16, enabled=self.precision == "bf16")

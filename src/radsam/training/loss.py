@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
+from radsam.model.prompt_tokens import MASKS
 from radsam.training.training_config import LossConfig
 
 #: Pixels added above and below the fraction of the dice loss, so that an empty mask on an
@@ -29,17 +30,19 @@ class PromptLoss:
         dice: Dice loss of the primary mask.
         bce: Binary cross-entropy of the primary mask.
         iou: Squared error of the predicted IoU.
+        presence: Cross-entropy of whether the object is on the slice; 0 for a model that does not say so.
     """
 
     total: Float[Tensor, " b"]
     dice: Float[Tensor, " b"]
     bce: Float[Tensor, " b"]
     iou: Float[Tensor, " b"]
+    presence: Float[Tensor, " b"]
 
 
 def prompt_loss(
     logits: Float[Tensor, "b 4 m m"],
-    scores: Float[Tensor, "b 4"],
+    scores: Float[Tensor, "b s"],
     truth: Float[Tensor, "b m m"],
     content: Float[Tensor, "b m m"],
     clicked: Float[Tensor, "b m m"],
@@ -52,7 +55,7 @@ def prompt_loss(
 
     Args:
         logits: Low-res logits, the primary mask first.
-        scores: Predicted IoU.
+        scores: Predicted IoU of each mask; after them, for a model that judges it, the log-odds of presence.
         truth: Binary low-res truth.
         content: 1 where the slice is, 0 in the padding.
         clicked: How much each pixel counts for a click on it, adding up to 1, or all 0.
@@ -67,9 +70,13 @@ def prompt_loss(
     if weights.clicks:
         per_pixel = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
         per_mask = per_mask + weights.clicks * (per_pixel * clicked[:, None]).sum(dim=(-2, -1))
-    iou = (scores - true_iou(logits > 0, target > 0.5, inside > 0.5)).square().mean(dim=1)
-    total = per_mask[:, 0] + weights.secondary * per_mask[:, 1:].amin(dim=1) + weights.iou * iou
-    return PromptLoss(total, dice[:, 0], bce[:, 0], iou)
+    expected, judged = scores[:, :MASKS], scores[:, MASKS:]
+    iou = (expected - true_iou(logits > 0, target > 0.5, inside > 0.5)).square().mean(dim=1)
+    there = ((truth * content) > 0.5).flatten(1).any(dim=1, keepdim=True).float().expand_as(judged)
+    presence = functional.binary_cross_entropy_with_logits(judged, there, reduction="none").sum(dim=1)
+    total = per_mask[:, 0] + weights.secondary * per_mask[:, 1:].amin(dim=1)
+    total = total + weights.iou * iou + weights.presence * presence
+    return PromptLoss(total, dice[:, 0], bce[:, 0], iou, presence)
 
 
 def dice_loss(

@@ -10,6 +10,7 @@ import torch
 
 from radsam.disk.file_hash import sha256_of
 from radsam.errors import InputError
+from radsam.model.mask_decoder import presence_head
 from radsam.model.onnx_export import state_dict_from_graphs
 from radsam.model.prototype_encoder import PrototypeEncoder
 from radsam.model.published_checkpoint import detect_architecture, load_checkpoint, load_sam
@@ -88,6 +89,8 @@ def start_model(start: Start, decoder: DecoderConfig | None = None) -> Sam:
                 prompts.source = SourceEncoder(dim, sizes.source_channels)
             if prompts.prototypes is None and sizes.prototype_channels:
                 prompts.prototypes = PrototypeEncoder(dim, sizes.prototype_channels)
+            if model.mask_decoder.presence_head is None and sizes.presence:
+                model.mask_decoder.presence_head = presence_head(dim)
     return model.eval()
 
 

@@ -197,10 +197,12 @@ class DecoderConfig:
             changes no prediction before it is trained.
         prototype_channels: Channels inside the module that compares a slice with the prompted one; likewise. It needs
             the module above.
+        presence: Adds a head that says whether the object is on the slice, by which propagation ends; likewise.
     """
 
     source_channels: Annotated[int, Field(ge=0, multiple_of=2)] = 0
     prototype_channels: Annotated[int, Field(ge=0)] = 0
+    presence: bool = False
 
     def spec_of(self, start: BundleSpec) -> BundleSpec:
         """The spec of the start weights with these parts.
@@ -219,6 +221,8 @@ class DecoderConfig:
                     "Leave the setting out to train that one."
                 )
             model[name] = wanted
+        if self.presence:
+            model["presence"] = True
         if model.get("prototype_channels") and not model.get("source_channels"):
             raise InputError(f"decoder.prototype_channels needs decoder.source_channels, which {start.name!r} lacks.")
         return start if model == start.model else dataclasses.replace(start, model=model)
@@ -304,6 +308,7 @@ class LossConfig:
         clicks: Weight of the cross-entropy around the slice's points, which the paper does without.
         secondary: Weight of the best of the three secondary masks against the primary one.
         iou: Weight of the squared error of the predicted IoU.
+        presence: Weight of the cross-entropy of whether the object is on the slice, for a decoder that says so.
     """
 
     dice: NonNegativeFloat = 1.0
@@ -312,6 +317,7 @@ class LossConfig:
     clicks: NonNegativeFloat = 0.0
     secondary: NonNegativeFloat = 1.0
     iou: NonNegativeFloat = 1.0
+    presence: NonNegativeFloat = 0.1
 
     def __post_init__(self) -> None:
         require((self.dice + self.bce + self.focal > 0, "one of dice, bce, focal must be positive"))
@@ -486,8 +492,10 @@ class TrainConfig:
             del decisive["encoder"]["crop_share"]
         if self.decoder == DecoderConfig():
             del decisive["decoder"]
-        elif not self.decoder.prototype_channels:
-            del decisive["decoder"]["prototype_channels"]
+        else:
+            decisive["decoder"] = {name: value for name, value in decisive["decoder"].items() if value}
+        if not self.decoder.presence:
+            del decisive["loss"]["presence"]
         if not self.data.hard:
             del decisive["data"]["hard"]
         for name in ("rollouts", "rollouts_ended", "prototype_noise"):

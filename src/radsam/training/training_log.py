@@ -12,7 +12,7 @@ from radsam.disk.atomic_write import replacing
 
 #: Columns of the training log.
 TRAINING_COLUMNS = (
-    *("step", "seconds", "lr", "grad_norm", "loss", "dice_loss", "bce", "iou_error"),
+    *("step", "seconds", "lr", "grad_norm", "loss", "dice_loss", "bce", "iou_error", "presence_loss"),
     *(f"dice_loss_{kind}" for kind in ("box", "point", "mask", "neighbour", "repair")),
     *(f"dice_loss_{kind}" for kind in ("edit", "walk", "walk with click")),
 )

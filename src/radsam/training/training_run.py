@@ -442,7 +442,7 @@ class Run:
         row = dict.fromkeys(TRAINING_COLUMNS, math.nan)
         row |= {"step": self.step, "seconds": self.seconds, "lr": rate, "grad_norm": norm}
         row |= {"loss": losses.mean("total"), "dice_loss": losses.mean("dice")}
-        row |= {"bce": losses.mean("bce"), "iou_error": losses.mean("iou")}
+        row |= {"bce": losses.mean("bce"), "iou_error": losses.mean("iou"), "presence_loss": losses.mean("presence")}
         row |= {f"dice_loss_{kind}": total / count for kind, (count, total) in losses.by_kind.items()}
         self._write("train", row)
         self._report(

@@ -20,6 +20,9 @@ from radsam.training.training_config import LossConfig
 Decode = Callable[..., tuple[Tensor, Tensor]]
 
 
+_SUMS = ("total", "dice", "bce", "iou", "presence")
+
+
 @dataclass
 class StepLosses:
     """Sums over the prompts of a step, for the log.
@@ -30,6 +33,7 @@ class StepLosses:
         dice: Sum of the primary masks' dice loss.
         bce: Sum of their binary cross-entropy.
         iou: Sum of the squared errors of the predicted IoU.
+        presence: Sum of the cross-entropy of whether the object is on the slice.
         by_kind: For each kind of turn: number of prompts and sum of the dice loss.
     """
 
@@ -38,6 +42,7 @@ class StepLosses:
     dice: float = 0.0
     bce: float = 0.0
     iou: float = 0.0
+    presence: float = 0.0
     by_kind: dict[str, tuple[int, float]] = field(default_factory=dict)
 
     def mean(self, name: str) -> float:
@@ -47,14 +52,14 @@ class StepLosses:
     def note(self, kinds: Sequence[str], loss: PromptLoss) -> None:
         """Count the prompts of one group."""
         self.prompts += len(kinds)
-        for name in ("total", "dice", "bce", "iou"):
+        for name in _SUMS:
             setattr(self, name, getattr(self, name) + float(getattr(loss, name).detach().sum()))
         for kind, value in zip(kinds, loss.dice.detach().tolist(), strict=True):
             self._count(kind, 1, value)
 
     def add(self, other: StepLosses) -> None:
         """Add the sums of another step."""
-        for name in ("prompts", "total", "dice", "bce", "iou"):
+        for name in ("prompts", *_SUMS):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for kind, (count, dice) in other.by_kind.items():
             self._count(kind, count, dice)

@@ -30,14 +30,18 @@ EMPTY = RunMask.encode(np.zeros(SHAPE, bool))
 class Script:
     """A model that predicts each slice as written, else the same square; it notes its prompts."""
 
-    def __init__(self, scores: dict[int, float] | None = None, **masks: RunMask) -> None:
+    def __init__(
+        self, scores: dict[int, float] | None = None, presence: dict[int, float] | None = None, **masks: RunMask
+    ) -> None:
         self.masks = {int(name[1:]): mask for name, mask in masks.items()}
         self.scores = scores or {}
+        self.presence = presence or {}
         self.prompts: list[tuple[int, SlicePrompt]] = []
 
     def __call__(self, index: int, prompt: SlicePrompt) -> SliceMask:
         self.prompts.append((index, prompt))
-        return SliceMask(index, self.masks.get(index, square()), self.scores.get(index, 0.9))
+        mask, score = self.masks.get(index, square()), self.scores.get(index, 0.9)
+        return SliceMask(index, mask, score, self.presence.get(index))
 
     @property
     def indices(self) -> list[int]:
@@ -116,6 +120,26 @@ def test_an_end_after_slices_in_doubt_drops_them() -> None:
     records = Script({7: 0.6, 8: 0.6}, s9=EMPTY).propagate()
     assert (1, 6, EndReason.EMPTY) in ends(records)
     assert max(record.slice_mask.index for record in done(records)) == 6
+
+
+def test_a_side_ends_where_the_model_says_that_the_object_ended() -> None:
+    # Each slice alone is in doubt, and what is held back is dropped once there is enough of it.
+    records = Script(presence={6: 4.0, 7: 4.0, 8: -1.0, 9: 0.5, 10: -2.0, 11: -2.0}).propagate()
+    assert (1, 7, EndReason.ABSENT) in ends(records)
+    assert max(record.slice_mask.index for record in done(records)) == 7
+
+
+def test_slices_on_which_the_object_seems_gone_belong_to_it_where_it_comes_back() -> None:
+    records = Script(presence={7: -2.0, 8: 4.0, 9: -4.0}).propagate()
+    assert [record.slice_mask.index for record in done(records) if record.slice_mask.index > 5] == [6, 7, 8]
+    assert (1, 8, EndReason.ABSENT) in ends(records)
+
+
+def test_absence_ends_nothing_between_bounds_or_before_a_prompt() -> None:
+    absent = dict.fromkeys(range(6, 11), -9.0)
+    assert len(done(Script(presence=absent).propagate(bounds=Bounds(4, 10)))) == 7
+    prompts = {10: SlicePrompt(points_uv=((3, 3, True),))}
+    assert (1, 11, EndReason.VOLUME_END) in ends(Script(presence=absent).propagate(user_prompts=prompts))
 
 
 def test_low_scores_end_nothing_between_bounds_or_before_a_prompt() -> None:

@@ -84,3 +84,17 @@ def test_nothing_found_where_nothing_is_agrees() -> None:
     unsure = dice_loss(torch.zeros(1, 1, 2, 2), empty, content)
     assert sure.item() == pytest.approx(0.0, abs=1e-6)
     assert unsure.item() == pytest.approx(0.5)
+
+
+def test_presence_counts_by_its_weight_and_only_what_lies_in_the_content() -> None:
+    logits, content = torch.zeros(3, 4, 2, 2), torch.ones(3, 2, 2)
+    content[2, 0, 0] = 0.0
+    truth = torch.zeros(3, 2, 2)
+    truth[0, 1, 1] = truth[2, 0, 0] = 1.0  # on the slice; not on it; in the padding alone
+    scores = torch.cat([torch.zeros(3, 4), torch.full((3, 1), LOGIT)], dim=1)
+    weights = LossConfig(presence=2.0)
+    judged = prompt_loss(logits, scores, truth, content, NO_CLICK.expand(3, 2, 2), weights)
+    silent = prompt_loss(logits, scores[:, :4], truth, content, NO_CLICK.expand(3, 2, 2), weights)
+    assert judged.presence.tolist() == pytest.approx([-math.log(0.75), -math.log(0.25), -math.log(0.25)])
+    assert silent.presence.tolist() == [0, 0, 0]
+    assert (judged.total - silent.total).tolist() == pytest.approx((2 * judged.presence).tolist())

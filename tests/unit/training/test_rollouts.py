@@ -198,6 +198,10 @@ def test_the_command_records_a_pack(tiny: Path, pack_path: Path, tmp_path: Path,
     for key, of_object in read.items():
         assert len(both[key]) == 2 * len(of_object)
         assert [each.start for each in both[key][: len(of_object)]] == [each.start for each in of_object]
+    for share, known in ((0, False), (1, True)):
+        run_radsam.here(*given, "--bounded", share, cwd=tmp_path).done()
+        made = [one for of_object in read_rollouts(target, sha256_of(pack_path)).values() for one in of_object]
+        assert {one.bounds is not None for one in made} == {known}
     before = pack_path.read_bytes()
     refused = run_radsam.here("data", "rollouts", pack_path, "-o", pack_path, cwd=tmp_path)
     assert refused.returncode == 3

@@ -9,7 +9,7 @@ from fakes import FakeBackend, fake_session, fake_spec
 from phantoms import GRIDS, ball, tube
 from radsam.metrics import dice
 from radsam.predictor import SliceMask, SlicePrompt
-from radsam.propagate import EndReason, PropagationPlan, SideDone, SliceDone, propagate
+from radsam.propagate import EndReason, PropagationPlan, SideDone, SliceDone, StopRule, propagate
 from radsam.propagate.propagation import Record
 from radsam.propagate.propagation_step import CorrectedSlice, MaskStep
 from radsam.volume import Bounds, Box, Plane, RunMask, SliceGrid
@@ -57,7 +57,8 @@ class Script:
         user_prompts: dict[int, SlicePrompt] | None = None,
     ) -> list[Record]:
         first = SliceMask(start, square() if mask is None else mask, 0.9)
-        plan = PropagationPlan(first, COUNT, bounds=bounds, user_prompts=user_prompts or {})
+        rule = StopRule(prior=0.0, most_absent=3.0)
+        plan = PropagationPlan(first, COUNT, bounds=bounds, user_prompts=user_prompts or {}, stop_rule=rule)
         return list(propagate(plan, self.step(policy)))
 
     def step(self, policy: str = "mask") -> MaskStep:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -37,8 +38,8 @@ class StopRule:
     """Ends a side of a propagation that has no bound.
 
     The slice that breaks the rule is not part of the object. Beside single slices that break it, doubt adds up over
-    slices: where the model judges whether the object is on a slice, by its log-odds (Page 1954, "Continuous inspection
-    schemes": a side ends where their sum was largest); else by low scores.
+    slices: by low scores, and, where the model judges whether the object is on a slice, by its log-odds (Page 1954,
+    "Continuous inspection schemes": a side ends where their sum was largest).
 
     Args:
         min_score: Smallest predicted IoU of any object.
@@ -56,7 +57,7 @@ class StopRule:
     max_shrink: float = 4.0
     max_growth: float = 2.5
     min_overlap: float = 0.5
-    min_share: float = 0.75
+    min_share: float = 0.7
     in_a_row: int = 3
     prior: float = -2.25
     most_absent: float = 1.0
@@ -86,17 +87,17 @@ class StopRule:
             earlier: The scores that were predicted on the side before it.
             before: The doubt after the slice before it.
         """
-        if current.presence is not None:
-            return max(0.0, before - (current.presence + self.prior) / self.most_absent)
         low = bool(earlier) and current.score < self.min_share * best_of(earlier)
-        return before + 1 / self.in_a_row if low else 0.0
+        by_score = 1 / self.in_a_row if low else -math.inf
+        by_presence = -math.inf if current.presence is None else -(current.presence + self.prior) / self.most_absent
+        return max(0.0, before + max(by_score, by_presence))
 
-    @staticmethod
-    def ended_by(current: SliceMask, doubt: float) -> EndReason | None:
+    def ended_by(self, current: SliceMask, doubt: float) -> EndReason | None:
         """Return why a doubt ends a side; None where it goes on."""
         if doubt < _ENOUGH_DOUBT:
             return None
-        return EndReason.LOW_SCORE if current.presence is None else EndReason.ABSENT
+        absent = current.presence is not None and current.presence + self.prior < 0
+        return EndReason.ABSENT if absent else EndReason.LOW_SCORE
 
 
 def best_of(scores: Sequence[float]) -> float:

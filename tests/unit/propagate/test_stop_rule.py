@@ -80,13 +80,13 @@ def test_the_number_of_low_scores_is_exact(in_a_row: int) -> None:
     assert rule.ended_by(low, doubt) is EndReason.LOW_SCORE
 
 
-def test_log_odds_of_absence_add_up_whatever_the_scores() -> None:
+def test_log_odds_of_absence_add_up() -> None:
     rule = StopRule(prior=0.5, most_absent=3.0)
 
     def after(*presence: float) -> float:
         doubt = 0.0
         for each in presence:
-            doubt = rule.doubt(slice_mask(20, score=0.1, presence=each), [0.9], doubt)
+            doubt = rule.doubt(slice_mask(20, presence=each), [0.9], doubt)
         return doubt
 
     assert after(-0.5) == 0
@@ -97,3 +97,10 @@ def test_log_odds_of_absence_add_up_whatever_the_scores() -> None:
     gone = slice_mask(20, presence=-2.0)
     assert rule.ended_by(gone, after(-2.0)) is None
     assert rule.ended_by(gone, after(-2.0, -2.0)) is EndReason.ABSENT
+
+
+def test_low_scores_end_a_side_of_a_model_that_sees_the_object_there() -> None:
+    rule, doubt = StopRule(prior=0.0), 0.0
+    for _ in range(3):
+        doubt = rule.doubt(slice_mask(20, score=0.5, presence=9.0), [0.9], doubt)
+    assert rule.ended_by(slice_mask(20, score=0.5, presence=9.0), doubt) is EndReason.LOW_SCORE

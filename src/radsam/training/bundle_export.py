@@ -93,8 +93,8 @@ def _weights(path: Path) -> dict[str, Tensor]:
     return start_model(read_start(str(path))).state_dict()
 
 
-#: Of a network that takes the source of a mask: the parameters that others of its kind lack.
-_ADDED_PARTS = ("prompt_encoder.source.", "prompt_encoder.prototypes.")
+#: Parameters of the parts that a training adds (`DecoderConfig`), and others of its kind lack.
+_ADDED_PARTS = ("prompt_encoder.source.", "prompt_encoder.prototypes.", "mask_decoder.presence_head.")
 
 
 def _mean(trained: Checkpoint, other: dict[str, Tensor], path: Path) -> dict[str, Tensor]:

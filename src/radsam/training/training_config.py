@@ -493,8 +493,10 @@ class TrainConfig:
         if self.decoder == DecoderConfig():
             del decisive["decoder"]
         else:
-            decisive["decoder"] = {name: value for name, value in decisive["decoder"].items() if value}
-        if not self.decoder.presence:
+            for name in ("prototype_channels", "presence"):
+                if not decisive["decoder"][name]:
+                    del decisive["decoder"][name]
+        if self.loss.presence == LossConfig.presence:
             del decisive["loss"]["presence"]
         if not self.data.hard:
             del decisive["data"]["hard"]

@@ -20,13 +20,14 @@ from radsam.training.stored_embeddings import EncodedScenes
 from radsam.training.training_checkpoint import read_checkpoint
 from radsam.training.training_config import DecoderConfig, PromptsConfig
 from radsam.training.training_run import LAST, Run, prepare_scenes
-from small_models import SMALL_TINY_VIT, SMALL_WITH_PROTOTYPES, SMALL_WITH_SOURCE, decoder_inputs
+from small_models import SMALL_TINY_VIT, SMALL_WITH_PRESENCE, SMALL_WITH_SOURCE, decoder_inputs
 from tiny_training import tiny_config
 
 Prepared = tuple[Bundle, EncodedScenes]
 SHARES = {"box": 0.0, "point": 0.0, "mask": 0.0, "neighbour": 0.0, "repair": 0.0}
 DECODER = {"source_channels": 8}
 WITH_PROTOTYPES = {**DECODER, "prototype_channels": 4}
+WITH_PRESENCE = {**WITH_PROTOTYPES, "presence": True}
 TUBE = 1
 FIRST, LAST_SLICE, SLICE_MM, SIDE_MM = 1, 7, 3.0, 50.0
 
@@ -149,7 +150,7 @@ def test_a_run_trains_the_module_resumes_and_is_exported_with_it(
     tiny: Path, tiny_scenes: Prepared, tmp_path: Path
 ) -> None:
     bundle, _ = tiny_scenes
-    config = tiny_config(tiny, decoder=WITH_PROTOTYPES, prompts={"box": 0.2, "neighbour": 0.8, "turns": [0.5, 0.5]})
+    config = tiny_config(tiny, decoder=WITH_PRESENCE, prompts={"box": 0.2, "neighbour": 0.8, "turns": [0.5, 0.5]})
     _, scenes = prepare_scenes(config, backend="torch:cpu")
     assert isinstance(scenes, EncodedScenes)
 
@@ -162,14 +163,10 @@ def test_a_run_trains_the_module_resumes_and_is_exported_with_it(
     stopped.save(LAST)
     resumed = open_run("stopped")
     assert found + [resumed.train_step()[0].total for _ in range(2)] == expected
-    new = start_model(bundle, config.decoder).prompt_encoder
-    for part in (new.source, new.prototypes):
-        assert part is not None
-        for name, value in part.named_parameters():
-            trained = resumed.model.get_parameter(
-                f"prompt_encoder.{'source' if part is new.source else 'prototypes'}.{name}"
-            )
-            assert not torch.equal(trained, value), name
+    new = start_model(bundle, config.decoder)
+    for part in ("prompt_encoder.source", "prompt_encoder.prototypes", "mask_decoder.presence_head"):
+        for name, value in new.get_submodule(part).named_parameters():
+            assert not torch.equal(resumed.model.get_parameter(f"{part}.{name}"), value), name
     assert 0 <= resumed.validate() <= 1
     resumed.save(LAST)
 
@@ -178,7 +175,7 @@ def test_a_run_trains_the_module_resumes_and_is_exported_with_it(
     assert exported.spec.takes_source
     assert "Takes in propagation: a mask with its picture and the way to the bound" in exported.card
     model = start_model(exported)
-    assert model.config == SMALL_WITH_PROTOTYPES
+    assert model.config == SMALL_WITH_PRESENCE
     name = "prompt_encoder.source.last.weight"
     torch.testing.assert_close(
         model.state_dict()[name], read_checkpoint(checkpoint).average[name], rtol=2e-3, atol=1e-6
@@ -189,13 +186,14 @@ def test_a_run_trains_the_module_resumes_and_is_exported_with_it(
     )
     assert (exported.spec.taper, mixed.spec.taper) == (0.0, 1.0)
     ours, other, mean = (start_model(each).state_dict() for each in (exported, bundle, mixed))
-    torch.testing.assert_close(mean[name], ours[name], rtol=2e-3, atol=1e-6)
+    for each in (name, "mask_decoder.presence_head.layers.0.weight"):
+        torch.testing.assert_close(mean[each], ours[each], rtol=2e-3, atol=1e-6)
     kernel = "mask_decoder.output_upscaling.0.weight"
     torch.testing.assert_close(mean[kernel], (ours[kernel] + other[kernel]) / 2, rtol=2e-3, atol=1e-5)
     # A run may start from either of them, and has the module.
     for start in (str(checkpoint), str(tmp_path / "bundle")):
         assert read_start(start).spec.takes_source
-        assert start_model(read_start(start)).config == SMALL_WITH_PROTOTYPES
+        assert start_model(read_start(start)).config == SMALL_WITH_PRESENCE
 
 
 def test_a_module_of_another_size_is_refused(tiny_scenes: Prepared) -> None:

@@ -146,8 +146,16 @@ def test_checkpoints_of_earlier_versions_have_the_same_identity_and_resume() -> 
         },
     )
     assert config.identity == "d0e4ed94f228bbe28dbccee71c921a7eefa95fb172419db2447d7539cdd66898"
-    config = settings_from_dict(TrainConfig, {**_smallest(), "decoder": {"source_channels": 32}})
-    assert config.identity == "df2820ed7061b4207db49d0e26b96a8ebfe3246c1730d1c6a22d6f2170a34e27"
+    for decoder, identity in (
+        ({"source_channels": 32}, "df2820ed7061b4207db49d0e26b96a8ebfe3246c1730d1c6a22d6f2170a34e27"),
+        ({"prototype_channels": 32}, "44f49c806d458a52e77ba688cbd1a8b0ff7a70620382d85196cb722f518a512a"),
+    ):
+        config = settings_from_dict(TrainConfig, {**_smallest(), "decoder": decoder})
+        assert config.identity == identity
+    # The weights that a run starts from may have a head of presence, too, so its weight always decides.
+    heavier = settings_from_dict(TrainConfig, {**_smallest(), "decoder": decoder, "loss": {"presence": 0.2}})
+    with_head = settings_from_dict(TrainConfig, {**_smallest(), "decoder": {**decoder, "presence": True}})
+    assert len({config.identity, heavier.identity, with_head.identity}) == 3
 
 
 def test_a_checkpoint_with_the_former_names_is_read() -> None:

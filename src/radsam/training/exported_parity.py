@@ -21,7 +21,7 @@ from radsam.model.onnx_export import export_graphs
 from radsam.model.prompt_tokens import POSITIVE, PROTOTYPES, arrange
 from radsam.model.sam import Sam
 from radsam.predictor.slice_predictor import picture_of
-from radsam.runtime import Backend, Bundle, BundleSpec, FramePrompt, FrameSource, open_backend
+from radsam.runtime import Backend, Bundle, BundleSpec, Decoded, FramePrompt, FrameSource, open_backend
 from radsam.runtime.bundle import write_bundle
 from radsam.runtime.torch_backend import ModelBackend
 
@@ -150,11 +150,17 @@ def _compare(reference: Backend, engine: Backend, spec: BundleSpec, name: str) -
         other = engine.decode(given.astype(np.float16), prompt)
         pixels = max(pixels, float(((one.logits > 0) != (other.logits > 0)).mean()))
         # NumPy's keeps what is not a number, which is worse than all.
-        score = float(np.maximum(score, np.abs(one.scores - other.scores).max()))
+        score = float(np.maximum(score, np.abs(_judged(one) - _judged(other)).max()))
         least = min(least, dice(other.logits[0] > 0, one.logits[0] > 0))
     size = float(np.sqrt(np.square(wanted).mean()))
     embedding = float(np.sqrt(np.square(found - wanted).mean())) / max(size, 1e-6)
     return Parity(engine.name, name, pixels, score, embedding, least)
+
+
+def _judged(decoded: Decoded) -> Float32[np.ndarray, " s"]:
+    """The predicted IoUs and, from a model that judges it, the probability that the object is on the slice."""
+    likely = [] if decoded.presence is None else [1 / (1 + np.exp(-decoded.presence))]
+    return np.concatenate([decoded.scores, np.array(likely, np.float32)])
 
 
 def _image(spec: BundleSpec) -> Float32[np.ndarray, "1 3 n n"]:

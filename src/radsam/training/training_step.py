@@ -20,6 +20,7 @@ from radsam.training.training_config import LossConfig
 Decode = Callable[..., tuple[Tensor, Tensor]]
 
 
+#: The sums of a step, beside the number of its prompts.
 _SUMS = ("total", "dice", "bce", "iou", "presence")
 
 

@@ -186,8 +186,8 @@ class SliceMask:
         index: The slice.
         mask: The mask, on the slice as stored.
         score: The IoU that the model predicts for it; 1.0 where the mask was not predicted.
-        presence: Log-odds that the object is on the slice, from a model that judges it, while a propagation asks; they
-            are not kept with an object.
+        presence: Log-odds that the object is on the slice, for the stop rule; None from a model that does not judge
+            it, and for masks of a saved session, which does not keep them.
     """
 
     index: int

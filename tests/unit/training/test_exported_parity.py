@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,10 @@ import pytest
 from radsam.errors import BackendError
 from radsam.model.onnx_export import ExportedGraphs, export_graphs
 from radsam.model.sam import Sam
-from radsam.runtime import open_backend, read_bundle
+from radsam.runtime import Backend, Decoded, ForwardingBackend, FramePrompt, open_backend, read_bundle
 from radsam.runtime.bundle import BundleSpec
 from radsam.runtime.openvino_backend import OpenVinoBackend
+from radsam.runtime.torch_backend import ModelBackend
 from radsam.training import exported_parity
 from radsam.training.exported_parity import Parity, write_checked_bundle
 from radsam.training.start_weights import start_model
@@ -113,3 +115,21 @@ def test_what_is_not_a_number_fails_the_check(
     monkeypatch.setattr(OpenVinoBackend, "decode", without_score)
     with pytest.raises(BackendError, match="nan of the score"):
         trained.export(tmp_path / "mine")
+
+
+class SaysPresent(ForwardingBackend):
+    """Adds log-odds of presence to what another backend predicts."""
+
+    def __init__(self, backend: Backend, presence: float) -> None:
+        super().__init__(backend)
+        self._presence = presence
+
+    def decode(self, embedding: np.ndarray, prompt: FramePrompt) -> Decoded:
+        return replace(self._backend.decode(embedding, prompt), presence=self._presence)
+
+
+def test_graphs_that_judge_presence_otherwise_fail_the_check(trained: Trained) -> None:
+    weights = ModelBackend(trained.model, trained.spec)
+    exported_parity._require_parity(SaysPresent(weights, 1.0), SaysPresent(weights, 1.01), trained.spec)
+    with pytest.raises(BackendError, match=r"0\.231 of the score"):
+        exported_parity._require_parity(SaysPresent(weights, 0.0), SaysPresent(weights, 1.0), trained.spec)

@@ -10,12 +10,14 @@ from radsam.predictor.slice_mask import SliceMask, SlicePrompt
 from radsam.predictor.slice_predictor import EncodedSlice, ObjectView, SlicePredictor
 from radsam.preprocess import Crop
 from radsam.runtime import BundleSpec
-from radsam.volume import Bounds, Volume
+from radsam.volume import Bounds, SliceGrid, Volume
 
 #: Zoom for a model that was not trained on crops, where the user requests one: small, so that it sees the anatomy.
 _UNTRAINED_ZOOM = 2.0
-#: How often a point is predicted, each time on a smaller crop, before the best mask is chosen.
+#: How often a point is predicted from the whole slice on, each time on a smaller crop, before the best mask is chosen.
 _POINT_PREDICTIONS = 3
+#: How wide an object is that a point's own crop fits; measured in docs/radsam-lite.md, as the one above.
+_POINT_WIDTH_MM = 48.0
 #: An object this many times longer than wide is a tube, which is as wide near its ends as in its middle.
 _TUBE = 4.0
 #: How much wider than its prompt an object is expected to become, in few steps: a bound that the user moves by a slice
@@ -91,7 +93,8 @@ def choose_view(
 
     A prompt near a bound shows an end of the object, so the crop leaves room for an ellipsoid between the bounds.
     A point does not give the object's size. The model therefore predicts the whole slice, then a crop
-    around that mask, and again; the mask with the highest score decides: measured in docs/radsam-lite.md.
+    around that mask, and again, and a crop around the point that fits a small object, which the others miss where it
+    lies beside a large one. Of the masks that follow the point, the one with the highest score decides.
 
     Args:
         predictor: Predicts single slices.
@@ -126,15 +129,41 @@ def choose_view(
             first, crop = predictor.decode(predictor.encode(volume, view, index), prompt), None
         return replace(view, crop=of_object, first=first, first_crop=crop)
     found: list[tuple[SliceMask, Crop | None]] = []
-    crop = None
-    for _ in range(_POINT_PREDICTIONS):
+
+    def predict(crop: Crop | None) -> SliceMask:
         predicted = predictor.decode(predictor.encode(volume, view.with_crop(crop), index), prompt)
         found.append((predicted, crop))
-        crop = crop_around(predicted.mask.enclosing_box)
+        return predicted
+
+    crop = None
+    for _ in range(_POINT_PREDICTIONS):
+        crop = crop_around(predict(crop).mask.enclosing_box)
         if crop is None or crop == found[-1][1]:
             break
-    first, first_crop = max(found, key=lambda each: each[0].score if each[0].mask.area else 0.0)
+    crop = crop_around(_box_of_width(grid, prompt.enclosing_box, _POINT_WIDTH_MM))
+    if crop is not None and all(crop != each for _, each in found):
+        predict(crop)
+
+    def rank(predicted: SliceMask) -> tuple[bool, float]:
+        pixels = predicted.mask.decode()
+        follows = all(bool(pixels[v, u]) == positive for u, v, positive in prompt.points_uv)
+        return (follows, predicted.score) if pixels.any() else (False, -math.inf)
+
+    first, first_crop = max(found, key=lambda each: rank(each[0]))
     return replace(view, crop=crop_of_object(first.mask.enclosing_box), first=first, first_crop=first_crop)
+
+
+def _box_of_width(
+    grid: SliceGrid, box_uvuv: tuple[int, int, int, int] | None, width_mm: float
+) -> tuple[int, int, int, int] | None:
+    """The box of this width around the middle of another one, or that one where it is wider."""
+    if box_uvuv is None:
+        return None
+    (row_mm, col_mm), (u0, v0, u1, v1) = grid.spacing_mm_vu, box_uvuv
+    more_u, more_v = (
+        max(0, round((width_mm / mm - (high - low + 1)) / 2)) for low, high, mm in ((u0, u1, col_mm), (v0, v1, row_mm))
+    )
+    return u0 - more_u, v0 - more_v, u1 + more_u, v1 + more_v
 
 
 def _widening(index: int, width_mm: float, bounds: Bounds, slice_mm: float) -> float:

@@ -134,6 +134,40 @@ def test_the_mask_of_a_point_is_the_one_with_the_highest_score(sure: int) -> Non
     assert started.slices[6].mask == (close if sure else whole)
 
 
+class Spilling(FakeBackend):
+    """Finds something else for a point on the whole slice, and is sure of it: a square of low-res pixels."""
+
+    def __init__(self, first: int, last: int, score: float = 0.9) -> None:
+        super().__init__(SPEC)
+        self.square, self.score = np.s_[:, first:last, first:last], score
+
+    def decode(self, embedding: np.ndarray, prompt: FramePrompt) -> Decoded:
+        decoded = super().decode(embedding, prompt)
+        # The ball has few low-res pixels on the whole slice.
+        if prompt.mask is not None or (decoded.logits[0] > 0).sum() > 40:
+            return Decoded(decoded.logits, np.full(4, 0.7, np.float32))
+        logits = np.full_like(decoded.logits, -1)
+        logits[self.square] = 1
+        return Decoded(logits, np.full(4, self.score, np.float32))
+
+
+@pytest.mark.parametrize(("last", "taken"), [(40, True), (31, False)])
+def test_a_mask_without_its_point_is_not_taken(last: int, taken: bool) -> None:
+    # The point lies in low-res pixel 31.
+    started = fake_session(SCENE.volume, Spilling(24, last)).segment(Point(i=47, j=47, k=6), bounds=(1, 10))
+    found = dice(started.slices[6].mask.decode(), SCENE.truth[6])
+    assert (found < 0.3) if taken else (found > 0.95)
+
+
+def test_a_point_has_a_crop_of_its_own() -> None:
+    scene = ball(Geometry.from_parts((12, 96, 96), ORIGIN_LPS, (3.0, 3.0, 3.0), np.eye(3)), radius_mm=12.0)
+    # The model finds the whole slice, so that no other crop comes from its mask.
+    backend = Spilling(0, 64, score=0.6)
+    started = fake_session(scene.volume, backend).segment(Point(i=47, j=47, k=6), bounds=(6, 6))
+    assert len(backend.encoded) == 2
+    assert dice(started.slices[6].mask.decode(), scene.truth[6]) > 0.95
+
+
 def test_a_prompt_outside_of_the_crop_is_predicted_on_the_whole_slice() -> None:
     scene = tube(WIDE, radius_mm=4.0)
     backend = FakeBackend(SPEC)

@@ -53,7 +53,7 @@ class StopRule:
         most_absent: Log-odds that the object is gone which end the side before the first slice that they are of.
     """
 
-    min_score: float = 0.45
+    min_score: float = 0.35
     max_shrink: float = 4.0
     max_growth: float = 2.5
     min_overlap: float = 0.5

@@ -30,8 +30,8 @@ def slice_mask(columns: int, at: int = 0, score: float = 0.9, presence: float | 
         (slice_mask(20), slice_mask(20, at=11), EndReason.DRIFT),
         (slice_mask(20), slice_mask(8, at=16), None),
         (slice_mask(20), slice_mask(8, at=17), EndReason.DRIFT),
-        (slice_mask(20), slice_mask(20, score=0.45), None),
-        (slice_mask(20), slice_mask(20, score=0.44), EndReason.LOW_SCORE),
+        (slice_mask(20), slice_mask(20, score=0.35), None),
+        (slice_mask(20), slice_mask(20, score=0.34), EndReason.LOW_SCORE),
         # After an empty slice there is nothing to compare with.
         (slice_mask(0), slice_mask(90), None),
         (slice_mask(0), slice_mask(0), EndReason.EMPTY),

@@ -7,8 +7,10 @@ import { endReason, endWord } from "./end_words";
 import { useObservables } from "./use_observables";
 import "./styles/slice_bar.css";
 
-/** Slices of a lower expected Dice, or score while they are computed, have a colour of their own; `SUSPECT` in Python. */
-const LOW_SCORE = 0.6;
+/** Slices of a lower expected Dice have a colour of their own; `SUSPECT` in Python. */
+const LOW_DICE = 0.7;
+/** Likewise of a lower score, while they are computed: about this score promises that Dice. */
+const LOW_SCORE = 0.5;
 
 /** Shows the slice in view, encoded slices, slices with masks and their scores, and the bounds. */
 export function SliceBar({ session, plane }: { session: OpenSession; plane: PlaneName }) {
@@ -179,9 +181,10 @@ function paint(canvas: HTMLCanvasElement | null, session: OpenSession, plane: Pl
       ? [...running.scores]
       : [];
   const colour = selected?.color ?? session.draftColour;
+  const low = session.busy ? LOW_SCORE : LOW_DICE;
   for (const [index, score] of scores) {
     const length = Math.min(1, Math.max(0.15, (score - 0.4) / 0.6));
-    bar(index, 0.22, 0.22 + 0.5 * length, score < LOW_SCORE ? "#ff8a5c" : colour);
+    bar(index, 0.22, 0.22 + 0.5 * length, score < low ? "#ff8a5c" : colour);
   }
   paintMarks(bar, session, plane);
   if (draft?.plane === plane) {

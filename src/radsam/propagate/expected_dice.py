@@ -9,7 +9,8 @@ from collections.abc import Collection, Mapping, Sequence
 from radsam.predictor import SliceMask
 
 #: Expected Dice = constant + factor · lowest score on the way + loss · ln(slices on the way): a fit by least squares to
-#: 244 training objects with the weights of part 14 (docs/radsam-lite.md, "What scores say").
+#: 244 training objects with the weights of part 14 (docs/radsam-lite.md, "What scores say"). What it is worth on
+#: others, and a fit to them, is printed by benchmarks/slice_scores.py --fit.
 _CONSTANT, _LOWEST, _FARTHER = 0.384, 0.666, -0.013
 #: Slices below this are worth a look first.
 SUSPECT = 0.7
